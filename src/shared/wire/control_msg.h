@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control messages and the parameters of the two handshakes (docs/PROTOCOL.md):
+ * form-encoded text to and from structs of slices. Checks shapes and bounds here, so
+ * that whoever gets a struct needs to check nothing but what it means.
+ */
+#ifndef TAUPE_WIRE_CONTROL_MSG_H
+#define TAUPE_WIRE_CONTROL_MSG_H
+
+#include "wire/form.h"
+#include "wire/host_name.h"
+
+#define CONTROL_MSG_MAX 4096 /* bytes of the longest control message */
+#define SERVICES_MAX 16      /* services that a device may offer */
+#define PEERS_MAX 8          /* other relays named in a welcome */
+#define TRANSFER_ID_LEN 32   /* hexadecimal digits: 128 random bits */
+#define INSTANCE_MAX 64
+#define LEASE_TOKEN_MAX 1024
+#define REASON_MAX 200
+
+enum control_op {
+	CONTROL_UNKNOWN, /* to be ignored */
+	CONTROL_WELCOME, /* relay → agent, once, the first message of a control channel */
+	CONTROL_OPEN,    /* relay → agent: on control, dig a channel; on transfer, a visitor */
+	CONTROL_OPENED,  /* agent → relay, on transfer: the service has taken the visitor */
+	CONTROL_REFUSED, /* agent → relay: no channel (control) or no service (transfer) */
+	CONTROL_ABORT,   /* both ways, on transfer: reset this visit */
+	CONTROL_MOVE     /* relay → agent: go to another relay */
+};
+
+enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
+
+/* "http", "tls", "tcp" */
+const char *service_kind_name(enum service_kind kind);
+
+struct control_service {
+	struct str name;
+	enum service_kind kind;
+};
+
+/* A service's public URL in a welcome: url=web:https://… */
+struct control_url {
+	struct str service, url;
+};
+
+struct control_msg {
+	enum control_op op;
+	struct str id;      /* open, refused on control */
+	struct str service; /* open */
+	struct str from;    /* open: the visitor's address, "192.0.2.1:50312" */
+	struct str reason;  /* refused, abort, move: for people */
+	struct str to;      /* move: URL; absent: any other relay of the list */
+	uint64_t visit;     /* open, opened, refused, abort on transfer; 0 when absent */
+	/* welcome */
+	uint64_t epoch, heartbeat_ms, lease_ms;
+	struct str label, relay, lease;
+	size_t n_urls, n_peers;
+	struct control_url urls[SERVICES_MAX];
+	struct str peers[PEERS_MAX];
+};
+
+/*
+ * Decode text[0..len), in place. WIRE_BAD: bad grammar, no op, a key whose value has
+ * the wrong shape, a key that its op needs and that is missing; *error is then a static
+ * string that says what. An op that is not known is WIRE_DONE with CONTROL_UNKNOWN.
+ */
+WIRE_MUST_CHECK enum wire_result control_msg_decode(char *text, size_t len,
+    struct control_msg *msg, const char **error);
+
+/* Encode what is set in msg, op first. The caller asks w->full. */
+void control_msg_encode(struct writer *w, const struct control_msg *msg);
+
+/* GET /v1/control?… */
+struct control_params {
+	struct str name, instance;
+	struct str lease; /* the signed lease, as it was given; absent when none */
+	uint64_t hops;    /* redirects followed so far */
+	size_t n_services;
+	struct control_service services[SERVICES_MAX];
+};
+
+#define CONTROL_PATH "/v1/control"
+#define TRANSFER_PATH "/v1/transfer"
+#define SUBPROTOCOL "taupe.v1"
+
+/* As control_msg_decode, for the query of GET /v1/control. WIRE_BAD as well: no or a
+ * repeated name, no service, two services of one name, an instance that is empty. */
+WIRE_MUST_CHECK enum wire_result control_params_decode(char *query, size_t len,
+    struct control_params *params, const char **error);
+void control_params_encode(struct writer *w, const struct control_params *params);
+
+/* The id of GET /v1/transfer?id=…: exactly TRANSFER_ID_LEN lower-case hex digits. */
+WIRE_MUST_CHECK enum wire_result transfer_params_decode(char *query, size_t len,
+    struct str *id, const char **error);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* The opening handshake of RFC 6455 section 4, both sides, with taupe's subprotocol. */
+#ifndef TAUPE_WIRE_HANDSHAKE_H
+#define TAUPE_WIRE_HANDSHAKE_H
+
+#include "wire/http_head.h"
+
+#define WS_KEY_LEN 24    /* base64 of 16 bytes */
+#define WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
+
+/* Sec-WebSocket-Key of 16 random bytes; not terminated. */
+void ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN]);
+/* Sec-WebSocket-Accept of a key (section 4.2.2); not terminated. */
+void ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN]);
+
+struct handshake_request {
+	struct str host;   /* Host field: "relay.example.com" or with port */
+	struct str path;   /* CONTROL_PATH or TRANSFER_PATH */
+	struct str query;  /* already form-encoded */
+	struct str secret; /* for Authorization: Bearer; absent: no such field */
+	struct str user_agent;
+	struct str key;    /* WS_KEY_LEN characters */
+};
+
+/* Write the client's request. The caller asks w->full. */
+void handshake_request_write(struct writer *w, const struct handshake_request *request);
+
+/*
+ * Server: does this head ask for a WebSocket with our subprotocol? Returns 101 when all
+ * is right and then sets *key; else the status to answer with: 400 (not GET, no Upgrade
+ * or Connection, key missing or malformed, HTTP/1.0, no or two Hosts, a body
+ * announced), 426 (other WebSocket version, or subprotocol not offered); *error is then
+ * a static string that says what.
+ */
+WIRE_MUST_CHECK unsigned handshake_request_check(const struct http_head *head,
+    struct str *key, const char **error);
+
+/* The secret of "Authorization: Bearer …" (RFC 6750 section 2.1); absent when there is
+ * none or it is of another form. */
+struct str handshake_bearer(const struct http_head *head);
+
+/* Server: write "101 Switching Protocols". */
+void handshake_response_write(struct writer *w, struct str key);
+
+/* Client: is this 101 a right answer to our key? On false *error says what is wrong. */
+WIRE_MUST_CHECK bool handshake_response_check(const struct http_head *head, struct str key,
+    const char **error);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * HTTP/1.1 request and response heads (RFC 9112 sections 2 to 5), strict and bounded:
+ * what a lenient parser would guess about is refused here, so that we and a proxy in
+ * front of us can never read the same bytes differently.
+ */
+#ifndef TAUPE_WIRE_HTTP_HEAD_H
+#define TAUPE_WIRE_HTTP_HEAD_H
+
+#include "wire/cursor.h"
+#include "wire/result.h"
+
+#define HTTP_HEAD_MAX 8192 /* bytes of a head, its last empty line included */
+#define HTTP_FIELDS_MAX 48
+
+struct http_field {
+	struct str name, value; /* value without blanks around it */
+};
+
+struct http_head {
+	/* a request has method and target, a response status and phrase */
+	struct str method, target;
+	struct str path, query; /* target split at its '?'; query absent when none */
+	struct str phrase;
+	unsigned status;
+	unsigned minor; /* HTTP/1.minor: 0 or 1 */
+	size_t n_fields;
+	struct http_field fields[HTTP_FIELDS_MAX];
+	const char *error; /* on WIRE_BAD: a static string, what was wrong */
+	unsigned error_status; /* on WIRE_BAD of a request: 400, 414, 431 or 505 */
+};
+
+/*
+ * Parse the head at the start of in; the slices in *head point into in. *consumed is
+ * the head's length, set on WIRE_DONE only. WIRE_MORE only while the head is not whole
+ * and len < HTTP_HEAD_MAX; a head that is already wrong is WIRE_BAD at once where that
+ * can be told from its complete lines. Refused: bare CR or LF, NUL and control
+ * characters, obs-fold, blanks before the colon, empty names, an HTTP version other
+ * than 1.0 and 1.1, a request target that does not start with '/' (asterisk, authority
+ * and absolute forms included), more than HTTP_FIELDS_MAX fields.
+ */
+WIRE_MUST_CHECK enum wire_result http_request_parse(const char *in, size_t len,
+    struct http_head *head, size_t *consumed);
+WIRE_MUST_CHECK enum wire_result http_response_parse(const char *in, size_t len,
+    struct http_head *head, size_t *consumed);
+
+/* The only field of that name (any case): absent when there is none. */
+struct str http_field_get(const struct http_head *head, struct str name);
+/* How many fields of that name there are. */
+size_t http_field_count(const struct http_head *head, struct str name);
+
+/* The phrase for a status that taupe sends: "Not Found", … ("Unknown" for others). */
+const char *http_status_phrase(unsigned status);
+
+/* "name: value\r\n" */
+void http_write_field(struct writer *w, const char *name, struct str value);
+
+#endif

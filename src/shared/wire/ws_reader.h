@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving side of a WebSocket as a state machine: bytes in, at any cut, and
+ * events out. Holds the order of fragments and control frames (RFC 6455 section 5.4)
+ * and refuses what breaks it. Payload is never copied or kept: the events point into
+ * the caller's buffer. Only a control frame that is cut in two is gathered here.
+ */
+#ifndef TAUPE_WIRE_WS_READER_H
+#define TAUPE_WIRE_WS_READER_H
+
+#include "wire/ws_frame.h"
+
+enum ws_role {
+	WS_CLIENT, /* we dialled: the peer's frames must not be masked */
+	WS_SERVER  /* we accepted: the peer's frames must be masked */
+};
+
+enum ws_event_type {
+	WS_NEED_MORE, /* all input was consumed, nothing to report */
+	WS_BINARY,    /* a piece of a binary message, still masked */
+	WS_TEXT,      /* a piece of a text message, unmasked in place */
+	WS_PING,      /* answer with a pong of the same payload (unmasked) */
+	WS_PONG,
+	WS_CLOSED,    /* a close frame; nothing after it is looked at */
+	WS_ERROR      /* the peer broke the protocol: fail with code and reason */
+};
+
+struct ws_event {
+	enum ws_event_type type;
+	uint8_t *data; /* into the caller's buffer (or the reader, for control frames) */
+	size_t len;    /* bytes at data; may be 0 */
+	/* WS_BINARY: the key and phase for ws_mask(); all zero when not masked */
+	uint8_t mask[4];
+	size_t phase;
+	/* WS_BINARY, WS_TEXT */
+	bool first; /* the message begins with this piece */
+	bool last;  /* the message ends with this piece */
+	uint64_t message_length; /* bytes of this message so far, this piece included */
+	/* WS_CLOSED: the peer's code and reason (data, len); WS_ERROR: what to fail with */
+	unsigned code;
+	const char *reason; /* WS_ERROR: a static string that says what was wrong */
+};
+
+struct ws_reader {
+	uint64_t left;           /* payload bytes of the current frame still to come */
+	uint64_t message_length; /* of the unfinished data message */
+	size_t phase;            /* payload bytes of the current frame already seen */
+	size_t text_max;         /* longest text message allowed, bytes */
+	struct ws_header header; /* of the current frame, when in_frame */
+	uint8_t role;            /* enum ws_role */
+	uint8_t message_op;      /* opcode of the unfinished message, 0 when none */
+	bool in_frame;
+	bool fresh; /* no piece of the current data message was reported yet */
+	bool dead;  /* WS_CLOSED or WS_ERROR was reported */
+	uint8_t gathered; /* bytes in gather: of a header, or of a control payload */
+	uint8_t gather[WS_CONTROL_MAX];
+};
+
+void ws_reader_init(struct ws_reader *r, enum ws_role role, size_t text_max);
+
+/*
+ * Look at buf[0..len) and report the next event; *consumed bytes of buf are done with.
+ * Call again with the rest until WS_NEED_MORE. After WS_CLOSED or WS_ERROR, every
+ * further call consumes everything and says WS_NEED_MORE. Text must be UTF-8 only so
+ * far as the form grammar is ASCII: a byte above 0x7f or a control character in a text
+ * message is WS_ERROR with WS_CLOSE_INVALID_DATA. Precondition: buf may be written to.
+ * A frame with no payload gives one event with len 0. WS_PING, WS_PONG and WS_CLOSED
+ * are reported once the whole frame is there.
+ */
+void ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
+    struct ws_event *event);
+
+/* Is the reader between two frames and outside any message? */
+bool ws_reader_at_rest(const struct ws_reader *r);
+
+#endif
