@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A set of ports as the operator writes it: "20000-20999,30000,31000-31099", ranges
+ * apart, adjoining or overlapping (merged).
+ */
+#ifndef TAUPE_RELAY_PORT_SET_H
+#define TAUPE_RELAY_PORT_SET_H
+
+#include <stdint.h>
+
+#include "wire/str.h"
+
+struct port_set {
+	uint64_t bits[65536 / 64];
+	uint32_t count;
+};
+
+void port_set_clear(struct port_set *set);
+/* Add what text names. False: malformed, port 0, or a range that runs backwards. */
+bool port_set_parse(struct port_set *set, struct str text);
+void port_set_add(struct port_set *set, uint16_t port);
+void port_set_remove(struct port_set *set, uint16_t port);
+bool port_set_has(const struct port_set *set, uint16_t port);
+/* The first port of the set at or after `from`, going round; 0 when the set is empty. */
+uint16_t port_set_next(const struct port_set *set, uint16_t from);
+
+#endif

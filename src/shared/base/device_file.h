@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The stand-alone relay's list of devices: a text file with one form-encoded line per
+ * device, written by taupectl and read by the relay:
+ *   name=alice&secret_sha256=<64 hex>&label=alice&port=ssh:20022
+ * Lines that are empty or begin with '#' are kept as they are.
+ */
+#ifndef TAUPE_BASE_DEVICE_FILE_H
+#define TAUPE_BASE_DEVICE_FILE_H
+
+#include "base/device_record.h"
+
+/* One call per device, in the file's order. Return 0 to go on. */
+typedef int (*device_file_cb)(void *ctx, const struct device_record *record);
+
+/* What was wrong with a file: for a message "file:line: what". */
+struct device_file_error {
+	unsigned line; /* 0: the file as a whole */
+	char text[200];
+};
+
+/* Read the whole file. -1 with *error filled: it cannot be read, or a line is wrong; no
+ * callback was called then. A file that does not exist is an empty one. */
+int device_file_read(const char *path, device_file_cb cb, void *ctx,
+    struct device_file_error *error);
+
+/* Add the device, or replace the one of that name. Atomic (a new file, mode 0600, synced
+ * and renamed over the old one, with its owner), and safe against a second taupectl (an
+ * exclusive lock on path + ".lock"). */
+int device_file_put(const char *path, const struct device_record *record,
+    struct device_file_error *error);
+
+/* Remove a device; *found says whether it was there. */
+int device_file_remove(const char *path, struct str name, bool *found,
+    struct device_file_error *error);
+
+#endif

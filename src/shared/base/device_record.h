@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the operator decided about a device: its name, its secret's hash, and what is
+ * reserved for it. In Redis it is the hash device:<name>, in a stand-alone relay a line
+ * of the device file; both use the same keys and this one pair of functions.
+ */
+#ifndef TAUPE_BASE_DEVICE_RECORD_H
+#define TAUPE_BASE_DEVICE_RECORD_H
+
+#include "wire/control_msg.h"
+
+#define SECRET_HASH_LEN 32 /* SHA-256 */
+
+struct service_port {
+	char service[SERVICE_NAME_MAX + 1];
+	uint16_t port;
+};
+
+struct device_record {
+	char name[DEVICE_NAME_MAX + 1];
+	uint8_t secret_sha256[SECRET_HASH_LEN];
+	char label[LABEL_MAX + 1]; /* reserved for the device; "" when none */
+	size_t n_ports;            /* reserved public ports */
+	struct service_port ports[SERVICES_MAX];
+};
+
+/* Take one key and value into the record: name, secret_sha256, label, port (repeated).
+ * Unknown keys are skipped. False: the value is malformed. */
+bool device_record_set(struct device_record *record, struct str key, struct str value);
+
+/* Append "ssh:20022"-like text of a reserved port. */
+void service_port_write(struct writer *w, const struct service_port *port);
+/* Parse it. */
+bool service_port_parse(struct str text, struct service_port *port);
+
+/* The port reserved or leased for a service in such a list; 0 when there is none. */
+uint16_t service_port_find(const struct service_port *ports, size_t n, struct str service);
+
+#endif

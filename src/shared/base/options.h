@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration as a typed table: each row has a key, a type, a default, a unit, bounds
+ * and one sentence. The table reads the INI file and the command line, gives --help and
+ * the man page's OPTIONS section, and the error for a bad value (file, line, key, what is
+ * allowed). Every key is also a long option: key relay_url is --relay-url.
+ */
+#ifndef TAUPE_BASE_OPTIONS_H
+#define TAUPE_BASE_OPTIONS_H
+
+#include "wire/str.h"
+
+enum option_type {
+	OPTION_BOOL,     /* bool: yes, no, true, false, on, off, 1, 0 */
+	OPTION_INT,      /* int64_t */
+	OPTION_SIZE,     /* int64_t bytes: 65536, 64k, 16M, 1G */
+	OPTION_DURATION, /* int64_t ms: 250ms, 30s, 5m, 12h, 7d; a bare number is seconds */
+	OPTION_STRING,   /* char *, NULL when not set and without a default */
+	OPTION_CHOICE,   /* int: place of the value in the row's choices */
+	OPTION_LIST      /* struct option_list: one entry each time that the key is given */
+};
+
+struct option_list {
+	char **items;
+	size_t count;
+};
+
+struct option_row {
+	const char *key;
+	enum option_type type;
+	size_t offset;           /* of the value in the configuration struct */
+	const char *def;         /* default as text; NULL: none */
+	int64_t min, max;        /* numbers; for strings and lists: length of a value */
+	const char *choices;     /* OPTION_CHOICE: "error|warn|info|debug" */
+	/* Checks a string's or list item's meaning: NULL if it is right, else what is allowed. */
+	const char *(*check)(const char *value);
+	const char *argument;    /* for --help: "SECONDS", "FILE", "ADDRESS:PORT" */
+	const char *help;        /* one sentence */
+};
+
+struct option_table {
+	const char *program;     /* "taupe-relay" */
+	const char *synopsis;    /* one sentence for --help */
+	const char *section;     /* the INI file's section, "relay" */
+	const char *default_file; /* read if it exists; may be NULL */
+	const struct option_row *rows; /* ends with a row whose key is NULL */
+	size_t struct_size;
+};
+
+enum options_result {
+	OPTIONS_OK,
+	OPTIONS_EXIT,  /* --help, --version or --help-man was answered: exit 0 */
+	OPTIONS_ERROR  /* said on stderr what, where and what is allowed: exit EX_CONFIG */
+};
+
+/*
+ * Fill the struct at conf (struct_size bytes, contents ignored) with the defaults, then
+ * the file (--config FILE, else default_file), then the other options; the command line
+ * wins, and a list given there replaces the file's. An unknown key or section in the
+ * file is an error that names the closest known key. After OPTIONS_OK the caller frees
+ * with options_free(); after the others nothing is left allocated. argv is not kept.
+ */
+enum options_result options_load(const struct option_table *table, int argc, char **argv,
+    void *conf);
+
+/* Read everything again as options_load() did, for SIGHUP: into fresh memory. -1 when
+ * there is an error, which was logged; conf is then not touched. */
+int options_reload(const struct option_table *table, int argc, char **argv, void *conf);
+
+void options_free(const struct option_table *table, void *conf);
+
+#endif

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The unit of input and output: a pooled piece of memory with room for a frame header
+ * in front of its data, and a list of spans of it that are to be written. Bytes are read
+ * into it once and written from it once; between the two nothing is copied, ownership
+ * moves. A connection that rests has none.
+ */
+#ifndef TAUPE_NET_BUF_H
+#define TAUPE_NET_BUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define BUF_HEADROOM 16  /* bytes before the data, for a frame header */
+#define BUF_SMALL 2048   /* capacities, bytes of data */
+#define BUF_LARGE 65536
+#define BUF_SPANS 16
+
+struct buf_span {
+	uint32_t offset, length; /* within data; offset counts from the headroom's start */
+};
+
+struct buf {
+	STAILQ_ENTRY(buf) link;
+	uint32_t capacity; /* bytes after the headroom */
+	uint16_t first_span, n_spans; /* spans first_span..n_spans-1 are still to be written */
+	struct buf_span span[BUF_SPANS];
+	uint8_t space[]; /* BUF_HEADROOM + capacity bytes */
+};
+STAILQ_HEAD(buf_list, buf);
+
+/* A buffer for at least `room` bytes (BUF_SMALL or BUF_LARGE), without spans; NULL when
+ * there is no memory. */
+struct buf *buf_get(size_t room);
+/* Give it back; clears the pointer. NULL inside is fine. */
+void buf_put(struct buf **buf);
+
+/* Where data is read to: behind the headroom. */
+static inline uint8_t *
+buf_data(struct buf *buf)
+{
+	return buf->space + BUF_HEADROOM;
+}
+
+/* Append data[offset..offset+length) (from the start of space) to what is to be written.
+ * When the list is full, the bytes are moved behind the last span: frames are small
+ * then, and the move is cheaper than another system call. length 0 adds nothing.
+ * Spans must be added in rising order. */
+void buf_add_span(struct buf *buf, uint32_t offset, uint32_t length);
+/* Bytes still to be written. */
+size_t buf_pending(const struct buf *buf);
+
+/* Free the pooled buffers (at exit, so that leak checkers are content). */
+void buf_pool_drain(void);
+
+#endif

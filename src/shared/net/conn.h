@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A byte-stream connection on the loop: a non-blocking TCP socket, with or without TLS,
+ * its readiness, and a queue of buffers to be written. It knows nothing of what the
+ * bytes mean. Raw libevent events, edge-triggered where the system can, so that pausing
+ * and resuming a side costs no system call.
+ *
+ * Rules of the callbacks: they come from the loop only, never from inside a conn_ call.
+ * A callback may call conn_fini() on its own or any other connection; nothing touches
+ * the connection after that.
+ */
+#ifndef TAUPE_NET_CONN_H
+#define TAUPE_NET_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <event2/event_struct.h>
+
+#include "net/address.h"
+#include "net/buf.h"
+#include "net/loop.h"
+
+struct tls;
+struct conn;
+
+struct conn_ops {
+	/* There may be bytes (or the end) to read, and reading is not paused. Read with
+	 * conn_read() until it says CONN_AGAIN, or leave some: you are called again. */
+	void (*readable_cb)(struct conn *conn);
+	/* All that was queued has been handed to the system. Called only if something
+	 * had to wait. */
+	void (*drained_cb)(struct conn *conn);
+	/* Connecting (and the TLS handshake) has succeeded: error NULL; or failed: a
+	 * text for people, valid during the call. Called once, for conn_connect() and
+	 * for a connection with TLS. */
+	void (*connected_cb)(struct conn *conn, const char *error);
+	/* Writing failed: the connection is of no use any more. */
+	void (*broken_cb)(struct conn *conn);
+};
+
+struct conn {
+	struct event event;
+	struct loop *loop;
+	const struct conn_ops *ops;
+	void *owner;
+	struct tls *tls;       /* NULL: plain */
+	struct buf_list queue; /* to be written */
+	struct task task;      /* readable_cb or broken_cb, from the loop */
+	uint32_t queued_bytes;
+	int fd;                /* -1: none */
+	bool connecting : 1;   /* connect or TLS handshake under way */
+	bool readable : 1;     /* the system may have bytes for us */
+	bool paused : 1;       /* the owner does not want to read */
+	bool writable : 1;
+	bool shut_after : 1;   /* send FIN once the queue is empty */
+	bool broken : 1;
+	bool edge : 1;         /* edge-triggered; else events follow what is wanted */
+	bool no_tls_shutdown : 1;
+};
+
+#define CONN_AGAIN (-1)
+#define CONN_ERROR (-2)
+
+/* Take over an open, non-blocking socket. -1: it could not be watched; the descriptor is
+ * then still the caller's. Sets TCP_NODELAY. The queue is empty, reading not paused. */
+int conn_init(struct conn *conn, struct loop *loop, int fd, const struct conn_ops *ops,
+    void *owner);
+
+/* Start to connect to an address. -1 with errno: it failed at once; no callback comes. */
+int conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
+    const struct conn_ops *ops, void *owner);
+
+/* Speak TLS on it from the first byte on; connected_cb says how the handshake went. The
+ * connection owns tls from here. After conn_connect(), or after conn_init(). */
+void conn_start_tls(struct conn *conn, struct tls *tls);
+
+/* Let other functions and another owner have the callbacks from now on. */
+void conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner);
+
+/* Close the descriptor and free what is queued. For a connection that never was or that
+ * is closed already, does nothing. */
+void conn_fini(struct conn *conn);
+/* The same, but the peer gets a reset (RFC 9293 section 3.5.2) instead of an end. */
+void conn_abort(struct conn *conn);
+bool conn_is_open(const struct conn *conn);
+
+/* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
+ * CONN_ERROR (errno says which). */
+ssize_t conn_read(struct conn *conn, void *out, size_t cap);
+/* No readable_cb until conn_resume(). */
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn);
+
+/* Write the spans of a buffer, after all that is queued; takes the buffer, clears the
+ * pointer. -1: the connection is broken (broken_cb will come as well). */
+int conn_write_buf(struct conn *conn, struct buf **buf);
+/* Write a copy of some bytes (short things: heads, control frames). */
+int conn_write(struct conn *conn, const void *data, size_t len);
+/* Bytes that wait in the queue. */
+size_t conn_queued(const struct conn *conn);
+/* End our direction once the queue is written (TCP half-close; with TLS a close-notify). */
+void conn_shutdown(struct conn *conn);
+
+#endif

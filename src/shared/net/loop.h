@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The event loop of a process (libevent), its clock, its timers and its deferred calls.
+ *
+ * Timers stand in a wheel behind a single libevent timeout: a timer costs one small
+ * struct and setting one again costs no system call, because a relay has hundreds of
+ * thousands of them and almost none ever fires.
+ */
+#ifndef TAUPE_NET_LOOP_H
+#define TAUPE_NET_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct event_base;
+struct loop;
+
+#define LOOP_TICK_MS 8 /* a timer fires at most this late, never early */
+
+struct timer {
+	TAILQ_ENTRY(timer) link;
+	uint64_t due_tick; /* 0: not set */
+	void (*cb)(void *ctx);
+	void *ctx;
+};
+TAILQ_HEAD(timer_list, timer);
+
+/* A call that is made once the current callback has returned to the loop. */
+struct task {
+	TAILQ_ENTRY(task) link;
+	bool pending;
+	void (*cb)(void *ctx);
+	void *ctx;
+};
+TAILQ_HEAD(task_list, task);
+
+/* NULL when the system has no memory or no descriptors left. */
+struct loop *loop_new(void);
+/* Precondition: nothing uses it any more. */
+void loop_free(struct loop **loop);
+
+/* Run until loop_stop(); -1 if the backend failed. */
+int loop_run(struct loop *loop);
+/* Leave loop_run() after the callback at hand. */
+void loop_stop(struct loop *loop);
+
+/* Monotonic milliseconds, read once per turn of the loop. */
+uint64_t loop_now_ms(struct loop *loop);
+/* Wall clock, milliseconds since the epoch. */
+uint64_t loop_wall_ms(void);
+uint64_t loop_wall_us(void);
+
+/* The libevent base, for other files of net. */
+struct event_base *loop_base(struct loop *loop);
+
+void timer_init(struct timer *timer, void (*cb)(void *ctx), void *ctx);
+/* Fire once in delay_ms; a timer that is set already moves. */
+void timer_set(struct loop *loop, struct timer *timer, uint64_t delay_ms);
+/* Does nothing to a timer that is not set. */
+void timer_clear(struct loop *loop, struct timer *timer);
+bool timer_is_set(const struct timer *timer);
+
+void task_init(struct task *task, void (*cb)(void *ctx), void *ctx);
+/* Call soon; a task that is pending already stays so. */
+void task_post(struct loop *loop, struct task *task);
+void task_cancel(struct loop *loop, struct task *task);
+
+/* Call cb(ctx) from the loop at each signal. Up to 8 signals a loop; -1 on failure.
+ * SIGPIPE is ignored from loop_new() on. */
+int loop_on_signal(struct loop *loop, int signal, void (*cb)(void *ctx), void *ctx);
+
+#endif
