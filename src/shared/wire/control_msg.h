@@ -32,13 +32,16 @@ enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
 
 /* "http", "tls", "tcp" */
 const char *service_kind_name(enum service_kind kind);
+/* The kind of that name; false when there is none. */
+bool service_kind_find(struct str name, enum service_kind *kind);
 
 struct control_service {
 	struct str name;
 	enum service_kind kind;
 };
 
-/* A service's public URL in a welcome: url=web:https://… */
+/* A service's public URL in a welcome: url=web:https://… A TCP service's has the scheme
+ * tcp and names its public port: url=ssh:tcp://relay.example.com:20022 */
 struct control_url {
 	struct str service, url;
 };
@@ -63,11 +66,13 @@ struct control_msg {
  * Decode text[0..len), in place. WIRE_BAD: bad grammar, no op, a key whose value has
  * the wrong shape, a key that its op needs and that is missing; *error is then a static
  * string that says what. An op that is not known is WIRE_DONE with CONTROL_UNKNOWN.
+ * URLs in relay, peer and to are ws or wss and pass url_parse(). Numbers are never 0.
  */
 WIRE_MUST_CHECK enum wire_result control_msg_decode(char *text, size_t len,
     struct control_msg *msg, const char **error);
 
-/* Encode what is set in msg, op first. The caller asks w->full. */
+/* Encode what is set in msg (a slice that is not absent, a number that is not 0), op
+ * first. Precondition: op is not CONTROL_UNKNOWN. The caller asks w->full. */
 void control_msg_encode(struct writer *w, const struct control_msg *msg);
 
 /* GET /v1/control?… */
@@ -84,12 +89,12 @@ struct control_params {
 #define SUBPROTOCOL "taupe.v1"
 
 /* As control_msg_decode, for the query of GET /v1/control. WIRE_BAD as well: no or a
- * repeated name, no service, two services of one name, an instance that is empty. */
+ * repeated name, no service, two services of one name, no instance. */
 WIRE_MUST_CHECK enum wire_result control_params_decode(char *query, size_t len,
     struct control_params *params, const char **error);
 void control_params_encode(struct writer *w, const struct control_params *params);
 
-/* The id of GET /v1/transfer?id=…: exactly TRANSFER_ID_LEN lower-case hex digits. */
+/* The id of GET /v1/transfer?id=…, into the query: exactly TRANSFER_ID_LEN lower-case hex digits. */
 WIRE_MUST_CHECK enum wire_result transfer_params_decode(char *query, size_t len,
     struct str *id, const char **error);
 

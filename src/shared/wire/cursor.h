@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A byte cursor with a sticky error: after the first read past the end or write
- * past the room it does nothing more, and the caller asks once, at the end.
+ * past the room it does nothing more, and the caller asks once, at the end. A write
+ * goes in whole or not at all.
  */
 #ifndef TAUPE_WIRE_CURSOR_H
 #define TAUPE_WIRE_CURSOR_H
@@ -36,6 +37,7 @@ void writer_init(struct writer *w, void *out, size_t cap);
 size_t writer_len(const struct writer *w);
 void writer_str(struct writer *w, struct str s);
 void writer_cstr(struct writer *w, const char *text);
+void writer_char(struct writer *w, char c);
 void writer_u64(struct writer *w, uint64_t number); /* in decimal */
 void writer_hex(struct writer *w, const void *data, size_t len); /* in lower case */
 

@@ -32,6 +32,8 @@ WIRE_MUST_CHECK enum wire_result form_next(struct form_reader *r, struct form_pa
  * *first was set true; clears *first. Escapes what must be escaped and no more:
  * letters, digits and -._~:/,@[]$!*()' stand as they are, blank becomes %20. */
 void form_put(struct writer *w, bool *first, const char *key, struct str value);
+/* Append more to the value that was put last. */
+void form_put_more(struct writer *w, struct str value);
 void form_put_u64(struct writer *w, bool *first, const char *key, uint64_t value);
 
 #endif

@@ -7,6 +7,7 @@
 
 #define WS_KEY_LEN 24    /* base64 of 16 bytes */
 #define WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
+#define SECRET_MAX 256   /* characters of the longest secret */
 
 /* Sec-WebSocket-Key of 16 random bytes; not terminated. */
 void ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN]);
@@ -22,7 +23,12 @@ struct handshake_request {
 	struct str key;    /* WS_KEY_LEN characters */
 };
 
-/* Write the client's request. The caller asks w->full. */
+/* Can this secret be carried in Authorization: Bearer (b64token of RFC 6750 section 2.1)?
+ * 1..SECRET_MAX of [A-Za-z0-9._~+/-], then any number of '='. */
+bool handshake_secret_valid(struct str secret);
+
+/* Write the client's request. The caller asks w->full; a secret that is not valid or a
+ * value with CR or LF in it counts as that, too. */
 void handshake_request_write(struct writer *w, const struct handshake_request *request);
 
 /*

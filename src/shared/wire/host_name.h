@@ -27,7 +27,8 @@ bool host_name_valid(struct str host);
 /*
  * Make the key of a Host field or SNI: lower case, without port and without one dot at
  * the end. An IPv6 literal keeps its brackets. False when it is no host name at all
- * (empty, over-long, strange bytes, a port that is none).
+ * (empty, over-long, strange bytes, a port that is none) or cap is too small; out is
+ * then "". HOST_NAME_MAX + 1 is always enough. out is terminated.
  */
 bool host_name_normalise(struct str raw, char *out, size_t cap);
 

@@ -44,15 +44,20 @@ WIRE_MUST_CHECK enum wire_result http_request_parse(const char *in, size_t len,
 WIRE_MUST_CHECK enum wire_result http_response_parse(const char *in, size_t len,
     struct http_head *head, size_t *consumed);
 
-/* The only field of that name (any case): absent when there is none. */
+/* The only field of that name (any case): absent when there is none, or more than one. */
 struct str http_field_get(const struct http_head *head, struct str name);
 /* How many fields of that name there are. */
 size_t http_field_count(const struct http_head *head, struct str name);
 
+/* Is token a member of the list that all fields of that name make together (RFC 9110
+ * section 5.3)? Ignores case. */
+bool http_list_has(const struct http_head *head, struct str name, struct str token);
+
 /* The phrase for a status that taupe sends: "Not Found", … ("Unknown" for others). */
 const char *http_status_phrase(unsigned status);
 
-/* "name: value\r\n" */
+/* "name: value\r\n". A value with CR, LF or NUL in it sets w->full: it would be more
+ * than one field. */
 void http_write_field(struct writer *w, const char *name, struct str value);
 
 #endif

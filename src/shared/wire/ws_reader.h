@@ -65,7 +65,8 @@ void ws_reader_init(struct ws_reader *r, enum ws_role role, size_t text_max);
  * far as the form grammar is ASCII: a byte above 0x7f or a control character in a text
  * message is WS_ERROR with WS_CLOSE_INVALID_DATA. Precondition: buf may be written to.
  * A frame with no payload gives one event with len 0. WS_PING, WS_PONG and WS_CLOSED
- * are reported once the whole frame is there.
+ * are reported once the whole frame is there. The reason in a close frame is whatever
+ * the peer sent: escape it before it goes to a log. data stays valid until the next call.
  */
 void ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
     struct ws_event *event);

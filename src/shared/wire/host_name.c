@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* The shapes of names. Each is a set of characters, two lengths and a rule on hyphens. */
+#include "wire/host_name.h"
+
+#define DNS_LABEL_MAX 63
+#define PORT_MAX 65535
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_lower(char c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool
+is_upper(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+bool
+device_name_valid(struct str name)
+{
+	if (name.len < 1 || name.len > DEVICE_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		if (is_digit(c) || is_lower(c) || is_upper(c))
+			continue;
+		if (i == 0 || (c != '.' && c != '_' && c != '-'))
+			return false;
+	}
+	return true;
+}
+
+/* Letters, digits and hyphens, no hyphen at either end. */
+static bool
+is_ldh(struct str s, size_t min, size_t max)
+{
+	if (s.len < min || s.len > max || s.ptr[0] == '-' || s.ptr[s.len - 1] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (!is_digit(s.ptr[i]) && !is_lower(s.ptr[i]) && s.ptr[i] != '-')
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_double_hyphen(struct str s)
+{
+	for (size_t i = 1; i < s.len; i++) {
+		if (s.ptr[i] == '-' && s.ptr[i - 1] == '-')
+			return true;
+	}
+	return false;
+}
+
+bool
+service_name_valid(struct str name)
+{
+	return is_ldh(name, 1, SERVICE_NAME_MAX) && !has_double_hyphen(name);
+}
+
+bool
+label_valid(struct str label)
+{
+	return is_ldh(label, 3, LABEL_MAX) && !has_double_hyphen(label);
+}
+
+bool
+host_name_valid(struct str host)
+{
+	struct str label;
+	bool more;
+
+	if (host.len > HOST_NAME_MAX)
+		return false;
+	do {
+		more = str_split(host, '.', &label, &host);
+		if (!is_ldh(label, 1, DNS_LABEL_MAX))
+			return false;
+	} while (more);
+	return true;
+}
+
+/* "[…]" with the characters of an IPv6 address (RFC 3986 section 3.2.2) */
+static bool
+is_ipv6_literal(struct str s)
+{
+	if (s.len < 4 || s.ptr[0] != '[' || s.ptr[s.len - 1] != ']')
+		return false;
+	for (size_t i = 1; i < s.len - 1; i++) {
+		char c = s.ptr[i];
+
+		if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' && c != '.')
+			return false;
+	}
+	return memchr(s.ptr, ':', s.len) != NULL;
+}
+
+/* Take ":port" off the end of *host; false when what is there is no port. */
+static bool
+strip_port(struct str *host)
+{
+	struct str name, port;
+	uint64_t number;
+	size_t bracket = 0;
+
+	if (host->len > 0 && host->ptr[0] == '[') {
+		while (bracket < host->len && host->ptr[bracket] != ']')
+			bracket++;
+	}
+	port = (struct str){host->ptr + bracket, host->len - bracket};
+	if (!str_split(port, ':', &name, &port))
+		return true;
+	host->len = bracket + name.len;
+	return port.len <= 5 && str_to_u64(port, PORT_MAX, &number) && number > 0;
+}
+
+bool
+host_name_normalise(struct str raw, char *out, size_t cap)
+{
+	struct str made;
+
+	if (cap > 0)
+		out[0] = '\0';
+	if (raw.len == 0 || !strip_port(&raw))
+		return false;
+	if (raw.len > 0 && raw.ptr[raw.len - 1] == '.' && raw.ptr[0] != '[')
+		raw.len--;
+	if (raw.len > HOST_NAME_MAX || !str_copy(raw, out, cap))
+		return false;
+	for (size_t i = 0; i < raw.len; i++) {
+		if (is_upper(out[i]))
+			out[i] = (char)(out[i] - 'A' + 'a');
+	}
+	made = (struct str){out, raw.len};
+	if (host_name_valid(made) || is_ipv6_literal(made))
+		return true;
+	out[0] = '\0';
+	return false;
+}
+
+void
+host_name_write(struct writer *w, struct str label, struct str service, bool first,
+    struct str domain)
+{
+	writer_str(w, label);
+	if (!first) {
+		writer_str(w, STR("--"));
+		writer_str(w, service);
+	}
+	writer_char(w, '.');
+	writer_str(w, domain);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Comparing, splitting and reading slices. ASCII only and without the C library's
+ * locale: what is a letter on the wire does not depend on where a program runs.
+ */
+#include "wire/str.h"
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool
+str_equal_nocase(struct str a, struct str b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++) {
+		if (lower(a.ptr[i]) != lower(b.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+static struct str
+trim(struct str s)
+{
+	while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
+		s.ptr++;
+		s.len--;
+	}
+	while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
+		s.len--;
+	return s;
+}
+
+bool
+str_list_has(struct str list, struct str token)
+{
+	struct str member, rest = list;
+	bool more;
+
+	do {
+		more = str_split(rest, ',', &member, &rest);
+		member = trim(member);
+		if (member.len > 0 && str_equal_nocase(member, token))
+			return true;
+	} while (more);
+	return false;
+}
+
+bool
+str_split(struct str s, char sep, struct str *head, struct str *tail)
+{
+	const char *at = s.len > 0 ? memchr(s.ptr, sep, s.len) : NULL;
+
+	if (at == NULL) {
+		*head = s;
+		*tail = (struct str){NULL, 0};
+		return false;
+	}
+	*head = (struct str){s.ptr, (size_t)(at - s.ptr)};
+	*tail = (struct str){at + 1, s.len - head->len - 1};
+	return true;
+}
+
+bool
+str_to_u64(struct str s, uint64_t max, uint64_t *out)
+{
+	uint64_t number = 0;
+
+	if (s.len < 1 || s.len > 20)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
+
+		if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+			return false;
+		number = number * 10 + digit;
+	}
+	if (number > max)
+		return false;
+	*out = number;
+	return true;
+}
+
+bool
+str_copy(struct str s, char *out, size_t cap)
+{
+	if (s.len >= cap) {
+		if (cap > 0)
+			out[0] = '\0';
+		return false;
+	}
+	if (s.len > 0)
+		memcpy(out, s.ptr, s.len);
+	out[s.len] = '\0';
+	return true;
+}

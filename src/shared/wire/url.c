@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Splits URLs. Says no to whatever two parsers have ever read in two ways: user
+ * information, backslashes, a second colon, escapes in a host.
+ */
+#include "wire/url.h"
+
+#include "wire/host_name.h"
+
+static const struct {
+	struct str name;
+	uint16_t port;
+	bool secure;
+} schemes[] = {
+    {{"ws", 2}, 80, false},
+    {{"wss", 3}, 443, true},
+    {{"http", 4}, 80, false},
+    {{"https", 5}, 443, true},
+};
+
+/* The characters of RFC 3986 section 2, but for '#'. */
+static bool
+chars_valid(struct str text)
+{
+	static const char marks[] = "-._~:/?[]@!$&'()*+,;=%";
+
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+			continue;
+		if (memchr(marks, c, sizeof(marks) - 1) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+take_scheme(struct str *text, struct url *url)
+{
+	struct str rest;
+
+	if (!str_split(*text, ':', &url->scheme, &rest) || rest.len < 2 ||
+	    memcmp(rest.ptr, "//", 2) != 0)
+		return false;
+	*text = (struct str){rest.ptr + 2, rest.len - 2};
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+		if (str_equal(url->scheme, schemes[i].name)) {
+			url->port = schemes[i].port;
+			url->secure = schemes[i].secure;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "host", "host:port", "[address]" or "[address]:port" */
+static bool
+parse_authority(struct str authority, struct url *url)
+{
+	char name[HOST_NAME_MAX + 1];
+	struct str port;
+	uint64_t number;
+
+	if (!host_name_normalise(authority, name, sizeof(name)))
+		return false;
+	if (authority.ptr[0] == '[') {
+		(void)str_split(authority, ']', &url->host, &port);
+		url->host.ptr++;
+		url->host.len--;
+		url->explicit_port = port.len > 0;
+		if (url->explicit_port) {
+			port.ptr++;
+			port.len--;
+		}
+	} else {
+		url->explicit_port = str_split(authority, ':', &url->host, &port);
+	}
+	if (!url->explicit_port)
+		return true;
+	if (!str_to_u64(port, UINT16_MAX, &number) || number == 0)
+		return false;
+	url->port = (uint16_t)number;
+	return true;
+}
+
+bool
+url_parse(struct str text, struct url *url)
+{
+	struct str path;
+	size_t end = 0;
+
+	memset(url, 0, sizeof(*url));
+	if (text.len > URL_MAX || !chars_valid(text) || !take_scheme(&text, url))
+		return false;
+	while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?')
+		end++;
+	if (!parse_authority((struct str){text.ptr, end}, url))
+		return false;
+	(void)str_split((struct str){text.ptr + end, text.len - end}, '?', &path, &url->query);
+	if (path.len > 0)
+		url->path = path;
+	return true;
+}

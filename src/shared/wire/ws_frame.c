@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * WebSocket frame headers and masking. Masking touches every byte that a visitor
+ * sends, so it goes by blocks that the compiler turns into vector instructions.
+ */
+#include "wire/ws_frame.h"
+
+#define BIT_FIN 0x80
+#define BITS_RESERVED 0x70
+#define BITS_OPCODE 0x0f
+#define BIT_MASKED 0x80
+#define BITS_LENGTH 0x7f
+#define BIT_CONTROL 0x08
+
+static bool
+opcode_known(unsigned opcode)
+{
+	return opcode <= WS_OP_BINARY || (opcode >= WS_OP_CLOSE && opcode <= WS_OP_PONG);
+}
+
+/* The payload length after its 7-bit form, short: WIRE_BAD when not in shortest form. */
+static enum wire_result
+decode_length(const uint8_t *in, size_t len, unsigned short_form, uint64_t *length,
+    size_t *at)
+{
+	size_t size = short_form == 127 ? 8 : short_form == 126 ? 2 : 0;
+	uint64_t value = 0;
+
+	if (size == 0) {
+		*length = short_form;
+		return WIRE_DONE;
+	}
+	if (len - *at < size)
+		return WIRE_MORE;
+	for (size_t i = 0; i < size; i++)
+		value = value << 8 | in[*at + i];
+	*at += size;
+	if (value < (size == 2 ? 126u : 0x10000u) || value > INT64_MAX)
+		return WIRE_BAD;
+	*length = value;
+	return WIRE_DONE;
+}
+
+enum wire_result
+ws_header_decode(const uint8_t *in, size_t len, struct ws_header *header,
+    size_t *consumed)
+{
+	enum wire_result result;
+	unsigned opcode;
+	size_t at = 2;
+
+	if (len < 1)
+		return WIRE_MORE;
+	opcode = in[0] & BITS_OPCODE;
+	if ((in[0] & BITS_RESERVED) || !opcode_known(opcode))
+		return WIRE_BAD;
+	if ((opcode & BIT_CONTROL) && !(in[0] & BIT_FIN))
+		return WIRE_BAD;
+	if (len < 2)
+		return WIRE_MORE;
+	if ((opcode & BIT_CONTROL) && (in[1] & BITS_LENGTH) > WS_CONTROL_MAX)
+		return WIRE_BAD;
+	result = decode_length(in, len, in[1] & BITS_LENGTH, &header->length, &at);
+	if (result != WIRE_DONE)
+		return result;
+	header->opcode = (enum ws_opcode)opcode;
+	header->fin = in[0] & BIT_FIN;
+	header->masked = in[1] & BIT_MASKED;
+	memset(header->mask, 0, sizeof(header->mask));
+	if (header->masked) {
+		if (len - at < sizeof(header->mask))
+			return WIRE_MORE;
+		memcpy(header->mask, in + at, sizeof(header->mask));
+		at += sizeof(header->mask);
+	}
+	*consumed = at;
+	return WIRE_DONE;
+}
+
+size_t
+ws_header_encode(const struct ws_header *header, uint8_t out[WS_HEADER_MAX])
+{
+	size_t size = header->length > 0xffff ? 8 : header->length > 125 ? 2 : 0;
+	size_t at = 2;
+
+	out[0] = (uint8_t)((header->fin ? BIT_FIN : 0) | header->opcode);
+	out[1] = size == 8 ? 127 : size == 2 ? 126 : (uint8_t)header->length;
+	if (header->masked)
+		out[1] |= BIT_MASKED;
+	for (; size > 0; size--)
+		out[at++] = (uint8_t)(header->length >> (8 * (size - 1)));
+	if (header->masked) {
+		memcpy(out + at, header->mask, sizeof(header->mask));
+		at += sizeof(header->mask);
+	}
+	return at;
+}
+
+void
+ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
+{
+	uint64_t word, block[8];
+	uint8_t turned[sizeof(word)];
+
+	for (size_t i = 0; i < sizeof(turned); i++)
+		turned[i] = key[(phase + i) & 3];
+	memcpy(&word, turned, sizeof(word));
+	/* memcpy, since data has any alignment: it compiles to plain loads and stores */
+	for (; len >= sizeof(block); data += sizeof(block), len -= sizeof(block)) {
+		memcpy(block, data, sizeof(block));
+		for (size_t i = 0; i < sizeof(block) / sizeof(word); i++)
+			block[i] ^= word;
+		memcpy(data, block, sizeof(block));
+	}
+	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
+		memcpy(block, data, sizeof(word));
+		block[0] ^= word;
+		memcpy(data, block, sizeof(word));
+	}
+	for (size_t i = 0; i < len; i++)
+		data[i] ^= turned[i];
+}
+
+bool
+ws_close_code_valid(unsigned code)
+{
+	if (code >= 3000 && code <= 4999)
+		return true;
+	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014);
+}

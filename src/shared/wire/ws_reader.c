@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The receiving side of a WebSocket. Each call does one of three things: gather a
+ * header, report a piece of data where it lies, or report a control frame. What it
+ * knows between two calls is in struct ws_reader and nowhere else.
+ */
+#include "wire/ws_reader.h"
+
+void
+ws_reader_init(struct ws_reader *r, enum ws_role role, size_t text_max)
+{
+	memset(r, 0, sizeof(*r));
+	r->role = (uint8_t)role;
+	r->text_max = text_max;
+}
+
+bool
+ws_reader_at_rest(const struct ws_reader *r)
+{
+	return !r->in_frame && r->gathered == 0 && r->message_op == 0;
+}
+
+static void
+fail(struct ws_reader *r, struct ws_event *event, unsigned code, const char *reason)
+{
+	memset(event, 0, sizeof(*event));
+	event->type = WS_ERROR;
+	event->code = code;
+	event->reason = reason;
+	r->in_frame = false;
+	r->dead = true;
+}
+
+static bool
+is_control(const struct ws_header *header)
+{
+	return header->opcode >= WS_OP_CLOSE;
+}
+
+/* May a frame with this header come now? NULL, or what is wrong. */
+static const char *
+check_order(const struct ws_reader *r)
+{
+	if (r->header.masked != (r->role == WS_SERVER))
+		return r->role == WS_SERVER ? "unmasked frame from a client"
+					    : "masked frame from a server";
+	if (is_control(&r->header))
+		return NULL;
+	if (r->header.opcode == WS_OP_CONTINUATION && r->message_op == 0)
+		return "continuation of no message";
+	if (r->header.opcode != WS_OP_CONTINUATION && r->message_op != 0)
+		return "new message inside an unfinished one";
+	return NULL;
+}
+
+/* Take up the frame whose header has just been read. */
+static void
+begin_frame(struct ws_reader *r, struct ws_event *event)
+{
+	const char *wrong = check_order(r);
+
+	if (wrong != NULL) {
+		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, wrong);
+		return;
+	}
+	r->in_frame = true;
+	r->left = r->header.length;
+	r->phase = 0;
+	if (is_control(&r->header))
+		return;
+	if (r->header.opcode != WS_OP_CONTINUATION) {
+		r->message_op = (uint8_t)r->header.opcode;
+		r->message_length = 0;
+		r->fresh = true;
+	}
+	if (r->message_op == WS_OP_TEXT &&
+	    r->header.length > r->text_max - r->message_length)
+		fail(r, event, WS_CLOSE_TOO_BIG, "text message too long");
+}
+
+/* Decode a header, straight from buf where it is whole there. */
+static enum wire_result
+decode_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed)
+{
+	enum wire_result result;
+	size_t taken, room = WS_HEADER_MAX - r->gathered;
+
+	if (r->gathered == 0) {
+		result = ws_header_decode(buf, len, &r->header, consumed);
+		if (result != WIRE_MORE)
+			return result;
+	}
+	taken = len < room ? len : room;
+	if (taken > 0)
+		memcpy(r->gather + r->gathered, buf, taken);
+	result = ws_header_decode(r->gather, r->gathered + taken, &r->header, consumed);
+	if (result == WIRE_MORE) {
+		/* no header is longer than the room, so all of buf was taken */
+		r->gathered = (uint8_t)(r->gathered + taken);
+		*consumed = taken;
+	} else if (result == WIRE_DONE) {
+		*consumed -= r->gathered;
+		r->gathered = 0;
+	}
+	return result;
+}
+
+static void
+take_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed,
+    struct ws_event *event)
+{
+	switch (decode_header(r, buf, len, consumed)) {
+	case WIRE_MORE:
+		break;
+	case WIRE_BAD:
+		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, "malformed frame header");
+		break;
+	case WIRE_DONE:
+		begin_frame(r, event);
+		break;
+	}
+}
+
+static bool
+is_text(const uint8_t *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] < 0x20 || data[i] > 0x7e)
+			return false;
+	}
+	return true;
+}
+
+/* Report what buf holds of the current data frame. */
+static void
+take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
+    struct ws_event *event)
+{
+	size_t piece = r->left < len ? (size_t)r->left : len;
+
+	if (piece == 0 && r->left > 0)
+		return;
+	event->data = buf;
+	event->len = piece;
+	if (r->message_op == WS_OP_TEXT) {
+		if (r->header.masked)
+			ws_mask(buf, piece, r->header.mask, r->phase);
+		if (!is_text(buf, piece)) {
+			fail(r, event, WS_CLOSE_INVALID_DATA, "text that is not ASCII");
+			return;
+		}
+		event->type = WS_TEXT;
+	} else {
+		event->type = WS_BINARY;
+		memcpy(event->mask, r->header.mask, sizeof(event->mask));
+		event->phase = r->phase;
+	}
+	*consumed += piece;
+	r->left -= piece;
+	r->phase = (r->phase + piece) & 3;
+	r->message_length += piece;
+	event->message_length = r->message_length;
+	event->first = r->fresh;
+	r->fresh = false;
+	r->in_frame = r->left > 0;
+	event->last = !r->in_frame && r->header.fin;
+	if (event->last)
+		r->message_op = 0;
+}
+
+static void
+report_close(struct ws_reader *r, uint8_t *data, size_t len, struct ws_event *event)
+{
+	event->type = WS_CLOSED;
+	event->code = WS_CLOSE_NO_STATUS;
+	event->data = data;
+	r->dead = true;
+	if (len == 0)
+		return;
+	event->code = len >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
+	if (!ws_close_code_valid(event->code)) {
+		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, "close frame with a bad code");
+		return;
+	}
+	event->data = data + 2;
+	event->len = len - 2;
+}
+
+/* Report the current control frame once its payload is whole. */
+static void
+take_control(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
+    struct ws_event *event)
+{
+	size_t piece = r->left < len ? (size_t)r->left : len;
+	size_t whole = (size_t)r->header.length;
+	uint8_t *data = buf;
+
+	*consumed += piece;
+	r->left -= piece;
+	if (r->left > 0 || r->gathered > 0) {
+		if (piece > 0)
+			memcpy(r->gather + r->gathered, buf, piece);
+		r->gathered = (uint8_t)(r->gathered + piece);
+		data = r->gather;
+	}
+	if (r->left > 0)
+		return;
+	r->gathered = 0;
+	r->in_frame = false;
+	if (r->header.masked)
+		ws_mask(data, whole, r->header.mask, 0);
+	if (r->header.opcode == WS_OP_CLOSE) {
+		report_close(r, data, whole, event);
+		return;
+	}
+	event->type = r->header.opcode == WS_OP_PING ? WS_PING : WS_PONG;
+	event->data = data;
+	event->len = whole;
+}
+
+void
+ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
+    struct ws_event *event)
+{
+	size_t header_len = 0;
+
+	memset(event, 0, sizeof(*event));
+	if (!r->in_frame && !r->dead)
+		take_header(r, buf, len, &header_len, event);
+	*consumed = header_len;
+	if (r->in_frame) {
+		uint8_t *payload = header_len > 0 ? buf + header_len : buf;
+
+		if (is_control(&r->header))
+			take_control(r, payload, len - header_len, consumed, event);
+		else
+			take_data(r, payload, len - header_len, consumed, event);
+	}
+	if (r->dead && event->type != WS_CLOSED)
+		*consumed = len;
+}
