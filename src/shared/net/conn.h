@@ -7,7 +7,8 @@
  *
  * Rules of the callbacks: they come from the loop only, never from inside a conn_ call.
  * A callback may call conn_fini() on its own or any other connection; nothing touches
- * the connection after that.
+ * the connection after that. Before conn_init() a connection is made known to be closed
+ * with CONN_CLOSED: struct conn conn = CONN_CLOSED.
  */
 #ifndef TAUPE_NET_CONN_H
 #define TAUPE_NET_CONN_H
@@ -47,17 +48,22 @@ struct conn {
 	struct tls *tls;       /* NULL: plain */
 	struct buf_list queue; /* to be written */
 	struct task task;      /* readable_cb or broken_cb, from the loop */
-	uint32_t queued_bytes;
+	bool *gone;            /* set when it is closed during its own callback */
+	size_t queued_bytes;
 	int fd;                /* -1: none */
-	bool connecting : 1;   /* connect or TLS handshake under way */
+	bool connecting : 1;   /* the socket is not connected yet */
+	bool handshaking : 1;  /* the TLS handshake is not complete yet */
 	bool readable : 1;     /* the system may have bytes for us */
+	bool writable : 1;     /* the system may have room for us */
+	bool hung_up : 1;      /* the peer's end is behind the bytes that are there */
 	bool paused : 1;       /* the owner does not want to read */
-	bool writable : 1;
-	bool shut_after : 1;   /* send FIN once the queue is empty */
-	bool broken : 1;
+	bool shut_after : 1;   /* end our direction once the queue is empty */
+	bool shut : 1;         /* our direction has ended */
+	bool broken : 1;       /* writing failed */
 	bool edge : 1;         /* edge-triggered; else events follow what is wanted */
-	bool no_tls_shutdown : 1;
 };
+
+#define CONN_CLOSED {.fd = -1}
 
 #define CONN_AGAIN (-1)
 #define CONN_ERROR (-2)
@@ -77,6 +83,10 @@ void conn_start_tls(struct conn *conn, struct tls *tls);
 
 /* Let other functions and another owner have the callbacks from now on. */
 void conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner);
+
+/* Move an open connection, its queue and its TLS to another place in memory; `from` is as
+ * after conn_fini(). -1: it could not be watched there, and is closed. */
+int conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops, void *owner);
 
 /* Close the descriptor and free what is queued. For a connection that never was or that
  * is closed already, does nothing. */
@@ -101,5 +111,7 @@ int conn_write(struct conn *conn, const void *data, size_t len);
 size_t conn_queued(const struct conn *conn);
 /* End our direction once the queue is written (TCP half-close; with TLS a close-notify). */
 void conn_shutdown(struct conn *conn);
+/* Was our direction ended, and is everything written? */
+bool conn_is_shut(const struct conn *conn);
 
 #endif

@@ -14,8 +14,6 @@
 
 #include "net/conn.h"
 
-struct pump;
-
 /* What the owner found at the start of the bytes at hand. */
 struct pump_step {
 	size_t consumed;  /* bytes done with, headers included */
@@ -24,55 +22,64 @@ struct pump_step {
 };
 
 enum pump_verdict {
-	PUMP_STEP,  /* look at *step, then go on with the rest */
-	PUMP_REST,  /* everything was consumed */
-	PUMP_GONE   /* the owner has closed or freed the channel: touch nothing any more */
+	PUMP_STEP, /* look at *step, then go on with the rest */
+	PUMP_GONE  /* the owner has ended the pump: touch nothing any more */
 };
 
-enum pump_channel_end { PUMP_CHANNEL_EOF, PUMP_CHANNEL_ERROR };
+enum pump_end { PUMP_EOF, PUMP_ERROR };
 
+/* A callback may call any pump_ function, pump_fini() too, and close either side. */
 struct pump_ops {
-	/* Decode the next thing in data[0..len), in place. Messages other than payload are
-	 * the owner's to act on, from inside this call. */
+	/* Decode the next thing in data[0..len), len > 0, in place. Messages other than
+	 * payload are the owner's to act on, from inside this call; pump_end_raw() may
+	 * move the bytes at data elsewhere: look at them before it. */
 	enum pump_verdict (*decode)(void *owner, uint8_t *data, size_t len,
 	    struct pump_step *step);
 	/* Make the header of a binary frame around payload[0..len) right in front of it
 	 * (BUF_HEADROOM bytes are free there), masking the payload in place if the role
 	 * asks for it. Returns the header's length. */
 	size_t (*encode)(void *owner, uint8_t *payload, size_t len);
+	/* The raw side was joined while connecting, and now it is (error NULL) or not. */
+	void (*raw_connected)(void *owner, const char *error);
 	/* The raw side's direction ended: the owner sends its empty frame. */
 	void (*raw_eof)(void *owner);
 	/* The raw side was reset or failed. */
 	void (*raw_failed)(void *owner);
 	/* The channel ended or failed. */
-	void (*channel_ended)(void *owner, enum pump_channel_end end);
-	/* All that was queued for the raw side is written (after pump_finish_raw: and its
-	 * end was sent). */
-	void (*raw_drained)(void *owner);
+	void (*channel_ended)(void *owner, enum pump_end end);
 };
 
 struct pump {
 	struct conn *channel;
-	struct conn *raw;      /* NULL while no visit is joined */
+	struct conn *raw; /* NULL while no visit is joined */
 	const struct pump_ops *ops;
 	void *owner;
+	struct buf *inbound;    /* what is being decoded, during decode only */
+	uint8_t *rest;          /* within it: what was not looked at yet */
+	size_t rest_len;
 	uint64_t to_channel_bytes, to_raw_bytes; /* payload of the current visit */
-	uint32_t read_size;    /* of the next read of the raw side: grows with the flow */
-	uint32_t channel_read_size;
-	bool raw_ended;        /* its end was reported */
-	bool discard;          /* payload is thrown away: the visit was reset */
+	uint32_t channel_read_bytes, raw_read_bytes; /* of the next read: follows the flow */
+	bool raw_ended; /* its end was reported */
 };
 
-/* Take over the reading of a channel; nothing is joined yet. */
+/* Take over a channel, its callbacks included; nothing is joined yet. */
 void pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops,
     void *owner);
-/* Join a raw connection, both ways, from now on. The pump takes its callbacks, not its
- * memory. first: bytes of the raw side that were read already (may be NULL): they are
- * sent first; taken and cleared. */
+/* End it. The channel and the raw side are the owner's to close. */
+void pump_fini(struct pump *pump);
+/* Decode bytes that came with the channel's handshake. */
+enum pump_verdict pump_feed(struct pump *pump, const uint8_t *data, size_t len);
+
+/* Join a raw connection, both ways, from now on; it may still be connecting. The pump
+ * takes its callbacks, not its memory. *first: a buffer with first_len bytes of the raw
+ * side that were read already, to be sent first; taken and cleared (may be NULL). */
 void pump_join(struct pump *pump, struct conn *raw, struct buf **first, size_t first_len);
-/* Forget the raw connection (the owner closes it); the channel is read on. */
+/* The channel's direction ended: write what is left to the raw side, then end there. */
+void pump_end_raw(struct pump *pump);
+/* Forget the raw connection: after pump_end_raw() when the visit is complete (its queue may
+ * still hold bytes; they are written as long as the owner keeps it open), or at once when
+ * the visit is reset. The channel is read on; payload has nowhere to go and is thrown away.
+ * The owner sets the connection's callbacks or closes it. */
 void pump_leave(struct pump *pump);
-/* Look at the channel at once: for bytes that came with its handshake. */
-enum pump_verdict pump_feed(struct pump *pump, uint8_t *data, size_t len);
 
 #endif

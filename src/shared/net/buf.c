@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool: one free list per capacity, last in first out, so that the memory that is
+ * handed out is the memory that was just used. What is kept is bounded; the rest goes
+ * back to the allocator, so that a burst does not stay for ever.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/buf.h"
+
+#define POOL_KEEP_BYTES (4u << 20)
+
+struct pool {
+	struct buf_list free;
+	size_t count;
+	const size_t capacity;
+};
+
+/* One loop, one thread a process: see docs/ARCHITECTURE.md. */
+static struct pool pools[] = {
+    {STAILQ_HEAD_INITIALIZER(pools[0].free), 0, BUF_SMALL},
+    {STAILQ_HEAD_INITIALIZER(pools[1].free), 0, BUF_LARGE},
+};
+
+static struct pool *
+pool_for(size_t room)
+{
+	return room <= BUF_SMALL ? &pools[0] : &pools[1];
+}
+
+struct buf *
+buf_get(size_t room)
+{
+	struct pool *pool = pool_for(room);
+	struct buf *buf = STAILQ_FIRST(&pool->free);
+
+	assert(room <= BUF_LARGE);
+	if (buf != NULL) {
+		STAILQ_REMOVE_HEAD(&pool->free, link);
+		pool->count--;
+	} else {
+		buf = malloc(sizeof(*buf) + BUF_HEADROOM + pool->capacity);
+		if (buf == NULL)
+			return NULL;
+		buf->capacity = (uint32_t)pool->capacity;
+	}
+	buf->first_span = buf->n_spans = 0;
+	return buf;
+}
+
+void
+buf_put(struct buf **buf)
+{
+	struct pool *pool;
+
+	if (*buf == NULL)
+		return;
+	pool = pool_for((*buf)->capacity);
+	if (pool->count * pool->capacity < POOL_KEEP_BYTES) {
+		STAILQ_INSERT_HEAD(&pool->free, *buf, link);
+		pool->count++;
+	} else {
+		free(*buf);
+	}
+	*buf = NULL;
+}
+
+void
+buf_add_span(struct buf *buf, uint32_t offset, uint32_t length)
+{
+	struct buf_span *last;
+
+	assert(offset + length <= BUF_HEADROOM + buf->capacity);
+	if (length == 0)
+		return;
+	if (buf->n_spans == 0) {
+		buf->span[buf->n_spans++] = (struct buf_span){offset, length};
+		return;
+	}
+	last = &buf->span[buf->n_spans - 1];
+	assert(offset >= last->offset + last->length);
+	if (offset == last->offset + last->length) {
+		last->length += length;
+	} else if (buf->n_spans < BUF_SPANS) {
+		buf->span[buf->n_spans++] = (struct buf_span){offset, length};
+	} else {
+		memmove(buf->space + last->offset + last->length, buf->space + offset,
+		    length);
+		last->length += length;
+	}
+}
+
+size_t
+buf_pending(const struct buf *buf)
+{
+	size_t pending = 0, i;
+
+	for (i = buf->first_span; i < buf->n_spans; i++)
+		pending += buf->span[i].length;
+	return pending;
+}
+
+void
+buf_pool_drain(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		struct buf *buf;
+
+		while ((buf = STAILQ_FIRST(&pools[i].free)) != NULL) {
+			STAILQ_REMOVE_HEAD(&pools[i].free, link);
+			free(buf);
+		}
+		pools[i].count = 0;
+	}
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the system is edge-triggered, both directions are watched once, when the
+ * connection begins, and what the system said last is remembered in `readable` and
+ * `writable`: pausing, resuming and waiting for room are then flags and no system calls.
+ * Elsewhere the events are added and removed as they are wanted.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+#include "net/tls.h"
+
+#define WRITE_IOV 64
+
+static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
+static void conn_task_cb(void *arg);
+
+static short
+wanted_events(const struct conn *conn)
+{
+	short what = EV_PERSIST;
+
+	if (!conn->paused || conn->handshaking)
+		what |= EV_READ;
+	if (conn->connecting || conn->handshaking || !STAILQ_EMPTY(&conn->queue))
+		what |= EV_WRITE;
+	return what;
+}
+
+/* Level-triggered systems only: watch what is wanted now. */
+static void
+update_interest(struct conn *conn)
+{
+	short what;
+
+	if (conn->edge || conn->fd < 0)
+		return;
+	what = wanted_events(conn);
+	if (event_get_events(&conn->event) == what && event_initialized(&conn->event))
+		return;
+	event_del(&conn->event);
+	event_assign(&conn->event, loop_base(conn->loop), conn->fd, what, conn_event_cb, conn);
+	event_add(&conn->event, NULL);
+}
+
+static int
+watch(struct conn *conn)
+{
+	struct event_base *base = loop_base(conn->loop);
+	int features = event_base_get_features(base);
+	short what;
+
+	conn->edge = (features & EV_FEATURE_ET) && (features & EV_FEATURE_EARLY_CLOSE);
+	what = conn->edge ? EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST
+	                  : wanted_events(conn);
+	if (event_assign(&conn->event, base, conn->fd, what, conn_event_cb, conn) != 0)
+		return -1;
+	return event_add(&conn->event, NULL);
+}
+
+static int
+conn_open(struct conn *conn, struct loop *loop, int fd, bool connecting,
+    const struct conn_ops *ops, void *owner)
+{
+	memset(conn, 0, sizeof(*conn));
+	conn->loop = loop;
+	conn->ops = ops;
+	conn->owner = owner;
+	conn->fd = fd;
+	conn->connecting = connecting;
+	conn->writable = !connecting;
+	STAILQ_INIT(&conn->queue);
+	task_init(&conn->task, conn_task_cb, conn);
+	if (watch(conn) != 0) {
+		conn->fd = -1;
+		return -1;
+	}
+	return 0;
+}
+
+static void
+set_nodelay(int fd)
+{
+	int on = 1;
+
+	/* fails on a unix socket, which has no such delay */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int
+conn_init(struct conn *conn, struct loop *loop, int fd, const struct conn_ops *ops,
+    void *owner)
+{
+	set_nodelay(fd);
+	return conn_open(conn, loop, fd, false, ops, owner);
+}
+
+int
+conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
+    const struct conn_ops *ops, void *owner)
+{
+	int saved, fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	conn->fd = -1;
+	if (fd < 0)
+		return -1;
+	set_nodelay(fd);
+	if (connect(fd, &to->sa, to->len) != 0 && errno != EINPROGRESS)
+		goto fail;
+	if (conn_open(conn, loop, fd, true, ops, owner) != 0)
+		goto fail;
+	return 0;
+fail:
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+void
+conn_start_tls(struct conn *conn, struct tls *tls)
+{
+	assert(conn->tls == NULL && conn->fd >= 0);
+	conn->tls = tls;
+	conn->handshaking = true;
+	if (tls_set_fd(tls, conn->fd) != 0)
+		conn->broken = true;
+	task_post(conn->loop, &conn->task);
+	update_interest(conn);
+}
+
+void
+conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner)
+{
+	conn->ops = ops;
+	conn->owner = owner;
+}
+
+int
+conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops, void *owner)
+{
+	event_del(&from->event);
+	task_cancel(from->loop, &from->task);
+	if (from->gone != NULL)
+		*from->gone = true;
+	*to = *from;
+	from->fd = -1;
+	STAILQ_INIT(&to->queue);
+	STAILQ_CONCAT(&to->queue, &from->queue);
+	to->gone = NULL;
+	to->ops = ops;
+	to->owner = owner;
+	task_init(&to->task, conn_task_cb, to);
+	if (watch(to) != 0) {
+		conn_fini(to);
+		return -1;
+	}
+	task_post(to->loop, &to->task);
+	return 0;
+}
+
+static void
+conn_close(struct conn *conn, bool gentle)
+{
+	struct buf *buf;
+
+	if (conn->fd < 0)
+		return;
+	if (conn->gone != NULL)
+		*conn->gone = true;
+	conn->gone = NULL;
+	event_del(&conn->event);
+	task_cancel(conn->loop, &conn->task);
+	while ((buf = STAILQ_FIRST(&conn->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&conn->queue, link);
+		buf_put(&buf);
+	}
+	if (conn->tls != NULL) {
+		if (gentle && !conn->broken && !conn->connecting && !conn->handshaking)
+			(void)tls_shutdown(conn->tls);
+		tls_free(&conn->tls);
+	}
+	close(conn->fd);
+	conn->fd = -1;
+}
+
+void
+conn_fini(struct conn *conn)
+{
+	conn_close(conn, true);
+}
+
+void
+conn_abort(struct conn *conn)
+{
+	struct linger reset = {1, 0};
+
+	if (conn->fd >= 0)
+		(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	conn_close(conn, false);
+}
+
+bool
+conn_is_open(const struct conn *conn)
+{
+	return conn->fd >= 0;
+}
+
+static ssize_t
+read_tls(struct conn *conn, void *out, size_t cap)
+{
+	size_t done;
+
+	switch (tls_read(conn->tls, out, cap, &done)) {
+	case TLS_OK:
+		return (ssize_t)done;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		conn->readable = false;
+		return CONN_AGAIN;
+	case TLS_EOF:
+		return 0;
+	case TLS_FAILED:
+		break;
+	}
+	return CONN_ERROR;
+}
+
+ssize_t
+conn_read(struct conn *conn, void *out, size_t cap)
+{
+	ssize_t got;
+
+	assert(cap > 0);
+	if (!conn->readable)
+		return CONN_AGAIN;
+	if (conn->tls != NULL)
+		return read_tls(conn, out, cap);
+	do
+		got = read(conn->fd, out, cap);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		conn->readable = false;
+		return CONN_AGAIN;
+	}
+	/* A short read has emptied the socket (epoll(7), question 9): the next bytes make
+	 * a new edge. An end that is there already would not. */
+	if (got > 0 && (size_t)got < cap && conn->edge && !conn->hung_up)
+		conn->readable = false;
+	return got < 0 ? CONN_ERROR : got;
+}
+
+void
+conn_pause(struct conn *conn)
+{
+	conn->paused = true;
+	update_interest(conn);
+}
+
+void
+conn_resume(struct conn *conn)
+{
+	if (!conn->paused)
+		return;
+	conn->paused = false;
+	if (conn->readable)
+		task_post(conn->loop, &conn->task);
+	update_interest(conn);
+}
+
+/* Take `done` written bytes off the front of the queue. */
+static void
+queue_advance(struct conn *conn, size_t done)
+{
+	conn->queued_bytes -= done;
+	while (done > 0) {
+		struct buf *buf = STAILQ_FIRST(&conn->queue);
+		struct buf_span *span = &buf->span[buf->first_span];
+
+		if (done < span->length) {
+			span->offset += (uint32_t)done;
+			span->length -= (uint32_t)done;
+			return;
+		}
+		done -= span->length;
+		if (++buf->first_span == buf->n_spans) {
+			STAILQ_REMOVE_HEAD(&conn->queue, link);
+			buf_put(&buf);
+		}
+	}
+}
+
+static size_t
+queue_gather(struct conn *conn, struct iovec iov[WRITE_IOV])
+{
+	struct buf *buf;
+	size_t n = 0, i;
+
+	STAILQ_FOREACH (buf, &conn->queue, link)
+		for (i = buf->first_span; i < buf->n_spans; i++) {
+			if (n == WRITE_IOV)
+				return n;
+			iov[n].iov_base = buf->space + buf->span[i].offset;
+			iov[n++].iov_len = buf->span[i].length;
+		}
+	return n;
+}
+
+/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. */
+static ssize_t
+write_some(struct conn *conn)
+{
+	struct iovec iov[WRITE_IOV];
+	size_t n = queue_gather(conn, iov), done;
+	ssize_t got;
+
+	if (conn->tls != NULL)
+		switch (tls_write(conn->tls, iov[0].iov_base, iov[0].iov_len, &done)) {
+		case TLS_OK:
+			return (ssize_t)done;
+		case TLS_WANT_READ:
+		case TLS_WANT_WRITE:
+			return CONN_AGAIN;
+		default:
+			return CONN_ERROR;
+		}
+	do
+		got = writev(conn->fd, iov, (int)n);
+	while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		return got;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_AGAIN : CONN_ERROR;
+}
+
+static void
+end_direction(struct conn *conn)
+{
+	if (!conn->shut_after || conn->shut || !STAILQ_EMPTY(&conn->queue))
+		return;
+	conn->shut = true;
+	if (conn->tls != NULL)
+		(void)tls_shutdown(conn->tls);
+	(void)shutdown(conn->fd, SHUT_WR);
+}
+
+static int
+flush(struct conn *conn)
+{
+	while (conn->writable && !STAILQ_EMPTY(&conn->queue)) {
+		ssize_t done = write_some(conn);
+
+		if (done == CONN_AGAIN) {
+			conn->writable = false;
+		} else if (done == CONN_ERROR) {
+			conn->broken = true;
+			task_post(conn->loop, &conn->task);
+			return -1;
+		} else {
+			queue_advance(conn, (size_t)done);
+		}
+	}
+	end_direction(conn);
+	return 0;
+}
+
+int
+conn_write_buf(struct conn *conn, struct buf **buf)
+{
+	size_t bytes = buf_pending(*buf);
+
+	assert(!conn->shut_after);
+	if (conn->broken || conn->fd < 0 || bytes == 0) {
+		buf_put(buf);
+		return bytes == 0 && !conn->broken && conn->fd >= 0 ? 0 : -1;
+	}
+	STAILQ_INSERT_TAIL(&conn->queue, *buf, link);
+	*buf = NULL;
+	conn->queued_bytes += bytes;
+	if (conn->connecting || conn->handshaking)
+		return 0;
+	if (flush(conn) != 0)
+		return -1;
+	update_interest(conn);
+	return 0;
+}
+
+int
+conn_write(struct conn *conn, const void *data, size_t len)
+{
+	while (len > 0) {
+		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
+		struct buf *buf = buf_get(piece);
+
+		if (buf == NULL) {
+			conn->broken = true;
+			task_post(conn->loop, &conn->task);
+			return -1;
+		}
+		memcpy(buf_data(buf), data, piece);
+		buf_add_span(buf, BUF_HEADROOM, (uint32_t)piece);
+		if (conn_write_buf(conn, &buf) != 0)
+			return -1;
+		data = (const char *)data + piece;
+		len -= piece;
+	}
+	return 0;
+}
+
+size_t
+conn_queued(const struct conn *conn)
+{
+	return conn->queued_bytes;
+}
+
+void
+conn_shutdown(struct conn *conn)
+{
+	if (conn->fd < 0 || conn->shut_after)
+		return;
+	conn->shut_after = true;
+	if (!conn->connecting && !conn->handshaking)
+		end_direction(conn);
+}
+
+bool
+conn_is_shut(const struct conn *conn)
+{
+	return conn->shut;
+}
+
+/* The socket is connected, or not: say so, unless TLS comes first. */
+static void
+finish_connect(struct conn *conn)
+{
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	conn->connecting = false;
+	if (error != 0)
+		conn->ops->connected_cb(conn, strerror(error));
+	else if (!conn->handshaking)
+		conn->ops->connected_cb(conn, NULL);
+}
+
+static void
+continue_handshake(struct conn *conn)
+{
+	switch (conn->broken ? TLS_FAILED : tls_handshake(conn->tls)) {
+	case TLS_OK:
+		conn->handshaking = false;
+		conn->readable = conn->writable = true;
+		conn->ops->connected_cb(conn, NULL);
+		return;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		return;
+	default:
+		conn->ops->connected_cb(conn, tls_error(conn->tls));
+	}
+}
+
+/* Do what the flags say can be done. `gone` tells when a callback closed us. */
+static void
+conn_serve(struct conn *conn, const bool *gone)
+{
+	bool waited;
+
+	if (conn->connecting) {
+		if (!conn->writable)
+			return;
+		finish_connect(conn);
+		if (*gone)
+			return;
+	}
+	if (conn->handshaking) {
+		continue_handshake(conn);
+		if (*gone || conn->handshaking)
+			return;
+	}
+	waited = !STAILQ_EMPTY(&conn->queue);
+	if (!conn->broken && flush(conn) == 0 && waited && STAILQ_EMPTY(&conn->queue) &&
+	    conn->ops->drained_cb != NULL) {
+		conn->ops->drained_cb(conn);
+		if (*gone)
+			return;
+	}
+	/* What was received is worth more than the news that writing failed. */
+	if (conn->readable && !conn->paused) {
+		conn->ops->readable_cb(conn);
+		if (*gone)
+			return;
+		if (conn->readable && !conn->paused)
+			task_post(conn->loop, &conn->task);
+		else if (conn->broken)
+			conn->ops->broken_cb(conn);
+	} else if (conn->broken) {
+		conn->ops->broken_cb(conn);
+	}
+}
+
+static void
+conn_dispatch(struct conn *conn)
+{
+	bool gone = false;
+
+	conn->gone = &gone;
+	conn_serve(conn, &gone);
+	if (gone)
+		return;
+	conn->gone = NULL;
+	update_interest(conn);
+}
+
+static void
+conn_event_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *conn = arg;
+
+	(void)fd;
+	if (what & EV_CLOSED)
+		conn->hung_up = true;
+	if (what & (EV_READ | EV_CLOSED))
+		conn->readable = true;
+	if (what & EV_WRITE)
+		conn->writable = true;
+	/* TLS may need the one to do the other */
+	if (conn->tls != NULL && !conn->connecting)
+		conn->readable = conn->writable = true;
+	conn_dispatch(conn);
+}
+
+static void
+conn_task_cb(void *arg)
+{
+	conn_dispatch(arg);
+}

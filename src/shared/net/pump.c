@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Back-pressure needs no watermarks of its own: a side is read only while the other
+ * side's queue is empty, so that at most what one callback read can wait. What a callback
+ * may read is bounded, so that one fast visit does not starve the others.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "net/pump.h"
+
+#define TURN_BYTES (4u * BUF_LARGE) /* most that one callback reads */
+
+static const struct conn_ops channel_conn_ops, raw_conn_ops;
+
+void
+pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops, void *owner)
+{
+	memset(pump, 0, sizeof(*pump));
+	pump->channel = channel;
+	pump->ops = ops;
+	pump->owner = owner;
+	pump->channel_read_bytes = pump->raw_read_bytes = BUF_SMALL;
+	conn_set_owner(channel, &channel_conn_ops, pump);
+	conn_resume(channel);
+}
+
+void
+pump_fini(struct pump *pump)
+{
+	buf_put(&pump->inbound);
+	pump->raw = pump->channel = NULL;
+	pump->rest_len = 0;
+}
+
+/* Reads follow the flow: large while the system fills them, small when it does not. */
+static uint32_t
+next_read_bytes(uint32_t bytes, size_t got)
+{
+	if (got == bytes)
+		return BUF_LARGE;
+	return got < BUF_SMALL ? BUF_SMALL : bytes;
+}
+
+/* Hand what was decoded so far to the raw side. When there is more to decode behind it,
+ * that moves to a buffer of its own: this happens only when one visit ends and the next
+ * begins within one read. */
+static int
+flush_inbound(struct pump *pump)
+{
+	struct buf *rest = NULL;
+
+	if (pump->inbound == NULL || pump->inbound->n_spans == 0)
+		return 0;
+	if (pump->rest_len > 0) {
+		if ((rest = buf_get(pump->rest_len)) == NULL)
+			return -1;
+		memcpy(buf_data(rest), pump->rest, pump->rest_len);
+		pump->rest = buf_data(rest);
+	}
+	if (pump->raw != NULL)
+		(void)conn_write_buf(pump->raw, &pump->inbound);
+	else
+		buf_put(&pump->inbound);
+	pump->inbound = rest;
+	return 0;
+}
+
+/* Decode all of pump->inbound. */
+static enum pump_verdict
+decode_inbound(struct pump *pump)
+{
+	while (pump->rest_len > 0) {
+		uint8_t *data = pump->rest;
+		size_t len = pump->rest_len;
+		struct pump_step step = {0};
+
+		/* Owners that act on a message see what lies before it as decoded; how far
+		 * the message reaches, they say in the step. */
+		if (pump->ops->decode(pump->owner, data, len, &step) == PUMP_GONE)
+			return PUMP_GONE;
+		assert(step.consumed > 0 && step.consumed <= len);
+		pump->rest += step.consumed;
+		pump->rest_len -= step.consumed;
+		if (step.length > 0 && pump->raw != NULL) {
+			pump->to_raw_bytes += step.length;
+			buf_add_span(pump->inbound, (uint32_t)(step.payload - pump->inbound->space),
+			    (uint32_t)step.length);
+		}
+	}
+	(void)flush_inbound(pump);
+	buf_put(&pump->inbound);
+	if (pump->raw != NULL && conn_queued(pump->raw) > 0)
+		conn_pause(pump->channel);
+	return PUMP_STEP;
+}
+
+static enum pump_verdict
+decode_buf(struct pump *pump, struct buf *buf, size_t len)
+{
+	pump->inbound = buf;
+	pump->rest = buf_data(buf);
+	pump->rest_len = len;
+	return decode_inbound(pump);
+}
+
+enum pump_verdict
+pump_feed(struct pump *pump, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
+		struct buf *buf = buf_get(piece);
+
+		if (buf == NULL) {
+			pump->ops->channel_ended(pump->owner, PUMP_ERROR);
+			return PUMP_GONE;
+		}
+		memcpy(buf_data(buf), data, piece);
+		if (decode_buf(pump, buf, piece) == PUMP_GONE)
+			return PUMP_GONE;
+		data += piece;
+		len -= piece;
+	}
+	return PUMP_STEP;
+}
+
+static void
+channel_readable_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+	size_t turn = 0;
+
+	while (turn < TURN_BYTES && !conn->paused) {
+		struct buf *buf = buf_get(pump->channel_read_bytes);
+		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), buf->capacity)
+		                          : CONN_ERROR;
+
+		if (got <= 0) {
+			buf_put(&buf);
+			if (got != CONN_AGAIN)
+				pump->ops->channel_ended(pump->owner,
+				    got == 0 ? PUMP_EOF : PUMP_ERROR);
+			return;
+		}
+		pump->channel_read_bytes = next_read_bytes(buf->capacity, (size_t)got);
+		turn += (size_t)got;
+		if (decode_buf(pump, buf, (size_t)got) == PUMP_GONE)
+			return;
+	}
+}
+
+static void
+channel_drained_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+
+	if (pump->raw != NULL && !pump->raw_ended)
+		conn_resume(pump->raw);
+}
+
+static void
+channel_broken_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+
+	pump->ops->channel_ended(pump->owner, PUMP_ERROR);
+}
+
+static const struct conn_ops channel_conn_ops = {
+    .readable_cb = channel_readable_cb,
+    .drained_cb = channel_drained_cb,
+    .broken_cb = channel_broken_cb,
+};
+
+/* Send data of the raw side as one frame. */
+static void
+send_frame(struct pump *pump, struct buf **buf, size_t len)
+{
+	size_t header = pump->ops->encode(pump->owner, buf_data(*buf), len);
+
+	assert(header <= BUF_HEADROOM);
+	pump->to_channel_bytes += len;
+	buf_add_span(*buf, (uint32_t)(BUF_HEADROOM - header), (uint32_t)(header + len));
+	(void)conn_write_buf(pump->channel, buf); /* broken: channel_broken_cb comes */
+	if (pump->raw != NULL && conn_queued(pump->channel) > 0)
+		conn_pause(pump->raw);
+}
+
+static void
+raw_readable_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+	size_t turn = 0;
+
+	if (conn_queued(pump->channel) > 0)
+		conn_pause(conn);
+	while (turn < TURN_BYTES && !conn->paused) {
+		struct buf *buf = buf_get(pump->raw_read_bytes);
+		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), buf->capacity)
+		                          : CONN_ERROR;
+
+		if (got > 0) {
+			pump->raw_read_bytes = next_read_bytes(buf->capacity, (size_t)got);
+			turn += (size_t)got;
+			send_frame(pump, &buf, (size_t)got);
+			continue;
+		}
+		buf_put(&buf);
+		if (got == 0) {
+			pump->raw_ended = true;
+			conn_pause(conn);
+			pump->ops->raw_eof(pump->owner);
+		} else if (got == CONN_ERROR) {
+			pump->ops->raw_failed(pump->owner);
+		}
+		return;
+	}
+}
+
+static void
+raw_drained_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+
+	conn_resume(pump->channel);
+}
+
+static void
+raw_connected_cb(struct conn *conn, const char *error)
+{
+	struct pump *pump = conn->owner;
+
+	pump->ops->raw_connected(pump->owner, error);
+}
+
+static void
+raw_broken_cb(struct conn *conn)
+{
+	struct pump *pump = conn->owner;
+
+	pump->ops->raw_failed(pump->owner);
+}
+
+static const struct conn_ops raw_conn_ops = {
+    .readable_cb = raw_readable_cb,
+    .drained_cb = raw_drained_cb,
+    .connected_cb = raw_connected_cb,
+    .broken_cb = raw_broken_cb,
+};
+
+void
+pump_join(struct pump *pump, struct conn *raw, struct buf **first, size_t first_len)
+{
+	assert(pump->raw == NULL);
+	pump->raw = raw;
+	pump->raw_ended = false;
+	pump->to_channel_bytes = pump->to_raw_bytes = 0;
+	pump->raw_read_bytes = BUF_SMALL;
+	conn_set_owner(raw, &raw_conn_ops, pump);
+	conn_resume(raw);
+	if (first != NULL && *first != NULL && first_len > 0)
+		send_frame(pump, first, first_len);
+	else if (first != NULL)
+		buf_put(first);
+}
+
+void
+pump_end_raw(struct pump *pump)
+{
+	if (pump->raw == NULL)
+		return;
+	if (flush_inbound(pump) != 0)
+		pump->ops->raw_failed(pump->owner);
+	else
+		conn_shutdown(pump->raw);
+}
+
+void
+pump_leave(struct pump *pump)
+{
+	if (pump->raw == NULL)
+		return;
+	if (pump->inbound != NULL)
+		pump->inbound->n_spans = 0;
+	pump->raw = NULL;
+	conn_resume(pump->channel);
+}
