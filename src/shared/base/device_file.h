@@ -20,13 +20,17 @@ struct device_file_error {
 };
 
 /* Read the whole file. -1 with *error filled: it cannot be read, or a line is wrong; no
- * callback was called then. A file that does not exist is an empty one. */
+ * callback was called then. A file that does not exist is an empty one. Wrong as well: a
+ * name, a label or a port that stands there twice. When the callback returns something
+ * else than 0, that is returned, and error->text is empty. */
 int device_file_read(const char *path, device_file_cb cb, void *ctx,
     struct device_file_error *error);
 
 /* Add the device, or replace the one of that name. Atomic (a new file, mode 0600, synced
- * and renamed over the old one, with its owner), and safe against a second taupectl (an
- * exclusive lock on path + ".lock"). */
+ * and renamed over the old one, with its owner; the first one gets its folder's owner, so
+ * that a relay that does not run as root can read what root's taupectl wrote), and safe
+ * against a second taupectl (an exclusive lock on path + ".lock"). -1 as well: the label
+ * or a port is reserved for another device already. */
 int device_file_put(const char *path, const struct device_record *record,
     struct device_file_error *error);
 

@@ -24,8 +24,10 @@ struct device_record {
 	struct service_port ports[SERVICES_MAX];
 };
 
-/* Take one key and value into the record: name, secret_sha256, label, port (repeated).
- * Unknown keys are skipped. False: the value is malformed. */
+/* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
+ * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
+ * form of a Redis field). Unknown keys are skipped. False: the value is malformed, or a
+ * service has two ports. The record begins as all zeros. */
 bool device_record_set(struct device_record *record, struct str key, struct str value);
 
 /* Append "ssh:20022"-like text of a reserved port. */

@@ -30,7 +30,8 @@ struct option_row {
 	enum option_type type;
 	size_t offset;           /* of the value in the configuration struct */
 	const char *def;         /* default as text; NULL: none */
-	int64_t min, max;        /* numbers; for strings and lists: length of a value */
+	int64_t min, max;        /* numbers; for strings and lists: length of a value; both 0:
+				  * no bounds (sizes and durations are never negative) */
 	const char *choices;     /* OPTION_CHOICE: "error|warn|info|debug" */
 	/* Checks a string's or list item's meaning: NULL if it is right, else what is allowed. */
 	const char *(*check)(const char *value);
@@ -45,6 +46,10 @@ struct option_table {
 	const char *default_file; /* read if it exists; may be NULL */
 	const struct option_row *rows; /* ends with a row whose key is NULL */
 	size_t struct_size;
+	/* What a command line may hold besides options, for --help ("COMMAND [NAME]..."), and
+	 * the offset of the struct option_list that gets it. NULL: nothing. */
+	const char *arguments;
+	size_t arguments_offset;
 };
 
 enum options_result {
@@ -57,14 +62,19 @@ enum options_result {
  * Fill the struct at conf (struct_size bytes, contents ignored) with the defaults, then
  * the file (--config FILE, else default_file), then the other options; the command line
  * wins, and a list given there replaces the file's. An unknown key or section in the
- * file is an error that names the closest known key. After OPTIONS_OK the caller frees
- * with options_free(); after the others nothing is left allocated. argv is not kept.
+ * file is an error that names the closest known key, and so is a key given twice that is
+ * no list. An empty value unsets a string and empties a list. After OPTIONS_OK the caller
+ * frees with options_free(); after the others nothing is left allocated. argv is not kept
+ * and not changed.
+ *
+ * The value of a key whose name holds "secret" or "password" is repeated in no message.
  */
 enum options_result options_load(const struct option_table *table, int argc, char **argv,
     void *conf);
 
-/* Read everything again as options_load() did, for SIGHUP: into fresh memory. -1 when
- * there is an error, which was logged; conf is then not touched. */
+/* Read everything again as options_load() did, for SIGHUP, into a second struct (contents
+ * ignored): the caller takes from it what may change while it runs, and frees the one that
+ * it does not keep. -1 when there is an error, which was logged; conf is not touched then. */
 int options_reload(const struct option_table *table, int argc, char **argv, void *conf);
 
 void options_free(const struct option_table *table, void *conf);

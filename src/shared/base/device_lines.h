@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The text of a device file as records: what a line may hold, and what all lines
+ * together must keep (no name, label or port twice). Does no I/O: a file, a new text
+ * before it becomes a file, and a fuzzer are read the same way.
+ */
+#ifndef TAUPE_BASE_DEVICE_LINES_H
+#define TAUPE_BASE_DEVICE_LINES_H
+
+#include "base/device_file.h"
+
+#define DEVICE_LINE_MAX 2000 /* characters of a line, without its newline */
+
+struct device_line {
+	unsigned number; /* from 1 */
+	struct device_record record;
+};
+
+struct device_lines {
+	struct device_line
+	    *items; /* in the file's order; freed by device_lines_fini() */
+	size_t count;
+};
+
+/* Read a whole text. -1 with *error filled, and nothing is left allocated. */
+int device_lines_parse(struct device_lines *lines, struct str text,
+    struct device_file_error *error);
+void device_lines_fini(struct device_lines *lines);
+
+/* Write the line of a record, without a newline. The caller asks w->full. */
+void device_line_write(struct writer *w, const struct device_record *record);
+
+/* Cut the first line off the text, without its newline. False: the text is at its end. */
+bool device_lines_next(struct str *text, struct str *line);
+
+/* Fill an error. */
+void device_file_error_set(struct device_file_error *error, unsigned line,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's record, key by key. The shapes of names, labels and hashes are checked here
+ * for the device file and Redis alike.
+ */
+#include "base/device_record.h"
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+static bool
+parse_hash(struct str text, uint8_t hash[SECRET_HASH_LEN])
+{
+	if (text.len != 2 * SECRET_HASH_LEN)
+		return false;
+	for (size_t i = 0; i < SECRET_HASH_LEN; i++) {
+		int high = hex_digit(text.ptr[2 * i]),
+		    low = hex_digit(text.ptr[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		hash[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static bool
+add_port(struct device_record *record, struct str text)
+{
+	struct service_port port;
+
+	if (record->n_ports == SERVICES_MAX ||
+	    !service_port_parse(text, &port) ||
+	    service_port_find(
+		record->ports, record->n_ports, str_of(port.service)) != 0)
+		return false;
+	record->ports[record->n_ports++] = port;
+	return true;
+}
+
+static bool
+add_ports(struct device_record *record, struct str list)
+{
+	struct str item;
+
+	while (list.len > 0) {
+		str_split(list, ',', &item, &list);
+		if (!add_port(record, item))
+			return false;
+	}
+	return true;
+}
+
+bool
+device_record_set(
+    struct device_record *record, struct str key, struct str value)
+{
+	if (str_equal(key, STR("name")))
+		return device_name_valid(value) &&
+		    str_copy(value, record->name, sizeof(record->name));
+	if (str_equal(key, STR("secret_sha256")))
+		return parse_hash(value, record->secret_sha256);
+	if (str_equal(key, STR("label")))
+		return (value.len == 0 || label_valid(value)) &&
+		    str_copy(value, record->label, sizeof(record->label));
+	if (str_equal(key, STR("port")))
+		return add_port(record, value);
+	if (str_equal(key, STR("ports")))
+		return add_ports(record, value);
+	return true;
+}
+
+void
+service_port_write(struct writer *w, const struct service_port *port)
+{
+	writer_cstr(w, port->service);
+	writer_cstr(w, ":");
+	writer_u64(w, port->port);
+}
+
+bool
+service_port_parse(struct str text, struct service_port *port)
+{
+	struct str service, digits;
+	uint64_t number;
+
+	if (!str_split(text, ':', &service, &digits) ||
+	    !service_name_valid(service) ||
+	    !str_to_u64(digits, UINT16_MAX, &number) || number == 0)
+		return false;
+	port->port = (uint16_t)number;
+	return str_copy(service, port->service, sizeof(port->service));
+}
+
+uint16_t
+service_port_find(
+    const struct service_port *ports, size_t n, struct str service)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (str_equal(str_of(ports[i].service), service))
+			return ports[i].port;
+	}
+	return 0;
+}

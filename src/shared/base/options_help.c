@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table for people: --help, --version, and the man page's OPTIONS section, so that
+ * what is written about an option cannot differ from what it does.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/options_internal.h"
+
+static const struct {
+	const char *name, *argument, *help;
+	const char *letter;
+} common[] = {
+    {"config", "FILE", "Read this file instead of the default one.", "c"},
+    {"help", NULL, "Show this help and exit.", "h"},
+    {"version", NULL, "Show the version and exit.", "V"},
+};
+
+#define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
+
+/* Bounds that say something: a length is said when it is wrong. */
+static bool
+allowed_is_worth_saying(const struct option_row *row)
+{
+	if (row->type == OPTION_CHOICE)
+		return true;
+	return (row->type == OPTION_INT || row->type == OPTION_SIZE ||
+		   row->type == OPTION_DURATION) &&
+	    (row->min != 0 || row->max != 0);
+}
+
+/* "(0s to 60s; default 5s)", or nothing. */
+static void
+facts_write(const struct option_row *row, char *out, size_t cap)
+{
+	char allowed[OPTION_ERROR_MAX];
+	size_t len = 0;
+
+	out[0] = '\0';
+	if (allowed_is_worth_saying(row)) {
+		option_value_allowed(row, allowed, sizeof(allowed));
+		len = (size_t)snprintf(out, cap, "Allowed: %s. ", allowed);
+	}
+	if (row->type == OPTION_LIST && len < cap)
+		len += (size_t)snprintf(
+		    out + len, cap - len, "May be given more than once. ");
+	if (row->def != NULL && len < cap)
+		len += (size_t)snprintf(
+		    out + len, cap - len, "Default: %s. ", row->def);
+	if (len > 0 && len < cap)
+		out[len - 1] = '\0';
+}
+
+/* Print words filled to 80 columns, each line indented. */
+static void
+print_filled(const char *text, size_t indent)
+{
+	size_t column = 0;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		if (column == 0)
+			column = (size_t)printf("%*s", (int)indent, "");
+		else if (column + 1 + len > 79)
+			column = (size_t)printf("\n%*s", (int)indent, "") - 1;
+		else
+			column += (size_t)printf(" ");
+		column += (size_t)printf("%.*s", (int)len, text);
+		text += len + strspn(text + len, " ");
+	}
+	if (column > 0)
+		printf("\n");
+}
+
+void
+options_print_help(const struct option_table *table)
+{
+	char option[128], facts[2 * OPTION_ERROR_MAX];
+
+	printf("Usage: %s [OPTION]...%s%s\n%s\n\n", table->program,
+	    table->arguments ? " " : "",
+	    table->arguments ? table->arguments : "", table->synopsis);
+	printf(
+	    "Every option is also a key of the section [%s] of the "
+	    "configuration file\n"
+	    "(%s); --relay-url is relay_url there. The command line wins.\n\n",
+	    table->section,
+	    table->default_file ? table->default_file : "--config FILE");
+	for (size_t i = 0; i < COMMON_COUNT; i++) {
+		printf("  -%s, --%s%s%s\n", common[i].letter, common[i].name,
+		    common[i].argument ? " " : "",
+		    common[i].argument ? common[i].argument : "");
+		print_filled(common[i].help, 10);
+	}
+	for (const struct option_row *row = table->rows; row->key != NULL;
+	     row++) {
+		options_long_name(row, option, sizeof(option));
+		printf("  %s%s%s\n", option, row->argument ? " " : "",
+		    row->argument ? row->argument : "");
+		print_filled(row->help, 10);
+		facts_write(row, facts, sizeof(facts));
+		print_filled(facts, 10);
+	}
+}
+
+void
+options_print_version(const struct option_table *table)
+{
+	printf("%s %s\n", table->program, PACKAGE_VERSION);
+}
+
+/* Text of ours in mdoc: a backslash, and what would be a macro at a line's begin. */
+static void
+print_mdoc(const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		printf("\\&");
+	for (; *text != '\0'; text++) {
+		if (*text == '\\')
+			printf("\\e");
+		else
+			putchar(*text);
+		/* one sentence, one line, as mdoc wants it */
+		if (*text == '.' && text[1] == ' ' &&
+		    isupper((unsigned char)text[2])) {
+			putchar('\n');
+			text++;
+		}
+	}
+	putchar('\n');
+}
+
+/* An argument is quoted: words like "Ta" in it would be macros. */
+static void
+print_man_item(const char *letter, const char *name, const char *argument)
+{
+	printf(".It ");
+	if (letter != NULL)
+		printf("Fl %s , ", letter);
+	printf("Fl \\-%s", name);
+	if (argument != NULL)
+		printf(" Ar \"%s\"", argument);
+	putchar('\n');
+}
+
+void
+options_print_man(const struct option_table *table)
+{
+	char option[128], facts[2 * OPTION_ERROR_MAX];
+
+	printf(".Bl -tag -width Ds\n");
+	for (size_t i = 0; i < COMMON_COUNT; i++) {
+		print_man_item(
+		    common[i].letter, common[i].name, common[i].argument);
+		print_mdoc(common[i].help);
+	}
+	for (const struct option_row *row = table->rows; row->key != NULL;
+	     row++) {
+		options_long_name(row, option, sizeof(option));
+		print_man_item(NULL, option + 2, row->argument);
+		print_mdoc(row->help);
+		facts_write(row, facts, sizeof(facts));
+		if (facts[0] != '\0')
+			print_mdoc(facts);
+	}
+	printf(".El\n");
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the options module share: one reading of the configuration, from the
+ * defaults over the file to the command line. For options*.c alone.
+ */
+#ifndef TAUPE_BASE_OPTIONS_INTERNAL_H
+#define TAUPE_BASE_OPTIONS_INTERNAL_H
+
+#include "base/option_value.h"
+
+/* Where a row's value stands; later ones win. */
+enum option_source {
+	OPTION_FROM_DEFAULT,
+	OPTION_FROM_FILE,
+	OPTION_FROM_COMMAND
+};
+
+struct option_origin {
+	enum option_source source;
+	unsigned line; /* in the file */
+};
+
+/* One reading. The first error is kept, the others are not looked for. */
+struct options_reading {
+	const struct option_table *table;
+	void *conf;
+	struct option_origin *origins; /* one a row */
+	bool failed;
+	char error[OPTION_ERROR_MAX +
+	    700]; /* "file:line: key = value: allowed: ..." */
+};
+
+void options_fail(struct options_reading *reading, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The row of a key, or NULL. */
+const struct option_row *options_find(
+    const struct option_table *table, struct str key);
+/* The known key that is nearest in spelling, or NULL when none is near. */
+const struct option_row *options_closest(
+    const struct option_table *table, struct str key);
+
+/* Take a value from this source: the first one of a source replaces what came before it.
+ * -1 with error filled. */
+int options_take(struct options_reading *reading, const struct option_row *row,
+    enum option_source source, const char *value, char error[OPTION_ERROR_MAX]);
+
+/* May the value be repeated in a message? */
+bool options_is_secret(const struct option_row *row);
+
+/* The name of a row's long option, "--relay-url". */
+void options_long_name(const struct option_row *row, char *out, size_t cap);
+
+/* Read the file. A file that is not there is fine unless it must be. */
+void options_read_file(
+    struct options_reading *reading, const char *path, bool must_exist);
+
+/* What the command line says before any value is taken. */
+struct options_command {
+	enum { COMMAND_RUN, COMMAND_HELP, COMMAND_VERSION, COMMAND_MAN } what;
+	const char *file; /* --config */
+};
+
+/* Look at every option's name. */
+void options_scan_command(struct options_reading *reading, int argc,
+    char **argv, struct options_command *command);
+/* Take the values, after the file's. */
+void options_read_command(
+    struct options_reading *reading, int argc, char **argv);
+
+void options_print_help(const struct option_table *table);
+void options_print_version(const struct option_table *table);
+/* The OPTIONS section of the man page, in mdoc. */
+void options_print_man(const struct option_table *table);
+
+#endif
