@@ -25,3 +25,321 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#define TAUPE_VERSION "0.1.0"
+
+#define TAUPE_SERVICES_MAX 16 /* services of a device */
+#define TAUPE_LINKS 2         /* control connections at a time: two during a move */
+#define TAUPE_ID_LEN 32       /* characters of a transfer channel's id */
+#define TAUPE_NAME_MAX 63     /* characters of a device's name */
+#define TAUPE_SECRET_MAX 256  /* characters of a device's secret */
+#define TAUPE_HEADER_MAX 14   /* bytes of a frame's header */
+#define TAUPE_OUTPUT_MAX 136  /* bytes that a call may want sent at once */
+#define TAUPE_MESSAGE_MAX 400 /* bytes of room for a message that the driver asks for */
+#define TAUPE_REQUEST_MAX 3584 /* bytes of the longest control request */
+#define TAUPE_BUFFER_MIN 512  /* bytes of a session's or stream's buffer, at least */
+#define TAUPE_STATE_MAX 4096  /* characters of the longest exported state */
+#define TAUPE_FOREVER UINT64_MAX
+
+#if defined(__GNUC__)
+#define TAUPE_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define TAUPE_MUST_CHECK
+#endif
+
+/* Characters that belong to somebody else, not terminated; ptr NULL: absent. */
+struct taupe_text {
+	const char *ptr;
+	size_t len;
+};
+
+/* Bytes that the driver sends on the same connection, after all that it has sent there
+ * before. len 0: nothing. */
+struct taupe_output {
+	size_t len;
+	uint8_t bytes[TAUPE_OUTPUT_MAX];
+};
+
+/* Where to connect to: a TCP connection, with TLS (the certificate verified against
+ * host) when secure. host is terminated, an IPv6 address has no brackets. */
+struct taupe_relay {
+	const char *host;
+	uint16_t port;
+	bool secure;
+};
+
+enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
+
+struct taupe_service {
+	const char *name; /* 1..20 of a-z, 0-9 and '-' */
+	enum taupe_service_kind kind;
+};
+
+/*
+ * What the driver decides. Kept, not copied: it must live as long as the sessions and
+ * streams that were given it. Zero means the default where one is named.
+ */
+struct taupe_config {
+	const char *name;   /* of the device, as the operator registered it */
+	const char *secret; /* NULL: none (a relay in open mode) */
+	const struct taupe_service *services;
+	size_t n_services;
+	/* ws://host:port or wss://host:port; at least one, unless a state is restored */
+	const char *const *relays;
+	size_t n_relays;
+	/* Domains under which a redirect may lead, besides to hosts of the relay list. */
+	const char *const *domains;
+	size_t n_domains;
+	const char *user_agent; /* NULL: "libtaupe/" TAUPE_VERSION */
+
+	/* Fill with unpredictable bytes: frame masks, keys, jitter. */
+	void (*random_cb)(void *ctx, void *out, size_t len);
+	void *random_ctx;
+
+	/* Where answers and control messages are gathered: half of it for each link. At
+	 * least 2 * TAUPE_BUFFER_MIN; 8192 takes every message the protocol allows. */
+	void *buffer;
+	size_t buffer_size;
+	/* What is remembered of the last welcome: label, lease, relay, its peers. 2048 is
+	 * plenty; what does not fit is forgotten, the last peers first. May be NULL. */
+	void *memory;
+	size_t memory_size;
+
+	uint32_t reconnect_min_ms;   /* first back-off; 1,000 */
+	uint32_t reconnect_max_ms;   /* longest back-off; 60,000 */
+	uint32_t reconnect_reset_ms; /* a link that stood so long was good; 30,000 */
+	uint32_t handshake_timeout_ms; /* from dialling to the welcome; 15,000 */
+	/* One connection is all there is room for: a move leaves before it connects, and
+	 * link 0 has the whole buffer. */
+	bool single_link;
+};
+
+/* ------------------------------------------------------------------ session ---- */
+
+/* Opaque; the size is checked where it is implemented. */
+struct taupe_session {
+	union {
+		uint64_t align;
+		void *pointer;
+		uint8_t bytes[1056 + 40 * sizeof(void *)];
+	} opaque;
+};
+
+enum taupe_action_type {
+	TAUPE_WAIT, /* call taupe_session_next() again at until_ms, or after any event */
+	TAUPE_DIAL, /* connect link to relay, then call _connected() or _lost() */
+	TAUPE_SEND, /* send output on link */
+	TAUPE_CLOSE /* send output on link, then close its connection */
+};
+
+struct taupe_action {
+	enum taupe_action_type type;
+	unsigned link;            /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
+	struct taupe_relay relay; /* DIAL; valid until the next call */
+	const char *reason;       /* CLOSE: what went wrong; NULL when all went well */
+	uint64_t until_ms;        /* WAIT: on the driver's clock, or TAUPE_FOREVER */
+	struct taupe_output output;
+};
+
+enum taupe_event_type {
+	TAUPE_EVENT_NONE,     /* look at output, go on */
+	TAUPE_EVENT_REDIRECT, /* the relay sent us to another one: relay */
+	TAUPE_EVENT_WELCOME,  /* the session is up */
+	TAUPE_EVENT_OPEN,     /* a visitor: make a transfer channel to relay with id */
+	TAUPE_EVENT_MOVE,     /* the relay asks us to leave; relay.host NULL: nowhere to go */
+	TAUPE_EVENT_REFUSED,  /* the relay answered the handshake with status */
+	TAUPE_EVENT_CLOSED,   /* the relay closed the session: code, text */
+	TAUPE_EVENT_FAILED    /* reason (and text, what it is about) */
+};
+
+/* All that is pointed to is valid until the next call. */
+struct taupe_event {
+	enum taupe_event_type type;
+	struct taupe_output output; /* send it on the link, whatever the type */
+	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN, MOVE */
+
+	/* OPEN */
+	struct taupe_text id;      /* TAUPE_ID_LEN characters */
+	struct taupe_text service; /* may be absent */
+
+	/* WELCOME */
+	uint64_t epoch, heartbeat_ms, lease_ms;
+	struct taupe_text label;
+	size_t n_urls;
+	struct {
+		struct taupe_text service, url;
+	} urls[TAUPE_SERVICES_MAX];
+	bool state_changed; /* store taupe_session_export() */
+
+	/* REFUSED: error=, since=, from= and reason= of the answer, each may be absent */
+	unsigned status;
+	struct taupe_text error, since, from;
+
+	unsigned code;          /* CLOSED: WebSocket close code */
+	struct taupe_text text; /* MOVE, REFUSED, CLOSED, FAILED: more for people */
+	const char *reason;     /* FAILED */
+
+	/* REFUSED, CLOSED, FAILED */
+	bool standing;     /* another link is up or under way: nothing was lost */
+	uint64_t retry_ms; /* else: how long until the next attempt */
+};
+
+/*
+ * Prepare a session; nothing is connected yet. NULL when all is right, else a static
+ * text that says what is wrong with the configuration. There is no counterpart: drop
+ * the memory when done.
+ */
+TAUPE_MUST_CHECK const char *taupe_session_init(struct taupe_session *session,
+    const struct taupe_config *config);
+
+/*
+ * Give back what taupe_session_export() wrote, before the first taupe_session_next().
+ * text is decoded in place. False: it is damaged; nothing was restored.
+ */
+bool taupe_session_restore(struct taupe_session *session, char *text, size_t len);
+
+/* Write label, lease and relays as one line of text without its end, for keeping over a
+ * restart: it holds a token, so keep it as private as the secret. Returns its length; 0
+ * when there is nothing, or cap is too small (TAUPE_STATE_MAX always is enough). */
+size_t taupe_session_export(const struct taupe_session *session, char *out, size_t cap);
+
+/*
+ * What to do now. Call it at the start, after each other call on the session, and when
+ * until_ms has come; act, and call again until it says TAUPE_WAIT. now_ms is a clock
+ * that never goes back, from any start.
+ */
+void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
+    struct taupe_action *action);
+
+/*
+ * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Writes the
+ * request to be sent and returns its length; 0 when cap is too small: the link is then
+ * given up (TAUPE_REQUEST_MAX always is enough).
+ */
+TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
+    unsigned link, uint64_t now_ms, void *out, size_t cap);
+
+/* The connection could not be made, or has ended or failed by itself. *event says what
+ * that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the session knew. reason is a
+ * static text, handed on in the event. */
+void taupe_session_lost(struct taupe_session *session, unsigned link, uint64_t now_ms,
+    const char *reason, struct taupe_event *event);
+
+/*
+ * Take what came in on a link: returns how many bytes are done with (at least one of
+ * len > 0), and one event. Call again with the rest. data is written to.
+ */
+TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session, unsigned link,
+    uint8_t *data, size_t len, uint64_t now_ms, struct taupe_event *event);
+
+/* Tell the relay that no channel can be made for an id of TAUPE_EVENT_OPEN. Returns the
+ * bytes to send on the link; 0 when it is gone meanwhile. */
+TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session, unsigned link,
+    const char *id, const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/* The configuration's services have changed: connect anew, and leave the old link when
+ * the new one is up. */
+void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
+
+/* Go for good: what is to be closed comes from taupe_session_next(). */
+void taupe_session_leave(struct taupe_session *session);
+
+/* Is a session up (welcomed, and not known to be lost)? */
+bool taupe_session_is_up(const struct taupe_session *session);
+
+/* ------------------------------------------------------------------- stream ---- */
+
+struct taupe_stream {
+	union {
+		uint64_t align;
+		void *pointer;
+		uint8_t bytes[192 + 6 * sizeof(void *)];
+	} opaque;
+};
+
+enum taupe_step_type {
+	TAUPE_STEP_NONE,   /* look at output, go on */
+	TAUPE_STEP_READY,  /* the handshake is done; a visit will follow */
+	TAUPE_STEP_OPEN,   /* a visit begins: connect to service, then _opened() or _refused() */
+	TAUPE_STEP_DATA,   /* payload[0..payload_len) for the service */
+	TAUPE_STEP_EOF,    /* no more for the service: shut its direction down */
+	TAUPE_STEP_ABORT,  /* reset the connection to the service; the visit is over for it */
+	TAUPE_STEP_CLOSED, /* the channel ended in order; reset what is left of a visit */
+	TAUPE_STEP_FAILED  /* it failed: reason; reset what is left of a visit */
+};
+
+/* All that is pointed to is valid until the next call. */
+struct taupe_step {
+	enum taupe_step_type type;
+	struct taupe_output output; /* send it on the channel, whatever the type */
+	size_t service;             /* OPEN: place in the configuration's services */
+	struct taupe_text from;     /* OPEN: the visitor's address; may be absent */
+	uint8_t *payload;           /* DATA: within what was handed in, unmasked */
+	size_t payload_len;
+	unsigned code;      /* FAILED: HTTP status of a refused handshake (404: the visitor
+	                       is gone) or 0; CLOSED: WebSocket close code */
+	const char *reason; /* FAILED */
+};
+
+/*
+ * Prepare a channel for an id of TAUPE_EVENT_OPEN: the driver connects to that event's
+ * relay, and then sends taupe_stream_request(). buffer (at least TAUPE_BUFFER_MIN, 1024
+ * is better behind strange proxies) is the stream's as long as it lives: it holds the
+ * request, then what is cut of the relay's answer or of a control message. False: the
+ * request does not fit.
+ */
+TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
+    const struct taupe_config *config, const struct taupe_relay *relay, const char *id,
+    void *buffer, size_t size);
+
+/* The request to send when the connection stands; valid until the first input. */
+const uint8_t *taupe_stream_request(const struct taupe_stream *stream, size_t *len);
+
+/*
+ * Take what came in: returns how many bytes are done with (at least one of len > 0), and
+ * one step. Call again with the rest. data is written to.
+ */
+TAUPE_MUST_CHECK size_t taupe_stream_input(struct taupe_stream *stream, uint8_t *data,
+    size_t len, struct taupe_step *step);
+
+/*
+ * The header of a frame around len > 0 bytes of payload: send it, then the payload, each
+ * byte through taupe_mask(payload, len, mask, 0). Returns the header's length; 0 when the
+ * visit takes no payload any more: drop it.
+ */
+TAUPE_MUST_CHECK size_t taupe_stream_frame(struct taupe_stream *stream, size_t len,
+    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
+
+/* Mask data[0..len) in place; phase: bytes of the frame's payload that came before. */
+void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
+
+/*
+ * Tell the relay about the visit at hand. Each returns the bytes to send, 0 when there is
+ * nothing to say (any more): it is safe to call them at any time.
+ */
+/* The service took the connection. Payload or EOF say it as well. */
+TAUPE_MUST_CHECK size_t taupe_stream_opened(struct taupe_stream *stream,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+/* The service cannot be reached; reason is for people. The visit is over for us. */
+TAUPE_MUST_CHECK size_t taupe_stream_refused(struct taupe_stream *stream,
+    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
+/* The service sends no more. */
+TAUPE_MUST_CHECK size_t taupe_stream_eof(struct taupe_stream *stream,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+/* The connection to the service was reset or failed. The visit is over for us. */
+TAUPE_MUST_CHECK size_t taupe_stream_abort(struct taupe_stream *stream,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+/* End the channel: send this, then close the connection. */
+TAUPE_MUST_CHECK size_t taupe_stream_close(struct taupe_stream *stream,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/* Is the channel ready and without a visit? It may then be closed at any time. */
+bool taupe_stream_is_idle(const struct taupe_stream *stream);
+/* The number of the visit at hand, or of the last one; 0 before the first. */
+uint64_t taupe_stream_visit(const struct taupe_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
