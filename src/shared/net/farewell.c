@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* One small object per connection that is on its way out. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "net/farewell.h"
+
+#define TURN_READS 16
+
+struct farewell {
+	LIST_ENTRY(farewell) link;
+	struct farewells *all;
+	struct conn conn;
+	struct timer timer;
+	size_t queued_before; /* at the last look of the timer */
+	bool peer_ended;
+};
+
+struct farewells {
+	struct loop *loop;
+	uint64_t stall_ms;
+	size_t count;
+	LIST_HEAD(, farewell) list;
+};
+
+static void
+farewell_free(struct farewell *farewell)
+{
+	timer_clear(farewell->all->loop, &farewell->timer);
+	conn_fini(&farewell->conn);
+	LIST_REMOVE(farewell, link);
+	farewell->all->count--;
+	free(farewell);
+}
+
+static void
+readable_cb(struct conn *conn)
+{
+	struct farewell *farewell = conn->owner;
+	char ignored[BUF_SMALL];
+	int turn;
+
+	for (turn = 0; turn < TURN_READS; turn++) {
+		ssize_t got = conn_read(conn, ignored, sizeof(ignored));
+
+		if (got == CONN_AGAIN)
+			return;
+		if (got > 0)
+			continue;
+		if (got == CONN_ERROR || conn_is_shut(conn)) {
+			farewell_free(farewell);
+			return;
+		}
+		farewell->peer_ended = true;
+		conn_pause(conn);
+		return;
+	}
+}
+
+static void
+drained_cb(struct conn *conn)
+{
+	struct farewell *farewell = conn->owner;
+
+	if (farewell->peer_ended)
+		farewell_free(farewell);
+}
+
+static void
+broken_cb(struct conn *conn)
+{
+	farewell_free(conn->owner);
+}
+
+static const struct conn_ops farewell_conn_ops = {
+    .readable_cb = readable_cb,
+    .drained_cb = drained_cb,
+    .broken_cb = broken_cb,
+};
+
+static void
+timer_cb(void *ctx)
+{
+	struct farewell *farewell = ctx;
+	size_t queued = conn_queued(&farewell->conn);
+
+	if (queued == 0 || queued == farewell->queued_before) {
+		conn_abort(&farewell->conn);
+		farewell_free(farewell);
+		return;
+	}
+	farewell->queued_before = queued;
+	timer_set(farewell->all->loop, &farewell->timer, farewell->all->stall_ms);
+}
+
+struct farewells *
+farewells_new(struct loop *loop, uint64_t stall_ms)
+{
+	struct farewells *farewells = calloc(1, sizeof(*farewells));
+
+	if (farewells == NULL)
+		return NULL;
+	farewells->loop = loop;
+	farewells->stall_ms = stall_ms;
+	LIST_INIT(&farewells->list);
+	return farewells;
+}
+
+void
+farewells_free(struct farewells **farewells)
+{
+	struct farewell *farewell;
+
+	if (*farewells == NULL)
+		return;
+	while ((farewell = LIST_FIRST(&(*farewells)->list)) != NULL)
+		farewell_free(farewell);
+	free(*farewells);
+	*farewells = NULL;
+}
+
+size_t
+farewells_count(const struct farewells *farewells)
+{
+	return farewells->count;
+}
+
+void
+farewell_take(struct farewells *farewells, struct conn *conn)
+{
+	struct farewell *farewell = calloc(1, sizeof(*farewell));
+
+	if (farewell == NULL) {
+		conn_fini(conn);
+		return;
+	}
+	farewell->all = farewells;
+	if (conn_move(&farewell->conn, conn, &farewell_conn_ops, farewell) != 0) {
+		free(farewell);
+		return;
+	}
+	LIST_INSERT_HEAD(&farewells->list, farewell, link);
+	farewells->count++;
+	farewell->queued_before = conn_queued(&farewell->conn);
+	timer_init(&farewell->timer, timer_cb, farewell);
+	timer_set(farewells->loop, &farewell->timer, farewells->stall_ms);
+	conn_shutdown(&farewell->conn);
+	conn_resume(&farewell->conn);
+}
