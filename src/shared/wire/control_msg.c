@@ -62,13 +62,14 @@ check_id(struct str value)
 static bool
 check_visitor_address(struct str value)
 {
+	/* bounded but not parsed: it is for people, and may name an IPv6 zone */
 	return is_visible(value, VISITOR_ADDRESS_MAX);
 }
 
 static bool
 check_reason(struct str value)
 {
-	return value.len > 0 && value.len <= REASON_MAX;
+	return value.len <= REASON_MAX;
 }
 
 static bool
@@ -81,15 +82,6 @@ static bool
 check_lease(struct str value)
 {
 	return is_visible(value, LEASE_TOKEN_MAX);
-}
-
-static bool
-check_relay_url(struct str value)
-{
-	struct url url;
-
-	return url_parse(value, &url) &&
-	    (str_equal(url.scheme, STR("ws")) || str_equal(url.scheme, STR("wss")));
 }
 
 /* Any scheme: a TCP service has no http URL. */
@@ -179,7 +171,7 @@ take_peer(const struct key *key, void *object, struct str value)
 	struct control_msg *msg = object;
 
 	(void)key;
-	if (msg->n_peers == PEERS_MAX || !check_relay_url(value))
+	if (msg->n_peers == PEERS_MAX || !url_relay_valid(value))
 		return false;
 	msg->peers[msg->n_peers++] = value;
 	return true;
@@ -250,22 +242,23 @@ put_services(const struct key *key, const void *object, struct writer *w, bool *
 
 /* ---- operations ---- */
 
+/* In the order in which they are written. */
 enum msg_key {
 	KEY_OP,
 	KEY_ID,
+	KEY_VISIT,
 	KEY_SERVICE,
 	KEY_FROM,
-	KEY_VISIT,
-	KEY_REASON,
 	KEY_TO,
+	KEY_REASON,
 	KEY_EPOCH,
 	KEY_HEARTBEAT,
 	KEY_LEASE_TIME,
 	KEY_LABEL,
 	KEY_RELAY,
-	KEY_LEASE,
+	KEY_PEER,
 	KEY_URL,
-	KEY_PEER
+	KEY_LEASE
 };
 
 #define BIT(key) (1u << (key))
@@ -325,34 +318,34 @@ put_op(const struct key *key, const void *object, struct writer *w, bool *first)
 static const struct key msg_keys[] = {
     [KEY_OP] = {.name = "op", .take = take_op, .put = put_op},
     [KEY_ID] = TEXT(control_msg, id, check_id, "not 32 lower-case hexadecimal digits"),
+    [KEY_VISIT] = NUMBER(control_msg, visit, 1, UINT64_MAX, "not a number from 1"),
     [KEY_SERVICE] = TEXT(control_msg, service, service_name_valid, "not a service name"),
     [KEY_FROM] = TEXT(control_msg, from, check_visitor_address, "not an address"),
-    [KEY_VISIT] = NUMBER(control_msg, visit, 1, UINT64_MAX, "not a number from 1"),
-    [KEY_REASON] = TEXT(control_msg, reason, check_reason, "not 1 to 200 characters"),
-    [KEY_TO] = TEXT(control_msg, to, check_relay_url, "not a ws or wss URL"),
+    [KEY_TO] = TEXT(control_msg, to, url_relay_valid, "not a relay's URL"),
+    [KEY_REASON] = TEXT(control_msg, reason, check_reason, "more than 200 characters"),
     [KEY_EPOCH] = NUMBER(control_msg, epoch, 1, UINT64_MAX, "not a number from 1"),
     [KEY_HEARTBEAT] = NUMBER(control_msg, heartbeat_ms, 1, DAY_MS,
         "not 1 to 86400000 milliseconds"),
     [KEY_LEASE_TIME] = NUMBER(control_msg, lease_ms, 1, 3660 * DAY_MS,
         "not 1 millisecond to ten years"),
     [KEY_LABEL] = TEXT(control_msg, label, label_valid, "not a label"),
-    [KEY_RELAY] = TEXT(control_msg, relay, check_relay_url, "not a ws or wss URL"),
-    [KEY_LEASE] = TEXT(control_msg, lease, check_lease, "not 1 to 1024 visible characters"),
+    [KEY_RELAY] = TEXT(control_msg, relay, url_relay_valid, "not a relay's URL"),
+    [KEY_PEER] = LIST("peer", take_peer, put_peers, "not up to 8 relays' URLs"),
     [KEY_URL] = LIST("url", take_url, put_urls, "not up to 16 of <service>:<url>"),
-    [KEY_PEER] = LIST("peer", take_peer, put_peers, "not up to 8 ws or wss URLs"),
+    [KEY_LEASE] = TEXT(control_msg, lease, check_lease, "not 1 to 1024 visible characters"),
 };
 
-enum params_key { PARAM_NAME, PARAM_INSTANCE, PARAM_LEASE, PARAM_HOPS, PARAM_SERVICE };
+enum params_key { PARAM_NAME, PARAM_INSTANCE, PARAM_SERVICE, PARAM_LEASE, PARAM_HOPS };
 
 static const struct key params_keys[] = {
     [PARAM_NAME] = TEXT(control_params, name, device_name_valid, "not a device name"),
     [PARAM_INSTANCE] = TEXT(control_params, instance, check_instance,
         "not 1 to 64 visible characters"),
+    [PARAM_SERVICE] = LIST("service", take_service, put_services,
+        "not up to 16 of <name>:<http|tls|tcp> with different names"),
     [PARAM_LEASE] = TEXT(control_params, lease, check_lease,
         "not 1 to 1024 visible characters"),
     [PARAM_HOPS] = NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
-    [PARAM_SERVICE] = LIST("service", take_service, put_services,
-        "not up to 16 of <name>:<http|tls|tcp> with different names"),
 };
 
 /* The one parameter of GET /v1/transfer, as the message key of that name. */

@@ -66,7 +66,7 @@ struct control_msg {
  * Decode text[0..len), in place. WIRE_BAD: bad grammar, no op, a key whose value has
  * the wrong shape, a key that its op needs and that is missing; *error is then a static
  * string that says what. An op that is not known is WIRE_DONE with CONTROL_UNKNOWN.
- * URLs in relay, peer and to are ws or wss and pass url_parse(). Numbers are never 0.
+ * URLs in relay, peer and to pass url_relay_valid(). A number that was given is not 0.
  */
 WIRE_MUST_CHECK enum wire_result control_msg_decode(char *text, size_t len,
     struct control_msg *msg, const char **error);

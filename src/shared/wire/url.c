@@ -87,11 +87,12 @@ parse_authority(struct str authority, struct url *url)
 bool
 url_parse(struct str text, struct url *url)
 {
-	struct str path;
+	struct str path, query;
 	size_t end = 0;
 
 	memset(url, 0, sizeof(*url));
-	if (text.len > URL_MAX || !chars_valid(text) || !take_scheme(&text, url))
+	(void)str_split(text, '?', &path, &query);
+	if (path.len > URL_MAX || !chars_valid(text) || !take_scheme(&text, url))
 		return false;
 	while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?')
 		end++;
@@ -101,4 +102,13 @@ url_parse(struct str text, struct url *url)
 	if (path.len > 0)
 		url->path = path;
 	return true;
+}
+
+bool
+url_relay_valid(struct str text)
+{
+	struct url url;
+
+	return url_parse(text, &url) && url.scheme.ptr[0] == 'w' && url.path.ptr == NULL &&
+	    url.query.ptr == NULL;
 }

@@ -5,7 +5,7 @@
 
 #include "wire/str.h"
 
-#define URL_MAX 512 /* characters of the longest URL that taupe accepts */
+#define URL_MAX 512 /* characters of the longest URL, its query not counted */
 
 struct url {
 	struct str scheme; /* lower case in the input, too: "ws", "wss", "http", "https" */
@@ -19,5 +19,8 @@ struct url {
 
 /* Refused: user information, fragments, other schemes, strange bytes, port 0. */
 bool url_parse(struct str text, struct url *url);
+
+/* Is it the base URL of a relay: ws or wss, host, perhaps a port, and nothing behind? */
+bool url_relay_valid(struct str text);
 
 #endif
