@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of all end-to-end tests. TAUPE_BUILD names the build folder (default: build)."""
+import pytest
+
+from harness.process import Group
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the ends of its programs' logs."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for group in {id(g): g for g in find_groups(item)}.values():
+            report.sections.append((f"logs in {group.folder}", group.logs()))
+
+
+def find_groups(item):
+    for value in getattr(item, "funcargs", {}).values():
+        group = getattr(value, "group", value)
+        if isinstance(group, Group):
+            yield group
+
+
+def closing(folder):
+    group = Group(folder)
+    yield group
+    group.close()
+
+
+@pytest.fixture
+def group(tmp_path):
+    """The programs of one test."""
+    yield from closing(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def module_group(tmp_path_factory, request):
+    """The programs of one file of tests."""
+    yield from closing(tmp_path_factory.mktemp(request.module.__name__))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""What the end-to-end tests are made of: processes, ports, services, visitors."""

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: MIT
+"""One started program with its log. Every program of a test belongs to a Group, which ends all of
+them and then tells what was wrong: who left unasked, with which status, and what the sanitizers
+wrote."""
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+
+from .wait import until
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+BUILD = pathlib.Path(os.environ.get("TAUPE_BUILD", ROOT / "build")).resolve()
+
+
+def binary(name):
+    """A program of the build at hand (libtool may have left a wrapper: that is fine)."""
+    path = BUILD / name
+    if not path.exists():
+        found = sorted(BUILD.glob(f"src/**/{name}"))
+        path = found[0] if found else path
+    return str(path)
+
+
+class Process:
+    def __init__(self, group, name, argv, netns=None, env=None, stdin=None, cwd=None):
+        self.group, self.name = group, name
+        self.log = group.folder / f"{name}.log"
+        self.expected = None  # statuses that its end may have; None: it must not end
+        if netns:
+            argv = ["ip", "netns", "exec", netns, *argv]
+        environment = dict(os.environ, **(env or {}))
+        environment["ASAN_OPTIONS"] = (
+            f"log_path={group.folder}/sanitizer.{name}:exitcode=99:detect_leaks=1")
+        environment["UBSAN_OPTIONS"] = (
+            f"log_path={group.folder}/sanitizer.{name}:print_stacktrace=1")
+        with open(self.log, "ab") as log:
+            self.start_of_log = log.tell()
+            self.popen = subprocess.Popen(argv, stdin=stdin or subprocess.DEVNULL, stdout=log,
+                                          stderr=log, env=environment, cwd=cwd)
+        self.pid = self.popen.pid
+        group.members.append(self)
+
+    def text(self):
+        """What this start of the program has logged so far."""
+        with open(self.log, "rb") as log:
+            log.seek(self.start_of_log)
+            return log.read().decode("utf-8", "replace")
+
+    def lines(self, *needles):
+        return [line for line in self.text().splitlines() if all(n in line for n in needles)]
+
+    def wait_line(self, *needles, count=1, timeout=10):
+        """The count-th line that holds all needles; also fails when the program ends before."""
+        def look():
+            found = self.lines(*needles)
+            if len(found) >= count:
+                return found[count - 1]
+            if self.popen.poll() is not None:
+                raise RuntimeError(
+                    f"{self.name} ended with {self.popen.returncode} before it said {needles}")
+            return None
+        return until(f"{self.name} says {needles}", look, timeout)
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def stop(self, number=signal.SIGTERM, status=0, timeout=20):
+        """End it in order; its status must then be this one."""
+        self.expected = {status}
+        if self.running():
+            self.signal(number)
+        try:
+            self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            raise AssertionError(f"{self.name} did not end within {timeout} s") from None
+        assert self.popen.returncode == status, \
+            f"{self.name} ended with {self.popen.returncode}, expected {status}"
+
+    def kill(self):
+        """kill -9: the machine has gone."""
+        self.expected = {-signal.SIGKILL}
+        self.popen.kill()
+        self.popen.wait()
+
+    def freeze(self):
+        """It neither answers nor says goodbye."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def ends(self, status, timeout=10):
+        """It ends by itself, with this status."""
+        self.expected = {status}
+        self.popen.wait(timeout)
+        assert self.popen.returncode == status, \
+            f"{self.name} ended with {self.popen.returncode}, expected {status}:\n{self.text()}"
+
+    def rss_kib(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise OSError("no VmRSS")
+
+
+class Group:
+    """Everything that one scenario has started, ended in reverse order."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.members = []
+        self.exits = contextlib.ExitStack()
+
+    def close(self):
+        self.exits.close()
+        faults = []
+        for process in reversed(self.members):
+            ended_unasked = process.popen.poll() is not None and process.expected is None
+            if ended_unasked:
+                faults.append(f"{process.name} ended unasked with {process.popen.returncode}")
+                continue
+            if process.running():
+                with contextlib.suppress(ProcessLookupError):
+                    process.thaw()
+                try:
+                    process.stop()
+                except AssertionError as error:
+                    faults.append(str(error))
+            elif process.popen.returncode not in process.expected:
+                faults.append(f"{process.name} ended with {process.popen.returncode}")
+        for report in sorted(self.folder.glob("sanitizer.*")):
+            faults.append(f"{report.name}:\n{report.read_text(errors='replace')[:6000]}")
+        if faults:
+            raise AssertionError("\n".join(faults))
+
+    def logs(self, limit=60):
+        """The ends of all logs, for a failed test."""
+        parts = []
+        for log in sorted(self.folder.glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            parts.append(f"--- {log.name} ({len(lines)} lines)\n" + "\n".join(lines[-limit:]))
+        return "\n".join(parts)
+
+
+class Thread(threading.Thread):
+    """A thread whose result or exception is handed to who joins it."""
+
+    def __init__(self, target, *args, **kwargs):
+        super().__init__(daemon=True)
+        self._call = (target, args, kwargs)
+        self.result = self.error = None
+        self.start()
+
+    def run(self):
+        target, args, kwargs = self._call
+        try:
+            self.result = target(*args, **kwargs)
+        except BaseException as error:  # handed on by get()
+            self.error = error
+
+    def get(self, timeout=60):
+        self.join(timeout)
+        assert not self.is_alive(), "still running"
+        if self.error:
+            raise self.error
+        return self.result
