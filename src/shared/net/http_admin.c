@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The operator's HTTP server, on libevent's evhttp: it serves a list of paths and knows
+ * nothing of what they say. It is meant for loopback, where browsers are the danger:
+ * a page from elsewhere that had its name point to 127.0.0.1 is refused by its Host.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+#include <event2/util.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/http_admin.h"
+
+#define HEADERS_MAX 8192 /* bytes */
+#define BODY_MAX 0
+#define TIMEOUT_S 10
+#define BACKLOG 64
+#define REST_MS 1000
+
+struct http_admin {
+	LIST_ENTRY(http_admin) link;
+	struct loop *loop;
+	struct evhttp *http;
+	struct evconnlistener *listener;
+	struct timer rest;
+	struct address address;
+	const struct http_admin_route *routes;
+	void *ctx;
+};
+
+/* evhttp keeps the argument of its listener's callbacks for itself, so a failing listener
+ * has to be looked for. */
+static LIST_HEAD(, http_admin) admins = LIST_HEAD_INITIALIZER(admins);
+
+static void
+add_header(struct evhttp_request *request, const char *name, const char *value)
+{
+	/* Without memory for a header, evhttp has none for the reply either. */
+	(void)evhttp_add_header(
+	    evhttp_request_get_output_headers(request), name, value);
+}
+
+static const char *
+phrase(int status)
+{
+	switch (status) {
+	case 200:
+		return "OK";
+	case 400:
+		return "Bad Request";
+	case 403:
+		return "Forbidden";
+	case 404:
+		return "Not Found";
+	case 405:
+		return "Method Not Allowed";
+	case 500:
+		return "Internal Server Error";
+	case 503:
+		return "Service Unavailable";
+	default:
+		return "Status";
+	}
+}
+
+static void
+send_text(struct evhttp_request *request, int status, const char *text)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	add_header(request, "Content-Type", "text/plain; charset=utf-8");
+	add_header(request, "Cache-Control", "no-store");
+	add_header(request, "X-Content-Type-Options", "nosniff");
+	if (body != NULL)
+		(void)evbuffer_add_printf(body, "%s\n", text);
+	evhttp_send_reply(request, status, phrase(status), body);
+	if (body != NULL)
+		evbuffer_free(body);
+}
+
+static void
+free_body_cb(const void *data, size_t len, void *body)
+{
+	(void)data;
+	(void)len;
+	free(body);
+}
+
+static void
+send_reply(struct evhttp_request *request, const struct http_admin_route *route,
+    struct http_reply *reply)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	if (body == NULL ||
+	    (reply->len > 0 &&
+		evbuffer_add_reference(body, reply->body, reply->len,
+		    free_body_cb, reply->body) != 0)) {
+		free(reply->body);
+		if (body != NULL)
+			evbuffer_free(body);
+		send_text(request, 500, "out of memory");
+		return;
+	}
+	if (reply->len == 0)
+		free(reply->body);
+	add_header(request, "Content-Type",
+	    reply->type != NULL ? reply->type : route->type);
+	add_header(request, "Cache-Control", "no-store");
+	add_header(request, "X-Content-Type-Options", "nosniff");
+	add_header(request, "X-Frame-Options", "DENY");
+	evhttp_send_reply(request, reply->status, phrase(reply->status), body);
+	evbuffer_free(body);
+}
+
+/* "127.0.0.1:9000", "[::1]", "localhost:9000", or nothing: names that nobody else can
+ * make point here. */
+static bool
+host_is_ours(const char *header)
+{
+	struct str host = str_of(header);
+	struct address ignored;
+	struct str name, port;
+
+	if (host.len == 0 || address_parse(host, &ignored) ||
+	    address_parse_ip(host, 0, &ignored))
+		return true;
+	(void)str_split(host, ':', &name, &port);
+	return str_equal_nocase(name, STR("localhost"));
+}
+
+static const struct http_admin_route *
+find_route(const struct http_admin *admin, const char *path)
+{
+	for (const struct http_admin_route *route = admin->routes;
+	     route->path != NULL; route++)
+		if (path != NULL && strcmp(route->path, path) == 0)
+			return route;
+	return NULL;
+}
+
+static void
+request_cb(struct evhttp_request *request, void *ctx)
+{
+	struct http_admin *admin = ctx;
+	enum evhttp_cmd_type method = evhttp_request_get_command(request);
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+	const struct http_admin_route *route;
+	struct http_reply reply = {.status = 200};
+
+	if (!host_is_ours(evhttp_find_header(
+		evhttp_request_get_input_headers(request), "Host"))) {
+		send_text(request, 403,
+		    "This server answers to its address or localhost only.");
+		return;
+	}
+	route =
+	    uri != NULL ? find_route(admin, evhttp_uri_get_path(uri)) : NULL;
+	if (route == NULL) {
+		send_text(request, 404, "There is nothing here.");
+		return;
+	}
+	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+		add_header(request, "Allow", "GET, HEAD");
+		send_text(request, 405, "This server is for reading only.");
+		return;
+	}
+	route->cb(admin->ctx, evhttp_uri_get_query(uri), &reply);
+	send_reply(request, route, &reply);
+}
+
+/* evhttp's listener would spin when the process has no descriptors left. */
+static void
+accept_failed_cb(struct evconnlistener *listener, void *http)
+{
+	struct http_admin *admin;
+
+	(void)http;
+	LIST_FOREACH (admin, &admins, link)
+		if (admin->listener == listener)
+			break;
+	if (admin == NULL)
+		return;
+	log_warn("cannot accept admin connections, resting",
+	    LOG_S("error", log_errno()));
+	(void)evconnlistener_disable(listener);
+	timer_set(admin->loop, &admin->rest, REST_MS);
+}
+
+static void
+rest_over_cb(void *ctx)
+{
+	struct http_admin *admin = ctx;
+
+	if (evconnlistener_enable(admin->listener) != 0)
+		timer_set(admin->loop, &admin->rest, REST_MS);
+}
+
+static int
+open_socket(const struct address *address)
+{
+	int on = 1, saved, fd = socket(address->sa.sa_family, SOCK_STREAM, 0);
+
+	if (fd < 0)
+		return -1;
+	if (evutil_make_socket_nonblocking(fd) == 0 &&
+	    evutil_make_socket_closeonexec(fd) == 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	    bind(fd, &address->sa, address->len) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static int
+serve(struct http_admin *admin, const struct address *address)
+{
+	struct evhttp_bound_socket *bound;
+	int fd = open_socket(address);
+
+	if (fd < 0)
+		return -1;
+	bound = evhttp_accept_socket_with_handle(admin->http, fd);
+	if (bound == NULL) {
+		close(fd);
+		errno = ENOMEM;
+		return -1;
+	}
+	address_of_socket(fd, &admin->address);
+	admin->listener = evhttp_bound_socket_get_listener(bound);
+	return 0;
+}
+
+struct http_admin *
+http_admin_new(struct loop *loop, const struct address *address,
+    const struct http_admin_route *routes, void *ctx)
+{
+	struct http_admin *admin = calloc(1, sizeof(*admin));
+
+	if (admin == NULL)
+		return NULL;
+	admin->loop = loop;
+	admin->routes = routes;
+	admin->ctx = ctx;
+	LIST_INSERT_HEAD(&admins, admin, link);
+	timer_init(&admin->rest, rest_over_cb, admin);
+	admin->http = evhttp_new(loop_base(loop));
+	if (admin->http == NULL) {
+		errno = ENOMEM;
+		goto fail;
+	}
+	evhttp_set_max_headers_size(admin->http, HEADERS_MAX);
+	evhttp_set_max_body_size(admin->http, BODY_MAX);
+	evhttp_set_timeout(admin->http, TIMEOUT_S);
+	/* all of them, so that they reach request_cb() and get a 405 */
+	evhttp_set_allowed_methods(admin->http,
+	    EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD |
+		EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
+		EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+	evhttp_set_gencb(admin->http, request_cb, admin);
+	if (serve(admin, address) != 0)
+		goto fail;
+	evconnlistener_set_error_cb(admin->listener, accept_failed_cb);
+	return admin;
+fail:
+	http_admin_free(&admin);
+	return NULL;
+}
+
+void
+http_admin_free(struct http_admin **adminp)
+{
+	struct http_admin *admin = *adminp;
+	int saved = errno;
+
+	if (admin == NULL)
+		return;
+	*adminp = NULL;
+	LIST_REMOVE(admin, link);
+	timer_clear(admin->loop, &admin->rest);
+	if (admin->http != NULL)
+		evhttp_free(admin->http);
+	free(admin);
+	errno = saved;
+}
+
+void
+http_admin_address(const struct http_admin *admin, struct address *address)
+{
+	*address = admin->address;
+}

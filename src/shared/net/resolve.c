@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Name look-ups on libevent's evdns. What evdns leaves to its user is here: localhost
+ * without a server (RFC 6761 section 6.3), the order of the answers, a resolv.conf that
+ * changes while we run (a device often starts before its network does), and answers
+ * that never come from inside the call that asks.
+ *
+ * A request that nobody waits for any more is left to run to its end, and a resolver
+ * stays until its last one has: evdns touches its base when it delivers an answer.
+ */
+#include "config.h"
+
+#include <event2/dns.h>
+#include <event2/util.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "net/address_order.h"
+#include "net/resolve.h"
+
+#define RESOLV_CONF "/etc/resolv.conf"
+#define HOSTS_FILE "/etc/hosts"
+#define DNS_PORT 53
+#define HOST_MAX 255
+
+/* Tells one state of a file from another. */
+struct stamp {
+	ino_t inode;
+	off_t bytes;
+	struct timespec changed;
+};
+
+struct resolve_request {
+	LIST_ENTRY(resolve_request) link;
+	struct resolver *resolver;
+	struct task task;
+	resolve_cb cb;
+	void *ctx;
+	bool in_dns;	/* evdns has not answered */
+	bool cancelled; /* nobody waits for it; it is on no list */
+	uint16_t port;
+	size_t n;
+	struct address addresses[RESOLVE_MAX];
+	char host[HOST_MAX + 1];
+	char error[HOST_MAX + 96];
+};
+
+struct resolver {
+	struct loop *loop;
+	struct evdns_base *dns; /* NULL until it is needed */
+	struct address server;	/* len 0: those of the system */
+	struct stamp resolv_conf, hosts;
+	LIST_HEAD(, resolve_request) requests;
+	size_t n_in_dns;
+	struct task free_task;
+	bool freed;
+};
+
+static struct stamp
+stamp_of(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0)
+		return (struct stamp){0};
+	return (struct stamp){status.st_ino, status.st_size, status.st_mtim};
+}
+
+static bool
+stamp_equal(struct stamp a, struct stamp b)
+{
+	return a.inode == b.inode && a.bytes == b.bytes &&
+	    a.changed.tv_sec == b.changed.tv_sec &&
+	    a.changed.tv_nsec == b.changed.tv_nsec;
+}
+
+static struct evdns_base *
+open_dns(struct resolver *resolver)
+{
+	struct evdns_base *dns = evdns_base_new(
+	    loop_base(resolver->loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+
+	if (dns == NULL)
+		return NULL;
+	/* resolv.conf may say otherwise; without one, the local host is asked */
+	(void)evdns_base_set_option(dns, "timeout:", "2");
+	(void)evdns_base_set_option(dns, "attempts:", "3");
+	if (resolver->server.len == 0) {
+		(void)evdns_base_resolv_conf_parse(
+		    dns, DNS_OPTIONS_ALL, RESOLV_CONF);
+		return dns;
+	}
+	(void)evdns_base_load_hosts(dns, HOSTS_FILE);
+	if (evdns_base_nameserver_sockaddr_add(
+		dns, &resolver->server.sa, resolver->server.len, 0) == 0)
+		return dns;
+	evdns_base_free(dns, 0);
+	return NULL;
+}
+
+/* Read the system's files again when they have changed, once no request is under way. */
+static int
+refresh_dns(struct resolver *resolver)
+{
+	struct stamp resolv_conf, hosts;
+
+	if (resolver->n_in_dns > 0)
+		return 0;
+	resolv_conf = stamp_of(RESOLV_CONF);
+	hosts = stamp_of(HOSTS_FILE);
+	if (resolver->dns != NULL &&
+	    stamp_equal(resolv_conf, resolver->resolv_conf) &&
+	    stamp_equal(hosts, resolver->hosts))
+		return 0;
+	if (resolver->dns != NULL)
+		evdns_base_free(resolver->dns, 0);
+	resolver->resolv_conf = resolv_conf;
+	resolver->hosts = hosts;
+	resolver->dns = open_dns(resolver);
+	return resolver->dns != NULL ? 0 : -1;
+}
+
+static void
+resolver_free_cb(void *ctx)
+{
+	struct resolver *resolver = ctx;
+
+	if (resolver->dns != NULL)
+		evdns_base_free(resolver->dns, 0);
+	free(resolver);
+}
+
+struct resolver *
+resolver_new(struct loop *loop, const char *server)
+{
+	struct resolver *resolver = calloc(1, sizeof(*resolver));
+
+	if (resolver == NULL)
+		return NULL;
+	resolver->loop = loop;
+	LIST_INIT(&resolver->requests);
+	task_init(&resolver->free_task, resolver_free_cb, resolver);
+	if (server != NULL &&
+	    !address_parse(str_of(server), &resolver->server) &&
+	    !address_parse_ip(str_of(server), DNS_PORT, &resolver->server)) {
+		free(resolver);
+		return NULL;
+	}
+	return resolver;
+}
+
+void
+resolver_free(struct resolver **resolverp)
+{
+	struct resolver *resolver = *resolverp;
+	struct resolve_request *request;
+
+	if (resolver == NULL)
+		return;
+	*resolverp = NULL;
+	while ((request = LIST_FIRST(&resolver->requests)) != NULL)
+		resolve_cancel(&request);
+	resolver->freed = true;
+	if (resolver->n_in_dns == 0)
+		resolver_free_cb(resolver);
+}
+
+static void
+deliver_cb(void *ctx)
+{
+	struct resolve_request *request = ctx;
+
+	LIST_REMOVE(request, link);
+	request->cb(request->ctx, request->addresses, request->n,
+	    request->n > 0 ? NULL : request->error);
+	free(request);
+}
+
+static void
+fail(struct resolve_request *request, const char *why)
+{
+	request->n = 0;
+	snprintf(request->error, sizeof(request->error),
+	    "cannot resolve %s: %s", request->host, why);
+}
+
+static const char *
+failure_text(int error)
+{
+	switch (error) {
+	case EVUTIL_EAI_NONAME:
+		return "no such host name";
+	case EVUTIL_EAI_NODATA:
+		return "it has no address";
+	case EVUTIL_EAI_AGAIN:
+		return "the name server did not answer";
+	default:
+		return evutil_gai_strerror(error);
+	}
+}
+
+static void
+take_answer(struct resolve_request *request, const struct evutil_addrinfo *list)
+{
+	for (; list != NULL && request->n < RESOLVE_MAX; list = list->ai_next) {
+		struct address *address = &request->addresses[request->n];
+
+		if ((list->ai_family != AF_INET &&
+			list->ai_family != AF_INET6) ||
+		    list->ai_addrlen > sizeof(address->in6))
+			continue;
+		memset(address, 0, sizeof(*address));
+		memcpy(&address->sa, list->ai_addr, list->ai_addrlen);
+		address->len = (socklen_t)list->ai_addrlen;
+		address_set_port(address, request->port);
+		request->n++;
+	}
+	address_order(request->addresses, request->n);
+}
+
+static void
+answered_cb(int error, struct evutil_addrinfo *list, void *arg)
+{
+	struct resolve_request *request = arg;
+	struct resolver *resolver = request->resolver;
+
+	request->in_dns = false;
+	resolver->n_in_dns--;
+	if (!request->cancelled) {
+		take_answer(request, error == 0 ? list : NULL);
+		if (request->n == 0)
+			fail(request,
+			    failure_text(
+				error != 0 ? error : EVUTIL_EAI_NODATA));
+		task_post(resolver->loop, &request->task);
+	} else {
+		free(request);
+	}
+	if (list != NULL)
+		evutil_freeaddrinfo(list);
+	/* not from inside evdns */
+	if (resolver->freed && resolver->n_in_dns == 0)
+		task_post(resolver->loop, &resolver->free_task);
+}
+
+static bool
+is_localhost(struct str host)
+{
+	const struct str name = STR("localhost");
+
+	if (host.len > 0 && host.ptr[host.len - 1] == '.')
+		host.len--;
+	if (host.len < name.len ||
+	    !str_equal_nocase(
+		(struct str){host.ptr + host.len - name.len, name.len}, name))
+		return false;
+	return host.len == name.len || host.ptr[host.len - name.len - 1] == '.';
+}
+
+/* Answer without a server if that is possible. */
+static bool
+answer_here(struct resolve_request *request)
+{
+	struct str host = str_of(request->host);
+
+	if (address_parse_ip(host, request->port, &request->addresses[0])) {
+		request->n = 1;
+		return true;
+	}
+	if (!is_localhost(host))
+		return false;
+	(void)address_parse_ip(
+	    STR("::1"), request->port, &request->addresses[0]);
+	(void)address_parse_ip(
+	    STR("127.0.0.1"), request->port, &request->addresses[1]);
+	request->n = 2;
+	address_order(request->addresses, request->n);
+	return true;
+}
+
+static void
+ask_dns(struct resolve_request *request)
+{
+	static const struct evutil_addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_protocol = IPPROTO_TCP,
+	};
+	struct resolver *resolver = request->resolver;
+
+	if (refresh_dns(resolver) != 0) {
+		fail(request, "the resolver cannot be opened");
+		task_post(resolver->loop, &request->task);
+		return;
+	}
+	request->in_dns = true;
+	resolver->n_in_dns++;
+	/* It may answer at once, and it always answers. */
+	(void)evdns_getaddrinfo(
+	    resolver->dns, request->host, NULL, &hints, answered_cb, request);
+}
+
+struct resolve_request *
+resolve_start(struct resolver *resolver, const char *host, uint16_t port,
+    resolve_cb cb, void *ctx)
+{
+	struct resolve_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return NULL;
+	request->resolver = resolver;
+	request->port = port;
+	request->cb = cb;
+	request->ctx = ctx;
+	task_init(&request->task, deliver_cb, request);
+	LIST_INSERT_HEAD(&resolver->requests, request, link);
+	if (host[0] == '\0' ||
+	    !str_copy(str_of(host), request->host, sizeof(request->host))) {
+		fail(request,
+		    host[0] == '\0' ? "it is empty" : "it is too long");
+		task_post(resolver->loop, &request->task);
+	} else if (answer_here(request)) {
+		task_post(resolver->loop, &request->task);
+	} else {
+		ask_dns(request);
+	}
+	return request;
+}
+
+void
+resolve_cancel(struct resolve_request **requestp)
+{
+	struct resolve_request *request = *requestp;
+
+	if (request == NULL)
+		return;
+	*requestp = NULL;
+	LIST_REMOVE(request, link);
+	if (request->in_dns) {
+		request->cancelled = true;
+		return;
+	}
+	task_cancel(request->resolver->loop, &request->task);
+	free(request);
+}
