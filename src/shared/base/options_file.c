@@ -155,36 +155,46 @@ allow_long_lines(void)
 }
 
 void
+options_read_stream(
+    struct options_reading *reading, const char *name, FILE *file)
+{
+	struct ini_source source = {reading, name, file, 0};
+	int bad_line;
+
+	allow_long_lines();
+	bad_line = ini_parse_stream(reader_cb, &source, handler_cb, &source);
+	/* inih goes on behind a line that it cannot read: what we found may be later */
+	if (bad_line > 0 && (unsigned)bad_line < source.line)
+		reading->failed = false;
+	if (bad_line > 0)
+		options_fail(reading,
+		    "%s:%d: neither a [section] nor key = value nor a # "
+		    "comment",
+		    name, bad_line);
+	else if (bad_line < 0)
+		options_fail(reading, "%s: not enough memory", name);
+	if (ferror(file))
+		options_fail(
+		    reading, "%s: cannot be read: %s", name, strerror(errno));
+}
+
+void
 options_read_file(
     struct options_reading *reading, const char *path, bool must_exist)
 {
-	struct ini_source source = {reading, path, fopen(path, "re"), 0};
+	FILE *file = fopen(path, "re");
 	struct stat st;
-	int bad_line;
 
-	if (source.file == NULL) {
+	if (file == NULL) {
 		if (must_exist || errno != ENOENT)
 			options_fail(reading, "%s: cannot be opened: %s", path,
 			    strerror(errno));
 		return;
 	}
-	if (fstat(fileno(source.file), &st) == 0 && S_ISDIR(st.st_mode)) {
+	if (fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode))
 		options_fail(
 		    reading, "%s: is a folder; allowed: an INI file", path);
-		fclose(source.file);
-		return;
-	}
-	allow_long_lines();
-	bad_line = ini_parse_stream(reader_cb, &source, handler_cb, &source);
-	if (bad_line > 0)
-		options_fail(reading,
-		    "%s:%d: neither a [section] nor key = value nor a # "
-		    "comment",
-		    path, bad_line);
-	else if (bad_line < 0)
-		options_fail(reading, "%s: not enough memory", path);
-	if (ferror(source.file))
-		options_fail(
-		    reading, "%s: cannot be read: %s", path, strerror(errno));
-	fclose(source.file);
+	else
+		options_read_stream(reading, path, file);
+	fclose(file);
 }

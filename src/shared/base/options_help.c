@@ -141,7 +141,9 @@ print_man_item(const char *letter, const char *name, const char *argument)
 	printf(".It ");
 	if (letter != NULL)
 		printf("Fl %s , ", letter);
-	printf("Fl \\-%s", name);
+	printf("Fl \\-");
+	for (; *name != '\0'; name++)
+		printf("%s%c", *name == '-' ? "\\" : "", *name);
 	if (argument != NULL)
 		printf(" Ar \"%s\"", argument);
 	putchar('\n');

@@ -6,6 +6,8 @@
 #ifndef TAUPE_BASE_OPTIONS_INTERNAL_H
 #define TAUPE_BASE_OPTIONS_INTERNAL_H
 
+#include <stdio.h>
+
 #include "base/option_value.h"
 
 /* Where a row's value stands; later ones win. */
@@ -54,6 +56,9 @@ void options_long_name(const struct option_row *row, char *out, size_t cap);
 /* Read the file. A file that is not there is fine unless it must be. */
 void options_read_file(
     struct options_reading *reading, const char *path, bool must_exist);
+/* Read an open file; its name is for messages. */
+void options_read_stream(
+    struct options_reading *reading, const char *name, FILE *file);
 
 /* What the command line says before any value is taken. */
 struct options_command {

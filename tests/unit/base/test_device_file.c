@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device file: what it holds comes back, a bad line spoils nothing, and neither a
+ * second writer nor a reader in between ever sees half of it.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/device_file.h"
+#include "base/device_lines.h"
+#include "support.h"
+
+#define HASH "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+#define DEVICE(name) "name=" name "&secret_sha256=" HASH
+
+/* The names that were read, joined by blanks. */
+static char names[4096];
+static size_t n_devices;
+
+static int
+note_cb(void *ctx, const struct device_record *record)
+{
+	const char *stop_at = ctx;
+
+	n_devices++;
+	snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s ",
+	    record->name);
+	return stop_at != NULL && strcmp(record->name, stop_at) == 0 ? 7 : 0;
+}
+
+static int
+read_names(const char *stop_at, struct device_file_error *error)
+{
+	names[0] = '\0';
+	n_devices = 0;
+	return device_file_read(
+	    "devices", note_cb, (void *)(uintptr_t)stop_at, error);
+}
+
+static struct device_record
+record_of(const char *name, const char *label, const char *port)
+{
+	struct device_record record = {0};
+
+	ck_assert(device_record_set(&record, STR("name"), str_of(name)));
+	ck_assert(device_record_set(&record, STR("secret_sha256"), STR(HASH)));
+	if (label != NULL)
+		ck_assert(
+		    device_record_set(&record, STR("label"), str_of(label)));
+	if (port != NULL)
+		ck_assert(
+		    device_record_set(&record, STR("port"), str_of(port)));
+	return record;
+}
+
+START_TEST(missing_file_is_an_empty_one)
+{
+	struct device_file_error error;
+
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_uint_eq(n_devices, 0);
+	file_write("devices", "");
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_uint_eq(n_devices, 0);
+}
+END_TEST
+
+START_TEST(devices_come_in_the_order_of_the_file)
+{
+	struct device_file_error error;
+
+	file_write("devices",
+	    "# ours\n\n" DEVICE("zoe") "\n" DEVICE("bob") "&label=bob\n" DEVICE(
+		"alice") "&port=ssh:20022&new_key=1");
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_str_eq(names, "zoe bob alice ");
+	ck_assert_int_eq(read_names("bob", &error), 7);
+	ck_assert_str_eq(names, "zoe bob ");
+	ck_assert_str_eq(error.text, "");
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *error;
+} bad_files[] = {
+    {DEVICE("a") "\nname=b\n", 2, "a device needs name= and secret_sha256="},
+    {"secret_sha256=" HASH, 1, "a device needs name= and secret_sha256="},
+    {DEVICE("a") "\n\nname=%zz", 3, "no list of key=value joined by &"},
+    {DEVICE("a") "\r\n", 1, "no list of key=value joined by &"},
+    {"=x", 1, "no list of key=value joined by &"},
+    {"name=-a", 1, "the value of name is malformed, or given twice"},
+    {DEVICE("a") "&name=b", 1,
+	"the value of name is malformed, or given twice"},
+    {DEVICE("a") "&secret_sha256=" HASH, 1,
+	"the value of secret_sha256 is malformed, or given twice"},
+    {DEVICE("a") "&label=A", 1,
+	"the value of label is malformed, or given twice"},
+    {DEVICE("a") "&port=ssh", 1,
+	"the value of port is malformed, or given twice"},
+    {DEVICE("a") "\n#\n" DEVICE("a"), 3,
+	"the name a stands in line 1 already (device a)"},
+    {DEVICE("b") "&label=cam\n" DEVICE("a") "&label=cam", 2,
+	"the label cam stands in line 1 already (device b)"},
+    {DEVICE("a") "&port=ssh:22\n" DEVICE("b") "&port=web:22", 2,
+	"the port 22 stands in line 1 already (device a)"},
+    {DEVICE("a") "&port=ssh:22&port=web:22", 1,
+	"the port 22 stands in line 1 already (device a)"},
+};
+
+START_TEST(bad_line_is_named_and_no_device_is_given)
+{
+	struct device_file_error error;
+
+	file_write("devices", bad_files[_i].text);
+	ck_assert_int_eq(read_names(NULL, &error), -1);
+	ck_assert_uint_eq(n_devices, 0);
+	ck_assert_uint_eq(error.line, bad_files[_i].line);
+	ck_assert_str_eq(error.text, bad_files[_i].error);
+}
+END_TEST
+
+START_TEST(over_long_line_is_refused)
+{
+	static char text[DEVICE_LINE_MAX + 2];
+	struct device_file_error error;
+
+	memset(text, 'x', DEVICE_LINE_MAX + 1);
+	memcpy(text, DEVICE("a") "&x=", strlen(DEVICE("a") "&x="));
+	file_write("devices", text);
+	ck_assert_int_eq(read_names(NULL, &error), -1);
+	ck_assert_str_eq(error.text, "longer than 2000 characters");
+	text[DEVICE_LINE_MAX] = '\0';
+	file_write("devices", text);
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+}
+END_TEST
+
+START_TEST(folder_and_fifo_are_no_device_file)
+{
+	struct device_file_error error;
+
+	ck_assert_int_eq(mkdir("devices", 0700), 0);
+	ck_assert_int_eq(read_names(NULL, &error), -1);
+	ck_assert_uint_eq(error.line, 0);
+	ck_assert_int_eq(rmdir("devices"), 0);
+	ck_assert_int_eq(mkfifo("devices", 0600), 0);
+	ck_assert_int_eq(read_names(NULL, &error), -1);
+}
+END_TEST
+
+/* A parser that is given any beginning of a text neither reads behind it nor crashes. */
+START_TEST(every_prefix_of_a_file_is_safe)
+{
+	const char *whole =
+	    "# c\n" DEVICE("a") "&label=a%2Db\n\n" DEVICE("b") "&port=ssh:22\n";
+	struct device_file_error error;
+	struct device_lines lines;
+
+	for (size_t len = 0; len <= strlen(whole); len++) {
+		char *exact = malloc(len ? len : 1);
+
+		ck_assert_ptr_nonnull(exact);
+		memcpy(exact, whole, len);
+		if (device_lines_parse(
+			&lines, (struct str){exact, len}, &error) == 0)
+			device_lines_fini(&lines);
+		else
+			ck_assert_uint_gt(strlen(error.text), 0);
+		free(exact);
+	}
+}
+END_TEST
+
+START_TEST(put_adds_and_replaces_and_keeps_the_rest)
+{
+	struct device_record zoe = record_of("zoe", NULL, NULL);
+	struct device_record bob = record_of("bob", "bob-cam", "ssh:20022");
+	struct device_file_error error;
+
+	file_write("devices", "# ours\n\n" DEVICE("bob") "\n# end");
+	ck_assert_int_eq(device_file_put("devices", &zoe, &error), 0);
+	ck_assert_str_eq(file_read("devices"),
+	    "# ours\n\n" DEVICE("bob") "\n# end\n" DEVICE("zoe") "\n");
+	ck_assert_int_eq(device_file_put("devices", &bob, &error), 0);
+	ck_assert_str_eq(file_read("devices"),
+	    "# ours\n\n" DEVICE("bob") "&label=bob-cam&port=ssh:20022\n# "
+				       "end\n" DEVICE("zoe") "\n");
+	ck_assert_int_eq(device_file_put("devices", &bob, &error), 0);
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_str_eq(names, "bob zoe ");
+}
+END_TEST
+
+START_TEST(put_makes_the_file_for_its_owner_alone)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	struct stat st;
+
+	umask(0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(stat("devices", &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	ck_assert_int_eq(chmod("devices", 0644), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(stat("devices", &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+}
+END_TEST
+
+START_TEST(owner_of_the_file_and_of_its_folder_are_kept)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	struct stat st;
+
+	if (geteuid() != 0)
+		return; /* nobody else can give files away */
+	ck_assert_int_eq(chown(".", 1234, 1235), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(stat("devices", &st), 0);
+	ck_assert_uint_eq(st.st_uid, 1234);
+	ck_assert_int_eq(chown("devices", 2345, 2346), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(stat("devices", &st), 0);
+	ck_assert_uint_eq(st.st_uid, 2345);
+	ck_assert_uint_eq(st.st_gid, 2346);
+}
+END_TEST
+
+START_TEST(label_and_port_of_another_device_are_refused)
+{
+	struct device_record first = record_of("alice", "cam", "ssh:20022");
+	struct device_record label = record_of("bob", "cam", NULL);
+	struct device_record port = record_of("bob", NULL, "web:20022");
+	struct device_file_error error;
+	char before[1000];
+
+	ck_assert_int_eq(device_file_put("devices", &first, &error), 0);
+	snprintf(before, sizeof(before), "%s", file_read("devices"));
+	ck_assert_int_eq(device_file_put("devices", &label, &error), -1);
+	ck_assert_str_eq(error.text,
+	    "the label cam stands in line 1 already (device alice)");
+	ck_assert_int_eq(device_file_put("devices", &port, &error), -1);
+	ck_assert_str_eq(error.text,
+	    "the port 20022 stands in line 1 already (device alice)");
+	ck_assert_str_eq(file_read("devices"), before);
+}
+END_TEST
+
+START_TEST(damaged_file_is_not_changed)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	bool found;
+
+	file_write("devices", DEVICE("bob") "\ngarbage\n");
+	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_uint_eq(error.line, 2);
+	ck_assert_int_eq(
+	    device_file_remove("devices", STR("bob"), &found, &error), -1);
+	ck_assert_str_eq(file_read("devices"), DEVICE("bob") "\ngarbage\n");
+}
+END_TEST
+
+START_TEST(remove_takes_one_device_out)
+{
+	struct device_file_error error;
+	bool found = true;
+
+	ck_assert_int_eq(
+	    device_file_remove("devices", STR("bob"), &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_int_ne(access("devices", F_OK), 0);
+	file_write("devices",
+	    DEVICE("alice") "\n# bob's\n" DEVICE("bob") "\n" DEVICE("zoe"));
+	ck_assert_int_eq(
+	    device_file_remove("devices", STR("bo"), &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_int_eq(
+	    device_file_remove("devices", STR("bob"), &found, &error), 0);
+	ck_assert(found);
+	ck_assert_str_eq(file_read("devices"),
+	    DEVICE("alice") "\n# bob's\n" DEVICE("zoe") "\n");
+}
+END_TEST
+
+/* A write that cannot be finished leaves the old file and no litter. */
+START_TEST(failed_write_leaves_the_old_file)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	char path[1100];
+
+	ck_assert_int_eq(mkdir("devices", 0700), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_int_eq(rmdir("devices"), 0);
+	ck_assert_int_eq(
+	    device_file_put("no/folder/devices", &record, &error), -1);
+	ck_assert_uint_eq(error.line, 0);
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	ck_assert_int_eq(device_file_put(path, &record, &error), -1);
+}
+END_TEST
+
+START_TEST(writer_waits_for_the_lock)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	int fd = open("devices.lock", O_RDWR | O_CREAT, 0600), status, pipes[2];
+	pid_t child;
+	char byte;
+
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(pipe(pipes), 0);
+	if ((child = fork()) == 0) {
+		close(
+		    fd); /* the lock belongs to the open file, which is shared */
+		ck_assert_int_eq(write(pipes[1], "s", 1), 1);
+		_exit(device_file_put("devices", &record, &error) != 0);
+	}
+	ck_assert_int_eq(read(pipes[0], &byte, 1), 1);
+	/* it runs and cannot have written: were it not to wait, it would race with this */
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_int_eq(waitpid(child, &status, WNOHANG), 0);
+		ck_assert_int_ne(access("devices", F_OK), 0);
+	}
+	close(fd);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_str_eq(names, "alice ");
+}
+END_TEST
+
+#define WRITERS 4
+#define PUTS 25
+
+static void
+put_many(int writer)
+{
+	struct device_file_error error;
+	char name[32];
+
+	for (int i = 0; i < PUTS; i++) {
+		struct device_record record;
+
+		snprintf(name, sizeof(name), "w%d-%d", writer, i);
+		record = record_of(name, NULL, NULL);
+		if (device_file_put("devices", &record, &error) != 0)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+/* Each file that the reader finds is whole, and no device of any writer is lost. */
+START_TEST(writers_and_a_reader_do_not_disturb_each_other)
+{
+	struct device_file_error error;
+	int status, running = WRITERS;
+
+	for (int i = 0; i < WRITERS; i++) {
+		if (fork() == 0)
+			put_many(i);
+	}
+	while (running > 0) {
+		size_t before = n_devices;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid > 0) {
+			ck_assert_int_eq(status, 0);
+			running--;
+		}
+		ck_assert_msg(read_names(NULL, &error) == 0, "%u: %s",
+		    error.line, error.text);
+		ck_assert_uint_ge(n_devices, before);
+	}
+	ck_assert_uint_eq(n_devices, WRITERS * PUTS);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("device_file");
+	TCase *tcase = tcase_create("device_file");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 30);
+	tcase_add_checked_fixture(tcase, scratch_setup, scratch_teardown);
+	tcase_add_test(tcase, missing_file_is_an_empty_one);
+	tcase_add_test(tcase, devices_come_in_the_order_of_the_file);
+	tcase_add_loop_test(tcase, bad_line_is_named_and_no_device_is_given, 0,
+	    sizeof(bad_files) / sizeof(bad_files[0]));
+	tcase_add_test(tcase, over_long_line_is_refused);
+	tcase_add_test(tcase, folder_and_fifo_are_no_device_file);
+	tcase_add_test(tcase, every_prefix_of_a_file_is_safe);
+	tcase_add_test(tcase, put_adds_and_replaces_and_keeps_the_rest);
+	tcase_add_test(tcase, put_makes_the_file_for_its_owner_alone);
+	tcase_add_test(tcase, owner_of_the_file_and_of_its_folder_are_kept);
+	tcase_add_test(tcase, label_and_port_of_another_device_are_refused);
+	tcase_add_test(tcase, damaged_file_is_not_changed);
+	tcase_add_test(tcase, remove_takes_one_device_out);
+	tcase_add_test(tcase, failed_write_leaves_the_old_file);
+	tcase_add_test(tcase, writer_waits_for_the_lock);
+	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
