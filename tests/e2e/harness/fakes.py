@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: MIT
+"""Stand-ins that misbehave: servers that record what they get and answer what they are told, and
+a WebSocket client that sends any bytes."""
+import base64
+import contextlib
+import hashlib
+import os
+import socket
+import ssl
+import struct
+import threading
+import urllib.parse
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Server:
+    """A TCP server on loopback: handler(sock, self) for each connection, in a thread."""
+
+    def __init__(self, handler, host="127.0.0.1", context=None):
+        self.handler, self.context = handler, context
+        self.connections = 0
+        self.heads = []  # request heads that read_head() has seen
+        self.sock = socket.create_server((host, 0))
+        self.address = self.sock.getsockname()[:2]
+        self.closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"{'wss' if self.context else 'ws'}://{self.address[0]}:{self.address[1]}"
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.sock.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock):
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            sock.settimeout(30)
+            if self.context:
+                sock = self.context.wrap_socket(sock, server_side=True)
+            with sock:
+                self.handler(sock, self)
+
+    def read_head(self, sock):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            data = sock.recv(65536)
+            if not data:
+                raise EOFError
+            head += data
+        self.heads.append(head.decode("latin-1"))
+        return self.heads[-1]
+
+    def close(self):
+        # shutdown() as well: close() alone leaves the accepting thread in the kernel
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def accept_websocket(sock, head):
+    """The relay's side of the handshake."""
+    key = next(line.split(": ", 1)[1] for line in head.split("\r\n")
+               if line.lower().startswith("sec-websocket-key"))
+    accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest())
+    sock.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                 b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept +
+                 b"\r\nSec-WebSocket-Protocol: taupe.v1\r\n\r\n")
+
+
+def tls_context(certificate):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    return context
+
+
+def redirect(location):
+    def handler(sock, server):
+        head = server.read_head(sock)
+        target = location(head) if callable(location) else location
+        sock.sendall(f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n"
+                     f"Connection: close\r\n\r\n".encode())
+    return handler
+
+
+def frame(opcode, payload=b"", fin=True, mask=b"\x01\x02\x03\x04", rsv=0, length=None):
+    """A frame, as right or as wrong as asked for."""
+    payload = payload.encode() if isinstance(payload, str) else payload
+    size = len(payload) if length is None else length
+    out = bytearray([(0x80 if fin else 0) | rsv << 4 | opcode])
+    masked = 0x80 if mask else 0
+    if size < 126:
+        out.append(masked | size)
+    elif size < 65536:
+        out += struct.pack(">BH", masked | 126, size)
+    else:
+        out += struct.pack(">BQ", masked | 127, size)
+    if mask:
+        out += mask
+        payload = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    return bytes(out) + payload
+
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+
+
+class RawAgent:
+    """One WebSocket to a relay with every byte under the test's control."""
+
+    def __init__(self, address, timeout=10):
+        self.sock = socket.create_connection(address, timeout)
+        self.buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    @staticmethod
+    def control_request(device, services=("web:http",), drop=(), **replace):
+        """The text of a control request; drop and replace header fields by lower-case name with
+        underscores, or query, start and secret."""
+        query = [("name", device.name), ("instance", os.urandom(16).hex())]
+        query += [("service", service) for service in services]
+        query = replace.pop("query", urllib.parse.urlencode(query, safe=":"))
+        fields = {
+            "host": "relay.test", "upgrade": "websocket", "connection": "Upgrade",
+            "sec_websocket_key": base64.b64encode(os.urandom(16)).decode(),
+            "sec_websocket_version": "13", "sec_websocket_protocol": "taupe.v1",
+            "authorization": f"Bearer {replace.pop('secret', device.secret)}",
+        }
+        start = replace.pop("start", f"GET /v1/control?{query} HTTP/1.1")
+        fields.update(replace)
+        lines = [start] + [f"{name.replace('_', '-')}: {value}"
+                           for name, value in fields.items() if name not in drop]
+        return "\r\n".join(lines) + "\r\n\r\n"
+
+    @staticmethod
+    def transfer_request(channel_id):
+        return ("GET /v1/transfer?id=" + channel_id + " HTTP/1.1\r\nHost: relay.test\r\n"
+                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                "Sec-WebSocket-Protocol: taupe.v1\r\n\r\n")
+
+    def read_exactly(self, count):
+        while len(self.buffer) < count:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError(f"end with {self.buffer!r}")
+            self.buffer += data
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    def read_head(self):
+        while b"\r\n\r\n" not in self.buffer:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError(f"end with {self.buffer!r}")
+            self.buffer += data
+        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
+        start, *lines = head.decode("latin-1").split("\r\n")
+        fields = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            fields[name.lower()] = value.strip()
+        return int(start.split(" ")[1]), fields
+
+    def read_error(self):
+        """An answer that is not 101: status, fields, and the form of its body."""
+        status, fields = self.read_head()
+        body = self.read_exactly(int(fields.get("content-length", 0)))
+        return status, fields, dict(urllib.parse.parse_qsl(body.decode()))
+
+    def read_frame(self):
+        first, second = self.read_exactly(2)
+        length = second & 0x7f
+        assert not second & 0x80, "a relay does not mask"
+        if length == 126:
+            length, = struct.unpack(">H", self.read_exactly(2))
+        elif length == 127:
+            length, = struct.unpack(">Q", self.read_exactly(8))
+        return first & 15, self.read_exactly(length)
+
+    def read_message(self, op):
+        """The next control message, which must be of this op."""
+        opcode, payload = self.read_frame()
+        assert opcode == TEXT, (opcode, payload)
+        pairs = urllib.parse.parse_qsl(payload.decode())
+        assert pairs[0] == ("op", op), pairs
+        return dict(pairs)
+
+    def connect_control(self, device, services=("web:http",)):
+        """Handshake and welcome."""
+        self.send(self.control_request(device, services).encode())
+        status, _ = self.read_head()
+        assert status == 101, status
+        return self.read_message("welcome")
+
+    def say(self, **pairs):
+        self.send(frame(TEXT, urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote)))
+
+    def close_code(self):
+        """Read on until the relay's close frame; its code."""
+        while True:
+            opcode, payload = self.read_frame()
+            if opcode == CLOSE:
+                return struct.unpack(">H", payload[:2])[0] if payload else None
+
+    def at_end(self):
+        """Nothing but the end of the connection follows."""
+        try:
+            return self.buffer == b"" and self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+"""The two set-ups of taupe: a relay that stands alone, and a cluster behind HAProxy."""
+from . import ports
+from .haproxy import HAProxy, Router
+from .programs import Agent, Device, Redis, Relay
+from .visitors import Connection, get
+from .wait import until
+
+
+class Standalone:
+    """One relay with its registry in memory, a device file, and the built-in front."""
+
+    def __init__(self, group, name="r1", **config):
+        self.group = group
+        self.devices_file = group.folder / f"{name}.devices"
+        self.devices = []
+        self._write()
+        self.front_port = ports.take()
+        self.front = ("127.0.0.1", self.front_port)
+        services = ports.take_block()
+        self.relay = Relay(group, name, visitor_listen=f"127.0.0.1:{self.front_port}",
+                           devices_file=self.devices_file,
+                           service_listen=f"127.0.0.1:{services}-{services + ports.BLOCK - 1}",
+                           public_http_port=self.front_port, **config)
+
+    def _write(self):
+        text = "".join(device.file_line() + "\n" for device in self.devices)
+        new = self.devices_file.with_suffix(".new")
+        new.write_text(text or "# none yet\nname=nobody&secret_sha256=" + "0" * 64 + "\n")
+        new.rename(self.devices_file)
+
+    def add(self, device):
+        self.devices.append(device)
+        self._write()
+        return device
+
+    def device(self, name, **kwargs):
+        return self.add(Device(name, **kwargs))
+
+    def agent(self, device, services, **config):
+        if isinstance(device, str):
+            device = self.device(device)
+        return Agent(self.group, device, [self.relay], services, **config)
+
+    def get(self, host, path="/name", **kwargs):
+        return get(self.front, host, path, **kwargs)
+
+    def visit(self, host, **kwargs):
+        return Connection(self.front, host, **kwargs)
+
+
+class Cluster:
+    """Redis, relays, the router and HAProxy with the repository's configuration."""
+
+    def __init__(self, group, relays=1, haproxy=None, **config):
+        self.group = group
+        self.redis = Redis(group)
+        self.public = ports.take_block()
+        self.public_last = self.public + ports.BLOCK - 1
+        self.key_file = group.folder / "cluster.key"
+        self.key_file.write_bytes(b"k" * 48)
+        self.key_file.chmod(0o600)
+        self.config = config
+        # a device must exist before a relay listens; these tests add theirs later
+        self.redis.add(Device("nobody"))
+        self.haproxy = HAProxy(group, self.public, self.public_last, **(haproxy or {}))
+        self.router = Router(group, self.redis, self.haproxy)
+        self.relays = [self.add_relay(f"r{number}") for number in range(1, relays + 1)]
+
+    def add_relay(self, name, **config):
+        services = [ports.take_block(), ports.take_block()]
+        settings = {
+            "redis": self.redis.address,
+            "cluster_key_file": self.key_file,
+            "service_listen": [f"127.0.0.1:{start}-{start + ports.BLOCK - 1}"
+                               for start in services],
+            "public_ports": f"{self.public}-{self.public_last}",
+            "trusted_proxy": "127.0.0.1",
+            **self.config, **config}
+        return Relay(self.group, name, **settings)
+
+    @property
+    def relay(self):
+        return self.relays[0]
+
+    def device(self, name, **kwargs):
+        return self.redis.add(Device(name, **kwargs))
+
+    def agent(self, device, services, relays=None, **config):
+        if isinstance(device, str):
+            device = self.device(device)
+        return Agent(self.group, device, relays or self.relays, services, **config)
+
+    def get(self, host, path="/name", fields=(), **kwargs):
+        return get(self.haproxy.http, host, path, fields, **kwargs)
+
+    def visit(self, host, **kwargs):
+        return Connection(self.haproxy.http, host, **kwargs)
+
+    def public_address(self, agent, service):
+        return "127.0.0.1", agent.port(service)
+
+    def wait_served(self, host, path="/name", status=200, timeout=10):
+        """Until the name leads to the device."""
+        def look():
+            answer = self.get(host, path)
+            assert answer.status == status, answer
+            return answer
+        return until(f"{host} answers {status}", look, timeout)
+
+
+def wait_tcp(address, line="NAME", timeout=10):
+    """Until the public port leads to the device's TCP service; what it says."""
+    from .visitors import tcp_ask
+    return until(f"{address} answers", lambda: tcp_ask(address, line), timeout)
