@@ -90,6 +90,10 @@ options_closest(const struct option_table *table, struct str key)
 bool
 options_is_secret(const struct option_row *row)
 {
+	size_t len = strlen(row->key);
+
+	if (len >= 5 && strcmp(row->key + len - 5, "_file") == 0)
+		return false; /* names where the secret is */
 	return strstr(row->key, "secret") != NULL ||
 	    strstr(row->key, "password") != NULL;
 }
@@ -161,7 +165,8 @@ read_all(struct options_reading *reading, int argc, char **argv,
 		return;
 	}
 	options_scan_command(reading, argc, argv, command);
-	if (!reading->failed && command->what == COMMAND_RUN) {
+	if (!reading->failed &&
+	    (command->what == COMMAND_RUN || command->what == COMMAND_CHECK)) {
 		take_defaults(reading);
 		if (command->file != NULL)
 			options_read_file(reading, command->file, true);
@@ -189,6 +194,10 @@ options_load(
 	switch (command.what) {
 	case COMMAND_RUN:
 		return OPTIONS_OK;
+	case COMMAND_CHECK:
+		options_free(table, conf);
+		printf("%s: the configuration is right\n", table->program);
+		break;
 	case COMMAND_HELP:
 		options_print_help(table);
 		break;

@@ -54,7 +54,7 @@ struct option_table {
 
 enum options_result {
 	OPTIONS_OK,
-	OPTIONS_EXIT,  /* --help, --version or --help-man was answered: exit 0 */
+	OPTIONS_EXIT,  /* --help, --version, --help-man or --check was answered: exit 0 */
 	OPTIONS_ERROR  /* said on stderr what, where and what is allowed: exit EX_CONFIG */
 };
 
@@ -67,7 +67,8 @@ enum options_result {
  * frees with options_free(); after the others nothing is left allocated. argv is not kept
  * and not changed.
  *
- * The value of a key whose name holds "secret" or "password" is repeated in no message.
+ * The value of a key whose name holds "secret" or "password" (and does not end in "_file")
+ * is repeated in no message.
  */
 enum options_result options_load(const struct option_table *table, int argc, char **argv,
     void *conf);

@@ -11,7 +11,7 @@
 /* One word of the command line that is an option. */
 struct word {
 	const struct option_row *row; /* NULL: one of the built-in ones */
-	char builtin;		      /* 'c', 'h', 'V', 'm' */
+	char builtin;		      /* as in the table below */
 	const char *value;	      /* NULL: none was given */
 	bool negated;
 };
@@ -21,6 +21,7 @@ static const struct {
 	char builtin;
 } builtins[] = {
     {"--config", "-c", 'c'},
+    {"--check", NULL, 'k'},
     {"--help", "-h", 'h'},
     {"--version", "-V", 'V'},
     {"--help-man", NULL, 'm'},
@@ -140,6 +141,9 @@ options_scan_command(struct options_reading *reading, int argc, char **argv,
 		switch (word.builtin) {
 		case 'c':
 			command->file = word.value;
+			break;
+		case 'k':
+			command->what = COMMAND_CHECK;
 			break;
 		case 'h':
 			command->what = COMMAND_HELP;

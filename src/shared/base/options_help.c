@@ -15,6 +15,8 @@ static const struct {
 	const char *letter;
 } common[] = {
     {"config", "FILE", "Read this file instead of the default one.", "c"},
+    {"check", NULL,
+	"Read the configuration, say what is wrong with it, and exit.", NULL},
     {"help", NULL, "Show this help and exit.", "h"},
     {"version", NULL, "Show the version and exit.", "V"},
 };
@@ -91,7 +93,9 @@ options_print_help(const struct option_table *table)
 	    table->section,
 	    table->default_file ? table->default_file : "--config FILE");
 	for (size_t i = 0; i < COMMON_COUNT; i++) {
-		printf("  -%s, --%s%s%s\n", common[i].letter, common[i].name,
+		printf("  %s%s%s--%s%s%s\n", common[i].letter ? "-" : "",
+		    common[i].letter ? common[i].letter : "",
+		    common[i].letter ? ", " : "", common[i].name,
 		    common[i].argument ? " " : "",
 		    common[i].argument ? common[i].argument : "");
 		print_filled(common[i].help, 10);

@@ -62,7 +62,13 @@ void options_read_stream(
 
 /* What the command line says before any value is taken. */
 struct options_command {
-	enum { COMMAND_RUN, COMMAND_HELP, COMMAND_VERSION, COMMAND_MAN } what;
+	enum {
+		COMMAND_RUN,
+		COMMAND_CHECK,
+		COMMAND_HELP,
+		COMMAND_VERSION,
+		COMMAND_MAN
+	} what;
 	const char *file; /* --config */
 };
 

@@ -495,6 +495,19 @@ START_TEST(version_and_man_are_answered)
 }
 END_TEST
 
+START_TEST(check_reads_everything_and_says_so)
+{
+	struct conf conf;
+
+	ck_assert_str_eq(
+	    answer_of("--check"), "taupe-test: the configuration is right\n");
+	file_write("default.ini", "[test]\nhold = never\n");
+	ck_assert_int_eq(LOAD(&conf, "--check"), OPTIONS_ERROR);
+	ck_assert_str_eq(file_read("captured"),
+	    "taupe-test: default.ini:2: hold = never: " HOLD "\n");
+}
+END_TEST
+
 START_TEST(reload_reads_again_and_leaves_alone_on_error)
 {
 	const char *argv[] = {"taupe-test", "--workers=3", NULL};
@@ -546,6 +559,7 @@ main(void)
 	    COUNT(bad_commands));
 	tcase_add_test(tcase, help_shows_every_key_with_its_facts);
 	tcase_add_test(tcase, version_and_man_are_answered);
+	tcase_add_test(tcase, check_reads_everything_and_says_so);
 	tcase_add_test(tcase, reload_reads_again_and_leaves_alone_on_error);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
