@@ -96,8 +96,8 @@ struct taupe_config {
 	void (*random_cb)(void *ctx, void *out, size_t len);
 	void *random_ctx;
 
-	/* Where answers and control messages are gathered: half of it for each link. At
-	 * least 2 * TAUPE_BUFFER_MIN; 8192 takes every message the protocol allows. */
+	/* Where answers and control messages are gathered, half of it for each link: at
+	 * least TAUPE_BUFFER_MIN each; 4096 takes every message the protocol allows. */
 	void *buffer;
 	size_t buffer_size;
 	/* What is remembered of the last welcome: label, lease, relay, its peers. 2048 is
@@ -108,7 +108,8 @@ struct taupe_config {
 	uint32_t reconnect_min_ms;   /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms;   /* longest back-off; 60,000 */
 	uint32_t reconnect_reset_ms; /* a link that stood so long was good; 30,000 */
-	uint32_t handshake_timeout_ms; /* from dialling to the welcome; 15,000 */
+	uint32_t handshake_timeout_ms; /* for the connection, the answer, the welcome each;
+	                                  10,000 */
 	/* One connection is all there is room for: a move leaves before it connects, and
 	 * link 0 has the whole buffer. */
 	bool single_link;
@@ -121,7 +122,7 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[1056 + 40 * sizeof(void *)];
+		uint8_t bytes[1056 + 12 * sizeof(void *)];
 	} opaque;
 };
 
@@ -137,16 +138,19 @@ struct taupe_action {
 	unsigned link;            /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
 	const char *reason;       /* CLOSE: what went wrong; NULL when all went well */
-	uint64_t until_ms;        /* WAIT: on the driver's clock, or TAUPE_FOREVER */
+	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
+	uint64_t until_ms;
 	struct taupe_output output;
 };
 
 enum taupe_event_type {
 	TAUPE_EVENT_NONE,     /* look at output, go on */
 	TAUPE_EVENT_REDIRECT, /* the relay sent us to another one: relay */
+	/* it sent us (or asked us to move) where we may not go: text, and reason why not */
+	TAUPE_EVENT_REDIRECT_REFUSED,
 	TAUPE_EVENT_WELCOME,  /* the session is up */
 	TAUPE_EVENT_OPEN,     /* a visitor: make a transfer channel to relay with id */
-	TAUPE_EVENT_MOVE,     /* the relay asks us to leave; relay.host NULL: nowhere to go */
+	TAUPE_EVENT_MOVE,     /* the relay asks us to leave; reason: why that cannot be */
 	TAUPE_EVENT_REFUSED,  /* the relay answered the handshake with status */
 	TAUPE_EVENT_CLOSED,   /* the relay closed the session: code, text */
 	TAUPE_EVENT_FAILED    /* reason (and text, what it is about) */
@@ -156,7 +160,7 @@ enum taupe_event_type {
 struct taupe_event {
 	enum taupe_event_type type;
 	struct taupe_output output; /* send it on the link, whatever the type */
-	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN, MOVE */
+	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN */
 
 	/* OPEN */
 	struct taupe_text id;      /* TAUPE_ID_LEN characters */
@@ -176,10 +180,10 @@ struct taupe_event {
 	struct taupe_text error, since, from;
 
 	unsigned code;          /* CLOSED: WebSocket close code */
-	struct taupe_text text; /* MOVE, REFUSED, CLOSED, FAILED: more for people */
-	const char *reason;     /* FAILED */
+	struct taupe_text text; /* for people, in these and MOVE; from the peer: escape it */
+	const char *reason;     /* MOVE, REDIRECT_REFUSED, FAILED */
 
-	/* REFUSED, CLOSED, FAILED */
+	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
 	bool standing;     /* another link is up or under way: nothing was lost */
 	uint64_t retry_ms; /* else: how long until the next attempt */
 };

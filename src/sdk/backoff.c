@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Delays between attempts: docs/PROTOCOL.md section 7. */
+#include "sdk/backoff.h"
+
+#include "sdk/channel.h"
+
+static uint32_t
+value_or(uint32_t value, uint32_t fallback)
+{
+	return value != 0 ? value : fallback;
+}
+
+uint32_t
+backoff_min_ms(const struct taupe_config *config)
+{
+	return value_or(config->reconnect_min_ms, 1000);
+}
+
+uint32_t
+backoff_max_ms(const struct taupe_config *config)
+{
+	uint32_t max = value_or(config->reconnect_max_ms, 60000), min = backoff_min_ms(config);
+
+	return max > min ? max : min;
+}
+
+uint32_t
+backoff_reset_ms(const struct taupe_config *config)
+{
+	return value_or(config->reconnect_reset_ms, 30000);
+}
+
+uint32_t
+backoff_random(const struct taupe_config *config, uint32_t bound)
+{
+	uint32_t random;
+
+	channel_random(config, &random, sizeof(random));
+	return (uint32_t)((uint64_t)random * bound >> 32);
+}
+
+uint32_t
+backoff_delay_ms(const struct taupe_config *config, unsigned failures)
+{
+	uint64_t bound = (uint64_t)backoff_min_ms(config) << (failures < 32 ? failures : 32);
+	uint32_t max = backoff_max_ms(config);
+
+	return backoff_random(config, bound < max ? (uint32_t)bound : max);
+}
+
+uint32_t
+backoff_long_ms(const struct taupe_config *config)
+{
+	uint32_t half = backoff_max_ms(config) / 2;
+
+	return half + backoff_random(config, half + 1);
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One WebSocket as its client sees it. Heads and text messages are gathered in the
+ * buffer that the driver has given, because they may come in pieces and are decoded in
+ * place; payload never passes through it.
+ */
+#include "sdk/channel.h"
+
+void
+channel_random(const struct taupe_config *config, void *out, size_t len)
+{
+	config->random_cb(config->random_ctx, out, len);
+}
+
+void
+channel_init(struct channel *c, const struct taupe_config *config, void *buffer, size_t size)
+{
+	memset(c, 0, sizeof(*c));
+	c->config = config;
+	c->buffer = buffer;
+	c->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+/* The Host field: an IPv6 address in brackets, the port unless it is the scheme's own. */
+static void
+write_host(struct writer *w, const struct taupe_relay *relay)
+{
+	struct str host = str_of(relay->host), head, tail;
+	bool brackets = str_split(host, ':', &head, &tail);
+
+	if (brackets)
+		writer_char(w, '[');
+	writer_str(w, host);
+	if (brackets)
+		writer_char(w, ']');
+	if (relay->port != (relay->secure ? 443 : 80)) {
+		writer_char(w, ':');
+		writer_u64(w, relay->port);
+	}
+}
+
+static struct str
+make_key(const struct channel *c, char key[WS_KEY_LEN])
+{
+	ws_key_make(c->u.nonce, key);
+	return (struct str){key, WS_KEY_LEN};
+}
+
+void
+channel_request(struct channel *c, struct writer *w, const struct taupe_relay *relay,
+    struct str path, struct str query, struct str secret)
+{
+	const char *agent = c->config->user_agent;
+	char host[HOST_NAME_MAX + sizeof("[]:65535")], key[WS_KEY_LEN];
+	struct handshake_request request = {
+	    .path = path,
+	    .query = query,
+	    .secret = secret,
+	    .user_agent = str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION),
+	};
+	struct writer host_writer;
+
+	writer_init(&host_writer, host, sizeof(host));
+	write_host(&host_writer, relay);
+	if (host_writer.full)
+		w->full = true;
+	request.host = (struct str){host, writer_len(&host_writer)};
+	channel_random(c->config, c->u.nonce, sizeof(c->u.nonce));
+	request.key = make_key(c, key);
+	handshake_request_write(w, &request);
+	c->used = 0;
+}
+
+enum wire_result
+channel_head(struct channel *c, const uint8_t *data, size_t len, size_t *consumed,
+    struct http_head *head, const char **error)
+{
+	size_t limit = c->size < HTTP_HEAD_MAX ? c->size : HTTP_HEAD_MAX;
+	size_t before = c->used, taken = limit - before, length;
+	enum wire_result result;
+
+	if (taken > len)
+		taken = len;
+	if (taken > 0)
+		memcpy(c->buffer + before, data, taken);
+	c->used += (uint32_t)taken;
+	*consumed = taken;
+	result = http_response_parse((const char *)c->buffer, c->used, head, &length);
+	if (result == WIRE_DONE) {
+		*consumed = length - before;
+	} else if (result == WIRE_BAD) {
+		*error = head->error;
+	} else if (c->used == limit) {
+		*error = "the answer's head is too long";
+		result = WIRE_BAD;
+	}
+	return result;
+}
+
+bool
+channel_accept(struct channel *c, const struct http_head *head, const char **error)
+{
+	char key[WS_KEY_LEN];
+	size_t text_max = c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
+
+	if (!handshake_response_check(head, make_key(c, key), error))
+		return false;
+	c->used = 0;
+	ws_reader_init(&c->u.reader, WS_CLIENT, text_max);
+	return true;
+}
+
+size_t
+channel_frame(const struct channel *c, enum ws_opcode opcode, const void *payload, size_t len,
+    uint8_t *out)
+{
+	struct ws_header header = {
+	    .length = len, .opcode = opcode, .fin = true, .masked = true};
+	size_t header_len;
+
+	channel_random(c->config, header.mask, sizeof(header.mask));
+	header_len = ws_header_encode(&header, out);
+	if (len > 0) {
+		memcpy(out + header_len, payload, len);
+		ws_mask(out + header_len, len, header.mask, 0);
+	}
+	return header_len + len;
+}
+
+size_t
+channel_close(const struct channel *c, unsigned code, const char *reason, uint8_t *out)
+{
+	uint8_t payload[WS_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+	size_t len = strlen(reason);
+
+	if (len > sizeof(payload) - 2)
+		len = sizeof(payload) - 2;
+	memcpy(payload + 2, reason, len);
+	return channel_frame(c, WS_OP_CLOSE, payload, len + 2, out);
+}
+
+size_t
+channel_message(const struct channel *c, const struct control_msg *msg, uint8_t *out,
+    size_t cap)
+{
+	char text[TAUPE_MESSAGE_MAX - WS_HEADER_MAX];
+	struct writer w;
+
+	writer_init(&w, text, sizeof(text));
+	control_msg_encode(&w, msg);
+	if (w.full || writer_len(&w) + WS_HEADER_MAX > cap)
+		return 0;
+	return channel_frame(c, WS_OP_TEXT, text, writer_len(&w), out);
+}
+
+struct str
+channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX])
+{
+	size_t len = 0;
+
+	if (reason == NULL || *reason == '\0')
+		reason = "no reason given";
+	for (; reason[len] != '\0' && len < SAFE_REASON_MAX; len++)
+		out[len] = reason[len] >= 0x20 && reason[len] <= 0x7e ? reason[len] : '?';
+	return (struct str){out, len};
+}
+
+static void
+take_text(struct channel *c, const struct ws_event *ws, struct channel_event *event)
+{
+	/* the reader holds messages to the size of the buffer */
+	if (ws->first)
+		c->used = 0;
+	if (ws->len > 0)
+		memcpy(c->buffer + c->used, ws->data, ws->len);
+	c->used += (uint32_t)ws->len;
+	if (!ws->last)
+		return;
+	event->result = CHANNEL_TEXT;
+	event->data = c->buffer;
+	event->len = c->used;
+}
+
+static void
+take_close(struct channel *c, const struct ws_event *ws, struct channel_event *event,
+    struct taupe_output *output)
+{
+	unsigned code = ws->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL : ws->code;
+
+	event->result = CHANNEL_CLOSED;
+	event->code = ws->code;
+	event->data = ws->data;
+	event->len = ws->len;
+	output->len = channel_close(c, code, "", output->bytes);
+}
+
+/* Returns false when the input has nothing more to say. */
+static bool
+take_event(struct channel *c, const struct ws_event *ws, struct channel_event *event,
+    struct taupe_output *output)
+{
+	switch (ws->type) {
+	case WS_NEED_MORE:
+		return false;
+	case WS_PONG:
+		break;
+	case WS_PING:
+		output->len = channel_frame(c, WS_OP_PONG, ws->data, ws->len, output->bytes);
+		break;
+	case WS_TEXT:
+		take_text(c, ws, event);
+		break;
+	case WS_BINARY:
+		event->result = CHANNEL_BYTES;
+		event->data = ws->data;
+		event->len = ws->len;
+		event->empty = ws->last && ws->message_length == 0;
+		break;
+	case WS_CLOSED:
+		take_close(c, ws, event, output);
+		break;
+	case WS_ERROR:
+		event->result = CHANNEL_FAILED;
+		event->code = ws->code;
+		event->reason = ws->reason;
+		output->len = channel_close(c, ws->code, ws->reason, output->bytes);
+		break;
+	}
+	return true;
+}
+
+size_t
+channel_next(struct channel *c, uint8_t *data, size_t len, struct channel_event *event,
+    struct taupe_output *output)
+{
+	size_t done = 0;
+
+	memset(event, 0, sizeof(*event));
+	while (done < len && event->result == CHANNEL_MORE && output->len == 0) {
+		struct ws_event ws;
+		size_t consumed;
+
+		ws_reader_next(&c->u.reader, data + done, len - done, &consumed, &ws);
+		done += consumed;
+		if (!take_event(c, &ws, event, output))
+			break;
+	}
+	return done;
+}

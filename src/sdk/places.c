@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Candidates and permissions. URLs that a relay has named are stored as text and parsed
+ * each time that they are needed: that is rare, and the text is smaller.
+ */
+#include "sdk/places.h"
+
+bool
+place_parse(struct str text, struct url *url)
+{
+	return url_parse(text, url) && url->host.len <= HOST_NAME_MAX &&
+	    (str_equal(url->scheme, STR("ws")) || str_equal(url->scheme, STR("wss")));
+}
+
+bool
+place_equal(const struct url *a, const struct url *b)
+{
+	return a->secure == b->secure && a->port == b->port &&
+	    str_equal_nocase(a->host, b->host);
+}
+
+/* Did the operator of the device ever allow an unencrypted connection? */
+static bool
+cleartext_configured(const struct taupe_config *config)
+{
+	struct url url;
+
+	for (size_t i = 0; i < config->n_relays; i++)
+		if (place_parse(str_of(config->relays[i]), &url) && !url.secure)
+			return true;
+	return false;
+}
+
+/* A place that was learnt, from a welcome or a state file. */
+static bool
+learnt(const struct taupe_config *config, const char *text, struct url *url)
+{
+	return place_parse(str_of(text), url) &&
+	    (url->secure || config->n_relays == 0 || cleartext_configured(config));
+}
+
+/* The entry at slot of the list with its gaps and repetitions. */
+static bool
+slot_get(const struct taupe_config *config, const struct memory *memory,
+    struct place_order order, unsigned slot, struct url *url)
+{
+	unsigned peers = memory->n_peers, relays = (unsigned)config->n_relays;
+
+	if (!order.relay_last && slot-- == 0)
+		return learnt(config, memory_relay(memory), url);
+	if (slot < peers)
+		return learnt(config,
+		    memory_peer(memory, (slot + order.first_peer) % peers), url);
+	slot -= peers;
+	if (slot < relays)
+		return place_parse(str_of(config->relays[slot]), url);
+	return learnt(config, memory_relay(memory), url);
+}
+
+static bool
+seen_before(const struct taupe_config *config, const struct memory *memory,
+    struct place_order order, unsigned slot, const struct url *url)
+{
+	struct url other;
+
+	while (slot-- > 0)
+		if (slot_get(config, memory, order, slot, &other) && place_equal(&other, url))
+			return true;
+	return false;
+}
+
+bool
+place_candidate(const struct taupe_config *config, const struct memory *memory,
+    struct place_order order, unsigned index, struct url *url)
+{
+	unsigned slots = 1u + memory->n_peers + (unsigned)config->n_relays;
+
+	for (unsigned slot = 0; slot < slots; slot++)
+		if (slot_get(config, memory, order, slot, url) &&
+		    !seen_before(config, memory, order, slot, url) && index-- == 0)
+			return true;
+	return false;
+}
+
+static bool
+under_domain(struct str host, struct str domain)
+{
+	size_t extra;
+
+	if (domain.len == 0 || host.len < domain.len)
+		return false;
+	extra = host.len - domain.len;
+	if (!str_equal_nocase((struct str){host.ptr + extra, domain.len}, domain))
+		return false;
+	return extra == 0 || host.ptr[extra - 1] == '.';
+}
+
+static bool
+host_known(const struct taupe_config *config, const struct memory *memory, struct str host)
+{
+	struct place_order order = {0, false};
+	struct url url;
+
+	for (unsigned i = 0; place_candidate(config, memory, order, i, &url); i++)
+		if (str_equal_nocase(url.host, host))
+			return true;
+	return false;
+}
+
+const char *
+place_refusal(const struct taupe_config *config, const struct memory *memory,
+    const struct url *url, bool secure)
+{
+	if (secure && !url->secure)
+		return "it leads from wss to ws";
+	if (host_known(config, memory, url->host))
+		return NULL;
+	for (size_t i = 0; i < config->n_domains; i++)
+		if (under_domain(url->host, str_of(config->domains[i])))
+			return NULL;
+	return "its host is neither in the relay list nor under an allowed domain";
+}

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The session's decisions: whom to connect to and when, what is overdue, what a lost
+ * link means for the other one. Nothing here reads what a relay says.
+ */
+#include "sdk/session.h"
+
+#include "sdk/backoff.h"
+
+#define STAGE_TIMEOUT_MS 10000u
+#define MISSED_HEARTBEATS 3u
+
+_Static_assert(sizeof(struct session) <= sizeof(struct taupe_session), "taupe_session too small");
+_Static_assert(_Alignof(struct session) <= _Alignof(struct taupe_session), "alignment");
+_Static_assert((int)TAUPE_HTTP == (int)SERVICE_HTTP && (int)TAUPE_TLS == (int)SERVICE_TLS &&
+	(int)TAUPE_TCP == (int)SERVICE_TCP, "kinds");
+_Static_assert(TAUPE_SERVICES_MAX == SERVICES_MAX && TAUPE_NAME_MAX == DEVICE_NAME_MAX &&
+	TAUPE_SECRET_MAX == SECRET_MAX, "one protocol");
+
+static struct session *
+session_of(struct taupe_session *session)
+{
+	return (struct session *)(void *)session;
+}
+
+static const struct session *
+const_session_of(const struct taupe_session *session)
+{
+	return (const struct session *)(const void *)session;
+}
+
+/* ---- links ---- */
+
+unsigned
+link_index(const struct session *s, const struct link *link)
+{
+	return (unsigned)(link - s->links);
+}
+
+static struct link *
+other_link(struct session *s, const struct link *link)
+{
+	return &s->links[1 - link_index(s, link)];
+}
+
+struct taupe_relay
+link_relay(const struct link *link)
+{
+	return (struct taupe_relay){link->host, link->port, link->secure};
+}
+
+bool
+link_set_place(struct link *link, const struct url *url)
+{
+	if (!str_copy(url->host, link->host, sizeof(link->host)))
+		return false;
+	link->port = url->port;
+	link->secure = url->secure;
+	return true;
+}
+
+static struct url
+link_place(const struct link *link)
+{
+	return (struct url){
+	    .host = str_of(link->host), .port = link->port, .secure = link->secure};
+}
+
+void
+link_finish(struct link *link, uint16_t code, const char *reason)
+{
+	link->state = LINK_ENDING;
+	link->close_code = code;
+	link->end_reason = reason;
+	link->dial_again = false;
+}
+
+/* Close the link and dial the place that it now names. */
+static void
+link_finish_and_dial(struct link *link, uint16_t code)
+{
+	link_finish(link, code, NULL);
+	link->dial_again = true;
+}
+
+static void
+link_closed(struct link *link)
+{
+	link->state = link->dial_again ? LINK_WANTED : LINK_FREE;
+	link->dial_again = false;
+}
+
+uint32_t
+session_stage_ms(const struct session *s)
+{
+	uint32_t ms = s->config->handshake_timeout_ms;
+
+	return ms != 0 ? ms : STAGE_TIMEOUT_MS;
+}
+
+/* ---- configuration ---- */
+
+static const char *
+check_services(const struct taupe_config *config)
+{
+	if (config->n_services == 0)
+		return "no service";
+	if (config->n_services > SERVICES_MAX)
+		return "more than 16 services";
+	for (size_t i = 0; i < config->n_services; i++) {
+		struct str name = str_of(config->services[i].name);
+
+		if (!service_name_valid(name))
+			return "a service name that is not 1 to 20 of a-z, 0-9 and single hyphens";
+		for (size_t j = 0; j < i; j++)
+			if (str_equal(name, str_of(config->services[j].name)))
+				return "two services of one name";
+	}
+	return NULL;
+}
+
+static const char *
+check_config(const struct taupe_config *config)
+{
+	struct url url;
+
+	if (!device_name_valid(str_of(config->name)))
+		return "a device name that is not 1 to 63 letters, digits, '.', '_' and '-'";
+	if (config->secret != NULL && !handshake_secret_valid(str_of(config->secret)))
+		return "a secret that is not 1 to 256 letters, digits and -._~+/=";
+	if (config->n_relays == 0 && config->memory == NULL)
+		return "no relay";
+	for (size_t i = 0; i < config->n_relays; i++)
+		if (!place_parse(str_of(config->relays[i]), &url))
+			return "a relay that is not ws://host:port or wss://host:port";
+	if (config->random_cb == NULL)
+		return "no source of random bytes";
+	if (config->buffer == NULL ||
+	    config->buffer_size / (config->single_link ? 1 : TAUPE_LINKS) < TAUPE_BUFFER_MIN)
+		return "too small a buffer";
+	return check_services(config);
+}
+
+const char *
+taupe_session_init(struct taupe_session *session, const struct taupe_config *config)
+{
+	struct session *s = session_of(session);
+	const char *wrong = check_config(config);
+	size_t share = config->buffer_size;
+
+	if (wrong != NULL)
+		return wrong;
+	memset(s, 0, sizeof(*s));
+	s->config = config;
+	s->current = NO_LINK;
+	memory_init(&s->memory, config->memory, config->memory_size);
+	channel_random(config, s->instance, sizeof(s->instance));
+	s->order.first_peer = (uint8_t)backoff_random(config, PEERS_MAX);
+	if (!config->single_link)
+		share /= TAUPE_LINKS;
+	channel_init(&s->links[0].channel, config, config->buffer, share);
+	channel_init(&s->links[1].channel, config, (uint8_t *)config->buffer + share,
+	    config->buffer_size - share);
+	return NULL;
+}
+
+bool
+taupe_session_restore(struct taupe_session *session, char *text, size_t len)
+{
+	return memory_read(&session_of(session)->memory, text, len);
+}
+
+size_t
+taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
+{
+	struct writer w;
+
+	writer_init(&w, out, cap);
+	memory_write(&const_session_of(session)->memory, &w);
+	return w.full ? 0 : writer_len(&w);
+}
+
+bool
+taupe_session_is_up(const struct taupe_session *session)
+{
+	return const_session_of(session)->current != NO_LINK;
+}
+
+/* ---- the next attempt ---- */
+
+static bool
+any_link_under_way(const struct session *s)
+{
+	return link_is_under_way(&s->links[0]) || link_is_under_way(&s->links[1]) ||
+	    s->links[0].dial_again || s->links[1].dial_again;
+}
+
+static uint64_t
+delay_ms(const struct session *s, enum link_end end, unsigned failures, uint32_t at_least_ms)
+{
+	if (end == END_HOPELESS)
+		return backoff_long_ms(s->config);
+	return (uint64_t)at_least_ms + backoff_delay_ms(s->config, failures);
+}
+
+/* The session is lost: begin a new round of candidates. */
+static void
+begin_round(struct session *s, bool sent_away)
+{
+	s->candidate = 0;
+	s->order.first_peer = (uint8_t)backoff_random(s->config, PEERS_MAX);
+	s->order.relay_last = sent_away;
+}
+
+/* An attempt has failed. True: the next candidate may be tried without a wait. */
+static bool
+advance_candidate(struct session *s, enum link_end end)
+{
+	struct url url;
+	bool more = place_candidate(s->config, &s->memory, s->order, s->candidate + 1u, &url);
+
+	s->candidate = more ? (uint8_t)(s->candidate + 1) : 0;
+	if (end == END_UNREACHED && more)
+		return true;
+	s->failures++;
+	return false;
+}
+
+void
+session_link_ended(struct session *s, struct link *link, enum link_end end,
+    uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event)
+{
+	const struct link *other = other_link(s, link);
+	bool was_current = link_index(s, link) == s->current, at_once = false;
+
+	if (was_current) {
+		bool good = now_ms - link->up_since_ms >= backoff_reset_ms(s->config);
+
+		s->current = NO_LINK;
+		s->failures = good ? 0 : s->failures + 1;
+		begin_round(s, end == END_SENT_AWAY || s->moving);
+	}
+	if (link_is_under_way(other) || other->dial_again) {
+		event->standing = true;
+		if (s->moving && s->current != NO_LINK) {
+			s->move_failures++;
+			s->move_ms =
+			    now_ms + delay_ms(s, end, s->move_failures, at_least_ms);
+			event->retry_ms = s->move_ms - now_ms;
+		}
+		return;
+	}
+	s->moving = false;
+	if (!was_current)
+		at_once = advance_candidate(s, end);
+	s->retry_ms = now_ms + (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
+	event->retry_ms = s->retry_ms - now_ms;
+}
+
+void
+session_link_up(struct session *s, struct link *link, uint64_t now_ms)
+{
+	unsigned old = s->current;
+
+	link->state = LINK_UP;
+	link->redirects = link->hops = 0;
+	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
+	s->current = (uint8_t)link_index(s, link);
+	s->moving = false;
+	if (old != NO_LINK && old != s->current)
+		link_finish(&s->links[old], WS_CLOSE_NORMAL, NULL);
+}
+
+/* ---- moves ---- */
+
+/* The candidate number n that is another relay than the present one. */
+static bool
+find_elsewhere(struct session *s, unsigned n, struct url *url)
+{
+	struct url here = link_place(&s->links[s->current]);
+	struct place_order order = {s->order.first_peer, true};
+
+	for (unsigned i = 0; place_candidate(s->config, &s->memory, order, i, url); i++)
+		if (!place_equal(url, &here) && n-- == 0)
+			return true;
+	return false;
+}
+
+static void
+restart_link(struct link *link)
+{
+	if (link->state == LINK_WANTED)
+		return;
+	link_finish_and_dial(link, link->state == LINK_WELCOME ? WS_CLOSE_NORMAL : 0);
+}
+
+bool
+session_move(struct session *s, const struct url *url, uint64_t now_ms)
+{
+	struct link *link = &s->links[s->current], *other = other_link(s, link);
+	struct url elsewhere;
+
+	if (url == NULL && !find_elsewhere(s, 0, &elsewhere))
+		return false;
+	if (s->config->single_link) {
+		if (!link_set_place(link, url != NULL ? url : &elsewhere))
+			return false;
+		s->current = NO_LINK;
+		link_finish_and_dial(link, WS_CLOSE_NORMAL);
+		return true;
+	}
+	s->move_hosted = url != NULL && link_set_place(other, url);
+	s->moving = true;
+	s->move_failures = 0;
+	s->move_ms = now_ms;
+	return true;
+}
+
+void
+taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
+{
+	struct session *s = session_of(session);
+	struct link *waiting = NULL;
+
+	for (unsigned i = 0; i < TAUPE_LINKS; i++)
+		if (i != s->current && link_is_under_way(&s->links[i]))
+			waiting = &s->links[i];
+	if (waiting != NULL) {
+		restart_link(waiting);
+	} else if (s->current != NO_LINK && !s->moving) {
+		struct link *here = &s->links[s->current];
+		struct url url = link_place(here);
+
+		if (s->config->single_link) {
+			s->current = NO_LINK;
+			link_finish_and_dial(here, WS_CLOSE_NORMAL);
+		} else {
+			(void)session_move(s, &url, now_ms);
+		}
+	}
+}
+
+/* Where to try to move to: the place that was named, and in turn with it the others. */
+static bool
+choose_move(struct session *s, struct link *link)
+{
+	unsigned n = s->move_failures / 2;
+	struct url url;
+
+	if (s->move_hosted && s->move_failures % 2 == 0)
+		return true;
+	if (find_elsewhere(s, n, &url) || find_elsewhere(s, 0, &url))
+		return link_set_place(link, &url);
+	return s->move_hosted;
+}
+
+/* ---- what to do now ---- */
+
+static void
+close_action(struct session *s, struct link *link, struct taupe_action *action)
+{
+	action->type = TAUPE_CLOSE;
+	action->link = link_index(s, link);
+	action->reason = link->end_reason;
+	action->until_ms = s->retry_ms;
+	if (link->close_code != 0)
+		action->output.len = channel_close(&link->channel, link->close_code,
+		    link->end_reason != NULL ? link->end_reason : "", action->output.bytes);
+	link_closed(link);
+}
+
+static void
+dial_action(struct session *s, struct link *link, uint64_t now_ms, struct taupe_action *action)
+{
+	link->state = LINK_DIALLING;
+	link->deadline_ms = now_ms + session_stage_ms(s);
+	action->type = TAUPE_DIAL;
+	action->link = link_index(s, link);
+	action->relay = link_relay(link);
+}
+
+/* When something happens on a link if nothing comes in. */
+static uint64_t
+silence_deadline_ms(const struct link *link)
+{
+	return link->heard_ms + (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
+}
+
+static uint64_t
+link_due_ms(const struct link *link)
+{
+	uint64_t ping_ms = link->sent_ms + link->heartbeat_ms;
+
+	switch (link->state) {
+	case LINK_DIALLING:
+	case LINK_HEAD:
+	case LINK_BODY:
+	case LINK_WELCOME:
+		return link->deadline_ms;
+	case LINK_UP:
+		return ping_ms < silence_deadline_ms(link) ? ping_ms : silence_deadline_ms(link);
+	default:
+		return TAUPE_FOREVER;
+	}
+}
+
+static const char *
+overdue_reason(const struct link *link)
+{
+	switch (link->state) {
+	case LINK_DIALLING:
+		return "no connection in time";
+	case LINK_WELCOME:
+		return "no welcome in time";
+	case LINK_UP:
+		return "nothing heard for three heartbeats";
+	default:
+		return "no answer to the handshake in time";
+	}
+}
+
+/* A link's time has come: give it up, or ping. */
+static void
+overdue_action(struct session *s, struct link *link, uint64_t now_ms,
+    struct taupe_action *action)
+{
+	struct taupe_event ignored;
+
+	if (link->state == LINK_UP && now_ms < silence_deadline_ms(link)) {
+		action->type = TAUPE_SEND;
+		action->link = link_index(s, link);
+		action->output.len = channel_frame(&link->channel, WS_OP_PING, NULL, 0,
+		    action->output.bytes);
+		link->sent_ms = now_ms;
+		return;
+	}
+	session_link_ended(s, link, link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED,
+	    0, now_ms, &ignored);
+	link_finish(link, 0, overdue_reason(link));
+	close_action(s, link, action);
+}
+
+static bool
+choose_candidate(struct session *s, struct url *url)
+{
+	if (place_candidate(s->config, &s->memory, s->order, s->candidate, url))
+		return true;
+	/* the list has become shorter */
+	s->candidate = 0;
+	return place_candidate(s->config, &s->memory, s->order, 0, url);
+}
+
+/* Take a link into use when it is time for an attempt or for a move; NULL: it is not. */
+static struct link *
+begin_attempt(struct session *s, uint64_t now_ms)
+{
+	struct link *link = &s->links[0];
+	struct url url;
+
+	if (s->leaving)
+		return NULL;
+	if (s->moving && s->current != NO_LINK) {
+		link = other_link(s, &s->links[s->current]);
+		if (link->state != LINK_FREE || now_ms < s->move_ms || !choose_move(s, link))
+			return NULL;
+	} else if (any_link_under_way(s) || now_ms < s->retry_ms) {
+		return NULL;
+	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
+		/* nothing restored and nothing configured: a renewed configuration may help */
+		s->retry_ms = now_ms + backoff_max_ms(s->config);
+		return NULL;
+	}
+	link->redirects = link->hops = 0;
+	return link;
+}
+
+static uint64_t
+next_due_ms(const struct session *s)
+{
+	uint64_t due = TAUPE_FOREVER;
+
+	for (unsigned i = 0; i < TAUPE_LINKS; i++)
+		if (link_due_ms(&s->links[i]) < due)
+			due = link_due_ms(&s->links[i]);
+	if (s->leaving)
+		return due;
+	if (!any_link_under_way(s))
+		return s->retry_ms;
+	if (s->moving && s->current != NO_LINK && s->links[1 - s->current].state == LINK_FREE &&
+	    s->move_ms < due)
+		due = s->move_ms;
+	return due;
+}
+
+void
+taupe_session_next(struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
+{
+	struct session *s = session_of(session);
+	struct link *link;
+
+	memset(action, 0, sizeof(*action));
+	for (link = s->links; link < s->links + TAUPE_LINKS; link++) {
+		if (link->state == LINK_ENDING) {
+			close_action(s, link, action);
+			return;
+		}
+		if (link->state == LINK_WANTED) {
+			dial_action(s, link, now_ms, action);
+			return;
+		}
+		if (now_ms >= link_due_ms(link)) {
+			overdue_action(s, link, now_ms, action);
+			return;
+		}
+	}
+	if ((link = begin_attempt(s, now_ms)) != NULL) {
+		dial_action(s, link, now_ms, action);
+		return;
+	}
+	action->type = TAUPE_WAIT;
+	action->until_ms = next_due_ms(s);
+}
+
+/* ---- what the driver reports ---- */
+
+static void
+write_query(const struct session *s, const struct link *link, struct writer *w)
+{
+	const struct taupe_config *config = s->config;
+	char instance[2 * sizeof(s->instance)];
+	struct control_params params = {
+	    .name = str_of(config->name),
+	    .instance = {instance, sizeof(instance)},
+	    .hops = link->hops,
+	    .n_services = config->n_services,
+	};
+	struct writer hex;
+
+	writer_init(&hex, instance, sizeof(instance));
+	writer_hex(&hex, s->instance, sizeof(s->instance));
+	if (*memory_lease(&s->memory) != '\0')
+		params.lease = str_of(memory_lease(&s->memory));
+	for (size_t i = 0; i < config->n_services; i++) {
+		params.services[i].name = str_of(config->services[i].name);
+		params.services[i].kind = (enum service_kind)config->services[i].kind;
+	}
+	control_params_encode(w, &params);
+}
+
+size_t
+taupe_session_connected(struct taupe_session *session, unsigned index, uint64_t now_ms,
+    void *out, size_t cap)
+{
+	struct session *s = session_of(session);
+	struct link *link = &s->links[index];
+	struct taupe_relay relay = link_relay(link);
+	struct taupe_event ignored;
+	struct writer query, w;
+
+	if (link->state != LINK_DIALLING)
+		return 0;
+	/* the buffer is free until the answer comes */
+	writer_init(&query, link->channel.buffer, link->channel.size);
+	write_query(s, link, &query);
+	writer_init(&w, out, cap);
+	channel_request(&link->channel, &w, &relay, STR(CONTROL_PATH),
+	    (struct str){query.start, writer_len(&query)}, str_of(s->config->secret));
+	if (query.full || w.full) {
+		session_link_ended(s, link, END_HOPELESS, 0, now_ms, &ignored);
+		link_finish(link, 0, "the driver's buffers are too small for the request");
+		return 0;
+	}
+	link->state = LINK_HEAD;
+	link->deadline_ms = now_ms + session_stage_ms(s);
+	return writer_len(&w);
+}
+
+size_t
+taupe_session_refuse(struct taupe_session *session, unsigned index, const char *id,
+    const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	struct link *link = &session_of(session)->links[index];
+	char safe[SAFE_REASON_MAX];
+	struct control_msg msg = {.op = CONTROL_REFUSED,
+	    .id = {id, TRANSFER_ID_LEN},
+	    .reason = channel_safe_reason(reason, safe)};
+
+	if (link->state != LINK_UP)
+		return 0;
+	link->sent_ms = now_ms;
+	return channel_message(&link->channel, &msg, out, TAUPE_MESSAGE_MAX);
+}
+
+void
+taupe_session_leave(struct taupe_session *session)
+{
+	struct session *s = session_of(session);
+
+	s->leaving = true;
+	s->moving = false;
+	s->current = NO_LINK;
+	for (struct link *link = s->links; link < s->links + TAUPE_LINKS; link++) {
+		if (link->state == LINK_WANTED)
+			link->state = LINK_FREE;
+		else if (link->state == LINK_WELCOME || link->state == LINK_UP)
+			link_finish(link, WS_CLOSE_NORMAL, NULL);
+		else if (link_is_under_way(link))
+			link_finish(link, 0, NULL);
+		link->dial_again = false;
+	}
+}

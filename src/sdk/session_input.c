@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a relay says on a control link: the answer to the handshake (accepted, sent
+ * elsewhere, refused), then control messages, and finally its close.
+ */
+#include "sdk/session.h"
+
+#define RETRY_AFTER_MAX_S 3600
+#define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
+
+/* The link failed by what the relay sent; event->output may hold a close frame. */
+static void
+fail(struct session *s, struct link *link, const char *reason, struct str about,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	event->type = TAUPE_EVENT_FAILED;
+	event->reason = reason;
+	event->text = text_of(about);
+	session_link_ended(s, link, END_FAILED, 0, now_ms, event);
+	link_finish(link, 0, reason);
+}
+
+static void
+fail_with_close(struct session *s, struct link *link, unsigned code, const char *reason,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	event->output.len = channel_close(&link->channel, code, reason, event->output.bytes);
+	fail(s, link, reason, (struct str){NULL, 0}, now_ms, event);
+}
+
+/* ---- the answer to the handshake ---- */
+
+/* The hops of a Location's query; as many as we have followed when it has none. */
+static uint8_t
+location_hops(const struct link *link, struct str query)
+{
+	struct form_reader reader;
+	struct form_pair pair;
+	uint64_t hops = link->redirects;
+
+	/* the slice points into the link's own buffer, so it may be decoded in place */
+	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
+	while (form_next(&reader, &pair) == WIRE_DONE)
+		if (str_equal(pair.key, STR("hops")) && !str_to_u64(pair.value, 100, &hops))
+			hops = link->redirects;
+	return (uint8_t)hops;
+}
+
+static void
+take_redirect(struct session *s, struct link *link, struct str location, uint64_t now_ms,
+    struct taupe_event *event)
+{
+	struct str base, query;
+	struct url url;
+	const char *refusal;
+
+	/* the limit for URLs is without the query */
+	(void)str_split(location, '?', &base, &query);
+	if (location.ptr == NULL || !place_parse(base, &url) ||
+	    !str_equal(url.path, STR(CONTROL_PATH)))
+		refusal = "it is not the URL of a control channel";
+	else if (link->redirects >= REDIRECTS_MAX)
+		refusal = "it is the sixth in a row";
+	else
+		refusal = place_refusal(s->config, &s->memory, &url, link->secure);
+	if (refusal != NULL || !link_set_place(link, &url)) {
+		fail(s, link, refusal != NULL ? refusal : "its host is too long", base, now_ms,
+		    event);
+		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
+		return;
+	}
+	link->redirects++;
+	link->hops = location_hops(link, query);
+	link_finish(link, 0, NULL);
+	link->dial_again = true;
+	event->type = TAUPE_EVENT_REDIRECT;
+	event->relay = link_relay(link);
+}
+
+static enum link_end
+end_of_status(unsigned status)
+{
+	switch (status) {
+	case 400:
+	case 401:
+	case 404:
+	case 409:
+	case 426:
+		return END_HOPELESS;
+	default:
+		return END_FAILED;
+	}
+}
+
+/* The refusal is complete, as far as it ever will be. */
+static void
+take_refusal(struct session *s, struct link *link, uint64_t now_ms, struct taupe_event *event)
+{
+	struct form_reader reader;
+	struct form_pair pair;
+
+	event->type = TAUPE_EVENT_REFUSED;
+	event->status = link->status;
+	form_reader_init(&reader, (char *)link->channel.buffer, link->channel.used);
+	while (form_next(&reader, &pair) == WIRE_DONE) {
+		if (str_equal(pair.key, STR("error")))
+			event->error = text_of(pair.value);
+		else if (str_equal(pair.key, STR("reason")))
+			event->text = text_of(pair.value);
+		else if (str_equal(pair.key, STR("since")))
+			event->since = text_of(pair.value);
+		else if (str_equal(pair.key, STR("from")))
+			event->from = text_of(pair.value);
+	}
+	session_link_ended(s, link, end_of_status(link->status), link->retry_after_ms, now_ms,
+	    event);
+	link_finish(link, 0, NULL);
+}
+
+/* How much of a refusal's body is worth waiting for: none unless it is ours. */
+static uint32_t
+body_length(const struct channel *c, const struct http_head *head)
+{
+	struct str type = http_field_get(head, STR("Content-Type")), kind, rest;
+	uint64_t length;
+
+	(void)str_split(type, ';', &kind, &rest);
+	if (!str_equal_nocase(kind, STR("application/x-www-form-urlencoded")) ||
+	    !str_to_u64(http_field_get(head, STR("Content-Length")), c->size, &length))
+		return 0;
+	return (uint32_t)length;
+}
+
+static void
+take_answer(struct session *s, struct link *link, const struct http_head *head,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	const char *error;
+	uint64_t seconds;
+
+	if (head->status == 101) {
+		if (channel_accept(&link->channel, head, &error)) {
+			link->state = LINK_WELCOME;
+			link->deadline_ms = now_ms + session_stage_ms(s);
+		} else {
+			fail(s, link, error, (struct str){NULL, 0}, now_ms, event);
+		}
+		return;
+	}
+	if (head->status == 302) {
+		take_redirect(s, link, http_field_get(head, STR("Location")), now_ms, event);
+		return;
+	}
+	link->status = (uint16_t)head->status;
+	link->retry_after_ms = 0;
+	if (str_to_u64(http_field_get(head, STR("Retry-After")), UINT64_MAX, &seconds))
+		link->retry_after_ms =
+		    1000u * (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S);
+	link->body_left = body_length(&link->channel, head);
+	link->channel.used = 0;
+	link->state = LINK_BODY;
+	if (link->body_left == 0)
+		take_refusal(s, link, now_ms, event);
+}
+
+static size_t
+head_input(struct session *s, struct link *link, const uint8_t *data, size_t len,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	struct http_head head;
+	const char *error;
+	size_t consumed;
+
+	switch (channel_head(&link->channel, data, len, &consumed, &head, &error)) {
+	case WIRE_MORE:
+		break;
+	case WIRE_BAD:
+		fail(s, link, error, (struct str){NULL, 0}, now_ms, event);
+		break;
+	case WIRE_DONE:
+		take_answer(s, link, &head, now_ms, event);
+		break;
+	}
+	return consumed;
+}
+
+static size_t
+body_input(struct session *s, struct link *link, const uint8_t *data, size_t len,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	struct channel *c = &link->channel;
+
+	if (len > link->body_left)
+		len = link->body_left;
+	memcpy(c->buffer + c->used, data, len);
+	c->used += (uint32_t)len;
+	link->body_left -= (uint32_t)len;
+	if (link->body_left == 0)
+		take_refusal(s, link, now_ms, event);
+	return len;
+}
+
+/* ---- control messages ---- */
+
+/* Drop the peers that would lead us out of TLS. */
+static void
+keep_secure_peers(struct control_msg *msg)
+{
+	size_t kept = 0;
+	struct url url;
+
+	for (size_t i = 0; i < msg->n_peers; i++)
+		if (place_parse(msg->peers[i], &url) && url.secure)
+			msg->peers[kept++] = msg->peers[i];
+	msg->n_peers = kept;
+}
+
+static void
+report_welcome(const struct control_msg *msg, struct taupe_event *event)
+{
+	event->type = TAUPE_EVENT_WELCOME;
+	event->epoch = msg->epoch;
+	event->heartbeat_ms = msg->heartbeat_ms;
+	event->lease_ms = msg->lease_ms;
+	event->label = text_of(msg->label);
+	event->n_urls = msg->n_urls;
+	for (size_t i = 0; i < msg->n_urls; i++) {
+		event->urls[i].service = text_of(msg->urls[i].service);
+		event->urls[i].url = text_of(msg->urls[i].url);
+	}
+}
+
+static void
+take_welcome(struct session *s, struct link *link, struct control_msg *msg, uint64_t now_ms,
+    struct taupe_event *event)
+{
+	struct url relay;
+
+	if (!place_parse(msg->relay, &relay)) {
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "relay: not a ws or wss URL",
+		    now_ms, event);
+		return;
+	}
+	/* what follows would travel in the clear, and at the next start the secret too */
+	if (link->secure && !relay.secure) {
+		fail_with_close(s, link, WS_CLOSE_POLICY,
+		    "the welcome's relay leads from wss to ws", now_ms, event);
+		event->text = text_of(msg->relay);
+		return;
+	}
+	if (!link_set_place(link, &relay)) {
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "relay: its host is too long",
+		    now_ms, event);
+		return;
+	}
+	if (link->secure)
+		keep_secure_peers(msg);
+	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS ? (uint32_t)msg->heartbeat_ms
+	                                                          : HEARTBEAT_MIN_MS;
+	report_welcome(msg, event);
+	event->state_changed = memory_set(&s->memory, msg);
+	event->relay = link_relay(link);
+	session_link_up(s, link, now_ms);
+}
+
+static void
+take_open(struct session *s, struct link *link, const struct control_msg *msg, uint64_t now_ms,
+    struct taupe_event *event)
+{
+	if (msg->id.ptr == NULL) {
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "open without an id", now_ms,
+		    event);
+		return;
+	}
+	event->type = TAUPE_EVENT_OPEN;
+	event->id = text_of(msg->id);
+	event->service = text_of(msg->service);
+	event->relay = link_relay(link);
+}
+
+static void
+take_move(struct session *s, struct link *link, const struct control_msg *msg, uint64_t now_ms,
+    struct taupe_event *event)
+{
+	const char *refusal;
+	struct url url;
+
+	if (link_index(s, link) != s->current || s->moving)
+		return;
+	event->type = TAUPE_EVENT_MOVE;
+	event->text = text_of(msg->reason);
+	if (msg->to.ptr == NULL) {
+		if (!session_move(s, NULL, now_ms))
+			event->reason = "no other relay is known";
+		return;
+	}
+	if (!place_parse(msg->to, &url))
+		refusal = "it is no ws or wss URL";
+	else
+		refusal = place_refusal(s->config, &s->memory, &url, link->secure);
+	if (refusal != NULL) {
+		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
+		event->reason = refusal;
+		event->text = text_of(msg->to);
+		event->standing = true;
+		return;
+	}
+	(void)session_move(s, &url, now_ms);
+}
+
+static void
+take_message(struct session *s, struct link *link, const struct channel_event *text,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	bool up = link->state == LINK_UP;
+	struct control_msg msg;
+	const char *error;
+
+	if (control_msg_decode((char *)text->data, text->len, &msg, &error) != WIRE_DONE)
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
+	else if (msg.op == CONTROL_UNKNOWN)
+		return;
+	else if (!up && msg.op == CONTROL_WELCOME)
+		take_welcome(s, link, &msg, now_ms, event);
+	else if (up && msg.op == CONTROL_OPEN)
+		take_open(s, link, &msg, now_ms, event);
+	else if (up && msg.op == CONTROL_MOVE)
+		take_move(s, link, &msg, now_ms, event);
+	else
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
+		    up ? "a message that has no place on a control channel"
+		       : "a message before the welcome",
+		    now_ms, event);
+}
+
+static void
+take_close(struct session *s, struct link *link, const struct channel_event *closed,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	struct str reason = {(const char *)closed->data, closed->len};
+	enum link_end end = END_FAILED;
+
+	event->type = TAUPE_EVENT_CLOSED;
+	event->code = closed->code;
+	event->text = text_of(reason);
+	if (closed->code == WS_CLOSE_GOING_AWAY)
+		end = END_SENT_AWAY;
+	else if (closed->code == WS_CLOSE_POLICY)
+		end = END_HOPELESS;
+	session_link_ended(s, link, end, 0, now_ms, event);
+	link_finish(link, 0, NULL);
+}
+
+static size_t
+frames_input(struct session *s, struct link *link, uint8_t *data, size_t len, uint64_t now_ms,
+    struct taupe_event *event)
+{
+	struct channel_event channel;
+	size_t consumed = channel_next(&link->channel, data, len, &channel, &event->output);
+
+	switch (channel.result) {
+	case CHANNEL_MORE:
+		break;
+	case CHANNEL_TEXT:
+		take_message(s, link, &channel, now_ms, event);
+		break;
+	case CHANNEL_BYTES:
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
+		    "a binary message on a control channel", now_ms, event);
+		break;
+	case CHANNEL_CLOSED:
+		take_close(s, link, &channel, now_ms, event);
+		break;
+	case CHANNEL_FAILED:
+		fail(s, link, channel.reason, (struct str){NULL, 0}, now_ms, event);
+		break;
+	}
+	if (event->output.len > 0)
+		link->sent_ms = now_ms;
+	return consumed;
+}
+
+/* ---- the doors ---- */
+
+size_t
+taupe_session_input(struct taupe_session *session, unsigned index, uint8_t *data, size_t len,
+    uint64_t now_ms, struct taupe_event *event)
+{
+	struct session *s = (struct session *)(void *)session;
+	struct link *link = &s->links[index];
+	size_t done = 0;
+
+	memset(event, 0, sizeof(*event));
+	link->heard_ms = now_ms;
+	while (done < len && event->type == TAUPE_EVENT_NONE && event->output.len == 0) {
+		switch (link->state) {
+		case LINK_HEAD:
+			done += head_input(s, link, data + done, len - done, now_ms, event);
+			break;
+		case LINK_BODY:
+			done += body_input(s, link, data + done, len - done, now_ms, event);
+			break;
+		case LINK_WELCOME:
+		case LINK_UP:
+			done += frames_input(s, link, data + done, len - done, now_ms, event);
+			break;
+		default:
+			return len;
+		}
+	}
+	return done;
+}
+
+void
+taupe_session_lost(struct taupe_session *session, unsigned index, uint64_t now_ms,
+    const char *reason, struct taupe_event *event)
+{
+	struct session *s = (struct session *)(void *)session;
+	struct link *link = &s->links[index];
+	bool again = link->dial_again;
+
+	memset(event, 0, sizeof(*event));
+	if (link->state == LINK_BODY) {
+		take_refusal(s, link, now_ms, event);
+	} else if (link_is_under_way(link) && link->state != LINK_WANTED) {
+		event->type = TAUPE_EVENT_FAILED;
+		event->reason = reason;
+		session_link_ended(s, link,
+		    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED, 0, now_ms, event);
+	}
+	if (link->state != LINK_WANTED)
+		link->state = again ? LINK_WANTED : LINK_FREE;
+	link->dial_again = false;
+}
