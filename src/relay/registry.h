@@ -91,7 +91,9 @@ struct relay_info {
 enum registry_event_type {
 	REGISTRY_UP,        /* it answers (again): *lost says whether it may have forgotten */
 	REGISTRY_DOWN,
-	REGISTRY_SESSION,   /* a session opened (up) or closed at some relay */
+	REGISTRY_SESSION,   /* a session opened (up) or closed at some relay, this one too; one
+	                       that is taken over closes in the registry before its relay
+	                       knows */
 	REGISTRY_PROBE,     /* is your session of this name and epoch alive? */
 	REGISTRY_ALIVE,     /* the answer to a probe: it is */
 	REGISTRY_DEVICE,    /* the operator changed or removed the device */
@@ -128,7 +130,9 @@ struct device_counters {
 	uint64_t visitors, bytes_in, bytes_out;
 };
 
+/* Functions that return int answer 0, or -1 when there is no memory: no callback then. */
 struct registry_ops {
+	/* What was not answered yet never will be. */
 	void (*free)(struct registry *registry);
 
 	/* The device of that name: OK, NOT_FOUND or UNAVAILABLE. */
@@ -141,11 +145,14 @@ struct registry_ops {
 	 * to live, and exactly these routes, in one fenced transaction, with an event per
 	 * changed route. For publishing after a claim, renewing at half-life, disconnecting
 	 * (connected false: the lease gets remaining_ms, the session ends) and filling an
-	 * empty registry. STALE: a newer session exists; OK; UNAVAILABLE. */
+	 * empty registry. Quiet (no events, only times to live) when nothing has changed.
+	 * STALE: a newer session exists; EXHAUSTED: the label or a port was meanwhile
+	 * granted to another device (a registry that was lost), nothing was written; OK;
+	 * UNAVAILABLE. */
 	int (*hold)(struct registry *registry, const struct holding *holding,
 	    registry_done_cb cb, void *ctx);
-	/* The lease has ended at its holder: remove its routes, put the label into
-	 * quarantine. Fenced by the epoch. */
+	/* The lease has ended at its holder: remove its routes, free its ports, put the label
+	 * into quarantine. Fenced by the epoch: STALE; OK, also when it is gone already. */
 	int (*expire)(struct registry *registry, const char *name, uint64_t epoch,
 	    registry_done_cb cb, void *ctx);
 	/* Ask the relay that holds a session whether it lives; REGISTRY_ALIVE is the answer. */
@@ -188,7 +195,8 @@ struct registry_settings {
 	bool open_mode;          /* any device name, any secret (loopback demo only) */
 };
 
-/* devices_file may be NULL. Re-read when it has changed. */
+/* devices_file may be NULL. It is read again when it has changed, at device_get() and
+ * announce(). NULL: no memory, or the file is wrong, which was logged. */
 struct registry *registry_memory_new(struct loop *loop,
     const struct registry_settings *settings, const char *devices_file,
     registry_event_cb cb, void *ctx);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Answers and events that wait for the loop: the registry answers by callback and never
+ * from inside the call, also when it knows the answer at once. For registry_*.c alone.
+ */
+#ifndef TAUPE_RELAY_REGISTRY_ANSWER_H
+#define TAUPE_RELAY_REGISTRY_ANSWER_H
+
+#include "relay/registry.h"
+
+struct registry_answer {
+	TAILQ_ENTRY(registry_answer) link;
+	enum {
+		ANSWER_EVENT,
+		ANSWER_DEVICE,
+		ANSWER_CLAIM,
+		ANSWER_DONE
+	} type;
+	void *ctx;
+	union {
+		registry_device_cb device_cb;
+		registry_claim_cb claim_cb;
+		registry_done_cb done_cb;
+	};
+	enum registry_status status;
+	union {
+		struct registry_event event;
+		struct device_record device;
+		struct claim_result claim;
+	};
+};
+
+struct registry_answers {
+	struct loop *loop;
+	struct registry *registry; /* whose event_cb gets the events */
+	struct task task;
+	TAILQ_HEAD(, registry_answer) list;
+	size_t count;
+	bool *freed; /* set when a callback frees the registry while answers go out */
+};
+
+void registry_answers_init(struct registry_answers *answers, struct loop *loop,
+    struct registry *registry);
+/* What still waits is forgotten: no callback is made. */
+void registry_answers_fini(struct registry_answers *answers);
+
+/* -1: no memory, and nothing will be called. Callbacks may be NULL, but for device and
+ * claim. record may be NULL unless the status is OK. */
+int registry_answer_device(struct registry_answers *answers, registry_device_cb cb,
+    void *ctx, enum registry_status status, const struct device_record *record);
+int registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, void *ctx,
+    const struct claim_result *result);
+int registry_answer_done(struct registry_answers *answers, registry_done_cb cb, void *ctx,
+    enum registry_status status);
+/* An event that there is no memory for is lost, and that is logged. */
+void registry_answer_event(struct registry_answers *answers,
+    const struct registry_event *event);
+
+#endif
