@@ -33,7 +33,8 @@ rewrite_params(char *text, size_t len, struct writer *w)
 {
 	static struct control_params params;
 	const char *error;
-	enum wire_result result = control_params_decode(text, len, &params, &error);
+	enum wire_result result =
+	    control_params_decode(text, len, &params, &error);
 
 	REQUIRE(result != WIRE_MORE);
 	REQUIRE((result == WIRE_BAD) == (error != NULL));
@@ -63,8 +64,10 @@ typedef bool (*rewrite_cb)(char *text, size_t len, struct writer *w);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const rewrite_cb rewrites[] = {rewrite_msg, rewrite_params, rewrite_transfer};
-	static char text[CONTROL_MSG_MAX], once[OUT_MAX], copy[OUT_MAX], twice[OUT_MAX];
+	static const rewrite_cb rewrites[] = {
+	    rewrite_msg, rewrite_params, rewrite_transfer};
+	static char text[CONTROL_MSG_MAX], once[OUT_MAX], copy[OUT_MAX],
+	    twice[OUT_MAX];
 	struct writer first, second;
 	rewrite_cb rewrite;
 

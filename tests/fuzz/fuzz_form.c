@@ -22,8 +22,10 @@ rewrite(char *text, size_t len, struct writer *w)
 		char key[TEXT_MAX + 1];
 
 		for (size_t i = 0; i < pair.value.len; i++)
-			REQUIRE(pair.value.ptr[i] >= 0x20 && pair.value.ptr[i] <= 0x7e);
-		REQUIRE(pair.key.len > 0 && str_copy(pair.key, key, sizeof(key)));
+			REQUIRE(pair.value.ptr[i] >= 0x20 &&
+			    pair.value.ptr[i] <= 0x7e);
+		REQUIRE(
+		    pair.key.len > 0 && str_copy(pair.key, key, sizeof(key)));
 		form_put(w, &first, key, pair.value);
 	}
 	return result == WIRE_MORE;
@@ -32,7 +34,8 @@ rewrite(char *text, size_t len, struct writer *w)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	char text[TEXT_MAX], once[4 * TEXT_MAX], copy[4 * TEXT_MAX], twice[4 * TEXT_MAX];
+	char text[TEXT_MAX], once[4 * TEXT_MAX], copy[4 * TEXT_MAX],
+	    twice[4 * TEXT_MAX];
 	struct writer first, second;
 
 	if (len > sizeof(text))

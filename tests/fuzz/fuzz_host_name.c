@@ -33,7 +33,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	(void)device_name_valid(text);
 	check_normalise(text);
-	if (!str_split(text, ' ', &head, &tail) || !label_valid(head) || !service_name_valid(tail))
+	if (!str_split(text, ' ', &head, &tail) || !label_valid(head) ||
+	    !service_name_valid(tail))
 		return 0;
 	writer_init(&w, host, sizeof(host));
 	host_name_write(&w, head, tail, false, STR("example.com"));

@@ -10,8 +10,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-typedef enum wire_result (
-    *parse_cb)(const char *in, size_t len, struct http_head *head, size_t *consumed);
+typedef enum wire_result (*parse_cb)(
+    const char *in, size_t len, struct http_head *head, size_t *consumed);
 
 static void
 require_inside(struct str part, const char *in, size_t len)
@@ -21,7 +21,8 @@ require_inside(struct str part, const char *in, size_t len)
 	REQUIRE(part.ptr >= in && part.ptr <= in + len);
 	REQUIRE(part.len <= (size_t)(in + len - part.ptr));
 	for (size_t i = 0; i < part.len; i++)
-		REQUIRE(part.ptr[i] != '\r' && part.ptr[i] != '\n' && part.ptr[i] != '\0');
+		REQUIRE(part.ptr[i] != '\r' && part.ptr[i] != '\n' &&
+		    part.ptr[i] != '\0');
 }
 
 static void
@@ -47,10 +48,11 @@ check_handshake(const struct http_head *head)
 	unsigned status = handshake_request_check(head, &key, &error);
 
 	REQUIRE(status == 101 || status == 400 || status == 426);
-	REQUIRE((status == 101) == (error == NULL) && (status == 101) == (key.ptr != NULL));
+	REQUIRE((status == 101) == (error == NULL) &&
+	    (status == 101) == (key.ptr != NULL));
 	REQUIRE(secret.ptr == NULL || handshake_secret_valid(secret));
-	REQUIRE(handshake_response_check(head, STR("dGhlIHNhbXBsZSBub25jZQ=="), &error) ==
-	    (error == NULL));
+	REQUIRE(handshake_response_check(head, STR("dGhlIHNhbXBsZSBub25jZQ=="),
+		    &error) == (error == NULL));
 }
 
 static void
@@ -76,7 +78,8 @@ check(parse_cb parse, const uint8_t *data, size_t len, size_t cut)
 		REQUIRE(consumed <= len);
 		require_sound(&head, in, consumed);
 		check_handshake(&head);
-		REQUIRE(parse(in, consumed - 1, &cut_head, &cut_consumed) == WIRE_MORE);
+		REQUIRE(parse(in, consumed - 1, &cut_head, &cut_consumed) ==
+		    WIRE_MORE);
 	}
 	free(in);
 }

@@ -40,11 +40,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	REQUIRE(whole != WIRE_MORE || len < TLS_HELLO_MAX);
 	for (size_t cut = 0; cut < len; cut += step) {
-		enum wire_result result = find(data, cut, &cut_at, &cut_name_len);
+		enum wire_result result =
+		    find(data, cut, &cut_at, &cut_name_len);
 
 		if (result == WIRE_MORE)
 			continue;
-		REQUIRE(result == whole && cut_at == at && cut_name_len == name_len);
+		REQUIRE(result == whole && cut_at == at &&
+		    cut_name_len == name_len);
 	}
 	return 0;
 }

@@ -27,7 +27,8 @@ take_port(struct str *left, const struct url *url)
 	take(left, STR(":"));
 	while (n < left->len && left->ptr[n] >= '0' && left->ptr[n] <= '9')
 		n++;
-	REQUIRE(left->len >= n && str_to_u64((struct str){left->ptr, n}, 65535, &port));
+	REQUIRE(left->len >= n &&
+	    str_to_u64((struct str){left->ptr, n}, 65535, &port));
 	REQUIRE(port == url->port);
 	take(left, (struct str){left->ptr, n});
 }

@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
+#define REQUIRE(condition)                                                     \
+	do {                                                                   \
+		if (!(condition)) {                                            \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,     \
+			    #condition);                                       \
+			abort();                                               \
+		}                                                              \
 	} while (0)
 
 #endif

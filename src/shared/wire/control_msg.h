@@ -75,6 +75,11 @@ WIRE_MUST_CHECK enum wire_result control_msg_decode(char *text, size_t len,
  * first. Precondition: op is not CONTROL_UNKNOWN. The caller asks w->full. */
 void control_msg_encode(struct writer *w, const struct control_msg *msg);
 
+/* Exactly TRANSFER_ID_LEN lower-case hexadecimal digits. */
+bool control_id_valid(struct str id);
+/* 1..LEASE_TOKEN_MAX visible characters. */
+bool control_lease_valid(struct str lease);
+
 /* GET /v1/control?… */
 struct control_params {
 	struct str name, instance;
@@ -94,7 +99,7 @@ WIRE_MUST_CHECK enum wire_result control_params_decode(char *query, size_t len,
     struct control_params *params, const char **error);
 void control_params_encode(struct writer *w, const struct control_params *params);
 
-/* The id of GET /v1/transfer?id=…, into the query: exactly TRANSFER_ID_LEN lower-case hex digits. */
+/* The id of GET /v1/transfer?id=…, into the query. */
 WIRE_MUST_CHECK enum wire_result transfer_params_decode(char *query, size_t len,
     struct str *id, const char **error);
 

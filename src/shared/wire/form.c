@@ -81,9 +81,11 @@ form_next(struct form_reader *r, struct form_pair *pair)
 	if (equals == NULL)
 		equals = end;
 	pair->value = (struct str){end, 0};
-	if (!decode(start, (size_t)(equals - start), &pair->key) || pair->key.len == 0)
+	if (!decode(start, (size_t)(equals - start), &pair->key) ||
+	    pair->key.len == 0)
 		return WIRE_BAD;
-	if (equals < end && !decode(equals + 1, (size_t)(end - equals - 1), &pair->value))
+	if (equals < end &&
+	    !decode(equals + 1, (size_t)(end - equals - 1), &pair->value))
 		return WIRE_BAD;
 	return WIRE_DONE;
 }
@@ -93,7 +95,8 @@ stands_as_it_is(char c)
 {
 	static const char marks[] = "-._~:/,@[]$!*()'";
 
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z') ||
 	    memchr(marks, c, sizeof(marks) - 1) != NULL;
 }
 

@@ -49,8 +49,8 @@ ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN])
 static bool
 is_base64_digit(char c)
 {
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	    c == '+' || c == '/';
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+	    (c >= 'a' && c <= 'z') || c == '+' || c == '/';
 }
 
 bool
@@ -58,19 +58,22 @@ handshake_secret_valid(struct str secret)
 {
 	size_t padding = 0;
 
-	while (padding < secret.len && secret.ptr[secret.len - 1 - padding] == '=')
+	while (
+	    padding < secret.len && secret.ptr[secret.len - 1 - padding] == '=')
 		padding++;
 	for (size_t i = 0; i < secret.len - padding; i++) {
 		char c = secret.ptr[i];
 
-		if (!is_base64_digit(c) && c != '-' && c != '.' && c != '_' && c != '~')
+		if (!is_base64_digit(c) && c != '-' && c != '.' && c != '_' &&
+		    c != '~')
 			return false;
 	}
 	return secret.len > padding && secret.len <= SECRET_MAX;
 }
 
 void
-handshake_request_write(struct writer *w, const struct handshake_request *request)
+handshake_request_write(
+    struct writer *w, const struct handshake_request *request)
 {
 	writer_str(w, STR("GET "));
 	writer_str(w, request->path);
@@ -101,7 +104,8 @@ handshake_request_write(struct writer *w, const struct handshake_request *reques
 static bool
 key_valid(struct str key)
 {
-	if (key.len != WS_KEY_LEN || memcmp(key.ptr + WS_KEY_LEN - 2, "==", 2) != 0)
+	if (key.len != WS_KEY_LEN ||
+	    memcmp(key.ptr + WS_KEY_LEN - 2, "==", 2) != 0)
 		return false;
 	for (size_t i = 0; i < WS_KEY_LEN - 2; i++) {
 		if (!is_base64_digit(key.ptr[i]))
@@ -141,14 +145,16 @@ check_request(const struct http_head *head)
 }
 
 unsigned
-handshake_request_check(const struct http_head *head, struct str *key, const char **error)
+handshake_request_check(
+    const struct http_head *head, struct str *key, const char **error)
 {
 	struct str given = http_field_get(head, STR("Sec-WebSocket-Key"));
 
 	*error = check_request(head);
 	if (*error != NULL)
 		return 400;
-	if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Version")), STR(WS_VERSION))) {
+	if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Version")),
+		STR(WS_VERSION))) {
 		*error = "WebSocket version is not 13";
 		return 426;
 	}
@@ -156,7 +162,8 @@ handshake_request_check(const struct http_head *head, struct str *key, const cha
 		*error = "no valid Sec-WebSocket-Key";
 		return 400;
 	}
-	if (!http_list_has(head, STR("Sec-WebSocket-Protocol"), STR(SUBPROTOCOL))) {
+	if (!http_list_has(
+		head, STR("Sec-WebSocket-Protocol"), STR(SUBPROTOCOL))) {
 		*error = "subprotocol " SUBPROTOCOL " not offered";
 		return 426;
 	}
@@ -169,7 +176,8 @@ handshake_bearer(const struct http_head *head)
 {
 	struct str scheme, token;
 
-	if (!str_split(http_field_get(head, STR("Authorization")), ' ', &scheme, &token) ||
+	if (!str_split(http_field_get(head, STR("Authorization")), ' ', &scheme,
+		&token) ||
 	    !str_equal_nocase(scheme, STR("Bearer")))
 		return (struct str){NULL, 0};
 	while (token.len > 0 && token.ptr[0] == ' ') {
@@ -188,13 +196,15 @@ handshake_response_write(struct writer *w, struct str key)
 	writer_str(w, STR("HTTP/1.1 101 Switching Protocols\r\n"));
 	http_write_field(w, "Upgrade", STR("websocket"));
 	http_write_field(w, "Connection", STR("Upgrade"));
-	http_write_field(w, "Sec-WebSocket-Accept", (struct str){accept, sizeof(accept)});
+	http_write_field(
+	    w, "Sec-WebSocket-Accept", (struct str){accept, sizeof(accept)});
 	http_write_field(w, "Sec-WebSocket-Protocol", STR(SUBPROTOCOL));
 	writer_str(w, STR("\r\n"));
 }
 
 bool
-handshake_response_check(const struct http_head *head, struct str key, const char **error)
+handshake_response_check(
+    const struct http_head *head, struct str key, const char **error)
 {
 	char accept[WS_ACCEPT_LEN];
 	struct str expected = {accept, sizeof(accept)};
@@ -203,13 +213,16 @@ handshake_response_check(const struct http_head *head, struct str key, const cha
 	*error = NULL;
 	if (head->status != 101 || head->minor != 1)
 		*error = "not an HTTP/1.1 101";
-	else if (!str_equal_nocase(http_field_get(head, STR("Upgrade")), STR("websocket")))
+	else if (!str_equal_nocase(
+		     http_field_get(head, STR("Upgrade")), STR("websocket")))
 		*error = "no Upgrade: websocket";
 	else if (!http_list_has(head, STR("Connection"), STR("upgrade")))
 		*error = "no Connection: Upgrade";
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Accept")), expected))
+	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Accept")),
+		     expected))
 		*error = "Sec-WebSocket-Accept is not the answer to our key";
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Protocol")), STR(SUBPROTOCOL)))
+	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Protocol")),
+		     STR(SUBPROTOCOL)))
 		*error = "the relay did not choose subprotocol " SUBPROTOCOL;
 	else if (http_field_count(head, STR("Sec-WebSocket-Extensions")) > 0)
 		*error = "a WebSocket extension that was not asked for";

@@ -43,10 +43,12 @@ device_name_valid(struct str name)
 static bool
 is_ldh(struct str s, size_t min, size_t max)
 {
-	if (s.len < min || s.len > max || s.ptr[0] == '-' || s.ptr[s.len - 1] == '-')
+	if (s.len < min || s.len > max || s.ptr[0] == '-' ||
+	    s.ptr[s.len - 1] == '-')
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		if (!is_digit(s.ptr[i]) && !is_lower(s.ptr[i]) && s.ptr[i] != '-')
+		if (!is_digit(s.ptr[i]) && !is_lower(s.ptr[i]) &&
+		    s.ptr[i] != '-')
 			return false;
 	}
 	return true;
@@ -99,7 +101,8 @@ is_ipv6_literal(struct str s)
 	for (size_t i = 1; i < s.len - 1; i++) {
 		char c = s.ptr[i];
 
-		if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' && c != '.')
+		if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' &&
+		    c != '.')
 			return false;
 	}
 	return memchr(s.ptr, ':', s.len) != NULL;
@@ -121,7 +124,8 @@ strip_port(struct str *host)
 	if (!str_split(port, ':', &name, &port))
 		return true;
 	host->len = bracket + name.len;
-	return port.len <= 5 && str_to_u64(port, PORT_MAX, &number) && number > 0;
+	return port.len <= 5 && str_to_u64(port, PORT_MAX, &number) &&
+	    number > 0;
 }
 
 bool
@@ -149,8 +153,8 @@ host_name_normalise(struct str raw, char *out, size_t cap)
 }
 
 void
-host_name_write(struct writer *w, struct str label, struct str service, bool first,
-    struct str domain)
+host_name_write(struct writer *w, struct str label, struct str service,
+    bool first, struct str domain)
 {
 	writer_str(w, label);
 	if (!first) {

@@ -33,7 +33,8 @@ next_line(struct lines *lines, struct str *line)
 				return WIRE_MORE;
 			if (at[1] != '\n')
 				return bad(lines->head, 400, "bare CR");
-			*line = (struct str){lines->at, (size_t)(at - lines->at)};
+			*line =
+			    (struct str){lines->at, (size_t)(at - lines->at)};
 			lines->at = at + 2;
 			return WIRE_DONE;
 		}
@@ -54,7 +55,8 @@ is_token(struct str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.ptr[i];
 
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		    (c >= 'a' && c <= 'z'))
 			continue;
 		if (memchr(marks, c, sizeof(marks) - 1) == NULL)
 			return false;
@@ -83,7 +85,8 @@ static enum wire_result
 parse_version(struct str version, struct http_head *head)
 {
 	if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 ||
-	    !is_digit(version.ptr[5]) || version.ptr[6] != '.' || !is_digit(version.ptr[7]))
+	    !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
+	    !is_digit(version.ptr[7]))
 		return bad(head, 400, "no HTTP version");
 	if (version.ptr[5] != '1' || version.ptr[7] > '1')
 		return bad(head, 505, "HTTP version other than 1.0 and 1.1");
@@ -97,7 +100,8 @@ parse_request_line(struct str line, struct http_head *head)
 	struct str version;
 
 	if (!str_split(line, ' ', &head->method, &line) ||
-	    !str_split(line, ' ', &head->target, &version) || !is_token(head->method))
+	    !str_split(line, ' ', &head->target, &version) ||
+	    !is_token(head->method))
 		return bad(head, 400, "malformed request line");
 	if (parse_version(version, head) != WIRE_DONE)
 		return WIRE_BAD;
@@ -118,7 +122,8 @@ parse_status_line(struct str line, struct http_head *head)
 		return bad(head, 400, "malformed status line");
 	if (parse_version(version, head) != WIRE_DONE)
 		return WIRE_BAD;
-	if (status.len != 3 || !str_to_u64(status, 599, &number) || number < 100)
+	if (status.len != 3 || !str_to_u64(status, 599, &number) ||
+	    number < 100)
 		return bad(head, 400, "malformed status");
 	head->status = (unsigned)number;
 	return WIRE_DONE;
@@ -137,7 +142,8 @@ parse_field(struct str line, struct http_head *head)
 
 	if (is_blank(line.ptr[0]))
 		return bad(head, 400, "folded field");
-	if (!str_split(line, ':', &field.name, &field.value) || !is_token(field.name))
+	if (!str_split(line, ':', &field.name, &field.value) ||
+	    !is_token(field.name))
 		return bad(head, 400, "malformed field");
 	if (head->n_fields == HTTP_FIELDS_MAX)
 		return bad(head, 431, "too many fields");
@@ -145,13 +151,15 @@ parse_field(struct str line, struct http_head *head)
 		field.value.ptr++;
 		field.value.len--;
 	}
-	while (field.value.len > 0 && is_blank(field.value.ptr[field.value.len - 1]))
+	while (field.value.len > 0 &&
+	    is_blank(field.value.ptr[field.value.len - 1]))
 		field.value.len--;
 	head->fields[head->n_fields++] = field;
 	return WIRE_DONE;
 }
 
-typedef enum wire_result (*first_line_cb)(struct str line, struct http_head *head);
+typedef enum wire_result (*first_line_cb)(
+    struct str line, struct http_head *head);
 
 static enum wire_result
 parse_lines(struct lines *lines, first_line_cb first_line)
@@ -174,8 +182,8 @@ parse_lines(struct lines *lines, first_line_cb first_line)
 }
 
 static enum wire_result
-parse(const char *in, size_t len, first_line_cb first_line, struct http_head *head,
-    size_t *consumed)
+parse(const char *in, size_t len, first_line_cb first_line,
+    struct http_head *head, size_t *consumed)
 {
 	size_t bound = len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX;
 	struct lines lines = {in, bound > 0 ? in + bound : in, head};
@@ -192,15 +200,18 @@ parse(const char *in, size_t len, first_line_cb first_line, struct http_head *he
 }
 
 enum wire_result
-http_request_parse(const char *in, size_t len, struct http_head *head, size_t *consumed)
+http_request_parse(
+    const char *in, size_t len, struct http_head *head, size_t *consumed)
 {
 	return parse(in, len, parse_request_line, head, consumed);
 }
 
 enum wire_result
-http_response_parse(const char *in, size_t len, struct http_head *head, size_t *consumed)
+http_response_parse(
+    const char *in, size_t len, struct http_head *head, size_t *consumed)
 {
-	enum wire_result result = parse(in, len, parse_status_line, head, consumed);
+	enum wire_result result =
+	    parse(in, len, parse_status_line, head, consumed);
 
 	head->error_status = 0; /* a response is not answered */
 	return result;
@@ -289,7 +300,8 @@ http_write_field(struct writer *w, const char *name, struct str value)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		/* else a value could begin a field of its own */
-		if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0')
+		if (value.ptr[i] == '\r' || value.ptr[i] == '\n' ||
+		    value.ptr[i] == '\0')
 			w->full = true;
 	}
 	writer_cstr(w, name);

@@ -25,11 +25,14 @@ static void
 expand(const uint8_t block[BLOCK_LEN], uint32_t words[80])
 {
 	for (size_t i = 0; i < 16; i++) {
-		words[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+		words[i] = (uint32_t)block[4 * i] << 24 |
+		    (uint32_t)block[4 * i + 1] << 16 |
 		    (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
 	}
 	for (size_t i = 16; i < 80; i++)
-		words[i] = rotate(words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16], 1);
+		words[i] = rotate(
+		    words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16],
+		    1);
 }
 
 static uint32_t
@@ -47,8 +50,9 @@ mix(size_t round, uint32_t b, uint32_t c, uint32_t d)
 static void
 compress(struct sha1 *sha)
 {
-	uint32_t words[80], a = sha->state[0], b = sha->state[1], c = sha->state[2],
-	    d = sha->state[3], e = sha->state[4];
+	uint32_t words[80], a = sha->state[0], b = sha->state[1],
+			    c = sha->state[2], d = sha->state[3],
+			    e = sha->state[4];
 
 	expand(sha->block, words);
 	for (size_t i = 0; i < 80; i++) {
@@ -86,7 +90,8 @@ finish(struct sha1 *sha, uint8_t digest[SHA1_LEN])
 
 	for (size_t i = 0; i < sizeof(length); i++)
 		length[i] = (uint8_t)(bits >> (56 - 8 * i));
-	update(sha, padding, 1 + (BLOCK_LEN + 55 - sha->len % BLOCK_LEN) % BLOCK_LEN);
+	update(sha, padding,
+	    1 + (BLOCK_LEN + 55 - sha->len % BLOCK_LEN) % BLOCK_LEN);
 	update(sha, length, sizeof(length));
 	for (size_t i = 0; i < SHA1_LEN; i++)
 		digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
@@ -97,7 +102,8 @@ sha1_digest(const void *a, size_t a_len, const void *b, size_t b_len,
     uint8_t digest[SHA1_LEN])
 {
 	struct sha1 sha = {
-	    .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0},
+	    .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
+		0xc3d2e1f0},
 	};
 
 	update(&sha, a, a_len);

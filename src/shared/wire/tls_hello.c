@@ -17,8 +17,9 @@
 struct hello {
 	const uint8_t *at, *end;
 	size_t record_left; /* bytes of the current record still to come */
-	size_t left;        /* bytes of the handshake message that may still be read */
-	enum wire_result state; /* sticky: nothing is read once it is not WIRE_DONE */
+	size_t left; /* bytes of the handshake message that may still be read */
+	enum wire_result
+	    state; /* sticky: nothing is read once it is not WIRE_DONE */
 };
 
 static void
@@ -160,7 +161,8 @@ read_extensions(struct hello *h, struct str *name)
 {
 	(void)vector(h, 2, h->left >= 2 ? h->left - 2 : 0, h->left);
 	while (h->left > 0 && h->state == WIRE_DONE && name->ptr == NULL) {
-		size_t type = number(h, 2), len = vector(h, 2, 0, UINT16_MAX), end;
+		size_t type = number(h, 2), len = vector(h, 2, 0, UINT16_MAX),
+		       end;
 
 		if (h->state != WIRE_DONE)
 			return;

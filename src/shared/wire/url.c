@@ -27,7 +27,8 @@ chars_valid(struct str text)
 	for (size_t i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
 
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
+		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+		    (c >= 'a' && c <= 'z'))
 			continue;
 		if (memchr(marks, c, sizeof(marks) - 1) == NULL)
 			return false;
@@ -74,7 +75,8 @@ parse_authority(struct str authority, struct url *url)
 			port.len--;
 		}
 	} else {
-		url->explicit_port = str_split(authority, ':', &url->host, &port);
+		url->explicit_port =
+		    str_split(authority, ':', &url->host, &port);
 	}
 	if (!url->explicit_port)
 		return true;
@@ -92,13 +94,15 @@ url_parse(struct str text, struct url *url)
 
 	memset(url, 0, sizeof(*url));
 	(void)str_split(text, '?', &path, &query);
-	if (path.len > URL_MAX || !chars_valid(text) || !take_scheme(&text, url))
+	if (path.len > URL_MAX || !chars_valid(text) ||
+	    !take_scheme(&text, url))
 		return false;
 	while (end < text.len && text.ptr[end] != '/' && text.ptr[end] != '?')
 		end++;
 	if (!parse_authority((struct str){text.ptr, end}, url))
 		return false;
-	(void)str_split((struct str){text.ptr + end, text.len - end}, '?', &path, &url->query);
+	(void)str_split((struct str){text.ptr + end, text.len - end}, '?',
+	    &path, &url->query);
 	if (path.len > 0)
 		url->path = path;
 	return true;
@@ -109,6 +113,6 @@ url_relay_valid(struct str text)
 {
 	struct url url;
 
-	return url_parse(text, &url) && url.scheme.ptr[0] == 'w' && url.path.ptr == NULL &&
-	    url.query.ptr == NULL;
+	return url_parse(text, &url) && url.scheme.ptr[0] == 'w' &&
+	    url.path.ptr == NULL && url.query.ptr == NULL;
 }

@@ -15,13 +15,14 @@
 static bool
 opcode_known(unsigned opcode)
 {
-	return opcode <= WS_OP_BINARY || (opcode >= WS_OP_CLOSE && opcode <= WS_OP_PONG);
+	return opcode <= WS_OP_BINARY ||
+	    (opcode >= WS_OP_CLOSE && opcode <= WS_OP_PONG);
 }
 
 /* The payload length after its 7-bit form, short: WIRE_BAD when not in shortest form. */
 static enum wire_result
-decode_length(const uint8_t *in, size_t len, unsigned short_form, uint64_t *length,
-    size_t *at)
+decode_length(const uint8_t *in, size_t len, unsigned short_form,
+    uint64_t *length, size_t *at)
 {
 	size_t size = short_form == 127 ? 8 : short_form == 126 ? 2 : 0;
 	uint64_t value = 0;
@@ -42,8 +43,8 @@ decode_length(const uint8_t *in, size_t len, unsigned short_form, uint64_t *leng
 }
 
 enum wire_result
-ws_header_decode(const uint8_t *in, size_t len, struct ws_header *header,
-    size_t *consumed)
+ws_header_decode(
+    const uint8_t *in, size_t len, struct ws_header *header, size_t *consumed)
 {
 	enum wire_result result;
 	unsigned opcode;
@@ -60,7 +61,8 @@ ws_header_decode(const uint8_t *in, size_t len, struct ws_header *header,
 		return WIRE_MORE;
 	if ((opcode & BIT_CONTROL) && (in[1] & BITS_LENGTH) > WS_CONTROL_MAX)
 		return WIRE_BAD;
-	result = decode_length(in, len, in[1] & BITS_LENGTH, &header->length, &at);
+	result =
+	    decode_length(in, len, in[1] & BITS_LENGTH, &header->length, &at);
 	if (result != WIRE_DONE)
 		return result;
 	header->opcode = (enum ws_opcode)opcode;
@@ -80,7 +82,9 @@ ws_header_decode(const uint8_t *in, size_t len, struct ws_header *header,
 size_t
 ws_header_encode(const struct ws_header *header, uint8_t out[WS_HEADER_MAX])
 {
-	size_t size = header->length > 0xffff ? 8 : header->length > 125 ? 2 : 0;
+	size_t size = header->length > 0xffff ? 8
+	    : header->length > 125	      ? 2
+					      : 0;
 	size_t at = 2;
 
 	out[0] = (uint8_t)((header->fin ? BIT_FIN : 0) | header->opcode);

@@ -21,7 +21,8 @@ ws_reader_at_rest(const struct ws_reader *r)
 }
 
 static void
-fail(struct ws_reader *r, struct ws_event *event, unsigned code, const char *reason)
+fail(struct ws_reader *r, struct ws_event *event, unsigned code,
+    const char *reason)
 {
 	memset(event, 0, sizeof(*event));
 	event->type = WS_ERROR;
@@ -80,7 +81,8 @@ begin_frame(struct ws_reader *r, struct ws_event *event)
 
 /* Decode a header, straight from buf where it is whole there. */
 static enum wire_result
-decode_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed)
+decode_header(
+    struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed)
 {
 	enum wire_result result;
 	size_t taken, room = WS_HEADER_MAX - r->gathered;
@@ -93,7 +95,8 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consu
 	taken = len < room ? len : room;
 	if (taken > 0)
 		memcpy(r->gather + r->gathered, buf, taken);
-	result = ws_header_decode(r->gather, r->gathered + taken, &r->header, consumed);
+	result = ws_header_decode(
+	    r->gather, r->gathered + taken, &r->header, consumed);
 	if (result == WIRE_MORE) {
 		/* no header is longer than the room, so all of buf was taken */
 		r->gathered = (uint8_t)(r->gathered + taken);
@@ -106,14 +109,15 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consu
 }
 
 static void
-take_header(struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed,
-    struct ws_event *event)
+take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
+    size_t *consumed, struct ws_event *event)
 {
 	switch (decode_header(r, buf, len, consumed)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, "malformed frame header");
+		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
+		    "malformed frame header");
 		break;
 	case WIRE_DONE:
 		begin_frame(r, event);
@@ -146,7 +150,8 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 		if (r->header.masked)
 			ws_mask(buf, piece, r->header.mask, r->phase);
 		if (!is_text(buf, piece)) {
-			fail(r, event, WS_CLOSE_INVALID_DATA, "text that is not ASCII");
+			fail(r, event, WS_CLOSE_INVALID_DATA,
+			    "text that is not ASCII");
 			return;
 		}
 		event->type = WS_TEXT;
@@ -169,7 +174,8 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 }
 
 static void
-report_close(struct ws_reader *r, uint8_t *data, size_t len, struct ws_event *event)
+report_close(
+    struct ws_reader *r, uint8_t *data, size_t len, struct ws_event *event)
 {
 	event->type = WS_CLOSED;
 	event->code = WS_CLOSE_NO_STATUS;
@@ -179,7 +185,8 @@ report_close(struct ws_reader *r, uint8_t *data, size_t len, struct ws_event *ev
 		return;
 	event->code = len >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
 	if (!ws_close_code_valid(event->code)) {
-		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, "close frame with a bad code");
+		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
+		    "close frame with a bad code");
 		return;
 	}
 	event->data = data + 2;
@@ -232,9 +239,11 @@ ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 		uint8_t *payload = header_len > 0 ? buf + header_len : buf;
 
 		if (is_control(&r->header))
-			take_control(r, payload, len - header_len, consumed, event);
+			take_control(
+			    r, payload, len - header_len, consumed, event);
 		else
-			take_data(r, payload, len - header_len, consumed, event);
+			take_data(
+			    r, payload, len - header_len, consumed, event);
 	}
 	if (r->dead && event->type != WS_CLOSED)
 		*consumed = len;

@@ -15,8 +15,8 @@ guard_copy(unsigned slot, const void *data, size_t len)
 	ck_assert_uint_le(len, GUARD_MAX);
 	if (ends[slot] == NULL) {
 		size_t page = (size_t)sysconf(_SC_PAGESIZE);
-		char *area = mmap(NULL, GUARD_MAX + page, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *area = mmap(NULL, GUARD_MAX + page,
+		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		ck_assert_ptr_ne(area, MAP_FAILED);
 		ends[slot] = area + GUARD_MAX;

@@ -6,8 +6,9 @@
 #include "wire/control_msg.h"
 
 #define ID "9f86d081884c7d659a2feaa0c55ad015"
-#define WELCOME_NEEDS \
-	"op=welcome&epoch=1&heartbeat_ms=30000&lease_ms=3600000&label=k7x2&relay=ws://a"
+#define WELCOME_NEEDS                                                          \
+	"op=welcome&epoch=1&heartbeat_ms=30000&lease_ms=3600000&label=k7x2&"   \
+	"relay=ws://a"
 
 static enum wire_result
 decode(const char *text, struct control_msg *msg, const char **error)
@@ -19,7 +20,8 @@ decode(const char *text, struct control_msg *msg, const char **error)
 
 /* The messages of docs/PROTOCOL.md. */
 static const char *const examples[] = {
-    "op=welcome&epoch=1769834400000000&heartbeat_ms=30000&lease_ms=3600000&label=k7x2m9q4tz"
+    "op=welcome&epoch=1769834400000000&heartbeat_ms=30000&lease_ms=3600000&"
+    "label=k7x2m9q4tz"
     "&relay=ws://r1.example.com&peer=ws://r2.example.com"
     "&url=web:https://k7x2m9q4tz.example.com/&url=ssh:tcp://example.com:20022"
     "&lease=eyJ0YXVwZSI6MX0.c2lnbmF0dXJl",
@@ -42,13 +44,14 @@ START_TEST(protocol_examples_come_back_byte_by_byte)
 		struct writer w;
 		const char *error;
 
-		ck_assert_msg(decode(examples[i], &msg, &error) == WIRE_DONE, "%s: %s",
-		    examples[i], error);
+		ck_assert_msg(decode(examples[i], &msg, &error) == WIRE_DONE,
+		    "%s: %s", examples[i], error);
 		writer_init(&w, out, sizeof(out));
 		control_msg_encode(&w, &msg);
 		ck_assert(!w.full);
-		ck_assert_msg(str_is((struct str){out, writer_len(&w)}, examples[i]), "%s",
-		    examples[i]);
+		ck_assert_msg(
+		    str_is((struct str){out, writer_len(&w)}, examples[i]),
+		    "%s", examples[i]);
 	}
 }
 END_TEST
@@ -112,14 +115,16 @@ END_TEST
 /* It may be of a later version, in which the keys have other shapes. */
 START_TEST(unknown_op_is_not_judged)
 {
-	static const char *const cases[] = {"op=dance", "op=", "op", "op=dance&id=x&visit=-1",
-	    "id=x&op=OPEN", "visit=1&visit=2&op=dance"};
+	static const char *const cases[] = {"op=dance", "op=", "op",
+	    "op=dance&id=x&visit=-1", "id=x&op=OPEN",
+	    "visit=1&visit=2&op=dance"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct control_msg msg;
 		const char *error;
 
-		ck_assert_msg(decode(cases[i], &msg, &error) == WIRE_DONE, "%s", cases[i]);
+		ck_assert_msg(decode(cases[i], &msg, &error) == WIRE_DONE, "%s",
+		    cases[i]);
 		ck_assert_int_eq(msg.op, CONTROL_UNKNOWN);
 		ck_assert_uint_eq(msg.visit, 0);
 		ck_assert(str_is(msg.id, NULL));
@@ -141,15 +146,17 @@ START_TEST(refuses_malformed_messages)
 	    {"op=open", "open needs a service or an id"},
 	    {"op=open&visit=1", "open needs a service or an id"},
 	    {"op=refused&visit=1", "refused needs a reason"},
-	    {"op=open&id=9F86d081884c7d659a2feaa0c55ad015", "id: not 32 lower-case "
-							    "hexadecimal digits"},
+	    {"op=open&id=9F86d081884c7d659a2feaa0c55ad015",
+		"id: not 32 lower-case "
+		"hexadecimal digits"},
 	    {"op=open&id=", "id: not 32 lower-case hexadecimal digits"},
 	    {"op=open&id=" ID "0", "id: not 32 lower-case hexadecimal digits"},
 	    {"op=open&service=Web", "service: not a service name"},
 	    {"op=open&service", "service: not a service name"},
 	    {"op=open&service=web&visit=0", "visit: not a number from 1"},
 	    {"op=open&service=web&visit=-1", "visit: not a number from 1"},
-	    {"op=open&service=web&visit=18446744073709551616", "visit: not a number from 1"},
+	    {"op=open&service=web&visit=18446744073709551616",
+		"visit: not a number from 1"},
 	    {"op=open&service=web&from=", "from: not an address"},
 	    {"op=open&service=web&from=a+b", "from: not an address"},
 	    {"op=move&to=http://a", "to: not a relay's URL"},
@@ -157,15 +164,23 @@ START_TEST(refuses_malformed_messages)
 	    {"op=move&to=ws://u@a", "to: not a relay's URL"},
 	    {WELCOME_NEEDS "&peer=wss", "peer: not up to 8 relays' URLs"},
 	    {WELCOME_NEEDS "&url=web", "url: not up to 16 of <service>:<url>"},
-	    {WELCOME_NEEDS "&url=W:http://a", "url: not up to 16 of <service>:<url>"},
+	    {WELCOME_NEEDS "&url=W:http://a",
+		"url: not up to 16 of <service>:<url>"},
 	    {WELCOME_NEEDS "&url=web:", "url: not up to 16 of <service>:<url>"},
-	    {WELCOME_NEEDS "&url=web:a:80", "url: not up to 16 of <service>:<url>"},
-	    {WELCOME_NEEDS "&url=web:http://", "url: not up to 16 of <service>:<url>"},
-	    {WELCOME_NEEDS "&url=web:http://a+b", "url: not up to 16 of <service>:<url>"},
-	    {WELCOME_NEEDS "&lease=", "lease: not 1 to 1024 visible characters"},
-	    {WELCOME_NEEDS "&lease=a+b", "lease: not 1 to 1024 visible characters"},
-	    {"op=welcome&heartbeat_ms=0", "heartbeat_ms: not 1 to 86400000 milliseconds"},
-	    {"op=welcome&heartbeat_ms=86400001", "heartbeat_ms: not 1 to 86400000 milliseconds"},
+	    {WELCOME_NEEDS "&url=web:a:80",
+		"url: not up to 16 of <service>:<url>"},
+	    {WELCOME_NEEDS "&url=web:http://",
+		"url: not up to 16 of <service>:<url>"},
+	    {WELCOME_NEEDS "&url=web:http://a+b",
+		"url: not up to 16 of <service>:<url>"},
+	    {WELCOME_NEEDS "&lease=",
+		"lease: not 1 to 1024 visible characters"},
+	    {WELCOME_NEEDS "&lease=a+b",
+		"lease: not 1 to 1024 visible characters"},
+	    {"op=welcome&heartbeat_ms=0",
+		"heartbeat_ms: not 1 to 86400000 milliseconds"},
+	    {"op=welcome&heartbeat_ms=86400001",
+		"heartbeat_ms: not 1 to 86400000 milliseconds"},
 	    {"op=welcome&label=ab", "label: not a label"},
 	};
 
@@ -173,8 +188,8 @@ START_TEST(refuses_malformed_messages)
 		struct control_msg msg;
 		const char *error = NULL;
 
-		ck_assert_msg(decode(cases[i].text, &msg, &error) == WIRE_BAD, "%s",
-		    cases[i].text);
+		ck_assert_msg(decode(cases[i].text, &msg, &error) == WIRE_BAD,
+		    "%s", cases[i].text);
 		ck_assert_str_eq(error, cases[i].error);
 	}
 }
@@ -182,8 +197,8 @@ END_TEST
 
 START_TEST(welcome_needs_each_of_its_keys)
 {
-	static const char *const keys[] = {"epoch=1", "heartbeat_ms=1", "lease_ms=1", "label=abc",
-	    "relay=ws://a"};
+	static const char *const keys[] = {"epoch=1", "heartbeat_ms=1",
+	    "lease_ms=1", "label=abc", "relay=ws://a"};
 
 	for (size_t missing = 0; missing <= COUNT(keys); missing++) {
 		char text[256] = "op=welcome";
@@ -210,9 +225,11 @@ START_TEST(lists_are_bounded)
 	const char *error;
 
 	for (size_t i = 0; i < PEERS_MAX; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "&peer=ws://r%zu", i);
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, "&peer=ws://r%zu", i);
 	for (size_t i = 0; i < SERVICES_MAX; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "&url=s%zu:http://a", i);
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, "&url=s%zu:http://a", i);
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_DONE);
 	ck_assert_uint_eq(msg.n_peers, PEERS_MAX);
 	ck_assert_uint_eq(msg.n_urls, SERVICES_MAX);
@@ -244,7 +261,8 @@ END_TEST
 
 START_TEST(message_without_room_is_full)
 {
-	const struct control_msg msg = {.op = CONTROL_ABORT, .visit = 7, .reason = STR("a b")};
+	const struct control_msg msg = {
+	    .op = CONTROL_ABORT, .visit = 7, .reason = STR("a b")};
 	static const char expected[] = "op=abort&visit=7&reason=a%20b";
 
 	for (size_t cap = 0; cap < sizeof(expected); cap++) {
@@ -260,17 +278,20 @@ START_TEST(message_without_room_is_full)
 END_TEST
 
 static enum wire_result
-decode_params(const char *text, struct control_params *params, const char **error)
+decode_params(
+    const char *text, struct control_params *params, const char **error)
 {
 	size_t len = strlen(text);
 
-	return control_params_decode(guard_copy(0, text, len), len, params, error);
+	return control_params_decode(
+	    guard_copy(0, text, len), len, params, error);
 }
 
 START_TEST(params_come_back_byte_by_byte)
 {
-	static const char query[] = "name=alice&instance=5e3a90c1&service=web:http&service=ssh:tcp"
-				    "&service=db:tls&lease=a.b-c%3D&hops=2";
+	static const char query[] =
+	    "name=alice&instance=5e3a90c1&service=web:http&service=ssh:tcp"
+	    "&service=db:tls&lease=a.b-c%3D&hops=2";
 	char out[256];
 	struct control_params params;
 	struct writer w;
@@ -297,12 +318,14 @@ START_TEST(params_without_lease_and_hops)
 	struct control_params params;
 	const char *error;
 
-	ck_assert_int_eq(decode_params("name=a&instance=b&service=c:tcp&hops=0&new=1", &params,
-			     &error),
+	ck_assert_int_eq(
+	    decode_params("name=a&instance=b&service=c:tcp&hops=0&new=1",
+		&params, &error),
 	    WIRE_DONE);
 	ck_assert(str_is(params.lease, NULL));
 	ck_assert_uint_eq(params.hops, 0);
-	ck_assert_int_eq(decode_params("name=a&instance=b&service=c:tcp", &params, &error),
+	ck_assert_int_eq(
+	    decode_params("name=a&instance=b&service=c:tcp", &params, &error),
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.hops, 0);
 }
@@ -317,29 +340,37 @@ START_TEST(refuses_malformed_params)
 	    {"instance=b&service=c:tcp", "no name"},
 	    {"name=a&service=c:tcp", "no instance"},
 	    {"name=a&instance=b", "no service"},
-	    {"name=a&name=a&instance=b&service=c:tcp", "a key that must not repeat does"},
+	    {"name=a&name=a&instance=b&service=c:tcp",
+		"a key that must not repeat does"},
 	    {"name=-&instance=b&service=c:tcp", "name: not a device name"},
-	    {"name=a&instance=&service=c:tcp", "instance: not 1 to 64 visible characters"},
+	    {"name=a&instance=&service=c:tcp",
+		"instance: not 1 to 64 visible characters"},
 	    {"name=a&instance=b&service=c:tcp&hops=101", "hops: not 0 to 100"},
 	    {"name=a&instance=b&service=c", NULL},
 	    {"name=a&instance=b&service=c:udp", NULL},
 	    {"name=a&instance=b&service=:tcp", NULL},
 	    {"name=a&instance=b&service=c:tcp:", NULL},
 	    {"name=a&instance=b&service=c:tcp&service=c:http", NULL},
-	    {"name=a&instance=b&service=c:tcp&x=%0a", "malformed form encoding"},
+	    {"name=a&instance=b&service=c:tcp&x=%0a",
+		"malformed form encoding"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct control_params params;
 		const char *error = NULL;
 
-		ck_assert_msg(decode_params(cases[i].query, &params, &error) == WIRE_BAD, "%s",
-		    cases[i].query);
-		ck_assert_str_eq(error, cases[i].error != NULL ? cases[i].error
-			: "service: not up to 16 of <name>:<http|tls|tcp> with different names");
+		ck_assert_msg(
+		    decode_params(cases[i].query, &params, &error) == WIRE_BAD,
+		    "%s", cases[i].query);
+		ck_assert_str_eq(error,
+		    cases[i].error != NULL
+			? cases[i].error
+			: "service: not up to 16 of <name>:<http|tls|tcp> with "
+			  "different names");
 	}
-	ck_assert_int_eq(control_params_decode(NULL, 0, &(struct control_params){.hops = 0},
-			     &(const char *){NULL}),
+	ck_assert_int_eq(
+	    control_params_decode(NULL, 0, &(struct control_params){.hops = 0},
+		&(const char *){NULL}),
 	    WIRE_BAD);
 }
 END_TEST
@@ -352,7 +383,8 @@ START_TEST(services_are_bounded)
 	const char *error;
 
 	for (size_t i = 0; i < SERVICES_MAX; i++)
-		len += (size_t)snprintf(query + len, sizeof(query) - len, "&service=s%zu:tcp", i);
+		len += (size_t)snprintf(
+		    query + len, sizeof(query) - len, "&service=s%zu:tcp", i);
 	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
 	ck_assert_uint_eq(params.n_services, SERVICES_MAX);
 	strcpy(query + len, "&service=x:tcp");
@@ -384,11 +416,11 @@ START_TEST(transfer_ids)
 		size_t len = strlen(cases[i].query);
 		struct str id = {NULL, 0};
 		const char *error;
-		enum wire_result result =
-		    transfer_params_decode(guard_copy(0, cases[i].query, len), len, &id, &error);
+		enum wire_result result = transfer_params_decode(
+		    guard_copy(0, cases[i].query, len), len, &id, &error);
 
-		ck_assert_msg(result == (cases[i].fine ? WIRE_DONE : WIRE_BAD), "%s",
-		    cases[i].query);
+		ck_assert_msg(result == (cases[i].fine ? WIRE_DONE : WIRE_BAD),
+		    "%s", cases[i].query);
 		ck_assert((error == NULL) == cases[i].fine);
 		if (cases[i].fine)
 			ck_assert(str_is(id, ID));

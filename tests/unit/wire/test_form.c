@@ -34,9 +34,10 @@ START_TEST(decodes_pairs_in_order)
 		form_reader_init(&r, guard_copy(0, cases[i].text, len), len);
 		for (; cases[i].pairs[n] != NULL; n += 2) {
 			ck_assert_int_eq(form_next(&r, &pair), WIRE_DONE);
-			ck_assert_msg(str_is(pair.key, cases[i].pairs[n]), "%s", cases[i].text);
-			ck_assert_msg(str_is(pair.value, cases[i].pairs[n + 1]), "%s",
+			ck_assert_msg(str_is(pair.key, cases[i].pairs[n]), "%s",
 			    cases[i].text);
+			ck_assert_msg(str_is(pair.value, cases[i].pairs[n + 1]),
+			    "%s", cases[i].text);
 		}
 		ck_assert_int_eq(form_next(&r, &pair), WIRE_MORE);
 		ck_assert_int_eq(form_next(&r, &pair), WIRE_MORE);
@@ -46,9 +47,10 @@ END_TEST
 
 START_TEST(refuses_malformed_pairs)
 {
-	static const char *const cases[] = {"=", "=b", "a%", "a=%", "a=%4", "a=%4&b=1", "a=%g1",
-	    "a=%1g", "a=%-1", "a=% 1", "a=%00", "a=%1f", "a=%7f", "a=%80", "a=%ff", "%00=a", "a\n",
-	    "a=\t", "a=\x7f", "a=\x80", "\xc3\xa4=1", "a=%C3%A4"};
+	static const char *const cases[] = {"=", "=b", "a%", "a=%", "a=%4",
+	    "a=%4&b=1", "a=%g1", "a=%1g", "a=%-1", "a=% 1", "a=%00", "a=%1f",
+	    "a=%7f", "a=%80", "a=%ff", "%00=a", "a\n", "a=\t", "a=\x7f",
+	    "a=\x80", "\xc3\xa4=1", "a=%C3%A4"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		size_t len = strlen(cases[i]);

@@ -3,7 +3,7 @@
 
 #include "wire/handshake.h"
 
-#define KEY "dGhlIHNhbXBsZSBub25jZQ=="       /* RFC 6455 section 1.3 */
+#define KEY "dGhlIHNhbXBsZSBub25jZQ=="	      /* RFC 6455 section 1.3 */
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" /* its answer there */
 
 static void
@@ -11,8 +11,8 @@ parse_request(const char *text, struct http_head *head)
 {
 	size_t len = strlen(text), consumed;
 
-	ck_assert_msg(http_request_parse(guard_copy(0, text, len), len, head, &consumed) ==
-		WIRE_DONE,
+	ck_assert_msg(http_request_parse(guard_copy(0, text, len), len, head,
+			  &consumed) == WIRE_DONE,
 	    "%s", text);
 }
 
@@ -88,8 +88,10 @@ END_TEST
 
 START_TEST(secret_that_is_no_token_is_not_written)
 {
-	const struct handshake_request request = {.host = STR("a"), .path = STR("/"),
-	    .secret = STR("x\r\nHost: evil"), .key = STR(KEY)};
+	const struct handshake_request request = {.host = STR("a"),
+	    .path = STR("/"),
+	    .secret = STR("x\r\nHost: evil"),
+	    .key = STR(KEY)};
 	char out[1024] = "";
 	struct writer w;
 
@@ -113,39 +115,73 @@ START_TEST(checks_requests)
 		const char *text;
 	} cases[] = {
 	    {101, GET UPGRADE WS_KEY VERSION PROTOCOL},
-	    {101, GET "HOST: a\r\nupgrade: WebSocket\r\nCONNECTION: keep-alive, UPGRADE\r\n" WS_KEY
-		  VERSION PROTOCOL},
-	    {101, GET UPGRADE WS_KEY VERSION "Sec-WebSocket-Protocol: x, taupe.v1\r\n"},
-	    {101, GET UPGRADE WS_KEY VERSION "Sec-WebSocket-Protocol: x\r\n" PROTOCOL},
-	    {101, GET UPGRADE WS_KEY VERSION PROTOCOL
+	    {101,
+		GET "HOST: a\r\nupgrade: WebSocket\r\nCONNECTION: keep-alive, "
+		    "UPGRADE\r\n" WS_KEY VERSION PROTOCOL},
+	    {101,
+		GET UPGRADE WS_KEY VERSION
+		"Sec-WebSocket-Protocol: x, taupe.v1\r\n"},
+	    {101,
+		GET UPGRADE WS_KEY VERSION
+		"Sec-WebSocket-Protocol: x\r\n" PROTOCOL},
+	    {101,
+		GET UPGRADE WS_KEY VERSION PROTOCOL
 		"Sec-WebSocket-Extensions: permessage-deflate\r\n"},
 	    {101, GET UPGRADE WS_KEY VERSION PROTOCOL "Content-Length: 0\r\n"},
 	    {400, "POST / HTTP/1.1\r\n" UPGRADE WS_KEY VERSION PROTOCOL},
 	    {400, "get / HTTP/1.1\r\n" UPGRADE WS_KEY VERSION PROTOCOL},
 	    {400, "GET / HTTP/1.0\r\n" UPGRADE WS_KEY VERSION PROTOCOL},
-	    {400, GET "Upgrade: websocket\r\nConnection: Upgrade\r\n" WS_KEY VERSION PROTOCOL},
+	    {400,
+		GET
+		"Upgrade: websocket\r\nConnection: Upgrade\r\n" WS_KEY VERSION
+		    PROTOCOL},
 	    {400, GET UPGRADE "Host: b\r\n" WS_KEY VERSION PROTOCOL},
 	    {400, GET "Host: a\r\n"},
-	    {400, GET "Host: a\r\nConnection: Upgrade\r\n" WS_KEY VERSION PROTOCOL},
-	    {400, GET "Host: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n" WS_KEY VERSION PROTOCOL},
-	    {400, GET "Host: a\r\nUpgrade: websocket\r\n" WS_KEY VERSION PROTOCOL},
-	    {400, GET "Host: a\r\nUpgrade: websocket\r\nConnection: close\r\n" WS_KEY VERSION
-		  PROTOCOL},
+	    {400,
+		GET
+		"Host: a\r\nConnection: Upgrade\r\n" WS_KEY VERSION PROTOCOL},
+	    {400,
+		GET "Host: a\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n" WS_KEY
+		    VERSION PROTOCOL},
+	    {400,
+		GET
+		"Host: a\r\nUpgrade: websocket\r\n" WS_KEY VERSION PROTOCOL},
+	    {400,
+		GET
+		"Host: a\r\nUpgrade: websocket\r\nConnection: close\r\n" WS_KEY
+		    VERSION PROTOCOL},
 	    {400, GET UPGRADE WS_KEY VERSION PROTOCOL "Content-Length: 1\r\n"},
-	    {400, GET UPGRADE WS_KEY VERSION PROTOCOL "Content-Length: 0\r\nContent-Length: 0\r\n"},
-	    {400, GET UPGRADE WS_KEY VERSION PROTOCOL "Transfer-Encoding: chunked\r\n"},
+	    {400,
+		GET UPGRADE WS_KEY VERSION PROTOCOL
+		"Content-Length: 0\r\nContent-Length: 0\r\n"},
+	    {400,
+		GET UPGRADE WS_KEY VERSION PROTOCOL
+		"Transfer-Encoding: chunked\r\n"},
 	    {400, GET UPGRADE VERSION PROTOCOL},
 	    {400, GET UPGRADE WS_KEY WS_KEY VERSION PROTOCOL},
 	    {400, GET UPGRADE "Sec-WebSocket-Key: \r\n" VERSION PROTOCOL},
-	    {400, GET UPGRADE "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n" VERSION PROTOCOL},
-	    {400, GET UPGRADE "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n" VERSION PROTOCOL},
-	    {400, GET UPGRADE "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ-==\r\n" VERSION PROTOCOL},
+	    {400,
+		GET UPGRADE
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n" VERSION
+		    PROTOCOL},
+	    {400,
+		GET UPGRADE
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQAA\r\n" VERSION
+		    PROTOCOL},
+	    {400,
+		GET UPGRADE
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ-==\r\n" VERSION
+		    PROTOCOL},
 	    {426, GET UPGRADE WS_KEY PROTOCOL},
 	    {426, GET UPGRADE WS_KEY "Sec-WebSocket-Version: 8\r\n" PROTOCOL},
 	    {426, GET UPGRADE WS_KEY VERSION VERSION PROTOCOL},
 	    {426, GET UPGRADE WS_KEY VERSION},
-	    {426, GET UPGRADE WS_KEY VERSION "Sec-WebSocket-Protocol: taupe.v2\r\n"},
-	    {426, GET UPGRADE WS_KEY VERSION "Sec-WebSocket-Protocol: taupe.v11\r\n"},
+	    {426,
+		GET UPGRADE WS_KEY VERSION
+		"Sec-WebSocket-Protocol: taupe.v2\r\n"},
+	    {426,
+		GET UPGRADE WS_KEY VERSION
+		"Sec-WebSocket-Protocol: taupe.v11\r\n"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -155,11 +191,13 @@ START_TEST(checks_requests)
 		const char *error;
 		unsigned status;
 
-		ck_assert(str_copy(str_of(cases[i].text), text, sizeof(text) - 2));
+		ck_assert(
+		    str_copy(str_of(cases[i].text), text, sizeof(text) - 2));
 		strcat(text, "\r\n");
 		parse_request(text, &head);
 		status = handshake_request_check(&head, &key, &error);
-		ck_assert_msg(status == cases[i].status, "%s%u %s", text, status, error);
+		ck_assert_msg(
+		    status == cases[i].status, "%s%u %s", text, status, error);
 		ck_assert((error == NULL) == (status == 101));
 		ck_assert(str_is(key, status == 101 ? KEY : NULL));
 	}
@@ -193,8 +231,8 @@ START_TEST(bearer_secrets)
 		strcat(text, cases[i].field);
 		strcat(text, "\r\n\r\n");
 		parse_request(text, &head);
-		ck_assert_msg(str_is(handshake_bearer(&head), cases[i].secret), "%s",
-		    cases[i].field);
+		ck_assert_msg(str_is(handshake_bearer(&head), cases[i].secret),
+		    "%s", cases[i].field);
 	}
 }
 END_TEST
@@ -205,7 +243,8 @@ START_TEST(secrets_are_bounded)
 
 	memset(secret, 'x', sizeof(secret));
 	ck_assert(handshake_secret_valid((struct str){secret, SECRET_MAX}));
-	ck_assert(!handshake_secret_valid((struct str){secret, SECRET_MAX + 1}));
+	ck_assert(
+	    !handshake_secret_valid((struct str){secret, SECRET_MAX + 1}));
 	ck_assert(!handshake_secret_valid((struct str){NULL, 0}));
 }
 END_TEST
@@ -213,12 +252,13 @@ END_TEST
 /* docs/PROTOCOL.md section 4.1 */
 START_TEST(writes_the_response_of_the_protocol)
 {
-	static const char expected[] = "HTTP/1.1 101 Switching Protocols\r\n"
-				       "Upgrade: websocket\r\n"
-				       "Connection: Upgrade\r\n"
-				       "Sec-WebSocket-Accept: QtyFT1/m0FtIZztLknHqGrmLE2o=\r\n"
-				       "Sec-WebSocket-Protocol: taupe.v1\r\n"
-				       "\r\n";
+	static const char expected[] =
+	    "HTTP/1.1 101 Switching Protocols\r\n"
+	    "Upgrade: websocket\r\n"
+	    "Connection: Upgrade\r\n"
+	    "Sec-WebSocket-Accept: QtyFT1/m0FtIZztLknHqGrmLE2o=\r\n"
+	    "Sec-WebSocket-Protocol: taupe.v1\r\n"
+	    "\r\n";
 	char out[512];
 	struct writer w;
 
@@ -239,19 +279,27 @@ START_TEST(checks_responses)
 		const char *text;
 	} cases[] = {
 	    {true, OK UPGRADED ANSWER PROTOCOL},
-	    {true, OK "upgrade: WebSocket\r\nconnection: upgrade\r\n" ANSWER PROTOCOL},
+	    {true,
+		OK "upgrade: WebSocket\r\nconnection: upgrade\r\n" ANSWER
+		    PROTOCOL},
 	    {false, "HTTP/1.1 200 OK\r\n" UPGRADED ANSWER PROTOCOL},
 	    {false, "HTTP/1.0 101 x\r\n" UPGRADED ANSWER PROTOCOL},
 	    {false, OK "Connection: Upgrade\r\n" ANSWER PROTOCOL},
 	    {false, OK "Upgrade: websocket\r\n" ANSWER PROTOCOL},
-	    {false, OK "Upgrade: h2c\r\nConnection: Upgrade\r\n" ANSWER PROTOCOL},
+	    {false,
+		OK "Upgrade: h2c\r\nConnection: Upgrade\r\n" ANSWER PROTOCOL},
 	    {false, OK UPGRADED PROTOCOL},
-	    {false, OK UPGRADED "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" PROTOCOL},
+	    {false,
+		OK UPGRADED "Sec-WebSocket-Accept: "
+			    "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" PROTOCOL},
 	    {false, OK UPGRADED ANSWER ANSWER PROTOCOL},
 	    {false, OK UPGRADED ANSWER},
 	    {false, OK UPGRADED ANSWER "Sec-WebSocket-Protocol: taupe.v2\r\n"},
-	    {false, OK UPGRADED ANSWER "Sec-WebSocket-Protocol: taupe.v1, x\r\n"},
-	    {false, OK UPGRADED ANSWER PROTOCOL "Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+	    {false,
+		OK UPGRADED ANSWER "Sec-WebSocket-Protocol: taupe.v1, x\r\n"},
+	    {false,
+		OK UPGRADED ANSWER PROTOCOL
+		"Sec-WebSocket-Extensions: permessage-deflate\r\n"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -262,9 +310,11 @@ START_TEST(checks_responses)
 
 		strcat(text, cases[i].text);
 		strcat(text, "\r\n");
-		ck_assert_int_eq(http_response_parse(text, strlen(text), &head, &consumed),
+		ck_assert_int_eq(
+		    http_response_parse(text, strlen(text), &head, &consumed),
 		    WIRE_DONE);
-		ck_assert_msg(handshake_response_check(&head, STR(KEY), &error) == cases[i].fine,
+		ck_assert_msg(handshake_response_check(
+				  &head, STR(KEY), &error) == cases[i].fine,
 		    "%s", text);
 		ck_assert((error == NULL) == cases[i].fine);
 	}

@@ -28,7 +28,8 @@ START_TEST(parses_a_request)
 {
 	struct http_head head;
 
-	ck_assert_int_eq(parse_request(request, sizeof(request) - 1, &head), WIRE_DONE);
+	ck_assert_int_eq(
+	    parse_request(request, sizeof(request) - 1, &head), WIRE_DONE);
 	ck_assert(str_is(head.method, "GET"));
 	ck_assert(str_is(head.target, "/v1/control?name=alice"));
 	ck_assert(str_is(head.path, "/v1/control"));
@@ -47,7 +48,8 @@ START_TEST(fields_that_repeat)
 {
 	struct http_head head;
 
-	ck_assert_int_eq(parse_request(request, sizeof(request) - 1, &head), WIRE_DONE);
+	ck_assert_int_eq(
+	    parse_request(request, sizeof(request) - 1, &head), WIRE_DONE);
 	ck_assert_uint_eq(http_field_count(&head, STR("connection")), 2);
 	ck_assert_uint_eq(http_field_count(&head, STR("host")), 1);
 	ck_assert_uint_eq(http_field_count(&head, STR("none")), 0);
@@ -75,7 +77,9 @@ START_TEST(looks_at_nothing_behind_the_head)
 
 	memcpy(in, request, sizeof(request) - 1);
 	memcpy(in + sizeof(request) - 1, "\0\r\n\n\x7f", 5);
-	ck_assert_int_eq(http_request_parse(in, sizeof(request) + 4, &head, &consumed), WIRE_DONE);
+	ck_assert_int_eq(
+	    http_request_parse(in, sizeof(request) + 4, &head, &consumed),
+	    WIRE_DONE);
 	ck_assert_uint_eq(consumed, sizeof(request) - 1);
 }
 END_TEST
@@ -142,8 +146,10 @@ START_TEST(refuses_malformed_requests)
 
 		/* once it is bad, it stays bad, and for the same reason */
 		for (size_t len = 0; len <= cases[i].len; len++) {
-			const char *error = result == WIRE_BAD ? head.error : NULL;
-			enum wire_result now = parse_request(cases[i].text, len, &head);
+			const char *error =
+			    result == WIRE_BAD ? head.error : NULL;
+			enum wire_result now =
+			    parse_request(cases[i].text, len, &head);
 
 			ck_assert_msg(now != WIRE_DONE, "%s", cases[i].text);
 			ck_assert_msg(now >= result, "%s", cases[i].text);
@@ -152,8 +158,8 @@ START_TEST(refuses_malformed_requests)
 			result = now;
 		}
 		ck_assert_msg(result == WIRE_BAD, "%s", cases[i].text);
-		ck_assert_msg(head.error_status == cases[i].status, "%s: %u", cases[i].text,
-		    head.error_status);
+		ck_assert_msg(head.error_status == cases[i].status, "%s: %u",
+		    cases[i].text, head.error_status);
 	}
 }
 END_TEST
@@ -162,8 +168,10 @@ START_TEST(complaint_comes_with_the_line_that_earns_it)
 {
 	struct http_head head;
 
-	ck_assert_int_eq(parse_request("GET * HTTP/1.1\r\n", 16, &head), WIRE_BAD);
-	ck_assert_int_eq(parse_request("GET / HTTP/1.1\r\nbad\r\n", 21, &head), WIRE_BAD);
+	ck_assert_int_eq(
+	    parse_request("GET * HTTP/1.1\r\n", 16, &head), WIRE_BAD);
+	ck_assert_int_eq(
+	    parse_request("GET / HTTP/1.1\r\nbad\r\n", 21, &head), WIRE_BAD);
 	ck_assert_int_eq(parse_request("\x16\x03", 2, &head), WIRE_BAD);
 }
 END_TEST
@@ -176,14 +184,17 @@ START_TEST(accepts_what_browsers_send)
 				   "X-Colon: a:b: c\r\n\r\n";
 	struct http_head head;
 
-	ck_assert_int_eq(parse_request(text, sizeof(text) - 1, &head), WIRE_DONE);
+	ck_assert_int_eq(
+	    parse_request(text, sizeof(text) - 1, &head), WIRE_DONE);
 	ck_assert_uint_eq(head.minor, 0);
 	ck_assert(str_is(head.path, "/a|b"));
 	ck_assert(str_is(http_field_get(&head, STR("x-latin")), "caf\xe9"));
 	ck_assert(str_is(http_field_get(&head, STR("X-Colon")), "a:b: c"));
-	ck_assert_int_eq(parse_request("GET / HTTP/1.1\r\n\r\n", 18, &head), WIRE_DONE);
+	ck_assert_int_eq(
+	    parse_request("GET / HTTP/1.1\r\n\r\n", 18, &head), WIRE_DONE);
 	ck_assert(str_is(head.query, NULL));
-	ck_assert_int_eq(parse_request("GET /? HTTP/1.1\r\n\r\n", 19, &head), WIRE_DONE);
+	ck_assert_int_eq(
+	    parse_request("GET /? HTTP/1.1\r\n\r\n", 19, &head), WIRE_DONE);
 	ck_assert(str_is(head.query, ""));
 }
 END_TEST
@@ -206,14 +217,17 @@ START_TEST(size_is_bounded)
 
 	make_head(text, HTTP_HEAD_MAX, "GET / HTTP/1.1\r\nA: ", "\r\n\r\n");
 	ck_assert_int_eq(parse_request(text, HTTP_HEAD_MAX, &head), WIRE_DONE);
-	ck_assert_int_eq(parse_request(text, HTTP_HEAD_MAX - 1, &head), WIRE_MORE);
+	ck_assert_int_eq(
+	    parse_request(text, HTTP_HEAD_MAX - 1, &head), WIRE_MORE);
 	make_head(text, HTTP_HEAD_MAX + 1, "GET / HTTP/1.1\r\nA: ", "\r\n\r\n");
 	for (size_t len = HTTP_HEAD_MAX; len <= HTTP_HEAD_MAX + 1; len++) {
-		ck_assert_int_eq(http_request_parse(text, len, &head, &consumed), WIRE_BAD);
+		ck_assert_int_eq(
+		    http_request_parse(text, len, &head, &consumed), WIRE_BAD);
 		ck_assert_uint_eq(head.error_status, 431);
 	}
 	make_head(text, HTTP_HEAD_MAX, "GET /", "");
-	ck_assert_int_eq(parse_request(text, HTTP_HEAD_MAX - 1, &head), WIRE_MORE);
+	ck_assert_int_eq(
+	    parse_request(text, HTTP_HEAD_MAX - 1, &head), WIRE_MORE);
 	ck_assert_int_eq(parse_request(text, HTTP_HEAD_MAX, &head), WIRE_BAD);
 	ck_assert_uint_eq(head.error_status, 414);
 }
@@ -226,7 +240,8 @@ START_TEST(number_of_fields_is_bounded)
 	struct http_head head;
 
 	for (size_t i = 0; i < HTTP_FIELDS_MAX; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "F%zu: %zu\r\n", i, i);
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, "F%zu: %zu\r\n", i, i);
 	memcpy(text + len, "\r\n", 2);
 	ck_assert_int_eq(parse_request(text, len + 2, &head), WIRE_DONE);
 	ck_assert_uint_eq(head.n_fields, HTTP_FIELDS_MAX);
@@ -243,7 +258,8 @@ START_TEST(parses_responses)
 		const char *text, *phrase;
 		unsigned status, minor;
 	} cases[] = {
-	    {"HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switching Protocols", 101, 1},
+	    {"HTTP/1.1 101 Switching Protocols\r\n\r\n", "Switching Protocols",
+		101, 1},
 	    {"HTTP/1.0 302 Found\r\nLocation: ws://a\r\n\r\n", "Found", 302, 0},
 	    {"HTTP/1.1 503 \r\n\r\n", "", 503, 1},
 	    {"HTTP/1.1 599 \xc3\xa4\r\n\r\n", "\xc3\xa4", 599, 1},
@@ -256,7 +272,8 @@ START_TEST(parses_responses)
 		for (size_t cut = 0; cut <= len; cut++) {
 			const char *in = guard_copy(0, cases[i].text, cut);
 
-			ck_assert_int_eq(http_response_parse(in, cut, &head, &consumed),
+			ck_assert_int_eq(
+			    http_response_parse(in, cut, &head, &consumed),
 			    cut < len ? WIRE_MORE : WIRE_DONE);
 		}
 		ck_assert_uint_eq(consumed, len);
@@ -269,8 +286,9 @@ END_TEST
 
 START_TEST(refuses_malformed_responses)
 {
-	static const char *const cases[] = {"HTTP/1.1\r\n", "HTTP/1.1 200\r\n", "HTTP/1.1  200 OK\r\n",
-	    "HTTP/1.1 20 OK\r\n", "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 099 OK\r\n",
+	static const char *const cases[] = {"HTTP/1.1\r\n", "HTTP/1.1 200\r\n",
+	    "HTTP/1.1  200 OK\r\n", "HTTP/1.1 20 OK\r\n",
+	    "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 099 OK\r\n",
 	    "HTTP/1.1 600 OK\r\n", "HTTP/1.1 2x0 OK\r\n", "HTTP/2.0 200 OK\r\n",
 	    "ICY 200 OK\r\n", "GET / HTTP/1.1\r\n", "HTTP/1.1 200 OK\n",
 	    "HTTP/1.1 200 OK\r\n A: b\r\n"};
@@ -280,8 +298,9 @@ START_TEST(refuses_malformed_responses)
 		size_t consumed, len = strlen(cases[i]);
 		const char *in = guard_copy(0, cases[i], len);
 
-		ck_assert_msg(http_response_parse(in, len, &head, &consumed) == WIRE_BAD, "%s",
-		    cases[i]);
+		ck_assert_msg(
+		    http_response_parse(in, len, &head, &consumed) == WIRE_BAD,
+		    "%s", cases[i]);
 		ck_assert_ptr_nonnull(head.error);
 		ck_assert_uint_eq(head.error_status, 0);
 	}
@@ -299,7 +318,8 @@ END_TEST
 
 START_TEST(field_cannot_smuggle_another)
 {
-	static const struct str values[] = {{"a\r\nB: c", 7}, {"a\n", 2}, {"a\r", 2}, {"\0", 1}};
+	static const struct str values[] = {
+	    {"a\r\nB: c", 7}, {"a\n", 2}, {"a\r", 2}, {"\0", 1}};
 	char out[64];
 	struct writer w;
 

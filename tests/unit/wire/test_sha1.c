@@ -16,7 +16,8 @@ check_digest(const void *data, size_t len, const char *expected)
 	sha1_digest(data, len, NULL, 0, digest);
 	writer_init(&w, hex, sizeof(hex));
 	writer_hex(&w, digest, sizeof(digest));
-	ck_assert_msg(str_is((struct str){hex, sizeof(hex)}, expected), "%.40s", hex);
+	ck_assert_msg(
+	    str_is((struct str){hex, sizeof(hex)}, expected), "%.40s", hex);
 }
 
 /* The examples that NIST publishes with FIPS 180-4. */
@@ -26,10 +27,10 @@ START_TEST(fips_examples)
 	    {"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"},
 	    {"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
 	    {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-	        "84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
+		"84983e441c3bd26ebaae4aa1f95129e5e54670f1"},
 	    {"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn"
 	     "hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
-	        "a49b2446a02c645bf419f995b67091253a04a259"},
+		"a49b2446a02c645bf419f995b67091253a04a259"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -58,8 +59,10 @@ START_TEST(every_length_of_padding)
 
 	memset(data, 'a', sizeof(data));
 	for (size_t len = 0; len <= sizeof(data); len++)
-		sha1_digest(guard_copy(0, data, len), len, NULL, 0, digests[len]);
-	check_digest(digests, sizeof(digests), "f6f332e8f89c35ee3df74d34ef8fda777d9647b9");
+		sha1_digest(
+		    guard_copy(0, data, len), len, NULL, 0, digests[len]);
+	check_digest(digests, sizeof(digests),
+	    "f6f332e8f89c35ee3df74d34ef8fda777d9647b9");
 }
 END_TEST
 

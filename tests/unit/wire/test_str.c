@@ -30,7 +30,8 @@ START_TEST(list_has_only_whole_members)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
-		ck_assert_msg(str_list_has(cases[i].list, STR("upgrade")) == cases[i].has,
+		ck_assert_msg(
+		    str_list_has(cases[i].list, STR("upgrade")) == cases[i].has,
 		    "case %zu", i);
 	ck_assert(!str_list_has(STR(",,"), STR("")));
 }
@@ -97,7 +98,8 @@ START_TEST(number_up_to_its_bound)
 		struct str text = {guard_copy(0, cases[i].text, len), len};
 		uint64_t number = 0;
 
-		ck_assert_msg(str_to_u64(text, cases[i].max, &number) == cases[i].fine,
+		ck_assert_msg(
+		    str_to_u64(text, cases[i].max, &number) == cases[i].fine,
 		    "%s", cases[i].text);
 		ck_assert_uint_eq(number, cases[i].number);
 	}

@@ -82,7 +82,8 @@ records(const struct bytes *message, size_t first, size_t others)
 {
 	struct bytes b = {.len = 0};
 
-	for (size_t at = 0, size = first; at < message->len; at += size, size = others) {
+	for (size_t at = 0, size = first; at < message->len;
+	     at += size, size = others) {
 		if (size > message->len - at)
 			size = message->len - at;
 		add_number(&b, 0x160301, 3);
@@ -96,7 +97,8 @@ static struct bytes
 usual_extensions(const char *name)
 {
 	static const uint8_t key_share[1200];
-	struct bytes all = {.len = 0}, one = {.len = 0}, names = server_name(name, 0);
+	struct bytes all = {.len = 0}, one = {.len = 0},
+		     names = server_name(name, 0);
 
 	add_extension(&all, 0x0a0a, &one);
 	add(&one, key_share, sizeof(key_share));
@@ -164,7 +166,8 @@ END_TEST
 
 START_TEST(hello_without_a_name)
 {
-	struct bytes none = {.len = 0}, other = server_name("x", 7), extensions = {.len = 0};
+	struct bytes none = {.len = 0}, other = server_name("x", 7),
+		     extensions = {.len = 0};
 	struct bytes message, hello;
 	struct str name;
 
@@ -184,14 +187,16 @@ START_TEST(hello_without_a_name)
 	message = hello_message(&extensions);
 	hello = records(&message, message.len, 1);
 	for (size_t len = 0; len <= hello.len; len++)
-		ck_assert_int_eq(find(&hello, len, &name), len < hello.len ? WIRE_MORE : WIRE_DONE);
+		ck_assert_int_eq(find(&hello, len, &name),
+		    len < hello.len ? WIRE_MORE : WIRE_DONE);
 	ck_assert(str_is(name, NULL));
 }
 END_TEST
 
 START_TEST(name_behind_one_of_another_type)
 {
-	struct bytes names = server_name("x", 7), second = server_name("b.example", 0);
+	struct bytes names = server_name("x", 7),
+		     second = server_name("b.example", 0);
 	struct bytes extensions = {.len = 0}, message, hello;
 	struct str name;
 
@@ -218,7 +223,8 @@ START_TEST(refuses_what_is_no_hello)
 	    {"a record too long", "\x16\x03\x01\x40\x01", 5},
 	    {"a ServerHello", "\x16\x03\x01\x00\x04\x02\x00\x00\x26", 9},
 	    {"a hello too long", "\x16\x03\x01\x00\x04\x01\x01\x00\x00", 9},
-	    {"a hello without random", "\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03", 11},
+	    {"a hello without random",
+		"\x16\x03\x01\x00\x06\x01\x00\x00\x02\x03\x03", 11},
 	    {"an alert inside", "\x16\x03\x01\x00\x01\x01\x15\x03", 8},
 	};
 
@@ -227,7 +233,8 @@ START_TEST(refuses_what_is_no_hello)
 		struct str name;
 
 		add(&b, cases[i].bytes, cases[i].len);
-		ck_assert_msg(find(&b, b.len, &name) == WIRE_BAD, "%s", cases[i].why);
+		ck_assert_msg(
+		    find(&b, b.len, &name) == WIRE_BAD, "%s", cases[i].why);
 	}
 }
 END_TEST
@@ -235,7 +242,8 @@ END_TEST
 /* Each of these lengths, made wrong by one or by much, must be noticed or harmless. */
 START_TEST(wrong_lengths_never_lead_outside)
 {
-	struct bytes names = server_name("a.example", 0), extensions = {.len = 0}, message, hello;
+	struct bytes names = server_name("a.example", 0),
+		     extensions = {.len = 0}, message, hello;
 	struct str name;
 	unsigned refused = 0;
 
@@ -271,7 +279,8 @@ START_TEST(refuses_wrong_server_name_lists)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct bytes content = {.len = 0}, extensions = {.len = 0}, message, hello;
+		struct bytes content = {.len = 0}, extensions = {.len = 0},
+			     message, hello;
 		struct str name;
 
 		add(&content, cases[i].content, cases[i].len);
@@ -280,7 +289,8 @@ START_TEST(refuses_wrong_server_name_lists)
 		add_extension(&extensions, 16, &content);
 		message = hello_message(&extensions);
 		hello = records(&message, message.len, 1);
-		ck_assert_msg(find(&hello, hello.len, &name) == WIRE_BAD, "%s", cases[i].why);
+		ck_assert_msg(find(&hello, hello.len, &name) == WIRE_BAD, "%s",
+		    cases[i].why);
 	}
 }
 END_TEST
@@ -293,7 +303,8 @@ START_TEST(size_is_bounded)
 	/* a hello that is announced and whose padding never ends */
 	b.len = TLS_HELLO_MAX;
 	memcpy(b.at, "\x16\x03\x01\x40\x00\x01\x00\x3f\xfc\x03\x03", 11);
-	memcpy(b.at + 43, "\x00\x00\x02\x13\x01\x01\x00\x3f\xd1\x00\x15\x3f\xcd", 13);
+	memcpy(b.at + 43,
+	    "\x00\x00\x02\x13\x01\x01\x00\x3f\xd1\x00\x15\x3f\xcd", 13);
 	ck_assert_int_eq(find(&b, TLS_HELLO_MAX - 1, &name), WIRE_MORE);
 	ck_assert_int_eq(find(&b, TLS_HELLO_MAX, &name), WIRE_BAD);
 }

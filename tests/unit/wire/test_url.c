@@ -11,18 +11,25 @@ START_TEST(splits_urls)
 		bool secure, explicit_port;
 		const char *path, *query;
 	} cases[] = {
-	    {"ws://r1.example.com", "ws", "r1.example.com", 80, false, false, NULL, NULL},
-	    {"wss://r1.example.com", "wss", "r1.example.com", 443, true, false, NULL, NULL},
-	    {"http://localhost:8080/", "http", "localhost", 8080, false, true, "/", NULL},
-	    {"https://a/b/c?d=e", "https", "a", 443, true, false, "/b/c", "d=e"},
+	    {"ws://r1.example.com", "ws", "r1.example.com", 80, false, false,
+		NULL, NULL},
+	    {"wss://r1.example.com", "wss", "r1.example.com", 443, true, false,
+		NULL, NULL},
+	    {"http://localhost:8080/", "http", "localhost", 8080, false, true,
+		"/", NULL},
+	    {"https://a/b/c?d=e", "https", "a", 443, true, false, "/b/c",
+		"d=e"},
 	    {"ws://a?x=/y?z", "ws", "a", 80, false, false, NULL, "x=/y?z"},
 	    {"ws://a/?", "ws", "a", 80, false, false, "/", ""},
-	    {"ws://[2001:DB8::1]:81/x", "ws", "2001:DB8::1", 81, false, true, "/x", NULL},
+	    {"ws://[2001:DB8::1]:81/x", "ws", "2001:DB8::1", 81, false, true,
+		"/x", NULL},
 	    {"wss://[::1]", "wss", "::1", 443, true, false, NULL, NULL},
-	    {"ws://192.0.2.1:80", "ws", "192.0.2.1", 80, false, true, NULL, NULL},
-	    {"ws://Relay.Example.COM.:65535", "ws", "Relay.Example.COM.", 65535, false, true,
-	        NULL, NULL},
-	    {"ws://a/@:%20[!$&'()*+,;=", "ws", "a", 80, false, false, "/@:%20[!$&'()*+,;=", NULL},
+	    {"ws://192.0.2.1:80", "ws", "192.0.2.1", 80, false, true, NULL,
+		NULL},
+	    {"ws://Relay.Example.COM.:65535", "ws", "Relay.Example.COM.", 65535,
+		false, true, NULL, NULL},
+	    {"ws://a/@:%20[!$&'()*+,;=", "ws", "a", 80, false, false,
+		"/@:%20[!$&'()*+,;=", NULL},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -32,26 +39,32 @@ START_TEST(splits_urls)
 
 		ck_assert_msg(url_parse(text, &url), "%s", cases[i].text);
 		ck_assert(str_is(url.scheme, cases[i].scheme));
-		ck_assert_msg(str_is(url.host, cases[i].host), "%s", cases[i].text);
+		ck_assert_msg(
+		    str_is(url.host, cases[i].host), "%s", cases[i].text);
 		ck_assert_uint_eq(url.port, cases[i].port);
 		ck_assert_uint_eq(url.secure, cases[i].secure);
 		ck_assert_uint_eq(url.explicit_port, cases[i].explicit_port);
-		ck_assert_msg(str_is(url.path, cases[i].path), "%s", cases[i].text);
-		ck_assert_msg(str_is(url.query, cases[i].query), "%s", cases[i].text);
+		ck_assert_msg(
+		    str_is(url.path, cases[i].path), "%s", cases[i].text);
+		ck_assert_msg(
+		    str_is(url.query, cases[i].query), "%s", cases[i].text);
 	}
 }
 END_TEST
 
 START_TEST(refuses_urls)
 {
-	static const char *const cases[] = {"", "ws", "ws:", "ws:/", "ws://", "ws:///x", "ws://?x",
-	    "WS://a", "ftp://a", "wsss://a", "tcp://a:1", "//a", "a", "://a", " ws://a", "ws://a ",
-	    "ws://user@a", "ws://user:pass@a", "ws://@a", "ws://a#f", "ws://a/#", "ws://a\\b",
-	    "ws://a/\\", "ws://a:0", "ws://a:", "ws://a:65536", "ws://a:1:2", "ws://a:x",
-	    "ws://a:+1", "ws://a..b", "ws://-a", "ws://a_b", "ws://a%62", "ws://::1", "ws://[::1",
-	    "ws://[::1]x", "ws://[::1]:", "ws://[::1].", "ws://[]", "ws://[a]", "ws://a/b c",
-	    "ws://a/\x01", "ws://a/\x7f", "ws://a/\xc3\xa4", "ws://a/\"", "ws://a/<", "ws://a/{}",
-	    "ws://a/|", "ws://a/^", "ws://a/`", "ws://a&b"};
+	static const char *const cases[] = {"", "ws", "ws:", "ws:/", "ws://",
+	    "ws:///x", "ws://?x", "WS://a", "ftp://a", "wsss://a", "tcp://a:1",
+	    "//a", "a", "://a", " ws://a", "ws://a ", "ws://user@a",
+	    "ws://user:pass@a", "ws://@a", "ws://a#f", "ws://a/#", "ws://a\\b",
+	    "ws://a/\\", "ws://a:0", "ws://a:", "ws://a:65536", "ws://a:1:2",
+	    "ws://a:x", "ws://a:+1", "ws://a..b", "ws://-a", "ws://a_b",
+	    "ws://a%62", "ws://::1", "ws://[::1", "ws://[::1]x",
+	    "ws://[::1]:", "ws://[::1].", "ws://[]", "ws://[a]", "ws://a/b c",
+	    "ws://a/\x01", "ws://a/\x7f", "ws://a/\xc3\xa4", "ws://a/\"",
+	    "ws://a/<", "ws://a/{}", "ws://a/|", "ws://a/^", "ws://a/`",
+	    "ws://a&b"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		size_t len = strlen(cases[i]);
@@ -81,14 +94,17 @@ END_TEST
 
 START_TEST(base_urls_of_relays)
 {
-	static const char *const fine[] = {"ws://a", "wss://r1.example.com", "ws://[::1]:8080"};
-	static const char *const wrong[] = {"", "http://a", "https://a", "ws://a/", "ws://a/v1",
-	    "ws://a?", "ws://a?x", "ws://a#", "tcp://a", "ws://u@a"};
+	static const char *const fine[] = {
+	    "ws://a", "wss://r1.example.com", "ws://[::1]:8080"};
+	static const char *const wrong[] = {"", "http://a", "https://a",
+	    "ws://a/", "ws://a/v1", "ws://a?", "ws://a?x", "ws://a#", "tcp://a",
+	    "ws://u@a"};
 
 	for (size_t i = 0; i < COUNT(fine); i++)
 		ck_assert_msg(url_relay_valid(str_of(fine[i])), "%s", fine[i]);
 	for (size_t i = 0; i < COUNT(wrong); i++)
-		ck_assert_msg(!url_relay_valid(str_of(wrong[i])), "%s", wrong[i]);
+		ck_assert_msg(
+		    !url_relay_valid(str_of(wrong[i])), "%s", wrong[i]);
 }
 END_TEST
 

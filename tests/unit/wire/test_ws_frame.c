@@ -12,21 +12,24 @@ struct example {
 /* The headers of RFC 6455 section 5.7, and the borders of each form of length. */
 static const struct example examples[] = {
     {"\x81\x05", 2, {5, WS_OP_TEXT, true, false, {0}}},
-    {"\x81\x85\x37\xfa\x21\x3d", 6, {5, WS_OP_TEXT, true, true, {0x37, 0xfa, 0x21, 0x3d}}},
+    {"\x81\x85\x37\xfa\x21\x3d", 6,
+	{5, WS_OP_TEXT, true, true, {0x37, 0xfa, 0x21, 0x3d}}},
     {"\x01\x03", 2, {3, WS_OP_TEXT, false, false, {0}}},
     {"\x80\x02", 2, {2, WS_OP_CONTINUATION, true, false, {0}}},
     {"\x89\x05", 2, {5, WS_OP_PING, true, false, {0}}},
-    {"\x8a\x85\x37\xfa\x21\x3d", 6, {5, WS_OP_PONG, true, true, {0x37, 0xfa, 0x21, 0x3d}}},
+    {"\x8a\x85\x37\xfa\x21\x3d", 6,
+	{5, WS_OP_PONG, true, true, {0x37, 0xfa, 0x21, 0x3d}}},
     {"\x82\x7e\x01\x00", 4, {256, WS_OP_BINARY, true, false, {0}}},
-    {"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00", 10, {65536, WS_OP_BINARY, true, false, {0}}},
+    {"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00", 10,
+	{65536, WS_OP_BINARY, true, false, {0}}},
     {"\x82\x00", 2, {0, WS_OP_BINARY, true, false, {0}}},
     {"\x88\x7d", 2, {125, WS_OP_CLOSE, true, false, {0}}},
     {"\x82\x7e\x00\x7e", 4, {126, WS_OP_BINARY, true, false, {0}}},
     {"\x82\x7e\xff\xff", 4, {65535, WS_OP_BINARY, true, false, {0}}},
     {"\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff", 10,
-        {INT64_MAX, WS_OP_BINARY, true, false, {0}}},
+	{INT64_MAX, WS_OP_BINARY, true, false, {0}}},
     {"\x02\xff\x00\x00\x00\x01\x02\x03\x04\x05\x0a\x0b\x0c\x0d", 14,
-        {0x102030405, WS_OP_BINARY, false, true, {10, 11, 12, 13}}},
+	{0x102030405, WS_OP_BINARY, false, true, {10, 11, 12, 13}}},
 };
 
 static void
@@ -42,11 +45,13 @@ check_header(const struct ws_header *header, const struct ws_header *expected)
 START_TEST(decodes_headers)
 {
 	for (size_t i = 0; i < COUNT(examples); i++) {
-		const uint8_t *in = (void *)guard_copy(0, examples[i].bytes, examples[i].len);
+		const uint8_t *in =
+		    (void *)guard_copy(0, examples[i].bytes, examples[i].len);
 		struct ws_header header;
 		size_t consumed = 99;
 
-		ck_assert_int_eq(ws_header_decode(in, examples[i].len, &header, &consumed),
+		ck_assert_int_eq(
+		    ws_header_decode(in, examples[i].len, &header, &consumed),
 		    WIRE_DONE);
 		ck_assert_uint_eq(consumed, examples[i].len);
 		check_header(&header, &examples[i].header);
@@ -59,7 +64,8 @@ START_TEST(looks_at_no_payload)
 	struct ws_header header;
 	size_t consumed;
 
-	ck_assert_int_eq(ws_header_decode((const uint8_t *)"\x81\x05Hello", 7, &header, &consumed),
+	ck_assert_int_eq(ws_header_decode((const uint8_t *)"\x81\x05Hello", 7,
+			     &header, &consumed),
 	    WIRE_DONE);
 	ck_assert_uint_eq(consumed, 2);
 }
@@ -69,11 +75,14 @@ START_TEST(header_cut_at_every_byte_wants_more)
 {
 	for (size_t i = 0; i < COUNT(examples); i++) {
 		for (size_t len = 0; len < examples[i].len; len++) {
-			const uint8_t *in = (void *)guard_copy(0, examples[i].bytes, len);
+			const uint8_t *in =
+			    (void *)guard_copy(0, examples[i].bytes, len);
 			struct ws_header header;
 			size_t consumed = 99;
 
-			ck_assert_int_eq(ws_header_decode(in, len, &header, &consumed), WIRE_MORE);
+			ck_assert_int_eq(
+			    ws_header_decode(in, len, &header, &consumed),
+			    WIRE_MORE);
 			ck_assert_uint_eq(consumed, 99);
 		}
 	}
@@ -85,7 +94,8 @@ START_TEST(encodes_headers)
 	for (size_t i = 0; i < COUNT(examples); i++) {
 		uint8_t out[WS_HEADER_MAX];
 
-		ck_assert_uint_eq(ws_header_encode(&examples[i].header, out), examples[i].len);
+		ck_assert_uint_eq(ws_header_encode(&examples[i].header, out),
+		    examples[i].len);
 		ck_assert_mem_eq(out, examples[i].bytes, examples[i].len);
 	}
 }
@@ -110,7 +120,8 @@ START_TEST(refuses_malformed_headers)
 	    {"ping of 65536", "\x89\x7f\x00\x00\x00\x00\x00\x01\x00\x00", 10},
 	    {"125 in two bytes", "\x82\x7e\x00\x7d", 4},
 	    {"0 in two bytes, masked", "\x82\xfe\x00\x00\x01\x02\x03\x04", 8},
-	    {"65535 in eight bytes", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff", 10},
+	    {"65535 in eight bytes", "\x82\x7f\x00\x00\x00\x00\x00\x00\xff\xff",
+		10},
 	    {"2^63", "\x82\x7f\x80\x00\x00\x00\x00\x00\x00\x00", 10},
 	    {"2^64-1", "\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff", 10},
 	};
@@ -120,10 +131,12 @@ START_TEST(refuses_malformed_headers)
 
 		/* once it is bad, it stays bad */
 		for (size_t len = 0; len <= cases[i].len; len++) {
-			const uint8_t *in = (void *)guard_copy(0, cases[i].bytes, len);
+			const uint8_t *in =
+			    (void *)guard_copy(0, cases[i].bytes, len);
 			struct ws_header header;
 			size_t consumed = 99;
-			enum wire_result now = ws_header_decode(in, len, &header, &consumed);
+			enum wire_result now =
+			    ws_header_decode(in, len, &header, &consumed);
 
 			ck_assert_msg(now != WIRE_DONE, "%s", cases[i].why);
 			ck_assert_msg(now >= result, "%s", cases[i].why);
@@ -157,13 +170,16 @@ START_TEST(mask_equals_a_byte_loop_at_every_alignment_phase_and_length)
 		for (size_t phase = 0; phase < 8; phase++) {
 			for (size_t len = 0; len <= 300; len++) {
 				for (size_t i = 0; i < sizeof(area); i++)
-					area[i] = expected[i] = (uint8_t)(i * 7);
+					area[i] = expected[i] =
+					    (uint8_t)(i * 7);
 				for (size_t i = 0; i < len; i++)
-					expected[offset + i] ^= key[(phase + i) % 4];
+					expected[offset + i] ^=
+					    key[(phase + i) % 4];
 				ws_mask(area + offset, len, key, phase);
 				if (memcmp(area, expected, sizeof(area)) != 0)
-					ck_abort_msg("offset %zu phase %zu len %zu", offset,
-					    phase, len);
+					ck_abort_msg(
+					    "offset %zu phase %zu len %zu",
+					    offset, phase, len);
 			}
 		}
 	}
@@ -203,10 +219,10 @@ END_TEST
 
 START_TEST(close_codes_that_may_be_sent)
 {
-	static const unsigned fine[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011,
-	    1013, 3000, 3999, 4000, 4999};
-	static const unsigned wrong[] = {0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000,
-	    65535};
+	static const unsigned fine[] = {1000, 1001, 1002, 1003, 1007, 1008,
+	    1009, 1010, 1011, 1013, 3000, 3999, 4000, 4999};
+	static const unsigned wrong[] = {
+	    0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535};
 
 	for (size_t i = 0; i < COUNT(fine); i++)
 		ck_assert_msg(ws_close_code_valid(fine[i]), "%u", fine[i]);

@@ -23,8 +23,8 @@ struct transcript {
 static void
 note(struct transcript *t, const char *format, const void *data, size_t len)
 {
-	int written = snprintf(t->text + t->len, sizeof(t->text) - t->len, format, (int)len,
-	    (const char *)data);
+	int written = snprintf(t->text + t->len, sizeof(t->text) - t->len,
+	    format, (int)len, (const char *)data);
 
 	ck_assert_int_ge(written, 0);
 	t->len += (size_t)written;
@@ -67,12 +67,14 @@ note_event(struct transcript *t, struct ws_event *event)
 		break;
 	case WS_CLOSED:
 		note(t, "c", "", 0);
-		t->len += (size_t)snprintf(t->text + t->len, 16, "%u", event->code);
+		t->len +=
+		    (size_t)snprintf(t->text + t->len, 16, "%u", event->code);
 		note(t, "(%.*s)", event->data, event->len);
 		break;
 	case WS_ERROR:
 		ck_assert_ptr_nonnull(event->reason);
-		t->len += (size_t)snprintf(t->text + t->len, 16, "!%u", event->code);
+		t->len +=
+		    (size_t)snprintf(t->text + t->len, 16, "!%u", event->code);
 		break;
 	}
 }
@@ -96,8 +98,8 @@ feed(struct ws_reader *r, struct transcript *t, const char *in, size_t len)
 }
 
 static void
-check_cut(enum ws_role role, const char *in, size_t len, size_t cut_a, size_t cut_b,
-    const char *expected)
+check_cut(enum ws_role role, const char *in, size_t len, size_t cut_a,
+    size_t cut_b, const char *expected)
 {
 	struct transcript t = {.len = 0};
 	struct ws_reader r;
@@ -109,11 +111,13 @@ check_cut(enum ws_role role, const char *in, size_t len, size_t cut_a, size_t cu
 	if (t.open && !r.dead)
 		note(&t, "~", "", 0);
 	if (strcmp(t.text, expected) != 0)
-		ck_abort_msg("cut at %zu and %zu: %s, not %s", cut_a, cut_b, t.text, expected);
+		ck_abort_msg("cut at %zu and %zu: %s, not %s", cut_a, cut_b,
+		    t.text, expected);
 }
 
 static void
-check_stream(enum ws_role role, const char *in, size_t len, const char *expected)
+check_stream(
+    enum ws_role role, const char *in, size_t len, const char *expected)
 {
 	struct transcript t = {.len = 0};
 	struct ws_reader r;
@@ -132,17 +136,21 @@ check_stream(enum ws_role role, const char *in, size_t len, const char *expected
 	ck_assert_str_eq(t.text, expected);
 }
 
-#define CHECK_CLIENT(in, expected) check_stream(WS_CLIENT, in, sizeof(in) - 1, expected)
-#define CHECK_SERVER(in, expected) check_stream(WS_SERVER, in, sizeof(in) - 1, expected)
+#define CHECK_CLIENT(in, expected)                                             \
+	check_stream(WS_CLIENT, in, sizeof(in) - 1, expected)
+#define CHECK_SERVER(in, expected)                                             \
+	check_stream(WS_SERVER, in, sizeof(in) - 1, expected)
 
 /* RFC 6455 section 5.7 */
 START_TEST(rfc_examples_at_every_cut)
 {
 	CHECK_CLIENT("\x81\x05Hello", "T[Hello]");
-	CHECK_SERVER("\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "T[Hello]");
+	CHECK_SERVER(
+	    "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "T[Hello]");
 	CHECK_CLIENT("\x01\x03Hel\x80\x02lo", "T[Hello]");
 	CHECK_CLIENT("\x89\x05Hello", "p(Hello)");
-	CHECK_SERVER("\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "q(Hello)");
+	CHECK_SERVER(
+	    "\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", "q(Hello)");
 }
 END_TEST
 
@@ -178,7 +186,8 @@ START_TEST(longest_control_frame_at_every_cut)
 	in[0] = (char)0x89;
 	in[1] = WS_CONTROL_MAX;
 	memcpy(in + 2 + WS_CONTROL_MAX, "\x82\x01y", 3);
-	snprintf(expected, sizeof(expected), "p(%.*s)B[y]", WS_CONTROL_MAX, in + 2);
+	snprintf(
+	    expected, sizeof(expected), "p(%.*s)B[y]", WS_CONTROL_MAX, in + 2);
 	check_stream(WS_CLIENT, in, sizeof(in), expected);
 }
 END_TEST
@@ -280,7 +289,8 @@ END_TEST
 /* Pieces before the strange byte may have been reported or not, by the cut: so read whole. */
 START_TEST(refuses_strange_bytes_in_text)
 {
-	static const char *const strange[] = {"\x01", "\n", "\x1f", "\x7f", "\x80", "\xc3\xa4"};
+	static const char *const strange[] = {
+	    "\x01", "\n", "\x1f", "\x7f", "\x80", "\xc3\xa4"};
 
 	for (size_t i = 0; i < COUNT(strange); i++) {
 		size_t len = strlen(strange[i]);
@@ -301,8 +311,8 @@ END_TEST
 START_TEST(at_rest_only_between_messages)
 {
 	static const char in[] = "\x02\x01x\x89\x01y\x80\x01z";
-	static const bool rest[] = {true, false, false, false, false, false, false, false, false,
-	    true};
+	static const bool rest[] = {
+	    true, false, false, false, false, false, false, false, false, true};
 	struct ws_reader r;
 	struct transcript t = {.len = 0};
 

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parameters of the two handshakes, by table. What stands in a query comes from
+ * whoever can reach the relay: every value is bounded and of a known shape here.
+ */
+#include "wire/control_msg.h"
+#include "wire/form_table.h"
+
+#define HOPS_MAX 100
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+bool
+control_id_valid(struct str value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		char c = value.ptr[i];
+
+		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
+			return false;
+	}
+	return value.len == TRANSFER_ID_LEN;
+}
+
+bool
+control_lease_valid(struct str value)
+{
+	return form_visible(value, LEASE_TOKEN_MAX);
+}
+
+static bool
+check_instance(struct str value)
+{
+	return form_visible(value, INSTANCE_MAX);
+}
+
+static const char *const kind_names[] = {
+    [SERVICE_HTTP] = "http",
+    [SERVICE_TLS] = "tls",
+    [SERVICE_TCP] = "tcp",
+};
+
+const char *
+service_kind_name(enum service_kind kind)
+{
+	return kind_names[kind];
+}
+
+bool
+service_kind_find(struct str name, enum service_kind *kind)
+{
+	for (size_t i = 0; i < COUNT(kind_names); i++) {
+		if (str_equal(name, str_of(kind_names[i]))) {
+			*kind = (enum service_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+take_service(const struct form_key *key, void *object, struct str value)
+{
+	struct control_params *params = object;
+	struct control_service entry;
+	struct str kind;
+
+	(void)key;
+	if (params->n_services == SERVICES_MAX ||
+	    !str_split(value, ':', &entry.name, &kind) ||
+	    !service_name_valid(entry.name) ||
+	    !service_kind_find(kind, &entry.kind))
+		return false;
+	for (size_t i = 0; i < params->n_services; i++) {
+		if (str_equal(params->services[i].name, entry.name))
+			return false;
+	}
+	params->services[params->n_services++] = entry;
+	return true;
+}
+
+static void
+put_services(const struct form_key *key, const void *object, struct writer *w,
+    bool *first)
+{
+	const struct control_params *params = object;
+
+	for (size_t i = 0; i < params->n_services; i++) {
+		form_put_named(key, params->services[i].name,
+		    str_of(service_kind_name(params->services[i].kind)), w,
+		    first);
+	}
+}
+
+enum params_key {
+	PARAM_NAME,
+	PARAM_INSTANCE,
+	PARAM_SERVICE,
+	PARAM_LEASE,
+	PARAM_HOPS
+};
+
+static const struct form_key params_keys[] = {
+    [PARAM_NAME] =
+	FORM_TEXT(control_params, name, device_name_valid, "not a device name"),
+    [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, check_instance,
+	"not 1 to 64 visible characters"),
+    [PARAM_SERVICE] = FORM_LIST("service", take_service, put_services,
+	"not up to 16 of <name>:<http|tls|tcp> with different names"),
+    [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
+	"not 1 to 1024 visible characters"),
+    [PARAM_HOPS] =
+	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
+};
+
+struct transfer_params {
+	struct str id;
+};
+
+static const struct form_key transfer_keys[] = {
+    FORM_TEXT(transfer_params, id, control_id_valid,
+	"not 32 lower-case hexadecimal digits"),
+};
+
+enum wire_result
+control_params_decode(
+    char *query, size_t len, struct control_params *params, const char **error)
+{
+	unsigned seen;
+
+	memset(params, 0, sizeof(*params));
+	if (form_table_decode(params_keys, COUNT(params_keys), query, len,
+		params, &seen, error) != WIRE_DONE)
+		return WIRE_BAD;
+	if (*error != NULL)
+		return WIRE_BAD;
+	if (!(seen & FORM_BIT(PARAM_NAME)))
+		*error = "no name";
+	else if (!(seen & FORM_BIT(PARAM_INSTANCE)))
+		*error = "no instance";
+	else if (!(seen & FORM_BIT(PARAM_SERVICE)))
+		*error = "no service";
+	return *error == NULL ? WIRE_DONE : WIRE_BAD;
+}
+
+void
+control_params_encode(struct writer *w, const struct control_params *params)
+{
+	form_table_encode(params_keys, COUNT(params_keys), params, w);
+}
+
+enum wire_result
+transfer_params_decode(
+    char *query, size_t len, struct str *id, const char **error)
+{
+	struct transfer_params params = {.id = {NULL, 0}};
+	unsigned seen;
+
+	if (form_table_decode(transfer_keys, COUNT(transfer_keys), query, len,
+		&params, &seen, error) != WIRE_DONE)
+		return WIRE_BAD;
+	if (*error == NULL && !seen)
+		*error = "no id";
+	*id = params.id;
+	return *error == NULL ? WIRE_DONE : WIRE_BAD;
+}
