@@ -100,7 +100,7 @@ def test_relay_that_stops_in_order_moves_its_agents_first(group):
     until("the visits have arrived", lambda: alive(services) >= len(hosts) + 1)
     leaving, staying = cluster.relays
     leaving.process.expected = {0}
-    leaving.process.signal(15)
+    leaving.process.send_signal(15)
     until("all agents are at the other",
           lambda: int(staying.metrics()["taupe_agents"]) == len(agents), 10)
     for host in hosts:

@@ -67,14 +67,14 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
-    def signal(self, number):
+    def send_signal(self, number):
         self.popen.send_signal(number)
 
     def stop(self, number=signal.SIGTERM, status=0, timeout=20):
         """End it in order; its status must then be this one."""
         self.expected = {status}
         if self.running():
-            self.signal(number)
+            self.send_signal(number)
         try:
             self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -92,10 +92,10 @@ class Process:
 
     def freeze(self):
         """It neither answers nor says goodbye."""
-        self.signal(signal.SIGSTOP)
+        self.send_signal(signal.SIGSTOP)
 
     def thaw(self):
-        self.signal(signal.SIGCONT)
+        self.send_signal(signal.SIGCONT)
 
     def ends(self, status, timeout=10):
         """It ends by itself, with this status."""
