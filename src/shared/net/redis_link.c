@@ -339,20 +339,30 @@ redis_link_command(struct redis_link *link, redis_reply_cb cb, void *ctx,
 }
 
 int
-redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
-    const char *format, ...)
+redis_link_vcommandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    const char *format, va_list args)
 {
 	char *command = NULL;
 	long long len;
-	va_list args;
 
 	if (link->state != LINK_UP)
 		return -1;
-	va_start(args, format);
 	len = redisvFormatCommand(&command, format, args);
-	va_end(args);
 	assert(len != -2); /* the format is wrong */
 	return submit(link, cb, ctx, command, len);
+}
+
+int
+redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    const char *format, ...)
+{
+	va_list args;
+	int result;
+
+	va_start(args, format);
+	result = redis_link_vcommandf(link, cb, ctx, format, args);
+	va_end(args);
+	return result;
 }
 
 /* The greeting. */

@@ -9,6 +9,7 @@
 #define TAUPE_NET_REDIS_LINK_H
 
 #include <hiredis/hiredis.h>
+#include <stdarg.h>
 
 #include "net/loop.h"
 
@@ -46,6 +47,8 @@ int redis_link_command(struct redis_link *link, redis_reply_cb cb, void *ctx, in
 /* The same, printf-like as hiredis' redisAsyncCommand(): %s string, %b bytes and length. */
 int redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
     const char *format, ...);
+int redis_link_vcommandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    const char *format, va_list args);
 /* Cut the connection and come back (a reply made no sense, or is overdue). */
 void redis_link_reset(struct redis_link *link, const char *why);
 
