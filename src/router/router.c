@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wiring: what changes in the table is told to the map files and to every HAProxy, and
+ * while the follower reads the table anew they all hold still.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "net/buf.h"
+#include "net/crypto.h"
+#include "net/redis_endpoint.h"
+#include "router/router.h"
+#include "router/router_admin.h"
+#include "router/router_state.h"
+
+static void
+changed_cb(void *ctx, struct route_entry *entry)
+{
+	struct router *router = ctx;
+	size_t i;
+
+	if (router->files != NULL)
+		map_files_note(router->files, entry);
+	if (router->pool != NULL)
+		agent_pool_note(router->pool, entry);
+	for (i = 0; i < router->n_syncs; i++)
+		map_sync_note(router->syncs[i], entry);
+}
+
+static void
+follower_state_cb(void *ctx, bool steady)
+{
+	struct router *router = ctx;
+	size_t i;
+
+	map_files_hold(router->files, !steady);
+	for (i = 0; i < router->n_syncs; i++)
+		map_sync_hold(router->syncs[i], !steady);
+}
+
+static struct stream_id
+position_cb(void *ctx)
+{
+	const struct router *router = ctx;
+
+	return follower_position(router->follower);
+}
+
+static void
+stop_cb(void *ctx)
+{
+	struct router *router = ctx;
+
+	log_info("stopping");
+	loop_stop(router->loop);
+}
+
+static int
+start_syncs(struct router *router)
+{
+	const struct router_options *options = &router->options;
+	struct map_sync_settings settings = {
+	    .bufsize = (size_t)options->haproxy_bufsize,
+	    .timeout_ms = (uint64_t)options->haproxy_timeout_ms,
+	    .check_ms = (uint64_t)options->haproxy_check_ms,
+	};
+	size_t i;
+
+	if (options->haproxy.count > ROUTE_VIEWERS_MAX) {
+		log_error("too many HAProxy sockets", LOG_U("given", options->haproxy.count),
+		    LOG_U("most", ROUTE_VIEWERS_MAX));
+		return EX_CONFIG;
+	}
+	for (i = 0; i < options->haproxy.count; i++) {
+		settings.path = options->haproxy.items[i];
+		settings.viewer = (unsigned)i;
+		router->syncs[i] = map_sync_new(router->loop, router->table, &settings);
+		if (router->syncs[i] == NULL)
+			return EX_OSERR;
+		router->n_syncs++;
+	}
+	return EX_OK;
+}
+
+static int
+start_follower(struct router *router, struct stream_id known)
+{
+	const struct router_options *options = &router->options;
+	char password[REDIS_PASSWORD_MAX + 1] = "";
+	struct redis_endpoint endpoint;
+	struct redis_link_config redis = {
+	    .user = options->redis_user,
+	    .database = (int)options->redis_database,
+	    .name = "taupe-router",
+	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
+	};
+	struct follower_settings settings = {
+	    .redis = &redis,
+	    .grace_ms = (uint64_t)options->grace_ms,
+	    .known = known,
+	};
+
+	if (!redis_endpoint_parse(options->redis, &endpoint))
+		return EX_CONFIG; /* the option table has checked it */
+	redis.host = endpoint.host;
+	redis.port = endpoint.port;
+	if (options->redis_password_file != NULL) {
+		if (redis_password_read(options->redis_password_file, password) != 0) {
+			log_error("cannot read the password for Redis",
+			    LOG_S("file", options->redis_password_file),
+			    LOG_S("error", log_errno()));
+			return EX_NOINPUT;
+		}
+		redis.password = password;
+	}
+	router->follower = follower_new(router->loop, router->table, &settings,
+	    follower_state_cb, router);
+	crypto_wipe(password, sizeof(password));
+	return router->follower == NULL ? EX_OSERR : EX_OK;
+}
+
+static int
+start(struct router *router)
+{
+	const struct router_options *options = &router->options;
+	struct stream_id known;
+	int code;
+
+	router->files = map_files_new(router->loop, router->table, options->map_dir,
+	    (uint64_t)options->map_delay_ms, position_cb, router, &known);
+	if (router->files == NULL) {
+		log_error("cannot write to the folder of the map files",
+		    LOG_S("dir", options->map_dir), LOG_S("error", log_errno()));
+		return EX_CANTCREAT;
+	}
+	router->pool = agent_pool_new(router->loop, router->table, options->agent_host.items,
+	    options->agent_host.count);
+	if (router->pool == NULL)
+		return EX_OSERR;
+	code = start_syncs(router);
+	if (code == EX_OK)
+		code = start_follower(router, known);
+	if (code == EX_OK && options->admin_listen != NULL)
+		code = router_admin_start(router);
+	return code;
+}
+
+static void
+stop(struct router *router)
+{
+	size_t i;
+
+	http_admin_free(&router->admin);
+	if (router->files != NULL && router->follower != NULL)
+		map_files_free(&router->files);
+	follower_free(&router->follower);
+	for (i = 0; i < router->n_syncs; i++)
+		map_sync_free(&router->syncs[i]);
+	agent_pool_free(&router->pool);
+	map_files_free(&router->files);
+	route_table_free(&router->table);
+	loop_free(&router->loop);
+	buf_pool_drain();
+}
+
+static int
+run(struct router *router)
+{
+	int code;
+
+	router->loop = loop_new();
+	router->table = route_table_new(changed_cb, router);
+	if (router->loop == NULL || router->table == NULL)
+		return EX_OSERR;
+	if (loop_on_signal(router->loop, SIGTERM, stop_cb, router) != 0 ||
+	    loop_on_signal(router->loop, SIGINT, stop_cb, router) != 0)
+		return EX_OSERR;
+	code = start(router);
+	if (code != EX_OK)
+		return code;
+	log_info("started", LOG_S("redis", router->options.redis),
+	    LOG_U("haproxies", router->n_syncs), LOG_S("map_dir", router->options.map_dir));
+	return loop_run(router->loop) == 0 ? EX_OK : EX_OSERR;
+}
+
+int
+router_main(int argc, char **argv)
+{
+	struct router router = {0};
+	int code;
+
+	switch (options_load(&router_option_table, argc, argv, &router.options)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_EXIT:
+		return EX_OK;
+	case OPTIONS_ERROR:
+		return EX_CONFIG;
+	}
+	log_setup("taupe-router", (enum log_level)router.options.log_level,
+	    router.options.log_syslog);
+	code = run(&router);
+	if (code == EX_OSERR)
+		log_error("the system has no memory or descriptors left",
+		    LOG_S("error", log_errno()));
+	stop(&router);
+	options_free(&router_option_table, &router.options);
+	return code;
+}
