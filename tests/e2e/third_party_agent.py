@@ -21,8 +21,15 @@ CHANNEL = {"subprotocols": ["taupe.v1"], "compression": None, "ping_interval": N
            "max_queue": 4, "open_timeout": 10}
 
 
+LOST, ENDED = object(), object()  # inputs besides messages: the channel, the service's end
+
+
 def form(**keys):
     return urllib.parse.urlencode(keys, quote_via=urllib.parse.quote)
+
+
+def parse(text):
+    return dict(urllib.parse.parse_qsl(text))
 
 
 class Control(websockets.connect):
@@ -45,8 +52,9 @@ class Agent:
     async def run(self):
         attempt = 0
         while True:                                             # section 7
-            with contextlib.suppress(OSError, websockets.WebSocketException, asyncio.TimeoutError):
-                for relay in [*self.peers, *self.relays]:
+            for relay in [*self.peers, *self.relays]:
+                with contextlib.suppress(OSError, websockets.WebSocketException,
+                                         asyncio.TimeoutError):
                     if await self.session(relay) > 30:
                         attempt = 0
             await asyncio.sleep(random.uniform(0, min(60, 2 ** attempt)))
@@ -70,12 +78,12 @@ class Agent:
             heartbeat = asyncio.create_task(self.heartbeat(ws, int(welcome["heartbeat_ms"][0])))
             try:
                 async for text in ws:
-                    message = dict(urllib.parse.parse_qsl(text))
+                    message = parse(text)
                     if message.get("op") == "open":
                         task = asyncio.create_task(self.transfer(message["id"]))
                         self.tasks.add(task)
                         task.add_done_callback(self.tasks.discard)
-                    elif message.get("op") == "move":   # not made before broken: it may
+                    elif message.get("op") == "move":  # SHOULD make before break; MAY not
                         break
             finally:
                 heartbeat.cancel()
@@ -91,66 +99,74 @@ class Agent:
 
     async def transfer(self, channel_id):
         """A transfer channel: visit after visit, section 5."""
+        url = f"{self.relay}/v1/transfer?id={channel_id}"
         with contextlib.suppress(OSError, websockets.WebSocketException, asyncio.TimeoutError):
-            async with websockets.connect(f"{self.relay}/v1/transfer?id={channel_id}",
-                                          **CHANNEL) as ws:
-                async for text in ws:
-                    if isinstance(text, bytes):
-                        await ws.close(1002, "bytes without a visit")
-                        return
-                    message = dict(urllib.parse.parse_qsl(text))
-                    if message.get("op") == "open":
-                        await self.visit(ws, message["visit"], message["service"])
+            async with websockets.connect(url, **CHANNEL) as ws:
+                inputs = asyncio.Queue(4)
+                reading = asyncio.create_task(self.read(ws, inputs))
+                try:
+                    while (message := await inputs.get()) is not LOST:
+                        if isinstance(message, bytes):
+                            await ws.close(1002, "bytes without a visit")
+                        elif message is not ENDED and parse(message).get("op") == "open":
+                            await self.visit(ws, inputs, **parse(message))
+                finally:
+                    reading.cancel()
 
-    async def visit(self, ws, visit, service):
-        """Section 8.2: in is open while in_open, out while its task runs."""
-        in_open, writer, out = True, None, None
+    async def read(self, ws, inputs):
+        with contextlib.suppress(websockets.WebSocketException):
+            async for message in ws:
+                await inputs.put(message)
+        await inputs.put(LOST)
+
+    async def visit(self, ws, inputs, visit, service, **_):
+        """Section 8.2, with two flags for the two directions."""
+        writer = out = None
+        in_open = out_open = True
         try:
             _, host, port = self.services[service]
             reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 10)
             await ws.send(form(op="opened", visit=visit))
-            out = asyncio.create_task(self.pump_out(ws, visit, reader))
+            out = asyncio.create_task(self.pump_out(ws, inputs, reader, visit))
         except (KeyError, OSError, asyncio.TimeoutError) as error:
+            out_open = False
             await ws.send(form(op="refused", visit=visit, reason=str(error)[:200] or "timeout"))
         try:
-            while in_open or not (out is None or out.done()):
-                recv = asyncio.ensure_future(ws.recv())
-                await asyncio.wait({recv} if in_open else {recv, out},
-                                   return_when=asyncio.FIRST_COMPLETED)
-                if not recv.done():
-                    recv.cancel()
-                    break
-                message = recv.result()
-                if isinstance(message, bytes):
+            while in_open or out_open:
+                message = await inputs.get()
+                if message is LOST:
+                    reset(writer)
+                    raise ConnectionError("channel lost")
+                if message is ENDED:
+                    out_open = False
+                elif isinstance(message, bytes):
                     in_open = bool(message)
-                    if writer and not writer.is_closing():
-                        with contextlib.suppress(OSError):
-                            writer.write(message) if message else writer.write_eof()
-                            await writer.drain()
-                    continue
-                message = dict(urllib.parse.parse_qsl(message))
-                if message.get("op") == "abort" and message.get("visit") == visit:
+                    with contextlib.suppress(OSError, AttributeError):  # discarded
+                        writer.write(message) if message else writer.write_eof()
+                        await writer.drain()
+                elif parse(message).get("op") == "abort" and parse(message)["visit"] == visit:
+                    reset(writer)
                     in_open = False
-                    if out and not out.done():
+                    if out_open:
+                        out_open = False
                         out.cancel()
                         await ws.send(form(op="abort", visit=visit))
-                    reset(writer)
-                    break
-        except BaseException:
-            reset(writer)
-            raise
+            if out and not out.cancelled():
+                await asyncio.wait({out})
         finally:
             if out:
-                out.cancel() if not out.done() else out.exception()
+                out.cancel()
             if writer:
                 writer.close()
 
-    async def pump_out(self, ws, visit, reader):
+    async def pump_out(self, ws, inputs, reader, visit):
         try:
             while data := await reader.read(65536):
                 await ws.send(data)
+            await inputs.put(ENDED)
             await ws.send(b"")
         except OSError:
+            await inputs.put(ENDED)
             await ws.send(form(op="abort", visit=visit))
 
 

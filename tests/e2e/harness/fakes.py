@@ -4,7 +4,9 @@ a WebSocket client that sends any bytes."""
 import base64
 import contextlib
 import hashlib
+import itertools
 import os
+import queue
 import socket
 import ssl
 import struct
@@ -228,3 +230,107 @@ class RawAgent:
             return self.buffer == b"" and self.sock.recv(1) == b""
         except ConnectionResetError:
             return True
+
+
+class RelayEnd:
+    """A relay's end of one WebSocket, every byte under the test's control."""
+
+    def __init__(self, sock, head):
+        self.sock, self.head, self.buffer = sock, head, b""
+        self.gone = threading.Event()
+        self.visits = itertools.count(1)
+
+    @property
+    def query(self):
+        return urllib.parse.parse_qsl(self.head.split(" ")[1].partition("?")[2])
+
+    def send(self, data):
+        self.sock.sendall(data)
+
+    def send_frame(self, opcode, payload=b"", **kwargs):
+        self.send(frame(opcode, payload, mask=None, **kwargs))
+
+    def say(self, **pairs):
+        self.send_frame(TEXT, urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote,
+                                                     safe=":/[]"))
+
+    def _read_exactly(self, count):
+        while len(self.buffer) < count:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError(f"end with {self.buffer!r}")
+            self.buffer += data
+        data, self.buffer = self.buffer[:count], self.buffer[count:]
+        return data
+
+    def read_frame(self):
+        first, second = self._read_exactly(2)
+        assert second & 0x80, "an agent masks"
+        assert first & 0x70 == 0, "reserved bits"
+        length = second & 0x7f
+        if length == 126:
+            length, = struct.unpack(">H", self._read_exactly(2))
+        elif length == 127:
+            length, = struct.unpack(">Q", self._read_exactly(8))
+        mask = self._read_exactly(4)
+        data = self._read_exactly(length)
+        return first & 15, bytes(byte ^ mask[i % 4] for i, byte in enumerate(data))
+
+    def expect(self, op, **values):
+        opcode, payload = self.read_frame()
+        assert opcode == TEXT, (opcode, payload)
+        pairs = dict(urllib.parse.parse_qsl(payload.decode()))
+        assert pairs["op"] == op, pairs
+        for key, value in values.items():
+            assert pairs[key] == value, pairs
+        return pairs
+
+    def close_code(self):
+        while True:
+            opcode, payload = self.read_frame()
+            if opcode == CLOSE:
+                return struct.unpack(">H", payload[:2])[0] if payload else None
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.gone.set()
+
+
+class FakeRelay(Server):
+    """A relay that welcomes whoever comes; the test takes the channels from the two queues."""
+
+    def __init__(self, heartbeat_ms=30000, welcome="", answers=(), **kwargs):
+        self.heartbeat_ms, self.welcome = heartbeat_ms, welcome
+        self.answers = list(answers)  # full HTTP answers to the first control requests
+        self.controls, self.transfers = queue.Queue(), queue.Queue()
+        super().__init__(FakeRelay._handle, **kwargs)
+
+    def welcome_text(self):
+        return (f"op=welcome&epoch=1&heartbeat_ms={self.heartbeat_ms}&lease_ms=60000&label=fake"
+                f"&relay={self.url}&url=web:http://fake.example.test/{self.welcome}")
+
+    def _handle(sock, self):
+        head = self.read_head(sock)
+        control = "/v1/control" in head
+        if control and self.answers:
+            sock.sendall(self.answers.pop(0))
+            return
+        accept_websocket(sock, head)
+        end = RelayEnd(sock, head)
+        if control:
+            end.send_frame(TEXT, self.welcome_text())
+        (self.controls if control else self.transfers).put(end)
+        end.gone.wait(60)
+
+    def control(self, timeout=15):
+        return self.controls.get(timeout=timeout)
+
+    def transfer(self, control, service="web"):
+        """Ask for a transfer channel over this control channel."""
+        channel_id = os.urandom(16).hex()
+        control.say(op="open", id=channel_id, service=service)
+        end = self.transfers.get(timeout=15)
+        assert end.query == [("id", channel_id)]
+        assert "authorization" not in end.head.lower()
+        return end
