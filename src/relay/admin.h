@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What the operator can ask a relay over HTTP on loopback: health, metrics, JSON. */
+#ifndef TAUPE_RELAY_ADMIN_H
+#define TAUPE_RELAY_ADMIN_H
+
+#include "net/http_admin.h"
+
+/* The paths of a relay, for http_admin_new() with a struct relay as its ctx. */
+extern const struct http_admin_route relay_admin_routes[];
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A chain of steps, each started by the answer to the one before. The registry always
+ * answers (UNAVAILABLE at worst), so that an admission never waits for ever, and the
+ * connection is not read meanwhile, so that it cannot vanish under it.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "relay/admission.h"
+#include "relay/session.h"
+#include "wire/url.h"
+
+#define RETRY_AFTER_S 2
+#define PROBE_SLACK_MS                                                         \
+	500 /* for the news of a probe's end to come from another relay */
+
+struct admission {
+	LIST_ENTRY(admission) link; /* in relay->admissions */
+	struct relay *relay;
+	struct upgrade *upgrade;
+	struct device *device; /* pinned, once attached */
+	struct claim claim;
+	struct claim_result granted;
+	uint8_t secret_sha256[SHA256_LEN];
+	uint64_t hops;
+	struct session_info holder; /* whom we probe */
+	struct probe probe;	    /* of a session here */
+	struct timer probe_timer;   /* of one elsewhere */
+	bool probing;
+	bool provisional; /* the registry is away: nothing was written yet */
+};
+
+static void claim_name(struct admission *admission);
+
+static void
+admission_free(struct admission *admission)
+{
+	probe_cancel(&admission->probe);
+	timer_clear(admission->relay->loop, &admission->probe_timer);
+	if (admission->device != NULL)
+		device_unpin(admission->device);
+	LIST_REMOVE(admission, link);
+	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
+	free(admission);
+}
+
+static void
+reject(struct admission *admission, const struct upgrade_error *error)
+{
+	struct upgrade *upgrade = admission->upgrade;
+
+	admission_free(admission);
+	upgrade_reject(upgrade, error);
+}
+
+static void
+reject_busy(struct admission *admission, const char *reason)
+{
+	reject(admission,
+	    &(struct upgrade_error){.status = 503,
+		.code = "unavailable",
+		.reason = reason,
+		.retry_after_s = RETRY_AFTER_S});
+}
+
+/* The last step: the agent gets its channel. */
+static void
+welcome(struct admission *admission)
+{
+	struct upgrade *upgrade = admission->upgrade;
+	struct device *device = admission->device;
+	struct session *session;
+	uint8_t *rest;
+	size_t len;
+
+	upgrade_switch(upgrade);
+	session = session_new(device, &upgrade->conn);
+	if (session != NULL) {
+		admission->device = NULL; /* device_online() unpins */
+		device_online(device, session);
+		rest = upgrade_rest(upgrade, &len);
+		if (len > 0)
+			session_feed(session, rest, len);
+	}
+	admission_free(admission);
+	upgrade_free(upgrade);
+}
+
+static void
+published_cb(void *ctx, enum registry_status status)
+{
+	struct admission *admission = ctx;
+
+	if (status == REGISTRY_OK || status == REGISTRY_UNAVAILABLE)
+		welcome(
+		    admission); /* what could not be written is written when it is back */
+	else
+		reject_busy(
+		    admission, "another session of the device is newer");
+}
+
+static void
+attach(struct admission *admission)
+{
+	const char *error;
+
+	admission->device = device_attach(
+	    admission->relay, &admission->claim, &admission->granted, &error);
+	if (admission->device == NULL)
+		reject(admission,
+		    &(struct upgrade_error){.status = 503,
+			.code = "overload",
+			.reason = error,
+			.retry_after_s = 30});
+	else if (admission->provisional)
+		welcome(admission);
+	else
+		device_hold(admission->device, published_cb, admission);
+}
+
+static void
+refuse_held(struct admission *admission)
+{
+	struct session_info holder = admission->holder;
+
+	log_warn("device name is held", LOG_S("device", admission->claim.name),
+	    LOG_S("from", admission->claim.from), LOG_S("holder", holder.from),
+	    LOG_S("relay", holder.relay));
+	reject(admission,
+	    &(struct upgrade_error){.status = 409,
+		.code = "held",
+		.reason = "another agent with this name is connected",
+		.holder = &holder});
+}
+
+/* The holder does not answer: take the name over from that very session. */
+static void
+holder_dead(struct admission *admission)
+{
+	admission->probing = false;
+	timer_clear(admission->relay->loop, &admission->probe_timer);
+	log_info("taking a name over from a dead session",
+	    LOG_S("device", admission->claim.name),
+	    LOG_U("epoch", admission->holder.epoch));
+	admission->claim.over_epoch = admission->holder.epoch;
+	claim_name(admission);
+}
+
+static void
+probed_cb(void *ctx, bool alive)
+{
+	struct admission *admission = ctx;
+
+	if (alive)
+		refuse_held(admission);
+	else
+		holder_dead(admission);
+}
+
+static void
+probe_timer_cb(void *ctx)
+{
+	holder_dead(ctx);
+}
+
+static void
+probe_holder(struct admission *admission)
+{
+	struct relay *relay = admission->relay;
+	struct device *device =
+	    device_find(relay, str_of(admission->claim.name));
+
+	if (strcmp(admission->holder.relay, relay->self.id) != 0) {
+		admission->probing = true;
+		timer_set(relay->loop, &admission->probe_timer,
+		    (uint64_t)relay->options.probe_timeout_ms + PROBE_SLACK_MS);
+		relay->registry->ops->probe(relay->registry,
+		    admission->claim.name, admission->holder.epoch,
+		    admission->holder.relay);
+	} else if (device != NULL && device->session != NULL) {
+		session_probe(device->session, &admission->probe);
+	} else {
+		holder_dead(
+		    admission); /* one of an earlier life of this relay */
+	}
+}
+
+void
+admissions_notice(struct relay *relay, const struct registry_event *event)
+{
+	struct admission *admission, *next;
+
+	for (admission = LIST_FIRST(&relay->admissions); admission != NULL;
+	     admission = next) {
+		next = LIST_NEXT(admission, link);
+		if (!admission->probing ||
+		    strcmp(admission->claim.name, event->name) != 0)
+			continue;
+		if (event->type == REGISTRY_ALIVE &&
+		    event->epoch == admission->holder.epoch)
+			refuse_held(admission);
+		else if (event->type == REGISTRY_SESSION && !event->up &&
+		    event->epoch == admission->holder.epoch)
+			holder_dead(admission);
+	}
+}
+
+/* The registry is away: a device that we know, or that shows a lease signed by the
+ * cluster, is taken all the same, and is written down when the registry is back. */
+static void
+admit_provisionally(struct admission *admission)
+{
+	struct device *device =
+	    device_find(admission->relay, str_of(admission->claim.name));
+	struct claim_result *granted = &admission->granted;
+	uint64_t now_us = loop_wall_us(),
+		 last = device != NULL ? device->info.epoch : 0;
+
+	if (device != NULL && !device->moved &&
+	    crypto_equal(
+		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
+		granted->lease = device->lease;
+		memcpy(admission->claim.device.secret_sha256,
+		    admission->secret_sha256, SHA256_LEN);
+	} else if (admission->claim.has_signed_lease) {
+		granted->lease = admission->claim.signed_lease;
+	} else {
+		reject_busy(admission, "the registry does not answer");
+		return;
+	}
+	log_warn("registry is away: session is provisional",
+	    LOG_S("device", admission->claim.name));
+	admission->provisional = true;
+	granted->session.epoch = now_us > last ? now_us : last + 1;
+	granted->session.since_ms = now_us / 1000;
+	(void)str_copy(str_of(admission->relay->self.id),
+	    granted->session.relay, sizeof(granted->session.relay));
+	memcpy(granted->session.instance, admission->claim.instance,
+	    sizeof(granted->session.instance));
+	memcpy(granted->session.from, admission->claim.from,
+	    sizeof(granted->session.from));
+	attach(admission);
+}
+
+static void
+claimed_cb(void *ctx, const struct claim_result *result)
+{
+	struct admission *admission = ctx;
+
+	switch (result->status) {
+	case REGISTRY_OK:
+		admission->granted = *result;
+		attach(admission);
+		return;
+	case REGISTRY_HELD:
+		admission->holder = result->session;
+		probe_holder(admission);
+		return;
+	case REGISTRY_EXHAUSTED:
+		reject(admission,
+		    &(struct upgrade_error){.status = 503,
+			.code = "overload",
+			.reason = "no public port is free",
+			.retry_after_s = 30});
+		return;
+	default:
+		admit_provisionally(admission);
+	}
+}
+
+static void
+claim_name(struct admission *admission)
+{
+	struct registry *registry = admission->relay->registry;
+
+	if (registry->ops->claim(
+		registry, &admission->claim, claimed_cb, admission) != 0)
+		reject_busy(admission, "the relay is out of memory");
+}
+
+/* The same request at another relay: its parameters as they came, one hop on. */
+static bool
+write_location(const struct admission *admission, const struct relay_info *to,
+    char *out, size_t cap)
+{
+	const struct claim *claim = &admission->claim;
+	struct control_params params = {
+	    .name = str_of(claim->name),
+	    .instance = str_of(claim->instance),
+	    .hops = admission->hops + 1,
+	    .n_services = claim->n_services,
+	};
+	char token[LEASE_TOKEN_MAX + 1];
+	struct writer w;
+	size_t i;
+
+	for (i = 0; i < claim->n_services; i++) {
+		params.services[i].name = str_of(claim->services[i].name);
+		params.services[i].kind = claim->services[i].kind;
+	}
+	if (claim->has_signed_lease &&
+	    lease_token_make(&admission->relay->lease_key, claim->name,
+		&claim->signed_lease, token, sizeof(token)))
+		params.lease = str_of(token);
+	writer_init(&w, out, cap - 1);
+	writer_cstr(&w, to->url);
+	writer_cstr(&w, CONTROL_PATH "?");
+	control_params_encode(&w, &params);
+	*w.at = '\0';
+	return !w.full;
+}
+
+/* True: the agent was sent away. */
+static bool
+place(struct admission *admission)
+{
+	struct relay *relay = admission->relay;
+	struct placement_question question = {
+	    .self = &relay->self,
+	    .hops = admission->hops,
+	    .now_ms = loop_now_ms(relay->loop),
+	    .random = crypto_below(UINT32_MAX),
+	};
+	const struct relay_info *to = NULL;
+	char location[URL_MAX + CONTROL_MSG_MAX / 2];
+
+	question.n_relays =
+	    relay->registry->ops->relays(relay->registry, &question.relays);
+	switch (placement_decide(&relay->placement, &question, &to)) {
+	case PLACEMENT_KEEP:
+		return false;
+	case PLACEMENT_REDIRECT:
+		if (!write_location(admission, to, location, sizeof(location)))
+			return false;
+		relay->counters.agents_redirected++;
+		log_info("agent redirected",
+		    LOG_S("device", admission->claim.name), LOG_S("to", to->id),
+		    LOG_U("hops", admission->hops + 1));
+		reject(admission,
+		    &(struct upgrade_error){.status = 302,
+			.code = "moved",
+			.reason = "another relay has more room",
+			.location = location});
+		return true;
+	case PLACEMENT_FULL:
+		break;
+	}
+	reject(admission,
+	    &(struct upgrade_error){.status = 503,
+		.code = "overload",
+		.reason = relay->self.draining ? "the relay is stopping"
+					       : "the relay is full",
+		.retry_after_s = RETRY_AFTER_S + crypto_below(5)});
+	return true;
+}
+
+static void
+device_cb(
+    void *ctx, enum registry_status status, const struct device_record *record)
+{
+	struct admission *admission = ctx;
+	bool open = admission->relay->options.open;
+
+	if (status == REGISTRY_UNAVAILABLE) {
+		admit_provisionally(admission);
+		return;
+	}
+	/* one answer for both, so that names cannot be found out */
+	if (!open &&
+	    (status != REGISTRY_OK ||
+		!crypto_equal(record->secret_sha256, admission->secret_sha256,
+		    SHA256_LEN))) {
+		reject(admission,
+		    &(struct upgrade_error){.status = 401,
+			.code = "unauthorized",
+			.reason = "unknown device or wrong secret"});
+		return;
+	}
+	if (status == REGISTRY_OK)
+		admission->claim.device = *record;
+	if (!place(admission))
+		claim_name(admission);
+}
+
+/* Copy what the request says into the claim. */
+static void
+fill_claim(struct admission *admission, const struct control_params *params)
+{
+	struct claim *claim = &admission->claim;
+	size_t i;
+
+	(void)str_copy(params->name, claim->name, sizeof(claim->name));
+	(void)str_copy(
+	    params->instance, claim->instance, sizeof(claim->instance));
+	(void)str_copy(
+	    str_of(admission->upgrade->from), claim->from, sizeof(claim->from));
+	admission->hops = params->hops;
+	claim->n_services = params->n_services;
+	for (i = 0; i < params->n_services; i++) {
+		(void)str_copy(params->services[i].name,
+		    claim->services[i].name, sizeof(claim->services[i].name));
+		claim->services[i].kind = params->services[i].kind;
+	}
+	if (params->lease.ptr != NULL)
+		claim->has_signed_lease =
+		    lease_token_verify(&admission->relay->lease_key,
+			params->lease, claim->name, &claim->signed_lease, NULL);
+}
+
+void
+admission_start(struct upgrade *upgrade, struct http_head *head)
+{
+	struct relay *relay = upgrade->relay;
+	struct admission *admission;
+	struct control_params params;
+	const char *error = NULL;
+	struct str secret;
+
+	if (control_params_decode((char *)head->query.ptr, head->query.len,
+		&params, &error) != WIRE_DONE) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){
+			.status = 400, .code = "bad_request", .reason = error});
+		return;
+	}
+	if ((admission = calloc(1, sizeof(*admission))) == NULL) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 503,
+			.code = "overload",
+			.reason = "the relay is out of memory",
+			.retry_after_s = 30});
+		return;
+	}
+	admission->relay = relay;
+	admission->upgrade = upgrade;
+	admission->probe.cb = probed_cb;
+	admission->probe.ctx = admission;
+	timer_init(&admission->probe_timer, probe_timer_cb, admission);
+	LIST_INSERT_HEAD(&relay->admissions, admission, link);
+	timer_clear(relay->loop, &upgrade->timer);
+	secret = handshake_bearer(head);
+	crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
+	    admission->secret_sha256);
+	fill_claim(admission, &params);
+	if (relay->registry->ops->device_get(relay->registry,
+		admission->claim.name, device_cb, admission) != 0)
+		reject_busy(admission, "the relay is out of memory");
+}
+
+void
+admissions_free_all(struct relay *relay)
+{
+	struct admission *admission;
+
+	while ((admission = LIST_FIRST(&relay->admissions)) != NULL)
+		admission_free(
+		    admission); /* its upgrade is freed with the others */
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* A queue with a bounded number of writes under way: an answer starts the next. */
+#include "config.h"
+
+#include "relay/backlog.h"
+
+#define WRITES_AT_ONCE 64
+
+void
+backlog_add(struct device *device)
+{
+	if (device->unwritten || device->moved || device->released)
+		return;
+	device->unwritten = true;
+	TAILQ_INSERT_TAIL(&device->relay->backlog, device, backlog_link);
+}
+
+void
+backlog_remove(struct device *device)
+{
+	if (!device->unwritten)
+		return;
+	device->unwritten = false;
+	TAILQ_REMOVE(&device->relay->backlog, device, backlog_link);
+}
+
+static void
+add_cb(void *ctx, struct hash_node *node)
+{
+	(void)ctx;
+	backlog_add(HASH_ENTRY(node, struct device, by_name));
+}
+
+void
+backlog_add_all(struct relay *relay)
+{
+	hash_map_each(&relay->devices, add_cb, NULL);
+}
+
+static void
+written_cb(void *ctx, enum registry_status status)
+{
+	struct relay *relay = ctx;
+
+	relay->backlog_writes--;
+	if (status != REGISTRY_UNAVAILABLE)
+		backlog_write(relay);
+}
+
+void
+backlog_write(struct relay *relay)
+{
+	struct device *device;
+
+	while (relay->backlog_writes < WRITES_AT_ONCE &&
+	    relay->registry->ops->is_up(relay->registry) &&
+	    (device = TAILQ_FIRST(&relay->backlog)) != NULL) {
+		backlog_remove(device);
+		relay->backlog_writes++;
+		device_hold(device, written_cb, relay);
+	}
+}

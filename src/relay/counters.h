@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What a relay counts: one row gives the name in Redis and in the metrics, and its help. */
+#ifndef TAUPE_RELAY_COUNTERS_H
+#define TAUPE_RELAY_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/close_reason.h"
+
+/*        member             description */
+#define RELAY_COUNTERS(X)                                                      \
+	X(sessions_opened, "Control channels that were welcomed.")             \
+	X(sessions_closed, "Control channels that ended.")                     \
+	X(agents_redirected, "Agents sent to another relay.")                  \
+	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(probes, "Sessions that were asked whether they live.")               \
+	X(transfers_opened, "Transfer channels that agents dug.")              \
+	X(visits_opened, "Visitors that were accepted.")                       \
+	X(visits_joined, "Visitors that were joined to a transfer channel.")   \
+	X(visits_reused,                                                       \
+	    "Of these, on a channel that had carried one before.")             \
+	X(visits_held, "Visitors that had to wait for their device.")          \
+	X(visits_failed, "Visitors that could not be served.")                 \
+	X(visits_unknown, "Visitors for a name that no device has.")           \
+	X(bytes_in, "Payload bytes from visitors to devices.")                 \
+	X(bytes_out, "Payload bytes from devices to visitors.")
+
+struct counters {
+#define X(member, description) uint64_t member;
+	RELAY_COUNTERS(X)
+#undef X
+	uint64_t closed[CLOSE_REASON_COUNT]; /* control channels, by reason */
+};
+
+#define X(member, description) +1
+enum { COUNTERS_FLAT = 0 RELAY_COUNTERS(X) };
+#undef X
+
+/* The flat counters as two parallel lists; values must hold COUNTERS_FLAT numbers. */
+const char *const *counters_names(void);
+const char *const *counters_descriptions(void);
+void counters_values(const struct counters *counters, uint64_t *values);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a device here: attached when a claim is granted, online when its session
+ * stands, offline while only the lease does, released when the lease is over or another
+ * relay has it, and freed when its last running visit has ended.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/backlog.h"
+#include "relay/device.h"
+#include "relay/dig.h"
+#include "relay/service.h"
+#include "relay/session.h"
+#include "relay/transfer.h"
+#include "relay/visitor.h"
+
+#define MOVED_GRACE_MS                                                         \
+	2000 /* until the routes of a moved device have reached the proxies */
+#define END_POLL_MS 1000
+
+/* A write to the registry that is under way. */
+struct holding_write {
+	LIST_ENTRY(holding_write) link; /* in relay->writes */
+	struct relay *relay;
+	uint64_t epoch;
+	registry_done_cb cb;
+	void *ctx;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+static void timer_cb(void *ctx);
+
+static struct str
+key_cb(const struct hash_node *node)
+{
+	return str_of(HASH_ENTRY(node, const struct device, by_name)->name);
+}
+
+void
+devices_init(struct relay *relay)
+{
+	hash_map_init(&relay->devices, key_cb);
+}
+
+struct device *
+device_find(struct relay *relay, struct str name)
+{
+	struct hash_node *node = hash_map_find(&relay->devices, name);
+
+	return node != NULL ? HASH_ENTRY(node, struct device, by_name) : NULL;
+}
+
+static struct device *
+device_new(struct relay *relay, const char *name)
+{
+	struct device *device = calloc(1, sizeof(*device));
+
+	if (device == NULL)
+		return NULL;
+	device->relay = relay;
+	(void)str_copy(str_of(name), device->name, sizeof(device->name));
+	LIST_INIT(&device->services);
+	LIST_INIT(&device->digs);
+	TAILQ_INIT(&device->waiting);
+	TAILQ_INIT(&device->idle);
+	TAILQ_INIT(&device->running);
+	timer_init(&device->timer, timer_cb, device);
+	if (hash_map_insert(&relay->devices, &device->by_name) != 0) {
+		free(device);
+		return NULL;
+	}
+	return device;
+}
+
+/* Take it out of the tables: nobody finds it or its services any more. */
+static void
+release(struct device *device)
+{
+	if (device->released)
+		return;
+	device->released = true;
+	services_close(device);
+	digs_forget(device);
+	backlog_remove(device);
+	hash_map_remove(&device->relay->devices, &device->by_name);
+	LIST_INSERT_HEAD(&device->relay->released, device, released_link);
+}
+
+static void
+device_free(struct device *device)
+{
+	assert(device->pins == 0 && device->session == NULL);
+	release(device);
+	transfers_close(device, true);
+	timer_clear(device->relay->loop, &device->timer);
+	if (device->busy)
+		LIST_REMOVE(device, busy_link);
+	backlog_remove(device);
+	LIST_REMOVE(device, released_link);
+	free(device);
+}
+
+/* Free what was released as soon as nothing uses it. */
+static void
+end_or_wait(struct device *device)
+{
+	if (device->pins == 0 && device->session == NULL &&
+	    TAILQ_EMPTY(&device->running) && device->n_visitors == 0)
+		device_free(device);
+	else
+		timer_set(device->relay->loop, &device->timer, END_POLL_MS);
+}
+
+struct device *
+device_attach(struct relay *relay, const struct claim *claim,
+    const struct claim_result *granted, const char **error)
+{
+	struct device *device = device_find(relay, str_of(claim->name));
+	bool fresh = device == NULL;
+
+	*error = "the relay is out of memory";
+	if (fresh && (device = device_new(relay, claim->name)) == NULL)
+		return NULL;
+	if (services_reconcile(device, claim, &granted->lease, error) != 0) {
+		if (fresh)
+			device_free(device);
+		return NULL;
+	}
+	/* another process of the agent: the old one's channels are nobody's now */
+	if (strcmp(device->info.instance, granted->session.instance) != 0)
+		transfers_close(device, false);
+	device->info = granted->session;
+	device->lease = granted->lease;
+	memcpy(device->secret_sha256, claim->device.secret_sha256,
+	    SECRET_HASH_LEN);
+	device->moved = false;
+	device->pins++;
+	timer_clear(relay->loop, &device->timer);
+	return device;
+}
+
+void
+device_unpin(struct device *device)
+{
+	assert(device->pins > 0);
+	device->pins--;
+	if (device->pins == 0 && device->session == NULL &&
+	    !timer_is_set(&device->timer))
+		device_offline(device);
+}
+
+static void
+act_on_answer(struct device *device, enum registry_status status)
+{
+	switch (status) {
+	case REGISTRY_STALE: /* fenced off: a newer session of the device is elsewhere */
+		device_moved(device);
+		break;
+	case REGISTRY_UNAVAILABLE:
+		backlog_add(device);
+		break;
+	case REGISTRY_EXHAUSTED:
+		log_error(
+		    "a lost registry has given the device's label or port away",
+		    LOG_S("device", device->name),
+		    LOG_S("label", device->lease.label));
+		device_moved(device);
+		if (device->session != NULL)
+			session_close(device->session, CLOSE_REGISTRY);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+held_cb(void *ctx, enum registry_status status)
+{
+	struct holding_write *write = ctx;
+	struct device *device = device_find(write->relay, str_of(write->name));
+	struct holding_write done = *write;
+
+	LIST_REMOVE(write, link);
+	free(write);
+	if (device != NULL && device->info.epoch == done.epoch)
+		act_on_answer(device, status);
+	if (done.cb != NULL)
+		done.cb(done.ctx, status);
+}
+
+static void
+fill_holding(
+    struct device *device, struct holding *holding, struct route *routes)
+{
+	uint64_t now = loop_now_ms(device->relay->loop);
+	struct service *service;
+
+	memset(holding, 0, sizeof(*holding));
+	(void)str_copy(
+	    str_of(device->name), holding->name, sizeof(holding->name));
+	holding->session = device->info;
+	holding->connected = device->session != NULL || device->pins > 0;
+	holding->lease = device->lease;
+	holding->remaining_ms =
+	    device->lease_end_ms > now ? device->lease_end_ms - now : 1;
+	holding->routes = routes;
+	LIST_FOREACH (service, &device->services, link)
+		service_route(service, &routes[holding->n_routes++]);
+}
+
+void
+device_hold(struct device *device, registry_done_cb cb, void *ctx)
+{
+	struct relay *relay = device->relay;
+	struct holding_write *write = calloc(1, sizeof(*write));
+	struct route routes[SERVICES_MAX];
+	struct holding holding;
+
+	if (write == NULL) {
+		if (cb != NULL)
+			cb(ctx, REGISTRY_UNAVAILABLE);
+		return;
+	}
+	write->relay = relay;
+	write->epoch = device->info.epoch;
+	write->cb = cb;
+	write->ctx = ctx;
+	(void)str_copy(str_of(device->name), write->name, sizeof(write->name));
+	LIST_INSERT_HEAD(&relay->writes, write, link);
+	fill_holding(device, &holding, routes);
+	if (relay->registry->ops->hold(
+		relay->registry, &holding, held_cb, write) != 0)
+		held_cb(write, REGISTRY_UNAVAILABLE);
+}
+
+static void
+renew_later(struct device *device)
+{
+	timer_set(device->relay->loop, &device->timer,
+	    (uint64_t)device->relay->options.lease_ms / 2);
+}
+
+static void
+serve_waiting(struct device *device)
+{
+	struct visitor *visitor;
+
+	while (
+	    TAILQ_FIRST(&device->waiting) != NULL && transfer_take_idle(device))
+		;
+	TAILQ_FOREACH (visitor, &device->waiting, link)
+		dig_start(device);
+}
+
+void
+device_online(struct device *device, struct session *session)
+{
+	struct session *before = device->session;
+
+	device->session = session;
+	device->pins--;
+	renew_later(device);
+	session_welcome(session);
+	if (before != NULL)
+		session_close(before, CLOSE_TAKEN_OVER);
+	device->relay->counters.sessions_opened++;
+	log_info("session opened", LOG_S("device", device->name),
+	    LOG_U("epoch", device->info.epoch),
+	    LOG_S("label", device->lease.label),
+	    LOG_S("from", device->info.from));
+	serve_waiting(device);
+}
+
+void
+device_offline(struct device *device)
+{
+	struct relay *relay = device->relay;
+
+	digs_forget(device);
+	if (device->moved || device->released) {
+		/* from the loop: whoever closed the session may still be using us */
+		timer_set(relay->loop, &device->timer, 0);
+		return;
+	}
+	device->lease_end_ms =
+	    loop_now_ms(relay->loop) + (uint64_t)relay->options.lease_ms;
+	timer_set(
+	    relay->loop, &device->timer, (uint64_t)relay->options.lease_ms);
+	device_hold(device, NULL, NULL);
+}
+
+void
+device_moved(struct device *device)
+{
+	if (device->moved || device->released)
+		return;
+	log_info("device is at another relay now",
+	    LOG_S("device", device->name), LOG_U("epoch", device->info.epoch));
+	device->moved = true;
+	timer_set(device->relay->loop, &device->timer, MOVED_GRACE_MS);
+}
+
+void
+device_revoke(struct device *device)
+{
+	struct relay *relay = device->relay;
+
+	log_info("device was removed", LOG_S("device", device->name));
+	device->moved = true; /* its records are gone already */
+	if (device->session != NULL)
+		session_close(device->session, CLOSE_REVOKED);
+	release(device);
+	transfers_close(device, true);
+	(void)relay->registry->ops->expire(
+	    relay->registry, device->name, device->info.epoch, NULL, NULL);
+	timer_set(relay->loop, &device->timer, 0);
+}
+
+static void
+expire(struct device *device)
+{
+	struct relay *relay = device->relay;
+
+	log_info("lease expired", LOG_S("device", device->name),
+	    LOG_S("label", device->lease.label));
+	(void)relay->registry->ops->expire(
+	    relay->registry, device->name, device->info.epoch, NULL, NULL);
+	release(device);
+	end_or_wait(device);
+}
+
+static void
+timer_cb(void *ctx)
+{
+	struct device *device = ctx;
+
+	if (device->released) {
+		end_or_wait(device);
+	} else if (device->moved) {
+		if (device->session != NULL)
+			session_close(device->session, CLOSE_TAKEN_OVER);
+		release(device);
+		end_or_wait(device);
+	} else if (device->session != NULL) {
+		device_hold(device, NULL, NULL);
+		renew_later(device);
+	} else {
+		expire(device);
+	}
+}
+
+static void
+free_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+
+	(void)ctx;
+	device->pins = 0;
+	device->moved = true;
+	if (device->session != NULL)
+		session_close(device->session, CLOSE_SHUTDOWN);
+	device_free(device);
+}
+
+void
+devices_free_all(struct relay *relay)
+{
+	struct holding_write *write;
+	struct device *device;
+
+	while ((write = LIST_FIRST(&relay->writes)) != NULL) {
+		LIST_REMOVE(write, link);
+		free(write);
+	}
+	hash_map_each(&relay->devices, free_cb, NULL);
+	while ((device = LIST_FIRST(&relay->released)) != NULL)
+		free_cb(NULL, &device->by_name);
+}
+
+void
+device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
+    uint64_t bytes_out)
+{
+	device->uncounted.visitors += visitors;
+	device->uncounted.bytes_in += bytes_in;
+	device->uncounted.bytes_out += bytes_out;
+	if (!device->busy)
+		LIST_INSERT_HEAD(
+		    &device->relay->busy_devices, device, busy_link);
+	device->busy = true;
+}
+
+void
+devices_flush_counters(struct relay *relay)
+{
+	struct device *device;
+
+	while ((device = LIST_FIRST(&relay->busy_devices)) != NULL) {
+		LIST_REMOVE(device, busy_link);
+		device->busy = false;
+		relay->registry->ops->count(
+		    relay->registry, device->name, &device->uncounted);
+		memset(&device->uncounted, 0, sizeof(device->uncounted));
+	}
+}

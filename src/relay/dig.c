@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* Ids by hash, relay-wide, because a transfer handshake names nothing but its id. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "relay/dig.h"
+#include "relay/service.h"
+#include "relay/session.h"
+#include "relay/visitor.h"
+
+#define DIG_LIFE_MS 10000
+
+struct dig {
+	struct hash_node by_id; /* in relay->digs */
+	LIST_ENTRY(dig) link;	/* in device->digs */
+	struct device *device;
+	struct timer timer;
+	char id[TRANSFER_ID_LEN + 1];
+};
+
+static struct str
+key_cb(const struct hash_node *node)
+{
+	const struct dig *dig = HASH_ENTRY(node, const struct dig, by_id);
+
+	return (struct str){dig->id, TRANSFER_ID_LEN};
+}
+
+void
+digs_init(struct relay *relay)
+{
+	hash_map_init(&relay->digs, key_cb);
+}
+
+static void
+dig_free(struct dig *dig)
+{
+	struct relay *relay = dig->device->relay;
+
+	timer_clear(relay->loop, &dig->timer);
+	hash_map_remove(&relay->digs, &dig->by_id);
+	LIST_REMOVE(dig, link);
+	free(dig);
+}
+
+static void
+expired_cb(void *ctx)
+{
+	dig_free(ctx);
+}
+
+void
+dig_start(struct device *device)
+{
+	struct relay *relay = device->relay;
+	const struct visitor *visitor =
+	    TAILQ_LAST(&device->waiting, visitor_queue);
+	struct dig *dig = calloc(1, sizeof(*dig));
+	uint8_t random[TRANSFER_ID_LEN / 2];
+	struct writer w;
+
+	if (dig == NULL)
+		return; /* the visitor's own time runs out */
+	crypto_random(random, sizeof(random));
+	writer_init(&w, dig->id, TRANSFER_ID_LEN);
+	writer_hex(&w, random, sizeof(random));
+	dig->device = device;
+	timer_init(&dig->timer, expired_cb, dig);
+	if (hash_map_insert(&relay->digs, &dig->by_id) != 0) {
+		free(dig);
+		return;
+	}
+	LIST_INSERT_HEAD(&device->digs, dig, link);
+	timer_set(relay->loop, &dig->timer, DIG_LIFE_MS);
+	session_send_open(device->session, dig->id,
+	    visitor != NULL ? visitor->service->name : NULL);
+}
+
+static struct dig *
+find(struct relay *relay, struct str id)
+{
+	struct hash_node *node = hash_map_find(&relay->digs, id);
+
+	return node != NULL ? HASH_ENTRY(node, struct dig, by_id) : NULL;
+}
+
+struct device *
+dig_redeem(struct relay *relay, struct str id)
+{
+	struct dig *dig = find(relay, id);
+	struct device *device;
+
+	if (dig == NULL)
+		return NULL;
+	device = dig->device;
+	dig_free(dig);
+	return device;
+}
+
+void
+dig_refused(struct device *device, struct str id, struct str reason)
+{
+	struct dig *dig = find(device->relay, id);
+	struct visitor *visitor = TAILQ_FIRST(&device->waiting);
+
+	if (dig == NULL || dig->device != device)
+		return;
+	log_warn("agent refused a transfer channel",
+	    LOG_S("device", device->name), LOG_STR("reason", reason));
+	dig_free(dig);
+	if (visitor != NULL)
+		visitor_fail(visitor, PAGE_REFUSED);
+}
+
+void
+digs_forget(struct device *device)
+{
+	struct dig *dig;
+
+	while ((dig = LIST_FIRST(&device->digs)) != NULL)
+		dig_free(dig);
+}

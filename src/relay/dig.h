@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A dig: an agent was asked for a transfer channel, and given an id of 128 random bits
+ * that opens it, once and for a short time. The channel serves whoever waits longest
+ * when it comes.
+ */
+#ifndef TAUPE_RELAY_DIG_H
+#define TAUPE_RELAY_DIG_H
+
+#include "relay/device.h"
+
+void digs_init(struct relay *relay);
+
+/* Ask the device's agent for one more channel. Precondition: it has a session. */
+void dig_start(struct device *device);
+/* Redeem an id: its device; NULL when it is unknown, used or expired. */
+struct device *dig_redeem(struct relay *relay, struct str id);
+/* The agent says that it cannot make the channel: the first who waits is refused. */
+void dig_refused(struct device *device, struct str id, struct str reason);
+/* The session has ended: none of its ids is good any more. */
+void digs_forget(struct device *device);
+
+#endif

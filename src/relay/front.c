@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection belongs to the device that its first request names; a browser opens
+ * another connection for another host.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "relay/front.h"
+#include "relay/service.h"
+#include "relay/visitor.h"
+#include "wire/http_head.h"
+#include "wire/tls_hello.h"
+
+#define FRONT_LISTENERS_MAX 16
+#define GUEST_BYTES_MAX TLS_HELLO_MAX
+
+/* A visitor whose device is not known yet. */
+struct guest {
+	LIST_ENTRY(guest) link;
+	struct front *front;
+	struct conn conn;
+	struct buf *first;
+	size_t first_len;
+	struct timer timer;
+	struct address from;
+};
+
+struct front {
+	struct relay *relay;
+	LIST_HEAD(, guest) guests;
+	size_t n_listeners;
+	struct listener *listeners[FRONT_LISTENERS_MAX];
+};
+
+static void
+guest_free(struct guest *guest)
+{
+	timer_clear(guest->front->relay->loop, &guest->timer);
+	conn_fini(&guest->conn);
+	buf_put(&guest->first);
+	LIST_REMOVE(guest, link);
+	free(guest);
+}
+
+/* Nothing here has that name. */
+static void
+turn_away(struct guest *guest, bool http)
+{
+	struct relay *relay = guest->front->relay;
+
+	relay->counters.visits_unknown++;
+	if (http) {
+		page_write(&relay->pages, PAGE_UNKNOWN, 0, &guest->conn);
+		farewell_take(relay->farewells, &guest->conn);
+	}
+	guest_free(guest);
+}
+
+static void
+join(struct guest *guest, struct str name, enum service_kind kind)
+{
+	char host[HOST_NAME_MAX + 1];
+	struct service *service = NULL;
+
+	if (name.ptr != NULL && host_name_normalise(name, host, sizeof(host)))
+		service = service_find(guest->front->relay, str_of(host));
+	if (service == NULL || service->kind != kind) {
+		turn_away(guest, kind == SERVICE_HTTP);
+		return;
+	}
+	visitor_adopt(service, &guest->conn, &guest->first, guest->first_len,
+	    &guest->from);
+	guest_free(guest);
+}
+
+static void
+refuse_request(struct guest *guest, const struct http_head *head)
+{
+	char answer[256];
+	struct writer w;
+
+	writer_init(&w, answer, sizeof(answer));
+	writer_cstr(&w, "HTTP/1.1 ");
+	writer_u64(&w, head->error_status);
+	writer_cstr(&w, " ");
+	writer_cstr(&w, http_status_phrase(head->error_status));
+	writer_cstr(&w, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+	(void)conn_write(&guest->conn, answer, writer_len(&w));
+	farewell_take(guest->front->relay->farewells, &guest->conn);
+	guest_free(guest);
+}
+
+static void
+look_at_tls(struct guest *guest)
+{
+	struct str name;
+
+	switch (tls_hello_server_name(
+	    buf_data(guest->first), guest->first_len, &name)) {
+	case WIRE_DONE:
+		join(guest, name, SERVICE_TLS);
+		return;
+	case WIRE_BAD:
+		turn_away(guest, false);
+		return;
+	case WIRE_MORE:
+		if (guest->first_len == GUEST_BYTES_MAX)
+			turn_away(guest, false);
+	}
+}
+
+static void
+look_at_http(struct guest *guest)
+{
+	struct http_head head = {.error_status = 431};
+	size_t consumed;
+
+	switch (http_request_parse((char *)buf_data(guest->first),
+	    guest->first_len, &head, &consumed)) {
+	case WIRE_DONE:
+		if (http_field_count(&head, STR("Host")) == 1) {
+			join(guest, http_field_get(&head, STR("Host")),
+			    SERVICE_HTTP);
+			return;
+		}
+		head.error_status = 400;
+		break;
+	case WIRE_BAD:
+		break;
+	case WIRE_MORE:
+		if (guest->first_len < HTTP_HEAD_MAX)
+			return;
+		head.error_status = 431;
+	}
+	refuse_request(guest, &head);
+}
+
+static void
+readable_cb(struct conn *conn)
+{
+	struct guest *guest = conn->owner;
+	ssize_t got = conn_read(conn, buf_data(guest->first) + guest->first_len,
+	    GUEST_BYTES_MAX - guest->first_len);
+
+	if (got == CONN_AGAIN)
+		return;
+	if (got <= 0) {
+		guest_free(guest);
+		return;
+	}
+	guest->first_len += (size_t)got;
+	if (buf_data(guest->first)[0] == TLS_RECORD_HANDSHAKE)
+		look_at_tls(guest);
+	else
+		look_at_http(guest);
+}
+
+static void
+broken_cb(struct conn *conn)
+{
+	guest_free(conn->owner);
+}
+
+static const struct conn_ops guest_conn_ops = {
+    .readable_cb = readable_cb,
+    .broken_cb = broken_cb,
+};
+
+static void
+timeout_cb(void *ctx)
+{
+	guest_free(ctx);
+}
+
+static void
+accept_cb(void *ctx, int fd, const struct address *peer)
+{
+	struct front *front = ctx;
+	struct guest *guest = calloc(1, sizeof(*guest));
+
+	if (guest == NULL ||
+	    (guest->first = buf_get(GUEST_BYTES_MAX)) == NULL ||
+	    conn_init(&guest->conn, front->relay->loop, fd, &guest_conn_ops,
+		guest) != 0) {
+		if (guest != NULL)
+			buf_put(&guest->first);
+		free(guest);
+		close(fd);
+		return;
+	}
+	guest->front = front;
+	guest->from = *peer;
+	LIST_INSERT_HEAD(&front->guests, guest, link);
+	timer_init(&guest->timer, timeout_cb, guest);
+	timer_set(front->relay->loop, &guest->timer,
+	    (uint64_t)front->relay->options.handshake_timeout_ms);
+}
+
+struct front *
+front_new(struct relay *relay, const struct address *addresses, size_t n,
+    const struct address **failed)
+{
+	struct front *front = calloc(1, sizeof(*front));
+	size_t i;
+
+	*failed = &addresses[0];
+	if (front == NULL)
+		return NULL;
+	front->relay = relay;
+	LIST_INIT(&front->guests);
+	for (i = 0; i < n && i < FRONT_LISTENERS_MAX; i++) {
+		struct listener *listener = listener_new(
+		    relay->loop, &addresses[i], false, accept_cb, front);
+
+		if (listener == NULL) {
+			*failed = &addresses[i];
+			front_free(&front);
+			return NULL;
+		}
+		front->listeners[front->n_listeners++] = listener;
+	}
+	return front;
+}
+
+void
+front_stop(struct front *front)
+{
+	struct guest *guest;
+
+	while (front->n_listeners > 0)
+		listener_free(&front->listeners[--front->n_listeners]);
+	while ((guest = LIST_FIRST(&front->guests)) != NULL)
+		guest_free(guest);
+}
+
+void
+front_free(struct front **front)
+{
+	if (*front == NULL)
+		return;
+	front_stop(*front);
+	free(*front);
+	*front = NULL;
+}
+
+void
+front_address(const struct front *front, size_t i, struct address *address)
+{
+	listener_address(front->listeners[i], address);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* Bodies, and the heads around them. */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/page.h"
+#include "wire/http_head.h"
+
+#define PAGE_BYTES_MAX (256 * 1024)
+
+#define BUILT_IN(title, text)                                                  \
+	"<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\n"        \
+	"<meta name=\"viewport\" content=\"width=device-width, "               \
+	"initial-scale=1\">\n"                                                 \
+	"<title>" title "</title>\n"                                           \
+	"<style>body{font:1.1em/1.5 "                                          \
+	"system-ui,sans-serif;color:#333;background:#f6f4f1;"                  \
+	"margin:0;display:grid;min-height:100vh;place-items:center}"           \
+	"main{max-width:32em;padding:2em}h1{font-size:1.4em;margin:0 0 .5em}"  \
+	"p{margin:.5em 0}</style>\n"                                           \
+	"<main><h1>" title "</h1>" text "</main>\n"
+
+static const struct {
+	unsigned status;
+	const char *file;
+	const char *body;
+} kinds[PAGE_COUNT] = {
+    [PAGE_UNKNOWN] = {404, "404.html",
+	BUILT_IN("No device has this name",
+	    "<p>Nothing answers under this address. Check the name for a "
+	    "typing error; if the "
+	    "device was away for long, it may have been given a new one.</p>")},
+    [PAGE_REFUSED] = {502, "502.html",
+	BUILT_IN("The device did not answer",
+	    "<p>The device is connected, but the service behind this address "
+	    "refused the "
+	    "connection. It may be starting: try again in a moment.</p>")},
+    [PAGE_OFFLINE] = {503, "503.html",
+	BUILT_IN("The device is offline",
+	    "<p>The device behind this address is not connected at the moment. "
+	    "It keeps its "
+	    "address: try again when it is back.</p>")},
+};
+
+/* 0 and *body NULL when there is no such file. */
+static int
+read_page(const char *dir, const char *name, char **body)
+{
+	char path[4200];
+	FILE *file;
+	size_t len;
+
+	*body = NULL;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if ((file = fopen(path, "rb")) == NULL) {
+		if (errno == ENOENT)
+			return 0;
+		log_error("cannot read page", LOG_S("file", path),
+		    LOG_S("error", log_errno()));
+		return -1;
+	}
+	if ((*body = malloc(PAGE_BYTES_MAX + 2)) == NULL) {
+		fclose(file);
+		return -1;
+	}
+	len = fread(*body, 1, PAGE_BYTES_MAX + 1, file);
+	if (ferror(file) || len > PAGE_BYTES_MAX) {
+		log_error("page is unreadable or larger than 256 KiB",
+		    LOG_S("file", path));
+		free(*body);
+		*body = NULL;
+		fclose(file);
+		return -1;
+	}
+	(*body)[len] = '\0';
+	fclose(file);
+	return 0;
+}
+
+int
+pages_load(struct pages *pages, const char *dir)
+{
+	struct pages fresh = {{NULL}};
+	size_t i;
+
+	for (i = 0; i < PAGE_COUNT && dir != NULL; i++)
+		if (read_page(dir, kinds[i].file, &fresh.body[i]) != 0) {
+			pages_free(&fresh);
+			return -1;
+		}
+	pages_free(pages);
+	*pages = fresh;
+	return 0;
+}
+
+void
+pages_free(struct pages *pages)
+{
+	size_t i;
+
+	for (i = 0; i < PAGE_COUNT; i++) {
+		free(pages->body[i]);
+		pages->body[i] = NULL;
+	}
+}
+
+void
+page_write(const struct pages *pages, enum page page, unsigned retry_after_s,
+    struct conn *conn)
+{
+	const char *body =
+	    pages->body[page] != NULL ? pages->body[page] : kinds[page].body;
+	struct writer w;
+	char head[512];
+
+	writer_init(&w, head, sizeof(head));
+	writer_cstr(&w, "HTTP/1.1 ");
+	writer_u64(&w, kinds[page].status);
+	writer_cstr(&w, " ");
+	writer_cstr(&w, http_status_phrase(kinds[page].status));
+	writer_cstr(&w,
+	    "\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: "
+	    "no-store\r\n"
+	    "Connection: close\r\nContent-Length: ");
+	writer_u64(&w, strlen(body));
+	if (retry_after_s > 0) {
+		writer_cstr(&w, "\r\nRetry-After: ");
+		writer_u64(&w, retry_after_s);
+	}
+	writer_cstr(&w, "\r\n\r\n");
+	if (conn_write(conn, head, writer_len(&w)) == 0)
+		(void)conn_write(conn, body, strlen(body));
+}

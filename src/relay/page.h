@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pages that an HTTP visitor gets when its device cannot be reached: built in, or
+ * from files of the operator.
+ */
+#ifndef TAUPE_RELAY_PAGE_H
+#define TAUPE_RELAY_PAGE_H
+
+#include "net/conn.h"
+
+enum page {
+	PAGE_UNKNOWN, /* 404: no device has this name */
+	PAGE_REFUSED, /* 502: the device is there, its service did not answer */
+	PAGE_OFFLINE, /* 503: the device is not connected */
+	PAGE_COUNT
+};
+
+struct pages {
+	char *body[PAGE_COUNT]; /* NULL: the built-in one */
+};
+
+/* Read 404.html, 502.html and 503.html of a folder; those that are not there stay built
+ * in. -1: one cannot be read or is over 256 KiB (it was logged). */
+int pages_load(struct pages *pages, const char *dir);
+void pages_free(struct pages *pages);
+
+/* Write the whole response (HTTP/1.1, Connection: close). retry_after_s: 0 for none. */
+void page_write(const struct pages *pages, enum page page,
+    unsigned retry_after_s, struct conn *conn);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A relay keeps an agent while its own load is within a tolerance of the least loaded
+ * one's; else the agent goes to the better of two random candidates (the power of two
+ * choices: nobody needs an exact view). An agent that was already sent here was sent on
+ * purpose, so only a clear imbalance sends it on; one sent twice stays.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "relay/placement.h"
+
+#define SENT_LIFE_MS 3000
+
+static uint64_t *
+sent_to(struct placement *placement, const char *id, uint64_t now_ms, bool make)
+{
+	size_t i, free_slot = RELAYS_MAX;
+
+	for (i = 0; i < RELAYS_MAX; i++) {
+		if (placement->sent[i].n > 0 &&
+		    placement->sent[i].expires_ms <= now_ms)
+			placement->sent[i].n = 0;
+		if (placement->sent[i].n == 0)
+			free_slot = i;
+		else if (strcmp(placement->sent[i].id, id) == 0)
+			return &placement->sent[i].n;
+	}
+	if (!make || free_slot == RELAYS_MAX)
+		return NULL;
+	memset(
+	    &placement->sent[free_slot], 0, sizeof(placement->sent[free_slot]));
+	strncpy(placement->sent[free_slot].id, id, RELAY_ID_MAX);
+	placement->sent[free_slot].expires_ms = now_ms + SENT_LIFE_MS;
+	return &placement->sent[free_slot].n;
+}
+
+void
+placement_arrived(struct placement *placement, const char *relay)
+{
+	uint64_t *sent = sent_to(placement, relay, 0, false);
+
+	if (sent != NULL && *sent > 0)
+		(*sent)--;
+}
+
+static bool
+can_take(const struct relay_info *relay, uint64_t agents)
+{
+	return !relay->draining && agents < relay->capacity;
+}
+
+/* Agents per weight, in thousandths, so that small relays compare well too. */
+static uint64_t
+load_of(const struct relay_info *relay, uint64_t agents)
+{
+	return agents * 100000 / relay->weight;
+}
+
+static uint64_t
+agents_of(struct placement *placement, const struct relay_info *relay,
+    uint64_t now_ms)
+{
+	const uint64_t *sent = sent_to(placement, relay->id, now_ms, false);
+
+	return relay->agents + (sent != NULL ? *sent : 0);
+}
+
+/* The better of two random relays other than ourselves that can take one more. */
+static const struct relay_info *
+pick(struct placement *placement, const struct placement_question *q)
+{
+	const struct relay_info *fit[RELAYS_MAX], *a, *b;
+	size_t n = 0, i;
+
+	for (i = 0; i < q->n_relays && n < RELAYS_MAX; i++)
+		if (strcmp(q->relays[i].id, q->self->id) != 0 &&
+		    can_take(&q->relays[i],
+			agents_of(placement, &q->relays[i], q->now_ms)))
+			fit[n++] = &q->relays[i];
+	if (n == 0)
+		return NULL;
+	a = fit[q->random % n];
+	b = fit[n > 1 ? (q->random % n + 1 + q->random / n % (n - 1)) % n : 0];
+	return load_of(a, agents_of(placement, a, q->now_ms)) <=
+		load_of(b, agents_of(placement, b, q->now_ms))
+	    ? a
+	    : b;
+}
+
+static uint64_t
+least_load(struct placement *placement, const struct placement_question *q)
+{
+	uint64_t least = UINT64_MAX;
+	size_t i;
+
+	for (i = 0; i < q->n_relays; i++) {
+		uint64_t agents =
+		    agents_of(placement, &q->relays[i], q->now_ms);
+
+		if (strcmp(q->relays[i].id, q->self->id) != 0 &&
+		    can_take(&q->relays[i], agents) &&
+		    load_of(&q->relays[i], agents) < least)
+			least = load_of(&q->relays[i], agents);
+	}
+	return least;
+}
+
+enum placement_verdict
+placement_decide(struct placement *placement,
+    const struct placement_question *q, const struct relay_info **to)
+{
+	bool fit = can_take(q->self, q->self->agents);
+	uint64_t own = load_of(q->self, q->self->agents),
+		 least = least_load(placement, q);
+	/* what one agent weighs, so that "equal" leaves room for the one that comes */
+	uint64_t one = load_of(q->self, 1), tolerance = least / 20 + one / 2;
+	uint64_t *sent;
+
+	if (q->hops > 0)
+		tolerance = least / 4 + 8 * one;
+	if (fit &&
+	    (q->hops >= PLACEMENT_HOPS_MAX || least == UINT64_MAX ||
+		own <= least + tolerance))
+		return PLACEMENT_KEEP;
+	if ((*to = pick(placement, q)) == NULL)
+		return fit ? PLACEMENT_KEEP : PLACEMENT_FULL;
+	/* two random ones may both be worse than we are */
+	if (fit && load_of(*to, agents_of(placement, *to, q->now_ms)) >= own)
+		return PLACEMENT_KEEP;
+	if ((sent = sent_to(placement, (*to)->id, q->now_ms, true)) != NULL)
+		(*sent)++;
+	return PLACEMENT_REDIRECT;
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a relay: it runs, announcing itself and following the registry's events;
+ * told to stop it drains, closes what is left, departs, and ends.
+ */
+#include "config.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "relay/admission.h"
+#include "relay/backlog.h"
+#include "relay/front.h"
+#include "relay/relay_setup.h"
+#include "relay/session.h"
+
+#define STOP_POLL_MS 50
+#define CLOSING_MS 3000 /* for the last writes to the registry */
+
+static void
+announce_cb(void *ctx)
+{
+	struct relay *relay = ctx;
+	uint64_t values[COUNTERS_FLAT];
+
+	relay->self.visitors = relay->n_visitors;
+	counters_values(&relay->counters, values);
+	relay->registry->ops->announce(relay->registry, &relay->self,
+	    relay->self_route.key[0] != '\0' ? &relay->self_route : NULL,
+	    counters_names(), values, COUNTERS_FLAT);
+	devices_flush_counters(relay);
+	timer_set(relay->loop, &relay->announce_timer,
+	    (uint64_t)relay->options.announce_ms);
+}
+
+/* A relay that must find out whether one of our sessions lives. */
+struct foreign_probe {
+	struct probe probe;
+	struct relay *relay;
+	uint64_t epoch;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+static void
+foreign_probe_cb(void *ctx, bool alive)
+{
+	struct foreign_probe *asked = ctx;
+	struct registry *registry = asked->relay->registry;
+
+	/* a dead session was closed, and its end is news by itself */
+	if (alive)
+		registry->ops->alive(registry, asked->name, asked->epoch);
+	free(asked);
+}
+
+static void
+answer_probe(struct relay *relay, const struct registry_event *event)
+{
+	struct device *device = device_find(relay, str_of(event->name));
+	struct foreign_probe *asked;
+
+	if (device == NULL || device->session == NULL ||
+	    device->info.epoch != event->epoch ||
+	    (asked = calloc(1, sizeof(*asked))) == NULL)
+		return;
+	asked->probe.cb = foreign_probe_cb;
+	asked->probe.ctx = asked;
+	asked->relay = relay;
+	asked->epoch = event->epoch;
+	(void)str_copy(str_of(event->name), asked->name, sizeof(asked->name));
+	session_probe(device->session, &asked->probe);
+}
+
+struct recheck {
+	struct relay *relay;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+static void
+rechecked_cb(
+    void *ctx, enum registry_status status, const struct device_record *record)
+{
+	struct recheck *recheck = ctx;
+	struct device *device =
+	    device_find(recheck->relay, str_of(recheck->name));
+
+	free(recheck);
+	if (device == NULL)
+		return;
+	if (status == REGISTRY_NOT_FOUND ||
+	    (status == REGISTRY_OK &&
+		memcmp(record->secret_sha256, device->secret_sha256,
+		    SECRET_HASH_LEN) != 0))
+		device_revoke(device);
+}
+
+/* The operator changed a device: is its session still in order? */
+static void
+recheck_device(struct relay *relay, const char *name)
+{
+	struct recheck *recheck;
+
+	if (device_find(relay, str_of(name)) == NULL ||
+	    (recheck = calloc(1, sizeof(*recheck))) == NULL)
+		return;
+	recheck->relay = relay;
+	(void)str_copy(str_of(name), recheck->name, sizeof(recheck->name));
+	if (relay->registry->ops->device_get(
+		relay->registry, name, rechecked_cb, recheck) != 0)
+		free(recheck);
+}
+
+static void
+session_news(struct relay *relay, const struct registry_event *event)
+{
+	struct device *device = device_find(relay, str_of(event->name));
+
+	if (event->up && strcmp(event->relay, relay->self.id) != 0) {
+		placement_arrived(&relay->placement, event->relay);
+		if (device != NULL && device->info.epoch < event->epoch)
+			device_moved(device);
+	}
+	admissions_notice(relay, event);
+}
+
+static void
+registry_event(void *ctx, const struct registry_event *event)
+{
+	struct relay *relay = ctx;
+
+	switch (event->type) {
+	case REGISTRY_UP:
+		log_info("registry is up",
+		    LOG_S("contents", event->lost ? "lost" : "kept"));
+		if (event->lost)
+			backlog_add_all(relay);
+		backlog_write(relay);
+		break;
+	case REGISTRY_DOWN:
+		log_warn("registry is down: sessions go on, changes are "
+			 "written later");
+		break;
+	case REGISTRY_SESSION:
+		session_news(relay, event);
+		break;
+	case REGISTRY_PROBE:
+		answer_probe(relay, event);
+		break;
+	case REGISTRY_ALIVE:
+		admissions_notice(relay, event);
+		break;
+	case REGISTRY_DEVICE:
+		recheck_device(relay, event->name);
+		break;
+	case REGISTRY_RELAYS:
+		break;
+	}
+}
+
+static void
+move_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+
+	(void)ctx;
+	if (device->session != NULL)
+		session_send_move(device->session, NULL, "drain");
+}
+
+static bool
+has_peers(struct relay *relay)
+{
+	const struct relay_info *relays;
+	size_t n = relay->registry->ops->relays(relay->registry, &relays), i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(relays[i].id, relay->self.id) != 0 &&
+		    !relays[i].draining)
+			return true;
+	return false;
+}
+
+static void
+close_session_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+
+	(void)ctx;
+	if (device->session != NULL)
+		session_close(device->session, CLOSE_SHUTDOWN);
+}
+
+static void
+departed_cb(void *ctx, enum registry_status status)
+{
+	struct relay *relay = ctx;
+
+	(void)status;
+	loop_stop(relay->loop);
+}
+
+/* One phase of stopping leads to the next; each has a deadline. */
+static void
+stop_cb(void *ctx)
+{
+	struct relay *relay = ctx;
+	uint64_t now = loop_now_ms(relay->loop);
+	bool late = now >= relay->stop_deadline_ms;
+
+	if (relay->phase == RELAY_DRAINING) {
+		bool moved = relay->n_sessions == 0 || !has_peers(relay);
+
+		if (late || (moved && relay->n_visitors == 0)) {
+			relay->phase = RELAY_CLOSING;
+			relay->stop_deadline_ms = now + CLOSING_MS;
+			hash_map_each(&relay->devices, close_session_cb, NULL);
+		}
+	} else if (relay->phase == RELAY_CLOSING) {
+		if (late || LIST_EMPTY(&relay->writes)) {
+			relay->phase = RELAY_DEPARTING;
+			relay->stop_deadline_ms = now + CLOSING_MS;
+			relay->registry->ops->depart(
+			    relay->registry, departed_cb, relay);
+		}
+	} else if (late) {
+		loop_stop(relay->loop);
+	}
+	timer_set(relay->loop, &relay->stop_timer, STOP_POLL_MS);
+}
+
+/* SIGTERM: drain. Told again: do not wait for visits any more. */
+static void
+drain_cb(void *ctx)
+{
+	struct relay *relay = ctx;
+	uint64_t now = loop_now_ms(relay->loop);
+
+	if (relay->phase != RELAY_RUNNING) {
+		relay->stop_deadline_ms = now;
+		return;
+	}
+	log_info("draining", LOG_U("agents", relay->n_sessions),
+	    LOG_U("visitors", relay->n_visitors));
+	relay->phase = RELAY_DRAINING;
+	relay->self.draining = true;
+	relay->stop_deadline_ms =
+	    now + (uint64_t)relay->options.drain_timeout_ms;
+	timer_clear(relay->loop, &relay->announce_timer);
+	announce_cb(relay);
+	if (relay->front != NULL)
+		front_stop(relay->front);
+	if (has_peers(relay))
+		hash_map_each(&relay->devices, move_cb, NULL);
+	timer_set(relay->loop, &relay->stop_timer, 0);
+}
+
+/* SIGINT: stop without waiting for visits. */
+static void
+interrupt_cb(void *ctx)
+{
+	struct relay *relay = ctx;
+
+	if (relay->phase == RELAY_RUNNING)
+		relay->options.drain_timeout_ms = 0;
+	drain_cb(relay);
+}
+
+static void
+reload_cb(void *ctx)
+{
+	struct relay *relay = ctx;
+	struct relay_options fresh;
+
+	if (options_reload(
+		&relay_option_table, relay->argc, relay->argv, &fresh) != 0)
+		return;
+	relay_apply(relay, &fresh);
+	options_free(&relay_option_table, &fresh);
+	log_info("configuration was read again");
+}
+
+static int
+run(struct relay *relay)
+{
+	int code = relay_setup(relay, registry_event);
+
+	if (code != 0)
+		return code;
+	timer_init(&relay->announce_timer, announce_cb, relay);
+	timer_init(&relay->stop_timer, stop_cb, relay);
+	if (loop_on_signal(relay->loop, SIGTERM, drain_cb, relay) != 0 ||
+	    loop_on_signal(relay->loop, SIGINT, interrupt_cb, relay) != 0 ||
+	    loop_on_signal(relay->loop, SIGHUP, reload_cb, relay) != 0) {
+		log_error("cannot watch signals", LOG_S("error", log_errno()));
+		return EX_OSERR;
+	}
+	announce_cb(relay);
+	log_info("relay is running", LOG_S("id", relay->self.id),
+	    LOG_S("url", relay->self.url),
+	    LOG_S(
+		"registry", relay->options.redis != NULL ? "redis" : "memory"));
+	if (loop_run(relay->loop) != 0) {
+		log_error("the event loop failed", LOG_S("error", log_errno()));
+		return EX_OSERR;
+	}
+	log_info("relay has stopped");
+	return 0;
+}
+
+int
+relay_main(int argc, char **argv)
+{
+	struct relay *relay = calloc(1, sizeof(*relay));
+	int code;
+
+	if (relay == NULL)
+		return EX_OSERR;
+	switch (
+	    options_load(&relay_option_table, argc, argv, &relay->options)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_EXIT:
+		free(relay);
+		return 0;
+	case OPTIONS_ERROR:
+		free(relay);
+		return EX_CONFIG;
+	}
+	relay->argc = argc;
+	relay->argv = argv;
+	log_setup("taupe-relay", (enum log_level)relay->options.log_level,
+	    relay->options.log_syslog);
+	code = run(relay);
+	relay_teardown(relay);
+	options_free(&relay_option_table, &relay->options);
+	free(relay);
+	return code;
+}

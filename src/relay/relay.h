@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One relay: its parts, and what they share. The parts know each other only through
+ * the functions of their own headers.
+ */
+#ifndef TAUPE_RELAY_RELAY_H
+#define TAUPE_RELAY_RELAY_H
+
+#include <sys/queue.h>
+
+#include "base/hash_map.h"
+#include "net/farewell.h"
+#include "net/loop.h"
+#include "relay/counters.h"
+#include "relay/lease_token.h"
+#include "relay/page.h"
+#include "relay/placement.h"
+#include "relay/registry.h"
+#include "relay/relay_options.h"
+#include "relay/service_ports.h"
+
+struct admission;
+struct holding_write;
+struct device;
+struct front;
+struct http_admin;
+struct upgrade;
+
+struct relay {
+	struct loop *loop;
+	struct relay_options options;
+	struct registry *registry;
+	struct registry_settings registry_settings;
+	struct port_set public_ports;
+	struct service_ports *service_ports;
+	struct farewells *farewells;
+	struct pages pages;
+	struct placement placement;
+	struct counters counters;
+	struct relay_info self; /* as announced */
+	struct route
+	    self_route; /* relay/HOST → our agent listener; key "" when none */
+	struct lease_key lease_key;
+
+	size_t n_agent_listeners;
+	struct listener *agent_listeners[16];
+	struct front *front;	  /* NULL without visitor_listen */
+	struct http_admin *admin; /* NULL without admin_listen */
+
+	struct hash_map devices;  /* by name */
+	struct hash_map services; /* http and tls services by host name */
+	struct hash_map
+	    digs; /* transfer channels that agents were asked for, by id */
+	LIST_HEAD(, admission) admissions;
+	LIST_HEAD(, upgrade) upgrades;
+	LIST_HEAD(, device) busy_devices; /* with counters to flush */
+	LIST_HEAD(, device) released; /* whose last visits are still running */
+	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
+	TAILQ_HEAD(, device)
+	backlog; /* devices that the registry does not know as they are */
+	size_t backlog_writes; /* of these, being written now */
+	size_t n_sessions, n_visitors, n_transfers;
+
+	struct timer announce_timer;
+	struct timer stop_timer;
+	uint64_t stop_deadline_ms; /* loop clock; while draining */
+	enum {
+		RELAY_RUNNING,
+		RELAY_DRAINING,
+		RELAY_CLOSING,
+		RELAY_DEPARTING
+	} phase;
+	int argc; /* for reading the configuration again */
+	char **argv;
+};
+
+/* The whole life of taupe-relay: returns the exit code. */
+int relay_main(int argc, char **argv);
+
+#endif

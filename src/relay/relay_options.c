@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* One row per key; --help, the man page and every error text come from here. */
+#include "config.h"
+
+#include <stddef.h>
+
+#include "net/address.h"
+#include "relay/port_set.h"
+#include "relay/relay_options.h"
+#include "relay/service_ports.h"
+#include "wire/host_name.h"
+#include "wire/url.h"
+
+static const char *
+check_address_port(const char *value)
+{
+	struct address address;
+
+	return address_parse(str_of(value), &address)
+	    ? NULL
+	    : "a numeric ADDRESS:PORT such as 127.0.0.1:8000 or [::1]:8000";
+}
+
+static const char *
+check_ip(const char *value)
+{
+	struct address address;
+
+	return address_parse_ip(str_of(value), 0, &address)
+	    ? NULL
+	    : "a numeric address";
+}
+
+static const char *
+check_listen_range(const char *value)
+{
+	struct listen_range range;
+
+	return listen_range_parse(str_of(value), &range)
+	    ? NULL
+	    : "ADDRESS:LOW-HIGH such as 127.0.0.1:30000-30999 or "
+	      "[::1]:30000-30999";
+}
+
+static const char *
+check_ports(const char *value)
+{
+	struct port_set set;
+
+	port_set_clear(&set);
+	return port_set_parse(&set, str_of(value))
+	    ? NULL
+	    : "ports and ranges such as 20000-20999,30000";
+}
+
+static const char *
+check_url(const char *value)
+{
+	struct url url;
+
+	return url_parse(str_of(value), &url) && url.path.ptr == NULL &&
+		url.query.ptr == NULL && url.scheme.ptr[0] == 'w'
+	    ? NULL
+	    : "a URL without a path such as wss://r1.example.com";
+}
+
+static const char *
+check_domain(const char *value)
+{
+	return host_name_valid(str_of(value)) ? NULL
+					      : "a domain name in lower case";
+}
+
+static const char *
+check_id(const char *value)
+{
+	return label_valid(str_of(value)) || service_name_valid(str_of(value))
+	    ? NULL
+	    : "letters a-z, digits and single hyphens";
+}
+
+#define AT(member) offsetof(struct relay_options, member)
+#define FILE_ARG "FILE"
+
+static const struct option_row rows[] = {
+    {"id", OPTION_STRING, AT(id), "relay", 1, 32, NULL, check_id, "NAME",
+	"Name of this relay, its own among all relays of the cluster."},
+    {"domain", OPTION_STRING, AT(domain), "localhost", 1,
+	HOST_NAME_MAX - LABEL_MAX, NULL, check_domain, "DOMAIN",
+	"Domain under which devices get their names."},
+    {"agent_listen", OPTION_LIST, AT(agent_listen), "127.0.0.1:8000", 1, 64,
+	NULL, check_address_port, "ADDRESS:PORT",
+	"Where agents connect; may be given several times."},
+    {"agent_url", OPTION_STRING, AT(agent_url), NULL, 1, 250, NULL, check_url,
+	"URL",
+	"Base URL at which agents reach this very relay; by default ws:// and "
+	"the first "
+	"agent_listen."},
+    {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
+	check_ip, "ADDRESS",
+	"A proxy in front whose X-Forwarded-For is believed; may be given "
+	"several times."},
+    {"service_listen", OPTION_LIST, AT(service_listen), "127.0.0.1:30000-30999",
+	1, 80, NULL, check_listen_range, "ADDRESS:LOW-HIGH",
+	"Ports for the listeners of devices' services; may be given several "
+	"times."},
+    {"advertise_address", OPTION_STRING, AT(advertise_address), NULL, 1, 64,
+	NULL, check_ip, "ADDRESS",
+	"Address under which the proxy reaches the listeners, when they listen "
+	"on a "
+	"wildcard address."},
+    {"public_ports", OPTION_STRING, AT(public_ports), NULL, 1, 1000, NULL,
+	check_ports, "PORTS",
+	"Public ports for tcp services; by default those of service_listen."},
+    {"visitor_listen", OPTION_LIST, AT(visitor_listen), NULL, 1, 64, NULL,
+	check_address_port, "ADDRESS:PORT",
+	"Listen for visitors here, without a proxy, and join them by Host or "
+	"SNI."},
+    {"public_scheme", OPTION_CHOICE, AT(public_scheme), "http", 0, 0,
+	"http|https", NULL, "SCHEME",
+	"Scheme of the URLs that http services are announced with."},
+    {"public_http_port", OPTION_INT, AT(public_http_port), "0", 0, 65535, NULL,
+	NULL, "PORT", "Port in these URLs; 0 leaves it out."},
+    {"public_tls_port", OPTION_INT, AT(public_tls_port), "0", 0, 65535, NULL,
+	NULL, "PORT", "Port in the URLs of tls services; 0 leaves it out."},
+    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL, NULL,
+	"HOST:PORT|SOCKET",
+	"The registry; without it, it is kept in memory and the relay stands "
+	"alone."},
+    {"redis_user", OPTION_STRING, AT(redis_user), NULL, 1, 255, NULL, NULL,
+	"NAME", "User for AUTH."},
+    {"redis_password_file", OPTION_STRING, AT(redis_password_file), NULL, 1,
+	4095, NULL, NULL, FILE_ARG,
+	"File with the password for AUTH, in its first line."},
+    {"redis_database", OPTION_INT, AT(redis_database), "0", 0, 1000000, NULL,
+	NULL, "NUMBER", "Database to SELECT."},
+    {"redis_timeout", OPTION_DURATION, AT(redis_timeout_ms), "2s", 50, 60000,
+	NULL, NULL, "TIME",
+	"How long Redis may take for an answer before the connection is made "
+	"anew."},
+    {"devices_file", OPTION_STRING, AT(devices_file), NULL, 1, 4095, NULL, NULL,
+	FILE_ARG, "The stand-alone relay's devices, as taupectl writes them."},
+    {"cluster_key_file", OPTION_STRING, AT(cluster_key_file), NULL, 1, 4095,
+	NULL, NULL, FILE_ARG,
+	"Key with which leases are signed, the same on all relays; 32 bytes or "
+	"more. "
+	"Without it leases are signed with a key that is forgotten at the "
+	"end."},
+    {"open", OPTION_BOOL, AT(open), "no", 0, 0, NULL, NULL, NULL,
+	"Take any device with any secret: for trying out, on loopback only."},
+    {"lease", OPTION_DURATION, AT(lease_ms), "1h", 100, INT64_C(366) * 86400000,
+	NULL, NULL, "TIME",
+	"How long a disconnected device keeps its label and ports."},
+    {"quarantine", OPTION_DURATION, AT(quarantine_ms), "7d", 0,
+	INT64_C(3660) * 86400000, NULL, NULL, "TIME",
+	"How long a label rests after its lease before anyone may get it."},
+    {"hold", OPTION_DURATION, AT(hold_ms), "5s", 0, 300000, NULL, NULL, "TIME",
+	"How long a visitor is held while a device may be coming back."},
+    {"heartbeat", OPTION_DURATION, AT(heartbeat_ms), "30s", 50, 3600000, NULL,
+	NULL, "TIME",
+	"After this silence an agent pings; three times this and its session "
+	"is dead."},
+    {"probe_timeout", OPTION_DURATION, AT(probe_timeout_ms), "2s", 50, 60000,
+	NULL, NULL, "TIME", "How long a session may take to answer a probe."},
+    {"open_timeout", OPTION_DURATION, AT(open_timeout_ms), "2s", 50, 60000,
+	NULL, NULL, "TIME",
+	"How long an agent may take for a visitor before it is probed."},
+    {"handshake_timeout", OPTION_DURATION, AT(handshake_timeout_ms), "10s", 50,
+	300000, NULL, NULL, "TIME",
+	"How long a request head may take to arrive."},
+    {"transfer_idle", OPTION_DURATION, AT(transfer_idle_ms), "60s", 0, 86400000,
+	NULL, NULL, "TIME",
+	"How long an idle transfer channel is kept for the next visitor."},
+    {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "30s", 0, 86400000,
+	NULL, NULL, "TIME",
+	"How long running visits may take to finish when the relay stops."},
+    {"announce", OPTION_DURATION, AT(announce_ms), "1s", 50, 60000, NULL, NULL,
+	"TIME",
+	"Interval of this relay's announcements; it counts as gone after "
+	"three."},
+    {"capacity", OPTION_INT, AT(capacity), "100000", 1, 10000000, NULL, NULL,
+	"NUMBER", "Most agents that this relay takes."},
+    {"weight", OPTION_INT, AT(weight), "100", 1, 1000000, NULL, NULL, "NUMBER",
+	"Its share of the agents, relative to the other relays."},
+    {"max_visitors", OPTION_INT, AT(max_visitors), "1000", 1, 1000000, NULL,
+	NULL, "NUMBER", "Most visitors at once on one device."},
+    {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
+	check_address_port, "ADDRESS:PORT",
+	"Health, metrics and the JSON interface for the operator."},
+    {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
+	"Folder with 404.html, 502.html and 503.html to use instead of the "
+	"built-in pages."},
+    {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
+	"error|warn|info|debug", NULL, "LEVEL",
+	"Least important lines to log."},
+    {"log_syslog", OPTION_BOOL, AT(log_syslog), "no", 0, 0, NULL, NULL, NULL,
+	"Log to syslog instead of standard error."},
+    {0},
+};
+
+const struct option_table relay_option_table = {
+    .program = "taupe-relay",
+    .synopsis =
+	"Take agents' tunnels and visitors' connections, and join them.",
+    .section = "relay",
+    .default_file = TAUPE_SYSCONFDIR "/relay.ini",
+    .rows = rows,
+    .struct_size = sizeof(struct relay_options),
+};

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The configuration of taupe-relay: the table is in relay_options.c. */
+#ifndef TAUPE_RELAY_RELAY_OPTIONS_H
+#define TAUPE_RELAY_RELAY_OPTIONS_H
+
+#include "base/options.h"
+
+struct relay_options {
+	/* who we are */
+	char *id, *agent_url, *domain;
+	struct option_list agent_listen, service_listen, visitor_listen,
+	    trusted_proxy;
+	char *advertise_address, *public_ports;
+	int public_scheme;
+	int64_t public_http_port, public_tls_port;
+	/* registry */
+	char *redis, *redis_user, *redis_password_file;
+	int64_t redis_database, redis_timeout_ms;
+	char *devices_file, *cluster_key_file;
+	bool open;
+	/* rules */
+	int64_t lease_ms, quarantine_ms, hold_ms, heartbeat_ms,
+	    probe_timeout_ms;
+	int64_t open_timeout_ms, handshake_timeout_ms, transfer_idle_ms,
+	    drain_timeout_ms;
+	int64_t announce_ms, capacity, weight, max_visitors;
+	/* operation */
+	char *admin_listen, *page_dir;
+	int log_level;
+	bool log_syslog;
+};
+
+extern const struct option_table relay_option_table;
+
+#endif

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each step makes one part or says what is wrong with the configuration, where, and what
+ * to do. Nothing listens before it is known that it may.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "net/redis_link.h"
+#include "relay/admin.h"
+#include "relay/admission.h"
+#include "relay/device.h"
+#include "relay/dig.h"
+#include "relay/front.h"
+#include "relay/relay_setup.h"
+#include "relay/service.h"
+#include "relay/upgrade.h"
+#include "wire/url.h"
+
+#define FAREWELL_STALL_MS 5000
+#define SECRET_FILE_MAX 4096
+
+/* The first address of a list that is not on loopback, or NULL. */
+static const char *
+beyond_loopback(const struct option_list *list)
+{
+	struct listen_range range;
+	struct address address;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		if (address_parse(str_of(list->items[i]), &address)) {
+			if (!address_is_loopback(&address))
+				return list->items[i];
+		} else if (listen_range_parse(str_of(list->items[i]), &range) &&
+		    !address_is_loopback(&range.address)) {
+			return list->items[i];
+		}
+	}
+	return NULL;
+}
+
+/* Nothing listens beyond loopback without authentication. */
+static int
+check_authentication(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	const char *agents = beyond_loopback(&options->agent_listen);
+	const char *outside = agents;
+
+	if (outside == NULL)
+		outside = beyond_loopback(&options->service_listen);
+	if (outside == NULL)
+		outside = beyond_loopback(&options->visitor_listen);
+	if (options->open && outside != NULL) {
+		log_error("open = yes takes any device, so every address must "
+			  "be on loopback",
+		    LOG_S("address", outside),
+		    LOG_S("hint",
+			"set open = no, and make devices with taupectl device "
+			"add"));
+		return EX_CONFIG;
+	}
+	if (agents != NULL &&
+	    relay->registry->ops->device_count(relay->registry) == 0) {
+		log_error("agents could connect from outside, but there is no "
+			  "device to be one of",
+		    LOG_S("address", agents),
+		    LOG_S("hint",
+			"make one with taupectl device add and set "
+			"devices_file, or "
+			"listen on loopback"));
+		return EX_CONFIG;
+	}
+	if (options->redis == NULL && options->devices_file == NULL &&
+	    !options->open) {
+		log_error("no device could ever connect: neither redis nor "
+			  "devices_file is set",
+		    LOG_S("hint",
+			"set one of them, or open = yes for trying out on "
+			"loopback"));
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+/* The first line of a file (whole: all of it). -1: logged. */
+static long
+read_secret_file(const char *path, char *out, size_t cap, bool whole)
+{
+	FILE *file = fopen(path, "rb");
+	size_t len;
+
+	if (file == NULL) {
+		log_error("cannot read file", LOG_S("file", path),
+		    LOG_S("error", log_errno()));
+		return -1;
+	}
+	len = fread(out, 1, cap - 1, file);
+	fclose(file);
+	out[len] = '\0';
+	if (!whole)
+		len = strcspn(out, "\r\n");
+	out[len] = '\0';
+	return (long)len;
+}
+
+static int
+setup_key(struct relay *relay)
+{
+	char secret[SECRET_FILE_MAX];
+	long len;
+
+	if (relay->options.cluster_key_file == NULL) {
+		if (relay->options.redis != NULL)
+			log_warn("no cluster_key_file: signed leases are good "
+				 "at this relay only, "
+				 "until it stops");
+		lease_key_random(&relay->lease_key);
+		return 0;
+	}
+	len = read_secret_file(
+	    relay->options.cluster_key_file, secret, sizeof(secret), true);
+	if (len < 0)
+		return EX_NOINPUT;
+	if (len < LEASE_KEY_FILE_MIN) {
+		log_error("cluster key is too short",
+		    LOG_S("file", relay->options.cluster_key_file),
+		    LOG_S("hint",
+			"write at least 32 random bytes: openssl rand -hex "
+			"32"));
+		return EX_CONFIG;
+	}
+	lease_key_init(&relay->lease_key, secret, (size_t)len);
+	crypto_wipe(secret, sizeof(secret));
+	return 0;
+}
+
+static int
+setup_ports(struct relay *relay)
+{
+	const struct option_list *list = &relay->options.service_listen;
+	struct listen_range *ranges = calloc(list->count + 1, sizeof(*ranges));
+	struct address address;
+	size_t i;
+
+	if (ranges == NULL)
+		return EX_OSERR;
+	for (i = 0; i < list->count; i++)
+		(void)listen_range_parse(str_of(list->items[i]), &ranges[i]);
+	for (i = 0; i < list->count; i++) {
+		char ip[ADDRESS_TEXT_MAX];
+
+		address = ranges[i].address;
+		address_ip_text(&address, ip);
+		if (relay->options.advertise_address == NULL &&
+		    (strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0)) {
+			log_error("service_listen is a wildcard, which no "
+				  "proxy can connect to",
+			    LOG_S("service_listen", list->items[i]),
+			    LOG_S("hint",
+				"set advertise_address to this host's "
+				"address"));
+			free(ranges);
+			return EX_CONFIG;
+		}
+	}
+	relay->service_ports = service_ports_new(ranges, list->count);
+	free(ranges);
+	if (relay->service_ports == NULL)
+		return EX_OSERR;
+	service_ports_numbers(relay->service_ports, &relay->public_ports);
+	if (relay->options.public_ports != NULL) {
+		port_set_clear(&relay->public_ports);
+		(void)port_set_parse(
+		    &relay->public_ports, str_of(relay->options.public_ports));
+	}
+	return 0;
+}
+
+static struct registry *
+redis_registry(struct relay *relay, registry_event_cb event_cb)
+{
+	const struct relay_options *options = &relay->options;
+	char host[256], name[RELAY_ID_MAX + 16], password[SECRET_FILE_MAX];
+	struct redis_link_config config = {
+	    .host = host,
+	    .user = options->redis_user,
+	    .database = (int)options->redis_database,
+	    .name = name,
+	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
+	};
+	struct registry *registry;
+	struct str host_part, port_part;
+	uint64_t port = 6379;
+
+	/* a path, HOST, or HOST:PORT */
+	if (options->redis[0] == '/' ||
+	    !str_split(str_of(options->redis), ':', &host_part, &port_part))
+		host_part = str_of(options->redis);
+	else if (!str_to_u64(port_part, 65535, &port) || port == 0) {
+		log_error("redis wants HOST:PORT or the path of a socket",
+		    LOG_S("redis", options->redis));
+		errno = EINVAL;
+		return NULL;
+	}
+	(void)str_copy(host_part, host, sizeof(host));
+	config.port = (uint16_t)port;
+	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
+	if (options->redis_password_file != NULL) {
+		if (read_secret_file(options->redis_password_file, password,
+			sizeof(password), false) < 0)
+			return NULL;
+		config.password = password;
+	}
+	registry = registry_redis_new(
+	    relay->loop, &relay->registry_settings, &config, event_cb, relay);
+	crypto_wipe(password, sizeof(password));
+	return registry;
+}
+
+static int
+setup_registry(struct relay *relay, registry_event_cb event_cb)
+{
+	const struct relay_options *options = &relay->options;
+
+	relay->registry_settings = (struct registry_settings){
+	    .relay_id = relay->self.id,
+	    .lease_ms = (uint64_t)options->lease_ms,
+	    .quarantine_ms = (uint64_t)options->quarantine_ms,
+	    .announce_ms = (uint64_t)options->announce_ms,
+	    .public_ports = &relay->public_ports,
+	    .open_mode = options->open,
+	};
+	relay->registry = options->redis != NULL
+	    ? redis_registry(relay, event_cb)
+	    : registry_memory_new(relay->loop, &relay->registry_settings,
+		  options->devices_file, event_cb, relay);
+	return relay->registry != NULL ? 0 : EX_CONFIG;
+}
+
+static void
+agent_cb(void *ctx, int fd, const struct address *peer)
+{
+	upgrade_accept(ctx, fd, peer);
+}
+
+static void
+log_listening(const char *what, const struct address *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_info("listening", LOG_S("for", what),
+	    LOG_S("address", address_text(address, text)));
+}
+
+static int
+cannot_bind(const char *key, const struct address *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	log_error("cannot listen", LOG_S("key", key),
+	    LOG_S("address", address_text(address, text)),
+	    LOG_S("error", log_errno()));
+	return EX_UNAVAILABLE;
+}
+
+static int
+setup_agent_listeners(struct relay *relay)
+{
+	const struct option_list *list = &relay->options.agent_listen;
+	const size_t max =
+	    sizeof(relay->agent_listeners) / sizeof(relay->agent_listeners[0]);
+	size_t i;
+
+	if (list->count > max) {
+		log_error("too many agent_listen", LOG_U("most", max));
+		return EX_CONFIG;
+	}
+	for (i = 0; i < list->count; i++) {
+		struct address address;
+
+		(void)address_parse(str_of(list->items[i]), &address);
+		relay->agent_listeners[i] =
+		    listener_new(relay->loop, &address, false, agent_cb, relay);
+		if (relay->agent_listeners[i] == NULL)
+			return cannot_bind("agent_listen", &address);
+		relay->n_agent_listeners++;
+		listener_address(relay->agent_listeners[i], &address);
+		log_listening("agents", &address);
+	}
+	return 0;
+}
+
+/* How agents and the proxy reach us. */
+static void
+setup_self(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	struct relay_info *self = &relay->self;
+	char ip[ADDRESS_TEXT_MAX];
+	struct address address;
+	struct url url;
+
+	listener_address(relay->agent_listeners[0], &address);
+	address_text(&address, self->address);
+	if (options->agent_url != NULL)
+		(void)str_copy(
+		    str_of(options->agent_url), self->url, sizeof(self->url));
+	else
+		snprintf(
+		    self->url, sizeof(self->url), "ws://%s", self->address);
+	self->weight = (uint32_t)options->weight;
+	self->capacity = (uint64_t)options->capacity;
+	self->since_ms = loop_wall_ms();
+	/* a host name in our URL can be routed to us by the proxy */
+	if (url_parse(str_of(self->url), &url) &&
+	    !address_parse_ip(url.host, 0, &address)) {
+		listener_address(relay->agent_listeners[0], &address);
+		snprintf(relay->self_route.key, sizeof(relay->self_route.key),
+		    "relay/%.*s", STR_ARG(url.host));
+		snprintf(relay->self_route.value,
+		    sizeof(relay->self_route.value), "%s,%u",
+		    options->advertise_address != NULL
+			? options->advertise_address
+			: address_ip_text(&address, ip),
+		    address_port(&address));
+	}
+}
+
+static int
+setup_front(struct relay *relay)
+{
+	const struct option_list *list = &relay->options.visitor_listen;
+	struct address addresses[16], address;
+	const struct address *failed;
+	size_t i, n;
+
+	for (n = 0; n < list->count && n < 16; n++)
+		(void)address_parse(str_of(list->items[n]), &addresses[n]);
+	if (n == 0)
+		return 0;
+	if ((relay->front = front_new(relay, addresses, n, &failed)) == NULL)
+		return cannot_bind("visitor_listen", failed);
+	for (i = 0; i < n; i++) {
+		front_address(relay->front, i, &address);
+		log_listening("visitors", &address);
+	}
+	return 0;
+}
+
+static int
+setup_admin(struct relay *relay)
+{
+	struct address address;
+
+	if (relay->options.admin_listen == NULL)
+		return 0;
+	(void)address_parse(str_of(relay->options.admin_listen), &address);
+	if (!address_is_loopback(&address)) {
+		log_error(
+		    "admin_listen must be on loopback: it asks for no password",
+		    LOG_S("admin_listen", relay->options.admin_listen));
+		return EX_CONFIG;
+	}
+	relay->admin =
+	    http_admin_new(relay->loop, &address, relay_admin_routes, relay);
+	if (relay->admin == NULL)
+		return cannot_bind("admin_listen", &address);
+	http_admin_address(relay->admin, &address);
+	log_listening("admin", &address);
+	return 0;
+}
+
+int
+relay_setup(struct relay *relay, registry_event_cb event_cb)
+{
+	int code;
+
+	(void)str_copy(
+	    str_of(relay->options.id), relay->self.id, sizeof(relay->self.id));
+	TAILQ_INIT(&relay->backlog);
+	devices_init(relay);
+	services_init(relay);
+	digs_init(relay);
+	if ((relay->loop = loop_new()) == NULL ||
+	    (relay->farewells =
+		    farewells_new(relay->loop, FAREWELL_STALL_MS)) == NULL) {
+		log_error(
+		    "cannot start the event loop", LOG_S("error", log_errno()));
+		return EX_OSERR;
+	}
+	if (pages_load(&relay->pages, relay->options.page_dir) != 0)
+		return EX_NOINPUT;
+	if ((code = setup_key(relay)) != 0 ||
+	    (code = setup_ports(relay)) != 0 ||
+	    (code = setup_registry(relay, event_cb)) != 0 ||
+	    (code = check_authentication(relay)) != 0 ||
+	    (code = setup_agent_listeners(relay)) != 0)
+		return code;
+	setup_self(relay);
+	if ((code = setup_front(relay)) != 0)
+		return code;
+	return setup_admin(relay);
+}
+
+void
+relay_apply(struct relay *relay, const struct relay_options *fresh)
+{
+	struct relay_options *options = &relay->options;
+
+	options->hold_ms = fresh->hold_ms;
+	options->heartbeat_ms = fresh->heartbeat_ms;
+	options->probe_timeout_ms = fresh->probe_timeout_ms;
+	options->open_timeout_ms = fresh->open_timeout_ms;
+	options->handshake_timeout_ms = fresh->handshake_timeout_ms;
+	options->transfer_idle_ms = fresh->transfer_idle_ms;
+	options->drain_timeout_ms = fresh->drain_timeout_ms;
+	options->capacity = fresh->capacity;
+	options->weight = fresh->weight;
+	options->max_visitors = fresh->max_visitors;
+	options->log_level = fresh->log_level;
+	relay->self.capacity = (uint64_t)fresh->capacity;
+	relay->self.weight = (uint32_t)fresh->weight;
+	log_setup("taupe-relay", (enum log_level)fresh->log_level,
+	    options->log_syslog);
+	if (pages_load(&relay->pages, fresh->page_dir) != 0)
+		log_warn("pages stay as they were");
+}
+
+void
+relay_teardown(struct relay *relay)
+{
+	size_t i;
+
+	http_admin_free(&relay->admin);
+	for (i = 0; i < relay->n_agent_listeners; i++)
+		listener_free(&relay->agent_listeners[i]);
+	front_free(&relay->front);
+	if (relay->registry != NULL)
+		registry_free(&relay->registry);
+	admissions_free_all(relay);
+	while (LIST_FIRST(&relay->upgrades) != NULL)
+		upgrade_free(LIST_FIRST(&relay->upgrades));
+	if (relay->loop != NULL)
+		devices_free_all(relay);
+	farewells_free(&relay->farewells);
+	pages_free(&relay->pages);
+	service_ports_free(&relay->service_ports);
+	hash_map_fini(&relay->devices);
+	hash_map_fini(&relay->services);
+	hash_map_fini(&relay->digs);
+	loop_free(&relay->loop);
+	buf_pool_drain();
+	crypto_wipe(&relay->lease_key, sizeof(relay->lease_key));
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* From the configuration to the parts of a relay, and what is wrong with it. */
+#ifndef TAUPE_RELAY_RELAY_SETUP_H
+#define TAUPE_RELAY_RELAY_SETUP_H
+
+#include "relay/relay.h"
+
+/* What listens calls this with a new agent. */
+typedef void (*relay_agent_cb)(void *ctx, int fd, const struct address *peer);
+
+/* Make every part of a relay whose options are set. 0, or the exit code (sysexits), when
+ * what was wrong has been logged. */
+int relay_setup(struct relay *relay, registry_event_cb event_cb);
+/* Take what may change while it runs from freshly read options. */
+void relay_apply(struct relay *relay, const struct relay_options *fresh);
+/* Free everything that relay_setup() made. */
+void relay_teardown(struct relay *relay);
+
+#endif

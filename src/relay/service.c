@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device's first http or tls service has the label itself as its name, the others
+ * have "label--service": names that an agent's configuration decides, and nothing else.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/service.h"
+#include "relay/visitor.h"
+
+static struct str
+key_cb(const struct hash_node *node)
+{
+	return str_of(HASH_ENTRY(node, const struct service, by_host)->host);
+}
+
+void
+services_init(struct relay *relay)
+{
+	hash_map_init(&relay->services, key_cb);
+}
+
+struct service *
+service_find(struct relay *relay, struct str host)
+{
+	struct hash_node *node = hash_map_find(&relay->services, host);
+
+	return node != NULL ? HASH_ENTRY(node, struct service, by_host) : NULL;
+}
+
+static void
+accept_cb(void *ctx, int fd, const struct address *peer)
+{
+	visitor_accept(ctx, fd, peer);
+}
+
+static void
+service_free(struct service *service)
+{
+	struct visitor *visitor, *next;
+
+	listener_free(&service->listener);
+	for (visitor = TAILQ_FIRST(&service->device->waiting); visitor != NULL;
+	     visitor = next) {
+		next = TAILQ_NEXT(visitor, link);
+		if (visitor->service == service)
+			visitor_fail(visitor, PAGE_OFFLINE);
+	}
+	if (service->host != NULL)
+		hash_map_remove(
+		    &service->device->relay->services, &service->by_host);
+	free(service->host);
+	free(service);
+}
+
+static struct service *
+find_same(struct device *device, const char *name, enum service_kind kind,
+    const char *host, uint16_t public_port)
+{
+	struct service *service;
+
+	LIST_FOREACH (service, &device->services, link)
+		if (strcmp(service->name, name) == 0 && service->kind == kind &&
+		    service->public_port == public_port &&
+		    (host == NULL) == (service->host == NULL) &&
+		    (host == NULL || strcmp(service->host, host) == 0))
+			return service;
+	return NULL;
+}
+
+static struct service *
+service_new(struct device *device, const char *name, enum service_kind kind,
+    const char *host, uint16_t public_port, const char **error)
+{
+	struct relay *relay = device->relay;
+	struct service *service = calloc(1, sizeof(*service));
+
+	*error = "the relay is out of memory";
+	if (service == NULL)
+		return NULL;
+	service->device = device;
+	service->kind = kind;
+	service->public_port = public_port;
+	(void)str_copy(str_of(name), service->name, sizeof(service->name));
+	if (host != NULL &&
+	    ((service->host = strdup(host)) == NULL ||
+		hash_map_insert(&relay->services, &service->by_host) != 0))
+		goto fail;
+	service->listener = service_ports_open(relay->service_ports,
+	    relay->loop, public_port, &relay->public_ports, accept_cb, service);
+	if (service->listener != NULL)
+		return service;
+	log_error("no port for a service's listener",
+	    LOG_S("device", device->name), LOG_S("service", name),
+	    LOG_S("error", log_errno()), LOG_S("hint", "widen service_listen"));
+	*error = "the relay has no free port for a service";
+	if (host != NULL)
+		hash_map_remove(&relay->services, &service->by_host);
+fail:
+	free(service->host);
+	free(service);
+	return NULL;
+}
+
+/* Its host name, or NULL for tcp; first: no http or tls service came before it. */
+static const char *
+host_of(const struct device *device, const struct lease *lease,
+    const char *name, enum service_kind kind, bool first,
+    char room[HOST_NAME_MAX + 1])
+{
+	struct writer w;
+
+	if (kind == SERVICE_TCP)
+		return NULL;
+	writer_init(&w, room, HOST_NAME_MAX);
+	host_name_write(&w, str_of(lease->label), str_of(name), first,
+	    str_of(device->relay->options.domain));
+	room[writer_len(&w)] = '\0';
+	return room;
+}
+
+static void
+free_all(struct service_list *list)
+{
+	struct service *service;
+
+	while ((service = LIST_FIRST(list)) != NULL) {
+		LIST_REMOVE(service, link);
+		service_free(service);
+	}
+}
+
+int
+services_reconcile(struct device *device, const struct claim *claim,
+    const struct lease *lease, const char **error)
+{
+	struct service *wanted[SERVICES_MAX], *service, *next;
+	struct service_list gone;
+	bool first = true;
+	size_t i;
+
+	LIST_FOREACH (service, &device->services, link)
+		service->kept = false;
+	for (i = 0; i < claim->n_services; i++) {
+		const char *name = claim->services[i].name;
+		enum service_kind kind = claim->services[i].kind;
+		char room[HOST_NAME_MAX + 1];
+		const char *host =
+		    host_of(device, lease, name, kind, first, room);
+		uint16_t port = kind == SERVICE_TCP
+		    ? service_port_find(
+			  lease->ports, lease->n_ports, str_of(name))
+		    : 0;
+
+		first = first && kind == SERVICE_TCP;
+		wanted[i] = find_same(device, name, kind, host, port);
+		if (wanted[i] != NULL)
+			wanted[i]->kept = true;
+		else if ((wanted[i] = service_new(
+			      device, name, kind, host, port, error)) == NULL)
+			goto fail;
+	}
+	LIST_INIT(&gone);
+	for (service = LIST_FIRST(&device->services); service != NULL;
+	     service = next) {
+		next = LIST_NEXT(service, link);
+		LIST_REMOVE(service, link);
+		if (!service->kept)
+			LIST_INSERT_HEAD(&gone, service, link);
+	}
+	for (i = claim->n_services; i > 0; i--)
+		LIST_INSERT_HEAD(&device->services, wanted[i - 1], link);
+	free_all(&gone);
+	return 0;
+fail:
+	while (i-- > 0)
+		if (!wanted[i]->kept)
+			service_free(wanted[i]);
+	return -1;
+}
+
+void
+services_close(struct device *device)
+{
+	free_all(&device->services);
+}
+
+static void
+write_port(struct writer *w, int64_t port)
+{
+	if (port == 0)
+		return;
+	writer_cstr(w, ":");
+	writer_u64(w, (uint64_t)port);
+}
+
+void
+service_url_write(const struct service *service, struct writer *w)
+{
+	const struct relay_options *options = &service->device->relay->options;
+
+	switch (service->kind) {
+	case SERVICE_HTTP:
+		writer_cstr(
+		    w, options->public_scheme == 0 ? "http://" : "https://");
+		writer_cstr(w, service->host);
+		write_port(w, options->public_http_port);
+		writer_cstr(w, "/");
+		break;
+	case SERVICE_TLS:
+		writer_cstr(w, "https://");
+		writer_cstr(w, service->host);
+		write_port(w, options->public_tls_port);
+		writer_cstr(w, "/");
+		break;
+	case SERVICE_TCP:
+		writer_cstr(w, "tcp://");
+		writer_cstr(w, options->domain);
+		write_port(w, service->public_port);
+		break;
+	}
+}
+
+void
+service_route(const struct service *service, struct route *route)
+{
+	static const char *const prefixes[] = {[SERVICE_HTTP] = "http/",
+	    [SERVICE_TLS] = "sni/",
+	    [SERVICE_TCP] = "tcp/"};
+	const struct relay_options *options = &service->device->relay->options;
+	char ip[ADDRESS_TEXT_MAX];
+	struct address address;
+	struct writer w;
+
+	writer_init(&w, route->key, sizeof(route->key) - 1);
+	writer_cstr(&w, prefixes[service->kind]);
+	if (service->host != NULL)
+		writer_cstr(&w, service->host);
+	else
+		writer_u64(&w, service->public_port);
+	*w.at = '\0';
+	listener_address(service->listener, &address);
+	writer_init(&w, route->value, sizeof(route->value) - 1);
+	writer_cstr(&w,
+	    options->advertise_address != NULL ? options->advertise_address
+					       : address_ip_text(&address, ip));
+	writer_cstr(&w, ",");
+	writer_u64(&w, address_port(&address));
+	*w.at = '\0';
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A service of a device at this relay: its public name or port, the listener behind it,
+ * and its route.
+ */
+#ifndef TAUPE_RELAY_SERVICE_H
+#define TAUPE_RELAY_SERVICE_H
+
+#include "relay/device.h"
+
+struct service {
+	LIST_ENTRY(service) link;
+	struct hash_node by_host; /* in relay->services, when host is set */
+	struct device *device;
+	char name[SERVICE_NAME_MAX + 1];
+	enum service_kind kind;
+	uint16_t public_port; /* tcp; 0 for the others */
+	char *host; /* http and tls: its public host name; NULL for tcp */
+	struct listener *listener;
+	bool kept; /* while services are reconciled: it stays */
+};
+
+void services_init(struct relay *relay);
+/* The http or tls service behind a normalised host name; NULL: none. */
+struct service *service_find(struct relay *relay, struct str host);
+
+/*
+ * Make the device's services what the claim offers, under this lease: those that stay
+ * the same keep their listeners, others are opened, and only when all that worked are the
+ * rest closed. -1 with *error a text for people, and nothing changed.
+ */
+int services_reconcile(struct device *device, const struct claim *claim,
+    const struct lease *lease, const char **error);
+/* Close all of a device. Visitors who wait for one are failed. */
+void services_close(struct device *device);
+
+/* The public URL: "https://k7….example.com/", "tcp://example.com:20022". */
+void service_url_write(const struct service *service, struct writer *w);
+/* The route to its listener. */
+void service_route(const struct service *service, struct route *route);
+
+#endif

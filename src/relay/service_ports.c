@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A port is free when the system lets us bind it: no list of our own can know better.
+ * Each range remembers where it went last, so that a search rarely meets a port in use
+ * and a port rests before it is used again.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/service_ports.h"
+
+struct service_ports {
+	size_t n;
+	size_t turn; /* the range to try first */
+	struct {
+		struct listen_range range;
+		uint16_t next;
+	} ranges[];
+};
+
+bool
+listen_range_parse(struct str text, struct listen_range *range)
+{
+	struct str ports = {0}, low, high;
+	uint64_t first, last;
+	size_t i;
+
+	for (i = text.len; i > 0 && ports.ptr == NULL; i--)
+		if (text.ptr[i - 1] == ':')
+			ports = (struct str){text.ptr + i, text.len - i};
+	if (ports.ptr == NULL)
+		return false;
+	if (!str_split(ports, '-', &low, &high))
+		high = low;
+	if (!str_to_u64(low, 65535, &first) ||
+	    !str_to_u64(high, 65535, &last) || first == 0 || last < first)
+		return false;
+	range->low = (uint16_t)first;
+	range->high = (uint16_t)last;
+	return address_parse_ip(
+	    (struct str){text.ptr, (size_t)(ports.ptr - text.ptr - 1)}, 0,
+	    &range->address);
+}
+
+struct service_ports *
+service_ports_new(const struct listen_range *ranges, size_t n)
+{
+	struct service_ports *ports =
+	    calloc(1, sizeof(*ports) + n * sizeof(ports->ranges[0]));
+	size_t i;
+
+	if (ports == NULL)
+		return NULL;
+	ports->n = n;
+	for (i = 0; i < n; i++) {
+		ports->ranges[i].range = ranges[i];
+		ports->ranges[i].next = ranges[i].low;
+	}
+	return ports;
+}
+
+void
+service_ports_free(struct service_ports **ports)
+{
+	free(*ports);
+	*ports = NULL;
+}
+
+void
+service_ports_numbers(const struct service_ports *ports, struct port_set *set)
+{
+	size_t i;
+	uint32_t port;
+
+	port_set_clear(set);
+	for (i = 0; i < ports->n; i++)
+		for (port = ports->ranges[i].range.low;
+		     port <= ports->ranges[i].range.high; port++)
+			port_set_add(set, (uint16_t)port);
+}
+
+static struct listener *
+open_at(struct loop *loop, const struct listen_range *range, uint16_t port,
+    listener_cb cb, void *ctx)
+{
+	struct address address = range->address;
+
+	address_set_port(&address, port);
+	return listener_new(loop, &address, false, cb, ctx);
+}
+
+/* Any free port of one range; avoid may be NULL. */
+static struct listener *
+open_any(struct service_ports *ports, size_t i, struct loop *loop,
+    const struct port_set *avoid, listener_cb cb, void *ctx)
+{
+	const struct listen_range *range = &ports->ranges[i].range;
+	uint32_t count = (uint32_t)range->high - range->low + 1, tried;
+
+	for (tried = 0; tried < count; tried++) {
+		uint16_t port = ports->ranges[i].next;
+		struct listener *listener;
+
+		ports->ranges[i].next =
+		    port == range->high ? range->low : port + 1;
+		if (avoid != NULL && port_set_has(avoid, port))
+			continue;
+		listener = open_at(loop, range, port, cb, ctx);
+		if (listener != NULL ||
+		    (errno != EADDRINUSE && errno != EACCES))
+			return listener;
+	}
+	return NULL;
+}
+
+struct listener *
+service_ports_open(struct service_ports *ports, struct loop *loop,
+    uint16_t public_port, const struct port_set *avoid, listener_cb cb,
+    void *ctx)
+{
+	struct listener *listener = NULL;
+	size_t i, pass;
+
+	errno = EADDRNOTAVAIL;
+	for (i = 0; i < ports->n && listener == NULL && public_port != 0; i++)
+		if (public_port >= ports->ranges[i].range.low &&
+		    public_port <= ports->ranges[i].range.high)
+			listener = open_at(loop, &ports->ranges[i].range,
+			    public_port, cb, ctx);
+	for (pass = 0; pass < 2 && listener == NULL; pass++)
+		for (i = 0; i < ports->n && listener == NULL; i++)
+			listener = open_any(ports, (ports->turn + i) % ports->n,
+			    loop, pass == 0 ? avoid : NULL, cb, ctx);
+	ports->turn++;
+	return listener;
+}

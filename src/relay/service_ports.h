@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The addresses and port ranges in which listeners for devices' services are opened:
+ * several ranges, apart or adjoining, IPv4 and IPv6.
+ */
+#ifndef TAUPE_RELAY_SERVICE_PORTS_H
+#define TAUPE_RELAY_SERVICE_PORTS_H
+
+#include "net/listener.h"
+#include "relay/port_set.h"
+
+struct listen_range {
+	struct address address; /* its port is meaningless */
+	uint16_t low, high;
+};
+
+/* "127.0.0.1:30000-30999", "[::1]:30000-30000", or with a single port. */
+bool listen_range_parse(struct str text, struct listen_range *range);
+
+struct service_ports;
+
+/* ranges are copied. NULL: no memory. */
+struct service_ports *service_ports_new(
+    const struct listen_range *ranges, size_t n);
+void service_ports_free(struct service_ports **ports);
+
+/* All ports that the ranges name. */
+void service_ports_numbers(
+    const struct service_ports *ports, struct port_set *set);
+
+/*
+ * Open a listener. A tcp service names its public port: where the ranges hold it, the
+ * listener takes just that one, so that the service can also be reached without a proxy.
+ * Else (public_port 0, or not in the ranges, or taken by another program) any free one,
+ * and never one of `avoid` (public ports that belong to devices) if another is free.
+ * NULL: no port is free; errno says what the last try gave.
+ */
+struct listener *service_ports_open(struct service_ports *ports,
+    struct loop *loop, uint16_t public_port, const struct port_set *avoid,
+    listener_cb cb, void *ctx);
+
+#endif

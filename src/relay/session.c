@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One timer serves a session: it looks at when the agent was last heard, so that a frame
+ * costs a store and no timer is moved.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/dig.h"
+#include "relay/service.h"
+#include "relay/session.h"
+#include "relay/transfer.h"
+#include "relay/ws_send.h"
+
+#define MISSED_INTERVALS 3
+
+static const struct conn_ops session_conn_ops;
+
+static void
+free_session(struct session *session)
+{
+	struct relay *relay = session->relay;
+
+	timer_clear(relay->loop, &session->timer);
+	free(session->text);
+	relay->n_sessions--;
+	relay->self.agents--;
+	free(session);
+}
+
+/* Everybody who asked gets the answer; a callback may ask other sessions, not this one. */
+static void
+answer_probes(struct session *session, bool alive)
+{
+	struct probe *probe;
+
+	session->probed_ms = 0;
+	while ((probe = LIST_FIRST(&session->probes)) != NULL) {
+		probe_cancel(probe);
+		probe->cb(probe->ctx, alive);
+	}
+}
+
+static unsigned
+close_code(enum close_reason reason)
+{
+	switch (reason) {
+	case CLOSE_PEER:
+	case CLOSE_DONE:
+		return WS_CLOSE_NORMAL;
+	case CLOSE_BAD_FRAME:
+	case CLOSE_BAD_MESSAGE:
+		return WS_CLOSE_PROTOCOL_ERROR;
+	case CLOSE_TAKEN_OVER:
+	case CLOSE_REVOKED:
+		return WS_CLOSE_POLICY;
+	case CLOSE_SHUTDOWN:
+		return WS_CLOSE_GOING_AWAY;
+	default:
+		return WS_CLOSE_TRY_AGAIN;
+	}
+}
+
+static const char *
+close_text(enum close_reason reason)
+{
+	switch (reason) {
+	case CLOSE_TAKEN_OVER:
+		return "taken over";
+	case CLOSE_REVOKED:
+		return "revoked";
+	default:
+		return close_reason_name(reason);
+	}
+}
+
+/* ws: the code and text of the close frame; code 0 sends none. */
+static void
+end_session(struct session *session, enum close_reason reason, unsigned code,
+    const char *text)
+{
+	struct relay *relay = session->relay;
+	struct device *device = session->device;
+	bool current = device->session == session;
+
+	log_info("session closed", LOG_S("device", device->name),
+	    LOG_U("epoch", device->info.epoch),
+	    LOG_S("reason", close_reason_name(reason)), LOG_S("detail", text));
+	relay->counters.sessions_closed++;
+	relay->counters.closed[reason]++;
+	if (reason == CLOSE_RESET || reason == CLOSE_IO_ERROR ||
+	    reason == CLOSE_TIMEOUT) {
+		conn_abort(&session->conn);
+	} else {
+		if (code != 0)
+			ws_send_close(&session->conn, code, text);
+		farewell_take(relay->farewells, &session->conn);
+	}
+	if (current) {
+		device->session = NULL;
+		/* who is dead answers for nothing; after an orderly end visits go on */
+		transfers_close(
+		    device, reason == CLOSE_TIMEOUT || reason == CLOSE_REVOKED);
+		device_offline(device);
+	}
+	answer_probes(session, false);
+	free_session(session);
+}
+
+void
+session_close(struct session *session, enum close_reason reason)
+{
+	end_session(session, reason, close_code(reason), close_text(reason));
+}
+
+static void
+set_timer(struct session *session)
+{
+	const struct relay_options *options = &session->relay->options;
+	uint64_t now = loop_now_ms(session->relay->loop);
+	uint64_t due = session->heard_ms +
+	    MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
+
+	if (session->probed_ms != 0 &&
+	    session->probed_ms + (uint64_t)options->probe_timeout_ms < due)
+		due = session->probed_ms + (uint64_t)options->probe_timeout_ms;
+	timer_set(
+	    session->relay->loop, &session->timer, due > now ? due - now : 0);
+}
+
+static void
+timer_cb(void *ctx)
+{
+	struct session *session = ctx;
+	const struct relay_options *options = &session->relay->options;
+	uint64_t now = loop_now_ms(session->relay->loop);
+	bool silent = now >= session->heard_ms +
+		MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
+	bool unanswered = session->probed_ms != 0 &&
+	    now >= session->probed_ms + (uint64_t)options->probe_timeout_ms;
+
+	if (silent || unanswered)
+		session_close(session, CLOSE_TIMEOUT);
+	else
+		set_timer(session);
+}
+
+void
+session_probe(struct session *session, struct probe *probe)
+{
+	if (probe != NULL)
+		LIST_INSERT_HEAD(&session->probes, probe, link);
+	if (session->probed_ms != 0)
+		return;
+	session->relay->counters.probes++;
+	session->probed_ms = loop_now_ms(session->relay->loop);
+	ws_send_control(&session->conn, WS_OP_PING, NULL, 0);
+	set_timer(session);
+}
+
+void
+probe_cancel(struct probe *probe)
+{
+	if (probe->link.le_prev == NULL)
+		return;
+	LIST_REMOVE(probe, link);
+	probe->link.le_prev = NULL;
+}
+
+static void
+heard(struct session *session)
+{
+	session->heard_ms = loop_now_ms(session->relay->loop);
+	if (session->probed_ms != 0)
+		answer_probes(session, true);
+}
+
+/* -1: the session is gone. */
+static int
+take_message(struct session *session, char *text, size_t len)
+{
+	struct control_msg msg;
+	const char *error = NULL;
+
+	if (control_msg_decode(text, len, &msg, &error) != WIRE_DONE) {
+		log_warn("malformed control message",
+		    LOG_S("device", session->device->name),
+		    LOG_S("error", error));
+		end_session(
+		    session, CLOSE_BAD_MESSAGE, WS_CLOSE_PROTOCOL_ERROR, error);
+		return -1;
+	}
+	if (msg.op == CONTROL_REFUSED && msg.id.ptr != NULL)
+		dig_refused(session->device, msg.id, msg.reason);
+	/* whatever else an agent says here is of a later version */
+	return 0;
+}
+
+/* A piece of a text message: whole ones are read where they are. -1: gone. */
+static int
+take_text(struct session *session, const struct ws_event *event)
+{
+	size_t before = (size_t)event->message_length - event->len;
+	int result;
+
+	if (event->first && event->last)
+		return take_message(session, (char *)event->data, event->len);
+	if (session->text == NULL &&
+	    (session->text = malloc(CONTROL_MSG_MAX)) == NULL) {
+		session_close(session, CLOSE_OVERLOAD);
+		return -1;
+	}
+	memcpy(session->text + before, event->data, event->len);
+	if (!event->last)
+		return 0;
+	result =
+	    take_message(session, session->text, (size_t)event->message_length);
+	if (result == 0) {
+		free(session->text);
+		session->text = NULL;
+	}
+	return result;
+}
+
+/* -1: the session is gone. */
+static int
+take_event(struct session *session, const struct ws_event *event)
+{
+	if (event->type != WS_NEED_MORE)
+		heard(session);
+	switch (event->type) {
+	case WS_TEXT:
+		return take_text(session, event);
+	case WS_PING:
+		ws_send_control(
+		    &session->conn, WS_OP_PONG, event->data, event->len);
+		return 0;
+	case WS_CLOSED:
+		end_session(session, CLOSE_PEER,
+		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
+						      : event->code,
+		    NULL);
+		return -1;
+	case WS_BINARY:
+		end_session(session, CLOSE_BAD_FRAME, WS_CLOSE_UNSUPPORTED,
+		    "binary frame on a control channel");
+		return -1;
+	case WS_ERROR:
+		end_session(
+		    session, CLOSE_BAD_FRAME, event->code, event->reason);
+		return -1;
+	case WS_PONG:
+	case WS_NEED_MORE:
+		break;
+	}
+	return 0;
+}
+
+static int
+decode(struct session *session, uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		struct ws_event event;
+		size_t consumed;
+
+		ws_reader_next(&session->reader, data, len, &consumed, &event);
+		if (take_event(session, &event) != 0)
+			return -1;
+		data += consumed;
+		len -= consumed;
+	}
+	return 0;
+}
+
+void
+session_feed(struct session *session, uint8_t *data, size_t len)
+{
+	(void)decode(session, data, len);
+}
+
+static void
+readable_cb(struct conn *conn)
+{
+	struct session *session = conn->owner;
+	uint8_t data[CONTROL_MSG_MAX];
+	ssize_t got = conn_read(conn, data, sizeof(data));
+
+	/* one read a turn: the loop comes back for the rest */
+	if (got > 0)
+		(void)decode(session, data, (size_t)got);
+	else if (got == 0)
+		end_session(session, CLOSE_PEER, 0,
+		    "connection ended without a close frame");
+	else if (got == CONN_ERROR)
+		session_close(session, CLOSE_RESET);
+}
+
+static void
+broken_cb(struct conn *conn)
+{
+	session_close(conn->owner, CLOSE_IO_ERROR);
+}
+
+static const struct conn_ops session_conn_ops = {
+    .readable_cb = readable_cb,
+    .broken_cb = broken_cb,
+};
+
+struct session *
+session_new(struct device *device, struct conn *conn)
+{
+	struct session *session = calloc(1, sizeof(*session));
+
+	if (session == NULL) {
+		conn_fini(conn);
+		return NULL;
+	}
+	session->relay = device->relay;
+	session->device = device;
+	session->heard_ms = loop_now_ms(device->relay->loop);
+	ws_reader_init(&session->reader, WS_SERVER, CONTROL_MSG_MAX);
+	LIST_INIT(&session->probes);
+	timer_init(&session->timer, timer_cb, session);
+	if (conn_move(&session->conn, conn, &session_conn_ops, session) != 0) {
+		free(session);
+		return NULL;
+	}
+	conn_resume(&session->conn);
+	device->relay->n_sessions++;
+	device->relay->self.agents++;
+	set_timer(session);
+	return session;
+}
+
+/* The lease, signed, for the day when the registry has forgotten it. */
+static struct str
+signed_lease(const struct session *session, char token[LEASE_TOKEN_MAX + 1])
+{
+	if (!lease_token_make(&session->relay->lease_key, session->device->name,
+		&session->device->lease, token, LEASE_TOKEN_MAX + 1))
+		return (struct str){NULL, 0};
+	return str_of(token);
+}
+
+static void
+add_urls(const struct device *device, struct control_msg *msg, char *room,
+    size_t cap)
+{
+	const struct service *service;
+	struct writer w;
+
+	writer_init(&w, room, cap);
+	LIST_FOREACH (service, &device->services, link) {
+		struct control_url *url = &msg->urls[msg->n_urls];
+		const char *start = w.at;
+
+		service_url_write(service, &w);
+		if (w.full || msg->n_urls == SERVICES_MAX)
+			return;
+		url->service = str_of(service->name);
+		url->url = (struct str){start, (size_t)(w.at - start)};
+		msg->n_urls++;
+	}
+}
+
+static void
+add_peers(struct relay *relay, struct control_msg *msg)
+{
+	const struct relay_info *relays;
+	size_t n = relay->registry->ops->relays(relay->registry, &relays), i;
+
+	for (i = 0; i < n && msg->n_peers < PEERS_MAX; i++)
+		if (strcmp(relays[i].id, relay->self.id) != 0 &&
+		    !relays[i].draining)
+			msg->peers[msg->n_peers++] = str_of(relays[i].url);
+}
+
+void
+session_welcome(struct session *session)
+{
+	struct relay *relay = session->relay;
+	struct device *device = session->device;
+	char token[LEASE_TOKEN_MAX + 1],
+	    urls[SERVICES_MAX * (HOST_NAME_MAX + 20)];
+	struct control_msg msg = {
+	    .op = CONTROL_WELCOME,
+	    .epoch = device->info.epoch,
+	    .heartbeat_ms = (uint64_t)relay->options.heartbeat_ms,
+	    .lease_ms = (uint64_t)relay->options.lease_ms,
+	    .label = str_of(device->lease.label),
+	    .relay = str_of(relay->self.url),
+	};
+
+	msg.lease = signed_lease(session, token);
+	add_urls(device, &msg, urls, sizeof(urls));
+	add_peers(relay, &msg);
+	/* what does not fit is left out, what can be missed first */
+	while (!ws_send_message(&session->conn, &msg)) {
+		if (msg.n_peers > 0)
+			msg.n_peers--;
+		else if (msg.n_urls > 0)
+			msg.n_urls--;
+		else
+			return;
+	}
+}
+
+void
+session_send_open(struct session *session, const char *id, const char *service)
+{
+	struct control_msg msg = {
+	    .op = CONTROL_OPEN,
+	    .id = str_of(id),
+	    .service = str_of(service),
+	};
+
+	(void)ws_send_message(&session->conn, &msg);
+}
+
+void
+session_send_move(struct session *session, const char *to, const char *reason)
+{
+	struct control_msg msg = {
+	    .op = CONTROL_MOVE,
+	    .to = str_of(to),
+	    .reason = str_of(reason),
+	};
+
+	(void)ws_send_message(&session->conn, &msg);
+}

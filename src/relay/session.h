@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A session: one control channel after its handshake. Knows when the agent was last
+ * heard, answers pings, probes, and carries control messages.
+ */
+#ifndef TAUPE_RELAY_SESSION_H
+#define TAUPE_RELAY_SESSION_H
+
+#include "relay/device.h"
+#include "wire/ws_reader.h"
+
+/* Who wants to know whether a session lives. */
+struct probe {
+	LIST_ENTRY(probe) link;
+	void (*cb)(void *ctx,
+	    bool alive); /* called once; the session may be gone by then */
+	void *ctx;
+};
+
+struct session {
+	struct conn conn;
+	struct ws_reader reader;
+	struct device *device;
+	struct relay *relay;
+	char *text;	    /* of a message that came in pieces; NULL else */
+	uint64_t heard_ms;  /* loop clock: last frame */
+	uint64_t probed_ms; /* when the outstanding probe was sent; 0: none */
+	struct timer timer; /* silence, or the probe's end */
+	LIST_HEAD(, probe) probes;
+};
+
+/* Make a session of an upgraded connection: takes conn (moved), and the len bytes that
+ * came behind its handshake. NULL: no memory; conn is closed. The caller then calls
+ * device_online(), which sends the welcome. */
+struct session *session_new(struct device *device, struct conn *conn);
+/* Look at bytes that came with the handshake; the session may be gone afterwards. */
+void session_feed(struct session *session, uint8_t *data, size_t len);
+
+/* Send the welcome: the first message. */
+void session_welcome(struct session *session);
+/* Ask for a transfer channel. */
+void session_send_open(
+    struct session *session, const char *id, const char *service);
+/* Ask it to go elsewhere; to may be NULL. */
+void session_send_move(
+    struct session *session, const char *to, const char *reason);
+
+/* Ask whether the agent lives: cb(ctx, true) at the first frame, cb(ctx, false) after the
+ * probe timeout, when the session has been closed. probe NULL: only the second matters. */
+void session_probe(struct session *session, struct probe *probe);
+void probe_cancel(struct probe *probe);
+
+/* End it, telling the agent why; the device is offline afterwards unless the session was
+ * replaced already. Frees the session. */
+void session_close(struct session *session, enum close_reason reason);
+
+#endif

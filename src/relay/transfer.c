@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A visit is complete when both directions have ended: each by its end-of-file, or by an
+ * abort. Messages carry the visit's number, because an abort may cross an end-of-file
+ * and arrive when the next visit has begun.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/service.h"
+#include "relay/session.h"
+#include "relay/transfer.h"
+#include "relay/visitor.h"
+#include "relay/ws_send.h"
+
+static void
+count_bytes(struct transfer *transfer)
+{
+	struct relay *relay = transfer->device->relay;
+	struct pump *pump = &transfer->pump;
+
+	relay->counters.bytes_in += pump->to_channel_bytes;
+	relay->counters.bytes_out += pump->to_raw_bytes;
+	device_count(
+	    transfer->device, 0, pump->to_channel_bytes, pump->to_raw_bytes);
+	pump->to_channel_bytes = pump->to_raw_bytes = 0;
+}
+
+/* Part from the visitor; whoever calls decides what becomes of it. */
+static struct visitor *
+part(struct transfer *transfer)
+{
+	struct visitor *visitor = transfer->visitor;
+
+	visitor->touched = transfer->pump.to_raw_bytes > 0;
+	count_bytes(transfer);
+	pump_leave(&transfer->pump);
+	transfer->visitor = NULL;
+	return visitor;
+}
+
+/* code 0: the connection is beyond a close frame. */
+static void
+close_transfer(struct transfer *transfer, unsigned code, const char *text)
+{
+	struct device *device = transfer->device;
+
+	if (text != NULL)
+		log_debug("transfer channel closed",
+		    LOG_S("device", device->name), LOG_S("reason", text));
+	if (transfer->visitor != NULL)
+		visitor_fail(part(transfer), PAGE_OFFLINE);
+	TAILQ_REMOVE(transfer->running ? &device->running : &device->idle,
+	    transfer, link);
+	timer_clear(device->relay->loop, &transfer->timer);
+	pump_fini(&transfer->pump);
+	if (code != 0) {
+		ws_send_close(&transfer->conn, code, text);
+		farewell_take(device->relay->farewells, &transfer->conn);
+	} else {
+		conn_abort(&transfer->conn);
+	}
+	free(transfer->text);
+	device->relay->n_transfers--;
+	free(transfer);
+}
+
+/* Begin the next visit with the first visitor who waits; false: nobody does. */
+static bool
+serve_next(struct transfer *transfer)
+{
+	struct device *device = transfer->device;
+	struct visitor *visitor = TAILQ_FIRST(&device->waiting);
+	char from[ADDRESS_TEXT_MAX];
+	struct control_msg msg = {.op = CONTROL_OPEN};
+
+	assert(!transfer->running);
+	if (visitor == NULL || device->session == NULL)
+		return false;
+	if (transfer->visit > 0)
+		device->relay->counters.visits_reused++;
+	TAILQ_REMOVE(&device->idle, transfer, link);
+	TAILQ_INSERT_HEAD(&device->running, transfer, link);
+	timer_clear(device->relay->loop, &transfer->timer);
+	transfer->running = true;
+	transfer->answered = transfer->in_ended = transfer->out_ended = false;
+	transfer->visitor = visitor;
+	msg.visit = ++transfer->visit;
+	msg.service = str_of(visitor->service->name);
+	msg.from = str_of(address_text(&visitor->from, from));
+	visitor_joined(visitor, transfer);
+	(void)ws_send_message(&transfer->conn, &msg);
+	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
+	    visitor->first_len);
+	return true;
+}
+
+static void
+rest(struct transfer *transfer)
+{
+	struct device *device = transfer->device;
+
+	timer_set(device->relay->loop, &transfer->timer,
+	    (uint64_t)device->relay->options.transfer_idle_ms);
+	/* the channel used last is used next: the others may time out */
+	TAILQ_INSERT_HEAD(&device->idle, transfer, link);
+	(void)serve_next(transfer);
+}
+
+/* Both directions have ended: the channel is free for the next visit. */
+static void
+complete(struct transfer *transfer)
+{
+	if (!transfer->in_ended || !transfer->out_ended)
+		return;
+	if (transfer->visitor != NULL)
+		visitor_finish(part(transfer));
+	transfer->running = false;
+	TAILQ_REMOVE(&transfer->device->running, transfer, link);
+	rest(transfer);
+}
+
+static void
+send_abort(struct transfer *transfer)
+{
+	struct control_msg msg = {
+	    .op = CONTROL_ABORT, .visit = transfer->visit};
+
+	(void)ws_send_message(&transfer->conn, &msg);
+	transfer->in_ended = true;
+}
+
+static void
+answered(struct transfer *transfer)
+{
+	if (transfer->answered || transfer->visitor == NULL)
+		return;
+	transfer->answered = true;
+	visitor_answered(transfer->visitor);
+}
+
+/* The agent has reset its side, or refused the visitor. */
+static void
+agent_aborted(struct transfer *transfer, bool refused, struct str reason)
+{
+	transfer->out_ended = true;
+	if (refused)
+		log_info("service refused a visitor",
+		    LOG_S("device", transfer->device->name),
+		    LOG_STR("reason", reason));
+	if (transfer->visitor != NULL && refused)
+		visitor_fail(part(transfer), PAGE_REFUSED);
+	else if (transfer->visitor != NULL)
+		visitor_abort(part(transfer));
+	if (!transfer->in_ended)
+		send_abort(transfer);
+	complete(transfer);
+}
+
+/* -1: the channel is gone. */
+static int
+take_message(struct transfer *transfer, char *text, size_t len)
+{
+	struct control_msg msg;
+	const char *error = NULL;
+
+	if (control_msg_decode(text, len, &msg, &error) != WIRE_DONE) {
+		log_warn("malformed control message",
+		    LOG_S("device", transfer->device->name),
+		    LOG_S("error", error));
+		close_transfer(transfer, WS_CLOSE_PROTOCOL_ERROR, error);
+		return -1;
+	}
+	/* what is about another visit is late, what is about an ended one is over */
+	if (msg.visit != transfer->visit || !transfer->running)
+		return 0;
+	if (msg.op == CONTROL_OPENED)
+		answered(transfer);
+	else if (msg.op == CONTROL_ABORT ||
+	    (msg.op == CONTROL_REFUSED && !transfer->out_ended))
+		agent_aborted(transfer, msg.op == CONTROL_REFUSED, msg.reason);
+	return 0;
+}
+
+static int
+take_text(struct transfer *transfer, const struct ws_event *event)
+{
+	size_t before = (size_t)event->message_length - event->len;
+	char *whole;
+	int result;
+
+	if (event->first && event->last)
+		return take_message(transfer, (char *)event->data, event->len);
+	if (transfer->text == NULL &&
+	    (transfer->text = malloc(CONTROL_MSG_MAX)) == NULL) {
+		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "out of memory");
+		return -1;
+	}
+	memcpy(transfer->text + before, event->data, event->len);
+	if (!event->last)
+		return 0;
+	whole = transfer->text;
+	transfer->text = NULL;
+	result = take_message(transfer, whole, (size_t)event->message_length);
+	free(whole);
+	return result;
+}
+
+/* Payload for the visitor, or its end. */
+static int
+take_binary(struct transfer *transfer, const struct ws_event *event,
+    struct pump_step *step)
+{
+	if (!transfer->running || transfer->out_ended) {
+		/* after an end there may only be the other side's news of it */
+		close_transfer(transfer, WS_CLOSE_PROTOCOL_ERROR,
+		    "payload outside of a visit");
+		return -1;
+	}
+	answered(transfer);
+	if (event->len > 0) {
+		ws_mask(event->data, event->len, event->mask, event->phase);
+		step->payload = event->data;
+		step->length = event->len;
+	} else if (event->last && event->message_length == 0) {
+		transfer->out_ended = true;
+		pump_end_raw(&transfer->pump);
+		complete(transfer);
+	}
+	return 0;
+}
+
+static enum pump_verdict
+decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
+{
+	struct transfer *transfer = owner;
+	struct ws_event event;
+	int result = 0;
+
+	ws_reader_next(&transfer->reader, data, len, &step->consumed, &event);
+	switch (event.type) {
+	case WS_BINARY:
+		result = take_binary(transfer, &event, step);
+		break;
+	case WS_TEXT:
+		result = take_text(transfer, &event);
+		break;
+	case WS_PING:
+		ws_send_control(
+		    &transfer->conn, WS_OP_PONG, event.data, event.len);
+		break;
+	case WS_CLOSED:
+		close_transfer(transfer,
+		    event.code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
+						     : event.code,
+		    NULL);
+		result = -1;
+		break;
+	case WS_ERROR:
+		log_warn("malformed frame",
+		    LOG_S("device", transfer->device->name),
+		    LOG_S("error", event.reason));
+		close_transfer(transfer, event.code, event.reason);
+		result = -1;
+		break;
+	case WS_PONG:
+	case WS_NEED_MORE:
+		break;
+	}
+	return result == 0 ? PUMP_STEP : PUMP_GONE;
+}
+
+static size_t
+encode_cb(void *owner, uint8_t *payload, size_t len)
+{
+	struct ws_header header = {
+	    .length = len, .opcode = WS_OP_BINARY, .fin = true};
+	uint8_t bytes[WS_HEADER_MAX];
+	size_t size = ws_header_encode(&header, bytes);
+
+	(void)owner;
+	memcpy(payload - size, bytes, size);
+	return size;
+}
+
+static void
+raw_eof_cb(void *owner)
+{
+	struct transfer *transfer = owner;
+
+	if (transfer->in_ended)
+		return;
+	ws_send_eof(&transfer->conn);
+	transfer->in_ended = true;
+	complete(transfer);
+}
+
+static void
+raw_failed_cb(void *owner)
+{
+	struct transfer *transfer = owner;
+
+	visitor_abort(part(transfer));
+	send_abort(transfer);
+	complete(transfer);
+}
+
+static void
+channel_ended_cb(void *owner, enum pump_end end)
+{
+	close_transfer(owner, 0,
+	    end == PUMP_EOF ? "connection ended without a close frame"
+			    : "connection reset");
+}
+
+static const struct pump_ops transfer_pump_ops = {
+    .decode = decode_cb,
+    .encode = encode_cb,
+    .raw_eof = raw_eof_cb,
+    .raw_failed = raw_failed_cb,
+    .channel_ended = channel_ended_cb,
+};
+
+static void
+idle_timer_cb(void *ctx)
+{
+	close_transfer(ctx, WS_CLOSE_NORMAL, "idle");
+}
+
+void
+transfer_new(
+    struct device *device, struct conn *conn, const uint8_t *data, size_t len)
+{
+	struct transfer *transfer = calloc(1, sizeof(*transfer));
+
+	if (transfer == NULL) {
+		conn_fini(conn);
+		return;
+	}
+	transfer->device = device;
+	ws_reader_init(&transfer->reader, WS_SERVER, CONTROL_MSG_MAX);
+	timer_init(&transfer->timer, idle_timer_cb, transfer);
+	if (conn_move(&transfer->conn, conn, NULL, transfer) != 0) {
+		free(transfer);
+		return;
+	}
+	pump_init(
+	    &transfer->pump, &transfer->conn, &transfer_pump_ops, transfer);
+	device->relay->n_transfers++;
+	device->relay->counters.transfers_opened++;
+	rest(transfer);
+	if (len > 0)
+		(void)pump_feed(&transfer->pump, data, len);
+}
+
+bool
+transfer_take_idle(struct device *device)
+{
+	struct transfer *transfer = TAILQ_FIRST(&device->idle);
+
+	return transfer != NULL && serve_next(transfer);
+}
+
+void
+transfer_unanswered(struct transfer *transfer)
+{
+	close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "open was not answered");
+}
+
+void
+transfers_close(struct device *device, bool running_too)
+{
+	struct transfer *transfer;
+
+	while ((transfer = TAILQ_FIRST(&device->idle)) != NULL)
+		close_transfer(transfer, WS_CLOSE_NORMAL, "session ended");
+	while (
+	    running_too && (transfer = TAILQ_FIRST(&device->running)) != NULL)
+		close_transfer(transfer, 0, "session is dead");
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A transfer channel at the relay: idle, or carrying a visit. docs/PROTOCOL.md has the
+ * table of its states; `in` is the visitor's direction, `out` the device's.
+ */
+#ifndef TAUPE_RELAY_TRANSFER_H
+#define TAUPE_RELAY_TRANSFER_H
+
+#include "net/pump.h"
+#include "relay/device.h"
+#include "wire/ws_reader.h"
+
+struct transfer {
+	TAILQ_ENTRY(transfer) link; /* in device->idle or device->running */
+	struct conn conn;
+	struct pump pump;
+	struct ws_reader reader;
+	struct device *device;
+	struct visitor *visitor; /* NULL: idle, or the visitor has left */
+	char *text;	    /* of a message that came in pieces; NULL else */
+	uint64_t visit;	    /* number of the current or last visit */
+	struct timer timer; /* idle: when it is closed */
+	bool running;	    /* a visit is not complete */
+	bool answered;	    /* the agent has answered this visit's open */
+	bool in_ended;	    /* we have ended our direction of the visit */
+	bool out_ended;	    /* the agent has ended its direction */
+};
+
+/* An agent has dug a channel: takes conn (moved), and looks at the bytes that came behind
+ * its handshake. The channel serves who waits, or becomes idle. */
+void transfer_new(
+    struct device *device, struct conn *conn, const uint8_t *data, size_t len);
+
+/* Give the first visitor who waits to an idle channel. False: there is none. */
+bool transfer_take_idle(struct device *device);
+
+/* The agent did not answer the open in time, though it lives: give the channel up. */
+void transfer_unanswered(struct transfer *transfer);
+
+/* Close all idle channels of a device (its session ended: nobody answers for them), and
+ * the running ones too when the agent is known to be dead. */
+void transfers_close(struct device *device, bool running_too);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Everything here is before authentication: it is bounded in bytes (one request head) and
+ * in time (handshake_timeout), and what goes wrong ends this connection only.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "relay/admission.h"
+#include "relay/dig.h"
+#include "relay/transfer.h"
+#include "relay/upgrade.h"
+#include "wire/url.h"
+
+void
+upgrade_free(struct upgrade *upgrade)
+{
+	timer_clear(upgrade->relay->loop, &upgrade->timer);
+	LIST_REMOVE(upgrade, link);
+	conn_fini(&upgrade->conn);
+	if (upgrade->head != NULL)
+		crypto_wipe(buf_data(upgrade->head), upgrade->head_len);
+	buf_put(&upgrade->head);
+	free(upgrade);
+}
+
+static void
+write_time(struct writer *w, uint64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm utc;
+	char text[32];
+
+	gmtime_r(&seconds, &utc);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	writer_cstr(w, text);
+}
+
+static void
+write_body(struct writer *w, const struct upgrade_error *error)
+{
+	bool first = true;
+	struct writer since;
+	char text[32];
+
+	form_put(w, &first, "error", str_of(error->code));
+	form_put(w, &first, "reason", str_of(error->reason));
+	if (error->holder != NULL) {
+		writer_init(&since, text, sizeof(text));
+		write_time(&since, error->holder->since_ms);
+		form_put(
+		    w, &first, "since", (struct str){text, writer_len(&since)});
+		form_put(w, &first, "from", str_of(error->holder->from));
+		form_put(w, &first, "relay", str_of(error->holder->relay));
+	}
+}
+
+static void
+write_answer(struct conn *conn, const struct upgrade_error *error)
+{
+	char head[URL_MAX + CONTROL_MSG_MAX], body[1024];
+	struct writer w, b;
+
+	writer_init(&b, body, sizeof(body));
+	write_body(&b, error);
+	writer_init(&w, head, sizeof(head));
+	writer_cstr(&w, "HTTP/1.1 ");
+	writer_u64(&w, error->status);
+	writer_cstr(&w, " ");
+	writer_cstr(&w, http_status_phrase(error->status));
+	writer_cstr(&w, "\r\n");
+	http_write_field(
+	    &w, "Content-Type", STR("application/x-www-form-urlencoded"));
+	http_write_field(&w, "Connection",
+	    error->status == 426 ? STR("close, Upgrade") : STR("close"));
+	if (error->status == 426) {
+		http_write_field(&w, "Upgrade", STR("websocket"));
+		http_write_field(&w, "Sec-WebSocket-Version", STR("13"));
+		http_write_field(
+		    &w, "Sec-WebSocket-Protocol", STR(SUBPROTOCOL));
+	}
+	if (error->location != NULL)
+		http_write_field(&w, "Location", str_of(error->location));
+	if (error->retry_after_s > 0) {
+		writer_cstr(&w, "Retry-After: ");
+		writer_u64(&w, error->retry_after_s);
+		writer_cstr(&w, "\r\n");
+	}
+	writer_cstr(&w, "Content-Length: ");
+	writer_u64(&w, writer_len(&b));
+	writer_cstr(&w, "\r\n\r\n");
+	writer_str(&w, (struct str){body, writer_len(&b)});
+	(void)conn_write(conn, head, writer_len(&w));
+}
+
+void
+upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
+{
+	struct relay *relay = upgrade->relay;
+
+	if (error->status != 302) {
+		relay->counters.agents_refused++;
+		log_info("agent refused", LOG_S("from", upgrade->from),
+		    LOG_U("status", error->status),
+		    LOG_S("reason", error->reason));
+	}
+	write_answer(&upgrade->conn, error);
+	farewell_take(relay->farewells, &upgrade->conn);
+	upgrade_free(upgrade);
+}
+
+void
+upgrade_switch(struct upgrade *upgrade)
+{
+	char head[256];
+	struct writer w;
+
+	timer_clear(upgrade->relay->loop, &upgrade->timer);
+	writer_init(&w, head, sizeof(head));
+	handshake_response_write(&w, (struct str){upgrade->key, WS_KEY_LEN});
+	(void)conn_write(&upgrade->conn, head, writer_len(&w));
+}
+
+uint8_t *
+upgrade_rest(struct upgrade *upgrade, size_t *len)
+{
+	*len = upgrade->head_len - upgrade->head_end;
+	return buf_data(upgrade->head) + upgrade->head_end;
+}
+
+static void
+bad_request(struct upgrade *upgrade, unsigned status, const char *reason)
+{
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = status,
+		.code = status == 426 ? "version" : "bad_request",
+		.reason = reason});
+}
+
+static void
+take_transfer(struct upgrade *upgrade, struct str query)
+{
+	struct device *device;
+	const char *error;
+	struct str id;
+	uint8_t *rest;
+	size_t len;
+
+	if (transfer_params_decode((char *)query.ptr, query.len, &id, &error) !=
+	    WIRE_DONE) {
+		bad_request(upgrade, 400, error);
+		return;
+	}
+	if ((device = dig_redeem(upgrade->relay, id)) == NULL) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 404,
+			.code = "gone",
+			.reason = "the id is unknown, used or too old"});
+		return;
+	}
+	upgrade_switch(upgrade);
+	rest = upgrade_rest(upgrade, &len);
+	transfer_new(device, &upgrade->conn, rest, len);
+	upgrade_free(upgrade);
+}
+
+/* Behind a proxy that we trust, the agent is whom the proxy names last. */
+static void
+find_from(struct upgrade *upgrade, const struct http_head *head)
+{
+	const struct option_list *trusted =
+	    &upgrade->relay->options.trusted_proxy;
+	struct str forwarded = http_field_get(head, STR("X-Forwarded-For"));
+	char ip[ADDRESS_TEXT_MAX];
+	size_t i;
+
+	address_text(&upgrade->peer, upgrade->from);
+	address_ip_text(&upgrade->peer, ip);
+	for (i = 0; i < trusted->count; i++)
+		if (strcmp(trusted->items[i], ip) == 0 &&
+		    forwarded.ptr != NULL) {
+			struct str first = forwarded, rest;
+			struct address named;
+
+			while (str_split(first, ',', &first, &rest))
+				first = rest;
+			while (first.len > 0 && first.ptr[0] == ' ')
+				first =
+				    (struct str){first.ptr + 1, first.len - 1};
+			if (address_parse_ip(first, 0, &named))
+				address_ip_text(&named, upgrade->from);
+			return;
+		}
+}
+
+static void
+dispatch(struct upgrade *upgrade, struct http_head *head)
+{
+	const char *error = NULL;
+	struct str key;
+	unsigned status;
+
+	find_from(upgrade, head);
+	if (!str_equal(head->path, STR(CONTROL_PATH)) &&
+	    !str_equal(head->path, STR(TRANSFER_PATH))) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 404,
+			.code = "not_found",
+			.reason = "only agents connect here"});
+		return;
+	}
+	if ((status = handshake_request_check(head, &key, &error)) != 101) {
+		bad_request(upgrade, status, error);
+		return;
+	}
+	memcpy(upgrade->key, key.ptr, WS_KEY_LEN);
+	if (str_equal(head->path, STR(TRANSFER_PATH)))
+		take_transfer(upgrade, head->query);
+	else
+		admission_start(upgrade, head);
+}
+
+static void
+readable_cb(struct conn *conn)
+{
+	struct upgrade *upgrade = conn->owner;
+	struct http_head head;
+	ssize_t got =
+	    conn_read(conn, buf_data(upgrade->head) + upgrade->head_len,
+		HTTP_HEAD_MAX - upgrade->head_len);
+
+	if (got == CONN_AGAIN)
+		return;
+	if (got <= 0) {
+		upgrade_free(upgrade);
+		return;
+	}
+	upgrade->head_len += (size_t)got;
+	switch (http_request_parse((char *)buf_data(upgrade->head),
+	    upgrade->head_len, &head, &upgrade->head_end)) {
+	case WIRE_MORE:
+		if (upgrade->head_len == HTTP_HEAD_MAX)
+			bad_request(
+			    upgrade, 431, "the request head is too long");
+		return;
+	case WIRE_BAD:
+		bad_request(upgrade, head.error_status, head.error);
+		return;
+	case WIRE_DONE:
+		conn_pause(conn);
+		dispatch(upgrade, &head);
+	}
+}
+
+static void
+broken_cb(struct conn *conn)
+{
+	upgrade_free(conn->owner);
+}
+
+static const struct conn_ops upgrade_conn_ops = {
+    .readable_cb = readable_cb,
+    .broken_cb = broken_cb,
+};
+
+static void
+timeout_cb(void *ctx)
+{
+	struct upgrade *upgrade = ctx;
+
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = 408,
+		.code = "bad_request",
+		.reason = "the request did not arrive in time"});
+}
+
+void
+upgrade_accept(struct relay *relay, int fd, const struct address *peer)
+{
+	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
+
+	if (upgrade == NULL ||
+	    (upgrade->head = buf_get(HTTP_HEAD_MAX)) == NULL ||
+	    conn_init(&upgrade->conn, relay->loop, fd, &upgrade_conn_ops,
+		upgrade) != 0) {
+		if (upgrade != NULL)
+			buf_put(&upgrade->head);
+		free(upgrade);
+		close(fd);
+		return;
+	}
+	upgrade->relay = relay;
+	upgrade->peer = *peer;
+	address_text(peer, upgrade->from);
+	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
+	timer_init(&upgrade->timer, timeout_cb, upgrade);
+	timer_set(relay->loop, &upgrade->timer,
+	    (uint64_t)relay->options.handshake_timeout_ms);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection of an agent from its first byte until it is a channel: reads the request
+ * head, checks the WebSocket handshake, and answers with 101 or with what is wrong.
+ */
+#ifndef TAUPE_RELAY_UPGRADE_H
+#define TAUPE_RELAY_UPGRADE_H
+
+#include "relay/relay.h"
+#include "wire/handshake.h"
+
+struct upgrade {
+	LIST_ENTRY(upgrade) link;
+	struct conn conn;
+	struct relay *relay;
+	struct buf *head; /* what was read */
+	size_t head_len;
+	size_t head_end; /* where the request head ends: the rest is frames */
+	struct timer timer;
+	struct address peer;
+	char from
+	    [ADDRESS_TEXT_MAX]; /* the agent's address, through a trusted proxy too */
+	char key[WS_KEY_LEN];
+};
+
+/* What is said besides the status. */
+struct upgrade_error {
+	unsigned status;
+	const char *code; /* error=…: bad_request, unauthorized, held, … */
+	const char *reason;		   /* for people */
+	const char *location;		   /* 302 */
+	unsigned retry_after_s;		   /* 0: no Retry-After */
+	const struct session_info *holder; /* 409 */
+};
+
+/* An agent has connected. Takes the descriptor. */
+void upgrade_accept(struct relay *relay, int fd, const struct address *peer);
+/* Refuse it, and free the upgrade. */
+void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
+/* Answer 101. The caller then takes upgrade->conn by moving it, looks at
+ * upgrade_rest(), and frees the upgrade. */
+void upgrade_switch(struct upgrade *upgrade);
+uint8_t *upgrade_rest(struct upgrade *upgrade, size_t *len);
+void upgrade_free(struct upgrade *upgrade);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * While it waits, a visitor is not read: what it sends stays in the kernel, and its end
+ * is seen when it is joined.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "relay/dig.h"
+#include "relay/service.h"
+#include "relay/session.h"
+#include "relay/transfer.h"
+#include "relay/visitor.h"
+
+static void
+stop_waiting(struct visitor *visitor)
+{
+	timer_clear(visitor->device->relay->loop, &visitor->timer);
+	if (visitor->waiting)
+		TAILQ_REMOVE(&visitor->device->waiting, visitor, link);
+	visitor->waiting = false;
+}
+
+/* Precondition: it is in no list, its connection is closed or handed on. */
+static void
+free_visitor(struct visitor *visitor)
+{
+	struct device *device = visitor->device;
+
+	timer_clear(device->relay->loop, &visitor->timer);
+	buf_put(&visitor->first);
+	conn_fini(&visitor->conn);
+	device->n_visitors--;
+	device->relay->n_visitors--;
+	free(visitor);
+}
+
+void
+visitor_finish(struct visitor *visitor)
+{
+	stop_waiting(visitor);
+	farewell_take(visitor->device->relay->farewells, &visitor->conn);
+	free_visitor(visitor);
+}
+
+void
+visitor_abort(struct visitor *visitor)
+{
+	stop_waiting(visitor);
+	conn_abort(&visitor->conn);
+	free_visitor(visitor);
+}
+
+static unsigned
+retry_after_s(enum page page)
+{
+	return page == PAGE_OFFLINE ? 5 : page == PAGE_REFUSED ? 2 : 0;
+}
+
+void
+visitor_fail(struct visitor *visitor, enum page page)
+{
+	struct relay *relay = visitor->device->relay;
+	char from[ADDRESS_TEXT_MAX];
+
+	relay->counters.visits_failed++;
+	log_debug("visit failed", LOG_S("device", visitor->device->name),
+	    LOG_S("from", address_text(&visitor->from, from)),
+	    LOG_S("why", page == PAGE_REFUSED ? "refused" : "offline"));
+	if (visitor->kind != SERVICE_HTTP || visitor->touched) {
+		visitor_abort(visitor);
+		return;
+	}
+	stop_waiting(visitor);
+	page_write(&relay->pages, page, retry_after_s(page), &visitor->conn);
+	farewell_take(relay->farewells, &visitor->conn);
+	free_visitor(visitor);
+}
+
+static void
+waiting_readable_cb(struct conn *conn)
+{
+	/* paused while waiting; an event that was under way changes nothing */
+	conn_pause(conn);
+}
+
+static void
+waiting_broken_cb(struct conn *conn)
+{
+	visitor_abort(conn->owner);
+}
+
+static const struct conn_ops waiting_conn_ops = {
+    .readable_cb = waiting_readable_cb,
+    .broken_cb = waiting_broken_cb,
+};
+
+/* Waiting: the time is up, or it is time to ask whether the agent lives. Joined: the
+ * agent has not answered the open. */
+static void
+timer_cb(void *ctx)
+{
+	struct visitor *visitor = ctx;
+	struct device *device = visitor->device;
+	const struct relay_options *options = &device->relay->options;
+
+	if (device->session != NULL && !visitor->probed) {
+		visitor->probed = true;
+		timer_set(device->relay->loop, &visitor->timer,
+		    (uint64_t)options->probe_timeout_ms +
+			(uint64_t)options->hold_ms);
+		session_probe(
+		    device->session, NULL); /* a dead session ends its visits */
+		return;
+	}
+	if (visitor->transfer != NULL)
+		transfer_unanswered(visitor->transfer); /* fails the visitor */
+	else
+		visitor_fail(visitor, PAGE_OFFLINE);
+}
+
+/* Put it in the queue, and its device to work. */
+static void
+wait_for_channel(struct visitor *visitor)
+{
+	struct device *device = visitor->device;
+	struct relay *relay = device->relay;
+	bool online = device->session != NULL;
+
+	visitor->waiting = true;
+	TAILQ_INSERT_TAIL(&device->waiting, visitor, link);
+	if (online && transfer_take_idle(device))
+		return; /* it took the first who waits */
+	if (!online)
+		relay->counters.visits_held++;
+	timer_set(relay->loop, &visitor->timer,
+	    (uint64_t)(online ? relay->options.open_timeout_ms
+			      : relay->options.hold_ms));
+	if (online)
+		dig_start(device);
+}
+
+static struct visitor *
+visitor_new(struct service *service, const struct address *from)
+{
+	struct device *device = service->device;
+	struct relay *relay = device->relay;
+	struct visitor *visitor = NULL;
+
+	if (device->n_visitors < (size_t)relay->options.max_visitors)
+		visitor = calloc(1, sizeof(*visitor));
+	if (visitor == NULL) {
+		relay->counters.visits_failed++;
+		return NULL;
+	}
+	visitor->conn.fd = -1;
+	visitor->device = device;
+	visitor->service = service;
+	visitor->kind = service->kind;
+	visitor->from = *from;
+	timer_init(&visitor->timer, timer_cb, visitor);
+	device->n_visitors++;
+	relay->n_visitors++;
+	relay->counters.visits_opened++;
+	device_count(device, 1, 0, 0);
+	return visitor;
+}
+
+void
+visitor_accept(struct service *service, int fd, const struct address *from)
+{
+	struct visitor *visitor = visitor_new(service, from);
+
+	if (visitor == NULL) {
+		close(fd);
+		return;
+	}
+	if (conn_init(&visitor->conn, service->device->relay->loop, fd,
+		&waiting_conn_ops, visitor) != 0) {
+		close(fd);
+		free_visitor(visitor);
+		return;
+	}
+	conn_pause(&visitor->conn);
+	wait_for_channel(visitor);
+}
+
+void
+visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
+    size_t first_len, const struct address *from)
+{
+	struct visitor *visitor = visitor_new(service, from);
+
+	if (visitor == NULL) {
+		buf_put(first);
+		conn_abort(conn);
+		return;
+	}
+	visitor->first = *first;
+	visitor->first_len = first_len;
+	*first = NULL;
+	if (conn_move(&visitor->conn, conn, &waiting_conn_ops, visitor) != 0) {
+		free_visitor(visitor);
+		return;
+	}
+	conn_pause(&visitor->conn);
+	wait_for_channel(visitor);
+}
+
+void
+visitor_joined(struct visitor *visitor, struct transfer *transfer)
+{
+	struct relay *relay = visitor->device->relay;
+
+	stop_waiting(visitor);
+	visitor->transfer = transfer;
+	visitor->service = NULL;
+	visitor->probed = false;
+	relay->counters.visits_joined++;
+	timer_set(relay->loop, &visitor->timer,
+	    (uint64_t)relay->options.open_timeout_ms);
+}
+
+void
+visitor_answered(struct visitor *visitor)
+{
+	timer_clear(visitor->device->relay->loop, &visitor->timer);
+}

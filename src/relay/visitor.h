@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A visitor: one TCP connection from outside to one service of a device. It waits for a
+ * transfer channel, is joined to it, and leaves with what the channel brought, with a
+ * page, or with a reset.
+ */
+#ifndef TAUPE_RELAY_VISITOR_H
+#define TAUPE_RELAY_VISITOR_H
+
+#include "relay/device.h"
+#include "relay/page.h"
+
+struct visitor {
+	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
+	struct conn conn;
+	struct device *device;
+	struct service *service; /* valid while waiting */
+	struct transfer
+	    *transfer;	   /* the one that it was joined to; NULL before */
+	struct buf *first; /* bytes that the front has read already */
+	size_t first_len;
+	struct timer timer; /* waiting: hold; joined: the answer to open */
+	struct address from;
+	enum service_kind kind;
+	bool waiting; /* it stands in device->waiting */
+	bool touched; /* bytes of the device were handed to it */
+	bool probed;  /* the agent was late and was asked whether it lives */
+};
+
+/* A visitor came to a service's listener. Takes the descriptor. */
+void visitor_accept(
+    struct service *service, int fd, const struct address *from);
+/* A visitor whose first bytes the front has read, to find the service: takes the
+ * connection (moved) and the buffer. */
+void visitor_adopt(struct service *service, struct conn *conn,
+    struct buf **first, size_t first_len, const struct address *from);
+
+/* It is joined now: stop waiting, and give the agent open_timeout to answer. */
+void visitor_joined(struct visitor *visitor, struct transfer *transfer);
+/* The agent has answered the open. */
+void visitor_answered(struct visitor *visitor);
+
+/* Its visit is complete: what is queued is written, then it ends. Frees it. */
+void visitor_finish(struct visitor *visitor);
+/* It cannot be served: a page, if it speaks HTTP and has seen nothing yet, else a reset.
+ * Frees it. */
+void visitor_fail(struct visitor *visitor, enum page page);
+/* Reset it. Frees it. */
+void visitor_abort(struct visitor *visitor);
+
+#endif
