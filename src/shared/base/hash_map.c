@@ -48,7 +48,8 @@ bucket_of(const struct hash_map *map, uint64_t hash)
 }
 
 void
-hash_map_init(struct hash_map *map, struct str (*key_cb)(const struct hash_node *node))
+hash_map_init(
+    struct hash_map *map, struct str (*key_cb)(const struct hash_node *node))
 {
 	*map = (struct hash_map){.key_cb = key_cb};
 }
@@ -70,7 +71,8 @@ grow(struct hash_map *map)
 	wider.n_buckets = map->n_buckets ? map->n_buckets * 2 : FIRST_BUCKETS;
 	wider.buckets = calloc(wider.n_buckets, sizeof(struct hash_node *));
 	if (wider.buckets == NULL)
-		return map->n_buckets ? 0 : -1; /* a full table only gets slower */
+		return map->n_buckets ? 0
+				      : -1; /* a full table only gets slower */
 	for (i = 0; i < map->n_buckets; i++)
 		while (map->buckets[i] != NULL) {
 			struct hash_node *node = map->buckets[i];
@@ -91,7 +93,8 @@ hash_map_find(const struct hash_map *map, struct str key)
 	uint64_t hash = hash_of(key);
 	struct hash_node *node = map->n_buckets ? *bucket_of(map, hash) : NULL;
 
-	while (node != NULL && !(node->hash == hash && str_equal(map->key_cb(node), key)))
+	while (node != NULL &&
+	    !(node->hash == hash && str_equal(map->key_cb(node), key)))
 		node = node->next;
 	return node;
 }
@@ -125,7 +128,8 @@ hash_map_remove(struct hash_map *map, struct hash_node *node)
 }
 
 void
-hash_map_each(struct hash_map *map, void (*cb)(void *ctx, struct hash_node *node), void *ctx)
+hash_map_each(struct hash_map *map,
+    void (*cb)(void *ctx, struct hash_node *node), void *ctx)
 {
 	size_t i;
 

@@ -22,10 +22,11 @@ struct hash_map {
 };
 
 /* From a node to the struct around it. */
-#define HASH_ENTRY(node, type, member) \
-	((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define HASH_ENTRY(node, type, member)                                         \
+	((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-void hash_map_init(struct hash_map *map, struct str (*key_cb)(const struct hash_node *node));
+void hash_map_init(
+    struct hash_map *map, struct str (*key_cb)(const struct hash_node *node));
 /* Free the table; the entries are the caller's. */
 void hash_map_fini(struct hash_map *map);
 struct hash_node *hash_map_find(const struct hash_map *map, struct str key);
@@ -34,7 +35,7 @@ int hash_map_insert(struct hash_map *map, struct hash_node *node);
 /* Precondition: it is in the map. */
 void hash_map_remove(struct hash_map *map, struct hash_node *node);
 /* Visit every entry; the callback may remove the one that it is given. */
-void hash_map_each(struct hash_map *map, void (*cb)(void *ctx, struct hash_node *node),
-    void *ctx);
+void hash_map_each(struct hash_map *map,
+    void (*cb)(void *ctx, struct hash_node *node), void *ctx);
 
 #endif

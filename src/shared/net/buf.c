@@ -88,8 +88,8 @@ buf_add_span(struct buf *buf, uint32_t offset, uint32_t length)
 	} else if (buf->n_spans < BUF_SPANS) {
 		buf->span[buf->n_spans++] = (struct buf_span){offset, length};
 	} else {
-		memmove(buf->space + last->offset + last->length, buf->space + offset,
-		    length);
+		memmove(buf->space + last->offset + last->length,
+		    buf->space + offset, length);
 		last->length += length;
 	}
 }

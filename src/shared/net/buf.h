@@ -12,19 +12,21 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define BUF_HEADROOM 16  /* bytes before the data, for a frame header */
-#define BUF_SMALL 2048   /* capacities, bytes of data */
+#define BUF_HEADROOM 16 /* bytes before the data, for a frame header */
+#define BUF_SMALL 2048	/* capacities, bytes of data */
 #define BUF_LARGE 65536
 #define BUF_SPANS 16
 
 struct buf_span {
-	uint32_t offset, length; /* within data; offset counts from the headroom's start */
+	uint32_t offset,
+	    length; /* within data; offset counts from the headroom's start */
 };
 
 struct buf {
 	STAILQ_ENTRY(buf) link;
 	uint32_t capacity; /* bytes after the headroom */
-	uint16_t first_span, n_spans; /* spans first_span..n_spans-1 are still to be written */
+	uint16_t first_span,
+	    n_spans; /* spans first_span..n_spans-1 are still to be written */
 	struct buf_span span[BUF_SPANS];
 	uint8_t space[]; /* BUF_HEADROOM + capacity bytes */
 };

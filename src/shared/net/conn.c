@@ -31,7 +31,8 @@ wanted_events(const struct conn *conn)
 
 	if (!conn->paused || conn->handshaking)
 		what |= EV_READ;
-	if (conn->connecting || conn->handshaking || !STAILQ_EMPTY(&conn->queue))
+	if (conn->connecting || conn->handshaking ||
+	    !STAILQ_EMPTY(&conn->queue))
 		what |= EV_WRITE;
 	return what;
 }
@@ -45,10 +46,12 @@ update_interest(struct conn *conn)
 	if (conn->edge || conn->fd < 0)
 		return;
 	what = wanted_events(conn);
-	if (event_get_events(&conn->event) == what && event_initialized(&conn->event))
+	if (event_get_events(&conn->event) == what &&
+	    event_initialized(&conn->event))
 		return;
 	event_del(&conn->event);
-	event_assign(&conn->event, loop_base(conn->loop), conn->fd, what, conn_event_cb, conn);
+	event_assign(&conn->event, loop_base(conn->loop), conn->fd, what,
+	    conn_event_cb, conn);
 	event_add(&conn->event, NULL);
 }
 
@@ -59,10 +62,12 @@ watch(struct conn *conn)
 	int features = event_base_get_features(base);
 	short what;
 
-	conn->edge = (features & EV_FEATURE_ET) && (features & EV_FEATURE_EARLY_CLOSE);
+	conn->edge =
+	    (features & EV_FEATURE_ET) && (features & EV_FEATURE_EARLY_CLOSE);
 	what = conn->edge ? EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST
-	                  : wanted_events(conn);
-	if (event_assign(&conn->event, base, conn->fd, what, conn_event_cb, conn) != 0)
+			  : wanted_events(conn);
+	if (event_assign(
+		&conn->event, base, conn->fd, what, conn_event_cb, conn) != 0)
 		return -1;
 	return event_add(&conn->event, NULL);
 }
@@ -97,8 +102,8 @@ set_nodelay(int fd)
 }
 
 int
-conn_init(struct conn *conn, struct loop *loop, int fd, const struct conn_ops *ops,
-    void *owner)
+conn_init(struct conn *conn, struct loop *loop, int fd,
+    const struct conn_ops *ops, void *owner)
 {
 	set_nodelay(fd);
 	return conn_open(conn, loop, fd, false, ops, owner);
@@ -108,7 +113,9 @@ int
 conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
     const struct conn_ops *ops, void *owner)
 {
-	int saved, fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int saved,
+	    fd = socket(to->sa.sa_family,
+		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	conn->fd = -1;
 	if (fd < 0)
@@ -146,7 +153,8 @@ conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner)
 }
 
 int
-conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops, void *owner)
+conn_move(
+    struct conn *to, struct conn *from, const struct conn_ops *ops, void *owner)
 {
 	event_del(&from->event);
 	task_cancel(from->loop, &from->task);
@@ -185,7 +193,8 @@ conn_close(struct conn *conn, bool gentle)
 		buf_put(&buf);
 	}
 	if (conn->tls != NULL) {
-		if (gentle && !conn->broken && !conn->connecting && !conn->handshaking)
+		if (gentle && !conn->broken && !conn->connecting &&
+		    !conn->handshaking)
 			(void)tls_shutdown(conn->tls);
 		tls_free(&conn->tls);
 	}
@@ -205,7 +214,8 @@ conn_abort(struct conn *conn)
 	struct linger reset = {1, 0};
 
 	if (conn->fd >= 0)
-		(void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		(void)setsockopt(
+		    conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	conn_close(conn, false);
 }
 
@@ -324,7 +334,8 @@ write_some(struct conn *conn)
 	ssize_t got;
 
 	if (conn->tls != NULL)
-		switch (tls_write(conn->tls, iov[0].iov_base, iov[0].iov_len, &done)) {
+		switch (tls_write(
+		    conn->tls, iov[0].iov_base, iov[0].iov_len, &done)) {
 		case TLS_OK:
 			return (ssize_t)done;
 		case TLS_WANT_READ:
@@ -338,7 +349,8 @@ write_some(struct conn *conn)
 	while (got < 0 && errno == EINTR);
 	if (got >= 0)
 		return got;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_AGAIN : CONN_ERROR;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_AGAIN
+						       : CONN_ERROR;
 }
 
 static void
@@ -489,8 +501,8 @@ conn_serve(struct conn *conn, const bool *gone)
 			return;
 	}
 	waited = !STAILQ_EMPTY(&conn->queue);
-	if (!conn->broken && flush(conn) == 0 && waited && STAILQ_EMPTY(&conn->queue) &&
-	    conn->ops->drained_cb != NULL) {
+	if (!conn->broken && flush(conn) == 0 && waited &&
+	    STAILQ_EMPTY(&conn->queue) && conn->ops->drained_cb != NULL) {
 		conn->ops->drained_cb(conn);
 		if (*gone)
 			return;

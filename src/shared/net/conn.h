@@ -48,30 +48,34 @@ struct conn {
 	struct tls *tls;       /* NULL: plain */
 	struct buf_list queue; /* to be written */
 	struct task task;      /* readable_cb or broken_cb, from the loop */
-	bool *gone;            /* set when it is closed during its own callback */
+	bool *gone; /* set when it is closed during its own callback */
 	size_t queued_bytes;
-	int fd;                /* -1: none */
-	bool connecting : 1;   /* the socket is not connected yet */
-	bool handshaking : 1;  /* the TLS handshake is not complete yet */
-	bool readable : 1;     /* the system may have bytes for us */
-	bool writable : 1;     /* the system may have room for us */
-	bool hung_up : 1;      /* the peer's end is behind the bytes that are there */
-	bool paused : 1;       /* the owner does not want to read */
-	bool shut_after : 1;   /* end our direction once the queue is empty */
-	bool shut : 1;         /* our direction has ended */
-	bool broken : 1;       /* writing failed */
-	bool edge : 1;         /* edge-triggered; else events follow what is wanted */
+	int fd;		      /* -1: none */
+	bool connecting : 1;  /* the socket is not connected yet */
+	bool handshaking : 1; /* the TLS handshake is not complete yet */
+	bool readable : 1;    /* the system may have bytes for us */
+	bool writable : 1;    /* the system may have room for us */
+	bool
+	    hung_up : 1; /* the peer's end is behind the bytes that are there */
+	bool paused : 1; /* the owner does not want to read */
+	bool shut_after : 1; /* end our direction once the queue is empty */
+	bool shut : 1;	     /* our direction has ended */
+	bool broken : 1;     /* writing failed */
+	bool edge : 1; /* edge-triggered; else events follow what is wanted */
 };
 
-#define CONN_CLOSED {.fd = -1}
+#define CONN_CLOSED                                                            \
+	{                                                                      \
+		.fd = -1                                                       \
+	}
 
 #define CONN_AGAIN (-1)
 #define CONN_ERROR (-2)
 
 /* Take over an open, non-blocking socket. -1: it could not be watched; the descriptor is
  * then still the caller's. Sets TCP_NODELAY. The queue is empty, reading not paused. */
-int conn_init(struct conn *conn, struct loop *loop, int fd, const struct conn_ops *ops,
-    void *owner);
+int conn_init(struct conn *conn, struct loop *loop, int fd,
+    const struct conn_ops *ops, void *owner);
 
 /* Start to connect to an address. -1 with errno: it failed at once; no callback comes. */
 int conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
@@ -86,7 +90,8 @@ void conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner);
 
 /* Move an open connection, its queue and its TLS to another place in memory; `from` is as
  * after conn_fini(). -1: it could not be watched there, and is closed. */
-int conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops, void *owner);
+int conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops,
+    void *owner);
 
 /* Close the descriptor and free what is queued. For a connection that never was or that
  * is closed already, does nothing. */

@@ -91,7 +91,8 @@ timer_cb(void *ctx)
 		return;
 	}
 	farewell->queued_before = queued;
-	timer_set(farewell->all->loop, &farewell->timer, farewell->all->stall_ms);
+	timer_set(
+	    farewell->all->loop, &farewell->timer, farewell->all->stall_ms);
 }
 
 struct farewells *
@@ -136,7 +137,8 @@ farewell_take(struct farewells *farewells, struct conn *conn)
 		return;
 	}
 	farewell->all = farewells;
-	if (conn_move(&farewell->conn, conn, &farewell_conn_ops, farewell) != 0) {
+	if (conn_move(&farewell->conn, conn, &farewell_conn_ops, farewell) !=
+	    0) {
 		free(farewell);
 		return;
 	}

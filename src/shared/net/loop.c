@@ -99,8 +99,8 @@ wheel_arm(struct loop *loop, uint64_t tick)
 	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 	uint64_t due_ms = loop->start_ms + tick * LOOP_TICK_MS;
 	uint64_t delay_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	struct timeval delay = {(time_t)(delay_ms / 1000),
-	    (suseconds_t)(delay_ms % 1000 * 1000)};
+	struct timeval delay = {
+	    (time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000)};
 
 	loop->armed_tick = tick;
 	event_add(loop->wheel_event, &delay);
@@ -109,7 +109,8 @@ wheel_arm(struct loop *loop, uint64_t tick)
 static void
 wheel_rearm(struct loop *loop)
 {
-	size_t distance = wheel_distance(loop, (loop->done_tick + 1) % WHEEL_SLOTS);
+	size_t distance =
+	    wheel_distance(loop, (loop->done_tick + 1) % WHEEL_SLOTS);
 
 	loop->armed_tick = 0;
 	if (distance < WHEEL_SLOTS)
@@ -159,13 +160,15 @@ static void
 wheel_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *loop = arg;
-	uint64_t tick = (clock_ms(CLOCK_MONOTONIC) - loop->start_ms) / LOOP_TICK_MS;
+	uint64_t tick =
+	    (clock_ms(CLOCK_MONOTONIC) - loop->start_ms) / LOOP_TICK_MS;
 
 	(void)fd;
 	(void)what;
 	loop->armed_tick = 0;
 	while (loop->done_tick < tick) {
-		size_t distance = wheel_distance(loop, (loop->done_tick + 1) % WHEEL_SLOTS);
+		size_t distance =
+		    wheel_distance(loop, (loop->done_tick + 1) % WHEEL_SLOTS);
 
 		if (distance >= tick - loop->done_tick) {
 			loop->done_tick = tick;
@@ -257,7 +260,8 @@ loop_free(struct loop **loop)
 int
 loop_run(struct loop *loop)
 {
-	return event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0 ? -1 : 0;
+	return event_base_loop(loop->base, EVLOOP_NO_EXIT_ON_EMPTY) < 0 ? -1
+									: 0;
 }
 
 void
@@ -356,7 +360,8 @@ loop_on_signal(struct loop *loop, int signal, void (*cb)(void *ctx), void *ctx)
 	assert(loop->n_signals < SIGNALS_MAX);
 	watch->cb = cb;
 	watch->ctx = ctx;
-	if (evsignal_assign(&watch->event, loop->base, signal, signal_cb, watch) != 0 ||
+	if (evsignal_assign(
+		&watch->event, loop->base, signal, signal_cb, watch) != 0 ||
 	    event_add(&watch->event, NULL) != 0)
 		return -1;
 	loop->n_signals++;

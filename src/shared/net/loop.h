@@ -68,6 +68,7 @@ void task_cancel(struct loop *loop, struct task *task);
 
 /* Call cb(ctx) from the loop at each signal. Up to 8 signals a loop; -1 on failure.
  * SIGPIPE is ignored from loop_new() on. */
-int loop_on_signal(struct loop *loop, int signal, void (*cb)(void *ctx), void *ctx);
+int loop_on_signal(
+    struct loop *loop, int signal, void (*cb)(void *ctx), void *ctx);
 
 #endif

@@ -16,7 +16,8 @@
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 
 void
-pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops, void *owner)
+pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops,
+    void *owner)
 {
 	memset(pump, 0, sizeof(*pump));
 	pump->channel = channel;
@@ -79,14 +80,16 @@ decode_inbound(struct pump *pump)
 
 		/* Owners that act on a message see what lies before it as decoded; how far
 		 * the message reaches, they say in the step. */
-		if (pump->ops->decode(pump->owner, data, len, &step) == PUMP_GONE)
+		if (pump->ops->decode(pump->owner, data, len, &step) ==
+		    PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
 		pump->rest += step.consumed;
 		pump->rest_len -= step.consumed;
 		if (step.length > 0 && pump->raw != NULL) {
 			pump->to_raw_bytes += step.length;
-			buf_add_span(pump->inbound, (uint32_t)(step.payload - pump->inbound->space),
+			buf_add_span(pump->inbound,
+			    (uint32_t)(step.payload - pump->inbound->space),
 			    (uint32_t)step.length);
 		}
 	}
@@ -134,8 +137,9 @@ channel_readable_cb(struct conn *conn)
 
 	while (turn < TURN_BYTES && !conn->paused) {
 		struct buf *buf = buf_get(pump->channel_read_bytes);
-		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), buf->capacity)
-		                          : CONN_ERROR;
+		ssize_t got = buf != NULL
+		    ? conn_read(conn, buf_data(buf), buf->capacity)
+		    : CONN_ERROR;
 
 		if (got <= 0) {
 			buf_put(&buf);
@@ -144,7 +148,8 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		pump->channel_read_bytes = next_read_bytes(buf->capacity, (size_t)got);
+		pump->channel_read_bytes =
+		    next_read_bytes(buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		if (decode_buf(pump, buf, (size_t)got) == PUMP_GONE)
 			return;
@@ -182,8 +187,10 @@ send_frame(struct pump *pump, struct buf **buf, size_t len)
 
 	assert(header <= BUF_HEADROOM);
 	pump->to_channel_bytes += len;
-	buf_add_span(*buf, (uint32_t)(BUF_HEADROOM - header), (uint32_t)(header + len));
-	(void)conn_write_buf(pump->channel, buf); /* broken: channel_broken_cb comes */
+	buf_add_span(
+	    *buf, (uint32_t)(BUF_HEADROOM - header), (uint32_t)(header + len));
+	(void)conn_write_buf(
+	    pump->channel, buf); /* broken: channel_broken_cb comes */
 	if (pump->raw != NULL && conn_queued(pump->channel) > 0)
 		conn_pause(pump->raw);
 }
@@ -198,11 +205,13 @@ raw_readable_cb(struct conn *conn)
 		conn_pause(conn);
 	while (turn < TURN_BYTES && !conn->paused) {
 		struct buf *buf = buf_get(pump->raw_read_bytes);
-		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), buf->capacity)
-		                          : CONN_ERROR;
+		ssize_t got = buf != NULL
+		    ? conn_read(conn, buf_data(buf), buf->capacity)
+		    : CONN_ERROR;
 
 		if (got > 0) {
-			pump->raw_read_bytes = next_read_bytes(buf->capacity, (size_t)got);
+			pump->raw_read_bytes =
+			    next_read_bytes(buf->capacity, (size_t)got);
 			turn += (size_t)got;
 			send_frame(pump, &buf, (size_t)got);
 			continue;
@@ -251,7 +260,8 @@ static const struct conn_ops raw_conn_ops = {
 };
 
 void
-pump_join(struct pump *pump, struct conn *raw, struct buf **first, size_t first_len)
+pump_join(
+    struct pump *pump, struct conn *raw, struct buf **first, size_t first_len)
 {
 	assert(pump->raw == NULL);
 	pump->raw = raw;

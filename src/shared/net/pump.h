@@ -16,9 +16,10 @@
 
 /* What the owner found at the start of the bytes at hand. */
 struct pump_step {
-	size_t consumed;  /* bytes done with, headers included */
-	uint8_t *payload; /* bytes for the raw side, unmasked, within what was consumed */
-	size_t length;    /* 0: none in this step */
+	size_t consumed; /* bytes done with, headers included */
+	uint8_t *
+	    payload; /* bytes for the raw side, unmasked, within what was consumed */
+	size_t length; /* 0: none in this step */
 };
 
 enum pump_verdict {
@@ -33,8 +34,8 @@ struct pump_ops {
 	/* Decode the next thing in data[0..len), len > 0, in place. Messages other than
 	 * payload are the owner's to act on, from inside this call; pump_end_raw() may
 	 * move the bytes at data elsewhere: look at them before it. */
-	enum pump_verdict (*decode)(void *owner, uint8_t *data, size_t len,
-	    struct pump_step *step);
+	enum pump_verdict (*decode)(
+	    void *owner, uint8_t *data, size_t len, struct pump_step *step);
 	/* Make the header of a binary frame around payload[0..len) right in front of it
 	 * (BUF_HEADROOM bytes are free there), masking the payload in place if the role
 	 * asks for it. Returns the header's length. */
@@ -54,17 +55,19 @@ struct pump {
 	struct conn *raw; /* NULL while no visit is joined */
 	const struct pump_ops *ops;
 	void *owner;
-	struct buf *inbound;    /* what is being decoded, during decode only */
-	uint8_t *rest;          /* within it: what was not looked at yet */
+	struct buf *inbound; /* what is being decoded, during decode only */
+	uint8_t *rest;	     /* within it: what was not looked at yet */
 	size_t rest_len;
-	uint64_t to_channel_bytes, to_raw_bytes; /* payload of the current visit */
-	uint32_t channel_read_bytes, raw_read_bytes; /* of the next read: follows the flow */
-	bool raw_ended; /* its end was reported */
+	uint64_t to_channel_bytes,
+	    to_raw_bytes; /* payload of the current visit */
+	uint32_t channel_read_bytes,
+	    raw_read_bytes; /* of the next read: follows the flow */
+	bool raw_ended;	    /* its end was reported */
 };
 
 /* Take over a channel, its callbacks included; nothing is joined yet. */
-void pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops,
-    void *owner);
+void pump_init(struct pump *pump, struct conn *channel,
+    const struct pump_ops *ops, void *owner);
 /* End it. The channel and the raw side are the owner's to close. */
 void pump_fini(struct pump *pump);
 /* Decode bytes that came with the channel's handshake. */
@@ -73,7 +76,8 @@ enum pump_verdict pump_feed(struct pump *pump, const uint8_t *data, size_t len);
 /* Join a raw connection, both ways, from now on; it may still be connecting. The pump
  * takes its callbacks, not its memory. *first: a buffer with first_len bytes of the raw
  * side that were read already, to be sent first; taken and cleared (may be NULL). */
-void pump_join(struct pump *pump, struct conn *raw, struct buf **first, size_t first_len);
+void pump_join(
+    struct pump *pump, struct conn *raw, struct buf **first, size_t first_len);
 /* The channel's direction ended: write what is left to the raw side, then end there. */
 void pump_end_raw(struct pump *pump);
 /* Forget the raw connection: after pump_end_raw() when the visit is complete (its queue may
