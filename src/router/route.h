@@ -16,7 +16,7 @@ enum route_kind { ROUTE_HTTP, ROUTE_SNI, ROUTE_TCP, ROUTE_RELAY, ROUTE_KINDS };
 #define ROUTE_VALUE_TEXT_MAX 64 /* bytes of "ip,port", the NUL included */
 
 /* What the value of a key that is gone says in an overlay map. */
-#define ROUTE_TOMBSTONE "-"
+#define ROUTE_TOMBSTONE "gone"
 /* What the value of the relays' common host says: HAProxy picks a relay. */
 #define ROUTE_ANY "any"
 
