@@ -35,12 +35,13 @@ class Scene:
     def raw(self):
         return RawAgent(self.relay.relay.agent_address)
 
-    def closed(self):
-        """Connections that ended badly, by the relay's own count."""
-        return sum(value for name, value in self.relay.relay.metrics().items()
-                   if name.startswith(("taupe_closed_total", "taupe_agents_refused_total",
-                                       "taupe_sessions_closed_total",
-                                       "taupe_connections_closed_total")))
+    def counter(self, name):
+        return self.relay.relay.metrics()[f"taupe_relay_{name}"]
+
+    def bad_sessions(self):
+        """Sessions that ended by bad input, by the relay's own count."""
+        return sum(self.counter(f'sessions_closed_by_reason_total{{reason="{reason}"}}')
+                   for reason in ("bad_frame", "bad_message"))
 
     def check_nobody_else_noticed(self):
         assert self.process.running()
@@ -107,10 +108,12 @@ QUERY = "name=mallory&instance=i&service=web:http"
     (400, {"start": "nonsense"}),
 ], ids=lambda value: str(value)[:60] if isinstance(value, dict) else str(value))
 def test_malformed_handshake_gets_a_clear_answer(scene, status, changes):
+    before = scene.counter("agents_refused_total")
     with scene.raw() as agent:
         agent.send(agent.control_request(scene.mallory, **changes).encode())
         got, fields, form = agent.read_error()
         assert got == status
+        assert scene.counter("agents_refused_total") == before + 1
         assert form["error"] and form["reason"]
         assert fields["content-type"] == "application/x-www-form-urlencoded"
         if status == 426:
@@ -204,12 +207,16 @@ BAD_FRAMES = {
 @pytest.mark.parametrize("name", BAD_FRAMES)
 def test_bad_frame_on_control_closes_with_its_code(scene, name):
     code, data = BAD_FRAMES[name]
+    before = scene.bad_sessions()
+    logged = len(scene.process.lines("session closed", "device=mallory", "reason=bad_"))
     with scene.raw() as agent:
         agent.connect_control(scene.mallory)
         agent.send(data)
         assert agent.close_code() == code
         assert agent.at_end()
-    until("it is logged", lambda: scene.process.lines("mallory", "session closed", "reason="))
+    assert scene.bad_sessions() == before + 1
+    assert len(scene.process.lines("session closed", "device=mallory", "reason=bad_")) \
+        == logged + 1
 
 
 @pytest.mark.parametrize("name", ["unmasked", "reserved_bit", "text_too_long", "no_op"])

@@ -34,7 +34,7 @@ class Scene:
 
     def loads(self):
         """Agents per relay, as each relay counts them."""
-        return [int(relay.metrics()["taupe_agents"]) for relay in self.cluster.relays
+        return [int(relay.metrics()["taupe_relay_agents"]) for relay in self.cluster.relays
                 if relay.process.running()]
 
 
@@ -76,7 +76,7 @@ def test_relay_killed_all_its_agents_are_on_the_other_with_the_same_urls_in_five
         assert took < 5, f"{len(waiting)} of {AGENTS} not served {took:.1f} s after the kill"
     print(f"all {AGENTS} served again {took:.2f} s after the kill")
     assert [agent.host() for agent in scene.agents] == hosts
-    assert int(scene.cluster.relays[1].metrics()["taupe_agents"]) == AGENTS
+    assert int(scene.cluster.relays[1].metrics()["taupe_relay_agents"]) == AGENTS
 
 
 def test_dead_relay_disappears_from_the_registry(scene):
@@ -102,7 +102,7 @@ def test_relay_that_stops_in_order_moves_its_agents_first(group):
     leaving.process.expected = {0}
     leaving.process.send_signal(15)
     until("all agents are at the other",
-          lambda: int(staying.metrics()["taupe_agents"]) == len(agents), 10)
+          lambda: int(staying.metrics()["taupe_relay_agents"]) == len(agents), 10)
     for host in hosts:
         assert cluster.get(host).status == 200
     get(services.address("web", "http"), "direct", "/gate/move/open")

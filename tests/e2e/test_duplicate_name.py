@@ -56,7 +56,7 @@ def test_second_is_in_within_five_seconds_when_the_first_is_frozen(group, relays
     assert scene.cluster.wait_served(host, timeout=5).text == "second"
     # The first wakes up, learns that it was replaced, and does not fight.
     first.process.thaw()
-    first.process.wait_line("taken over")
+    first.process.wait_line("another live instance")
     stays("the second is served", lambda: scene.cluster.get(host).text == "second", 1)
 
 

@@ -103,11 +103,11 @@ def test_third_party_agent_channels_are_used_again(scene):
     for _ in range(10):
         assert scene.cluster.get(scene.host).text == "web"
     after = scene.cluster.relay.metrics()
-    assert after["taupe_visits_reused_total"] - before["taupe_visits_reused_total"] >= 5
+    assert after["taupe_relay_visits_reused_total"] - before["taupe_relay_visits_reused_total"] >= 5
 
 
 def test_third_party_agent_stays_connected_over_many_heartbeats(scene):
     """The relay of this file counts a session as dead after 0.9 s of silence."""
-    stays("one session", lambda: scene.cluster.relay.metrics()["taupe_sessions_opened_total"] == 1,
+    stays("one session", lambda: scene.cluster.relay.metrics()["taupe_relay_sessions_opened_total"] == 1,
           3)
     assert len(scene.process.lines("welcome")) == 1
