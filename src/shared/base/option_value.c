@@ -113,23 +113,32 @@ write_number(
 	    out, cap, "%" PRId64 "%s", number / unit->factor, unit->suffix);
 }
 
+bool
+option_value_range(const struct option_row *row, char *out, size_t cap)
+{
+	char min[32], max[32];
+
+	if (!has_bounds(row))
+		return false;
+	write_number(row, row->min, min, sizeof(min));
+	write_number(row, row->max, max, sizeof(max));
+	if (row->max == INT64_MAX)
+		snprintf(out, cap, "%s or more", min);
+	else
+		snprintf(out, cap, "%s to %s", min, max);
+	return true;
+}
+
 static void
 allowed_number(const struct option_row *row, const char *what,
     const char *examples, char *out, size_t cap)
 {
-	char min[32], max[32];
+	char range[80];
 
-	if (!has_bounds(row)) {
-		snprintf(out, cap, "%s%s", what, examples);
-		return;
-	}
-	write_number(row, row->min, min, sizeof(min));
-	write_number(row, row->max, max, sizeof(max));
-	if (row->max == INT64_MAX)
-		snprintf(out, cap, "%s of at least %s%s", what, min, examples);
+	if (option_value_range(row, range, sizeof(range)))
+		snprintf(out, cap, "%s, %s%s", what, range, examples);
 	else
-		snprintf(
-		    out, cap, "%s from %s to %s%s", what, min, max, examples);
+		snprintf(out, cap, "%s%s", what, examples);
 }
 
 static void

@@ -21,7 +21,10 @@ int option_value_set(const struct option_row *row, void *conf, const char *text,
 /* Free what the place holds and make it empty. */
 void option_value_clear(const struct option_row *row, void *conf);
 
-/* What is allowed: "a duration from 1s to 10m (250ms, 30s, 5m, 12h, 7d)". */
+/* The bounds of a number: "1s to 10m". False: it has none. */
+bool option_value_range(const struct option_row *row, char *out, size_t cap);
+
+/* What is allowed: "a duration, 1s to 10m (250ms, 30s, 5m, 12h, 7d)". */
 void option_value_allowed(const struct option_row *row, char *out, size_t cap);
 
 /* Add a copy of item. -1: no memory. */

@@ -23,18 +23,24 @@ static const struct {
 
 #define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
 
-/* Bounds that say something: a length is said when it is wrong. */
+/* The choices, or the bounds of a number; a text's length is told when it is wrong. */
 static bool
-allowed_is_worth_saying(const struct option_row *row)
+allowed_write(const struct option_row *row, char *out, size_t cap)
 {
-	if (row->type == OPTION_CHOICE)
+	switch (row->type) {
+	case OPTION_CHOICE:
+		option_value_allowed(row, out, cap);
 		return true;
-	return (row->type == OPTION_INT || row->type == OPTION_SIZE ||
-		   row->type == OPTION_DURATION) &&
-	    (row->min != 0 || row->max != 0);
+	case OPTION_INT:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		return option_value_range(row, out, cap);
+	default:
+		return false;
+	}
 }
 
-/* "(0s to 60s; default 5s)", or nothing. */
+/* "Allowed: 0s to 1m. Default: 5s.", or nothing. */
 static void
 facts_write(const struct option_row *row, char *out, size_t cap)
 {
@@ -42,10 +48,8 @@ facts_write(const struct option_row *row, char *out, size_t cap)
 	size_t len = 0;
 
 	out[0] = '\0';
-	if (allowed_is_worth_saying(row)) {
-		option_value_allowed(row, allowed, sizeof(allowed));
+	if (allowed_write(row, allowed, sizeof(allowed)))
 		len = (size_t)snprintf(out, cap, "Allowed: %s. ", allowed);
-	}
 	if (row->type == OPTION_LIST && len < cap)
 		len += (size_t)snprintf(
 		    out + len, cap - len, "May be given more than once. ");
@@ -86,10 +90,11 @@ options_print_help(const struct option_table *table)
 	printf("Usage: %s [OPTION]...%s%s\n%s\n\n", table->program,
 	    table->arguments ? " " : "",
 	    table->arguments ? table->arguments : "", table->synopsis);
-	printf(
-	    "Every option is also a key of the section [%s] of the "
-	    "configuration file\n"
-	    "(%s); --relay-url is relay_url there. The command line wins.\n\n",
+	printf("Every option is also a key of the section [%s] of the "
+	       "configuration file\n"
+	       "(%s); --relay-url is relay_url there.\n"
+	       "Durations are 250ms, 30s, 5m, 12h or 7d, sizes 65536, 64k, 16M "
+	       "or 1G.\n\n",
 	    table->section,
 	    table->default_file ? table->default_file : "--config FILE");
 	for (size_t i = 0; i < COMMON_COUNT; i++) {
