@@ -20,6 +20,7 @@
 #include "relay/front.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
+#include "relay/transfer.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
@@ -248,7 +249,13 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 static void
 agent_cb(void *ctx, int fd, const struct address *peer)
 {
-	upgrade_accept(ctx, fd, peer);
+	static const struct upgrade_route routes[] = {
+	    {CONTROL_PATH, admission_start},
+	    {TRANSFER_PATH, transfer_admit},
+	    {NULL, NULL},
+	};
+
+	upgrade_accept(ctx, fd, peer, routes);
 }
 
 static void

@@ -5,9 +5,6 @@
 
 #include "relay/relay.h"
 
-/* What listens calls this with a new agent. */
-typedef void (*relay_agent_cb)(void *ctx, int fd, const struct address *peer);
-
 /* Make every part of a relay whose options are set. 0, or the exit code (sysexits), when
  * what was wrong has been logged. */
 int relay_setup(struct relay *relay, registry_event_cb event_cb);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/transfer.h"
@@ -354,6 +355,33 @@ transfer_new(
 	rest(transfer);
 	if (len > 0)
 		(void)pump_feed(&transfer->pump, data, len);
+}
+
+void
+transfer_admit(struct upgrade *upgrade, struct http_head *head)
+{
+	struct device *device;
+	const char *error;
+	struct str id;
+	uint8_t *rest;
+	size_t len;
+
+	if (transfer_params_decode((char *)head->query.ptr, head->query.len, &id, &error) !=
+	    WIRE_DONE) {
+		upgrade_reject_bad(upgrade, 400, error);
+		return;
+	}
+	if ((device = dig_redeem(upgrade->relay, id)) == NULL) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 404,
+			.code = "gone",
+			.reason = "the id is unknown, used or too old"});
+		return;
+	}
+	upgrade_switch(upgrade);
+	rest = upgrade_rest(upgrade, &len);
+	transfer_new(device, &upgrade->conn, rest, len);
+	upgrade_free(upgrade);
 }
 
 bool

@@ -8,6 +8,7 @@
 
 #include "net/pump.h"
 #include "relay/device.h"
+#include "relay/upgrade.h"
 #include "wire/ws_reader.h"
 
 struct transfer {
@@ -26,10 +27,8 @@ struct transfer {
 	bool out_ended;	    /* the agent has ended its direction */
 };
 
-/* An agent has dug a channel: takes conn (moved), and looks at the bytes that came behind
- * its handshake. The channel serves who waits, or becomes idle. */
-void transfer_new(
-    struct device *device, struct conn *conn, const uint8_t *data, size_t len);
+/* GET /v1/transfer: an agent has dug a channel. It serves who waits, or becomes idle. */
+void transfer_admit(struct upgrade *upgrade, struct http_head *head);
 
 /* Give the first visitor who waits to an idle channel. False: there is none. */
 bool transfer_take_idle(struct device *device);

@@ -11,9 +11,6 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
-#include "relay/admission.h"
-#include "relay/dig.h"
-#include "relay/transfer.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
@@ -133,40 +130,13 @@ upgrade_rest(struct upgrade *upgrade, size_t *len)
 	return buf_data(upgrade->head) + upgrade->head_end;
 }
 
-static void
-bad_request(struct upgrade *upgrade, unsigned status, const char *reason)
+void
+upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason)
 {
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = status,
 		.code = status == 426 ? "version" : "bad_request",
 		.reason = reason});
-}
-
-static void
-take_transfer(struct upgrade *upgrade, struct str query)
-{
-	struct device *device;
-	const char *error;
-	struct str id;
-	uint8_t *rest;
-	size_t len;
-
-	if (transfer_params_decode((char *)query.ptr, query.len, &id, &error) !=
-	    WIRE_DONE) {
-		bad_request(upgrade, 400, error);
-		return;
-	}
-	if ((device = dig_redeem(upgrade->relay, id)) == NULL) {
-		upgrade_reject(upgrade,
-		    &(struct upgrade_error){.status = 404,
-			.code = "gone",
-			.reason = "the id is unknown, used or too old"});
-		return;
-	}
-	upgrade_switch(upgrade);
-	rest = upgrade_rest(upgrade, &len);
-	transfer_new(device, &upgrade->conn, rest, len);
-	upgrade_free(upgrade);
 }
 
 /* Behind a proxy that we trust, the agent is whom the proxy names last. */
@@ -201,13 +171,15 @@ find_from(struct upgrade *upgrade, const struct http_head *head)
 static void
 dispatch(struct upgrade *upgrade, struct http_head *head)
 {
+	const struct upgrade_route *route = upgrade->routes;
 	const char *error = NULL;
 	struct str key;
 	unsigned status;
 
 	find_from(upgrade, head);
-	if (!str_equal(head->path, STR(CONTROL_PATH)) &&
-	    !str_equal(head->path, STR(TRANSFER_PATH))) {
+	while (route->path != NULL && !str_equal(head->path, str_of(route->path)))
+		route++;
+	if (route->path == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 404,
 			.code = "not_found",
@@ -215,14 +187,11 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	if ((status = handshake_request_check(head, &key, &error)) != 101) {
-		bad_request(upgrade, status, error);
+		upgrade_reject_bad(upgrade, status, error);
 		return;
 	}
 	memcpy(upgrade->key, key.ptr, WS_KEY_LEN);
-	if (str_equal(head->path, STR(TRANSFER_PATH)))
-		take_transfer(upgrade, head->query);
-	else
-		admission_start(upgrade, head);
+	route->cb(upgrade, head);
 }
 
 static void
@@ -249,7 +218,7 @@ readable_cb(struct conn *conn)
 			    upgrade, 431, "the request head is too long");
 		return;
 	case WIRE_BAD:
-		bad_request(upgrade, head.error_status, head.error);
+		upgrade_reject_bad(upgrade, head.error_status, head.error);
 		return;
 	case WIRE_DONE:
 		conn_pause(conn);
@@ -280,7 +249,8 @@ timeout_cb(void *ctx)
 }
 
 void
-upgrade_accept(struct relay *relay, int fd, const struct address *peer)
+upgrade_accept(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes)
 {
 	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
 
@@ -295,6 +265,7 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer)
 		return;
 	}
 	upgrade->relay = relay;
+	upgrade->routes = routes;
 	upgrade->peer = *peer;
 	address_text(peer, upgrade->from);
 	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);

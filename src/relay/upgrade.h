@@ -13,6 +13,7 @@ struct upgrade {
 	LIST_ENTRY(upgrade) link;
 	struct conn conn;
 	struct relay *relay;
+	const struct upgrade_route *routes;
 	struct buf *head; /* what was read */
 	size_t head_len;
 	size_t head_end; /* where the request head ends: the rest is frames */
@@ -33,8 +34,18 @@ struct upgrade_error {
 	const struct session_info *holder; /* 409 */
 };
 
-/* An agent has connected. Takes the descriptor. */
-void upgrade_accept(struct relay *relay, int fd, const struct address *peer);
+/* Where a request may go. The callback takes the upgrade; the head, whose handshake is in
+ * order, is there during the call only. */
+struct upgrade_route {
+	const char *path; /* NULL ends the list */
+	void (*cb)(struct upgrade *upgrade, struct http_head *head);
+};
+
+/* An agent has connected. Takes the descriptor; routes is kept, not copied. */
+void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes);
+/* Refuse a request whose parameters are malformed. */
+void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */
 void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
 /* Answer 101. The caller then takes upgrade->conn by moving it, looks at
