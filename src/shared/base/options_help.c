@@ -93,8 +93,8 @@ options_print_help(const struct option_table *table)
 	printf("Every option is also a key of the section [%s] of the "
 	       "configuration file\n"
 	       "(%s); --relay-url is relay_url there.\n"
-	       "Durations are 250ms, 30s, 5m, 12h or 7d, sizes 65536, 64k, 16M "
-	       "or 1G.\n\n",
+	       "The command line wins. Durations are 250ms, 30s, 5m, 12h or "
+	       "7d, sizes\n65536, 64k, 16M or 1G.\n\n",
 	    table->section,
 	    table->default_file ? table->default_file : "--config FILE");
 	for (size_t i = 0; i < COMMON_COUNT; i++) {
