@@ -422,9 +422,7 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
 		&params, &error) != WIRE_DONE) {
-		upgrade_reject(upgrade,
-		    &(struct upgrade_error){
-			.status = 400, .code = "bad_request", .reason = error});
+		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
 	if ((admission = calloc(1, sizeof(*admission))) == NULL) {

@@ -331,9 +331,9 @@ idle_timer_cb(void *ctx)
 	close_transfer(ctx, WS_CLOSE_NORMAL, "idle");
 }
 
-void
-transfer_new(
-    struct device *device, struct conn *conn, const uint8_t *data, size_t len)
+static void
+transfer_new(struct device *device, struct conn *conn, const uint8_t *data,
+    size_t len)
 {
 	struct transfer *transfer = calloc(1, sizeof(*transfer));
 

@@ -214,8 +214,8 @@ readable_cb(struct conn *conn)
 	    upgrade->head_len, &head, &upgrade->head_end)) {
 	case WIRE_MORE:
 		if (upgrade->head_len == HTTP_HEAD_MAX)
-			bad_request(
-			    upgrade, 431, "the request head is too long");
+			upgrade_reject_bad(upgrade, 431,
+			    "the request head is too long");
 		return;
 	case WIRE_BAD:
 		upgrade_reject_bad(upgrade, head.error_status, head.error);
