@@ -60,7 +60,7 @@ take_redirect(struct session *s, struct link *link, struct str location, uint64_
 	    !str_equal(url.path, STR(CONTROL_PATH)))
 		refusal = "it is not the URL of a control channel";
 	else if (link->redirects >= REDIRECTS_MAX)
-		refusal = "it is the sixth in a row";
+		refusal = "too many redirects";
 	else
 		refusal = place_refusal(s->config, &s->memory, &url, link->secure);
 	if (refusal != NULL || !link_set_place(link, &url)) {

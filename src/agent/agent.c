@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* The agent's life: made, run, told by signals to reload or to stop. */
+#include "config.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "agent/agent.h"
+#include "agent/control.h"
+#include "agent/transfer.h"
+#include "base/log.h"
+#include "net/crypto.h"
+
+#define FAREWELL_STALL_MS 2000
+#define STOP_LOOK_MS 20 /* how often a stop looks whether the last bytes are out */
+
+/* Masks need four bytes a frame: a draw for each from the system would be felt. */
+static void
+random_cb(void *ctx, void *out, size_t len)
+{
+	struct agent *agent = ctx;
+
+	if (len > sizeof(agent->random_pool)) {
+		crypto_random(out, len);
+		return;
+	}
+	if (len > sizeof(agent->random_pool) - agent->random_used) {
+		crypto_random(agent->random_pool, sizeof(agent->random_pool));
+		agent->random_used = 0;
+	}
+	memcpy(out, agent->random_pool + agent->random_used, len);
+	agent->random_used += len;
+}
+
+static void
+set_fixed_config(struct agent *agent)
+{
+	agent->config.user_agent = "taupe-agent/" TAUPE_VERSION;
+	agent->config.random_cb = random_cb;
+	agent->config.random_ctx = agent;
+	agent->config.buffer = agent->session_buffer;
+	agent->config.buffer_size = sizeof(agent->session_buffer);
+	agent->config.memory = agent->session_memory;
+	agent->config.memory_size = sizeof(agent->session_memory);
+	agent->random_used = sizeof(agent->random_pool);
+}
+
+static void
+take_settings(struct agent *agent, struct settings *settings)
+{
+	agent->settings = settings;
+	agent->tls = settings->tls;
+	settings_apply(settings, &agent->config);
+}
+
+static void
+stop_timer_cb(void *ctx)
+{
+	struct agent *agent = ctx;
+
+	if (loop_now_ms(agent->loop) >= agent->stop_deadline_ms)
+		transfers_close(agent, true);
+	agent_check_stop(agent);
+}
+
+struct agent *
+agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+
+	if (agent == NULL) {
+		settings_free(&settings);
+		return NULL;
+	}
+	agent->loop = loop;
+	agent->argc = argc;
+	agent->argv = argv;
+	LIST_INIT(&agent->transfers);
+	timer_init(&agent->stop_timer, stop_timer_cb, agent);
+	set_fixed_config(agent);
+	take_settings(agent, settings);
+	if ((agent->resolver = resolver_new(loop, settings->options.dns)) == NULL ||
+	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
+	    (agent->farewells = farewells_new(loop, FAREWELL_STALL_MS)) == NULL ||
+	    (agent->control = control_new(agent)) == NULL) {
+		log_error("the agent cannot start");
+		agent_free(&agent);
+	}
+	return agent;
+}
+
+void
+agent_free(struct agent **agent)
+{
+	struct agent *a = *agent;
+
+	if (a == NULL)
+		return;
+	a->stopping = true;
+	if (a->farewells != NULL)
+		transfers_close(a, true);
+	timer_clear(a->loop, &a->stop_timer);
+	control_free(&a->control);
+	if (a->farewells != NULL)
+		farewells_free(&a->farewells);
+	if (a->dialler != NULL)
+		dialler_free(&a->dialler);
+	if (a->resolver != NULL)
+		resolver_free(&a->resolver);
+	settings_free(&a->settings);
+	crypto_wipe(a, sizeof(*a));
+	free(a);
+	*agent = NULL;
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What only a restart can change; names the first such key that was changed. */
+static const char *
+fixed_key_changed(const struct agent_options *now, const struct agent_options *fresh)
+{
+	if (!same(now->name, fresh->name))
+		return "name";
+	if (!same(now->state_file, fresh->state_file))
+		return "state_file";
+	if (!same(now->dns, fresh->dns))
+		return "dns";
+	return NULL;
+}
+
+/* Has something changed that a relay is told with the handshake? */
+static bool
+needs_handshake(const struct settings *now, const struct settings *fresh)
+{
+	if (now->n_services != fresh->n_services || strcmp(now->secret, fresh->secret) != 0)
+		return true;
+	for (size_t i = 0; i < now->n_services; i++)
+		if (now->services[i].kind != fresh->services[i].kind ||
+		    strcmp(now->services[i].name, fresh->services[i].name) != 0)
+			return true;
+	return false;
+}
+
+void
+agent_reload(struct agent *agent)
+{
+	struct settings *fresh, *old = agent->settings;
+	const char *fixed;
+
+	if (agent->stopping)
+		return;
+	if (settings_reload(agent->argc, agent->argv, &fresh) != 0) {
+		log_error("the new configuration is wrong and not used");
+		return;
+	}
+	if ((fixed = fixed_key_changed(&old->options, &fresh->options)) != NULL) {
+		log_error("a key that only a restart can change has changed: nothing was changed",
+		    LOG_S("key", fixed));
+		settings_free(&fresh);
+		return;
+	}
+	take_settings(agent, fresh);
+	log_setup("taupe-agent", (enum log_level)fresh->options.log_level,
+	    fresh->options.log_syslog);
+	log_info("configuration read again", LOG_S("device", agent->config.name));
+	if (needs_handshake(old, fresh))
+		control_renew(agent->control);
+	settings_free(&old);
+}
+
+void
+agent_stop(struct agent *agent)
+{
+	uint64_t drain_ms = (uint64_t)agent->settings->options.drain_timeout_ms;
+	bool again = agent->stopping;
+
+	if (!again)
+		log_info("stopping", LOG_S("device", agent->config.name),
+		    LOG_U("transfers", agent->n_transfers));
+	agent->stopping = true;
+	agent->stop_deadline_ms = loop_now_ms(agent->loop) + (again ? 0 : drain_ms);
+	control_leave(agent->control);
+	transfers_close(agent, again);
+	agent_check_stop(agent);
+}
+
+void
+agent_check_stop(struct agent *agent)
+{
+	if (!agent->stopping)
+		return;
+	if (agent->n_transfers == 0 && control_is_closed(agent->control) &&
+	    farewells_count(agent->farewells) == 0)
+		loop_stop(agent->loop);
+	else
+		timer_set(agent->loop, &agent->stop_timer, STOP_LOOK_MS);
+}
+
+static void
+reload_signal_cb(void *ctx)
+{
+	agent_reload(ctx);
+}
+
+static void
+stop_signal_cb(void *ctx)
+{
+	agent_stop(ctx);
+}
+
+static int
+run(struct loop *loop, struct settings *settings, int argc, char **argv)
+{
+	struct agent *agent = agent_new(loop, settings, argc, argv);
+	int result = EX_OK;
+
+	if (agent == NULL)
+		return EX_CONFIG;
+	if (loop_on_signal(loop, SIGTERM, stop_signal_cb, agent) != 0 ||
+	    loop_on_signal(loop, SIGINT, stop_signal_cb, agent) != 0 ||
+	    loop_on_signal(loop, SIGHUP, reload_signal_cb, agent) != 0) {
+		log_error("signals cannot be watched", LOG_S("error", log_errno()));
+		result = EX_OSERR;
+	} else if (loop_run(loop) != 0) {
+		log_error("the event loop failed", LOG_S("error", log_errno()));
+		result = EX_OSERR;
+	} else {
+		log_info("stopped", LOG_S("device", agent->config.name));
+	}
+	agent_free(&agent);
+	return result;
+}
+
+int
+agent_main(int argc, char **argv)
+{
+	struct settings *settings;
+	struct loop *loop;
+	int result = settings_load(argc, argv, &settings);
+
+	if (settings == NULL)
+		return result < 0 ? EX_OK : result;
+	if ((loop = loop_new()) == NULL) {
+		log_error("the event loop cannot be made", LOG_S("error", log_errno()));
+		settings_free(&settings);
+		return EX_OSERR;
+	}
+	result = run(loop, settings, argc, argv);
+	loop_free(&loop);
+	buf_pool_drain();
+	return result;
+}

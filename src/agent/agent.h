@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent as a whole: what its parts share, its start, its reload and its end. The
+ * protocol is libtaupe's; here are sockets, names, timers and files.
+ */
+#ifndef TAUPE_AGENT_AGENT_H
+#define TAUPE_AGENT_AGENT_H
+
+#include "agent/dial.h"
+#include "agent/settings.h"
+#include "net/farewell.h"
+#include "net/loop.h"
+#include "sdk/taupe.h"
+
+#define RANDOM_POOL_BYTES 1024
+
+struct control;
+struct transfer;
+LIST_HEAD(transfer_list, transfer);
+
+struct agent {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct dialler *dialler;
+	struct farewells *farewells;
+	struct settings *settings;
+	struct taupe_config config; /* libtaupe's view of the settings */
+	struct tls_context *tls;    /* the settings' own */
+	struct control *control;
+	struct transfer_list transfers;
+	size_t n_transfers;
+	struct timer stop_timer;
+	uint64_t stop_deadline_ms; /* of the drain */
+	bool stopping;
+	int argc; /* for reading the settings again */
+	char **argv;
+	size_t random_used; /* of the pool: masks are drawn by the thousand */
+	uint8_t random_pool[RANDOM_POOL_BYTES];
+	uint8_t session_buffer[TAUPE_LINKS * 4096];
+	uint8_t session_memory[TAUPE_STATE_MAX];
+};
+
+/* Make an agent of settings, which it owns from here (they are freed on failure, too), and
+ * let it begin to connect. argv must live on. NULL: what was wrong was logged. */
+struct agent *agent_new(struct loop *loop, struct settings *settings, int argc, char **argv);
+/* Close everything at once. */
+void agent_free(struct agent **agent);
+
+/* Read the configuration again. */
+void agent_reload(struct agent *agent);
+/* Leave the relay, let running visits end, then stop the loop. Asked a second time: do not
+ * wait for them. */
+void agent_stop(struct agent *agent);
+/* Something has ended: is that all that a stop waits for? */
+void agent_check_stop(struct agent *agent);
+
+/* The whole program: its exit code. */
+int agent_main(int argc, char **argv);
+
+#endif

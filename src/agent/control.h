@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control channel's driver: does what taupe_session_next() says, hands in what comes,
+ * and logs what it means. Two connections at most, one but for a move.
+ */
+#ifndef TAUPE_AGENT_CONTROL_H
+#define TAUPE_AGENT_CONTROL_H
+
+#include "agent/agent.h"
+
+/* NULL: no memory, or a configuration that libtaupe refuses (logged). Reads the state file;
+ * the first attempt is made from the loop. */
+struct control *control_new(struct agent *agent);
+void control_free(struct control **control);
+
+/* The services, the secret or the relays have changed. */
+void control_renew(struct control *control);
+/* Say goodbye to the relay; control_is_closed() tells when that is done. */
+void control_leave(struct control *control);
+bool control_is_closed(const struct control *control);
+
+/* Which session is up: a number of ours that no other session had; 0 when none is. */
+uint64_t control_session(const struct control *control);
+
+#endif

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A dial goes through its addresses; what the last one failed with is what it reports.
+ * An address from the short memory that fails sends it to the resolver: the host may
+ * have moved.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/dial.h"
+#include "wire/host_name.h"
+
+#define REMEMBERED 16
+#define REMEMBER_MS 30000
+
+struct remembered {
+	char host[HOST_NAME_MAX + 1];
+	uint16_t port;
+	uint64_t until_ms; /* 0: free */
+	struct address address;
+};
+
+struct dialler {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct remembered remembered[REMEMBERED];
+	unsigned oldest;
+};
+
+struct dial {
+	struct dialler *dialler;
+	struct conn *conn;
+	struct tls_context *const *tls;
+	struct resolve_request *request;
+	struct timer timer; /* of the whole dial */
+	struct task task;   /* begin, or report a failure, from the loop */
+	dial_cb cb;
+	void *ctx;
+	struct address addresses[RESOLVE_MAX];
+	size_t n_addresses, next;
+	uint16_t port;
+	bool looked_up; /* the addresses are fresh, or the host is one */
+	char host[HOST_NAME_MAX + 1];
+	char error[200];
+};
+
+static void try_next(struct dial *dial);
+
+struct dialler *
+dialler_new(struct loop *loop, struct resolver *resolver)
+{
+	struct dialler *dialler = calloc(1, sizeof(*dialler));
+
+	if (dialler == NULL)
+		return NULL;
+	dialler->loop = loop;
+	dialler->resolver = resolver;
+	return dialler;
+}
+
+void
+dialler_free(struct dialler **dialler)
+{
+	free(*dialler);
+	*dialler = NULL;
+}
+
+static struct remembered *
+recall(struct dialler *dialler, const char *host, uint16_t port)
+{
+	for (struct remembered *r = dialler->remembered; r < dialler->remembered + REMEMBERED; r++)
+		if (r->until_ms > loop_now_ms(dialler->loop) && r->port == port &&
+		    strcmp(r->host, host) == 0)
+			return r;
+	return NULL;
+}
+
+static void
+remember(struct dial *dial, const struct address *address)
+{
+	struct dialler *dialler = dial->dialler;
+	struct remembered *r = recall(dialler, dial->host, dial->port);
+
+	if (r == NULL) {
+		r = &dialler->remembered[dialler->oldest];
+		dialler->oldest = (dialler->oldest + 1) % REMEMBERED;
+	}
+	memcpy(r->host, dial->host, sizeof(r->host));
+	r->port = dial->port;
+	r->until_ms = loop_now_ms(dialler->loop) + REMEMBER_MS;
+	r->address = *address;
+}
+
+static void
+dial_free(struct dial *dial)
+{
+	struct loop *loop = dial->dialler->loop;
+
+	if (dial->request != NULL)
+		resolve_cancel(&dial->request);
+	timer_clear(loop, &dial->timer);
+	task_cancel(loop, &dial->task);
+	free(dial);
+}
+
+static void
+finish(struct dial *dial, const char *error)
+{
+	dial_cb cb = dial->cb;
+	void *ctx = dial->ctx;
+	char text[sizeof(dial->error)];
+
+	if (error != NULL) {
+		conn_fini(dial->conn);
+		snprintf(text, sizeof(text), "%s", error);
+	} else if (dial->looked_up) {
+		remember(dial, &dial->addresses[dial->next - 1]);
+	}
+	dial_free(dial);
+	cb(ctx, error != NULL ? text : NULL);
+}
+
+static void
+note_error(struct dial *dial, const char *error)
+{
+	snprintf(dial->error, sizeof(dial->error), "%s", error);
+}
+
+static void
+connected_cb(struct conn *conn, const char *error)
+{
+	struct dial *dial = conn->owner;
+
+	if (error == NULL) {
+		finish(dial, NULL);
+		return;
+	}
+	note_error(dial, error);
+	conn_fini(conn);
+	try_next(dial);
+}
+
+static void
+ignore_cb(struct conn *conn)
+{
+	/* what comes before connected_cb is the next owner's to look at */
+	conn_pause(conn);
+}
+
+static const struct conn_ops dial_conn_ops = {
+    .connected_cb = connected_cb,
+    .readable_cb = ignore_cb,
+    .broken_cb = ignore_cb,
+};
+
+static int
+connect_to(struct dial *dial, const struct address *address)
+{
+	struct tls *tls;
+
+	if (conn_connect(dial->conn, dial->dialler->loop, address, &dial_conn_ops, dial) != 0) {
+		note_error(dial, strerror(errno));
+		return -1;
+	}
+	if (dial->tls == NULL)
+		return 0;
+	if ((tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
+		note_error(dial, "no memory for TLS");
+		conn_fini(dial->conn);
+		return -1;
+	}
+	conn_start_tls(dial->conn, tls);
+	return 0;
+}
+
+static void
+resolved_cb(void *ctx, const struct address *addresses, size_t n, const char *error)
+{
+	struct dial *dial = ctx;
+
+	dial->request = NULL;
+	if (n > 0)
+		memcpy(dial->addresses, addresses, n * sizeof(*addresses));
+	else
+		note_error(dial, error);
+	dial->n_addresses = n;
+	dial->next = 0;
+	try_next(dial);
+}
+
+static void
+look_up(struct dial *dial)
+{
+	dial->looked_up = true;
+	dial->request = resolve_start(dial->dialler->resolver, dial->host, dial->port, resolved_cb,
+	    dial);
+	if (dial->request == NULL)
+		finish(dial, "no memory to look the name up");
+}
+
+/* From the loop only: a failure is reported at once. */
+static void
+try_next(struct dial *dial)
+{
+	while (dial->next < dial->n_addresses)
+		if (connect_to(dial, &dial->addresses[dial->next++]) == 0)
+			return;
+	if (dial->looked_up)
+		finish(dial, dial->error);
+	else
+		look_up(dial);
+}
+
+static void
+begin_cb(void *ctx)
+{
+	try_next(ctx);
+}
+
+static void
+timeout_cb(void *ctx)
+{
+	finish(ctx, "connecting took too long");
+}
+
+/* Addresses that are known without asking anybody. */
+static void
+take_known_address(struct dial *dial)
+{
+	const struct remembered *known;
+
+	if (address_parse_ip(str_of(dial->host), dial->port, &dial->addresses[0])) {
+		dial->looked_up = true;
+		dial->n_addresses = 1;
+	} else if ((known = recall(dial->dialler, dial->host, dial->port)) != NULL) {
+		dial->addresses[0] = known->address;
+		dial->n_addresses = 1;
+	}
+}
+
+struct dial *
+dial_start(struct dialler *dialler, struct conn *conn, const char *host, uint16_t port,
+    struct tls_context *const *tls, uint64_t timeout_ms, dial_cb cb, void *ctx)
+{
+	struct dial *dial = calloc(1, sizeof(*dial));
+
+	if (dial == NULL)
+		return NULL;
+	*conn = (struct conn)CONN_CLOSED;
+	dial->dialler = dialler;
+	dial->conn = conn;
+	dial->tls = tls;
+	dial->port = port;
+	dial->cb = cb;
+	dial->ctx = ctx;
+	snprintf(dial->host, sizeof(dial->host), "%s", host);
+	take_known_address(dial);
+	timer_init(&dial->timer, timeout_cb, dial);
+	timer_set(dialler->loop, &dial->timer, timeout_ms);
+	task_init(&dial->task, begin_cb, dial);
+	task_post(dialler->loop, &dial->task);
+	return dial;
+}
+
+void
+dial_cancel(struct dial **dial)
+{
+	if (*dial == NULL)
+		return;
+	conn_fini((*dial)->conn);
+	dial_free(*dial);
+	*dial = NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent's configuration, read, checked and taken apart: what the options table gives,
+ * and what was made of it. One of these is in use; a reload makes a second.
+ */
+#ifndef TAUPE_AGENT_SETTINGS_H
+#define TAUPE_AGENT_SETTINGS_H
+
+#include "base/options.h"
+#include "net/tls.h"
+#include "sdk/taupe.h"
+#include "wire/host_name.h"
+
+struct agent_options {
+	struct option_list relay, service, domain;
+	char *name, *secret, *secret_file, *ca_file, *state_file, *dns;
+	int64_t connect_timeout_ms, drain_timeout_ms;
+	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
+	int64_t max_transfers;
+	int log_level;
+	bool log_syslog;
+};
+
+/* Where a service is: the only addresses that the agent ever dials for a visitor. */
+struct target {
+	char name[SERVICE_NAME_MAX + 1]; /* of the service */
+	char host[HOST_NAME_MAX + 1];
+	uint16_t port;
+};
+
+struct settings {
+	struct agent_options options;
+	char secret[TAUPE_SECRET_MAX + 1]; /* "": none */
+	size_t n_services;
+	struct taupe_service services[TAUPE_SERVICES_MAX]; /* names point into targets */
+	struct target targets[TAUPE_SERVICES_MAX];
+	struct tls_context *tls; /* NULL until settings_open() */
+};
+
+/* The options table, for the man page and for tests. */
+extern const struct option_table agent_option_table;
+
+/* Parse "web:http:127.0.0.1:8080" or "ssh:tcp:[fd00::5]:22" or "cam:http:camera.lan:80". */
+bool target_parse(struct str text, struct target *target, enum taupe_service_kind *kind);
+
+/*
+ * Read everything, and check what the table cannot: *settings is then from malloc.
+ * Returns 0; or, with *settings NULL, -1 when the answer was given already (--help), or
+ * an exit code of sysexits; what is wrong was said.
+ */
+int settings_load(int argc, char **argv, struct settings **settings);
+/* The same for SIGHUP: 0, or -1 with what is wrong in the log. */
+int settings_reload(int argc, char **argv, struct settings **settings);
+void settings_free(struct settings **settings);
+
+/* Fill in what libtaupe wants to know; its pointers lead into settings. */
+void settings_apply(const struct settings *settings, struct taupe_config *config);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agent's stable storage: the one line that taupe_session_export() gives, in a file
+ * that is replaced as a whole, so that a power cut leaves the old one or the new one.
+ */
+#ifndef TAUPE_AGENT_STATE_FILE_H
+#define TAUPE_AGENT_STATE_FILE_H
+
+#include <stddef.h>
+
+/* Read the file's first line into text, without its end. Its length; 0 when there is none;
+ * -1 with errno when it cannot be read or is too long. */
+long state_file_read(const char *path, char *text, size_t cap);
+/* Replace the file by this line: mode 0600, synced, renamed. -1 with errno. */
+int state_file_write(const char *path, const char *text, size_t len);
+
+#endif
