@@ -42,10 +42,7 @@ class Stage:
             for service in services:
                 arguments += ["--service", service]
             self.process = Process(group, "foreign", [sys.executable, str(FOREIGN),
-                                                      *map(str, arguments)])
-            self.process.expected = {-15}
-            self.process.stop = lambda *_a, **_k: (self.process.popen.terminate(),
-                                                   self.process.popen.wait())
+                                                      *map(str, arguments)], ends=(-15,))
         self.control = self.relay.control()
 
     def channel(self):

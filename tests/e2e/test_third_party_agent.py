@@ -31,10 +31,7 @@ class Scene:
             "--secret-file", str(secret),
             "--service", f"web:http:{self.services.target('web', 'http')}",
             "--service", f"raw:tcp:{self.services.target('web', 'tcp')}",
-            "--service", "dead:http:127.0.0.1:1"])
-        self.process.expected = {-15}
-        self.process.stop = lambda *_a, **_k: (self.process.popen.terminate(),
-                                               self.process.popen.wait())
+            "--service", "dead:http:127.0.0.1:1"], ends=(-15,))
         line = self.process.wait_line("welcome")
         port = next(word for word in line.split() if word.startswith("raw:")).rpartition(":")[2]
         self.tcp = ("127.0.0.1", int(port))

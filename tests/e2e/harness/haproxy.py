@@ -1,13 +1,93 @@
 # SPDX-License-Identifier: MIT
 """HAProxy with the repository's own configuration, and the router that fills its maps."""
+import secrets
+import socket
+
 from . import ports
 from .process import ROOT, Process, binary
+from .programs import Certificate, write_ini
 from .wait import until
+
+KINDS = ("http", "sni", "tcp", "relay")
 
 
 class HAProxy:
-    pass
+    def __init__(self, group, first_public, last_public, domain="example.test"):
+        self.group = group
+        folder = group.folder / "haproxy"
+        folder.mkdir()
+        self.maps = folder / "maps"
+        self.maps.mkdir()
+        self.socket = folder / "admin.sock"
+        self.certificate = Certificate(folder / "certificate", f"*.{domain}", domain)
+        self.http, self.tls = (("127.0.0.1", ports.take()) for _ in range(2))
+        self.https = self.tls  # one door for both sorts of TLS
+        self.env = {
+            "TAUPE_UNPRIVILEGED": "1",
+            "TAUPE_HTTP": f"127.0.0.1:{self.http[1]}",
+            "TAUPE_HTTPS": f"127.0.0.1:{self.tls[1]}",
+            "TAUPE_PORTS": f"127.0.0.1:{first_public}-{last_public}",
+            "TAUPE_CERTS": str(self.certificate.bundle),
+            "TAUPE_MAPS": str(self.maps),
+            "TAUPE_PAGES": str(ROOT / "haproxy" / "pages"),
+            "TAUPE_ADMIN_SOCKET": str(self.socket),
+            "TAUPE_INNER": f"taupe-{secrets.token_hex(6)}",
+            "TAUPE_LOG": "stdout",
+        }
+        self.empty_map_files()
+        self.process = None
+        self.start()
+
+    def empty_map_files(self):
+        for kind in KINDS:
+            for name in (f"{kind}.map", f"{kind}.new.map"):
+                (self.maps / name).write_text("")
+
+    def start(self):
+        self.process = Process(self.group, "haproxy", [
+            "haproxy", "-db", "-f", str(ROOT / "haproxy" / "haproxy.cfg")], env=self.env,
+            ends=(0, 143, -15))
+        until("haproxy answers", lambda: "Pid:" in self.ask("show info"))
+        return self
+
+    def ask(self, command):
+        """One command over the runtime socket."""
+        if not self.process.running():
+            raise RuntimeError(f"haproxy ended:\n{self.process.text()}")
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(str(self.socket))
+            sock.sendall(command.encode() + b"\n")
+            parts = []
+            while data := sock.recv(1 << 16):
+                parts.append(data)
+            return b"".join(parts).decode()
+
+    def map(self, name):
+        entries = {}
+        for line in self.ask(f"show map {self.maps}/{name}").splitlines():
+            parts = line.split()
+            if len(parts) == 3:
+                entries.setdefault(parts[1], parts[2])  # the older of two wins
+        return entries
+
+    def routes(self, kind):
+        """What HAProxy finds for each key: the overlay first, then the big map."""
+        merged = self.map(f"{kind}.map")
+        merged.update(self.map(f"{kind}.new.map"))
+        return {key: value.split(",")[:2] for key, value in merged.items() if value != "gone"}
 
 
 class Router:
-    pass
+    def __init__(self, group, redis, haproxy, **config):
+        self.group = group
+        self.config = {"redis": redis.address, "haproxy": haproxy.socket,
+                       "map_dir": haproxy.maps, "log_level": "debug", **config}
+        self.process = None
+        self.start()
+
+    def start(self):
+        path = write_ini(self.group.folder / "router.conf", "router", self.config)
+        self.process = Process(self.group, "router",
+                               [binary("taupe-router"), "--config", str(path)])
+        return self

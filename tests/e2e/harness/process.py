@@ -25,8 +25,9 @@ def binary(name):
 
 
 class Process:
-    def __init__(self, group, name, argv, netns=None, env=None, stdin=None, cwd=None):
-        self.group, self.name = group, name
+    def __init__(self, group, name, argv, netns=None, env=None, ends=(0,)):
+        """ends: the statuses that it may end with when it is asked to."""
+        self.group, self.name, self.ends_with = group, name, ends
         self.log = group.folder / f"{name}.log"
         self.expected = None  # statuses that its end may have; None: it must not end
         if netns:
@@ -38,8 +39,8 @@ class Process:
             f"log_path={group.folder}/sanitizer.{name}:print_stacktrace=1")
         with open(self.log, "ab") as log:
             self.start_of_log = log.tell()
-            self.popen = subprocess.Popen(argv, stdin=stdin or subprocess.DEVNULL, stdout=log,
-                                          stderr=log, env=environment, cwd=cwd)
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log,
+                                          stderr=log, env=environment)
         self.pid = self.popen.pid
         group.members.append(self)
 
@@ -70,9 +71,9 @@ class Process:
     def send_signal(self, number):
         self.popen.send_signal(number)
 
-    def stop(self, number=signal.SIGTERM, status=0, timeout=20):
-        """End it in order; its status must then be this one."""
-        self.expected = {status}
+    def stop(self, number=signal.SIGTERM, timeout=20):
+        """End it in order."""
+        self.expected = set(self.ends_with)
         if self.running():
             self.send_signal(number)
         try:
@@ -81,8 +82,8 @@ class Process:
             self.popen.kill()
             self.popen.wait()
             raise AssertionError(f"{self.name} did not end within {timeout} s") from None
-        assert self.popen.returncode == status, \
-            f"{self.name} ended with {self.popen.returncode}, expected {status}"
+        assert self.popen.returncode in self.expected, \
+            f"{self.name} ended with {self.popen.returncode}, expected one of {self.expected}"
 
     def kill(self):
         """kill -9: the machine has gone."""

@@ -212,19 +212,13 @@ class SampleServices:
     def __init__(self, group, *names, netns=None):
         self.process = Process(group, "services-" + "-".join(names),
                                [sys.executable, str(HARNESS / "sample_services.py"), *names],
-                               netns=netns)
+                               netns=netns, ends=(-15,))
         self.process.wait_line("listening")
-        self.process.expected = {0, -15}
-        self.process.stop = self._stop
         self.ports = {}
         for line in self.process.text().splitlines():
             parts = line.split()
             if len(parts) == 3:
                 self.ports[parts[0], parts[1]] = int(parts[2])
-
-    def _stop(self, *_args, **_kwargs):
-        self.process.popen.terminate()
-        self.process.popen.wait()
 
     def address(self, name, kind):
         return "127.0.0.1", self.ports[name, kind]
@@ -309,13 +303,13 @@ UsePAM no
 MaxStartups 100:30:200
 Subsystem sftp internal-sftp
 """)
-        self.process = Process(group, "sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)])
+        self.process = Process(group, "sshd", ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)],
+                               ends=(0, 255))
         until("sshd listens", lambda: socket.create_connection(("127.0.0.1", self.port)).close()
               or True)
         self.options = ["-i", str(self.key), "-o", "StrictHostKeyChecking=no",
                         "-o", f"UserKnownHostsFile={folder}/known_hosts", "-o", "BatchMode=yes",
                         "-o", "LogLevel=ERROR", "-F", "none"]
-        self.process.expected = {0, 255}
 
     def ssh(self, port, command, **kwargs):
         return subprocess.run(["ssh", *self.options, "-p", str(port), "root@127.0.0.1", command],
