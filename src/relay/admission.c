@@ -183,6 +183,9 @@ probe_holder(struct admission *admission)
 		    admission->holder.relay);
 	} else if (device != NULL && device->session != NULL) {
 		session_probe(device->session, &admission->probe);
+	} else if (device != NULL && device->pins > 0 &&
+	    device->info.epoch == admission->holder.epoch) {
+		refuse_held(admission); /* it is just being admitted */
 	} else {
 		holder_dead(
 		    admission); /* one of an earlier life of this relay */
