@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Redis, HAProxy with the repository's configuration, taupe-router and small servers behind it,
 for the tests of the router and of the facts about HAProxy that it rests on."""
+import contextlib
 import http.client
 import os
 import pathlib
@@ -391,7 +392,7 @@ class HttpServer:
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
     def serve(self, conn):
-        with conn, conn.makefile("rb") as lines:
+        with conn, conn.makefile("rb") as lines, contextlib.suppress(OSError):
             while True:
                 head = []
                 while (line := lines.readline()) not in (b"\r\n", b""):
