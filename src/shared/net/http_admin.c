@@ -12,6 +12,7 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <event2/util.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -94,24 +95,40 @@ free_body_cb(const void *data, size_t len, void *body)
 	free(body);
 }
 
+/* Takes the reply's body. evhttp would send a body in answer to HEAD, too. */
+static struct evbuffer *
+make_body(struct evhttp_request *request, struct http_reply *reply)
+{
+	struct evbuffer *body = evbuffer_new();
+	char length[24];
+
+	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+		snprintf(length, sizeof(length), "%zu", reply->len);
+		add_header(request, "Content-Length", length);
+		reply->len = 0;
+	}
+	if (body != NULL && reply->len > 0 &&
+	    evbuffer_add_reference(
+		body, reply->body, reply->len, free_body_cb, reply->body) == 0)
+		return body;
+	free(reply->body);
+	if (body != NULL && reply->len > 0) {
+		evbuffer_free(body);
+		body = NULL;
+	}
+	return body;
+}
+
 static void
 send_reply(struct evhttp_request *request, const struct http_admin_route *route,
     struct http_reply *reply)
 {
-	struct evbuffer *body = evbuffer_new();
+	struct evbuffer *body = make_body(request, reply);
 
-	if (body == NULL ||
-	    (reply->len > 0 &&
-		evbuffer_add_reference(body, reply->body, reply->len,
-		    free_body_cb, reply->body) != 0)) {
-		free(reply->body);
-		if (body != NULL)
-			evbuffer_free(body);
+	if (body == NULL) {
 		send_text(request, 500, "out of memory");
 		return;
 	}
-	if (reply->len == 0)
-		free(reply->body);
 	add_header(request, "Content-Type",
 	    reply->type != NULL ? reply->type : route->type);
 	add_header(request, "Cache-Control", "no-store");
@@ -124,9 +141,8 @@ send_reply(struct evhttp_request *request, const struct http_admin_route *route,
 /* "127.0.0.1:9000", "[::1]", "localhost:9000", or nothing: names that nobody else can
  * make point here. */
 static bool
-host_is_ours(const char *header)
+host_is_ours(struct str host)
 {
-	struct str host = str_of(header);
 	struct address ignored;
 	struct str name, port;
 
@@ -135,6 +151,16 @@ host_is_ours(const char *header)
 		return true;
 	(void)str_split(host, ':', &name, &port);
 	return str_equal_nocase(name, STR("localhost"));
+}
+
+/* A target in absolute form names the host a second time (RFC 9112 section 3.2.2). */
+static bool
+is_for_us(struct evhttp_request *request, const struct evhttp_uri *uri)
+{
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(request);
+
+	return host_is_ours(str_of(evhttp_find_header(headers, "Host"))) &&
+	    (uri == NULL || host_is_ours(str_of(evhttp_uri_get_host(uri))));
 }
 
 static const struct http_admin_route *
@@ -156,8 +182,7 @@ request_cb(struct evhttp_request *request, void *ctx)
 	const struct http_admin_route *route;
 	struct http_reply reply = {.status = 200};
 
-	if (!host_is_ours(evhttp_find_header(
-		evhttp_request_get_input_headers(request), "Host"))) {
+	if (!is_for_us(request, uri)) {
 		send_text(request, 403,
 		    "This server answers to its address or localhost only.");
 		return;

@@ -4,97 +4,39 @@
  * context: that one looks names up with a blocking call, has no time limit for a reply,
  * and ends the process by an assertion when a server sends what nobody asked for.
  *
- * One state says where the link stands; go_down() is the only way back to LINK_WAITING,
- * and it runs from the loop only, so no caller sees its callbacks come from inside a
- * call. Redis answers in order (RESP2), so the waiting commands are a queue.
+ * One state says where the link stands; redis_link_go_down() is the only way back to
+ * LINK_WAITING, and it runs from the loop only, so no caller sees its callbacks come from
+ * inside a call. Redis answers in order (RESP2), so the waiting commands are a queue.
  */
 #include "config.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "net/conn.h"
 #include "net/crypto.h"
-#include "net/redis_link.h"
-#include "net/resolve.h"
-#include "net/unix_socket.h"
+#include "net/redis_link_internal.h"
 
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_START_MS 100
 #define BACKOFF_MAX_MS 2000
-#define STABLE_MS                                                              \
-	5000 /* up for so long: the next back-off starts small again */
+/* A link that was up for so long starts with a small back-off again. */
+#define STABLE_MS 5000
 #define GREETING_MS 5000 /* limit for a link whose commands have none */
 #define READ_BYTES 16384
 #define READS_PER_TURN 16
 #define ELEMENT_MAX (64u << 20) /* bytes of one string in a reply */
-#define WHY_MAX 200
 
-enum link_state {
-	LINK_WAITING, /* for the back-off to end */
-	LINK_RESOLVING,
-	LINK_CONNECTING,
-	LINK_GREETING, /* AUTH, SELECT, CLIENT SETNAME, PING were sent */
-	LINK_UP,
-	LINK_DOOMED /* go_down() comes at the next turn of the loop */
-};
-
-struct pending {
-	STAILQ_ENTRY(pending) link;
-	redis_reply_cb cb;
-	void *ctx;
-	uint64_t due_ms;
-};
-STAILQ_HEAD(pending_list, pending);
-
-struct redis_link {
-	struct loop *loop;
-	char *host, *user, *password, *name;
-	uint16_t port;
-	int database;
-	uint64_t timeout_ms;
-	redis_state_cb state_cb;
-	void *ctx;
-
-	enum link_state state;
-	struct conn conn;
-	redisReader *reader;
-	struct resolver *resolver; /* NULL until a name has to be looked up */
-	struct resolve_request *request;
-	struct address addresses[RESOLVE_MAX];
-	size_t n_addresses, next_address;
-	struct pending_list pending;
-	struct buf *out; /* commands of this turn */
-	uint32_t out_len;
-	struct task flush_task, doom_task;
-	struct timer retry, deadline;
-	uint32_t backoff_ms;
-	uint64_t up_since_ms;
-	bool told_up;
-	char why[WHY_MAX];    /* it is doomed */
-	char logged[WHY_MAX]; /* the last reason in the log, while down */
-	int busy;	      /* callbacks under way */
-	bool freed; /* meanwhile: the memory goes when they have returned */
-};
-
-static void try_next_address(struct redis_link *link);
-
-/* Every call from the loop runs between enter() and leave(), so that the owner may free
- * the link from inside any callback. */
-static void
-enter(struct redis_link *link)
+void
+redis_link_enter(struct redis_link *link)
 {
 	link->busy++;
 }
 
-static void
-leave(struct redis_link *link)
+void
+redis_link_leave(struct redis_link *link)
 {
 	if (--link->busy == 0 && link->freed)
 		free(link);
@@ -179,9 +121,8 @@ schedule_retry(struct redis_link *link)
 		link->backoff_ms = BACKOFF_MAX_MS;
 }
 
-/* From the loop only: the callbacks are made here. */
-static void
-go_down(struct redis_link *link, const char *why)
+void
+redis_link_go_down(struct redis_link *link, const char *why)
 {
 	bool told_up = link->told_up;
 
@@ -195,14 +136,25 @@ go_down(struct redis_link *link, const char *why)
 		link->state_cb(link->ctx, false);
 }
 
+void
+redis_link_go_up(struct redis_link *link)
+{
+	timer_clear(link->loop, &link->deadline);
+	link->state = LINK_UP;
+	link->up_since_ms = loop_now_ms(link->loop);
+	link->told_up = true;
+	report_up(link);
+	link->state_cb(link->ctx, true);
+}
+
 static void
 doom_cb(void *ctx)
 {
 	struct redis_link *link = ctx;
 
-	enter(link);
-	go_down(link, link->why);
-	leave(link);
+	redis_link_enter(link);
+	redis_link_go_down(link, link->why);
+	redis_link_leave(link);
 }
 
 void
@@ -224,19 +176,19 @@ deadline_cb(void *ctx)
 	const struct pending *oldest = STAILQ_FIRST(&link->pending);
 	uint64_t now_ms = loop_now_ms(link->loop);
 
-	enter(link);
+	redis_link_enter(link);
 	if (link->state == LINK_UP && oldest == NULL)
 		; /* all was answered */
 	else if (link->state == LINK_UP && oldest->due_ms > now_ms)
 		timer_set(link->loop, &link->deadline, oldest->due_ms - now_ms);
 	else if (link->state != LINK_DOOMED)
-		go_down(link,
+		redis_link_go_down(link,
 		    link->state == LINK_RESOLVING
 			? "the host name was not resolved in time"
 			: link->state == LINK_CONNECTING
 			? "no connection in time"
 			: "no reply in time");
-	leave(link);
+	redis_link_leave(link);
 }
 
 static void
@@ -254,10 +206,10 @@ flush_cb(void *ctx)
 {
 	struct redis_link *link = ctx;
 
-	enter(link);
+	redis_link_enter(link);
 	if (link->state != LINK_DOOMED)
 		flush_out(link);
-	leave(link);
+	redis_link_leave(link);
 }
 
 /* Commands of one turn of the loop go out with one system call. */
@@ -315,9 +267,9 @@ submit(struct redis_link *link, redis_reply_cb cb, void *ctx, char *command,
 	return 0;
 }
 
-static int
-submit_argv(struct redis_link *link, redis_reply_cb cb, void *ctx, int argc,
-    const char *const *argv, const size_t *lens)
+int
+redis_link_submit(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    int argc, const char *const *argv, const size_t *lens)
 {
 	char *command = NULL;
 	long long len;
@@ -335,7 +287,7 @@ redis_link_command(struct redis_link *link, redis_reply_cb cb, void *ctx,
 {
 	if (link->state != LINK_UP)
 		return -1;
-	return submit_argv(link, cb, ctx, argc, argv, lens);
+	return redis_link_submit(link, cb, ctx, argc, argv, lens);
 }
 
 int
@@ -365,118 +317,11 @@ redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
 	return result;
 }
 
-/* The greeting. */
-
-static bool
-is_error(const redisReply *reply, const char *code)
-{
-	return reply->type == REDIS_REPLY_ERROR &&
-	    strncmp(reply->str, code, strlen(code)) == 0;
-}
-
-static void
-refuse(struct redis_link *link, const char *command, const redisReply *reply)
-{
-	char why[WHY_MAX];
-
-	snprintf(why, sizeof(why), "%s was refused: %s", command,
-	    reply->type == REDIS_REPLY_ERROR ? reply->str
-					     : "unexpected answer");
-	redis_link_reset(link, why);
-}
-
-static void
-auth_cb(void *ctx, const redisReply *reply)
-{
-	struct redis_link *link = ctx;
-
-	if (reply == NULL || link->state != LINK_GREETING ||
-	    reply->type == REDIS_REPLY_STATUS)
-		return;
-	/* A server that does not know AUTH quotes the arguments. */
-	if (reply->type == REDIS_REPLY_ERROR &&
-	    strstr(reply->str, link->password) != NULL)
-		redis_link_reset(link, "AUTH was refused");
-	else
-		refuse(link, "AUTH", reply);
-}
-
-static void
-select_cb(void *ctx, const redisReply *reply)
-{
-	struct redis_link *link = ctx;
-
-	if (reply != NULL && link->state == LINK_GREETING &&
-	    reply->type != REDIS_REPLY_STATUS)
-		refuse(link, "SELECT", reply);
-}
-
-/* The last of the greeting: is the server of any use (not still loading, no password
- * needed)? A user who may not PING is told so, and that is an answer too. */
-static void
-ping_cb(void *ctx, const redisReply *reply)
-{
-	struct redis_link *link = ctx;
-
-	if (reply == NULL || link->state != LINK_GREETING)
-		return;
-	if (reply->type != REDIS_REPLY_STATUS && !is_error(reply, "NOPERM")) {
-		refuse(link, "PING", reply);
-		return;
-	}
-	timer_clear(link->loop, &link->deadline);
-	link->state = LINK_UP;
-	link->up_since_ms = loop_now_ms(link->loop);
-	link->told_up = true;
-	report_up(link);
-	link->state_cb(link->ctx, true);
-}
-
-static int
-greet_auth(struct redis_link *link)
-{
-	const char *user[] = {"AUTH", link->user, link->password};
-	const char *no_user[] = {"AUTH", link->password};
-
-	if (link->password == NULL)
-		return 0;
-	if (link->user != NULL)
-		return submit_argv(link, auth_cb, link, 3, user, NULL);
-	return submit_argv(link, auth_cb, link, 2, no_user, NULL);
-}
-
-static void
-greet(struct redis_link *link)
-{
-	char database[16];
-	const char *select[] = {"SELECT", database};
-	/* A server that does not let us have a name serves as well. */
-	const char *setname[] = {"CLIENT", "SETNAME", link->name};
-	const char *ping[] = {"PING"};
-
-	snprintf(database, sizeof(database), "%d", link->database);
-	link->state = LINK_GREETING;
-	link->reader = redisReaderCreate();
-	if (link->reader == NULL) {
-		redis_link_reset(link, "out of memory");
-		return;
-	}
-	if (greet_auth(link) != 0 ||
-	    (link->database != 0 &&
-		submit_argv(link, select_cb, link, 2, select, NULL) != 0) ||
-	    (link->name != NULL &&
-		submit_argv(link, NULL, NULL, 3, setname, NULL) != 0))
-		return; /* it is doomed already */
-	(void)submit_argv(link, ping_cb, link, 1, ping, NULL);
-}
-
-/* Replies. */
-
 static void
 dispatch(struct redis_link *link, const redisReply *reply)
 {
 	struct pending *pending = STAILQ_FIRST(&link->pending);
-	char why[WHY_MAX];
+	char why[REDIS_WHY_MAX];
 
 	if (pending == NULL) {
 		/* "ERR max number of clients reached" comes unasked */
@@ -525,13 +370,13 @@ postpone_deadline(struct redis_link *link)
 		oldest->due_ms = loop_now_ms(link->loop) + link->timeout_ms;
 }
 
-static void
-readable_cb(struct conn *conn)
+void
+redis_link_readable_cb(struct conn *conn)
 {
 	struct redis_link *link = conn->owner;
 	char data[READ_BYTES];
 
-	enter(link);
+	redis_link_enter(link);
 	for (int i = 0;
 	     i < READS_PER_TURN && !link->freed && link->state != LINK_DOOMED;
 	     i++) {
@@ -540,7 +385,7 @@ readable_cb(struct conn *conn)
 		if (got == CONN_AGAIN)
 			break;
 		if (got <= 0) {
-			go_down(link,
+			redis_link_go_down(link,
 			    got == 0 ? "redis closed the connection"
 				     : log_errno());
 			break;
@@ -551,128 +396,17 @@ readable_cb(struct conn *conn)
 		parse(link);
 		postpone_deadline(link);
 	}
-	leave(link);
+	redis_link_leave(link);
 }
 
-static void
-broken_cb(struct conn *conn)
+void
+redis_link_broken_cb(struct conn *conn)
 {
 	struct redis_link *link = conn->owner;
 
-	enter(link);
-	go_down(link, "writing failed");
-	leave(link);
-}
-
-/* Connecting. */
-
-static void
-connected_cb(struct conn *conn, const char *error)
-{
-	struct redis_link *link = conn->owner;
-
-	enter(link);
-	if (link->state == LINK_DOOMED) {
-		/* go_down() is about to come */
-	} else if (error == NULL) {
-		greet(link);
-	} else if (link->next_address < link->n_addresses) {
-		conn_fini(&link->conn);
-		try_next_address(link);
-	} else {
-		go_down(link, error);
-	}
-	leave(link);
-}
-
-static const struct conn_ops ops = {
-    .readable_cb = readable_cb,
-    .connected_cb = connected_cb,
-    .broken_cb = broken_cb,
-};
-
-/* A server that is gone without goodbye is noticed by a link that only waits, too. */
-static void
-set_keepalive(int fd)
-{
-	int on = 1;
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-#ifdef TCP_KEEPIDLE
-	int idle_s = 15, every_s = 5, times = 3;
-
-	(void)setsockopt(
-	    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	(void)setsockopt(
-	    fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
-#endif
-}
-
-static void
-try_next_address(struct redis_link *link)
-{
-	link->state = LINK_CONNECTING;
-	while (link->next_address < link->n_addresses) {
-		const struct address *to =
-		    &link->addresses[link->next_address++];
-
-		if (conn_connect(&link->conn, link->loop, to, &ops, link) ==
-		    0) {
-			set_keepalive(link->conn.fd);
-			return;
-		}
-	}
-	go_down(link, log_errno());
-}
-
-static void
-start_unix(struct redis_link *link)
-{
-	int fd = unix_socket_connect(link->host);
-
-	if (fd < 0) {
-		go_down(link, log_errno());
-	} else if (conn_init(&link->conn, link->loop, fd, &ops, link) != 0) {
-		close(fd);
-		go_down(link, "out of memory");
-	} else {
-		greet(link);
-	}
-}
-
-static void
-resolved_cb(
-    void *ctx, const struct address *addresses, size_t n, const char *error)
-{
-	struct redis_link *link = ctx;
-
-	link->request = NULL;
-	if (link->state == LINK_DOOMED)
-		return;
-	enter(link);
-	link->n_addresses = n;
-	link->next_address = 0;
-	for (size_t i = 0; i < n; i++)
-		link->addresses[i] = addresses[i];
-	if (n == 0)
-		go_down(link, error);
-	else
-		try_next_address(link);
-	leave(link);
-}
-
-static void
-start_resolve(struct redis_link *link)
-{
-	link->state = LINK_RESOLVING;
-	if (link->resolver == NULL)
-		link->resolver = resolver_new(link->loop, NULL);
-	if (link->resolver != NULL)
-		link->request = resolve_start(
-		    link->resolver, link->host, link->port, resolved_cb, link);
-	if (link->request == NULL)
-		go_down(link, "out of memory");
+	redis_link_enter(link);
+	redis_link_go_down(link, "writing failed");
+	redis_link_leave(link);
 }
 
 static void
@@ -680,23 +414,12 @@ retry_cb(void *ctx)
 {
 	struct redis_link *link = ctx;
 
-	enter(link);
+	redis_link_enter(link);
 	timer_set(link->loop, &link->deadline,
 	    link->timeout_ms > 0 ? link->timeout_ms : GREETING_MS);
-	if (link->host[0] == '/') {
-		start_unix(link);
-	} else if (address_parse_ip(
-		       str_of(link->host), link->port, &link->addresses[0])) {
-		link->n_addresses = 1;
-		link->next_address = 0;
-		try_next_address(link);
-	} else {
-		start_resolve(link);
-	}
-	leave(link);
+	redis_dial(link);
+	redis_link_leave(link);
 }
-
-/* Life. */
 
 static void
 wipe_and_free(char *secret)
@@ -764,14 +487,14 @@ redis_link_free(struct redis_link **linkp)
 	if (link == NULL)
 		return;
 	*linkp = NULL;
-	enter(link);
+	redis_link_enter(link);
 	link->freed = true;
 	link->state = LINK_WAITING;
 	disconnect(link);
 	fail_pending(link);
 	resolver_free(&link->resolver);
 	free_settings(link);
-	leave(link);
+	redis_link_leave(link);
 }
 
 bool

@@ -16,40 +16,45 @@
 struct redis_link;
 
 struct redis_link_config {
-	const char *host;      /* numeric address, name, or path of a unix socket */
+	const char *host; /* numeric address, name, or path of a unix socket */
 	uint16_t port;
 	const char *user, *password; /* NULL: no AUTH */
 	int database;
-	const char *name;      /* for CLIENT SETNAME, "taupe-relay:r1" */
-	uint64_t timeout_ms;   /* to connect, and for a reply: the link is cut when one is
+	const char *name; /* for CLIENT SETNAME, "taupe-relay:r1" */
+	uint64_t
+	    timeout_ms; /* to connect, and for a reply: the link is cut when one is
 	                          overdue (0: a link for blocking commands, never) */
 };
 
-/* reply is NULL when the link went down before the answer came: what the command did is
- * then not known. The reply belongs to the link. It may hold a string of any bytes, an
- * error, or any other type: check before use. */
+/* reply is NULL when the link went down, or was freed, before the answer came: what the
+ * command did is then not known. The reply belongs to the link. It may hold a string of
+ * any bytes, an error, or any other type: check before use. */
 typedef void (*redis_reply_cb)(void *ctx, const redisReply *reply);
-/* up: commands may be sent, from inside this call too. down: all callbacks of waiting
- * commands have been made with NULL. */
+/* up: the server has let us in and answers; commands may be sent, from inside this call
+ * too. down: all callbacks of waiting commands have been made with NULL. */
 typedef void (*redis_state_cb)(void *ctx, bool up);
 
 /* The strings are copied. Connecting starts at once, the first callback comes from the
  * loop. NULL when there is no memory. */
-struct redis_link *redis_link_new(struct loop *loop, const struct redis_link_config *config,
-    redis_state_cb state_cb, void *ctx);
+struct redis_link *redis_link_new(struct loop *loop,
+    const struct redis_link_config *config, redis_state_cb state_cb, void *ctx);
+/* Waiting commands get their callbacks, with NULL, from inside this call; the owner is not
+ * told that the link goes down. Fine from inside any callback. */
 void redis_link_free(struct redis_link **link);
 bool redis_link_is_up(const struct redis_link *link);
 
 /* Send a command of argc pieces (lens may be NULL when all are C strings). cb may be NULL.
  * -1 when the link is down: no callback then. */
-int redis_link_command(struct redis_link *link, redis_reply_cb cb, void *ctx, int argc,
-    const char *const *argv, const size_t *lens);
+int redis_link_command(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    int argc, const char *const *argv, const size_t *lens);
 /* The same, printf-like as hiredis' redisAsyncCommand(): %s string, %b bytes and length. */
 int redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
     const char *format, ...);
 int redis_link_vcommandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
     const char *format, va_list args);
-/* Cut the connection and come back (a reply made no sense, or is overdue). */
+/* Cut the connection and come back (a reply made no sense, or is overdue). The link is
+ * down at once, the callbacks that say so come from the loop. Replies that were not asked
+ * for cut it too, so there is no SUBSCRIBE and no MONITOR. */
 void redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

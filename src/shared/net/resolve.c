@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "net/address_order.h"
 #include "net/resolve.h"
 
@@ -55,7 +56,12 @@ struct resolver {
 	size_t n_in_dns;
 	struct task free_task;
 	bool freed;
+	LIST_ENTRY(resolver) link; /* of abandoned */
 };
+
+/* Freed by their owners, but evdns still works for them. If the process ends first, this
+ * tells a leak checker that they were not forgotten. */
+static LIST_HEAD(, resolver) abandoned = LIST_HEAD_INITIALIZER(abandoned);
 
 static struct stamp
 stamp_of(const char *path)
@@ -122,13 +128,28 @@ refresh_dns(struct resolver *resolver)
 }
 
 static void
-resolver_free_cb(void *ctx)
+destroy(struct resolver *resolver)
 {
-	struct resolver *resolver = ctx;
-
 	if (resolver->dns != NULL)
 		evdns_base_free(resolver->dns, 0);
 	free(resolver);
+}
+
+static void
+free_abandoned_cb(void *ctx)
+{
+	struct resolver *resolver = ctx;
+
+	LIST_REMOVE(resolver, link);
+	destroy(resolver);
+}
+
+/* evdns would write to stderr. What matters of it comes back as an error. */
+static void
+dns_log_cb(int is_warning, const char *message)
+{
+	(void)is_warning;
+	log_debug("name resolution", LOG_S("detail", message));
 }
 
 struct resolver *
@@ -138,9 +159,10 @@ resolver_new(struct loop *loop, const char *server)
 
 	if (resolver == NULL)
 		return NULL;
+	evdns_set_log_fn(dns_log_cb);
 	resolver->loop = loop;
 	LIST_INIT(&resolver->requests);
-	task_init(&resolver->free_task, resolver_free_cb, resolver);
+	task_init(&resolver->free_task, free_abandoned_cb, resolver);
 	if (server != NULL &&
 	    !address_parse(str_of(server), &resolver->server) &&
 	    !address_parse_ip(str_of(server), DNS_PORT, &resolver->server)) {
@@ -161,9 +183,12 @@ resolver_free(struct resolver **resolverp)
 	*resolverp = NULL;
 	while ((request = LIST_FIRST(&resolver->requests)) != NULL)
 		resolve_cancel(&request);
+	if (resolver->n_in_dns == 0) {
+		destroy(resolver);
+		return;
+	}
 	resolver->freed = true;
-	if (resolver->n_in_dns == 0)
-		resolver_free_cb(resolver);
+	LIST_INSERT_HEAD(&abandoned, resolver, link);
 }
 
 static void
@@ -194,7 +219,8 @@ failure_text(int error)
 	case EVUTIL_EAI_NODATA:
 		return "it has no address";
 	case EVUTIL_EAI_AGAIN:
-		return "the name server did not answer";
+	case EVUTIL_EAI_FAIL: /* evdns: silence, or a server that failed */
+		return "the name server gave no answer";
 	default:
 		return evutil_gai_strerror(error);
 	}

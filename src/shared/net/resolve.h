@@ -13,17 +13,19 @@ struct resolve_request;
 
 /* n > 0 addresses (IPv6 and IPv4 in the order of RFC 6724, as the system gives them), or
  * n == 0 and error a text for people. Never called from inside resolve_start(). */
-typedef void (*resolve_cb)(void *ctx, const struct address *addresses, size_t n,
-    const char *error);
+typedef void (*resolve_cb)(
+    void *ctx, const struct address *addresses, size_t n, const char *error);
 
-/* server: "ip" or "ip:port" of a DNS server to ask instead of the system's, or NULL. */
+/* server: "ip" or "ip:port" of a DNS server to ask instead of the system's, or NULL:
+ * /etc/resolv.conf, which is read again when it changes. NULL when it is malformed. */
 struct resolver *resolver_new(struct loop *loop, const char *server);
+/* Requests under way are cancelled. */
 void resolver_free(struct resolver **resolver);
 
 /* Look up host (a numeric address and "localhost" work without any server). NULL when
  * there is no memory; no callback then. The handle is valid until the callback. */
-struct resolve_request *resolve_start(struct resolver *resolver, const char *host,
-    uint16_t port, resolve_cb cb, void *ctx);
+struct resolve_request *resolve_start(struct resolver *resolver,
+    const char *host, uint16_t port, resolve_cb cb, void *ctx);
 /* No callback will come. Clears the pointer. */
 void resolve_cancel(struct resolve_request **request);
 

@@ -147,6 +147,10 @@ tls_context_new_client(const char *ca_file, const char **error)
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(
 	    ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
+	/* Its session would be spoilt, and a relay that died is when resuming matters. */
+	SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+#endif
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(
 	    ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -235,6 +239,10 @@ tls_free(struct tls **tlsp)
 	if (tls == NULL)
 		return;
 	*tlsp = NULL;
+	/* OpenSSL would not resume the session of a connection that was cut off. */
+	if (tls->established)
+		SSL_set_shutdown(
+		    tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(tls->ssl);
 	context_release(tls->context);
 	free(tls);
@@ -302,6 +310,10 @@ outcome(struct tls *tls, int returned)
 	case SSL_ERROR_ZERO_RETURN:
 		return TLS_EOF;
 	default:
+		/* OpenSSL 1.1.1 says it so: the end came without close-notify. */
+		if (kind == SSL_ERROR_SYSCALL && saved_errno == 0 &&
+		    ERR_peek_error() == 0)
+			return TLS_EOF;
 		describe_failure(tls, kind, saved_errno);
 		tls->failed = true;
 		ERR_clear_error();
@@ -316,6 +328,23 @@ prepare(void)
 	errno = 0;
 }
 
+/* Where only reading can meet an end: the connection is gone, whatever OpenSSL calls it. */
+static enum tls_result
+outcome_without_end(struct tls *tls, int returned)
+{
+	int saved_errno = errno;
+	enum tls_result result = outcome(tls, returned);
+
+	if (result != TLS_EOF)
+		return result;
+	snprintf(tls->error, sizeof(tls->error), "TLS with %s failed: %s",
+	    tls->host,
+	    saved_errno != 0 ? strerror(saved_errno)
+			     : "the connection was closed");
+	tls->failed = true;
+	return TLS_FAILED;
+}
+
 enum tls_result
 tls_handshake(struct tls *tls)
 {
@@ -324,15 +353,10 @@ tls_handshake(struct tls *tls)
 	if (tls->failed)
 		return TLS_FAILED;
 	prepare();
-	result = outcome(tls, SSL_do_handshake(tls->ssl));
+	result = outcome_without_end(tls, SSL_do_handshake(tls->ssl));
 	if (result == TLS_OK)
 		tls->established = true;
-	if (result != TLS_EOF)
-		return result;
-	snprintf(tls->error, sizeof(tls->error),
-	    "TLS with %s failed: the connection was closed", tls->host);
-	tls->failed = true;
-	return TLS_FAILED;
+	return result;
 }
 
 enum tls_result
@@ -354,7 +378,8 @@ tls_write(struct tls *tls, const void *data, size_t len, size_t *done)
 	if (tls->failed)
 		return TLS_FAILED;
 	prepare();
-	return outcome(tls, SSL_write_ex(tls->ssl, data, len, done));
+	return outcome_without_end(
+	    tls, SSL_write_ex(tls->ssl, data, len, done));
 }
 
 enum tls_result
@@ -367,7 +392,7 @@ tls_shutdown(struct tls *tls)
 	prepare();
 	returned = SSL_shutdown(tls->ssl);
 	/* 0: sent, the peer's own has not come yet */
-	return returned >= 0 ? TLS_OK : outcome(tls, returned);
+	return returned >= 0 ? TLS_OK : outcome_without_end(tls, returned);
 }
 
 const char *

@@ -11,14 +11,15 @@
 #include <sys/types.h>
 
 struct tls_context; /* settings shared by connections, reference-counted */
-struct tls;         /* one connection */
+struct tls;	    /* one connection */
 
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
 
 /* A client's context: the peer's certificate is verified against ca_file, or against the
  * system's store when ca_file is NULL. NULL on failure with *error a text for people
  * (static or valid until the next call). */
-struct tls_context *tls_context_new_client(const char *ca_file, const char **error);
+struct tls_context *tls_context_new_client(
+    const char *ca_file, const char **error);
 void tls_context_free(struct tls_context **context);
 
 /* A client connection to host: its name is sent as SNI (unless it is an address) and must
@@ -29,9 +30,11 @@ void tls_free(struct tls **tls);
 /* Bind to the connection's socket; before the first handshake call. */
 int tls_set_fd(struct tls *tls, int fd);
 enum tls_result tls_handshake(struct tls *tls);
-/* On TLS_OK *done > 0 bytes. */
+/* On TLS_OK *done > 0 bytes. TLS_EOF comes without a close-notify as well: the protocols
+ * of taupe mark their own ends, so that a cut cannot be taken for one. */
 enum tls_result tls_read(struct tls *tls, void *out, size_t cap, size_t *done);
-enum tls_result tls_write(struct tls *tls, const void *data, size_t len, size_t *done);
+enum tls_result tls_write(
+    struct tls *tls, const void *data, size_t len, size_t *done);
 /* Send close-notify; TLS_OK when it is sent. */
 enum tls_result tls_shutdown(struct tls *tls);
 /* Why the last call failed: "certificate verify failed: self-signed certificate". */

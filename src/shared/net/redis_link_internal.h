@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the Redis link share: redis_link.c owns the state, commands and
+ * replies, redis_dial.c the way to a connection, redis_greet.c the first commands on it. */
+#ifndef TAUPE_NET_REDIS_LINK_INTERNAL_H
+#define TAUPE_NET_REDIS_LINK_INTERNAL_H
+
+#include "net/conn.h"
+#include "net/redis_link.h"
+#include "net/resolve.h"
+
+#define REDIS_WHY_MAX 200 /* bytes of a reason for the log */
+
+enum link_state {
+	LINK_WAITING, /* for the back-off to end */
+	LINK_RESOLVING,
+	LINK_CONNECTING,
+	LINK_GREETING, /* AUTH, SELECT, CLIENT SETNAME, PING were sent */
+	LINK_UP,
+	LINK_DOOMED /* go_down() comes at the next turn of the loop */
+};
+
+struct pending {
+	STAILQ_ENTRY(pending) link;
+	redis_reply_cb cb;
+	void *ctx;
+	uint64_t due_ms;
+};
+STAILQ_HEAD(pending_list, pending);
+
+struct redis_link {
+	struct loop *loop;
+	char *host, *user, *password, *name;
+	uint16_t port;
+	int database;
+	uint64_t timeout_ms;
+	redis_state_cb state_cb;
+	void *ctx;
+
+	enum link_state state;
+	struct conn conn;
+	redisReader *reader;
+	struct resolver *resolver; /* NULL until a name has to be looked up */
+	struct resolve_request *request;
+	struct address addresses[RESOLVE_MAX];
+	size_t n_addresses, next_address;
+	struct pending_list pending;
+	struct buf *out; /* commands of this turn */
+	uint32_t out_len;
+	struct task flush_task, doom_task;
+	struct timer retry, deadline;
+	uint32_t backoff_ms;
+	uint64_t up_since_ms;
+	bool told_up;
+	char why[REDIS_WHY_MAX];    /* it is doomed */
+	char logged[REDIS_WHY_MAX]; /* the last reason in the log, while down */
+	int busy;		    /* callbacks under way */
+	bool freed; /* meanwhile: the memory goes when they have returned */
+};
+
+/* Every call from the loop runs between these two, so that the owner may free the link
+ * from inside any callback. */
+void redis_link_enter(struct redis_link *link);
+void redis_link_leave(struct redis_link *link);
+
+/* Disconnect, make the callbacks, and try again later. From the loop only; elsewhere it
+ * is redis_link_reset(). */
+void redis_link_go_down(struct redis_link *link, const char *why);
+/* The greeting is over: commands may pass. */
+void redis_link_go_up(struct redis_link *link);
+/* Send a command whether the link is up or not. */
+int redis_link_submit(struct redis_link *link, redis_reply_cb cb, void *ctx,
+    int argc, const char *const *argv, const size_t *lens);
+
+/* Start to connect. */
+void redis_dial(struct redis_link *link);
+/* The connection is there: say who we are. */
+void redis_greet(struct redis_link *link);
+
+/* For the connection while it is greeted and up. */
+void redis_link_readable_cb(struct conn *conn);
+void redis_link_broken_cb(struct conn *conn);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/listener.h"
+#include "support.h"
+
+#define MANY 200 /* more than one batch */
+
+static struct loop *loop;
+static struct listener *listener;
+static struct address bound;
+static int n_accepted, accepted[MANY];
+static struct address last_peer;
+static bool free_on_accept;
+
+static void
+accepted_cb(void *ctx, int fd, const struct address *peer)
+{
+	ck_assert_ptr_eq(ctx, &bound);
+	ck_assert_int_lt(n_accepted, MANY);
+	accepted[n_accepted++] = fd;
+	last_peer = *peer;
+	if (free_on_accept)
+		listener_free(&listener);
+}
+
+static void
+listen_on(const char *text)
+{
+	struct address address = address_from(text);
+
+	listener = listener_new(loop, &address, false, accepted_cb, &bound);
+	ck_assert_ptr_nonnull(listener);
+	listener_address(listener, &bound);
+}
+
+static void
+setup(void)
+{
+	loop = loop_new();
+	ck_assert_ptr_nonnull(loop);
+}
+
+static void
+teardown(void)
+{
+	listener_free(&listener);
+	loop_free(&loop);
+	for (int i = 0; i < n_accepted; i++)
+		close(accepted[i]);
+}
+
+START_TEST(accepts_on_the_port_that_the_system_chose)
+{
+	struct address client;
+	int fd;
+
+	listen_on("127.0.0.1:0");
+	ck_assert_uint_ne(address_port(&bound), 0);
+	fd = dial(&bound);
+	run_until(loop, &n_accepted, 1);
+	address_of_socket(fd, &client);
+	ck_assert_uint_eq(address_port(&last_peer), address_port(&client));
+	ck_assert(address_is_loopback(&last_peer));
+	close(fd);
+}
+END_TEST
+
+START_TEST(connections_do_not_block_and_are_not_inherited)
+{
+	int fd;
+
+	listen_on("127.0.0.1:0");
+	fd = dial(&bound);
+	run_until(loop, &n_accepted, 1);
+	ck_assert(fcntl(accepted[0], F_GETFL) & O_NONBLOCK);
+	ck_assert(fcntl(accepted[0], F_GETFD) & FD_CLOEXEC);
+	close(fd);
+}
+END_TEST
+
+START_TEST(accepts_more_than_one_batch)
+{
+	int fds[MANY];
+
+	listen_on("127.0.0.1:0");
+	for (int i = 0; i < MANY; i++)
+		fds[i] = dial(&bound);
+	run_until(loop, &n_accepted, MANY);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(may_be_freed_from_its_callback)
+{
+	int fds[3];
+
+	listen_on("127.0.0.1:0");
+	free_on_accept = true;
+	for (int i = 0; i < 3; i++)
+		fds[i] = dial(&bound);
+	run_until(loop, &n_accepted, 1);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_accepted, 1);
+	ck_assert_ptr_null(listener);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(a_port_in_use_is_refused)
+{
+	struct listener *second;
+	int before;
+
+	listen_on("127.0.0.1:0");
+	before = open_descriptors();
+	second = listener_new(loop, &bound, false, accepted_cb, NULL);
+	ck_assert_ptr_null(second);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	ck_assert_int_eq(open_descriptors(), before);
+}
+END_TEST
+
+START_TEST(processes_may_share_a_port)
+{
+	struct address address = address_from("127.0.0.1:0");
+	struct listener *second;
+
+	listener = listener_new(loop, &address, true, accepted_cb, &bound);
+	ck_assert_ptr_nonnull(listener);
+	listener_address(listener, &bound);
+	second = listener_new(loop, &bound, true, accepted_cb, &bound);
+	ck_assert_ptr_nonnull(second);
+	listener_free(&second);
+	ck_assert_ptr_null(second);
+}
+END_TEST
+
+START_TEST(ip6_leaves_ip4_alone)
+{
+	struct address any4 = address_from("0.0.0.0:0"),
+		       any6 = address_from("[::]:0");
+	struct listener *other;
+
+	listener = listener_new(loop, &any6, false, accepted_cb, &bound);
+	if (listener == NULL && errno == EAFNOSUPPORT)
+		return;
+	ck_assert_ptr_nonnull(listener);
+	listener_address(listener, &bound);
+	address_set_port(&any4, address_port(&bound));
+	other = listener_new(loop, &any4, false, accepted_cb, &bound);
+	ck_assert_ptr_nonnull(other);
+	listener_free(&other);
+}
+END_TEST
+
+START_TEST(no_address_is_refused)
+{
+	struct address none = {.len = 0};
+
+	ck_assert_ptr_null(listener_new(loop, &none, false, accepted_cb, NULL));
+	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+	listener_free(&listener);
+}
+END_TEST
+
+/* Without descriptors it must neither spin nor lose the connection that waits. */
+START_TEST(rests_when_descriptors_run_out)
+{
+	struct rlimit limit, few;
+	uint64_t cpu_before, began;
+	int fd;
+
+	listen_on("127.0.0.1:0");
+	run_for_ms(loop, 10);
+	fd = dial(&bound);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 3; /* below what is open already */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	cpu_before = (uint64_t)clock();
+	run_for_ms(loop, 300);
+	ck_assert_int_eq(n_accepted, 0);
+	ck_assert_uint_lt((uint64_t)clock() - cpu_before, CLOCKS_PER_SEC / 5);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	began = loop_now_ms(loop);
+	run_until(loop, &n_accepted, 1);
+	ck_assert_uint_lt(loop_now_ms(loop) - began, 2000);
+	close(fd);
+}
+END_TEST
+
+START_TEST(may_be_freed_while_it_rests)
+{
+	struct rlimit limit, few;
+	int fd;
+
+	listen_on("127.0.0.1:0");
+	fd = dial(&bound);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 3;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	listener_free(&listener);
+	run_for_ms(loop, 1100);
+	ck_assert_int_eq(n_accepted, 0);
+	close(fd);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("listener");
+	TCase *tests = tcase_create("listener");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, accepts_on_the_port_that_the_system_chose);
+	tcase_add_test(tests, connections_do_not_block_and_are_not_inherited);
+	tcase_add_test(tests, accepts_more_than_one_batch);
+	tcase_add_test(tests, may_be_freed_from_its_callback);
+	tcase_add_test(tests, a_port_in_use_is_refused);
+	tcase_add_test(tests, processes_may_share_a_port);
+	tcase_add_test(tests, ip6_leaves_ip4_alone);
+	tcase_add_test(tests, no_address_is_refused);
+	tcase_add_test(tests, rests_when_descriptors_run_out);
+	tcase_add_test(tests, may_be_freed_while_it_rests);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
