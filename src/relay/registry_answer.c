@@ -78,8 +78,8 @@ registry_answers_fini(struct registry_answers *answers)
 	}
 }
 
-static struct registry_answer *
-append(struct registry_answers *answers, int type, void *ctx)
+struct registry_answer *
+registry_answer_new(int type, void *ctx)
 {
 	struct registry_answer *answer = calloc(1, sizeof(*answer));
 
@@ -87,17 +87,22 @@ append(struct registry_answers *answers, int type, void *ctx)
 		return NULL;
 	answer->type = type;
 	answer->ctx = ctx;
+	return answer;
+}
+
+void
+registry_answers_post(struct registry_answers *answers, struct registry_answer *answer)
+{
 	TAILQ_INSERT_TAIL(&answers->list, answer, link);
 	answers->count++;
 	task_post(answers->loop, &answers->task);
-	return answer;
 }
 
 int
 registry_answer_device(struct registry_answers *answers, registry_device_cb cb, void *ctx,
     enum registry_status status, const struct device_record *record)
 {
-	struct registry_answer *answer = append(answers, ANSWER_DEVICE, ctx);
+	struct registry_answer *answer = registry_answer_new(ANSWER_DEVICE, ctx);
 
 	if (answer == NULL)
 		return -1;
@@ -105,6 +110,7 @@ registry_answer_device(struct registry_answers *answers, registry_device_cb cb, 
 	answer->status = status;
 	if (status == REGISTRY_OK)
 		answer->device = *record;
+	registry_answers_post(answers, answer);
 	return 0;
 }
 
@@ -112,12 +118,13 @@ int
 registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, void *ctx,
     const struct claim_result *result)
 {
-	struct registry_answer *answer = append(answers, ANSWER_CLAIM, ctx);
+	struct registry_answer *answer = registry_answer_new(ANSWER_CLAIM, ctx);
 
 	if (answer == NULL)
 		return -1;
 	answer->claim_cb = cb;
 	answer->claim = *result;
+	registry_answers_post(answers, answer);
 	return 0;
 }
 
@@ -125,23 +132,26 @@ int
 registry_answer_done(struct registry_answers *answers, registry_done_cb cb, void *ctx,
     enum registry_status status)
 {
-	struct registry_answer *answer = append(answers, ANSWER_DONE, ctx);
+	struct registry_answer *answer = registry_answer_new(ANSWER_DONE, ctx);
 
 	if (answer == NULL)
 		return -1;
 	answer->done_cb = cb;
 	answer->status = status;
+	registry_answers_post(answers, answer);
 	return 0;
 }
 
 void
 registry_answer_event(struct registry_answers *answers, const struct registry_event *event)
 {
-	struct registry_answer *answer = append(answers, ANSWER_EVENT, NULL);
+	struct registry_answer *answer = registry_answer_new(ANSWER_EVENT, NULL);
 
-	if (answer == NULL)
+	if (answer == NULL) {
 		log_error("a registry event was lost: out of memory",
 		    LOG_S("device", event->name));
-	else
-		answer->event = *event;
+		return;
+	}
+	answer->event = *event;
+	registry_answers_post(answers, answer);
 }

@@ -44,8 +44,14 @@ void registry_answers_init(struct registry_answers *answers, struct loop *loop,
 /* What still waits is forgotten: no callback is made. */
 void registry_answers_fini(struct registry_answers *answers);
 
-/* -1: no memory, and nothing will be called. Callbacks may be NULL, but for device and
- * claim. record may be NULL unless the status is OK. */
+/* An answer to fill and post later, so that an operation that was begun cannot fail to
+ * answer. NULL: no memory. */
+struct registry_answer *registry_answer_new(int type, void *ctx);
+/* Takes the answer. */
+void registry_answers_post(struct registry_answers *answers, struct registry_answer *answer);
+
+/* All at once. -1: no memory, and nothing will be called. record may be NULL unless the
+ * status is OK; a done_cb may be NULL. */
 int registry_answer_device(struct registry_answers *answers, registry_device_cb cb,
     void *ctx, enum registry_status status, const struct device_record *record);
 int registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, void *ctx,

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The registry in Redis, shared by all relays: its links, when it counts as up, and the
+ * operations that are a single command.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/registry_redis_records.h"
+
+#define COMPLAIN_EVERY_MS 1000
+
+void
+redis_complain(struct redis_registry *registry, const char *what, const redisReply *reply)
+{
+	uint64_t now_ms = loop_now_ms(registry->loop);
+
+	if (registry->freeing ||
+	    (registry->complained_ms != 0 &&
+		now_ms - registry->complained_ms < COMPLAIN_EVERY_MS))
+		return;
+	registry->complained_ms = now_ms;
+	log_error("redis gave an answer that cannot be used", LOG_S("operation", what),
+	    LOG_S("answer",
+		reply->type == REDIS_REPLY_ERROR ? reply->str : "of an unexpected form"));
+}
+
+/* Up and down. */
+
+static bool
+is_ready(const struct redis_registry *registry)
+{
+	return redis_link_is_up(registry->main) && redis_lanes_up(registry) &&
+	    registry->follower.positioned;
+}
+
+void
+redis_check_up(struct redis_registry *registry)
+{
+	struct registry_event event = {.type = REGISTRY_DOWN};
+
+	if (registry->freeing)
+		return;
+	if (!is_ready(registry)) {
+		if (registry->up)
+			registry_answer_event(&registry->answers, &event);
+		registry->up = false;
+	} else if (!registry->up && !registry->checking) {
+		redis_view_check(registry);
+	}
+}
+
+void
+redis_tell_lost(struct redis_registry *registry)
+{
+	struct registry_event event = {.type = REGISTRY_UP, .lost = true};
+
+	registry->view.announced = false;
+	log_warn("redis has lost what it knew, it is filled again");
+	redis_follower_restart(registry);
+	registry_answer_event(&registry->answers, &event);
+}
+
+static void
+main_state_cb(void *ctx, bool up)
+{
+	struct redis_registry *registry = ctx;
+
+	if (!up)
+		registry->checking = registry->view.reading = false;
+	redis_check_up(registry);
+}
+
+/* Devices. */
+
+struct device_query {
+	struct redis_registry *registry;
+	struct registry_answer *answer;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+static void
+fill_device(struct device_query *query, const redisReply *reply)
+{
+	struct registry_answer *answer = query->answer;
+	bool exists;
+
+	answer->status = REGISTRY_UNAVAILABLE;
+	if (reply == NULL)
+		return;
+	if (!redis_device_read(reply, query->name, &answer->device, &exists)) {
+		redis_complain(query->registry, "device", reply);
+		return;
+	}
+	answer->status = exists ? REGISTRY_OK : REGISTRY_NOT_FOUND;
+	if (!exists && query->registry->open_mode) {
+		answer->status = REGISTRY_OK;
+		memcpy(answer->device.name, query->name, sizeof(query->name));
+	}
+}
+
+static void
+device_cb(void *ctx, const redisReply *reply)
+{
+	struct device_query *query = ctx;
+
+	fill_device(query, reply);
+	if (query->registry->freeing)
+		free(query->answer);
+	else
+		registry_answers_post(&query->registry->answers, query->answer);
+	free(query);
+}
+
+static int
+redis_device_get(struct registry *base, const char *name, registry_device_cb cb, void *ctx)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct device_query *query = calloc(1, sizeof(*query));
+	struct registry_answer *answer = registry_answer_new(ANSWER_DEVICE, ctx);
+
+	if (query == NULL || answer == NULL) {
+		free(query);
+		free(answer);
+		return -1;
+	}
+	answer->device_cb = cb;
+	query->registry = registry;
+	query->answer = answer;
+	str_copy(str_of(name), query->name, sizeof(query->name));
+	if (!registry->up ||
+	    redis_link_commandf(registry->main, device_cb, query, "HGETALL taupe:device:%s",
+		query->name) != 0)
+		device_cb(query, NULL);
+	return 0;
+}
+
+static void
+counted_cb(void *ctx, const redisReply *reply)
+{
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+		redis_complain(ctx, "count", reply);
+}
+
+static void
+count_one(struct redis_registry *registry, const char *name, const char *field, uint64_t delta)
+{
+	if (delta > 0)
+		(void)redis_link_commandf(registry->main, counted_cb, registry,
+		    "HINCRBY taupe:counters:device:%s %s %llu", name, field,
+		    (unsigned long long)delta);
+}
+
+static void
+redis_count(struct registry *base, const char *name, const struct device_counters *delta)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+
+	count_one(registry, name, "visitors", delta->visitors);
+	count_one(registry, name, "bytes_in", delta->bytes_in);
+	count_one(registry, name, "bytes_out", delta->bytes_out);
+}
+
+static size_t
+redis_relays(struct registry *base, const struct relay_info **out)
+{
+	const struct redis_view *view = &redis_registry_of(base)->view;
+
+	*out = view->relays;
+	return view->n;
+}
+
+static bool
+redis_is_up(const struct registry *base)
+{
+	return redis_registry_of(base)->up;
+}
+
+static long
+redis_device_count(struct registry *base)
+{
+	(void)base;
+	return -1;
+}
+
+/* Life. */
+
+static void
+redis_free(struct registry *base)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+
+	registry->freeing = true;
+	redis_link_free(&registry->main);
+	redis_follower_fini(registry);
+	redis_lanes_fini(registry);
+	redis_sweeper_fini(registry);
+	registry_answers_fini(&registry->answers);
+	free(registry);
+}
+
+static const struct registry_ops redis_ops = {
+    .free = redis_free,
+    .device_get = redis_device_get,
+    .claim = redis_claim_start,
+    .hold = redis_hold_start,
+    .expire = redis_expire_start,
+    .probe = redis_event_probe,
+    .alive = redis_event_alive,
+    .announce = redis_view_announce,
+    .depart = redis_view_depart,
+    .count = redis_count,
+    .relays = redis_relays,
+    .is_up = redis_is_up,
+    .device_count = redis_device_count,
+};
+
+static void
+take_settings(struct redis_registry *registry, const struct registry_settings *settings)
+{
+	if (!str_copy(str_of(settings->relay_id), registry->id, sizeof(registry->id)))
+		assert(!"the id was checked by who gives it");
+	registry->lease_ms = settings->lease_ms;
+	registry->quarantine_ms = settings->quarantine_ms;
+	registry->announce_ms = settings->announce_ms;
+	registry->public_ports = *settings->public_ports;
+	registry->open_mode = settings->open_mode;
+}
+
+struct registry *
+registry_redis_new(struct loop *loop, const struct registry_settings *settings,
+    const struct redis_link_config *redis, registry_event_cb cb, void *ctx)
+{
+	struct redis_registry *registry = calloc(1, sizeof(*registry));
+
+	if (registry == NULL)
+		return NULL;
+	registry->registry = (struct registry){&redis_ops, cb, ctx};
+	registry->loop = loop;
+	take_settings(registry, settings);
+	registry_answers_init(&registry->answers, loop, &registry->registry);
+	redis_lanes_prepare(registry);
+	redis_sweeper_init(registry);
+	registry->main = redis_link_new(loop, redis, main_state_cb, registry);
+	if (registry->main == NULL || redis_follower_init(registry, redis) != 0 ||
+	    redis_lanes_init(registry, REDIS_LANES, redis) != 0) {
+		redis_free(&registry->registry);
+		return NULL;
+	}
+	return &registry->registry;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the Redis registry share; for registry_redis*.c alone. The keys are
+ * described in redis/KEYS.md.
+ *
+ * One link ("main") carries single commands, a few lanes carry transactions, because
+ * WATCH belongs to a connection, and one more follows the stream of events.
+ */
+#ifndef TAUPE_RELAY_REGISTRY_REDIS_H
+#define TAUPE_RELAY_REGISTRY_REDIS_H
+
+#include "net/redis_link.h"
+#include "relay/port_set.h"
+#include "relay/registry_answer.h"
+#include "relay/registry_redis_tx.h"
+
+#define REDIS_LANES 4
+#define STREAM_ID_MAX 48 /* "1764567890123-0" */
+#define STREAM_ADD "XADD taupe:events MAXLEN ~ 100000 * "
+#define ROUTE_STORED_MAX (ROUTE_VALUE_MAX + 24) /* with its epoch */
+
+/* A relay in the view, with the number of its last message about its load: events and
+ * announcements come by different ways, and the later one counts. */
+struct redis_seen_relay {
+	uint64_t since_ms, sequence;
+};
+
+/* The view of all relays, and our own announcement. registry_redis_view.c */
+struct redis_view {
+	size_t n;
+	struct relay_info relays[RELAYS_MAX];
+	struct redis_seen_relay seen[RELAYS_MAX];
+	/* the one that is being read */
+	bool reading;
+	size_t n_new, n_asked;
+	struct relay_info new_relays[RELAYS_MAX];
+	struct redis_seen_relay new_seen[RELAYS_MAX];
+	char asked[RELAYS_MAX][RELAY_ID_MAX + 1];
+	size_t next_asked;
+	/* ours */
+	struct relay_info self; /* as it was announced last */
+	struct route route;
+	bool has_self, has_route;
+	bool announced;    /* since the registry was known to be whole */
+	bool stranger;     /* another relay uses our id: said once */
+	uint64_t agents;   /* ours, between two announcements */
+	uint64_t sequence;
+};
+
+/* The stream of events. registry_redis_events.c */
+struct redis_follower {
+	struct redis_link *link;
+	bool link_up, positioned;
+	char position[STREAM_ID_MAX]; /* of the last event that was seen */
+	struct timer overdue;
+};
+
+/* The sweep of what the dead have left. registry_redis_sweep.c */
+struct redis_sweeper {
+	struct timer timer;
+	unsigned n_running;
+};
+
+struct redis_registry {
+	struct registry registry;
+	struct loop *loop;
+	char id[RELAY_ID_MAX + 1];
+	uint64_t lease_ms, quarantine_ms, announce_ms;
+	struct port_set public_ports;
+	bool open_mode;
+	struct registry_answers answers;
+	struct redis_link *main;
+	struct redis_lanes lanes;
+	struct redis_view view;
+	struct redis_follower follower;
+	struct redis_sweeper sweeper;
+	bool up, checking; /* told so; about to be */
+	bool freeing;      /* answers are not made any more */
+	uint64_t complained_ms;
+};
+
+static inline struct redis_registry *
+redis_registry_of(const struct registry *registry)
+{
+	return (struct redis_registry *)(void *)(uintptr_t)registry;
+}
+
+/* registry_redis.c */
+
+/* Log that a reply was an error or made no sense, at most once a second. */
+void redis_complain(struct redis_registry *registry, const char *what,
+    const redisReply *reply);
+/* Something that being up depends on has changed. */
+void redis_check_up(struct redis_registry *registry);
+/* The database has forgotten us: tell the relay, which will write everything again. */
+void redis_tell_lost(struct redis_registry *registry);
+
+/* registry_redis_claim.c, registry_redis_hold.c */
+int redis_claim_start(struct registry *registry, const struct claim *claim,
+    registry_claim_cb cb, void *ctx);
+int redis_hold_start(struct registry *registry, const struct holding *holding,
+    registry_done_cb cb, void *ctx);
+int redis_expire_start(struct registry *registry, const char *name, uint64_t epoch,
+    registry_done_cb cb, void *ctx);
+
+/* registry_redis_view.c */
+void redis_view_announce(struct registry *registry, const struct relay_info *self,
+    const struct route *relay_route, const char *const *counter_names,
+    const uint64_t *counter_values, size_t n_counters);
+void redis_view_depart(struct registry *registry, registry_done_cb cb, void *ctx);
+/* A session opened or closed at a relay. sequence 0: one more or less than before. */
+void redis_view_session(struct redis_registry *registry, const char *relay, bool up,
+    uint64_t agents, uint64_t sequence);
+/* The main link is up: ask whether our announcement is still there. */
+void redis_view_check(struct redis_registry *registry);
+
+/* registry_redis_events.c */
+int redis_follower_init(struct redis_registry *registry,
+    const struct redis_link_config *config);
+void redis_follower_fini(struct redis_registry *registry);
+/* Forget the position: the stream begins again after a loss. */
+void redis_follower_restart(struct redis_registry *registry);
+void redis_event_probe(struct registry *registry, const char *name, uint64_t epoch,
+    const char *relay);
+void redis_event_alive(struct registry *registry, const char *name, uint64_t epoch);
+
+/* registry_redis_sweep.c */
+void redis_sweeper_init(struct redis_registry *registry);
+void redis_sweeper_fini(struct redis_registry *registry);
+/* Remove what a relay has left whose announcement is gone. */
+void redis_sweep_relay(struct redis_registry *registry, const char *id);
+
+#endif

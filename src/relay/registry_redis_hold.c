@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing what a relay holds of a device, and taking it back when the lease is over. Both
+ * are fenced by the epoch: who lost the device to a newer session writes nothing.
+ */
+#include <stdlib.h>
+
+#include "relay/registry_redis_records.h"
+
+struct redis_hold {
+	struct redis_tx tx;
+	struct registry_answer *answer;
+	struct holding holding; /* its routes are route_list */
+	struct route *route_list;
+	bool *is_new; /* one a route: the registry has another or none */
+	/* as it stands */
+	bool has_session;
+	struct session_info session;
+	struct redis_lease standing;
+	bool granted_elsewhere; /* the label or a port is another device's */
+	size_t n_owned;
+	struct route *owned; /* the keys alone */
+	enum registry_status outcome;
+};
+
+static struct redis_hold *
+hold_of(struct redis_tx *tx)
+{
+	return (struct redis_hold *)(void *)tx;
+}
+
+/* Reading. */
+
+static bool
+read_session(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	return redis_session_read(reply, &op->session, &op->has_session);
+}
+
+static bool
+read_lease(struct redis_tx *tx, const redisReply *reply)
+{
+	return redis_lease_read(reply, &hold_of(tx)->standing);
+}
+
+/* MGET of the label and the ports: who has them. */
+static bool
+read_owners(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+	struct str owner;
+
+	op->granted_elsewhere = false;
+	if (!redis_reply_is_array(reply, 1 + op->holding.lease.n_ports))
+		return false;
+	for (size_t i = 0; i < reply->elements; i++) {
+		if (reply->element[i]->type == REDIS_REPLY_NIL)
+			continue;
+		if (!redis_reply_text(reply->element[i], &owner))
+			return false;
+		if (!str_equal(owner, str_of(op->holding.name)))
+			op->granted_elsewhere = true;
+	}
+	return true;
+}
+
+static bool
+read_owned(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+	struct str key;
+
+	free(op->owned);
+	op->n_owned = 0;
+	op->owned = NULL;
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return false;
+	if (reply->elements > 0 &&
+	    (op->owned = calloc(reply->elements, sizeof(*op->owned))) == NULL)
+		return false;
+	for (size_t i = 0; i < reply->elements; i++)
+		if (!redis_reply_text(reply->element[i], &key) ||
+		    !str_copy(key, op->owned[op->n_owned++].key, ROUTE_KEY_MAX))
+			return false;
+	return true;
+}
+
+static bool
+read_routes(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	if (!redis_reply_is_array(reply, op->holding.n_routes))
+		return false;
+	for (size_t i = 0; i < reply->elements; i++)
+		op->is_new[i] = !redis_route_is(reply->element[i], op->route_list[i].value);
+	return true;
+}
+
+/* Is a later session than ours known? */
+static bool
+is_stale(const struct redis_hold *op)
+{
+	uint64_t ours = op->holding.session.epoch;
+
+	return (op->has_session && op->session.epoch > ours) || op->standing.epoch > ours;
+}
+
+static void
+end_with(struct redis_hold *op, enum registry_status outcome)
+{
+	op->outcome = outcome;
+	redis_tx_end(&op->tx, REGISTRY_OK);
+}
+
+/* Writing. */
+
+static bool
+has_route(const struct redis_hold *op, const char *key)
+{
+	for (size_t i = 0; i < op->holding.n_routes; i++)
+		if (strcmp(op->route_list[i].key, key) == 0)
+			return true;
+	return false;
+}
+
+static void
+queue_owned(struct redis_tx *tx, const char *verb, const char *name, const struct route *routes,
+    size_t n)
+{
+	struct redis_args args = REDIS_ARGS_NONE;
+
+	redis_args_add(&args, verb);
+	redis_args_addf(&args, "taupe:owned:device:%s", name);
+	for (size_t i = 0; i < n; i++)
+		redis_args_add(&args, routes[i].key);
+	redis_tx_queue(tx, &args);
+}
+
+static void
+queue_routes(struct redis_hold *op)
+{
+	const struct holding *holding = &op->holding;
+
+	for (size_t i = 0; i < op->n_owned; i++) {
+		if (has_route(op, op->owned[i].key))
+			continue;
+		redis_queue_route(&op->tx, op->owned[i].key, NULL, 0);
+		queue_owned(&op->tx, "SREM", holding->name, &op->owned[i], 1);
+	}
+	for (size_t i = 0; i < holding->n_routes; i++)
+		if (op->is_new[i])
+			redis_queue_route(&op->tx, op->route_list[i].key,
+			    op->route_list[i].value, holding->session.epoch);
+	if (holding->n_routes > 0)
+		queue_owned(&op->tx, "SADD", holding->name, op->route_list, holding->n_routes);
+}
+
+/* The session that stands there is the one that we write about. */
+static bool
+session_is_ours(const struct redis_hold *op)
+{
+	return op->has_session && op->session.epoch == op->holding.session.epoch;
+}
+
+static void
+queue_session(struct redis_hold *op)
+{
+	struct redis_tx *tx = &op->tx;
+	const struct holding *holding = &op->holding;
+	bool was_ours = session_is_ours(op);
+
+	if (holding->connected) {
+		redis_queue_session(tx, holding->name, &holding->session);
+		if (!was_ours)
+			redis_queue_session_event(tx, holding->name, &holding->session, true);
+		return;
+	}
+	if (op->has_session)
+		redis_tx_queuef(tx, "DEL taupe:session:%s", holding->name);
+	if (was_ours) {
+		if (tx->registry->view.agents > 0)
+			tx->registry->view.agents--;
+		redis_queue_session_event(tx, holding->name, &holding->session, false);
+	}
+}
+
+static void
+undo_hold(struct redis_tx *tx)
+{
+	if (!hold_of(tx)->holding.connected && session_is_ours(hold_of(tx)))
+		tx->registry->view.agents++;
+}
+
+static void
+write_hold(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+	const struct holding *holding = &op->holding;
+	uint64_t ttl_ms = holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
+
+	if (is_stale(op)) {
+		end_with(op, REGISTRY_STALE);
+		return;
+	}
+	if (op->granted_elsewhere) {
+		end_with(op, REGISTRY_EXHAUSTED);
+		return;
+	}
+	op->outcome = REGISTRY_OK;
+	redis_tx_multi(tx);
+	queue_session(op);
+	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease, &holding->session,
+	    ttl_ms > 0 ? ttl_ms : 1);
+	queue_routes(op);
+	redis_tx_exec(tx);
+}
+
+static void
+send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
+{
+	const struct lease *lease = &hold_of(tx)->holding.lease;
+
+	redis_args_add(args, verb);
+	redis_args_addf(args, "taupe:label:%s", lease->label);
+	for (size_t i = 0; i < lease->n_ports; i++)
+		redis_args_addf(args, "taupe:port:%u", (unsigned)lease->ports[i].port);
+}
+
+static void
+begin_hold(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+	const char *name = op->holding.name;
+	struct redis_args watch = REDIS_ARGS_NONE, get = REDIS_ARGS_NONE,
+	                  routes = REDIS_ARGS_NONE;
+
+	send_owners(tx, "WATCH", &watch);
+	redis_args_addf(&watch, "taupe:session:%s", name);
+	redis_args_addf(&watch, "taupe:lease:%s", name);
+	redis_args_addf(&watch, "taupe:owned:device:%s", name);
+	redis_tx_watch(tx, &watch);
+	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
+	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
+	send_owners(tx, "MGET", &get);
+	redis_tx_read(tx, read_owners, &get);
+	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:device:%s", name);
+	if (op->holding.n_routes > 0) {
+		redis_args_add(&routes, "HMGET");
+		redis_args_add(&routes, "taupe:routes");
+		for (size_t i = 0; i < op->holding.n_routes; i++)
+			redis_args_add(&routes, op->route_list[i].key);
+		redis_tx_read(tx, read_routes, &routes);
+	}
+	redis_tx_then(tx, write_hold);
+}
+
+static void
+free_hold(struct redis_hold *op)
+{
+	free(op->route_list);
+	free(op->is_new);
+	free(op->owned);
+	free(op);
+}
+
+static void
+finish_hold(struct redis_tx *tx, enum registry_status status, bool quiet)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	op->answer->status = status == REGISTRY_OK ? op->outcome : status;
+	if (quiet)
+		free(op->answer);
+	else
+		registry_answers_post(&tx->registry->answers, op->answer);
+	free_hold(op);
+}
+
+static const struct redis_tx_ops hold_ops = {
+    .name = "hold",
+    .begin = begin_hold,
+    .finish = finish_hold,
+    .undo = undo_hold,
+};
+
+static struct redis_hold *
+hold_new(registry_done_cb cb, void *ctx, size_t n_routes)
+{
+	struct redis_hold *op = calloc(1, sizeof(*op));
+
+	if (op == NULL)
+		return NULL;
+	op->answer = registry_answer_new(ANSWER_DONE, ctx);
+	op->route_list = calloc(n_routes + 1, sizeof(*op->route_list));
+	op->is_new = calloc(n_routes + 1, sizeof(*op->is_new));
+	if (op->answer == NULL || op->route_list == NULL || op->is_new == NULL) {
+		free(op->answer);
+		free_hold(op);
+		return NULL;
+	}
+	op->answer->done_cb = cb;
+	return op;
+}
+
+int
+redis_hold_start(struct registry *registry, const struct holding *holding,
+    registry_done_cb cb, void *ctx)
+{
+	struct redis_hold *op = hold_new(cb, ctx, holding->n_routes);
+
+	if (op == NULL)
+		return -1;
+	op->holding = *holding;
+	for (size_t i = 0; i < holding->n_routes; i++)
+		op->route_list[i] = holding->routes[i];
+	op->holding.routes = op->route_list;
+	redis_tx_start(redis_registry_of(registry), &op->tx, &hold_ops);
+	return 0;
+}
+
+/* The end of a lease: the holding is a name and an epoch. */
+
+static void
+write_expire(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+	const char *name = op->holding.name;
+
+	if (is_stale(op)) {
+		end_with(op, REGISTRY_STALE);
+		return;
+	}
+	op->outcome = REGISTRY_OK;
+	redis_tx_multi(tx);
+	queue_session(op);
+	redis_tx_queuef(tx, "DEL taupe:lease:%s taupe:owned:device:%s", name, name);
+	redis_tx_queuef(tx, "ZREM taupe:leases %s", name);
+	if (op->standing.exists) {
+		redis_queue_rest(tx, op->standing.lease.label);
+		for (size_t i = 0; i < op->standing.lease.n_ports; i++)
+			redis_tx_queuef(tx, "DEL taupe:port:%u",
+			    (unsigned)op->standing.lease.ports[i].port);
+	}
+	for (size_t i = 0; i < op->n_owned; i++)
+		redis_queue_route(tx, op->owned[i].key, NULL, 0);
+	redis_tx_exec(tx);
+}
+
+static void
+begin_expire(struct redis_tx *tx)
+{
+	const char *name = hold_of(tx)->holding.name;
+
+	redis_tx_watchf(tx, "WATCH taupe:session:%s taupe:lease:%s taupe:owned:device:%s", name,
+	    name, name);
+	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
+	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
+	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:device:%s", name);
+	redis_tx_then(tx, write_expire);
+}
+
+static const struct redis_tx_ops expire_ops = {
+    .name = "expire",
+    .begin = begin_expire,
+    .finish = finish_hold,
+    .undo = undo_hold,
+};
+
+int
+redis_expire_start(struct registry *registry, const char *name, uint64_t epoch,
+    registry_done_cb cb, void *ctx)
+{
+	struct redis_hold *op = hold_new(cb, ctx, 0);
+
+	if (op == NULL)
+		return -1;
+	str_copy(str_of(name), op->holding.name, sizeof(op->holding.name));
+	op->holding.session.epoch = epoch;
+	memcpy(op->holding.session.relay, redis_registry_of(registry)->id, RELAY_ID_MAX + 1);
+	redis_tx_start(redis_registry_of(registry), &op->tx, &expire_ops);
+	return 0;
+}
