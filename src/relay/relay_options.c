@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "net/address.h"
+#include "net/redis_endpoint.h"
 #include "relay/port_set.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
@@ -123,7 +124,7 @@ static const struct option_row rows[] = {
 	NULL, "PORT", "Port in these URLs; 0 leaves it out."},
     {"public_tls_port", OPTION_INT, AT(public_tls_port), "0", 0, 65535, NULL,
 	NULL, "PORT", "Port in the URLs of tls services; 0 leaves it out."},
-    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL, NULL,
+    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL, redis_endpoint_check,
 	"HOST:PORT|SOCKET",
 	"The registry; without it, it is kept in memory and the relay stands "
 	"alone."},

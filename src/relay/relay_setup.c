@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/redis_endpoint.h"
 #include "net/redis_link.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
@@ -91,24 +92,19 @@ check_authentication(struct relay *relay)
 	return 0;
 }
 
-/* The first line of a file (whole: all of it). -1: logged. */
+/* A whole file as text; -1: logged. */
 static long
-read_secret_file(const char *path, char *out, size_t cap, bool whole)
+read_secret_file(const char *path, char *out, size_t cap)
 {
 	FILE *file = fopen(path, "rb");
 	size_t len;
 
 	if (file == NULL) {
-		log_error("cannot read file", LOG_S("file", path),
-		    LOG_S("error", log_errno()));
+		log_error("cannot read file", LOG_S("file", path), LOG_S("error", log_errno()));
 		return -1;
 	}
-	len = fread(out, 1, cap - 1, file);
+	len = fread(out, 1, cap, file);
 	fclose(file);
-	out[len] = '\0';
-	if (!whole)
-		len = strcspn(out, "\r\n");
-	out[len] = '\0';
 	return (long)len;
 }
 
@@ -127,7 +123,7 @@ setup_key(struct relay *relay)
 		return 0;
 	}
 	len = read_secret_file(
-	    relay->options.cluster_key_file, secret, sizeof(secret), true);
+	    relay->options.cluster_key_file, secret, sizeof(secret));
 	if (len < 0)
 		return EX_NOINPUT;
 	if (len < LEASE_KEY_FILE_MIN) {
@@ -189,39 +185,31 @@ static struct registry *
 redis_registry(struct relay *relay, registry_event_cb event_cb)
 {
 	const struct relay_options *options = &relay->options;
-	char host[256], name[RELAY_ID_MAX + 16], password[SECRET_FILE_MAX];
+	char name[RELAY_ID_MAX + 16], password[REDIS_PASSWORD_MAX + 1];
+	struct redis_endpoint endpoint;
 	struct redis_link_config config = {
-	    .host = host,
+	    .host = endpoint.host,
 	    .user = options->redis_user,
 	    .database = (int)options->redis_database,
 	    .name = name,
 	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
 	};
 	struct registry *registry;
-	struct str host_part, port_part;
-	uint64_t port = 6379;
 
-	/* a path, HOST, or HOST:PORT */
-	if (options->redis[0] == '/' ||
-	    !str_split(str_of(options->redis), ':', &host_part, &port_part))
-		host_part = str_of(options->redis);
-	else if (!str_to_u64(port_part, 65535, &port) || port == 0) {
-		log_error("redis wants HOST:PORT or the path of a socket",
-		    LOG_S("redis", options->redis));
-		errno = EINVAL;
-		return NULL;
-	}
-	(void)str_copy(host_part, host, sizeof(host));
-	config.port = (uint16_t)port;
+	(void)redis_endpoint_parse(options->redis, &endpoint); /* checked with the option */
+	config.port = endpoint.port;
 	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
 	if (options->redis_password_file != NULL) {
-		if (read_secret_file(options->redis_password_file, password,
-			sizeof(password), false) < 0)
+		if (redis_password_read(options->redis_password_file, password) != 0) {
+			log_error("cannot read the password of Redis",
+			    LOG_S("file", options->redis_password_file),
+			    LOG_S("error", log_errno()));
 			return NULL;
+		}
 		config.password = password;
 	}
-	registry = registry_redis_new(
-	    relay->loop, &relay->registry_settings, &config, event_cb, relay);
+	registry = registry_redis_new(relay->loop, &relay->registry_settings, &config, event_cb,
+	    relay);
 	crypto_wipe(password, sizeof(password));
 	return registry;
 }
