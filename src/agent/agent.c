@@ -51,8 +51,20 @@ static void
 take_settings(struct agent *agent, struct settings *settings)
 {
 	agent->settings = settings;
+	/* dials under way are content with the old one's place */
+	if (agent->tls != NULL)
+		(void)settings_need_tls(settings);
 	agent->tls = settings->tls;
 	settings_apply(settings, &agent->config);
+}
+
+struct tls_context *const *
+agent_tls(struct agent *agent)
+{
+	if (settings_need_tls(agent->settings) != 0)
+		return NULL;
+	agent->tls = agent->settings->tls;
+	return &agent->tls;
 }
 
 static void

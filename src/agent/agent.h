@@ -25,7 +25,7 @@ struct agent {
 	struct farewells *farewells;
 	struct settings *settings;
 	struct taupe_config config; /* libtaupe's view of the settings */
-	struct tls_context *tls;    /* the settings' own */
+	struct tls_context *tls;    /* the settings' own; NULL until agent_tls() */
 	struct control *control;
 	struct transfer_list transfers;
 	size_t n_transfers;
@@ -45,6 +45,9 @@ struct agent {
 struct agent *agent_new(struct loop *loop, struct settings *settings, int argc, char **argv);
 /* Close everything at once. */
 void agent_free(struct agent **agent);
+
+/* Where a dial finds the TLS context, or NULL when there cannot be one (logged). */
+struct tls_context *const *agent_tls(struct agent *agent);
 
 /* Read the configuration again. */
 void agent_reload(struct agent *agent);

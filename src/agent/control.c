@@ -374,6 +374,7 @@ start_dial(struct control *control, const struct taupe_action *action)
 {
 	struct agent *agent = control->agent;
 	struct control_link *link = &control->links[action->link];
+	struct tls_context *const *tls = NULL;
 	struct taupe_event event;
 	char relay[HOST_NAME_MAX + 20];
 
@@ -382,12 +383,13 @@ start_dial(struct control *control, const struct taupe_action *action)
 	link->relay.host = link->host;
 	log_debug("connecting", LOG_S("device", device_name(control)),
 	    LOG_S("relay", relay_text(&link->relay, relay)));
-	link->dial = dial_start(agent->dialler, &link->conn, link->host, link->relay.port,
-	    link->relay.secure ? &agent->tls : NULL,
-	    (uint64_t)agent->settings->options.connect_timeout_ms, dialled_cb, link);
+	if (!link->relay.secure || (tls = agent_tls(agent)) != NULL)
+		link->dial = dial_start(agent->dialler, &link->conn, link->host, link->relay.port,
+		    tls, (uint64_t)agent->settings->options.connect_timeout_ms, dialled_cb, link);
 	if (link->dial != NULL)
 		return;
-	taupe_session_lost(&control->session, action->link, now_ms(control), "no memory", &event);
+	taupe_session_lost(&control->session, action->link, now_ms(control), "no memory or no TLS",
+	    &event);
 	take_event(link, &event);
 }
 

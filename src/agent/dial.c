@@ -168,7 +168,7 @@ connect_to(struct dial *dial, const struct address *address)
 	}
 	if (dial->tls == NULL)
 		return 0;
-	if ((tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
+	if (*dial->tls == NULL || (tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
 		note_error(dial, "no memory for TLS");
 		conn_fini(dial->conn);
 		return -1;

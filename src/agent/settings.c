@@ -252,11 +252,34 @@ check_presence(const struct agent_options *options)
 	return EX_CONFIG;
 }
 
+int
+settings_need_tls(struct settings *settings)
+{
+	const char *ca_file = settings->options.ca_file, *error;
+
+	if (settings->tls != NULL)
+		return 0;
+	settings->tls = tls_context_new_client(ca_file, &error);
+	if (settings->tls != NULL)
+		return 0;
+	log_error(ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
+	    LOG_S("file", ca_file), LOG_S("error", error));
+	return -1;
+}
+
+static bool
+wants_tls(const struct agent_options *options)
+{
+	for (size_t i = 0; i < options->relay.count; i++)
+		if (strncmp(options->relay.items[i], "wss:", 4) == 0)
+			return true;
+	return options->ca_file != NULL;
+}
+
 static int
 take_apart(struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
-	const char *error;
 	int result;
 
 	if ((result = check_presence(options)) != EX_OK ||
@@ -269,12 +292,8 @@ take_apart(struct settings *settings)
 		memcpy(settings->secret, options->secret, strlen(options->secret) + 1);
 	if (settings->secret[0] == '\0')
 		log_warn("no secret and no secret_file: only a relay in open mode takes us");
-	settings->tls = tls_context_new_client(options->ca_file, &error);
-	if (settings->tls == NULL) {
-		log_error("ca_file cannot be used", LOG_S("file", options->ca_file),
-		    LOG_S("error", error));
+	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
-	}
 	return EX_OK;
 }
 

@@ -34,7 +34,7 @@ struct settings {
 	size_t n_services;
 	struct taupe_service services[TAUPE_SERVICES_MAX]; /* names point into targets */
 	struct target targets[TAUPE_SERVICES_MAX];
-	struct tls_context *tls; /* NULL until settings_open() */
+	struct tls_context *tls; /* NULL until it is needed */
 };
 
 /* The options table, for the man page and for tests. */
@@ -52,6 +52,10 @@ int settings_load(int argc, char **argv, struct settings **settings);
 /* The same for SIGHUP: 0, or -1 with what is wrong in the log. */
 int settings_reload(int argc, char **argv, struct settings **settings);
 void settings_free(struct settings **settings);
+
+/* See that there is a TLS context: reading the system's authorities takes a slow device a
+ * while, and who uses no wss:// does not need them. -1: what is wrong was logged. */
+int settings_need_tls(struct settings *settings);
 
 /* Fill in what libtaupe wants to know; its pointers lead into settings. */
 void settings_apply(const struct settings *settings, struct taupe_config *config);

@@ -442,8 +442,11 @@ transfer_dig(struct agent *agent, const struct taupe_relay *relay, const char *i
     uint64_t session)
 {
 	const struct settings *settings = agent->settings;
+	struct tls_context *const *tls = NULL;
 	struct transfer *t;
 
+	if (relay->secure && (tls = agent_tls(agent)) == NULL)
+		return "no TLS";
 	if (agent->n_transfers >= (size_t)settings->options.max_transfers)
 		return "too many transfer channels";
 	if ((t = calloc(1, sizeof(*t))) == NULL)
@@ -458,9 +461,8 @@ transfer_dig(struct agent *agent, const struct taupe_relay *relay, const char *i
 		free(t);
 		return "the request is too long";
 	}
-	t->dial = dial_start(agent->dialler, &t->channel, relay->host, relay->port,
-	    relay->secure ? &agent->tls : NULL, (uint64_t)settings->options.connect_timeout_ms,
-	    relay_dialled_cb, t);
+	t->dial = dial_start(agent->dialler, &t->channel, relay->host, relay->port, tls,
+	    (uint64_t)settings->options.connect_timeout_ms, relay_dialled_cb, t);
 	if (t->dial == NULL) {
 		free(t);
 		return "no memory";
