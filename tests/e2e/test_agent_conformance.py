@@ -513,5 +513,6 @@ def test_agent_says_goodbye_when_it_is_stopped(group):
     stage.process.expected = {0}
     stage.process.send_signal(15)
     assert stage.control.close_code() == 1000
+    stage.control.send_frame(CLOSE, b"\x03\xe8")
     stage.process.ends(0)
     stage.relay.close()

@@ -304,6 +304,7 @@ class FakeRelay(Server):
         self.heartbeat_ms, self.welcome = heartbeat_ms, welcome
         self.answers = list(answers)  # full HTTP answers to the first control requests
         self.controls, self.transfers = queue.Queue(), queue.Queue()
+        self.ends = []
         super().__init__(FakeRelay._handle, **kwargs)
 
     def welcome_text(self):
@@ -318,10 +319,16 @@ class FakeRelay(Server):
             return
         accept_websocket(sock, head)
         end = RelayEnd(sock, head)
+        self.ends.append(end)
         if control:
             end.send_frame(TEXT, self.welcome_text())
         (self.controls if control else self.transfers).put(end)
         end.gone.wait(60)
+
+    def close(self):
+        super().close()
+        for end in self.ends:
+            end.close()
 
     def control(self, timeout=15):
         return self.controls.get(timeout=timeout)
