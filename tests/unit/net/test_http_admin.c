@@ -293,7 +293,7 @@ START_TEST(malformed_requests_end_one_connection)
 	static const char *const bad[] = {"garbage\r\n\r\n", "\r\n\r\n",
 	    "GET\r\n\r\n", "GET /healthz HTTP/9.9\r\n\r\n",
 	    "GET /healthz\r\n\r\n",
-	    "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+	    "\x16\x03\x01\x02\x01\x01\xfc\x03\x03\r\n\r\n",
 	    "GET /healthz HTTP/1.1\r\n: x\r\nConnection: close\r\n\r\n",
 	    "BREW /healthz HTTP/1.1\r\nConnection: close\r\n\r\n"};
 
