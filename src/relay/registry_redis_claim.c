@@ -472,6 +472,6 @@ redis_claim_start(struct registry *registry, const struct claim *claim,
 	}
 	op->claim = *claim;
 	op->answer->claim_cb = cb;
-	redis_tx_start(redis_registry_of(registry), &op->tx, &claim_ops);
+	redis_tx_start(redis_registry_of(registry), &op->tx, &claim_ops, op->claim.name);
 	return 0;
 }

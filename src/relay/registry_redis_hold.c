@@ -317,7 +317,8 @@ redis_hold_start(struct registry *registry, const struct holding *holding,
 	for (size_t i = 0; i < holding->n_routes; i++)
 		op->route_list[i] = holding->routes[i];
 	op->holding.routes = op->route_list;
-	redis_tx_start(redis_registry_of(registry), &op->tx, &hold_ops);
+	redis_tx_start(redis_registry_of(registry), &op->tx, &hold_ops,
+	    op->holding.name);
 	return 0;
 }
 
@@ -380,6 +381,7 @@ redis_expire_start(struct registry *registry, const char *name, uint64_t epoch,
 	str_copy(str_of(name), op->holding.name, sizeof(op->holding.name));
 	op->holding.session.epoch = epoch;
 	memcpy(op->holding.session.relay, redis_registry_of(registry)->id, RELAY_ID_MAX + 1);
-	redis_tx_start(redis_registry_of(registry), &op->tx, &expire_ops);
+	redis_tx_start(redis_registry_of(registry), &op->tx, &expire_ops,
+	    op->holding.name);
 	return 0;
 }

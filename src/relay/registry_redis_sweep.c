@@ -150,7 +150,7 @@ start_sweep(struct redis_registry *registry, bool is_relay, struct str name)
 	}
 	sweep->is_relay = is_relay;
 	registry->sweeper.n_running++;
-	redis_tx_start(registry, &sweep->tx, &sweep_ops);
+	redis_tx_start(registry, &sweep->tx, &sweep_ops, sweep->name);
 }
 
 void

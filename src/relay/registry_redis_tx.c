@@ -286,6 +286,18 @@ free_lane(struct redis_registry *registry)
 	return NULL;
 }
 
+static bool
+subject_is_busy(const struct redis_registry *registry, const char *subject)
+{
+	for (size_t i = 0; i < registry->lanes.n; i++) {
+		const struct redis_tx *tx = registry->lanes.lanes[i].tx;
+
+		if (tx != NULL && strcmp(tx->subject, subject) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Only those that wait now: an answer may bring a new one. */
 static void
 fail_waiting(struct redis_registry *registry)
@@ -305,14 +317,18 @@ dispatch_cb(void *ctx)
 {
 	struct redis_registry *registry = ctx;
 	struct redis_lane *lane;
-	struct redis_tx *tx;
+	struct redis_tx *tx, *next;
 
 	if (!redis_lanes_up(registry)) {
 		fail_waiting(registry);
 		return;
 	}
-	while ((tx = TAILQ_FIRST(&registry->lanes.waiting)) != NULL &&
-	    (lane = free_lane(registry)) != NULL) {
+	for (tx = TAILQ_FIRST(&registry->lanes.waiting); tx != NULL; tx = next) {
+		next = TAILQ_NEXT(tx, link);
+		if (subject_is_busy(registry, tx->subject))
+			continue; /* and so are all later ones about it: order is kept */
+		if ((lane = free_lane(registry)) == NULL)
+			return;
 		TAILQ_REMOVE(&registry->lanes.waiting, tx, link);
 		tx->lane = lane;
 		lane->tx = tx;
@@ -322,9 +338,9 @@ dispatch_cb(void *ctx)
 
 void
 redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
-    const struct redis_tx_ops *ops)
+    const struct redis_tx_ops *ops, const char *subject)
 {
-	*tx = (struct redis_tx){.registry = registry, .ops = ops};
+	*tx = (struct redis_tx){.registry = registry, .ops = ops, .subject = subject};
 	TAILQ_INSERT_TAIL(&registry->lanes.waiting, tx, link);
 	task_post(registry->loop, &registry->lanes.dispatch);
 }

@@ -36,6 +36,7 @@ struct redis_tx {
 	TAILQ_ENTRY(redis_tx) link;
 	struct redis_registry *registry;
 	const struct redis_tx_ops *ops;
+	const char *subject;     /* the device that it is about */
 	struct redis_lane *lane; /* NULL while it waits for one */
 	unsigned attempts;
 	bool watching, failed;
@@ -70,9 +71,11 @@ int redis_lanes_init(struct redis_registry *registry, size_t n,
 void redis_lanes_fini(struct redis_registry *registry);
 bool redis_lanes_up(const struct redis_registry *registry);
 
-/* Queue a transaction; its first step comes from the loop. */
+/* Queue a transaction; its first step comes from the loop. Those about the same subject (kept,
+ * not copied: it lives in the operation) run one after the other, in the order of these calls:
+ * "it has left" must not overtake "it has come". */
 void redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
-    const struct redis_tx_ops *ops);
+    const struct redis_tx_ops *ops, const char *subject);
 
 /* A step is: any number of these, then one of the three below. */
 void redis_tx_watch(struct redis_tx *tx, struct redis_args *keys); /* frees keys */
