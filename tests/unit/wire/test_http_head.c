@@ -131,6 +131,8 @@ START_TEST(refuses_malformed_requests)
 	    BAD(400, "GET / HTTP/1.11\r\n\r\n"),
 	    BAD(400, "GET / http/1.1\r\n\r\n"),
 	    BAD(400, "GET / HTTP/1,1\r\n\r\n"),
+	    BAD(400, "GET / HTTP/1.x\r\n\r\n"),
+	    BAD(400, "GET / HTTP/x.1\r\n\r\n"),
 	    BAD(400, "GET / FOO/1.1\r\n\r\n"),
 	    BAD(505, "GET / HTTP/1.2\r\n\r\n"),
 	    BAD(505, "GET / HTTP/0.9\r\n\r\n"),
@@ -178,7 +180,7 @@ END_TEST
 
 START_TEST(accepts_what_browsers_send)
 {
-	static const char text[] = "GET /a|b?q={\"x\"}&y=[1]^` HTTP/1.0\r\n"
+	static const char text[] = "GET /a|b?q={\"x\"}&y=[1]^`~ HTTP/1.0\r\n"
 				   "X-Latin: caf\xe9\r\n"
 				   "!#$%&'*+-.^_`|~: x\r\n"
 				   "X-Colon: a:b: c\r\n\r\n";

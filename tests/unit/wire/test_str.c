@@ -4,6 +4,7 @@
 START_TEST(equality_without_case_is_ascii_only)
 {
 	ck_assert(str_equal_nocase(STR("Upgrade"), STR("uPGRADE")));
+	ck_assert(str_equal_nocase(STR("AZaz"), STR("azAZ")));
 	ck_assert(str_equal_nocase(STR(""), (struct str){NULL, 0}));
 	ck_assert(!str_equal_nocase(STR("abc"), STR("abcd")));
 	/* these differ by the bit that tells cases apart */

@@ -210,6 +210,20 @@ START_TEST(name_behind_one_of_another_type)
 }
 END_TEST
 
+START_TEST(empty_name_of_another_type_is_skipped)
+{
+	struct bytes names = server_name("", 7), extensions = {.len = 0};
+	struct bytes message, hello;
+	struct str name;
+
+	add_extension(&extensions, 0, &names);
+	message = hello_message(&extensions);
+	hello = records(&message, message.len, 1);
+	ck_assert_int_eq(find(&hello, hello.len, &name), WIRE_DONE);
+	ck_assert(str_is(name, NULL));
+}
+END_TEST
+
 START_TEST(refuses_what_is_no_hello)
 {
 	static const struct {
@@ -318,6 +332,7 @@ main(void)
 	    finds_the_name_across_records,
 	    hello_without_a_name,
 	    name_behind_one_of_another_type,
+	    empty_name_of_another_type_is_skipped,
 	    refuses_what_is_no_hello,
 	    wrong_lengths_never_lead_outside,
 	    refuses_wrong_server_name_lists,

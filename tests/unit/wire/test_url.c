@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "support.h"
 
+#include "wire/host_name.h"
 #include "wire/url.h"
 
 START_TEST(splits_urls)
@@ -92,6 +93,20 @@ START_TEST(length_is_bounded_up_to_the_query)
 }
 END_TEST
 
+START_TEST(longest_host)
+{
+	char text[5 + HOST_NAME_MAX + 1] = "ws://";
+	struct url url;
+
+	for (size_t i = 5; i < sizeof(text); i++)
+		text[i] = i % 2 ? 'a' : '.';
+	ck_assert(url_parse((struct str){text, 5 + HOST_NAME_MAX}, &url));
+	ck_assert_uint_eq(url.host.len, HOST_NAME_MAX);
+	text[5 + HOST_NAME_MAX] = 'b';
+	ck_assert(!url_parse((struct str){text, sizeof(text)}, &url));
+}
+END_TEST
+
 START_TEST(base_urls_of_relays)
 {
 	static const char *const fine[] = {
@@ -115,6 +130,7 @@ main(void)
 	    splits_urls,
 	    refuses_urls,
 	    length_is_bounded_up_to_the_query,
+	    longest_host,
 	    base_urls_of_relays,
 	};
 
