@@ -10,6 +10,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "net/descriptors.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/front.h"
@@ -284,6 +285,7 @@ reload_cb(void *ctx)
 static int
 run(struct relay *relay)
 {
+	size_t descriptors = descriptors_raise_limit();
 	int code = relay_setup(relay, registry_event);
 
 	if (code != 0)
@@ -300,7 +302,8 @@ run(struct relay *relay)
 	log_info("relay is running", LOG_S("id", relay->self.id),
 	    LOG_S("url", relay->self.url),
 	    LOG_S(
-		"registry", relay->options.redis != NULL ? "redis" : "memory"));
+		"registry", relay->options.redis != NULL ? "redis" : "memory"),
+	    LOG_U("descriptors", descriptors));
 	if (loop_run(relay->loop) != 0) {
 		log_error("the event loop failed", LOG_S("error", log_errno()));
 		return EX_OSERR;
