@@ -13,6 +13,7 @@ import subprocess
 import threading
 import time
 
+import pytest
 import redis as redis_py
 
 from harness import ports
@@ -277,8 +278,7 @@ class HAProxy(Program):
             (self.maps / f"{kind}.new.map").touch()
 
     def argv(self):
-        return ["haproxy", *(["-W"] if self.master else []), "-db" if not self.master else "-q",
-                "-f", self.config, *self.extra]
+        return ["haproxy", "-W" if self.master else "-db", "-f", self.config, *self.extra]
 
     def start(self):
         self.make_maps()
@@ -300,9 +300,14 @@ class HAProxy(Program):
     def reload(self):
         """Master-worker: a new worker takes over. Returns when it has."""
         old = self.socket.info()["Pid"]
-        self.process.send_signal(signal.SIGUSR2)
-        until(lambda: self.answers() and self.socket.info()["Pid"] != old,
-              what="a new worker")
+
+        def ask():  # a master that has only just started misses the signal
+            self.process.send_signal(signal.SIGUSR2)
+            with contextlib.suppress(AssertionError):
+                until(lambda: self.answers() and self.socket.info()["Pid"] != old, 2)
+                return True
+
+        until(ask, 20, "a new worker")
 
     def check(self):
         return subprocess.run(["haproxy", "-c", "-f", self.config], env=self.env,
@@ -442,3 +447,47 @@ class EchoServer:
 
     def close(self):
         self.listener.close()
+
+
+class Stage:
+    """The programs and servers of one test; all end with it."""
+
+    def __init__(self, folder):
+        self.folder, self.things = pathlib.Path(folder), []
+
+    def keep(self, thing):
+        self.things.append(thing)
+        return thing
+
+    def path(self, name):
+        return self.folder / f"{name}{len(self.things)}"
+
+    def redis(self):
+        return self.keep(Redis(self.path("redis"))).start()
+
+    def haproxy(self, **options):
+        return self.keep(HAProxy(self.path("hap"), **options)).start()
+
+    def router(self, redis, *haproxies, **options):
+        return self.keep(Router(self.path("router"), redis, *haproxies, **options)).start()
+
+    def server(self, name):
+        return self.keep(HttpServer(name))
+
+    def echo(self, name, tls=None):
+        return self.keep(EchoServer(name, tls=tls))
+
+    def close(self):
+        for thing in reversed(self.things):
+            if isinstance(thing, Program):
+                thing.kill()
+                print(f"--- {thing.log}\n{thing.output()[-4000:]}")
+            else:
+                thing.close()
+
+
+@pytest.fixture
+def stage(tmp_path):
+    one = Stage(tmp_path)
+    yield one
+    one.close()
