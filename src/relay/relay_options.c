@@ -57,12 +57,9 @@ check_ports(const char *value)
 static const char *
 check_url(const char *value)
 {
-	struct url url;
-
-	return url_parse(str_of(value), &url) && url.path.ptr == NULL &&
-		url.query.ptr == NULL && url.scheme.ptr[0] == 'w'
+	return url_relay_valid(str_of(value))
 	    ? NULL
-	    : "a URL without a path such as wss://r1.example.com";
+	    : "a ws or wss URL without a path such as wss://r1.example.com";
 }
 
 static const char *
