@@ -63,7 +63,7 @@ lease_token_make(const struct lease_key *key, const char *name, const struct lea
 	writer_init(&w, payload, sizeof(payload));
 	write_payload(&w, name, lease);
 	/* three bytes become four characters; then the dot, the signature and a NUL */
-	if (w.full || (writer_len(&w) + 2) / 3 * 4 + 1 + MAC_TEXT_LEN + 1 > cap)
+	if (w.full || (writer_len(&w) * 4 + 2) / 3 + 1 + MAC_TEXT_LEN + 1 > cap)
 		return false;
 	len = crypto_base64url_encode(payload, writer_len(&w), out, cap);
 	sign(key, out, len, mac);
