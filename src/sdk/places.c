@@ -57,6 +57,17 @@ slot_get(const struct taupe_config *config, const struct memory *memory,
 	return learnt(config, memory_relay(memory), url);
 }
 
+/* Will this place come again at the end of the list, where it is wanted? */
+static bool
+comes_last(const struct taupe_config *config, const struct memory *memory,
+    struct place_order order, unsigned slot, const struct url *url)
+{
+	struct url relay;
+
+	return order.relay_last && slot < memory->n_peers + (unsigned)config->n_relays &&
+	    learnt(config, memory_relay(memory), &relay) && place_equal(&relay, url);
+}
+
 static bool
 seen_before(const struct taupe_config *config, const struct memory *memory,
     struct place_order order, unsigned slot, const struct url *url)
@@ -64,7 +75,8 @@ seen_before(const struct taupe_config *config, const struct memory *memory,
 	struct url other;
 
 	while (slot-- > 0)
-		if (slot_get(config, memory, order, slot, &other) && place_equal(&other, url))
+		if (slot_get(config, memory, order, slot, &other) && place_equal(&other, url) &&
+		    !comes_last(config, memory, order, slot, &other))
 			return true;
 	return false;
 }
@@ -77,7 +89,8 @@ place_candidate(const struct taupe_config *config, const struct memory *memory,
 
 	for (unsigned slot = 0; slot < slots; slot++)
 		if (slot_get(config, memory, order, slot, url) &&
-		    !seen_before(config, memory, order, slot, url) && index-- == 0)
+		    !seen_before(config, memory, order, slot, url) &&
+		    !comes_last(config, memory, order, slot, url) && index-- == 0)
 			return true;
 	return false;
 }

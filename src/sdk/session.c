@@ -251,8 +251,14 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 		return;
 	}
 	s->moving = false;
-	if (!was_current)
+	if (!was_current && end == END_UNREACHED && link->redirects > 0) {
+		/* who sent us there does not know yet that nobody is there: we come back,
+		 * and the hops see to it that we are taken in the end */
+		s->back_hops = link->redirects;
+		at_once = true;
+	} else if (!was_current) {
 		at_once = advance_candidate(s, end);
+	}
 	s->retry_ms = now_ms + (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
 	event->retry_ms = s->retry_ms - now_ms;
 }
@@ -470,7 +476,8 @@ begin_attempt(struct session *s, uint64_t now_ms)
 		s->retry_ms = now_ms + backoff_max_ms(s->config);
 		return NULL;
 	}
-	link->redirects = link->hops = 0;
+	link->redirects = link->hops = s->back_hops;
+	s->back_hops = 0;
 	return link;
 }
 

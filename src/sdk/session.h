@@ -58,6 +58,7 @@ struct session {
 	struct place_order order;
 	uint8_t candidate; /* of the next attempt */
 	uint8_t current;   /* the link that is up, or NO_LINK */
+	uint8_t back_hops; /* of the next attempt: it comes back from a redirect to nobody */
 	bool moving;       /* the relay (or a renewal) wants us elsewhere */
 	bool move_hosted;  /* the free link's host is where */
 	bool leaving;

@@ -122,7 +122,7 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[1056 + 12 * sizeof(void *)];
+		uint8_t bytes[1072 + 11 * sizeof(void *)];
 	} opaque;
 };
 
