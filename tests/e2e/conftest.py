@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of all end-to-end tests. TAUPE_BUILD names the build folder (default: build)."""
+import pathlib
+
 import pytest
 
-from harness.process import Group
+from harness.process import BUILD, Group, binary
+
+
+def pytest_sessionstart(session):
+    if not session.config.option.collectonly:
+        for name in ("taupe-relay", "taupe-agent", "taupe-router"):
+            if not pathlib.Path(binary(name)).exists():
+                pytest.exit(f"no {name} in {BUILD}: build first, or set TAUPE_BUILD", 4)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -87,7 +87,7 @@ def test_dead_relay_disappears_from_the_registry(scene):
 
 def test_relay_that_stops_in_order_moves_its_agents_first(group):
     services = SampleServices(group, "web")
-    cluster = Cluster(group, relays=2)
+    cluster = Cluster(group, relays=2, drain_timeout="6s")
     web = [f"web:http:{services.target('web', 'http')}"]
     agents = [cluster.agent(f"d{number}", web) for number in range(6)]
     hosts = [agent.host() for agent in agents]

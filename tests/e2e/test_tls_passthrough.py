@@ -118,6 +118,13 @@ def test_sni_in_capitals_reaches_the_device(scene):
         assert visit.get("/bytes/1").status == 200
 
 
-def test_http_service_is_not_reached_by_pass_through(scene):
+def test_name_of_an_http_service_meets_haproxys_certificate_at_the_same_door(scene):
     agent = scene.cluster.agent("bob", [f"web:http:{scene.service.target}"])
-    closed_within(scene, handshake(agent.host()), 1)
+    haproxy = scene.cluster.haproxy
+
+    def look():
+        with Connection(haproxy.tls, agent.host(), sni=agent.host(),
+                        cafile=haproxy.certificate.ca) as visit:
+            return [value for _, value in visit.sock.getpeercert()["subjectAltName"]]
+
+    assert until("its TLS is ended by HAProxy", look) == ["*.example.test", "example.test"]

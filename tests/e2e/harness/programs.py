@@ -71,6 +71,7 @@ class Relay:
             "admin_listen": f"127.0.0.1:{self.admin_port}",
             "domain": "example.test",
             "log_level": "debug",
+            "drain_timeout": "500ms",
         }
         self.config.update(config)
         self.config = {key: value for key, value in self.config.items() if value is not None}
@@ -151,6 +152,8 @@ class Agent:
             "reconnect_min": "50ms",
             "reconnect_max": "500ms",
             "reconnect_reset": "1s",
+            # HAProxy keeps connections to services open for the next visitor
+            "drain_timeout": "100ms",
         }
         self.config.update(config)
         self.config = {key: value for key, value in self.config.items() if value is not None}

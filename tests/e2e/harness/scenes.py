@@ -66,6 +66,8 @@ class Cluster:
         self.haproxy = HAProxy(group, self.public, self.public_last, **(haproxy or {}))
         self.router = Router(group, self.redis, self.haproxy)
         self.relays = [self.add_relay(f"r{number}") for number in range(1, relays + 1)]
+        until("the relays know each other", lambda: all(
+            len(relay.api("relays")["relays"]) == relays for relay in self.relays))
 
     def add_relay(self, name, **config):
         services = [ports.take_block(), ports.take_block()]
