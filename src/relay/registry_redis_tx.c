@@ -9,7 +9,9 @@
 
 #include "relay/registry_redis.h"
 
-#define ATTEMPTS_MAX 16 /* of a transaction that others keep writing into */
+/* Of a transaction that others keep writing into. Each conflict means that another one got
+ * through, so this many is only needed when very few ports are left to very many. */
+#define ATTEMPTS_MAX 100
 
 static void step_over(struct redis_tx *tx);
 
