@@ -2,8 +2,11 @@
 # What scripts/test and scripts/demo share; sourced, plain sh. The caller has set `top` to
 # the top of the tree.
 
+begin=$(date +%s)
+
+# Progress, with the seconds since the script began.
 say() {
-	printf '%s\n' "== $*" >&2
+	printf '== %3ds %s\n' $(($(date +%s) - begin)) "$*" >&2
 }
 
 die() {
@@ -47,7 +50,8 @@ install_packages() {
 		fi
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get -qq update
-		apt-get -qq -y --no-install-recommends install "$@" >/dev/null
+		apt-get -qq -y --no-install-recommends install "$@" >/dev/null 2>&1 ||
+			apt-get -q -y --no-install-recommends install "$@"
 	' sh $missing || die "apt-get could not install$missing"
 }
 
@@ -58,7 +62,10 @@ prepare_configure() {
 		return 0
 	fi
 	say "autoreconf"
-	(cd "$top" && autoreconf -fi >/dev/null) || die "autoreconf failed"
+	if ! made=$(cd "$top" && autoreconf -fi 2>&1); then
+		printf '%s\n' "$made" >&2
+		die "autoreconf failed"
+	fi
 }
 
 # Configure the folder with these options, unless that was done with the same ones.

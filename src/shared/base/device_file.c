@@ -239,7 +239,9 @@ edit(const struct text *old, const struct device_lines *lines, struct str name,
 	if (out->ptr == NULL)
 		return -1;
 	for (unsigned number = 1; device_lines_next(&rest, &at); number++) {
-		bool is_device = item < end && item->number == number;
+		const struct device_line *item =
+		    next < lines->count ? &lines->items[next] : NULL;
+		bool is_device = item != NULL && item->number == number;
 
 		if (is_device && str_equal(str_of(item->record.name), name)) {
 			*found = true;
@@ -250,7 +252,7 @@ edit(const struct text *old, const struct device_lines *lines, struct str name,
 		} else {
 			out->ptr[out->len++] = '\n';
 		}
-		item += is_device;
+		next += is_device;
 	}
 	if (!*found && line.ptr != NULL)
 		append(out, line);
