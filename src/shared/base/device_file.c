@@ -231,8 +231,7 @@ edit(const struct text *old, const struct device_lines *lines, struct str name,
     struct str line, struct text *out, bool *found)
 {
 	struct str rest = {old->ptr, old->len}, at;
-	const struct device_line *item = lines->items,
-				 *end = item + lines->count;
+	size_t next = 0; /* the device that comes next */
 
 	*found = false;
 	*out = (struct text){malloc(old->len + line.len + 3), 0};
