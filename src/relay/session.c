@@ -244,7 +244,7 @@ take_event(struct session *session, const struct ws_event *event)
 		    NULL);
 		return -1;
 	case WS_BINARY:
-		end_session(session, CLOSE_BAD_FRAME, WS_CLOSE_UNSUPPORTED,
+		end_session(session, CLOSE_BAD_FRAME, WS_CLOSE_PROTOCOL_ERROR,
 		    "binary frame on a control channel");
 		return -1;
 	case WS_ERROR:

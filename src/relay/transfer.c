@@ -36,7 +36,9 @@ part(struct transfer *transfer)
 {
 	struct visitor *visitor = transfer->visitor;
 
-	visitor->touched = transfer->pump.to_raw_bytes > 0;
+	/* after bytes, or their end, no page can be written any more */
+	visitor->touched =
+	    transfer->pump.to_raw_bytes > 0 || transfer->out_ended;
 	count_bytes(transfer);
 	pump_leave(&transfer->pump);
 	transfer->visitor = NULL;
@@ -147,7 +149,6 @@ answered(struct transfer *transfer)
 static void
 agent_aborted(struct transfer *transfer, bool refused, struct str reason)
 {
-	transfer->out_ended = true;
 	if (refused)
 		log_info("service refused a visitor",
 		    LOG_S("device", transfer->device->name),
@@ -156,6 +157,7 @@ agent_aborted(struct transfer *transfer, bool refused, struct str reason)
 		visitor_fail(part(transfer), PAGE_REFUSED);
 	else if (transfer->visitor != NULL)
 		visitor_abort(part(transfer));
+	transfer->out_ended = true;
 	if (!transfer->in_ended)
 		send_abort(transfer);
 	complete(transfer);
