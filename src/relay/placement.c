@@ -48,7 +48,7 @@ placement_arrived(struct placement *placement, const char *relay)
 static bool
 can_take(const struct relay_info *relay, uint64_t agents)
 {
-	return !relay->draining && agents < relay->capacity;
+	return !relay->draining && !relay->overdue && agents < relay->capacity;
 }
 
 /* Agents per weight, in thousandths, so that small relays compare well too. */

@@ -85,6 +85,7 @@ struct relay_info {
 	uint32_t weight;    /* > 0 */
 	uint64_t capacity;  /* most agents it takes */
 	bool draining;
+	bool overdue;       /* its last announcement is: send nobody there */
 	uint64_t since_ms;  /* wall clock of its start */
 };
 

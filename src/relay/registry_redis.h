@@ -23,6 +23,7 @@
  * announcements come by different ways, and the later one counts. */
 struct redis_seen_relay {
 	uint64_t since_ms, sequence;
+	uint64_t news_ms; /* loop clock: when the sequence was last seen to grow */
 };
 
 /* The view of all relays, and our own announcement. registry_redis_view.c */

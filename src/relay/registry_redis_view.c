@@ -48,6 +48,7 @@ redis_view_session(struct redis_registry *registry, const char *relay, bool up,
 	} else if (sequence > seen->sequence) {
 		info->agents = agents;
 		seen->sequence = sequence;
+		seen->news_ms = loop_now_ms(registry->loop);
 	}
 }
 
@@ -98,19 +99,24 @@ parse_relay(const redisReply *reply, struct relay_info *info, struct redis_seen_
 	return reply->elements % 2 == 0 && info->weight > 0;
 }
 
-/* What events have told since the relay's announcement is newer than it. */
+/* What events have told since the relay's announcement is newer than it; and one that has
+ * told nothing new for long may be dead, before its announcement has expired. */
 static void
-keep_newer_agents(struct redis_view *view, struct relay_info *info,
+compare_with_last_view(struct redis_registry *registry, struct relay_info *info,
     struct redis_seen_relay *seen)
 {
+	uint64_t now = loop_now_ms(registry->loop);
 	struct redis_seen_relay *old_seen;
-	const struct relay_info *old = find_relay(view, info->id, &old_seen);
+	const struct relay_info *old = find_relay(&registry->view, info->id, &old_seen);
 
+	seen->news_ms = now;
 	if (old == NULL || old_seen->since_ms != seen->since_ms ||
 	    old_seen->sequence < seen->sequence)
 		return;
 	info->agents = old->agents;
 	seen->sequence = old_seen->sequence;
+	seen->news_ms = old_seen->news_ms;
+	info->overdue = now - seen->news_ms > registry->announce_ms * 3 / 2;
 }
 
 static void
@@ -146,7 +152,7 @@ take_relay(struct redis_registry *registry, const char *id, const redisReply *re
 		if (strcmp(id, registry->id) == 0 && view->has_self)
 			*info = view->self;
 		else
-			keep_newer_agents(view, info, seen);
+			compare_with_last_view(registry, info, seen);
 		view->n_new++;
 	}
 }
