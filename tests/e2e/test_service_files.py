@@ -275,7 +275,7 @@ def test_examples_and_service_files_are_installed(installation):
     for path in installation.root.rglob("*"):
         if path.is_file() and path.suffix in (".service", ".conf", ".example"):
             assert "@" not in path.read_text().replace("taupe-relay@", "").replace(
-                "@system-service", "").replace("@privileged @resources", ""), path
+                "@system-service", "").replace("@privileged", ""), path
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd")
