@@ -57,6 +57,7 @@ redis_tell_lost(struct redis_registry *registry)
 	struct registry_event event = {.type = REGISTRY_UP, .lost = true};
 
 	registry->view.announced = false;
+	registry->view.refilling = true;
 	log_warn("redis has lost what it knew, it is filled again");
 	redis_follower_restart(registry);
 	registry_answer_event(&registry->answers, &event);

@@ -43,6 +43,7 @@ struct redis_view {
 	struct route route;
 	bool has_self, has_route;
 	bool announced;    /* since the registry was known to be whole */
+	bool refilling;    /* it had lost everything, and we have not announced since */
 	bool stranger;     /* another relay uses our id: said once */
 	uint64_t agents;   /* ours, between two announcements */
 	uint64_t sequence;

@@ -244,10 +244,12 @@ announced_cb(void *ctx, const redisReply *reply)
 
 	if (reply == NULL)
 		return;
-	if (reply->type == REDIS_REPLY_ARRAY)
-		registry->view.announced = registry->view.has_self;
-	else
+	if (reply->type != REDIS_REPLY_ARRAY) {
 		redis_complain(registry, "announce", reply);
+		return;
+	}
+	registry->view.announced = registry->view.has_self;
+	registry->view.refilling = false;
 }
 
 /* HGET routes relay/US */
@@ -412,9 +414,12 @@ check_cb(void *ctx, const redisReply *reply)
 		return;
 	}
 	registry->up = true;
-	event.lost = registry->view.announced && reply->type == REDIS_REPLY_NIL;
+	/* lost again before we have announced again is lost, too */
+	event.lost = (registry->view.announced || registry->view.refilling) &&
+	    reply->type == REDIS_REPLY_NIL;
 	if (event.lost) {
 		registry->view.announced = false;
+		registry->view.refilling = true;
 		redis_follower_restart(registry);
 	}
 	registry_answer_event(&registry->answers, &event);
