@@ -60,7 +60,7 @@ class Device:
 
 
 class Relay:
-    def __init__(self, group, name="r1", netns=None, host="127.0.0.1", wait=True, **config):
+    def __init__(self, group, name="r1", netns=None, host="127.0.0.1", start=True, **config):
         self.group, self.name, self.netns = group, name, netns
         self.agent_port, self.admin_port = ports.take(), ports.take()
         self.visitor_port = None
@@ -77,7 +77,7 @@ class Relay:
         self.config = {key: value for key, value in self.config.items() if value is not None}
         self.url = self.config["agent_url"]
         self.process = None
-        if wait:
+        if start:
             self.start()
 
     def start(self, wait=True):
