@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "agent/settings.h"
+#include "support.h"
+
+START_TEST(services_and_their_targets)
+{
+	static const struct {
+		const char *text, *name, *host; /* name NULL: wrong */
+		enum taupe_service_kind kind;
+		unsigned port;
+	} rows[] = {
+	    {"web:http:127.0.0.1:8080", "web", "127.0.0.1", TAUPE_HTTP, 8080},
+	    {"ssh:tcp:[fd00::5]:22", "ssh", "fd00::5", TAUPE_TCP, 22},
+	    {"cam:http:camera.lan:80", "cam", "camera.lan", TAUPE_HTTP, 80},
+	    {"own:tls:localhost:443", "own", "localhost", TAUPE_TLS, 443},
+	    {"web:http:CAMERA:65535", "web", "CAMERA", TAUPE_HTTP, 65535},
+	    {"web", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:8080", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http::8080", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:127.0.0.1", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:127.0.0.1:", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:127.0.0.1:0", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:127.0.0.1:65536", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:127.0.0.1:80x", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:fd00::5:22", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:[fd00::5:22", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:http:ca mera:80", NULL, NULL, TAUPE_HTTP, 0},
+	    {"web:gopher:127.0.0.1:70", NULL, NULL, TAUPE_HTTP, 0},
+	    {"Web:http:127.0.0.1:80", NULL, NULL, TAUPE_HTTP, 0},
+	    {"w--b:http:127.0.0.1:80", NULL, NULL, TAUPE_HTTP, 0},
+	    {":http:127.0.0.1:80", NULL, NULL, TAUPE_HTTP, 0},
+	    {"", NULL, NULL, TAUPE_HTTP, 0},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		enum taupe_service_kind kind;
+		struct target target;
+		bool right = target_parse(str_of(rows[i].text), &target, &kind);
+
+		ck_assert_msg(right == (rows[i].name != NULL), "%s", rows[i].text);
+		if (!right)
+			continue;
+		ck_assert_str_eq(target.name, rows[i].name);
+		ck_assert_str_eq(target.host, rows[i].host);
+		ck_assert_uint_eq(target.port, rows[i].port);
+		ck_assert_int_eq(kind, rows[i].kind);
+	}
+}
+END_TEST
+
+/* Load a file with this text; the exit code. */
+static int
+load(const char *text, struct settings **settings)
+{
+	char program[] = "taupe-agent", option[] = "--config", path[512];
+	char *argv[] = {program, option, path, NULL};
+
+	snprintf(path, sizeof(path), "%s", test_path("agent.ini"));
+	test_file(path, text, 0600);
+	return settings_load(3, argv, settings);
+}
+
+#define MINIMUM \
+	"[agent]\nname = alice\nrelay = ws://127.0.0.1:8000\nservice = web:http:127.0.0.1:80\n"
+
+START_TEST(minimum_is_enough_and_has_the_documented_defaults)
+{
+	struct settings *settings;
+	struct taupe_config config = {.name = NULL};
+
+	ck_assert_int_eq(load(MINIMUM, &settings), EX_OK);
+	settings_apply(settings, &config);
+	ck_assert_str_eq(config.name, "alice");
+	ck_assert_ptr_null(config.secret);
+	ck_assert_uint_eq(config.n_services, 1);
+	ck_assert_str_eq(config.services[0].name, "web");
+	ck_assert_uint_eq(config.n_relays, 1);
+	ck_assert_str_eq(config.relays[0], "ws://127.0.0.1:8000");
+	ck_assert_uint_eq(config.n_domains, 0);
+	ck_assert_uint_eq(config.reconnect_min_ms, 1000);
+	ck_assert_uint_eq(config.reconnect_max_ms, 60000);
+	ck_assert_uint_eq(config.reconnect_reset_ms, 30000);
+	ck_assert_uint_eq(config.handshake_timeout_ms, 10000);
+	/* nobody needs TLS: the system's authorities were not read */
+	ck_assert_ptr_null(settings->tls);
+	settings_free(&settings);
+	ck_assert_ptr_null(settings);
+}
+END_TEST
+
+START_TEST(secret_is_the_first_line_of_its_file)
+{
+	struct settings *settings;
+	char text[1024];
+
+	test_file(test_path("secret"), "q3vJ0mB7yZkR1sT5uXnEwA\r\nmore\n", 0600);
+	snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n", test_path("secret"));
+	ck_assert_int_eq(load(text, &settings), EX_OK);
+	ck_assert_str_eq(settings->secret, "q3vJ0mB7yZkR1sT5uXnEwA");
+	settings_free(&settings);
+}
+END_TEST
+
+START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
+{
+	static const struct {
+		const char *text;
+		int code;
+	} rows[] = {
+	    {"[agent]\nrelay = ws://r\nservice = web:http:h:1\n", EX_CONFIG},
+	    {"[agent]\nname = alice\nservice = web:http:h:1\n", EX_CONFIG},
+	    {"[agent]\nname = alice\nrelay = ws://r\n", EX_CONFIG},
+	    {MINIMUM "service = web:tcp:127.0.0.1:22\n", EX_CONFIG},
+	    {MINIMUM "secret = a\nsecret_file = /nowhere\n", EX_CONFIG},
+	    {MINIMUM "secret = no blanks\n", EX_CONFIG},
+	    {MINIMUM "secret_file = /nowhere/at/all\n", EX_NOINPUT},
+	    {MINIMUM "ca_file = /nowhere/at/all\n", EX_NOINPUT},
+	    {MINIMUM "relay = https://r1.example.com\n", EX_CONFIG},
+	    {MINIMUM "relay = ws://r1.example.com/path\n", EX_CONFIG},
+	    {MINIMUM "domain = .example.com\n", EX_CONFIG},
+	    {MINIMUM "max_transfers = 0\n", EX_CONFIG},
+	    {MINIMUM "dns = resolver.example.com\n", EX_CONFIG},
+	    {MINIMUM "unknown = 1\n", EX_CONFIG},
+	};
+	struct settings *settings;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		ck_assert_msg(load(rows[i].text, &settings) == rows[i].code, "%s", rows[i].text);
+		ck_assert_ptr_null(settings);
+	}
+}
+END_TEST
+
+START_TEST(empty_or_strange_secret_file_is_refused)
+{
+	static const char *const contents[] = {"", "\n", "two words\n", "\xc3\xa9\n"};
+	struct settings *settings;
+	char text[1024];
+
+	for (size_t i = 0; i < COUNT(contents); i++) {
+		test_file(test_path("secret"), contents[i], 0600);
+		snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n", test_path("secret"));
+		ck_assert_int_eq(load(text, &settings), EX_CONFIG);
+	}
+}
+END_TEST
+
+START_TEST(help_is_answered_and_ends_the_program)
+{
+	char program[] = "taupe-agent", option[] = "--help";
+	char *argv[] = {program, option, NULL};
+	struct settings *settings;
+
+	ck_assert_int_eq(settings_load(2, argv, &settings), -1);
+	ck_assert_ptr_null(settings);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+	    services_and_their_targets,
+	    minimum_is_enough_and_has_the_documented_defaults,
+	    secret_is_the_first_line_of_its_file,
+	    what_cannot_be_used_is_refused_with_an_exit_code,
+	    empty_or_strange_secret_file_is_refused,
+	    help_is_answered_and_ends_the_program,
+	};
+
+	return run_suite("settings", tests, COUNT(tests));
+}
