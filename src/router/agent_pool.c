@@ -31,13 +31,15 @@ compare_targets(const void *a, const void *b)
 /* Every relay once, in an order that does not depend on who came when. At most one a
  * slot: with more relays, some get no newcomers here, and those that do send them on. */
 static size_t
-collect_relays(struct agent_pool *pool, struct route_target out[AGENT_POOL_SLOTS])
+collect_relays(
+    struct agent_pool *pool, struct route_target out[AGENT_POOL_SLOTS])
 {
 	const struct route_entry *entry;
 	size_t cursor = 0, n = 0, i, distinct = 0;
 
 	while (n < AGENT_POOL_SLOTS &&
-	    (entry = route_table_next(pool->table, ROUTE_RELAY, &cursor)) != NULL)
+	    (entry = route_table_next(pool->table, ROUTE_RELAY, &cursor)) !=
+		NULL)
 		if (!entry->derived)
 			out[n++] = entry->target;
 	qsort(out, n, sizeof(*out), compare_targets);
@@ -50,7 +52,8 @@ collect_relays(struct agent_pool *pool, struct route_target out[AGENT_POOL_SLOTS
 static int
 put(struct agent_pool *pool, const char *key, const struct route_target *target)
 {
-	return route_table_put(pool->table, ROUTE_RELAY, str_of(key), target, 0, ROUTE_DERIVED);
+	return route_table_put(
+	    pool->table, ROUTE_RELAY, str_of(key), target, 0, ROUTE_DERIVED);
 }
 
 static void
@@ -68,7 +71,8 @@ update_cb(void *ctx)
 		if (n > 0)
 			bad |= put(pool, key, &relays[i % n]);
 		else
-			route_table_remove(pool->table, ROUTE_RELAY, str_of(key), true);
+			route_table_remove(
+			    pool->table, ROUTE_RELAY, str_of(key), true);
 	}
 	for (i = 0; i < pool->n_hosts; i++)
 		bad |= put(pool, pool->hosts[i], &any);
@@ -77,7 +81,8 @@ update_cb(void *ctx)
 }
 
 struct agent_pool *
-agent_pool_new(struct loop *loop, struct route_table *table, char *const *hosts, size_t n)
+agent_pool_new(
+    struct loop *loop, struct route_table *table, char *const *hosts, size_t n)
 {
 	struct agent_pool *pool = calloc(1, sizeof(*pool));
 

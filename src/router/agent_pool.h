@@ -17,8 +17,8 @@
 struct agent_pool;
 
 /* hosts[0..n) are kept, not copied; n == 0: there is nothing to do. NULL: no memory. */
-struct agent_pool *agent_pool_new(struct loop *loop, struct route_table *table,
-    char *const *hosts, size_t n);
+struct agent_pool *agent_pool_new(
+    struct loop *loop, struct route_table *table, char *const *hosts, size_t n);
 void agent_pool_free(struct agent_pool **pool);
 
 /* A route changed; the slots follow before the loop's next turn. */

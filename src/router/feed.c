@@ -18,7 +18,8 @@ text_of(const redisReply *reply)
 static bool
 is_text(const redisReply *reply)
 {
-	return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
+	return reply->type == REDIS_REPLY_STRING ||
+	    reply->type == REDIS_REPLY_STATUS;
 }
 
 static bool
@@ -32,14 +33,16 @@ stream_id_parse(struct str text, struct stream_id *id)
 {
 	struct str ms, seq;
 
-	return str_split(text, '-', &ms, &seq) && str_to_u64(ms, UINT64_MAX, &id->ms) &&
+	return str_split(text, '-', &ms, &seq) &&
+	    str_to_u64(ms, UINT64_MAX, &id->ms) &&
 	    str_to_u64(seq, UINT64_MAX, &id->seq);
 }
 
 const char *
 stream_id_text(const struct stream_id *id, char out[STREAM_ID_TEXT_MAX])
 {
-	snprintf(out, STREAM_ID_TEXT_MAX, "%" PRIu64 "-%" PRIu64, id->ms, id->seq);
+	snprintf(
+	    out, STREAM_ID_TEXT_MAX, "%" PRIu64 "-%" PRIu64, id->ms, id->seq);
 	return out;
 }
 
@@ -64,7 +67,8 @@ skip(struct feed *feed, struct str key, struct str value, const char *why)
 }
 
 static enum feed_result
-put_route(struct feed *feed, struct str field, struct str value, enum route_source source)
+put_route(struct feed *feed, struct str field, struct str value,
+    enum route_source source)
 {
 	struct route_target target;
 	enum route_kind kind;
@@ -75,7 +79,8 @@ put_route(struct feed *feed, struct str field, struct str value, enum route_sour
 		skip(feed, field, value, "no kind/host or tcp/port");
 	else if (!route_value_parse(value, &target, &epoch))
 		skip(feed, field, value, "no ip,port,epoch");
-	else if (route_table_put(feed->table, kind, key, &target, epoch, source) != 0)
+	else if (route_table_put(
+		     feed->table, kind, key, &target, epoch, source) != 0)
 		return FEED_NO_MEMORY;
 	return FEED_OK;
 }
@@ -99,7 +104,7 @@ is_entry(const redisReply *reply, struct stream_id *id)
 	return is_array(reply, 2) && is_text(reply->element[0]) &&
 	    stream_id_parse(text_of(reply->element[0]), id) &&
 	    (reply->element[1]->type == REDIS_REPLY_ARRAY ||
-	        reply->element[1]->type == REDIS_REPLY_NIL);
+		reply->element[1]->type == REDIS_REPLY_NIL);
 }
 
 enum feed_result
@@ -114,7 +119,8 @@ feed_one_id(const redisReply *reply, struct stream_id *id)
 }
 
 enum feed_result
-feed_scan(struct feed *feed, const redisReply *reply, char *cursor, size_t cursor_cap)
+feed_scan(
+    struct feed *feed, const redisReply *reply, char *cursor, size_t cursor_cap)
 {
 	const redisReply *pairs;
 	size_t i;
@@ -129,8 +135,9 @@ feed_scan(struct feed *feed, const redisReply *reply, char *cursor, size_t curso
 		if (!is_text(pairs->element[i]))
 			return FEED_MALFORMED;
 	for (i = 0; i < pairs->elements; i += 2) {
-		enum feed_result result = put_route(feed, text_of(pairs->element[i]),
-		    text_of(pairs->element[i + 1]), ROUTE_FROM_SNAPSHOT);
+		enum feed_result result =
+		    put_route(feed, text_of(pairs->element[i]),
+			text_of(pairs->element[i + 1]), ROUTE_FROM_SNAPSHOT);
 
 		if (result != FEED_OK)
 			return result;
@@ -152,7 +159,8 @@ apply_event(struct feed *feed, const redisReply *fields)
 	for (i = 0; i < fields->elements; i += 2) {
 		struct str name, content;
 
-		if (!is_text(fields->element[i]) || !is_text(fields->element[i + 1]))
+		if (!is_text(fields->element[i]) ||
+		    !is_text(fields->element[i + 1]))
 			return FEED_MALFORMED;
 		name = text_of(fields->element[i]);
 		content = text_of(fields->element[i + 1]);
@@ -189,7 +197,8 @@ feed_events(struct feed *feed, const redisReply *reply, struct stream_id *id)
 	for (i = 0; i < entries->elements; i++) {
 		enum feed_result result;
 
-		if (!is_entry(entries->element[i], &at) || !stream_id_before(id, &at))
+		if (!is_entry(entries->element[i], &at) ||
+		    !stream_id_before(id, &at))
 			return FEED_MALFORMED;
 		result = apply_event(feed, entries->element[i]->element[1]);
 		if (result != FEED_OK)

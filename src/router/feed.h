@@ -18,7 +18,8 @@ struct stream_id {
 #define STREAM_ID_TEXT_MAX 42 /* bytes, the NUL included */
 
 bool stream_id_parse(struct str text, struct stream_id *id);
-const char *stream_id_text(const struct stream_id *id, char out[STREAM_ID_TEXT_MAX]);
+const char *stream_id_text(
+    const struct stream_id *id, char out[STREAM_ID_TEXT_MAX]);
 /* a < b */
 bool stream_id_before(const struct stream_id *a, const struct stream_id *b);
 bool stream_id_equal(const struct stream_id *a, const struct stream_id *b);
@@ -39,12 +40,12 @@ enum feed_result {
 enum feed_result feed_one_id(const redisReply *reply, struct stream_id *id);
 
 /* HSCAN: put the routes into the table; *cursor, "0" at the end, is copied. */
-enum feed_result feed_scan(struct feed *feed, const redisReply *reply, char *cursor,
-    size_t cursor_cap);
+enum feed_result feed_scan(struct feed *feed, const redisReply *reply,
+    char *cursor, size_t cursor_cap);
 
 /* XREAD of the one stream: apply the events, move *id to the last one. A nil reply (the
  * time was over) is no event. */
-enum feed_result feed_events(struct feed *feed, const redisReply *reply,
-    struct stream_id *id);
+enum feed_result feed_events(
+    struct feed *feed, const redisReply *reply, struct stream_id *id);
 
 #endif

@@ -29,15 +29,17 @@ struct follower {
 	uint64_t grace_ms;
 	follower_cb cb;
 	void *ctx;
-	struct stream_id at;     /* every event up to here is in the table */
-	struct stream_id before; /* the one before the last XREAD: it must still exist */
+	struct stream_id at; /* every event up to here is in the table */
+	struct stream_id
+	    before; /* the one before the last XREAD: it must still exist */
 	struct stream_id from, until; /* of the snapshot under way */
 	char cursor[CURSOR_MAX];
-	bool complete;       /* there has been a snapshot */
-	bool reading;        /* a snapshot is under way */
-	bool same_history;   /* nothing can be missing but what was removed by rights */
-	bool believe;        /* the snapshot under way is to be taken as it is */
-	bool wants_believe;  /* the grace period is over */
+	bool complete; /* there has been a snapshot */
+	bool reading;  /* a snapshot is under way */
+	bool
+	    same_history; /* nothing can be missing but what was removed by rights */
+	bool believe;	    /* the snapshot under way is to be taken as it is */
+	bool wants_believe; /* the grace period is over */
 	struct timer rest, grace;
 	uint64_t snapshots, gaps;
 };
@@ -73,7 +75,8 @@ is_good(struct follower *f, enum feed_result result)
 	case FEED_OK:
 		return true;
 	case FEED_MALFORMED:
-		redis_link_reset(f->link, "the reply is not what was asked for");
+		redis_link_reset(
+		    f->link, "the reply is not what was asked for");
 		return false;
 	case FEED_NO_MEMORY:
 		log_error("no memory for the routes");
@@ -86,17 +89,20 @@ is_good(struct follower *f, enum feed_result result)
 static void
 send_last_entry(struct follower *f, redis_reply_cb cb)
 {
-	(void)redis_link_commandf(f->link, cb, f, "XREVRANGE " EVENTS " + - COUNT 1");
+	(void)redis_link_commandf(
+	    f->link, cb, f, "XREVRANGE " EVENTS " + - COUNT 1");
 }
 
 /* Does the entry still exist? */
 static void
-send_has_entry(struct follower *f, const struct stream_id *id, redis_reply_cb cb)
+send_has_entry(
+    struct follower *f, const struct stream_id *id, redis_reply_cb cb)
 {
 	char text[STREAM_ID_TEXT_MAX];
 
 	stream_id_text(id, text);
-	(void)redis_link_commandf(f->link, cb, f, "XRANGE " EVENTS " %s %s COUNT 1", text, text);
+	(void)redis_link_commandf(
+	    f->link, cb, f, "XRANGE " EVENTS " %s %s COUNT 1", text, text);
 }
 
 static bool
@@ -130,7 +136,8 @@ end_snapshot(struct follower *f)
 	f->complete = true;
 	f->same_history = true;
 	f->snapshots++;
-	log_info("read the routes", LOG_U("http", route_table_count(f->feed.table, ROUTE_HTTP)),
+	log_info("read the routes",
+	    LOG_U("http", route_table_count(f->feed.table, ROUTE_HTTP)),
 	    LOG_U("sni", route_table_count(f->feed.table, ROUTE_SNI)),
 	    LOG_U("tcp", route_table_count(f->feed.table, ROUTE_TCP)),
 	    LOG_U("relay", route_table_count(f->feed.table, ROUTE_RELAY)));
@@ -200,8 +207,8 @@ send_read(struct follower *f)
 	char text[STREAM_ID_TEXT_MAX];
 
 	(void)redis_link_commandf(f->link, events_cb, f,
-	    "XREAD COUNT " EVENTS_AT_ONCE " BLOCK %d STREAMS " EVENTS " %s", BLOCK_MS,
-	    stream_id_text(&f->at, text));
+	    "XREAD COUNT " EVENTS_AT_ONCE " BLOCK %d STREAMS " EVENTS " %s",
+	    BLOCK_MS, stream_id_text(&f->at, text));
 }
 
 static void
@@ -222,8 +229,8 @@ static void scan_cb(void *ctx, const redisReply *reply);
 static void
 send_scan(struct follower *f)
 {
-	(void)redis_link_commandf(f->link, scan_cb, f, "HSCAN " ROUTES " %s COUNT " SCAN_COUNT,
-	    f->cursor);
+	(void)redis_link_commandf(f->link, scan_cb, f,
+	    "HSCAN " ROUTES " %s COUNT " SCAN_COUNT, f->cursor);
 }
 
 static void
@@ -232,7 +239,8 @@ scan_cb(void *ctx, const redisReply *reply)
 	struct follower *f = ctx;
 
 	if (!is_answer(f, reply) ||
-	    !is_good(f, feed_scan(&f->feed, reply, f->cursor, sizeof(f->cursor))))
+	    !is_good(
+		f, feed_scan(&f->feed, reply, f->cursor, sizeof(f->cursor))))
 		return;
 	if (strcmp(f->cursor, "0") == 0)
 		send_last_entry(f, until_cb);
@@ -386,5 +394,6 @@ follower_position(const struct follower *f)
 struct follower_counters
 follower_counters(const struct follower *f)
 {
-	return (struct follower_counters){f->feed.events, f->feed.skipped, f->snapshots, f->gaps};
+	return (struct follower_counters){
+	    f->feed.events, f->feed.skipped, f->snapshots, f->gaps};
 }

@@ -15,9 +15,11 @@
 struct follower;
 
 struct follower_settings {
-	const struct redis_link_config *redis; /* timeout_ms: for a reply, without waiting */
+	const struct redis_link_config
+	    *redis; /* timeout_ms: for a reply, without waiting */
 	uint64_t grace_ms;
-	struct stream_id known; /* the table holds routes of an earlier run that had come so
+	struct stream_id
+	    known; /* the table holds routes of an earlier run that had come so
 	                           far; 0-0: it does not know */
 };
 

@@ -68,7 +68,8 @@ trim(struct str text)
 }
 
 enum wire_result
-hap_reply_feed(struct hap_reply *reply, const char *data, size_t len, struct str *text)
+hap_reply_feed(
+    struct hap_reply *reply, const char *data, size_t len, struct str *text)
 {
 	size_t end;
 
@@ -107,7 +108,8 @@ next_line(struct str *text, struct str *line)
 static bool
 has_prefix(struct str text, struct str prefix)
 {
-	return text.len >= prefix.len && memcmp(text.ptr, prefix.ptr, prefix.len) == 0;
+	return text.len >= prefix.len &&
+	    memcmp(text.ptr, prefix.ptr, prefix.len) == 0;
 }
 
 static struct str
@@ -191,9 +193,11 @@ parse_map_line(struct str line, struct hap_map_line *out)
 	uint64_t number;
 	size_t i;
 
-	if (!str_split(line, ' ', &id, &rest) || !str_to_u64(id, INT32_MAX, &number))
+	if (!str_split(line, ' ', &id, &rest) ||
+	    !str_to_u64(id, INT32_MAX, &number))
 		return false;
-	if (!has_prefix(rest, STR("(")) || !str_split(without(rest, 1), ')', &file, &rest))
+	if (!has_prefix(rest, STR("(")) ||
+	    !str_split(without(rest, 1), ')', &file, &rest))
 		return false;
 	memset(out, 0, sizeof(*out));
 	out->file = file;
@@ -244,7 +248,8 @@ hap_value_parse(struct str text, struct str *value)
 		if (has_prefix(rest, found))
 			is_found = true;
 		if (is_found && has_prefix(rest, mark))
-			return str_split(without(rest, mark.len), '"', value, &rest);
+			return str_split(
+			    without(rest, mark.len), '"', value, &rest);
 	}
 	return !is_found;
 }

@@ -30,15 +30,15 @@ void hap_reply_reset(struct hap_reply *reply);
  * WIRE_BAD: something follows the prompt that nobody asked for, the reply is longer than
  * HAP_REPLY_MAX, has a NUL in it, or there is no memory.
  */
-WIRE_MUST_CHECK enum wire_result hap_reply_feed(struct hap_reply *reply, const char *data,
-    size_t len, struct str *text);
+WIRE_MUST_CHECK enum wire_result hap_reply_feed(
+    struct hap_reply *reply, const char *data, size_t len, struct str *text);
 
 /* From "show info". */
 struct hap_info {
 	uint64_t pid;
-	uint64_t start_s;   /* Unix time of its start; 0 when it does not say */
+	uint64_t start_s; /* Unix time of its start; 0 when it does not say */
 	unsigned major, minor;
-	bool stopping;      /* a reload has replaced this process */
+	bool stopping; /* a reload has replaced this process */
 	char version[32];
 };
 
@@ -47,8 +47,8 @@ bool hap_info_parse(struct str text, struct hap_info *info);
 
 /* One line of "show map". */
 struct hap_map_line {
-	struct str file;    /* the map's name in commands */
-	uint64_t entries;   /* of all versions */
+	struct str file;  /* the map's name in commands */
+	uint64_t entries; /* of all versions */
 	bool has_entries;
 };
 

@@ -26,7 +26,7 @@ static const char ask_prompt[] = "prompt\n";
 static const char ask_info[] = "show info\n";
 
 enum hapsock_state {
-	HAPSOCK_AWAY,     /* the retry timer runs */
+	HAPSOCK_AWAY,	  /* the retry timer runs */
 	HAPSOCK_GREETING, /* "prompt" was sent */
 	HAPSOCK_MEETING,  /* the first "show info" was sent */
 	HAPSOCK_UP
@@ -44,15 +44,15 @@ struct hapsock {
 	struct hap_reply reply;
 	struct hap_info info;
 	enum hapsock_state state;
-	enum hapsock_turn turn;     /* whose reply is awaited */
-	hapsock_reply_cb reply_cb;  /* of the owner's command, sent or waiting */
-	char *waiting;              /* the owner's command, behind a poll */
+	enum hapsock_turn turn;	   /* whose reply is awaited */
+	hapsock_reply_cb reply_cb; /* of the owner's command, sent or waiting */
+	char *waiting;		   /* the owner's command, behind a poll */
 	size_t waiting_len;
 	bool poll_due;
 	bool settled;
-	unsigned strikes;           /* conversations in a row that ended badly */
-	uint64_t dial_ms;           /* pause before the next attempt to connect */
-	int last_errno;             /* of the last attempt, so as to log it once */
+	unsigned strikes; /* conversations in a row that ended badly */
+	uint64_t dial_ms; /* pause before the next attempt to connect */
+	int last_errno;	  /* of the last attempt, so as to log it once */
 	struct timer retry, poll, deadline;
 };
 
@@ -74,7 +74,8 @@ go_away(struct hapsock *sock, uint64_t pause_ms)
 static uint64_t
 strike(struct hapsock *sock)
 {
-	uint64_t pause_ms = STRIKE_MS << (sock->strikes < 6 ? sock->strikes : 6);
+	uint64_t pause_ms = STRIKE_MS
+	    << (sock->strikes < 6 ? sock->strikes : 6);
 
 	sock->strikes++;
 	return pause_ms < STRIKE_MAX_MS ? pause_ms : STRIKE_MAX_MS;
@@ -91,7 +92,8 @@ lose(struct hapsock *sock, const char *why, bool gently)
 		go_away(sock, 0);
 	else
 		go_away(sock, strike(sock));
-	log_warn("lost HAProxy", LOG_S("socket", sock->path), LOG_S("reason", why));
+	log_warn(
+	    "lost HAProxy", LOG_S("socket", sock->path), LOG_S("reason", why));
 	if (was_up)
 		sock->ops->down_cb(sock->ctx, why);
 }
@@ -102,7 +104,8 @@ hapsock_reset(struct hapsock *sock, const char *why)
 	if (sock->state == HAPSOCK_AWAY)
 		return;
 	go_away(sock, strike(sock));
-	log_warn("starting again with HAProxy", LOG_S("socket", sock->path), LOG_S("reason", why));
+	log_warn("starting again with HAProxy", LOG_S("socket", sock->path),
+	    LOG_S("reason", why));
 }
 
 void
@@ -113,7 +116,8 @@ hapsock_settle(struct hapsock *sock)
 }
 
 static void
-send_text(struct hapsock *sock, enum hapsock_turn turn, const char *text, size_t len)
+send_text(
+    struct hapsock *sock, enum hapsock_turn turn, const char *text, size_t len)
 {
 	assert(sock->turn == TURN_IDLE);
 	sock->turn = turn;
@@ -134,11 +138,13 @@ send_poll(struct hapsock *sock)
 bool
 hapsock_is_idle(const struct hapsock *sock)
 {
-	return sock->state == HAPSOCK_UP && sock->turn != TURN_OWNER && sock->waiting == NULL;
+	return sock->state == HAPSOCK_UP && sock->turn != TURN_OWNER &&
+	    sock->waiting == NULL;
 }
 
 void
-hapsock_command(struct hapsock *sock, const char *text, size_t len, hapsock_reply_cb cb)
+hapsock_command(
+    struct hapsock *sock, const char *text, size_t len, hapsock_reply_cb cb)
 {
 	assert(hapsock_is_idle(sock));
 	sock->reply_cb = cb;
@@ -165,8 +171,8 @@ on_first_info(struct hapsock *sock)
 	sock->last_errno = 0;
 	sock->dial_ms = DIAL_MIN_MS;
 	timer_set(sock->loop, &sock->poll, POLL_MS);
-	log_info("met HAProxy", LOG_S("socket", sock->path), LOG_U("pid", sock->info.pid),
-	    LOG_S("version", sock->info.version));
+	log_info("met HAProxy", LOG_S("socket", sock->path),
+	    LOG_U("pid", sock->info.pid), LOG_S("version", sock->info.version));
 	sock->ops->up_cb(sock->ctx, &sock->info);
 }
 
@@ -228,7 +234,8 @@ readable_cb(struct conn *conn)
 	if (n == CONN_AGAIN)
 		return;
 	if (n == 0 || n == CONN_ERROR) {
-		lose(sock, n == 0 ? "it closed the connection" : log_errno(), true);
+		lose(sock, n == 0 ? "it closed the connection" : log_errno(),
+		    true);
 		return;
 	}
 	if (sock->turn == TURN_IDLE) {
@@ -253,7 +260,8 @@ broken_cb(struct conn *conn)
 	lose(conn->owner, "writing failed", true);
 }
 
-static const struct conn_ops conn_ops = {.readable_cb = readable_cb, .broken_cb = broken_cb};
+static const struct conn_ops conn_ops = {
+    .readable_cb = readable_cb, .broken_cb = broken_cb};
 
 static void
 dial_failed(struct hapsock *sock, int error)
@@ -264,7 +272,8 @@ dial_failed(struct hapsock *sock, int error)
 		    LOG_S("error", log_errno()));
 	sock->last_errno = error;
 	timer_set(sock->loop, &sock->retry, sock->dial_ms);
-	sock->dial_ms = sock->dial_ms * 2 < DIAL_MAX_MS ? sock->dial_ms * 2 : DIAL_MAX_MS;
+	sock->dial_ms =
+	    sock->dial_ms * 2 < DIAL_MAX_MS ? sock->dial_ms * 2 : DIAL_MAX_MS;
 }
 
 static void
@@ -273,7 +282,8 @@ retry_cb(void *ctx)
 	struct hapsock *sock = ctx;
 	int error, fd = unix_socket_connect(sock->path);
 
-	if (fd >= 0 && conn_init(&sock->conn, sock->loop, fd, &conn_ops, sock) != 0) {
+	if (fd >= 0 &&
+	    conn_init(&sock->conn, sock->loop, fd, &conn_ops, sock) != 0) {
 		error = errno;
 		close(fd);
 		fd = -1;
@@ -305,7 +315,8 @@ deadline_cb(void *ctx)
 {
 	struct hapsock *sock = ctx;
 
-	lose(sock, sock->waiting != NULL ? "no memory" : "it does not answer", false);
+	lose(sock, sock->waiting != NULL ? "no memory" : "it does not answer",
+	    false);
 }
 
 struct hapsock *

@@ -28,16 +28,16 @@ typedef void (*hapsock_reply_cb)(void *ctx, struct str reply);
 
 /* Begins to connect from the loop. timeout_ms: how long a reply may take. path and ops
  * are kept, not copied. NULL when there is no memory. */
-struct hapsock *hapsock_new(struct loop *loop, const char *path, uint64_t timeout_ms,
-    const struct hapsock_ops *ops, void *ctx);
+struct hapsock *hapsock_new(struct loop *loop, const char *path,
+    uint64_t timeout_ms, const struct hapsock_ops *ops, void *ctx);
 void hapsock_free(struct hapsock **sock);
 const char *hapsock_path(const struct hapsock *sock);
 
 /* Up, and no reply awaited. */
 bool hapsock_is_idle(const struct hapsock *sock);
 /* Send a command with its line ends and payload. Precondition: hapsock_is_idle(). */
-void hapsock_command(struct hapsock *sock, const char *text, size_t len,
-    hapsock_reply_cb cb);
+void hapsock_command(
+    struct hapsock *sock, const char *text, size_t len, hapsock_reply_cb cb);
 
 /* Cut the connection, because a reply made no sense, and come back later; each time in a
  * row it is later, up to 5 s. down_cb is not called for it. */

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "router/map_files.h"
@@ -27,10 +27,10 @@ struct map_files {
 	uint64_t delay_ms;
 	map_files_position_cb position_cb;
 	void *ctx;
-	unsigned dirty;        /* a bit a kind */
+	unsigned dirty; /* a bit a kind */
 	bool held;
-	FILE *file;            /* the one that is being written; NULL: none */
-	enum route_kind kind;  /* its kind */
+	FILE *file;	      /* the one that is being written; NULL: none */
+	enum route_kind kind; /* its kind */
 	size_t cursor;
 	struct timer timer;
 	struct task task;
@@ -41,11 +41,13 @@ static void
 path_of(const struct map_files *files, enum route_kind kind, const char *suffix,
     char out[PATH_MAX_LEN])
 {
-	snprintf(out, PATH_MAX_LEN, "%s/%s%s", files->dir, route_kind_name(kind), suffix);
+	snprintf(out, PATH_MAX_LEN, "%s/%s%s", files->dir,
+	    route_kind_name(kind), suffix);
 }
 
 static int
-touch(const struct map_files *files, enum route_kind kind, const char *suffix, const char *mode)
+touch(const struct map_files *files, enum route_kind kind, const char *suffix,
+    const char *mode)
 {
 	char path[PATH_MAX_LEN];
 	FILE *file;
@@ -63,10 +65,11 @@ load_line(struct map_files *files, enum route_kind kind, struct str line)
 	struct route_target target;
 	struct str key, value;
 
-	if (!str_split(line, ' ', &key, &value) || !route_key_valid(kind, key) ||
-	    !route_target_parse(value, &target))
+	if (!str_split(line, ' ', &key, &value) ||
+	    !route_key_valid(kind, key) || !route_target_parse(value, &target))
 		return;
-	if (route_table_put(files->table, kind, key, &target, 0, ROUTE_FROM_FILE) != 0)
+	if (route_table_put(
+		files->table, kind, key, &target, 0, ROUTE_FROM_FILE) != 0)
 		log_error("no memory for the routes of the last run");
 }
 
@@ -76,8 +79,10 @@ load_head(struct str line, struct stream_id *id)
 {
 	struct str mark = STR(head_mark);
 
-	return line.len > mark.len && memcmp(line.ptr, mark.ptr, mark.len) == 0 &&
-	    stream_id_parse((struct str){line.ptr + mark.len, line.len - mark.len}, id);
+	return line.len > mark.len &&
+	    memcmp(line.ptr, mark.ptr, mark.len) == 0 &&
+	    stream_id_parse(
+		(struct str){line.ptr + mark.len, line.len - mark.len}, id);
 }
 
 static struct stream_id
@@ -106,7 +111,8 @@ load(struct map_files *files, enum route_kind kind)
 static void
 give_up(struct map_files *files, const char *path)
 {
-	log_error("cannot write a map file", LOG_S("file", path), LOG_S("error", log_errno()));
+	log_error("cannot write a map file", LOG_S("file", path),
+	    LOG_S("error", log_errno()));
 	files->failures++;
 	if (files->file != NULL)
 		fclose(files->file);
@@ -132,7 +138,8 @@ begin_file(struct map_files *files)
 	if (files->file == NULL)
 		give_up(files, path);
 	else
-		fprintf(files->file, "%s%s\n", head_mark, stream_id_text(&at, id));
+		fprintf(
+		    files->file, "%s%s\n", head_mark, stream_id_text(&at, id));
 }
 
 static void
@@ -158,11 +165,12 @@ write_slice(struct map_files *files)
 	int i;
 
 	for (i = 0; i < SLICE; i++) {
-		entry = route_table_next(files->table, files->kind, &files->cursor);
+		entry =
+		    route_table_next(files->table, files->kind, &files->cursor);
 		if (entry == NULL)
 			return false;
-		fprintf(files->file, "%.*s %s\n", (int)entry->key_len, entry->key,
-		    route_target_text(&entry->target, value));
+		fprintf(files->file, "%.*s %s\n", (int)entry->key_len,
+		    entry->key, route_target_text(&entry->target, value));
 	}
 	return true;
 }
@@ -178,7 +186,8 @@ task_cb(void *ctx)
 		return;
 	if (!write_slice(files))
 		end_file(files);
-	if (files->file != NULL || (files->dirty != 0 && !timer_is_set(&files->timer)))
+	if (files->file != NULL ||
+	    (files->dirty != 0 && !timer_is_set(&files->timer)))
 		task_post(files->loop, &files->task);
 }
 
@@ -197,6 +206,8 @@ prepare(struct map_files *files, struct stream_id *known)
 	int kind;
 
 	*known = (struct stream_id){0, 0};
+	if (mkdir(files->dir, 0755) != 0 && errno != EEXIST)
+		return -1;
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
 		if (touch(files, (enum route_kind)kind, ".map", "a") != 0 ||
 		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0)
@@ -209,8 +220,9 @@ prepare(struct map_files *files, struct stream_id *known)
 }
 
 struct map_files *
-map_files_new(struct loop *loop, struct route_table *table, const char *dir, uint64_t delay_ms,
-    map_files_position_cb position_cb, void *ctx, struct stream_id *known)
+map_files_new(struct loop *loop, struct route_table *table, const char *dir,
+    uint64_t delay_ms, map_files_position_cb position_cb, void *ctx,
+    struct stream_id *known)
 {
 	struct map_files *files = calloc(1, sizeof(*files));
 	int saved;
@@ -244,7 +256,8 @@ map_files_free(struct map_files **files)
 		return;
 	failures = (*files)->failures;
 	timer_clear((*files)->loop, &(*files)->timer);
-	while (((*files)->file != NULL || ((*files)->dirty != 0 && !(*files)->held)) &&
+	while (((*files)->file != NULL ||
+		   ((*files)->dirty != 0 && !(*files)->held)) &&
 	    (*files)->failures == failures)
 		task_cb(*files);
 	timer_clear((*files)->loop, &(*files)->timer);

@@ -16,11 +16,15 @@ struct map_files;
 /* Asked when a file is written, for its head. */
 typedef struct stream_id (*map_files_position_cb)(void *ctx);
 
-/* Create the files that do not exist, empty the overlays, and put what the others hold
- * into the table, in doubt. *known is how far the registry was known when the youngest of
- * them was written, 0-0 when none says. NULL with errno: dir cannot be written to. dir is kept, not copied. */
-struct map_files *map_files_new(struct loop *loop, struct route_table *table, const char *dir,
-    uint64_t delay_ms, map_files_position_cb position_cb, void *ctx, struct stream_id *known);
+/*
+ * Create the folder and the files that do not exist, empty the overlays, and put what
+ * the others hold into the table, in doubt. *known is how far the registry was known
+ * when the youngest of them was written, 0-0 when none says. NULL with errno: dir cannot
+ * be written to. dir is kept, not copied.
+ */
+struct map_files *map_files_new(struct loop *loop, struct route_table *table,
+    const char *dir, uint64_t delay_ms, map_files_position_cb position_cb,
+    void *ctx, struct stream_id *known);
 
 /* Writes what is not written yet, and frees. */
 void map_files_free(struct map_files **files);

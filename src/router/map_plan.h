@@ -13,17 +13,18 @@
 #include <stdint.h>
 
 enum map_plan {
-	MAP_PLAN_REST,    /* nothing to do */
-	MAP_PLAN_CHANGE,  /* send the pending changes one by one */
-	MAP_PLAN_REBUILD  /* write the whole map in one transaction */
+	MAP_PLAN_REST,	 /* nothing to do */
+	MAP_PLAN_CHANGE, /* send the pending changes one by one */
+	MAP_PLAN_REBUILD /* write the whole map in one transaction */
 };
 
 struct map_situation {
-	size_t live;     /* routes that the map should have */
-	size_t changed;  /* entries of the map that changes go to: overlay or big map */
-	size_t pending;  /* changes that HAProxy has not been told of */
-	bool overlay;    /* changes go to an overlay, which a rebuild empties */
-	bool indexed;    /* HAProxy 2.9 or later: finding a key costs nothing */
+	size_t live; /* routes that the map should have */
+	size_t
+	    changed; /* entries of the map that changes go to: overlay or big map */
+	size_t pending; /* changes that HAProxy has not been told of */
+	bool overlay;	/* changes go to an overlay, which a rebuild empties */
+	bool indexed;	/* HAProxy 2.9 or later: finding a key costs nothing */
 };
 
 enum map_plan map_plan_choose(const struct map_situation *now);

@@ -21,7 +21,13 @@
 #define CHANGES_IN_FOLD 256 /* more of them wait until the map is written */
 #define REPLY_LOG_MAX 200
 
-enum awaited { AWAITS_NOTHING, AWAITS_MAPS, AWAITS_CHANGE, AWAITS_TRANSACTION, AWAITS_CHECK };
+enum awaited {
+	AWAITS_NOTHING,
+	AWAITS_MAPS,
+	AWAITS_CHANGE,
+	AWAITS_TRANSACTION,
+	AWAITS_CHECK
+};
 
 struct map_sync {
 	struct loop *loop;
@@ -31,15 +37,15 @@ struct map_sync {
 	struct map_view views[ROUTE_KINDS];
 	struct map_transaction tx;
 	struct map_view *tx_view; /* whose map is being written; NULL: none */
-	bool tx_overlay;          /* it is the overlay's turn */
+	bool tx_overlay;	  /* it is the overlay's turn */
 	struct map_change change; /* the one that was sent last */
 	struct map_view *change_view;
-	unsigned in_a_row;        /* changes since the transaction's last command */
+	unsigned in_a_row; /* changes since the transaction's last command */
 	enum awaited awaited;
 	bool up, discovered, held, current, check_due;
-	struct hap_info info;     /* of the process at hand */
+	struct hap_info info; /* of the process at hand */
 	uint64_t up_ms;
-	size_t command_max;       /* bytes of a command, found by trial if need be */
+	size_t command_max; /* bytes of a command, found by trial if need be */
 	char *command;
 	struct task step_task;
 	struct timer check;
@@ -49,8 +55,8 @@ struct map_sync {
 static void step(struct map_sync *sync);
 
 /* Few and urgent ones first: an agent that is sent to a new relay is waiting. */
-static const enum route_kind kinds_by_urgency[ROUTE_KINDS] = {ROUTE_RELAY, ROUTE_TCP,
-    ROUTE_SNI, ROUTE_HTTP};
+static const enum route_kind kinds_by_urgency[ROUTE_KINDS] = {
+    ROUTE_RELAY, ROUTE_TCP, ROUTE_SNI, ROUTE_HTTP};
 
 static void
 forget(struct map_sync *sync)
@@ -71,7 +77,8 @@ try_smaller(struct map_sync *sync)
 	if (sync->command_max / 2 < MAP_COMMAND_MIN)
 		return;
 	sync->command_max /= 2;
-	log_warn("sending less at once to HAProxy", LOG_S("socket", sync->settings.path),
+	log_warn("sending less at once to HAProxy",
+	    LOG_S("socket", sync->settings.path),
 	    LOG_U("bytes", sync->command_max));
 }
 
@@ -80,9 +87,11 @@ fail(struct map_sync *sync, const char *why, struct str reply)
 {
 	if (reply.len > REPLY_LOG_MAX)
 		reply.len = REPLY_LOG_MAX;
-	log_error("HAProxy did not do as it was told", LOG_S("socket", sync->settings.path),
-	    LOG_S("reason", why), LOG_STR("reply", reply));
-	if (sync->awaited == AWAITS_TRANSACTION && sync->tx.step == MAP_STEP_COUNT)
+	log_error("HAProxy did not do as it was told",
+	    LOG_S("socket", sync->settings.path), LOG_S("reason", why),
+	    LOG_STR("reply", reply));
+	if (sync->awaited == AWAITS_TRANSACTION &&
+	    sync->tx.step == MAP_STEP_COUNT)
 		try_smaller(sync);
 	sync->counters.failures++;
 	forget(sync);
@@ -104,7 +113,8 @@ report_maps(const struct map_sync *sync)
 static void
 on_maps(struct map_sync *sync, struct str reply)
 {
-	bool indexed = sync->info.major > 2 || (sync->info.major == 2 && sync->info.minor >= 9);
+	bool indexed = sync->info.major > 2 ||
+	    (sync->info.major == 2 && sync->info.minor >= 9);
 	int i;
 
 	for (i = 0; i < ROUTE_KINDS; i++)
@@ -121,10 +131,12 @@ on_check(struct map_sync *sync, struct str reply)
 	for (i = 0; i < ROUTE_KINDS; i++) {
 		struct map_view *view = &sync->views[i];
 
-		if (view->base[0] == '\0' || !view->synced || map_view_agrees(view, reply))
+		if (view->base[0] == '\0' || !view->synced ||
+		    map_view_agrees(view, reply))
 			continue;
 		log_warn("a map is not as it was left: writing it anew",
-		    LOG_S("socket", sync->settings.path), LOG_S("map", view->base));
+		    LOG_S("socket", sync->settings.path),
+		    LOG_S("map", view->base));
 		view->lost = true;
 	}
 }
@@ -157,7 +169,8 @@ end_transaction(struct map_sync *sync)
 	}
 	sync->tx_overlay = true;
 	map_view_begin_overlay(view);
-	map_transaction_begin(&sync->tx, view->overlay, map_view_next_overlay, view);
+	map_transaction_begin(
+	    &sync->tx, view->overlay, map_view_next_overlay, view);
 }
 
 static void
@@ -199,14 +212,14 @@ send_show_map(struct map_sync *sync, enum awaited awaited)
 static void
 send_change(struct map_sync *sync)
 {
-	static const char *const verbs[] = {
-	    [MAP_CHANGE_SET] = "set map", [MAP_CHANGE_ADD] = "add map",
+	static const char *const verbs[] = {[MAP_CHANGE_SET] = "set map",
+	    [MAP_CHANGE_ADD] = "add map",
 	    [MAP_CHANGE_DEL] = "del map"};
 	const struct map_change *change = &sync->change;
 	bool has_value = change->verb != MAP_CHANGE_DEL;
-	int n = snprintf(sync->command, sync->command_max, "%s %s %s%s%s\n", verbs[change->verb],
-	    change->map, change->line.key, has_value ? " " : "",
-	    has_value ? change->line.value : "");
+	int n = snprintf(sync->command, sync->command_max, "%s %s %s%s%s\n",
+	    verbs[change->verb], change->map, change->line.key,
+	    has_value ? " " : "", has_value ? change->line.value : "");
 
 	assert(n > 0 && (size_t)n < sync->command_max);
 	sync->counters.changes++;
@@ -240,8 +253,9 @@ settle_direct_change(struct map_sync *sync, struct str reply)
 static void
 on_change(struct map_sync *sync, struct str reply)
 {
-	bool right = map_view_has_overlay(sync->change_view) ? reply.len == 0
-	                                                     : settle_direct_change(sync, reply);
+	bool right = map_view_has_overlay(sync->change_view)
+	    ? reply.len == 0
+	    : settle_direct_change(sync, reply);
 
 	if (!right)
 		fail(sync, "it refused a change", reply);
@@ -313,7 +327,8 @@ try_transaction(struct map_sync *sync)
 {
 	int i;
 
-	for (i = 0; i < ROUTE_KINDS && sync->tx_view == NULL && !sync->held; i++) {
+	for (i = 0; i < ROUTE_KINDS && sync->tx_view == NULL && !sync->held;
+	     i++) {
 		struct map_view *view = &sync->views[kinds_by_urgency[i]];
 
 		if (map_view_plan(view) == MAP_PLAN_REBUILD)
@@ -323,7 +338,8 @@ try_transaction(struct map_sync *sync)
 		return false;
 	sync->in_a_row = 0;
 	send_command(sync, AWAITS_TRANSACTION,
-	    map_transaction_command(&sync->tx, sync->command, sync->command_max));
+	    map_transaction_command(
+		&sync->tx, sync->command, sync->command_max));
 	return true;
 }
 
@@ -404,7 +420,8 @@ down_cb(void *ctx, const char *why)
 	struct map_sync *sync = ctx;
 
 	(void)why; /* hapsock has logged it */
-	if (sync->awaited == AWAITS_TRANSACTION && sync->tx.step == MAP_STEP_ADD)
+	if (sync->awaited == AWAITS_TRANSACTION &&
+	    sync->tx.step == MAP_STEP_ADD)
 		try_smaller(sync);
 	forget(sync);
 }
@@ -427,11 +444,13 @@ map_sync_new(struct loop *loop, struct route_table *table,
 	sync->command_max = configured_max(sync);
 	assert(sync->command_max >= MAP_COMMAND_MIN);
 	for (i = 0; i < ROUTE_KINDS; i++)
-		map_view_init(&sync->views[i], table, settings->viewer, (enum route_kind)i);
+		map_view_init(&sync->views[i], table, settings->viewer,
+		    (enum route_kind)i);
 	task_init(&sync->step_task, step_cb, sync);
 	timer_init(&sync->check, check_cb, sync);
 	sync->command = malloc(sync->command_max);
-	sync->sock = hapsock_new(loop, settings->path, settings->timeout_ms, &sock_ops, sync);
+	sync->sock = hapsock_new(
+	    loop, settings->path, settings->timeout_ms, &sock_ops, sync);
 	if (sync->command == NULL || sync->sock == NULL)
 		map_sync_free(&sync);
 	else if (settings->check_ms > 0)
@@ -476,7 +495,8 @@ map_sync_is_current(const struct map_sync *sync)
 {
 	int i;
 
-	if (!sync->current || sync->tx_view != NULL || sync->awaited == AWAITS_CHANGE)
+	if (!sync->current || sync->tx_view != NULL ||
+	    sync->awaited == AWAITS_CHANGE)
 		return false;
 	for (i = 0; i < ROUTE_KINDS; i++)
 		if (map_view_plan(&sync->views[i]) != MAP_PLAN_REST)

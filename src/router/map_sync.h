@@ -18,18 +18,19 @@
 struct map_sync;
 
 struct map_sync_settings {
-	const char *path;      /* of the runtime socket */
-	unsigned viewer;       /* this one's bit in the table, below ROUTE_VIEWERS_MAX */
-	size_t bufsize;        /* HAProxy's tune.bufsize */
-	uint64_t timeout_ms;   /* for a reply */
-	uint64_t check_ms;     /* between two counts of the entries; 0: never */
+	const char *path; /* of the runtime socket */
+	unsigned
+	    viewer; /* this one's bit in the table, below ROUTE_VIEWERS_MAX */
+	size_t bufsize;	     /* HAProxy's tune.bufsize */
+	uint64_t timeout_ms; /* for a reply */
+	uint64_t check_ms;   /* between two counts of the entries; 0: never */
 };
 
 struct map_sync_counters {
 	uint64_t conversations; /* processes met */
-	uint64_t changes;       /* sent one by one */
-	uint64_t rebuilds;      /* transactions */
-	uint64_t failures;      /* replies that were not as they should be */
+	uint64_t changes;	/* sent one by one */
+	uint64_t rebuilds;	/* transactions */
+	uint64_t failures;	/* replies that were not as they should be */
 };
 
 /* Held at first: see map_sync_hold(). NULL when there is no memory. The path is kept. */

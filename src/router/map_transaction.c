@@ -12,8 +12,8 @@
 #include "router/map_transaction.h"
 
 void
-map_transaction_begin(struct map_transaction *tx, const char *map, map_source_cb source,
-    void *ctx)
+map_transaction_begin(struct map_transaction *tx, const char *map,
+    map_source_cb source, void *ctx)
 {
 	memset(tx, 0, sizeof(*tx));
 	tx->map = map;
@@ -89,10 +89,11 @@ write_payload(struct map_transaction *tx, char *out, size_t cap)
 }
 
 static size_t
-write_line(char *out, size_t cap, const char *verb, const char *map, const char *key)
+write_line(
+    char *out, size_t cap, const char *verb, const char *map, const char *key)
 {
-	int n = snprintf(out, cap, "%s%s%s%s%s\n", verb, map ? " " : "", map ? map : "",
-	    key ? " " : "", key ? key : "");
+	int n = snprintf(out, cap, "%s%s%s%s%s\n", verb, map ? " " : "",
+	    map ? map : "", key ? " " : "", key ? key : "");
 
 	assert(n > 0 && (size_t)n < cap);
 	return (size_t)n;
@@ -133,7 +134,8 @@ map_transaction_command(struct map_transaction *tx, char *out, size_t cap)
 }
 
 static bool
-find_count(const struct map_transaction *tx, struct str reply, bool *counts, uint64_t *count)
+find_count(const struct map_transaction *tx, struct str reply, bool *counts,
+    uint64_t *count)
 {
 	struct hap_map_line line;
 
@@ -154,7 +156,8 @@ check_sample(struct map_transaction *tx, struct str reply, const char **why)
 	const struct map_line *line = &tx->samples[tx->next_sample];
 	struct str value;
 
-	if (!hap_value_parse(reply, &value) || !str_equal(value, str_of(line->value))) {
+	if (!hap_value_parse(reply, &value) ||
+	    !str_equal(value, str_of(line->value))) {
 		*why = "an entry that was added reads otherwise";
 		return MAP_TRANSACTION_FAILED;
 	}
@@ -173,7 +176,8 @@ committed(struct map_transaction *tx)
 }
 
 enum map_transaction_result
-map_transaction_reply(struct map_transaction *tx, struct str reply, const char **why)
+map_transaction_reply(
+    struct map_transaction *tx, struct str reply, const char **why)
 {
 	uint64_t count = 0;
 

@@ -70,7 +70,8 @@ name_is_usable(struct str name)
 	size_t i;
 
 	for (i = 0; i < name.len; i++)
-		if (name.ptr[i] <= ' ' || name.ptr[i] == 127 || strchr(";\\\"'", name.ptr[i]))
+		if (name.ptr[i] <= ' ' || name.ptr[i] == 127 ||
+		    strchr(";\\\"'", name.ptr[i]))
 			return false;
 	return name.len > 0 && name.len <= MAP_NAME_MAX;
 }
@@ -100,9 +101,11 @@ map_view_discover(struct map_view *view, struct str text, bool indexed)
 		if (!name_is_usable(line.file))
 			continue;
 		if (has_file_name(line.file, kind, ".map"))
-			(void)str_copy(line.file, view->base, sizeof(view->base));
+			(void)str_copy(
+			    line.file, view->base, sizeof(view->base));
 		else if (has_file_name(line.file, kind, ".new.map"))
-			(void)str_copy(line.file, view->overlay, sizeof(view->overlay));
+			(void)str_copy(
+			    line.file, view->overlay, sizeof(view->overlay));
 	}
 }
 
@@ -130,14 +133,16 @@ map_view_plan(const struct map_view *view)
 	struct map_situation now = {
 	    .live = route_table_count(view->table, view->kind),
 	    .pending = entry_list_count(&view->dirty),
-	    .changed = map_view_has_overlay(view) ? view->overlay_entries : view->base_entries,
+	    .changed = map_view_has_overlay(view) ? view->overlay_entries
+						  : view->base_entries,
 	    .overlay = map_view_has_overlay(view),
 	    .indexed = view->indexed,
 	};
 
 	if (view->base[0] == '\0')
 		return MAP_PLAN_REST;
-	return view->synced && !view->lost ? map_plan_choose(&now) : MAP_PLAN_REBUILD;
+	return view->synced && !view->lost ? map_plan_choose(&now)
+					   : MAP_PLAN_REBUILD;
 }
 
 static void
@@ -152,11 +157,12 @@ line_of(const struct route_entry *entry, struct map_line *line)
 }
 
 static void
-change_overlay(struct map_view *view, struct route_entry *entry, bool rebuilding,
-    struct map_change *change)
+change_overlay(struct map_view *view, struct route_entry *entry,
+    bool rebuilding, struct map_change *change)
 {
 	change->map = view->overlay;
-	change->verb = entry->overlaid & view->bit ? MAP_CHANGE_SET : MAP_CHANGE_ADD;
+	change->verb =
+	    entry->overlaid & view->bit ? MAP_CHANGE_SET : MAP_CHANGE_ADD;
 	if (change->verb == MAP_CHANGE_ADD) {
 		/* what cannot be kept in the list is in the overlay all the same: the next
 		 * rebuild empties it */
@@ -201,7 +207,8 @@ bool
 map_view_next_base(void *ctx, struct str *key, char value[ROUTE_VALUE_TEXT_MAX])
 {
 	struct map_view *view = ctx;
-	const struct route_entry *entry = route_table_next(view->table, view->kind, &view->cursor);
+	const struct route_entry *entry =
+	    route_table_next(view->table, view->kind, &view->cursor);
 
 	if (entry == NULL)
 		return false;
@@ -224,7 +231,8 @@ map_view_begin_overlay(struct map_view *view)
 }
 
 bool
-map_view_next_overlay(void *ctx, struct str *key, char value[ROUTE_VALUE_TEXT_MAX])
+map_view_next_overlay(
+    void *ctx, struct str *key, char value[ROUTE_VALUE_TEXT_MAX])
 {
 	struct map_view *view = ctx;
 	const struct route_entry *entry;
@@ -272,9 +280,11 @@ map_view_agrees(const struct map_view *view, struct str text)
 
 	while (hap_map_line_next(&text, &line)) {
 		if (str_equal(line.file, str_of(view->base)))
-			base = !line.has_entries || line.entries == view->base_entries;
+			base = !line.has_entries ||
+			    line.entries == view->base_entries;
 		else if (str_equal(line.file, str_of(view->overlay)))
-			overlay = !line.has_entries || line.entries == view->overlay_entries;
+			overlay = !line.has_entries ||
+			    line.entries == view->overlay_entries;
 	}
 	return base && overlay;
 }

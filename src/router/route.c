@@ -11,7 +11,8 @@
 #include "router/route.h"
 #include "wire/host_name.h"
 
-static const char *const kind_names[ROUTE_KINDS] = {"http", "sni", "tcp", "relay"};
+static const char *const kind_names[ROUTE_KINDS] = {
+    "http", "sni", "tcp", "relay"};
 
 const char *
 route_kind_name(enum route_kind kind)
@@ -25,7 +26,8 @@ port_parse(struct str text, uint16_t *port)
 {
 	uint64_t number;
 
-	if (text.len == 0 || text.ptr[0] == '0' || !str_to_u64(text, 65535, &number))
+	if (text.len == 0 || text.ptr[0] == '0' ||
+	    !str_to_u64(text, 65535, &number))
 		return false;
 	*port = (uint16_t)number;
 	return true;
@@ -65,9 +67,11 @@ route_target_parse(struct str text, struct route_target *target)
 	struct str ip, port;
 
 	memset(target, 0, sizeof(*target));
-	if (!str_split(text, ',', &ip, &port) || !port_parse(port, &target->port))
+	if (!str_split(text, ',', &ip, &port) ||
+	    !port_parse(port, &target->port))
 		return false;
-	if (memchr(ip.ptr, '\0', ip.len) != NULL || !str_copy(ip, ip_text, sizeof(ip_text)))
+	if (memchr(ip.ptr, '\0', ip.len) != NULL ||
+	    !str_copy(ip, ip_text, sizeof(ip_text)))
 		return false;
 	if (inet_pton(AF_INET, ip_text, target->ip) == 1)
 		target->ip_len = 4;
@@ -81,15 +85,18 @@ route_value_parse(struct str text, struct route_target *target, uint64_t *epoch)
 {
 	struct str ip, rest, port, number;
 
-	if (!str_split(text, ',', &ip, &rest) || !str_split(rest, ',', &port, &number))
+	if (!str_split(text, ',', &ip, &rest) ||
+	    !str_split(rest, ',', &port, &number))
 		return false;
 	if (!str_to_u64(number, UINT64_MAX, epoch))
 		return false;
-	return route_target_parse((struct str){text.ptr, ip.len + 1 + port.len}, target);
+	return route_target_parse(
+	    (struct str){text.ptr, ip.len + 1 + port.len}, target);
 }
 
 const char *
-route_target_text(const struct route_target *target, char out[ROUTE_VALUE_TEXT_MAX])
+route_target_text(
+    const struct route_target *target, char out[ROUTE_VALUE_TEXT_MAX])
 {
 	char ip[INET6_ADDRSTRLEN] = "";
 
@@ -98,7 +105,8 @@ route_target_text(const struct route_target *target, char out[ROUTE_VALUE_TEXT_M
 		return out;
 	}
 	/* cannot fail: the family is known and the room is enough */
-	(void)inet_ntop(target->ip_len == 4 ? AF_INET : AF_INET6, target->ip, ip, sizeof(ip));
+	(void)inet_ntop(target->ip_len == 4 ? AF_INET : AF_INET6, target->ip,
+	    ip, sizeof(ip));
 	snprintf(out, ROUTE_VALUE_TEXT_MAX, "%s,%u", ip, target->port);
 	return out;
 }

@@ -10,11 +10,11 @@
 
 struct route_table {
 	struct route_entry **slots; /* NULL: free */
-	uint32_t *free_slots;       /* as many as slots has room for */
+	uint32_t *free_slots;	    /* as many as slots has room for */
 	uint32_t n_slots, slots_room, n_free;
 	struct hash_map index[ROUTE_KINDS];
 	size_t live[ROUTE_KINDS];
-	uint8_t mark;               /* of the snapshot at hand */
+	uint8_t mark; /* of the snapshot at hand */
 	bool believe;
 	route_changed_cb cb;
 	void *ctx;
@@ -77,8 +77,11 @@ find_entry(struct route_table *table, enum route_kind kind, struct str key)
 static int
 grow_slots(struct route_table *table)
 {
-	uint32_t room = table->slots_room == 0 ? 256 : table->slots_room + table->slots_room / 2;
-	struct route_entry **slots = realloc(table->slots, room * sizeof(*slots));
+	uint32_t room = table->slots_room == 0
+	    ? 256
+	    : table->slots_room + table->slots_room / 2;
+	struct route_entry **slots =
+	    realloc(table->slots, room * sizeof(*slots));
 	uint32_t *free_slots;
 
 	if (slots == NULL)
@@ -98,7 +101,8 @@ add_entry(struct route_table *table, enum route_kind kind, struct str key)
 	struct route_entry *entry;
 
 	assert(key.len <= ROUTE_KEY_TEXT_MAX);
-	if (table->n_free == 0 && table->n_slots == table->slots_room && grow_slots(table) != 0)
+	if (table->n_free == 0 && table->n_slots == table->slots_room &&
+	    grow_slots(table) != 0)
 		return NULL;
 	entry = calloc(1, sizeof(*entry) + key.len);
 	if (entry == NULL)
@@ -110,7 +114,8 @@ add_entry(struct route_table *table, enum route_kind kind, struct str key)
 		free(entry);
 		return NULL;
 	}
-	entry->slot = table->n_free > 0 ? table->free_slots[--table->n_free] : table->n_slots++;
+	entry->slot = table->n_free > 0 ? table->free_slots[--table->n_free]
+					: table->n_slots++;
 	table->slots[entry->slot] = entry;
 	return entry;
 }
@@ -127,7 +132,8 @@ route_table_release(struct route_table *table, struct route_entry *entry)
 }
 
 struct route_entry *
-route_table_find(struct route_table *table, enum route_kind kind, struct str key)
+route_table_find(
+    struct route_table *table, enum route_kind kind, struct str key)
 {
 	struct route_entry *entry = find_entry(table, kind, key);
 
@@ -135,14 +141,16 @@ route_table_find(struct route_table *table, enum route_kind kind, struct str key
 }
 
 static bool
-is_outdated(const struct route_table *table, const struct route_entry *entry, uint64_t epoch,
-    enum route_source source)
+is_outdated(const struct route_table *table, const struct route_entry *entry,
+    uint64_t epoch, enum route_source source)
 {
 	if (!entry->live)
 		return false;
-	if (source == ROUTE_FROM_FILE || (entry->derived && source != ROUTE_DERIVED))
+	if (source == ROUTE_FROM_FILE ||
+	    (entry->derived && source != ROUTE_DERIVED))
 		return true;
-	if (source == ROUTE_DERIVED || (source == ROUTE_FROM_SNAPSHOT && table->believe))
+	if (source == ROUTE_DERIVED ||
+	    (source == ROUTE_FROM_SNAPSHOT && table->believe))
 		return false;
 	return epoch < entry->epoch;
 }
@@ -183,8 +191,8 @@ remove_entry(struct route_table *table, struct route_entry *entry)
 }
 
 void
-route_table_remove(struct route_table *table, enum route_kind kind, struct str key,
-    bool derived)
+route_table_remove(struct route_table *table, enum route_kind kind,
+    struct str key, bool derived)
 {
 	struct route_entry *entry = route_table_find(table, kind, key);
 
@@ -217,7 +225,8 @@ route_table_end_snapshot(struct route_table *table, bool keep_missing)
 	table->believe = false;
 	for (i = 0; i < table->n_slots; i++) {
 		entry = table->slots[i];
-		if (entry == NULL || !entry->live || entry->derived || entry->mark == table->mark)
+		if (entry == NULL || !entry->live || entry->derived ||
+		    entry->mark == table->mark)
 			continue;
 		n++;
 		if (keep_missing)
@@ -235,7 +244,8 @@ route_table_count(const struct route_table *table, enum route_kind kind)
 }
 
 struct route_entry *
-route_table_next(struct route_table *table, enum route_kind kind, size_t *cursor)
+route_table_next(
+    struct route_table *table, enum route_kind kind, size_t *cursor)
 {
 	struct route_entry *entry;
 

@@ -17,17 +17,19 @@ struct route_entry {
 	struct hash_node node;
 	uint64_t epoch;
 	struct route_target target;
-	uint32_t slot;      /* its place in the table */
-	uint8_t kind;       /* enum route_kind */
+	uint32_t slot; /* its place in the table */
+	uint8_t kind;  /* enum route_kind */
 	uint8_t key_len;
-	uint8_t dirty;      /* viewers that have not been told of its last change */
-	uint8_t overlaid;   /* viewers whose overlay map has the key */
-	uint8_t fresh;      /* viewers that were told while their big map was rebuilt */
-	uint8_t mark;       /* the snapshot that saw it last */
-	bool live : 1;      /* false: the route is gone; kept while a viewer needs the key */
-	bool doubtful : 1;  /* the registry did not confirm it */
-	bool derived : 1;   /* made by the router, not by the registry */
-	char key[];         /* key_len characters, no terminator */
+	uint8_t dirty; /* viewers that have not been told of its last change */
+	uint8_t overlaid; /* viewers whose overlay map has the key */
+	uint8_t
+	    fresh; /* viewers that were told while their big map was rebuilt */
+	uint8_t mark; /* the snapshot that saw it last */
+	bool
+	    live : 1; /* false: the route is gone; kept while a viewer needs the key */
+	bool doubtful : 1; /* the registry did not confirm it */
+	bool derived : 1;  /* made by the router, not by the registry */
+	char key[];	   /* key_len characters, no terminator */
 };
 
 enum route_source {
@@ -48,17 +50,18 @@ struct route_table *route_table_new(route_changed_cb cb, void *ctx);
 void route_table_free(struct route_table **table);
 
 /* The live route of a key, or NULL. */
-struct route_entry *route_table_find(struct route_table *table, enum route_kind kind,
-    struct str key);
+struct route_entry *route_table_find(
+    struct route_table *table, enum route_kind kind, struct str key);
 
 /* Take a route in, unless a newer epoch is known or a derived one has the key. A complete
  * snapshot taken in doubt is believed whatever the epoch. -1: no memory, nothing changed. */
-int route_table_put(struct route_table *table, enum route_kind kind, struct str key,
-    const struct route_target *target, uint64_t epoch, enum route_source source);
+int route_table_put(struct route_table *table, enum route_kind kind,
+    struct str key, const struct route_target *target, uint64_t epoch,
+    enum route_source source);
 
 /* The registry (or, derived: the router itself) removed a route. */
-void route_table_remove(struct route_table *table, enum route_kind kind, struct str key,
-    bool derived);
+void route_table_remove(struct route_table *table, enum route_kind kind,
+    struct str key, bool derived);
 
 /* From here on, what is put counts as confirmed. believe: older epochs are taken, too. */
 void route_table_begin_snapshot(struct route_table *table, bool believe);
@@ -70,8 +73,8 @@ size_t route_table_end_snapshot(struct route_table *table, bool keep_missing);
 size_t route_table_count(const struct route_table *table, enum route_kind kind);
 /* Walk the live routes of a kind: *cursor 0 at first; NULL at the end. Changes in
  * between are allowed: a route that is there all the time is met exactly once. */
-struct route_entry *route_table_next(struct route_table *table, enum route_kind kind,
-    size_t *cursor);
+struct route_entry *route_table_next(
+    struct route_table *table, enum route_kind kind, size_t *cursor);
 /* A viewer cleared its bits: free the entry if nobody needs it. */
 void route_table_release(struct route_table *table, struct route_entry *entry);
 

@@ -58,6 +58,30 @@ stop_cb(void *ctx)
 	loop_stop(router->loop);
 }
 
+static void
+set_up_log(const struct router_options *options)
+{
+	log_setup("taupe-router", (enum log_level)options->log_level,
+	    options->log_syslog);
+}
+
+/* What the log says can change in a running router; the rest is cheap to restart for,
+ * since nobody notices. */
+static void
+reload_cb(void *ctx)
+{
+	const struct router *router = ctx;
+	struct router_options fresh;
+
+	if (options_reload(
+		&router_option_table, router->argc, router->argv, &fresh) != 0)
+		return;
+	set_up_log(&fresh);
+	options_free(&router_option_table, &fresh);
+	log_info("configuration was read again for the log; the rest takes a "
+		 "restart");
+}
+
 static int
 start_syncs(struct router *router)
 {
@@ -70,14 +94,16 @@ start_syncs(struct router *router)
 	size_t i;
 
 	if (options->haproxy.count > ROUTE_VIEWERS_MAX) {
-		log_error("too many HAProxy sockets", LOG_U("given", options->haproxy.count),
+		log_error("too many HAProxy sockets",
+		    LOG_U("given", options->haproxy.count),
 		    LOG_U("most", ROUTE_VIEWERS_MAX));
 		return EX_CONFIG;
 	}
 	for (i = 0; i < options->haproxy.count; i++) {
 		settings.path = options->haproxy.items[i];
 		settings.viewer = (unsigned)i;
-		router->syncs[i] = map_sync_new(router->loop, router->table, &settings);
+		router->syncs[i] =
+		    map_sync_new(router->loop, router->table, &settings);
 		if (router->syncs[i] == NULL)
 			return EX_OSERR;
 		router->n_syncs++;
@@ -108,7 +134,8 @@ start_follower(struct router *router, struct stream_id known)
 	redis.host = endpoint.host;
 	redis.port = endpoint.port;
 	if (options->redis_password_file != NULL) {
-		if (redis_password_read(options->redis_password_file, password) != 0) {
+		if (redis_password_read(
+			options->redis_password_file, password) != 0) {
 			log_error("cannot read the password for Redis",
 			    LOG_S("file", options->redis_password_file),
 			    LOG_S("error", log_errno()));
@@ -116,8 +143,8 @@ start_follower(struct router *router, struct stream_id known)
 		}
 		redis.password = password;
 	}
-	router->follower = follower_new(router->loop, router->table, &settings,
-	    follower_state_cb, router);
+	router->follower = follower_new(
+	    router->loop, router->table, &settings, follower_state_cb, router);
 	crypto_wipe(password, sizeof(password));
 	return router->follower == NULL ? EX_OSERR : EX_OK;
 }
@@ -129,15 +156,17 @@ start(struct router *router)
 	struct stream_id known;
 	int code;
 
-	router->files = map_files_new(router->loop, router->table, options->map_dir,
-	    (uint64_t)options->map_delay_ms, position_cb, router, &known);
+	router->files =
+	    map_files_new(router->loop, router->table, options->map_dir,
+		(uint64_t)options->map_delay_ms, position_cb, router, &known);
 	if (router->files == NULL) {
 		log_error("cannot write to the folder of the map files",
-		    LOG_S("dir", options->map_dir), LOG_S("error", log_errno()));
+		    LOG_S("dir", options->map_dir),
+		    LOG_S("error", log_errno()));
 		return EX_CANTCREAT;
 	}
-	router->pool = agent_pool_new(router->loop, router->table, options->agent_host.items,
-	    options->agent_host.count);
+	router->pool = agent_pool_new(router->loop, router->table,
+	    options->agent_host.items, options->agent_host.count);
 	if (router->pool == NULL)
 		return EX_OSERR;
 	code = start_syncs(router);
@@ -176,23 +205,26 @@ run(struct router *router)
 	if (router->loop == NULL || router->table == NULL)
 		return EX_OSERR;
 	if (loop_on_signal(router->loop, SIGTERM, stop_cb, router) != 0 ||
-	    loop_on_signal(router->loop, SIGINT, stop_cb, router) != 0)
+	    loop_on_signal(router->loop, SIGINT, stop_cb, router) != 0 ||
+	    loop_on_signal(router->loop, SIGHUP, reload_cb, router) != 0)
 		return EX_OSERR;
 	code = start(router);
 	if (code != EX_OK)
 		return code;
 	log_info("started", LOG_S("redis", router->options.redis),
-	    LOG_U("haproxies", router->n_syncs), LOG_S("map_dir", router->options.map_dir));
+	    LOG_U("haproxies", router->n_syncs),
+	    LOG_S("map_dir", router->options.map_dir));
 	return loop_run(router->loop) == 0 ? EX_OK : EX_OSERR;
 }
 
 int
 router_main(int argc, char **argv)
 {
-	struct router router = {0};
+	struct router router = {.argc = argc, .argv = argv};
 	int code;
 
-	switch (options_load(&router_option_table, argc, argv, &router.options)) {
+	switch (
+	    options_load(&router_option_table, argc, argv, &router.options)) {
 	case OPTIONS_OK:
 		break;
 	case OPTIONS_EXIT:
@@ -200,8 +232,7 @@ router_main(int argc, char **argv)
 	case OPTIONS_ERROR:
 		return EX_CONFIG;
 	}
-	log_setup("taupe-router", (enum log_level)router.options.log_level,
-	    router.options.log_syslog);
+	set_up_log(&router.options);
 	code = run(&router);
 	if (code == EX_OSERR)
 		log_error("the system has no memory or descriptors left",

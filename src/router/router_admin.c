@@ -44,14 +44,16 @@ readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 
 	(void)query;
 	if (!follower_is_steady(router->follower)) {
-		n = snprintf(text, sizeof(text), "the routes in Redis are not known\n");
+		n = snprintf(
+		    text, sizeof(text), "the routes in Redis are not known\n");
 		answer(reply, 503, text, (size_t)n);
 		return;
 	}
 	for (i = 0; i < router->n_syncs; i++) {
 		if (map_sync_is_current(router->syncs[i]))
 			continue;
-		n = snprintf(text, sizeof(text), "HAProxy at %.200s has not all routes\n",
+		n = snprintf(text, sizeof(text),
+		    "HAProxy at %.200s has not all routes\n",
 		    map_sync_path(router->syncs[i]));
 		answer(reply, 503, text, (size_t)n);
 		return;
@@ -80,14 +82,19 @@ append_haproxy(struct writer *w, const struct router *router, size_t i)
 
 	append(w, "taupe_router_haproxy_current{socket=\"%s\"} %d\n", path,
 	    map_sync_is_current(sync));
-	append(w, "taupe_router_haproxy_conversations_total{socket=\"%s\"} %" PRIu64 "\n", path,
-	    n->conversations);
-	append(w, "taupe_router_haproxy_changes_total{socket=\"%s\"} %" PRIu64 "\n", path,
-	    n->changes);
-	append(w, "taupe_router_haproxy_rebuilds_total{socket=\"%s\"} %" PRIu64 "\n", path,
-	    n->rebuilds);
-	append(w, "taupe_router_haproxy_failures_total{socket=\"%s\"} %" PRIu64 "\n", path,
-	    n->failures);
+	append(w,
+	    "taupe_router_haproxy_conversations_total{socket=\"%s\"} %" PRIu64
+	    "\n",
+	    path, n->conversations);
+	append(w,
+	    "taupe_router_haproxy_changes_total{socket=\"%s\"} %" PRIu64 "\n",
+	    path, n->changes);
+	append(w,
+	    "taupe_router_haproxy_rebuilds_total{socket=\"%s\"} %" PRIu64 "\n",
+	    path, n->rebuilds);
+	append(w,
+	    "taupe_router_haproxy_failures_total{socket=\"%s\"} %" PRIu64 "\n",
+	    path, n->failures);
 }
 
 static void
@@ -101,13 +108,15 @@ metrics_cb(void *ctx, const char *query, struct http_reply *reply)
 
 	(void)query;
 	writer_init(&w, page, sizeof(page));
-	append(&w, "taupe_router_registry_up %d\n", follower_is_steady(router->follower));
+	append(&w, "taupe_router_registry_up %d\n",
+	    follower_is_steady(router->follower));
 	for (i = 0; i < ROUTE_KINDS; i++)
 		append(&w, "taupe_router_routes{kind=\"%s\"} %zu\n",
 		    route_kind_name((enum route_kind)i),
 		    route_table_count(router->table, (enum route_kind)i));
 	append(&w, "taupe_router_events_total %" PRIu64 "\n", n.events);
-	append(&w, "taupe_router_skipped_routes_total %" PRIu64 "\n", n.skipped);
+	append(
+	    &w, "taupe_router_skipped_routes_total %" PRIu64 "\n", n.skipped);
 	append(&w, "taupe_router_snapshots_total %" PRIu64 "\n", n.snapshots);
 	append(&w, "taupe_router_gaps_total %" PRIu64 "\n", n.gaps);
 	append(&w, "taupe_router_map_file_failures_total %" PRIu64 "\n",
@@ -131,10 +140,12 @@ router_admin_start(struct router *router)
 
 	if (!address_parse(str_of(router->options.admin_listen), &address))
 		return EX_CONFIG; /* the option table has checked it */
-	router->admin = http_admin_new(router->loop, &address, admin_routes, router);
+	router->admin =
+	    http_admin_new(router->loop, &address, admin_routes, router);
 	if (router->admin != NULL)
 		return EX_OK;
 	log_error("cannot listen for the operator",
-	    LOG_S("address", router->options.admin_listen), LOG_S("error", log_errno()));
+	    LOG_S("address", router->options.admin_listen),
+	    LOG_S("error", log_errno()));
 	return EX_UNAVAILABLE;
 }

@@ -12,6 +12,8 @@
 
 struct router {
 	struct router_options options;
+	int argc;
+	char **argv;
 	struct loop *loop;
 	struct route_table *table;
 	struct follower *follower;

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """taupe-router between a real Redis, written to as a relay would, and real HAProxies."""
-import json
 import random
 import re
 import signal
@@ -861,10 +860,31 @@ def test_wrong_options_are_explained(options, named):
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    run = subprocess.run([BUILD / "taupe-router", "--map-dir", tmp_path / "missing"],
+    folder = tmp_path / "not" / "there"
+    run = subprocess.run([BUILD / "taupe-router", "--map-dir", folder],
                          capture_output=True, text=True, check=False, timeout=20)
     assert run.returncode == 73
-    assert str(tmp_path / "missing") in run.stderr
+    assert str(folder) in run.stderr
+
+
+def test_sighup_reads_the_log_level_again(stage, tmp_path):
+    redis, hap = stage.redis(), stage.haproxy()
+    config = tmp_path / "router.ini"
+    config.write_text("[router]\nlog_level = info\n")
+    router = stage.router(redis, hap, config=config)
+    until(lambda: router.logged("HAProxy has the routes"))
+    config.write_text("[router]\nlog_level = nonsense\n")
+    router.process.send_signal(signal.SIGHUP)
+    until(lambda: "nonsense" in router.output())
+    config.write_text("[router]\nlog_level = info\n")
+    router.process.send_signal(signal.SIGHUP)
+    until(lambda: router.logged("read again"))
+    config.write_text("[router]\nlog_level = error\n")
+    router.process.send_signal(signal.SIGHUP)
+    hap.restart()
+    redis.put({"http/a.test": "127.0.0.1,1"})
+    until_equal(hap, redis)
+    assert router.logged("met HAProxy") == 1
 
 
 def test_nine_haproxies_are_one_too_many(tmp_path):
@@ -875,14 +895,16 @@ def test_nine_haproxies_are_one_too_many(tmp_path):
     assert "too many" in run.stderr
 
 
-def test_a_conversation_is_kept_open(stage):
-    """stats timeout would end it after 10 s of silence; HAProxy counts connections."""
-    redis, hap = stage.redis(), stage.haproxy()
+def test_a_conversation_is_kept_open(stage, tmp_path):
+    """HAProxy would end a silent one, after its "stats timeout"."""
+    extra = tmp_path / "impatient.cfg"
+    extra.write_text("global\n\tstats timeout 600ms\n")
+    redis, hap = stage.redis(), stage.haproxy(extra=("-f", extra))
     router = stage.router(redis, hap)
     until(lambda: router.logged("HAProxy has the routes"))
-    with Conversation(hap.admin) as talk:
-        assert json.dumps(talk.ask("show info\n"))
-    for i in range(20):
-        redis.put({f"http/h{i}.test": "127.0.0.1,1"})
+    with Conversation(hap.admin) as silent:
+        silent.sock.settimeout(10)
+        assert silent.sock.recv(1) == b""  # this one was ended
+    redis.put({"http/a.test": "127.0.0.1,1"})
     until_equal(hap, redis)
     assert router.logged("met HAProxy") == 1

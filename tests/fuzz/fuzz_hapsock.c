@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static void
 require_inside(struct str text, struct str part)
 {
-	REQUIRE(part.ptr >= text.ptr && part.ptr + part.len <= text.ptr + text.len);
+	REQUIRE(
+	    part.ptr >= text.ptr && part.ptr + part.len <= text.ptr + text.len);
 }
 
 static void

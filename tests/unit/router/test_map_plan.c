@@ -31,8 +31,8 @@ START_TEST(chooses_by_cost)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
-		ck_assert_msg(
-		    map_plan_choose(&cases[i].now) == cases[i].plan, "case %zu", i);
+		ck_assert_msg(map_plan_choose(&cases[i].now) == cases[i].plan,
+		    "case %zu", i);
 }
 END_TEST
 
@@ -43,7 +43,8 @@ START_TEST(the_overlay_grows_with_the_root_of_the_map)
 	ck_assert_uint_le(map_plan_overlay_limit(200000), 5000);
 	ck_assert_uint_le(map_plan_overlay_limit(SIZE_MAX / 1000000), 10000);
 	for (size_t live = 1; live < 10000000; live *= 2)
-		ck_assert_uint_ge(map_plan_overlay_limit(live * 2), map_plan_overlay_limit(live));
+		ck_assert_uint_ge(map_plan_overlay_limit(live * 2),
+		    map_plan_overlay_limit(live));
 }
 END_TEST
 

@@ -17,8 +17,10 @@ source_cb(void *ctx, struct str *key, char value[ROUTE_VALUE_TEXT_MAX])
 	(void)ctx;
 	if (next_source == n_source)
 		return false;
-	snprintf(source_key, sizeof(source_key), "host-%03u.example.com", next_source);
-	snprintf(value, ROUTE_VALUE_TEXT_MAX, "127.0.0.1,%u", 1000 + next_source);
+	snprintf(source_key, sizeof(source_key), "host-%03u.example.com",
+	    next_source);
+	snprintf(
+	    value, ROUTE_VALUE_TEXT_MAX, "127.0.0.1,%u", 1000 + next_source);
 	next_source++;
 	*key = str_of(source_key);
 	return true;
@@ -46,8 +48,9 @@ command(size_t cap)
 static enum map_transaction_result
 answer(const char *text)
 {
-	return map_transaction_reply(
-	    &tx, (struct str){guard_copy(0, text, strlen(text)), strlen(text)}, &why);
+	return map_transaction_reply(&tx,
+	    (struct str){guard_copy(0, text, strlen(text)), strlen(text)},
+	    &why);
 }
 
 static enum map_transaction_result
@@ -55,8 +58,10 @@ answer_count(unsigned entries)
 {
 	char text[200];
 
-	snprintf(text, sizeof(text), "# id (file) description\n0 (/m/other.map) x entry_cnt=9\n"
-	    "1 (/m/http.map) pattern curr_ver=1 next_ver=2 entry_cnt=%u", entries);
+	snprintf(text, sizeof(text),
+	    "# id (file) description\n0 (/m/other.map) x entry_cnt=9\n"
+	    "1 (/m/http.map) pattern curr_ver=1 next_ver=2 entry_cnt=%u",
+	    entries);
 	return answer(text);
 }
 
@@ -66,7 +71,8 @@ prepare(void)
 	ck_assert_str_eq(command(MAP_COMMAND_MIN), "show map\n");
 	ck_assert_int_eq(answer_count(5), MAP_TRANSACTION_MORE);
 	ck_assert_str_eq(command(MAP_COMMAND_MIN), "prepare map /m/http.map\n");
-	ck_assert_int_eq(answer("New version created: 7"), MAP_TRANSACTION_MORE);
+	ck_assert_int_eq(
+	    answer("New version created: 7"), MAP_TRANSACTION_MORE);
 }
 
 /* The reply to "get map" of the sample that was asked for. */
@@ -76,9 +82,12 @@ answer_sample(unsigned shift)
 	unsigned number;
 	char text[200];
 
-	ck_assert_int_eq(sscanf(out, "get map /m/http.map host-%u", &number), 1);
-	snprintf(text, sizeof(text), "type=str, case=sensitive, found=yes, idx=tree, "
-	    "key=\"x\", value=\"127.0.0.1,%u\", type=\"str\"", 1000 + number + shift);
+	ck_assert_int_eq(
+	    sscanf(out, "get map /m/http.map host-%u", &number), 1);
+	snprintf(text, sizeof(text),
+	    "type=str, case=sensitive, found=yes, idx=tree, "
+	    "key=\"x\", value=\"127.0.0.1,%u\", type=\"str\"",
+	    1000 + number + shift);
 	return answer(text);
 }
 
@@ -88,7 +97,8 @@ START_TEST(an_empty_map_is_prepared_counted_and_committed)
 	prepare();
 	ck_assert_str_eq(command(MAP_COMMAND_MIN), "show map\n");
 	ck_assert_int_eq(answer_count(5), MAP_TRANSACTION_MORE);
-	ck_assert_str_eq(command(MAP_COMMAND_MIN), "commit map @7 /m/http.map\n");
+	ck_assert_str_eq(
+	    command(MAP_COMMAND_MIN), "commit map @7 /m/http.map\n");
 	ck_assert_int_eq(answer(""), MAP_TRANSACTION_DONE);
 	ck_assert_uint_eq(tx.added, 0);
 }
@@ -104,12 +114,14 @@ START_TEST(every_entry_goes_out_once_in_pieces_that_fit)
 	while (seen < 200) {
 		const char *line = strchr(command(MAP_COMMAND_MIN), '\n') + 1;
 
-		ck_assert_int_eq(strncmp(out, "add map @7 /m/http.map <<\n", 26), 0);
+		ck_assert_int_eq(
+		    strncmp(out, "add map @7 /m/http.map <<\n", 26), 0);
 		ck_assert_str_eq(out + strlen(out) - 2, "\n\n");
 		for (; *line != '\n'; line = strchr(line, '\n') + 1) {
 			char expected[80];
 			int n = snprintf(expected, sizeof(expected),
-			    "host-%03u.example.com 127.0.0.1,%u\n", seen, 1000 + seen);
+			    "host-%03u.example.com 127.0.0.1,%u\n", seen,
+			    1000 + seen);
 
 			ck_assert_int_eq(strncmp(line, expected, (size_t)n), 0);
 			seen++;
@@ -161,7 +173,8 @@ END_TEST
 
 START_TEST(any_strange_reply_ends_it)
 {
-	static const char *const strange[] = {"Permission denied", "Unknown command", "x"};
+	static const char *const strange[] = {
+	    "Permission denied", "Unknown command", "x"};
 
 	for (unsigned step = 0; step < 5; step++)
 		for (size_t i = 0; i < COUNT(strange); i++) {
@@ -171,12 +184,15 @@ START_TEST(any_strange_reply_ends_it)
 			for (unsigned done = 1; done < step; done++) {
 				command(sizeof(out) - 1);
 				if (tx.step == MAP_STEP_COUNT)
-					ck_assert_int_eq(answer_count(6), MAP_TRANSACTION_MORE);
+					ck_assert_int_eq(answer_count(6),
+					    MAP_TRANSACTION_MORE);
 				else
-					ck_assert_int_eq(answer(""), MAP_TRANSACTION_MORE);
+					ck_assert_int_eq(
+					    answer(""), MAP_TRANSACTION_MORE);
 			}
 			command(sizeof(out) - 1);
-			ck_assert_int_eq(answer(strange[i]), MAP_TRANSACTION_FAILED);
+			ck_assert_int_eq(
+			    answer(strange[i]), MAP_TRANSACTION_FAILED);
 		}
 }
 END_TEST
@@ -201,7 +217,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = {an_empty_map_is_prepared_counted_and_committed,
+	const TTest *const tests[] = {
+	    an_empty_map_is_prepared_counted_and_committed,
 	    every_entry_goes_out_once_in_pieces_that_fit,
 	    a_piece_that_was_dropped_silently_is_noticed,
 	    a_sample_that_reads_otherwise_is_noticed, any_strange_reply_ends_it,

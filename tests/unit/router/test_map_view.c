@@ -5,7 +5,8 @@
 
 #include "router/map_view.h"
 
-#define MAPS "0 (/m/http.new.map) x entry_cnt=0\n1 (/m/http.map) x entry_cnt=0\n"
+#define MAPS                                                                   \
+	"0 (/m/http.new.map) x entry_cnt=0\n1 (/m/http.map) x entry_cnt=0\n"
 
 static struct route_table *table;
 static struct map_view view;
@@ -20,10 +21,12 @@ changed_cb(void *ctx, struct route_entry *entry)
 static void
 put(const char *key, uint16_t port)
 {
-	struct route_target target = {.ip = {127, 0, 0, 1}, .ip_len = 4, .port = port};
+	struct route_target target = {
+	    .ip = {127, 0, 0, 1}, .ip_len = 4, .port = port};
 
-	ck_assert_int_eq(
-	    route_table_put(table, ROUTE_HTTP, str_of(key), &target, 1, ROUTE_FROM_EVENT), 0);
+	ck_assert_int_eq(route_table_put(table, ROUTE_HTTP, str_of(key),
+			     &target, 1, ROUTE_FROM_EVENT),
+	    0);
 }
 
 static void
@@ -55,7 +58,8 @@ teardown(void)
 }
 
 static void
-expect_change(bool rebuilding, int verb, const char *map, const char *key, const char *value)
+expect_change(bool rebuilding, int verb, const char *map, const char *key,
+    const char *value)
 {
 	struct map_change change;
 
@@ -79,14 +83,17 @@ START_TEST(finds_its_maps_by_their_file_names)
 {
 	table = route_table_new(changed_cb, NULL);
 	map_view_init(&view, table, 0, ROUTE_SNI);
-	map_view_discover(&view, STR("0 (/x/http.map) a\n1 (/x/notsni.map) a\n2 (/y/sni.map) a\n"
-				     "3 (/y/sni.new.map) a\n4 (/y/a b/sni.map) a"), false);
+	map_view_discover(&view,
+	    STR("0 (/x/http.map) a\n1 (/x/notsni.map) a\n2 (/y/sni.map) a\n"
+		"3 (/y/sni.new.map) a\n4 (/y/a b/sni.map) a"),
+	    false);
 	ck_assert_str_eq(view.base, "/y/sni.map");
 	ck_assert_str_eq(view.overlay, "/y/sni.new.map");
 	map_view_discover(&view, STR("0 (sni.map) a"), false);
 	ck_assert_str_eq(view.base, "sni.map");
 	ck_assert_str_eq(view.overlay, "");
-	map_view_discover(&view, STR("0 (/y/sni.map;quit) a\n1 (/y/xsni.map) b"), false);
+	map_view_discover(
+	    &view, STR("0 (/y/sni.map;quit) a\n1 (/y/xsni.map) b"), false);
 	ck_assert_str_eq(view.base, "");
 	ck_assert_int_eq(map_view_plan(&view), MAP_PLAN_REST);
 	teardown();
@@ -98,10 +105,12 @@ START_TEST(a_key_is_added_to_the_overlay_once_and_set_after)
 	setup(false);
 	put("a", 1);
 	put("a", 2); /* still the same pending change */
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,2");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,2");
 	expect_no_change();
 	put("a", 3);
-	expect_change(false, MAP_CHANGE_SET, "/m/http.new.map", "a", "127.0.0.1,3");
+	expect_change(
+	    false, MAP_CHANGE_SET, "/m/http.new.map", "a", "127.0.0.1,3");
 	ck_assert_uint_eq(view.overlay_entries, 1);
 	teardown();
 }
@@ -111,11 +120,14 @@ START_TEST(a_removed_route_leaves_a_tombstone)
 {
 	setup(false);
 	put("a", 1);
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
 	drop("a");
-	expect_change(false, MAP_CHANGE_SET, "/m/http.new.map", "a", ROUTE_TOMBSTONE);
+	expect_change(
+	    false, MAP_CHANGE_SET, "/m/http.new.map", "a", ROUTE_TOMBSTONE);
 	put("a", 1);
-	expect_change(false, MAP_CHANGE_SET, "/m/http.new.map", "a", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_SET, "/m/http.new.map", "a", "127.0.0.1,1");
 	teardown();
 }
 END_TEST
@@ -150,8 +162,10 @@ START_TEST(a_fold_keeps_in_the_overlay_what_changed_meanwhile)
 	setup(false);
 	put("old", 1);
 	put("both", 1);
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "old", "127.0.0.1,1");
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "both", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "old", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "both", "127.0.0.1,1");
 	put("pending", 1); /* goes with the big map */
 
 	map_view_begin_base(&view);
@@ -160,8 +174,10 @@ START_TEST(a_fold_keeps_in_the_overlay_what_changed_meanwhile)
 	ck_assert(str_is(key, "old"));
 	drop("both");
 	put("new", 2);
-	expect_change(true, MAP_CHANGE_SET, "/m/http.new.map", "both", ROUTE_TOMBSTONE);
-	expect_change(true, MAP_CHANGE_ADD, "/m/http.new.map", "new", "127.0.0.1,2");
+	expect_change(
+	    true, MAP_CHANGE_SET, "/m/http.new.map", "both", ROUTE_TOMBSTONE);
+	expect_change(
+	    true, MAP_CHANGE_ADD, "/m/http.new.map", "new", "127.0.0.1,2");
 	while (map_view_next_base(&view, &key, value))
 		ck_assert(!str_is(key, "both"));
 	map_view_end_base(&view, 3);
@@ -175,8 +191,10 @@ START_TEST(a_fold_keeps_in_the_overlay_what_changed_meanwhile)
 	/* "old" is not in the overlay any more, the others are */
 	put("old", 9);
 	put("new", 9);
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "old", "127.0.0.1,9");
-	expect_change(false, MAP_CHANGE_SET, "/m/http.new.map", "new", "127.0.0.1,9");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "old", "127.0.0.1,9");
+	expect_change(
+	    false, MAP_CHANGE_SET, "/m/http.new.map", "new", "127.0.0.1,9");
 	teardown();
 }
 END_TEST
@@ -185,7 +203,8 @@ START_TEST(another_process_gets_everything_again)
 {
 	setup(false);
 	put("a", 1);
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
 	drop("a");
 	map_view_reset(&view);
 	put("b", 1); /* nobody to tell */
@@ -201,13 +220,17 @@ START_TEST(a_count_that_differs_is_noticed)
 {
 	setup(false);
 	put("a", 1);
-	expect_change(false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
+	expect_change(
+	    false, MAP_CHANGE_ADD, "/m/http.new.map", "a", "127.0.0.1,1");
 	ck_assert(!map_view_agrees(&view, STR(MAPS)));
-	ck_assert(map_view_agrees(
-	    &view, STR("0 (/m/http.new.map) entry_cnt=1\n1 (/m/http.map) entry_cnt=0")));
-	ck_assert(!map_view_agrees(
-	    &view, STR("0 (/m/http.new.map) entry_cnt=1\n1 (/m/http.map) entry_cnt=7")));
-	ck_assert(!map_view_agrees(&view, STR("0 (/m/http.new.map) entry_cnt=1")));
+	ck_assert(map_view_agrees(&view,
+	    STR("0 (/m/http.new.map) entry_cnt=1\n1 (/m/http.map) "
+		"entry_cnt=0")));
+	ck_assert(!map_view_agrees(&view,
+	    STR("0 (/m/http.new.map) entry_cnt=1\n1 (/m/http.map) "
+		"entry_cnt=7")));
+	ck_assert(
+	    !map_view_agrees(&view, STR("0 (/m/http.new.map) entry_cnt=1")));
 	teardown();
 }
 END_TEST
@@ -238,10 +261,12 @@ int
 main(void)
 {
 	const TTest *const tests[] = {finds_its_maps_by_their_file_names,
-	    a_key_is_added_to_the_overlay_once_and_set_after, a_removed_route_leaves_a_tombstone,
+	    a_key_is_added_to_the_overlay_once_and_set_after,
+	    a_removed_route_leaves_a_tombstone,
 	    an_indexed_map_is_changed_directly,
 	    a_fold_keeps_in_the_overlay_what_changed_meanwhile,
-	    another_process_gets_everything_again, a_count_that_differs_is_noticed,
+	    another_process_gets_everything_again,
+	    a_count_that_differs_is_noticed,
 	    many_changes_come_out_in_their_order};
 
 	return run_suite("map_view", tests, COUNT(tests));

@@ -14,8 +14,10 @@ START_TEST(reads_hosts_and_sockets)
 		const char *text, *host;
 		unsigned port;
 	} cases[] = {
-	    {"127.0.0.1:6379", "127.0.0.1", 6379}, {"redis.example.com:1", "redis.example.com", 1},
-	    {"[::1]:65535", "::1", 65535}, {"/run/redis/redis.sock", "/run/redis/redis.sock", 0},
+	    {"127.0.0.1:6379", "127.0.0.1", 6379},
+	    {"redis.example.com:1", "redis.example.com", 1},
+	    {"[::1]:65535", "::1", 65535},
+	    {"/run/redis/redis.sock", "/run/redis/redis.sock", 0},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -31,16 +33,18 @@ END_TEST
 
 START_TEST(refuses_what_is_neither)
 {
-	static const char *const cases[] = {"", ":", "redis", "redis:", ":6379", "redis:0",
-	    "redis:65536", "redis:x", "::1:6379", "redis:-1"};
+	static const char *const cases[] = {"", ":", "redis", "redis:", ":6379",
+	    "redis:0", "redis:65536", "redis:x", "::1:6379", "redis:-1"};
 
 	for (size_t i = 0; i < COUNT(cases); i++)
-		ck_assert_msg(redis_endpoint_check(cases[i]) != NULL, "%s", cases[i]);
+		ck_assert_msg(
+		    redis_endpoint_check(cases[i]) != NULL, "%s", cases[i]);
 }
 END_TEST
 
 static int
-read_from(const char *content, size_t len, char password[REDIS_PASSWORD_MAX + 1])
+read_from(
+    const char *content, size_t len, char password[REDIS_PASSWORD_MAX + 1])
 {
 	char path[] = "/tmp/taupe-test-XXXXXX";
 	int fd = mkstemp(path), result;
@@ -74,8 +78,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = {reads_hosts_and_sockets, refuses_what_is_neither,
-	    a_password_is_the_first_line_of_its_file};
+	const TTest *const tests[] = {reads_hosts_and_sockets,
+	    refuses_what_is_neither, a_password_is_the_first_line_of_its_file};
 
 	return run_suite("redis_endpoint", tests, COUNT(tests));
 }

@@ -35,16 +35,18 @@ END_TEST
 
 START_TEST(refuses_keys_that_could_end_a_command)
 {
-	static const char *const cases[] = {"", "/", "http", "http/", "HTTP/a", "ftp/a", "http/A",
-	    "http/a b", "http/a\nshow info", "http/a;quit", "http/a/b", "http/a.", "http/..",
-	    "tcp/", "tcp/0", "tcp/01", "tcp/65536", "tcp/-1", "tcp/22 ", "tcp/ssh", "relay/any/3",
-	    "sni/*", "http/\xc3\xa4"};
+	static const char *const cases[] = {"", "/", "http", "http/", "HTTP/a",
+	    "ftp/a", "http/A", "http/a b", "http/a\nshow info", "http/a;quit",
+	    "http/a/b", "http/a.", "http/..", "tcp/", "tcp/0", "tcp/01",
+	    "tcp/65536", "tcp/-1", "tcp/22 ", "tcp/ssh", "relay/any/3", "sni/*",
+	    "http/\xc3\xa4"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		enum route_kind kind;
 		struct str key;
 
-		ck_assert_msg(!route_key_parse(guarded(cases[i]), &kind, &key), "%s", cases[i]);
+		ck_assert_msg(!route_key_parse(guarded(cases[i]), &kind, &key),
+		    "%s", cases[i]);
 	}
 }
 END_TEST
@@ -66,9 +68,11 @@ START_TEST(reads_values_and_writes_what_haproxy_gets)
 		struct route_target target, again;
 		uint64_t epoch;
 
-		ck_assert(route_value_parse(guarded(cases[i].text), &target, &epoch));
+		ck_assert(
+		    route_value_parse(guarded(cases[i].text), &target, &epoch));
 		ck_assert_uint_eq(epoch, cases[i].epoch);
-		ck_assert_str_eq(route_target_text(&target, text), cases[i].out);
+		ck_assert_str_eq(
+		    route_target_text(&target, text), cases[i].out);
 		ck_assert(route_target_parse(str_of(text), &again));
 		ck_assert(route_target_equal(&target, &again));
 	}
@@ -77,18 +81,20 @@ END_TEST
 
 START_TEST(refuses_values_that_are_not_address_port_epoch)
 {
-	static const char *const cases[] = {"", ",", ",,", "127.0.0.1", "127.0.0.1,80",
-	    "127.0.0.1,80,", "127.0.0.1,,1", ",80,1", "127.0.0.1,0,1", "127.0.0.1,65536,1",
-	    "127.0.0.1,80,1,2", "127.0.0.1,80,x", "127.0.0.1,80,-1", "127.0.0.1 ,80,1",
-	    "127.0.0.1,80\n,1", "localhost,80,1", "127.1,80,1", "[::1],80,1", "::1%lo,80,1",
-	    "127.0.0.1,80,18446744073709551616", "any"};
+	static const char *const cases[] = {"", ",", ",,", "127.0.0.1",
+	    "127.0.0.1,80", "127.0.0.1,80,", "127.0.0.1,,1", ",80,1",
+	    "127.0.0.1,0,1", "127.0.0.1,65536,1", "127.0.0.1,80,1,2",
+	    "127.0.0.1,80,x", "127.0.0.1,80,-1", "127.0.0.1 ,80,1",
+	    "127.0.0.1,80\n,1", "localhost,80,1", "127.1,80,1", "[::1],80,1",
+	    "::1%lo,80,1", "127.0.0.1,80,18446744073709551616", "any"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct route_target target;
 		uint64_t epoch;
 
 		ck_assert_msg(
-		    !route_value_parse(guarded(cases[i]), &target, &epoch), "%s", cases[i]);
+		    !route_value_parse(guarded(cases[i]), &target, &epoch),
+		    "%s", cases[i]);
 	}
 }
 END_TEST
@@ -105,8 +111,10 @@ int
 main(void)
 {
 	const TTest *const tests[] = {splits_keys_by_kind,
-	    refuses_keys_that_could_end_a_command, reads_values_and_writes_what_haproxy_gets,
-	    refuses_values_that_are_not_address_port_epoch, refuses_an_address_with_a_nul_in_it};
+	    refuses_keys_that_could_end_a_command,
+	    reads_values_and_writes_what_haproxy_gets,
+	    refuses_values_that_are_not_address_port_epoch,
+	    refuses_an_address_with_a_nul_in_it};
 
 	return run_suite("route", tests, COUNT(tests));
 }

@@ -16,7 +16,8 @@ changed_cb(void *ctx, struct route_entry *entry)
 {
 	(void)ctx;
 	n_changes++;
-	snprintf(last_key, sizeof(last_key), "%.*s", STR_ARG(route_entry_key(entry)));
+	snprintf(last_key, sizeof(last_key), "%.*s",
+	    STR_ARG(route_entry_key(entry)));
 	last_live = entry->live;
 	entry->dirty |= dirty_bits;
 }
@@ -39,7 +40,8 @@ teardown(void)
 static struct route_target
 target_of(uint16_t port)
 {
-	return (struct route_target){.ip = {127, 0, 0, 1}, .ip_len = 4, .port = port};
+	return (struct route_target){
+	    .ip = {127, 0, 0, 1}, .ip_len = 4, .port = port};
 }
 
 static void
@@ -47,15 +49,17 @@ put(const char *key, uint16_t port, uint64_t epoch, enum route_source source)
 {
 	struct route_target target = target_of(port);
 
-	ck_assert_int_eq(
-	    route_table_put(table, ROUTE_HTTP, str_of(key), &target, epoch, source), 0);
+	ck_assert_int_eq(route_table_put(table, ROUTE_HTTP, str_of(key),
+			     &target, epoch, source),
+	    0);
 }
 
 /* 0: no such route */
 static unsigned
 port_of(const char *key)
 {
-	const struct route_entry *entry = route_table_find(table, ROUTE_HTTP, str_of(key));
+	const struct route_entry *entry =
+	    route_table_find(table, ROUTE_HTTP, str_of(key));
 
 	return entry == NULL ? 0 : entry->target.port;
 }
@@ -87,10 +91,12 @@ START_TEST(keeps_kinds_apart)
 
 	setup();
 	put("a", 1, 1, ROUTE_FROM_EVENT);
-	ck_assert_int_eq(
-	    route_table_put(table, ROUTE_SNI, STR("a"), &target, 1, ROUTE_FROM_EVENT), 0);
+	ck_assert_int_eq(route_table_put(table, ROUTE_SNI, STR("a"), &target, 1,
+			     ROUTE_FROM_EVENT),
+	    0);
 	ck_assert_uint_eq(port_of("a"), 1);
-	ck_assert_uint_eq(route_table_find(table, ROUTE_SNI, STR("a"))->target.port, 5);
+	ck_assert_uint_eq(
+	    route_table_find(table, ROUTE_SNI, STR("a"))->target.port, 5);
 	route_table_remove(table, ROUTE_HTTP, STR("a"), false);
 	ck_assert_ptr_nonnull(route_table_find(table, ROUTE_SNI, STR("a")));
 	teardown();
@@ -201,7 +207,8 @@ START_TEST(a_removed_route_stays_while_a_viewer_needs_its_key)
 	route_table_remove(table, ROUTE_HTTP, STR("a"), false);
 	ck_assert(!entry->live);
 	entry->overlaid = 0;
-	route_table_release(table, entry); /* frees it: the leak checker looks on */
+	route_table_release(
+	    table, entry); /* frees it: the leak checker looks on */
 	teardown();
 }
 END_TEST
@@ -223,7 +230,8 @@ START_TEST(a_walk_meets_what_stays_exactly_once)
 	while ((entry = route_table_next(table, ROUTE_HTTP, &cursor)) != NULL) {
 		unsigned number;
 
-		snprintf(key, sizeof(key), "%.*s", STR_ARG(route_entry_key(entry)));
+		snprintf(
+		    key, sizeof(key), "%.*s", STR_ARG(route_entry_key(entry)));
 		ck_assert_int_eq(sscanf(key, "host-%u", &number), 1);
 		if (number < 4000)
 			met[number]++;
@@ -263,7 +271,8 @@ main(void)
 	    keeps_kinds_apart, an_older_route_never_replaces_a_newer_one,
 	    a_snapshot_removes_what_it_lacks,
 	    what_a_snapshot_lacks_is_kept_in_doubt_until_one_is_believed,
-	    routes_of_an_earlier_run_are_replaced_by_anything, derived_routes_are_the_routers_alone,
+	    routes_of_an_earlier_run_are_replaced_by_anything,
+	    derived_routes_are_the_routers_alone,
 	    a_removed_route_stays_while_a_viewer_needs_its_key,
 	    a_walk_meets_what_stays_exactly_once,
 	    old_marks_mean_nothing_after_the_counter_has_wrapped};
