@@ -110,9 +110,15 @@ redis_sync_commandf(struct redis_sync *sync, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	reply = redisvCommand(sync->context, format, args);
+	reply = redis_sync_vcommandf(sync, format, args);
 	va_end(args);
 	return reply;
+}
+
+redisReply *
+redis_sync_vcommandf(struct redis_sync *sync, const char *format, va_list args)
+{
+	return redisvCommand(sync->context, format, args);
 }
 
 redisReply *
@@ -120,6 +126,26 @@ redis_sync_command(struct redis_sync *sync, int argc, const char *const *argv)
 {
 	/* hiredis does not change them, but its type says it might */
 	return redisCommandArgv(sync->context, argc, (const char **)(uintptr_t)argv, NULL);
+}
+
+int
+redis_sync_queuef(struct redis_sync *sync, const char *format, ...)
+{
+	va_list args;
+	int result;
+
+	va_start(args, format);
+	result = redisvAppendCommand(sync->context, format, args);
+	va_end(args);
+	return result == REDIS_OK ? 0 : -1;
+}
+
+redisReply *
+redis_sync_fetch(struct redis_sync *sync)
+{
+	void *reply = NULL;
+
+	return redisGetReply(sync->context, &reply) == REDIS_OK ? reply : NULL;
 }
 
 void

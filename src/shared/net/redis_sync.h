@@ -21,7 +21,14 @@ void redis_sync_free(struct redis_sync **sync);
 /* printf-like as redis_link_commandf(). The reply is the caller's to free; it may be of
  * any type, an error too. NULL: the connection is of no use any more. */
 redisReply *redis_sync_commandf(struct redis_sync *sync, const char *format, ...);
+redisReply *redis_sync_vcommandf(struct redis_sync *sync, const char *format, va_list args);
 redisReply *redis_sync_command(struct redis_sync *sync, int argc, const char *const *argv);
+
+/* Pipelining: queue any number of commands, then fetch as many replies, in order. -1: no
+ * memory. */
+int redis_sync_queuef(struct redis_sync *sync, const char *format, ...);
+redisReply *redis_sync_fetch(struct redis_sync *sync);
+
 void redis_sync_reply_free(redisReply **reply);
 
 /* Why the last command got NULL. */

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/* device add, ls, show and rm. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "ctl/report.h"
+#include "net/crypto.h"
+
+#define SECRET_BYTES 32
+#define SECRET_TEXT_LEN 43 /* base64url of them */
+#define PORTS_TEXT_MAX (SERVICES_MAX * (SERVICE_NAME_MAX + 8))
+
+/* What is reserved, from the options: their forms were checked with them. */
+static int
+take_reservations(const struct ctl_options *options, struct device_record *record)
+{
+	struct service_port port;
+
+	if (options->label != NULL)
+		str_copy(str_of(options->label), record->label, sizeof(record->label));
+	if (options->port.count > SERVICES_MAX)
+		return ctl_fail(EX_DATAERR, "a device has %d services at most", SERVICES_MAX);
+	for (size_t i = 0; i < options->port.count; i++) {
+		if (!service_port_parse(str_of(options->port.items[i]), &port))
+			return ctl_fail(EX_DATAERR, "%s is no SERVICE:PORT",
+			    options->port.items[i]);
+		for (size_t k = 0; k < record->n_ports; k++)
+			if (record->ports[k].port == port.port ||
+			    strcmp(record->ports[k].service, port.service) == 0)
+				return ctl_fail(EX_DATAERR,
+				    "%s: the service or the port was named before",
+				    options->port.items[i]);
+		record->ports[record->n_ports++] = port;
+	}
+	return EX_OK;
+}
+
+static int
+show_secret(const struct ctl *ctl, const struct device_record *record, const char *secret)
+{
+	json_t *json;
+
+	if (ctl->options.json) {
+		json = ctl_record_json(record);
+		json_object_set_new(json, "secret", json_string(secret));
+		return report_json(json);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr,
+		    "Device %s is added. Its secret is shown this once; put it into the file "
+		    "that the agent's secret_file names:\n",
+		    record->name);
+	puts(secret);
+	return EX_OK;
+}
+
+int
+command_device_add(struct ctl *ctl, const char *name)
+{
+	struct device_record record = {0};
+	char secret[SECRET_TEXT_LEN + 1];
+	uint8_t random[SECRET_BYTES];
+	int code;
+
+	str_copy(str_of(name), record.name, sizeof(record.name));
+	if ((code = take_reservations(&ctl->options, &record)) != EX_OK)
+		return code;
+	crypto_random(random, sizeof(random));
+	crypto_base64url_encode(random, sizeof(random), secret, sizeof(secret));
+	crypto_sha256(secret, SECRET_TEXT_LEN, record.secret_sha256);
+	code = ctl->store->device_add(ctl, &record);
+	if (code == EX_OK)
+		code = show_secret(ctl, &record, secret);
+	crypto_wipe(random, sizeof(random));
+	crypto_wipe(secret, sizeof(secret));
+	return code;
+}
+
+int
+command_device_remove(struct ctl *ctl, const char *name)
+{
+	int code = ctl->store->device_remove(ctl, name);
+
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s}", "removed", name));
+	return code;
+}
+
+/* Online, or offline with a lease that stands, or neither. */
+static const char *
+state_of(const json_t *device)
+{
+	const json_t *online = json_object_get(device, "online");
+
+	if (!json_is_boolean(online))
+		return "unknown";
+	if (json_is_true(online))
+		return "online";
+	return json_is_object(json_object_get(device, "lease")) ? "leased" : "offline";
+}
+
+/* Of what it has, or else of what is reserved for it. */
+static const json_t *
+holding_of(const json_t *device)
+{
+	const json_t *lease = json_object_get(device, "lease");
+
+	return json_is_object(lease) ? lease : device;
+}
+
+static void
+add_row(struct table *table, const json_t *device)
+{
+	const json_t *session = json_object_get(device, "session"),
+		     *holding = holding_of(device);
+	char ports[PORTS_TEXT_MAX], age[REPORT_TEXT_MAX];
+
+	table_add(table, report_str(device, "name"));
+	table_add(table, state_of(device));
+	table_add(table, report_str(holding, "label"));
+	table_add(table,
+	    report_ports(json_object_get(holding, "ports"), ports, sizeof(ports)));
+	table_add(table, report_str(session, "relay"));
+	table_add(table, report_age(report_u64(session, "since_ms"), age));
+}
+
+int
+command_device_list(struct ctl *ctl, const char *name)
+{
+	static const char *const headings[] = {
+	    "NAME", "STATE", "LABEL", "PORTS", "RELAY", "SINCE", NULL};
+	json_t *list = json_array(), *device;
+	struct table table;
+	int code = ctl->store->devices(ctl, list);
+	size_t i;
+
+	(void)name;
+	if (code != EX_OK) {
+		json_decref(list);
+		return code;
+	}
+	if (ctl->options.json)
+		return report_json(json_pack("{s:o}", "devices", list));
+	table_init(&table, headings);
+	json_array_foreach (list, i, device)
+		add_row(&table, device);
+	json_decref(list);
+	return table_print(&table);
+}
+
+static void
+show_line(const char *key, const char *value)
+{
+	printf("%-10s %s\n", key, value != NULL && value[0] != '\0' ? value : "-");
+}
+
+static void
+show_session(const json_t *session)
+{
+	char age[REPORT_TEXT_MAX], text[REPORT_TEXT_MAX + 16];
+
+	show_line("relay", report_str(session, "relay"));
+	show_line("from", report_str(session, "from"));
+	snprintf(text, sizeof(text), "%s ago", report_age(report_u64(session, "since_ms"), age));
+	show_line("since", text);
+}
+
+static void
+show_lease(const json_t *lease)
+{
+	char ports[PORTS_TEXT_MAX], left[REPORT_TEXT_MAX];
+
+	show_line("label", report_str(lease, "label"));
+	show_line("ports", report_ports(json_object_get(lease, "ports"), ports, sizeof(ports)));
+	if (report_u64(lease, "remaining_ms") > 0)
+		show_line("lease ends",
+		    report_duration(report_u64(lease, "remaining_ms"), left));
+}
+
+static void
+show_rest(const json_t *device)
+{
+	json_t *counters = json_object_get(device, "counters"), *route, *value;
+	const char *key;
+	char text[REPORT_TEXT_MAX];
+	size_t i;
+
+	json_object_foreach (counters, key, value) {
+		uint64_t number = (uint64_t)json_integer_value(value);
+
+		if (strncmp(key, "bytes", 5) == 0)
+			report_bytes(number, text);
+		else
+			snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+		show_line(key, text);
+	}
+	json_array_foreach (json_object_get(device, "routes"), i, route)
+		printf("%-10s %s -> %s\n", "route", report_str(route, "key"),
+		    report_str(route, "value"));
+}
+
+static void
+show_device(const json_t *device)
+{
+	const json_t *session = json_object_get(device, "session"),
+		     *lease = json_object_get(device, "lease");
+	char ports[PORTS_TEXT_MAX], reserved[PORTS_TEXT_MAX + LABEL_MAX + 4];
+	const char *label = report_str(device, "label");
+
+	report_ports(json_object_get(device, "ports"), ports, sizeof(ports));
+	snprintf(reserved, sizeof(reserved), "%s%s%s", label ? label : "",
+	    label && ports[0] != '\0' ? ", " : "", ports);
+	show_line("name", report_str(device, "name"));
+	show_line("state", state_of(device));
+	show_line("reserved", reserved);
+	if (json_is_object(lease))
+		show_lease(lease);
+	if (json_is_object(session))
+		show_session(session);
+	show_rest(device);
+}
+
+int
+command_device_show(struct ctl *ctl, const char *name)
+{
+	json_t *device = NULL;
+	int code = ctl->store->device(ctl, name, &device);
+
+	if (code != EX_OK)
+		return code;
+	if (ctl->options.json)
+		return report_json(device);
+	show_device(device);
+	json_decref(device);
+	return EX_OK;
+}

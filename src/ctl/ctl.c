@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line: which command, on which store. */
+#include "ctl/ctl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "net/redis_sync.h"
+
+static const struct {
+	const char *noun, *verb; /* verb NULL: the noun is the whole command */
+	bool needs_name;
+	int (*run)(struct ctl *ctl, const char *name);
+} commands[] = {
+    {"device", "add", true, command_device_add},
+    {"device", "ls", false, command_device_list},
+    {"device", "show", true, command_device_show},
+    {"device", "rm", true, command_device_remove},
+    {"relay", "ls", false, command_relay_list},
+    {"route", "ls", false, command_route_list},
+    {"status", NULL, false, command_status},
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+int
+ctl_fail(int code, const char *format, ...)
+{
+	va_list args;
+
+	fputs("taupectl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return code;
+}
+
+int
+ctl_fail_memory(void)
+{
+	return ctl_fail(EX_OSERR, "out of memory");
+}
+
+json_t *
+ctl_record_json(const struct device_record *record)
+{
+	json_t *ports = json_object();
+
+	for (size_t i = 0; i < record->n_ports; i++)
+		json_object_set_new(ports, record->ports[i].service,
+		    json_integer(record->ports[i].port));
+	return json_pack("{s:s, s:s?, s:o}", "name", record->name, "label",
+	    record->label[0] != '\0' ? record->label : NULL, "ports", ports);
+}
+
+static int
+fail_usage(const char *what)
+{
+	ctl_fail(EX_USAGE, "%s", what);
+	fputs("commands:", stderr);
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(stderr, "%s %s%s%s%s", i ? "," : "", commands[i].noun,
+		    commands[i].verb ? " " : "", commands[i].verb ? commands[i].verb : "",
+		    commands[i].needs_name ? " NAME" : "");
+	fputs("; taupectl --help tells the options\n", stderr);
+	return EX_USAGE;
+}
+
+/* Without one, relay ls and its like can still ask an admin server. */
+static int
+choose_store(struct ctl *ctl)
+{
+	const struct ctl_options *options = &ctl->options;
+
+	if (options->redis != NULL && (options->devices_file != NULL || options->admin != NULL))
+		return ctl_fail(EX_USAGE,
+		    "redis and %s are both given: a relay has its registry in Redis, or it "
+		    "stands alone",
+		    options->devices_file != NULL ? "devices_file" : "admin");
+	if (options->redis == NULL && options->devices_file == NULL && options->admin == NULL)
+		return ctl_fail(EX_CONFIG,
+		    "there is nothing to administer: give --redis HOST:PORT, or for a relay that "
+		    "stands alone --devices-file FILE and --admin ADDRESS:PORT (or write it into "
+		    "%s)",
+		    ctl_option_table.default_file);
+	ctl->store = options->redis != NULL ? &redis_store : &file_store;
+	return EX_OK;
+}
+
+static bool
+is_command(size_t i, const struct option_list *words)
+{
+	return strcmp(words->items[0], commands[i].noun) == 0 &&
+	    (commands[i].verb == NULL ||
+		(words->count > 1 && strcmp(words->items[1], commands[i].verb) == 0));
+}
+
+static int
+check_name(const char *name)
+{
+	if (device_name_valid(str_of(name)))
+		return EX_OK;
+	return ctl_fail(EX_DATAERR,
+	    "\"%s\" cannot be a device's name: 1 to %d letters, digits, dots, hyphens and "
+	    "underscores, of which the first is a letter or a digit",
+	    name, DEVICE_NAME_MAX);
+}
+
+static int
+run_command(struct ctl *ctl, size_t i)
+{
+	const struct option_list *words = &ctl->options.words;
+	size_t used = commands[i].verb != NULL ? 2 : 1;
+	const char *name = commands[i].needs_name && words->count > used ? words->items[used]
+	                                                                : NULL;
+	int code;
+
+	if (commands[i].needs_name && name == NULL)
+		return fail_usage("the device's name is missing");
+	if (words->count > used + (name != NULL))
+		return fail_usage("there are too many words");
+	if (commands[i].run != command_device_add &&
+	    (ctl->options.label != NULL || ctl->options.port.count > 0))
+		return fail_usage("label and port belong to device add");
+	if (name != NULL && (code = check_name(name)) != EX_OK)
+		return code;
+	if ((code = choose_store(ctl)) != EX_OK)
+		return code;
+	return commands[i].run(ctl, name);
+}
+
+static int
+run(struct ctl *ctl)
+{
+	if (ctl->options.words.count == 0)
+		return fail_usage("a command is missing");
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (is_command(i, &ctl->options.words))
+			return run_command(ctl, i);
+	return fail_usage("there is no such command");
+}
+
+int
+ctl_main(int argc, char **argv)
+{
+	struct ctl ctl = {0};
+	int code;
+
+	switch (options_load(&ctl_option_table, argc, argv, &ctl.options)) {
+	case OPTIONS_OK:
+		break;
+	case OPTIONS_EXIT:
+		return EX_OK;
+	case OPTIONS_ERROR:
+		return EX_CONFIG;
+	}
+	code = run(&ctl);
+	if (fflush(stdout) != 0 && code == EX_OK)
+		code = ctl_fail(EX_IOERR, "the answer could not be written");
+	redis_sync_free(&ctl.redis);
+	options_free(&ctl_option_table, &ctl.options);
+	return code;
+}

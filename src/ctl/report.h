@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Showing answers to people: aligned columns, times and numbers in words. */
+#ifndef TAUPE_CTL_REPORT_H
+#define TAUPE_CTL_REPORT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#define TABLE_COLUMNS_MAX 10
+#define REPORT_TEXT_MAX 64
+
+struct table {
+	size_t n_columns, n_cells, cap;
+	char **cells; /* row by row, the headings first */
+	int failed;   /* no memory */
+};
+
+/* headings end with NULL. */
+void table_init(struct table *table, const char *const *headings);
+/* Add the next cell; NULL and "" are shown as "-". */
+void table_add(struct table *table, const char *text);
+void table_addf(struct table *table, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Print on standard output and free. Returns an exit code. */
+int table_print(struct table *table);
+
+/* "3d 4h", "12m 5s"; returns out. */
+const char *report_duration(uint64_t ms, char out[REPORT_TEXT_MAX]);
+/* How long ago that was on the wall clock; "-" for 0. */
+const char *report_age(uint64_t wall_ms, char out[REPORT_TEXT_MAX]);
+/* "1.2 MiB" */
+const char *report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX]);
+/* {"ssh": 20022} as "ssh:20022,…"; returns out. */
+const char *report_ports(const json_t *ports, char *out, size_t cap);
+
+/* Fields of an answer; NULL, 0 and false when they are not there or of another type. */
+const char *report_str(const json_t *object, const char *key);
+uint64_t report_u64(const json_t *object, const char *key);
+int report_bool(const json_t *object, const char *key);
+
+/* Print and free. Returns an exit code. */
+int report_json(json_t *json);
+
+#endif

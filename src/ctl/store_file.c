@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A relay that stands alone: its devices are in a file, what it does with them is asked
+ * of its admin server.
+ */
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/device_file.h"
+#include "ctl/ctl.h"
+#include "net/http_get.h"
+
+static int
+fail_file(const struct ctl *ctl, const struct device_file_error *error, int code)
+{
+	if (error->line > 0)
+		return ctl_fail(EX_DATAERR, "%s:%u: %s", ctl->options.devices_file, error->line,
+		    error->text);
+	return ctl_fail(code, "%s: %s", ctl->options.devices_file, error->text);
+}
+
+static int
+need_file(const struct ctl *ctl)
+{
+	if (ctl->options.devices_file != NULL)
+		return EX_OK;
+	return ctl_fail(EX_USAGE, "--devices-file FILE is missing: the devices of a relay that "
+				  "stands alone");
+}
+
+/* The admin server. */
+
+static int
+parse_answer(const struct ctl *ctl, const struct http_answer *answer, json_t **json)
+{
+	json_error_t error;
+
+	if (answer->status != 200)
+		return ctl_fail(EX_UNAVAILABLE, "the relay at %s answers with status %d",
+		    ctl->options.admin, answer->status);
+	*json = json_loadb(answer->body, answer->len, 0, &error);
+	if (!json_is_object(*json)) {
+		json_decref(*json);
+		return ctl_fail(EX_PROTOCOL, "the relay at %s gave no JSON object: %s",
+		    ctl->options.admin, error.text);
+	}
+	return EX_OK;
+}
+
+static int
+ask_relay(const struct ctl *ctl, const char *path, json_t **json)
+{
+	char error[HTTP_GET_ERROR_MAX];
+	struct http_answer answer;
+	struct address address;
+	int code;
+
+	*json = NULL;
+	if (ctl->options.admin == NULL)
+		return ctl_fail(EX_USAGE, "--admin ADDRESS:PORT is missing: the admin_listen of "
+					  "the relay that stands alone");
+	(void)address_parse(str_of(ctl->options.admin), &address); /* checked with the option */
+	if (http_get(&address, path, (uint64_t)ctl->options.redis_timeout_ms, &answer, error) !=
+	    0)
+		return ctl_fail(EX_UNAVAILABLE, "the relay's admin server at %s: %s",
+		    ctl->options.admin, error);
+	code = parse_answer(ctl, &answer, json);
+	free(answer.body);
+	return code;
+}
+
+/* Add the array of that name in an answer to a list. */
+static int
+ask_list(const struct ctl *ctl, const char *path, const char *key, json_t *list)
+{
+	json_t *answer;
+	int code = ask_relay(ctl, path, &answer);
+
+	if (code != EX_OK)
+		return code;
+	if (!json_is_array(json_object_get(answer, key)))
+		code = ctl_fail(EX_PROTOCOL, "the relay at %s tells of no %s",
+		    ctl->options.admin, key);
+	else
+		json_array_extend(list, json_object_get(answer, key));
+	json_decref(answer);
+	return code;
+}
+
+static int
+file_relays(struct ctl *ctl, json_t *list)
+{
+	return ask_list(ctl, "/api/v1/relays", "relays", list);
+}
+
+static int
+file_routes(struct ctl *ctl, json_t *list)
+{
+	return ask_list(ctl, "/api/v1/routes", "routes", list);
+}
+
+/* Devices. */
+
+static int
+add_record_cb(void *ctx, const struct device_record *record)
+{
+	return json_array_append_new(ctx, ctl_record_json(record));
+}
+
+static int
+read_records(const struct ctl *ctl, json_t *list)
+{
+	struct device_file_error error;
+	int code = need_file(ctl);
+
+	if (code != EX_OK)
+		return code;
+	if (device_file_read(ctl->options.devices_file, add_record_cb, list, &error) == 0)
+		return EX_OK;
+	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT) : ctl_fail_memory();
+}
+
+static json_t *
+find_device(const json_t *list, const char *name)
+{
+	json_t *device;
+	size_t i;
+
+	json_array_foreach (list, i, device) {
+		const char *at = json_string_value(json_object_get(device, "name"));
+
+		if (at != NULL && strcmp(at, name) == 0)
+			return device;
+	}
+	return NULL;
+}
+
+/* The members of these names that an object has. */
+static json_t *
+pick(const json_t *from, const char *const *keys)
+{
+	json_t *object = json_object();
+
+	for (; *keys != NULL; keys++)
+		if (json_object_get(from, *keys) != NULL)
+			json_object_set(object, *keys, json_object_get(from, *keys));
+	return object;
+}
+
+/* What the relay knows of a device, in the form of the Redis store. */
+static void
+join_device(json_t *device, const json_t *known, const json_t *relay)
+{
+	static const char *const of_session[] = {"epoch", "since_ms", "from", NULL};
+	static const char *const of_lease[] = {"label", "ports", NULL};
+	bool online = json_is_true(json_object_get(known, "online"));
+	json_t *session = online ? pick(known, of_session) : json_null();
+
+	if (online)
+		json_object_set(session, "relay", json_object_get(relay, "id"));
+	json_object_set_new(device, "online", json_boolean(online));
+	json_object_set_new(device, "session", session);
+	json_object_set_new(device, "lease",
+	    json_is_object(known) ? pick(known, of_lease) : json_null());
+	if (json_object_get(known, "urls") != NULL)
+		json_object_set(device, "urls", json_object_get(known, "urls"));
+}
+
+/* With an admin server we know who is connected, without one we do not. */
+static int
+join_relay(const struct ctl *ctl, json_t *list)
+{
+	json_t *known = json_array(), *status = NULL, *device;
+	size_t i;
+	int code = EX_OK;
+
+	if (ctl->options.admin != NULL) {
+		code = ask_list(ctl, "/api/v1/devices", "devices", known);
+		if (code == EX_OK)
+			code = ask_relay(ctl, "/api/v1/status", &status);
+		if (code == EX_OK)
+			json_array_foreach (list, i, device)
+				join_device(device,
+				    find_device(known,
+					json_string_value(json_object_get(device, "name"))),
+				    status);
+	}
+	json_decref(status);
+	json_decref(known);
+	return code;
+}
+
+static int
+compare_devices(const void *a, const void *b)
+{
+	const json_t *const *left = a, *const *right = b;
+
+	return strcmp(json_string_value(json_object_get(*left, "name")),
+	    json_string_value(json_object_get(*right, "name")));
+}
+
+static int
+sort_into(const json_t *from, json_t *list)
+{
+	size_t n = json_array_size(from), i;
+	json_t **sorted = calloc(n + 1, sizeof(*sorted)), *device;
+
+	if (sorted == NULL)
+		return ctl_fail_memory();
+	json_array_foreach (from, i, device)
+		sorted[i] = device;
+	qsort(sorted, n, sizeof(*sorted), compare_devices);
+	for (i = 0; i < n; i++)
+		json_array_append(list, sorted[i]);
+	free(sorted);
+	return EX_OK;
+}
+
+static int
+file_devices(struct ctl *ctl, json_t *list)
+{
+	json_t *records = json_array();
+	int code = read_records(ctl, records);
+
+	if (code == EX_OK)
+		code = sort_into(records, list);
+	if (code == EX_OK)
+		code = join_relay(ctl, list);
+	json_decref(records);
+	return code;
+}
+
+static int
+file_device(struct ctl *ctl, const char *name, json_t **device)
+{
+	json_t *list = json_array();
+	int code = file_devices(ctl, list);
+
+	if (code == EX_OK && (*device = json_incref(find_device(list, name))) == NULL)
+		code = ctl_fail(EX_NOUSER, "%s names no device %s", ctl->options.devices_file,
+		    name);
+	json_decref(list);
+	return code;
+}
+
+static int
+file_device_add(struct ctl *ctl, const struct device_record *record)
+{
+	json_t *list = json_array();
+	struct device_file_error error;
+	int code = read_records(ctl, list);
+	bool found = find_device(list, record->name) != NULL;
+
+	json_decref(list);
+	if (code != EX_OK)
+		return code;
+	if (found)
+		return ctl_fail(EX_CANTCREAT,
+		    "there is a device %s already; its secret cannot be shown again. For a new "
+		    "one: taupectl device rm %s, then add it again",
+		    record->name, record->name);
+	if (device_file_put(ctl->options.devices_file, record, &error) != 0)
+		return fail_file(ctl, &error, EX_CANTCREAT);
+	return EX_OK;
+}
+
+static int
+file_device_remove(struct ctl *ctl, const char *name)
+{
+	struct device_file_error error;
+	int code = need_file(ctl);
+	bool found;
+
+	if (code != EX_OK)
+		return code;
+	if (device_file_remove(ctl->options.devices_file, str_of(name), &found, &error) != 0)
+		return fail_file(ctl, &error, EX_CANTCREAT);
+	if (!found)
+		return ctl_fail(EX_NOUSER, "%s names no device %s", ctl->options.devices_file,
+		    name);
+	return EX_OK;
+}
+
+/* Status. */
+
+static void
+judge_relay(json_t *status, json_t *problems)
+{
+	bool draining = json_is_true(json_object_get(status, "draining")),
+	     up = json_is_true(json_object_get(status, "registry_up"));
+
+	if (draining)
+		json_array_append_new(problems,
+		    json_string("the relay is draining: no agent can connect"));
+	if (!up)
+		json_array_append_new(problems,
+		    json_string("the relay does not reach its registry"));
+	json_object_set_new(status, "serving", json_boolean(!draining));
+	json_object_set(status, "problems", problems);
+}
+
+static int
+file_status(struct ctl *ctl, json_t **status)
+{
+	json_t *problems = json_array(), *devices = json_array();
+	int code = ask_relay(ctl, "/api/v1/status", status);
+
+	if (code == EX_OK && ctl->options.devices_file != NULL) {
+		code = read_records(ctl, devices);
+		json_object_set_new(*status, "devices",
+		    json_integer((json_int_t)json_array_size(devices)));
+	}
+	if (code == EX_OK) {
+		judge_relay(*status, problems);
+	} else {
+		json_decref(*status);
+		*status = NULL;
+	}
+	json_decref(devices);
+	json_decref(problems);
+	return code;
+}
+
+const struct store file_store = {
+    .device_add = file_device_add,
+    .device_remove = file_device_remove,
+    .devices = file_devices,
+    .device = file_device,
+    .relays = file_relays,
+    .routes = file_routes,
+    .status = file_status,
+};

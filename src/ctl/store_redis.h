@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the Redis store share; for store_redis*.c alone. */
+#ifndef TAUPE_CTL_STORE_REDIS_H
+#define TAUPE_CTL_STORE_REDIS_H
+
+#include "ctl/ctl.h"
+#include "net/redis_sync.h"
+
+#define REDIS_BATCH 200 /* of commands that are sent at once */
+
+/* Connect, if that was not done yet. Returns an exit code. */
+int redis_open(struct ctl *ctl);
+/* Ask. NULL: no answer, or an error, which was said; *code is the exit code then. */
+redisReply *redis_ask(struct ctl *ctl, int *code, const char *format, ...);
+/* Fetch the reply to a command that was queued; as redis_ask(). */
+redisReply *redis_next(struct ctl *ctl, int *code);
+/* An answer of another type than was asked for. Returns an exit code. */
+int redis_fail_nonsense(const char *what);
+
+/* Forget what WATCH was told; how that ends does not matter. */
+void redis_unwatch(struct ctl *ctl);
+
+/* A string; absent for nil and other types. */
+struct str redis_text(const redisReply *reply);
+/* An array of names, sorted, each once, that are names indeed, as JSON strings. Takes the
+ * reply. */
+json_t *redis_names(redisReply *reply);
+/* A hash as JSON strings, a form-encoded text too; null for nil and what is no such
+ * thing. */
+json_t *redis_hash_json(const redisReply *reply);
+json_t *redis_form_json(struct str text);
+/* "ssh:20022,db:20023" as an object. */
+json_t *redis_ports_json(const char *text);
+/* A member of an object of strings as a number; 0 when it is none. */
+uint64_t redis_number(const json_t *object, const char *key);
+
+/* store_redis_read.c: the relay of relay:ID, or null. */
+json_t *redis_relay_json(const char *id, const redisReply *hash);
+
+int redis_device_add(struct ctl *ctl, const struct device_record *record);
+int redis_device_remove(struct ctl *ctl, const char *name);
+int redis_devices(struct ctl *ctl, json_t *list);
+int redis_device(struct ctl *ctl, const char *name, json_t **device);
+int redis_relays(struct ctl *ctl, json_t *list);
+int redis_routes(struct ctl *ctl, json_t *list);
+int redis_status(struct ctl *ctl, json_t **status);
+
+#endif

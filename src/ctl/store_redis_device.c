@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adding and removing a device in Redis: checked and written in one transaction, so that
+ * two operators never reserve the same.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "ctl/store_redis.h"
+#include "net/loop.h"
+
+#define ATTEMPTS_MAX 10 /* while others write what we watch */
+#define CONFLICT -1     /* in place of an exit code: once more */
+
+/* Send a command that answers nothing of interest. */
+static int
+tell(struct ctl *ctl, const char *format, ...)
+{
+	va_list args;
+	redisReply *reply;
+	int result = EX_OK;
+
+	va_start(args, format);
+	reply = redis_sync_vcommandf(ctl->redis, format, args);
+	va_end(args);
+	if (reply == NULL) {
+		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s", ctl->options.redis,
+		    redis_sync_error(ctl->redis));
+	} else if (reply->type == REDIS_REPLY_ERROR) {
+		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0 ? EX_NOPERM
+		                                                      : EX_UNAVAILABLE,
+		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
+	}
+	redis_sync_reply_free(&reply);
+	return result;
+}
+
+/* EXEC: CONFLICT when what was watched has changed. */
+static int
+execute(struct ctl *ctl)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "EXEC");
+
+	if (reply == NULL)
+		return code;
+	if (reply->type == REDIS_REPLY_NIL)
+		code = CONFLICT;
+	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+		if (reply->element[i]->type == REDIS_REPLY_ERROR)
+			code = ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
+			    ctl->options.redis, reply->element[i]->str);
+	redis_sync_reply_free(&reply);
+	return code;
+}
+
+static int
+exists(struct ctl *ctl, const char *name, bool *found)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "EXISTS taupe:device:%s", name);
+
+	if (reply == NULL)
+		return code;
+	*found = reply->integer != 0;
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+/* Whose name stands in the answer? "" for nobody. */
+static int
+ask_owner(struct ctl *ctl, char owner[DEVICE_NAME_MAX + 1], const char *format,
+    const char *what, const char *id)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, format, what, id);
+
+	owner[0] = '\0';
+	if (reply == NULL)
+		return code;
+	(void)str_copy(redis_text(reply), owner, DEVICE_NAME_MAX + 1);
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+/* Does the standing lease of this device have the label or port? */
+static int
+ask_leased(struct ctl *ctl, const char *owner, const char *what, const char *id, bool *leased)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "HGET taupe:lease:%s %s", owner,
+	    strcmp(what, "label") == 0 ? "label" : "ports");
+	struct str rest, item, service, number;
+
+	*leased = false;
+	if (reply == NULL)
+		return code;
+	for (rest = redis_text(reply); rest.len > 0;) {
+		str_split(rest, ',', &item, &rest);
+		if (!str_split(item, ':', &service, &number))
+			number = item; /* a label */
+		*leased = *leased || str_equal(number, str_of(id));
+	}
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+/* Can it be reserved? What rests can, what is leased or reserved cannot. */
+static int
+check_free(struct ctl *ctl, const char *name, const char *what, const char *id)
+{
+	char owner[DEVICE_NAME_MAX + 1];
+	bool leased;
+	int code = ask_owner(ctl, owner, "HGET taupe:reserved %s/%s", what, id);
+
+	if (code != EX_OK)
+		return code;
+	if (owner[0] != '\0' && strcmp(owner, name) != 0)
+		return ctl_fail(EX_CANTCREAT,
+		    "%s %s is reserved for the device %s: choose another one, or remove that "
+		    "device first",
+		    what, id, owner);
+	code = ask_owner(ctl, owner, "GET taupe:%s:%s", what, id);
+	if (code != EX_OK || owner[0] == '\0' || strcmp(owner, name) == 0)
+		return code;
+	code = ask_leased(ctl, owner, what, id, &leased);
+	if (code == EX_OK && leased)
+		return ctl_fail(EX_CANTCREAT,
+		    "%s %s is leased to the device %s: choose another one, or wait until its "
+		    "lease has ended",
+		    what, id, owner);
+	return code;
+}
+
+static int
+check_reservations(struct ctl *ctl, const struct device_record *record)
+{
+	char number[8];
+	int code = EX_OK;
+
+	if (record->label[0] != '\0')
+		code = check_free(ctl, record->name, "label", record->label);
+	for (size_t i = 0; code == EX_OK && i < record->n_ports; i++) {
+		snprintf(number, sizeof(number), "%u", (unsigned)record->ports[i].port);
+		code = check_free(ctl, record->name, "port", number);
+	}
+	return code;
+}
+
+static void
+write_hash(const struct device_record *record, char hash[2 * SECRET_HASH_LEN + 1])
+{
+	struct writer w;
+
+	writer_init(&w, hash, 2 * SECRET_HASH_LEN);
+	writer_hex(&w, record->secret_sha256, SECRET_HASH_LEN);
+	hash[2 * SECRET_HASH_LEN] = '\0';
+}
+
+static void
+write_ports(const struct device_record *record, char *out, size_t cap)
+{
+	struct writer w;
+
+	writer_init(&w, out, cap - 1);
+	for (size_t i = 0; i < record->n_ports; i++) {
+		if (i > 0)
+			writer_char(&w, ',');
+		service_port_write(&w, &record->ports[i]);
+	}
+	out[writer_len(&w)] = '\0';
+}
+
+static int
+queue_record(struct ctl *ctl, const struct device_record *record)
+{
+	char hash[2 * SECRET_HASH_LEN + 1], ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
+	const char *name = record->name;
+	int code;
+
+	write_hash(record, hash);
+	write_ports(record, ports, sizeof(ports));
+	code = tell(ctl,
+	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s created %llu", name,
+	    name, hash, record->label, ports, (unsigned long long)loop_wall_ms());
+	if (code == EX_OK)
+		code = tell(ctl, "SADD taupe:devices %s", name);
+	if (code == EX_OK && record->label[0] != '\0')
+		code = tell(ctl, "HSET taupe:reserved label/%s %s", record->label, name);
+	for (size_t i = 0; code == EX_OK && i < record->n_ports; i++)
+		code = tell(ctl, "HSET taupe:reserved port/%u %s",
+		    (unsigned)record->ports[i].port, name);
+	return code;
+}
+
+static int
+try_add(struct ctl *ctl, const struct device_record *record)
+{
+	bool found = false;
+	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
+
+	if (code == EX_OK)
+		code = exists(ctl, record->name, &found);
+	if (code == EX_OK && found)
+		code = ctl_fail(EX_CANTCREAT,
+		    "there is a device %s already; its secret cannot be shown again. For a new "
+		    "one: taupectl device rm %s, then add it again",
+		    record->name, record->name);
+	if (code == EX_OK)
+		code = check_reservations(ctl, record);
+	if (code != EX_OK) {
+		redis_unwatch(ctl);
+		return code;
+	}
+	code = tell(ctl, "MULTI");
+	if (code == EX_OK)
+		code = queue_record(ctl, record);
+	return code == EX_OK ? execute(ctl) : code;
+}
+
+static int
+fail_busy(void)
+{
+	return ctl_fail(EX_TEMPFAIL, "others are changing devices all the time: try again");
+}
+
+int
+redis_device_add(struct ctl *ctl, const struct device_record *record)
+{
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	for (int i = 0; i < ATTEMPTS_MAX; i++)
+		if ((code = try_add(ctl, record)) != CONFLICT)
+			return code;
+	return fail_busy();
+}
+
+/* Removing: also what is reserved for it, whatever its record says. */
+
+static int
+queue_unreserve(struct ctl *ctl, const char *name, const redisReply *reserved)
+{
+	int code = EX_OK;
+
+	for (size_t i = 0; code == EX_OK && i + 1 < reserved->elements; i += 2)
+		if (str_equal(redis_text(reserved->element[i + 1]), str_of(name)))
+			code = tell(ctl, "HDEL taupe:reserved %b", reserved->element[i]->str,
+			    reserved->element[i]->len);
+	return code;
+}
+
+static int
+write_removal(struct ctl *ctl, const char *name)
+{
+	int code;
+	redisReply *reserved = redis_ask(ctl, &code, "HGETALL taupe:reserved");
+
+	if (reserved == NULL)
+		return code;
+	code = tell(ctl, "MULTI");
+	if (code == EX_OK)
+		code = tell(ctl, "DEL taupe:device:%s taupe:counters:device:%s", name, name);
+	if (code == EX_OK)
+		code = tell(ctl, "SREM taupe:devices %s", name);
+	if (code == EX_OK)
+		code = queue_unreserve(ctl, name, reserved);
+	/* its relay cuts the device when it reads this */
+	if (code == EX_OK)
+		code = tell(ctl, "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
+	redis_sync_reply_free(&reserved);
+	return code == EX_OK ? execute(ctl) : code;
+}
+
+static int
+try_remove(struct ctl *ctl, const char *name)
+{
+	bool found = false;
+	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
+
+	if (code == EX_OK)
+		code = exists(ctl, name, &found);
+	if (code == EX_OK && !found) {
+		redis_unwatch(ctl);
+		return ctl_fail(EX_NOUSER, "there is no device %s", name);
+	}
+	return code == EX_OK ? write_removal(ctl, name) : code;
+}
+
+int
+redis_device_remove(struct ctl *ctl, const char *name)
+{
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	for (int i = 0; i < ATTEMPTS_MAX; i++)
+		if ((code = try_remove(ctl, name)) != CONFLICT)
+			return code;
+	return fail_busy();
+}

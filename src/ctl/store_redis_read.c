@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/* Devices, relays and routes as they stand in Redis. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "ctl/store_redis.h"
+
+#define SCAN_COUNT 1000
+
+static json_t *
+session_json(const redisReply *reply)
+{
+	json_t *form = redis_form_json(redis_text(reply)), *session;
+
+	if (!json_is_object(form))
+		return form;
+	session = json_pack("{s:I, s:s?, s:s?, s:s?, s:I}", "epoch",
+	    (json_int_t)redis_number(form, "epoch"), "relay",
+	    json_string_value(json_object_get(form, "relay")), "from",
+	    json_string_value(json_object_get(form, "from")), "instance",
+	    json_string_value(json_object_get(form, "instance")), "since_ms",
+	    (json_int_t)redis_number(form, "since_ms"));
+	json_decref(form);
+	return session;
+}
+
+static json_t *
+lease_json(const redisReply *reply)
+{
+	json_t *hash = redis_hash_json(reply), *lease;
+
+	if (!json_is_object(hash))
+		return hash;
+	lease = json_pack("{s:s?, s:o, s:I, s:s?}", "label",
+	    json_string_value(json_object_get(hash, "label")), "ports",
+	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))), "epoch",
+	    (json_int_t)redis_number(hash, "epoch"), "relay",
+	    json_string_value(json_object_get(hash, "relay")));
+	json_decref(hash);
+	return lease;
+}
+
+/* What is stored of it, without the hash of its secret. NULL: nothing. */
+static json_t *
+device_json(const char *name, const redisReply *record)
+{
+	json_t *hash = redis_hash_json(record), *device;
+	const char *label;
+
+	if (!json_is_object(hash)) {
+		json_decref(hash);
+		return NULL;
+	}
+	label = json_string_value(json_object_get(hash, "label"));
+	device = json_pack("{s:s, s:s?, s:o, s:I}", "name", name, "label",
+	    label != NULL && label[0] != '\0' ? label : NULL, "ports",
+	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))), "created_ms",
+	    (json_int_t)redis_number(hash, "created"));
+	json_decref(hash);
+	return device;
+}
+
+static void
+add_session_and_lease(json_t *device, const redisReply *session, const redisReply *lease)
+{
+	json_object_set_new(device, "session", session_json(session));
+	json_object_set_new(device, "lease", lease_json(lease));
+	json_object_set_new(device, "online",
+	    json_boolean(json_is_object(json_object_get(device, "session"))));
+}
+
+static int
+queue_device(struct ctl *ctl, const char *name)
+{
+	if (redis_sync_queuef(ctl->redis, "HGETALL taupe:device:%s", name) != 0 ||
+	    redis_sync_queuef(ctl->redis, "GET taupe:session:%s", name) != 0 ||
+	    redis_sync_queuef(ctl->redis, "HGETALL taupe:lease:%s", name) != 0)
+		return ctl_fail_memory();
+	return EX_OK;
+}
+
+/* The answers to that. *device is NULL when there is none. */
+static int
+fetch_device(struct ctl *ctl, const char *name, json_t **device)
+{
+	redisReply *replies[3] = {NULL};
+	int code = EX_OK;
+
+	*device = NULL;
+	for (int i = 0; code == EX_OK && i < 3; i++)
+		replies[i] = redis_next(ctl, &code);
+	if (code == EX_OK && (*device = device_json(name, replies[0])) != NULL)
+		add_session_and_lease(*device, replies[1], replies[2]);
+	for (int i = 0; i < 3; i++)
+		redis_sync_reply_free(&replies[i]);
+	return code;
+}
+
+static const char *
+name_at(const json_t *names, size_t i)
+{
+	return json_string_value(json_array_get(names, i));
+}
+
+static int
+fetch_batch(struct ctl *ctl, const json_t *names, size_t from, json_t *list)
+{
+	size_t n = json_array_size(names) - from;
+	json_t *device;
+	int code = EX_OK;
+
+	n = n > REDIS_BATCH ? REDIS_BATCH : n;
+	for (size_t i = 0; code == EX_OK && i < n; i++)
+		code = queue_device(ctl, name_at(names, from + i));
+	for (size_t i = 0; code == EX_OK && i < n; i++) {
+		code = fetch_device(ctl, name_at(names, from + i), &device);
+		if (device != NULL)
+			json_array_append_new(list, device);
+	}
+	return code;
+}
+
+int
+redis_devices(struct ctl *ctl, json_t *list)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "SMEMBERS taupe:devices");
+	json_t *names;
+
+	if (reply == NULL)
+		return code;
+	names = redis_names(reply);
+	for (size_t i = 0; code == EX_OK && i < json_array_size(names); i += REDIS_BATCH)
+		code = fetch_batch(ctl, names, i, list);
+	json_decref(names);
+	return code;
+}
+
+/* One device: also its counters, its routes and how long its lease lasts. */
+
+static json_t *
+numbers_json(const redisReply *reply)
+{
+	json_t *hash = redis_hash_json(reply), *numbers = json_object(), *value;
+	const char *key;
+
+	json_object_foreach (hash, key, value)
+		json_object_set_new(numbers, key,
+		    json_integer((json_int_t)redis_number(hash, key)));
+	json_decref(hash);
+	return numbers;
+}
+
+static int
+add_route(struct ctl *ctl, json_t *routes, struct str key)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "HGET taupe:routes %b", key.ptr, key.len);
+	struct str value;
+
+	if (reply == NULL)
+		return code;
+	value = redis_text(reply);
+	if (value.ptr != NULL)
+		json_array_append_new(routes,
+		    json_pack("{s:s%, s:s%}", "key", key.ptr, key.len, "value", value.ptr,
+			value.len));
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+static int
+add_routes(struct ctl *ctl, const char *name, json_t *device)
+{
+	int code;
+	json_t *routes = json_array();
+	redisReply *reply = redis_ask(ctl, &code, "SMEMBERS taupe:owned:device:%s", name);
+
+	json_object_set_new(device, "routes", routes);
+	if (reply == NULL)
+		return code;
+	for (size_t i = 0; code == EX_OK && i < reply->elements; i++)
+		if (redis_text(reply->element[i]).ptr != NULL)
+			code = add_route(ctl, routes, redis_text(reply->element[i]));
+	redis_sync_reply_free(&reply);
+	return code;
+}
+
+static int
+add_counters(struct ctl *ctl, const char *name, json_t *device)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "HGETALL taupe:counters:device:%s", name);
+
+	if (reply == NULL)
+		return code;
+	json_object_set_new(device, "counters", numbers_json(reply));
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+static int
+add_remaining(struct ctl *ctl, const char *name, json_t *device)
+{
+	json_t *lease = json_object_get(device, "lease");
+	int code;
+	redisReply *reply;
+
+	if (!json_is_object(lease))
+		return EX_OK;
+	reply = redis_ask(ctl, &code, "PTTL taupe:lease:%s", name);
+	if (reply == NULL)
+		return code;
+	if (reply->integer > 0)
+		json_object_set_new(lease, "remaining_ms",
+		    json_integer((json_int_t)reply->integer));
+	redis_sync_reply_free(&reply);
+	return EX_OK;
+}
+
+int
+redis_device(struct ctl *ctl, const char *name, json_t **device)
+{
+	int code = redis_open(ctl);
+
+	*device = NULL;
+	if (code == EX_OK)
+		code = queue_device(ctl, name);
+	if (code == EX_OK)
+		code = fetch_device(ctl, name, device);
+	if (code == EX_OK && *device == NULL)
+		return ctl_fail(EX_NOUSER, "there is no device %s", name);
+	if (code == EX_OK)
+		code = add_remaining(ctl, name, *device);
+	if (code == EX_OK)
+		code = add_counters(ctl, name, *device);
+	if (code == EX_OK)
+		code = add_routes(ctl, name, *device);
+	if (code != EX_OK)
+		json_decref(*device);
+	return code;
+}
+
+/* Relays. */
+
+json_t *
+redis_relay_json(const char *id, const redisReply *reply)
+{
+	json_t *hash = redis_hash_json(reply), *relay;
+
+	if (!json_is_object(hash))
+		return hash;
+	relay = json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:I}", "id", id, "url",
+	    json_string_value(json_object_get(hash, "url")), "address",
+	    json_string_value(json_object_get(hash, "address")), "agents",
+	    (json_int_t)redis_number(hash, "agents"), "visitors",
+	    (json_int_t)redis_number(hash, "visitors"), "weight",
+	    (json_int_t)redis_number(hash, "weight"), "capacity",
+	    (json_int_t)redis_number(hash, "capacity"), "draining",
+	    redis_number(hash, "draining") != 0, "since_ms",
+	    (json_int_t)redis_number(hash, "since_ms"));
+	json_decref(hash);
+	return relay;
+}
+
+int
+redis_relays(struct ctl *ctl, json_t *list)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "ZRANGE taupe:relays 0 -1");
+	json_t *names, *relay;
+
+	if (reply == NULL)
+		return code;
+	names = redis_names(reply);
+	for (size_t i = 0; code == EX_OK && i < json_array_size(names); i++) {
+		reply = redis_ask(ctl, &code, "HGETALL taupe:relay:%s", name_at(names, i));
+		if (reply == NULL)
+			break;
+		relay = redis_relay_json(name_at(names, i), reply);
+		redis_sync_reply_free(&reply);
+		/* one that is gone and not swept up yet is no relay */
+		if (json_is_object(relay))
+			json_array_append(list, relay);
+		json_decref(relay);
+	}
+	json_decref(names);
+	return code;
+}
+
+/* Routes: in steps, because there may be a million. */
+
+static void
+take_routes(json_t *routes, const redisReply *pairs)
+{
+	for (size_t i = 0; i + 1 < pairs->elements; i += 2) {
+		struct str key = redis_text(pairs->element[i]),
+			   value = redis_text(pairs->element[i + 1]);
+
+		if (key.ptr != NULL && value.ptr != NULL)
+			json_object_set_new(routes, key.ptr,
+			    json_stringn(value.ptr, value.len));
+	}
+}
+
+static int
+scan_routes(struct ctl *ctl, json_t *routes)
+{
+	char cursor[32] = "0";
+	int code;
+
+	do {
+		redisReply *reply = redis_ask(ctl, &code, "HSCAN taupe:routes %s COUNT %d",
+		    cursor, SCAN_COUNT);
+
+		if (reply == NULL)
+			return code;
+		if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+		    reply->element[1]->type != REDIS_REPLY_ARRAY ||
+		    !str_copy(redis_text(reply->element[0]), cursor, sizeof(cursor)))
+			code = redis_fail_nonsense("routes");
+		else
+			take_routes(routes, reply->element[1]);
+		redis_sync_reply_free(&reply);
+	} while (code == EX_OK && strcmp(cursor, "0") != 0);
+	return code;
+}
+
+int
+redis_routes(struct ctl *ctl, json_t *list)
+{
+	json_t *routes = json_object(), *value;
+	const char *key;
+	int code = scan_routes(ctl, routes);
+
+	/* an object has each key once, which HSCAN does not promise */
+	json_object_foreach (routes, key, value)
+		json_array_append_new(list, json_pack("{s:s, s:O}", "key", key, "value", value));
+	json_decref(routes);
+	return code;
+}
