@@ -25,7 +25,8 @@
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
-#define FAREWELL_STALL_MS 5000
+#define FAREWELL_STALL_MS 300000
+#define FAREWELL_LINGER_MS 3000
 #define SECRET_FILE_MAX 4096
 
 /* The first address of a list that is not on loopback, or NULL. */
@@ -386,7 +387,8 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	digs_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells =
-		    farewells_new(relay->loop, FAREWELL_STALL_MS)) == NULL) {
+		    farewells_new(relay->loop,
+		FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL) {
 		log_error(
 		    "cannot start the event loop", LOG_S("error", log_errno()));
 		return EX_OSERR;

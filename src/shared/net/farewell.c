@@ -14,12 +14,13 @@ struct farewell {
 	struct conn conn;
 	struct timer timer;
 	size_t queued_before; /* at the last look of the timer */
+	uint64_t moved_ms;    /* when the queue was last seen to shrink */
 	bool peer_ended;
 };
 
 struct farewells {
 	struct loop *loop;
-	uint64_t stall_ms;
+	uint64_t stall_ms, linger_ms;
 	size_t count;
 	LIST_HEAD(, farewell) list;
 };
@@ -79,24 +80,32 @@ static const struct conn_ops farewell_conn_ops = {
     .broken_cb = broken_cb,
 };
 
+/* Looks every linger_ms: is all written, or has the peer taken anything? */
 static void
 timer_cb(void *ctx)
 {
 	struct farewell *farewell = ctx;
+	const struct farewells *all = farewell->all;
+	uint64_t now_ms = loop_now_ms(all->loop);
 	size_t queued = conn_queued(&farewell->conn);
 
-	if (queued == 0 || queued == farewell->queued_before) {
+	if (queued == 0 && farewell->queued_before == 0) {
+		farewell_free(farewell);
+		return;
+	}
+	if (queued != farewell->queued_before) {
+		farewell->queued_before = queued;
+		farewell->moved_ms = now_ms;
+	} else if (now_ms - farewell->moved_ms >= all->stall_ms) {
 		conn_abort(&farewell->conn);
 		farewell_free(farewell);
 		return;
 	}
-	farewell->queued_before = queued;
-	timer_set(
-	    farewell->all->loop, &farewell->timer, farewell->all->stall_ms);
+	timer_set(all->loop, &farewell->timer, all->linger_ms);
 }
 
 struct farewells *
-farewells_new(struct loop *loop, uint64_t stall_ms)
+farewells_new(struct loop *loop, uint64_t stall_ms, uint64_t linger_ms)
 {
 	struct farewells *farewells = calloc(1, sizeof(*farewells));
 
@@ -104,6 +113,7 @@ farewells_new(struct loop *loop, uint64_t stall_ms)
 		return NULL;
 	farewells->loop = loop;
 	farewells->stall_ms = stall_ms;
+	farewells->linger_ms = linger_ms;
 	LIST_INIT(&farewells->list);
 	return farewells;
 }
@@ -145,8 +155,9 @@ farewell_take(struct farewells *farewells, struct conn *conn)
 	LIST_INSERT_HEAD(&farewells->list, farewell, link);
 	farewells->count++;
 	farewell->queued_before = conn_queued(&farewell->conn);
+	farewell->moved_ms = loop_now_ms(farewells->loop);
 	timer_init(&farewell->timer, timer_cb, farewell);
-	timer_set(farewells->loop, &farewell->timer, farewells->stall_ms);
+	timer_set(farewells->loop, &farewell->timer, farewells->linger_ms);
 	conn_shutdown(&farewell->conn);
 	conn_resume(&farewell->conn);
 }

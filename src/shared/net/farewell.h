@@ -11,8 +11,10 @@
 
 struct farewells; /* all such connections of a process */
 
-/* A connection is cut when nothing moved for stall_ms, or stall_ms after all is said. */
-struct farewells *farewells_new(struct loop *loop, uint64_t stall_ms);
+/* stall_ms: how long a peer may take nothing while bytes are queued for it (one that reads
+ * slowly is no reason to lose its last bytes; then it is reset). linger_ms: how long we wait
+ * for the peer's end after all is written (then it is closed). */
+struct farewells *farewells_new(struct loop *loop, uint64_t stall_ms, uint64_t linger_ms);
 /* Cuts those that are left. */
 void farewells_free(struct farewells **farewells);
 size_t farewells_count(const struct farewells *farewells);
