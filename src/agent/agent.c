@@ -13,7 +13,8 @@
 #include "base/log.h"
 #include "net/crypto.h"
 
-#define FAREWELL_STALL_MS 2000
+#define FAREWELL_STALL_MS 300000
+#define FAREWELL_LINGER_MS 3000
 #define STOP_LOOK_MS 20 /* how often a stop looks whether the last bytes are out */
 
 /* Masks need four bytes a frame: a draw for each from the system would be felt. */
@@ -95,7 +96,8 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
 	take_settings(agent, settings);
 	if ((agent->resolver = resolver_new(loop, settings->options.dns)) == NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
-	    (agent->farewells = farewells_new(loop, FAREWELL_STALL_MS)) == NULL ||
+	    (agent->farewells = farewells_new(loop, FAREWELL_STALL_MS,
+	         FAREWELL_LINGER_MS)) == NULL ||
 	    (agent->control = control_new(agent)) == NULL) {
 		log_error("the agent cannot start");
 		agent_free(&agent);
