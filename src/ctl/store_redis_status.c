@@ -213,8 +213,8 @@ survey_sessions(struct survey *survey)
 	size_t n = SESSIONS_PER_QUERY;
 
 	for (size_t at = 0; code == EX_OK && n == SESSIONS_PER_QUERY; at += n) {
-		redisReply *reply = redis_ask(survey->ctl, &code, "ZRANGE taupe:leases %zu %zu",
-		    at, at + SESSIONS_PER_QUERY - 1);
+		redisReply *reply = redis_ask(survey->ctl, &code, "ZRANGE taupe:leases %llu %llu",
+		    (unsigned long long)at, (unsigned long long)at + SESSIONS_PER_QUERY - 1);
 
 		if (reply == NULL)
 			return code;
