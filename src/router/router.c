@@ -82,6 +82,36 @@ reload_cb(void *ctx)
 		 "restart");
 }
 
+/* Two conversations with one process would undo each other's work. */
+static const char *
+find_repeated(const struct option_list *list)
+{
+	size_t i, k;
+
+	for (i = 0; i < list->count; i++)
+		for (k = 0; k < i; k++)
+			if (strcmp(list->items[i], list->items[k]) == 0)
+				return list->items[i];
+	return NULL;
+}
+
+static int
+check_sockets(const struct option_list *list)
+{
+	const char *repeated = find_repeated(list);
+
+	if (list->count > ROUTE_VIEWERS_MAX)
+		log_error("too many HAProxy sockets",
+		    LOG_U("given", list->count),
+		    LOG_U("most", ROUTE_VIEWERS_MAX));
+	else if (repeated != NULL)
+		log_error("a HAProxy socket is named twice",
+		    LOG_S("socket", repeated));
+	else
+		return EX_OK;
+	return EX_CONFIG;
+}
+
 static int
 start_syncs(struct router *router)
 {
@@ -93,12 +123,8 @@ start_syncs(struct router *router)
 	};
 	size_t i;
 
-	if (options->haproxy.count > ROUTE_VIEWERS_MAX) {
-		log_error("too many HAProxy sockets",
-		    LOG_U("given", options->haproxy.count),
-		    LOG_U("most", ROUTE_VIEWERS_MAX));
+	if (check_sockets(&options->haproxy) != EX_OK)
 		return EX_CONFIG;
-	}
 	for (i = 0; i < options->haproxy.count; i++) {
 		settings.path = options->haproxy.items[i];
 		settings.viewer = (unsigned)i;

@@ -895,6 +895,14 @@ def test_nine_haproxies_are_one_too_many(tmp_path):
     assert "too many" in run.stderr
 
 
+def test_a_haproxy_that_is_named_twice_is_an_error(tmp_path):
+    run = subprocess.run([BUILD / "taupe-router", "--map-dir", tmp_path, "--haproxy", "/a",
+                          "--haproxy", "/a"], capture_output=True, text=True, check=False,
+                         timeout=20)
+    assert run.returncode == 78
+    assert "named twice" in run.stderr
+
+
 def test_a_conversation_is_kept_open(stage, tmp_path):
     """HAProxy would end a silent one, after its "stats timeout"."""
     extra = tmp_path / "impatient.cfg"

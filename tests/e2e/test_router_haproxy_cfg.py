@@ -3,6 +3,7 @@
 written by hand here; who fills them is the router's business."""
 import hashlib
 import os
+import pwd
 import shutil
 import socket
 import ssl
@@ -71,6 +72,21 @@ def test_every_variable_has_a_default(tmp_path):
                 or "SSL certificate" in line or "Error(s) found" in line
                 or "Fatal errors" in line or "find group id" in line
                 or "find user id" in line), line
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not os.path.isdir("/var/lib/haproxy"),
+                    reason="needs root and Debian's haproxy user")
+def test_as_root_it_gives_up_its_rights_and_works_in_a_chroot(stage, tmp_path):
+    hap, web = stage.keep(HAProxy(tmp_path / "hap", master=True)), stage.server("web")
+    del hap.env["TAUPE_UNPRIVILEGED"]
+    hap.start()
+    worker = int(hap.socket.info()["Pid"])
+    assert os.stat(f"/proc/{worker}").st_uid == pwd.getpwnam("haproxy").pw_uid
+    for _ in range(2):
+        route(hap, "http", "a.example.test", web.route)
+        assert hap.get("a.example.test").text.startswith("web\n")
+        assert hap.get("a.example.test", tls=True).text.startswith("web\n")
+        hap.reload()
 
 
 # --- names ----------------------------------------------------------------------------------
