@@ -72,10 +72,15 @@ static void
 stop_timer_cb(void *ctx)
 {
 	struct agent *agent = ctx;
+	uint64_t now_ms = loop_now_ms(agent->loop);
 
-	if (loop_now_ms(agent->loop) >= agent->stop_deadline_ms)
+	if (now_ms >= agent->stop_deadline_ms)
 		transfers_close(agent, true);
-	agent_check_stop(agent);
+	/* who still reads our last bytes has had the time to */
+	if (now_ms >= agent->stop_deadline_ms + FAREWELL_LINGER_MS)
+		loop_stop(agent->loop);
+	else
+		agent_check_stop(agent);
 }
 
 struct agent *
