@@ -53,8 +53,7 @@ static const struct option_row rows[] = {
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label, "LABEL",
 	"device add: reserve this label for the device."},
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port, "SERVICE:PORT",
-	"device add: reserve this public port for the device's tcp service; may be given "
-	"several times."},
+	"device add: reserve this public port for the device's tcp service."},
     {0},
 };
 

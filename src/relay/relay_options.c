@@ -88,7 +88,7 @@ static const struct option_row rows[] = {
 	"Domain under which devices get their names."},
     {"agent_listen", OPTION_LIST, AT(agent_listen), "127.0.0.1:8000", 1, 64,
 	NULL, check_address_port, "ADDRESS:PORT",
-	"Where agents connect; may be given several times."},
+	"Where agents connect."},
     {"agent_url", OPTION_STRING, AT(agent_url), NULL, 1, 250, NULL, check_url,
 	"URL",
 	"Base URL at which agents reach this very relay; by default ws:// and "
@@ -96,12 +96,10 @@ static const struct option_row rows[] = {
 	"agent_listen."},
     {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
 	check_ip, "ADDRESS",
-	"A proxy in front whose X-Forwarded-For is believed; may be given "
-	"several times."},
+	"A proxy in front whose X-Forwarded-For is believed."},
     {"service_listen", OPTION_LIST, AT(service_listen), "127.0.0.1:30000-30999",
 	1, 80, NULL, check_listen_range, "ADDRESS:LOW-HIGH",
-	"Ports for the listeners of devices' services; may be given several "
-	"times."},
+	"Ports for the listeners of devices' services."},
     {"advertise_address", OPTION_STRING, AT(advertise_address), NULL, 1, 64,
 	NULL, check_ip, "ADDRESS",
 	"Address under which the proxy reaches the listeners, when they listen "

@@ -54,8 +54,7 @@ static const struct option_row rows[] = {
 	"relays have to fill it again."},
     {"haproxy", OPTION_LIST, AT(haproxy), "/run/haproxy/admin.sock", 1,
 	SOCKET_MAX, NULL, check_socket, "SOCKET",
-	"Runtime socket of a HAProxy, level admin; may be given up to "
-	"eight times."},
+	"Runtime socket of a HAProxy, level admin; up to eight."},
     {"haproxy_bufsize", OPTION_SIZE, AT(haproxy_bufsize), "16384", 2048,
 	1048576, NULL, NULL, "BYTES",
 	"HAProxy's tune.bufsize: no command may be longer."},
@@ -74,8 +73,7 @@ static const struct option_row rows[] = {
 	"then."},
     {"agent_host", OPTION_LIST, AT(agent_host), NULL, 1, HOST_NAME_MAX, NULL,
 	check_host, "HOST",
-	"Host name that leads agents to any relay; may be given several "
-	"times."},
+	"Host name that leads agents to any relay."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health and metrics for the operator."},
