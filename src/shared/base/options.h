@@ -36,7 +36,7 @@ struct option_row {
 	/* Checks a string's or list item's meaning: NULL if it is right, else what is allowed. */
 	const char *(*check)(const char *value);
 	const char *argument;    /* for --help: "SECONDS", "FILE", "ADDRESS:PORT" */
-	const char *help;        /* one sentence */
+	const char *help;        /* one sentence; that a list may be repeated is added */
 };
 
 struct option_table {
