@@ -265,14 +265,12 @@ def test_usage(service):
 
 def test_examples_and_service_files_are_installed(installation):
     etc = installation.at(installation.etc)
-    programs = {"taupectl": variable("bindir") + "/taupectl"}
-    for name in ("agent", "relay", "router"):
-        programs[name] = f"{installation.sbin}/taupe-{name}"
-    for name, program in programs.items():
+    for program in ("taupe-agent", "taupe-relay", "taupe-router", "taupectl"):
+        name = program.removeprefix("taupe-")
         example = etc / f"taupe/{name}.ini.example"
         assert f"\n[{name}]\n" in example.read_text()
         # what begins a configuration must be a right one
-        done = installation.run([program, "--check", "--config",
+        done = installation.run([f"{installation.sbin}/{program}", "--check", "--config",
                                  f"{installation.etc}/taupe/{name}.ini.example"])
         assert done.returncode == 0, done.stderr
     for path in installation.root.rglob("*"):
