@@ -97,7 +97,7 @@ def test_relay_that_stops_in_order_moves_its_agents_first(group):
     running = [cluster.visit(host) for host in hosts]
     for visit in running:
         visit.send_head("GET", "/gate/move")
-    until("the visits have arrived", lambda: alive(services) >= len(hosts) + 1)
+    until("the visits have arrived", lambda: ask(services, "/gate/move/count") == "6")
     leaving, staying = cluster.relays
     leaving.process.expected = {0}
     leaving.process.send_signal(15)
@@ -105,15 +105,15 @@ def test_relay_that_stops_in_order_moves_its_agents_first(group):
           lambda: int(staying.metrics()["taupe_relay_agents"]) == len(agents), 10)
     for host in hosts:
         assert cluster.get(host).status == 200
-    get(services.address("web", "http"), "direct", "/gate/move/open")
+    ask(services, "/gate/move/open")
     assert [visit.read_answer().text for visit in running] == ["gate move"] * len(hosts)
     for visit in running:
         visit.close()
     leaving.process.ends(0, 20)
 
 
-def alive(services):
-    return int(get(services.address("web", "http"), "direct", "/alive").text)
+def ask(services, path):
+    return get(services.address("web", "http"), "direct", path).text
 
 
 def test_new_relay_takes_agents_and_haproxy_needs_no_change(group):

@@ -83,7 +83,7 @@ def test_fifty_visitors_are_in_the_tunnel_at_the_same_time(scene):
     with concurrent.futures.ThreadPoolExecutor(50) as pool:
         futures = [pool.submit(visit, number) for number in range(50)]
         until("50 visitors stand at the gate",
-              lambda: int(scene.ask_service("/alive").text) >= 51)
+              lambda: scene.ask_service("/gate/fifty/count").text == "50")
         scene.ask_service("/gate/fifty/open")
         assert [future.result(30) for future in futures] == ["gate fifty"] * 50
 
@@ -205,12 +205,13 @@ def test_reset_of_the_service_reaches_the_visitor(scene):
 
 
 def test_visitor_who_leaves_frees_the_service(scene):
-    before = int(scene.ask_service("/alive").text)
+    def waiting():
+        return scene.ask_service("/gate/never/count").text
+
     with scene.visit() as visit:
         visit.send_head("GET", "/gate/never")
-        until("the service sees the visitor",
-              lambda: int(scene.ask_service("/alive").text) > before)
-    until("the service is free again", lambda: int(scene.ask_service("/alive").text) <= before)
+        until("the service sees the visitor", lambda: waiting() == "1")
+    until("the service sees that he has left", lambda: waiting() == "0")
 
 
 def test_transfer_channels_are_used_again(scene):

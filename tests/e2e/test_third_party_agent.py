@@ -90,8 +90,8 @@ def test_third_party_agent_survives_resets_from_both_sides(scene):
         assert tcp_outcome(scene.tcp, b"RESET\n")[1] == b""
     with scene.cluster.visit(scene.host) as visit:
         visit.send_head("GET", "/gate/never")
-        until("it is at the service", lambda: int(get(
-            scene.services.address("web", "http"), "direct", "/alive").text) > 1)
+        until("it is at the service", lambda: get(
+            scene.services.address("web", "http"), "direct", "/gate/never/count").text == "1")
     assert scene.cluster.get(scene.host).text == "web"
 
 

@@ -7,10 +7,10 @@ The HTTP service answers
     /name            its name                      /headers     what it was asked, as JSON
     /bytes/N         N bytes of the pattern        /chunked/N   the same, chunked
     /sse             an event, and a last one after a GET of /sse/release
-    /gate/X          answers when /gate/X/open was asked
+    /gate/X          answers when /gate/X/open was asked; /gate/X/count: how many wait there
     /reset           half an answer, and a reset after a GET of /gate/reset/open
     /ws              a WebSocket that echoes
-    POST /sha256     length and hash of the body   /alive       open connections
+    POST /sha256     length and hash of the body
 The TCP service reads a first line:
     SINK    reads to the end, then says "LENGTH SHA256" and ends
     SOURCE N  sends N bytes, ends its direction, reads to the end; STAT then tells what it read
@@ -18,6 +18,7 @@ The TCP service reads a first line:
 """
 import asyncio
 import base64
+import collections
 import hashlib
 import json
 import random
@@ -57,21 +58,33 @@ class Services:
     def __init__(self, name):
         self.name = name
         self.gates = {}
-        self.open_connections = 0
+        self.waiting = collections.Counter()
         self.last_source = "none"
 
     def gate(self, key):
         return self.gates.setdefault(key, asyncio.Event())
 
+    async def wait_at(self, key, reader):
+        """False: the visitor has left before the gate was opened."""
+        self.waiting[key] += 1
+        opened = asyncio.create_task(self.gate(key).wait())
+        left = asyncio.create_task(reader.read(1))
+        try:
+            await asyncio.wait({opened, left}, return_when=asyncio.FIRST_COMPLETED)
+            return opened.done()
+        finally:
+            self.waiting[key] -= 1
+            for task in (opened, left):
+                task.cancel()
+            await asyncio.wait({opened, left})
+
     async def http(self, reader, writer):
-        self.open_connections += 1
         try:
             while await self.http_request(reader, writer):
                 pass
         except (OSError, asyncio.IncompleteReadError, ValueError):
             pass
         finally:
-            self.open_connections -= 1
             writer.close()
 
     async def http_request(self, reader, writer):
@@ -102,8 +115,6 @@ class Services:
             case ["headers"]:
                 answer(json.dumps({"method": method, "target": target, "fields": fields,
                                    "peer": writer.get_extra_info("peername")}))
-            case ["alive"]:
-                answer(str(self.open_connections))
             case ["sha256"]:
                 answer(f"{length} {digest}")
             case ["bytes", size]:
@@ -131,8 +142,11 @@ class Services:
                 self.gate("sse").set()
                 answer("released")
             case ["gate", key]:
-                await self.gate(key).wait()
+                if not await self.wait_at(key, reader):
+                    return False
                 answer(f"gate {key}")
+            case ["gate", key, "count"]:
+                answer(str(self.waiting[key]))
             case ["gate", key, "open"]:
                 self.gate(key).set()
                 answer("open")
@@ -196,14 +210,12 @@ class Services:
                 return
 
     async def tcp(self, reader, writer):
-        self.open_connections += 1
         try:
             command, *arguments = (await reader.readline()).decode("latin-1").split() or [""]
             await getattr(self, f"tcp_{command.lower()}", self.tcp_echo)(reader, writer, *arguments)
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            self.open_connections -= 1
             writer.close()
 
     @staticmethod
