@@ -304,23 +304,15 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 	(void)redis_args_send(&args, registry->main, logged_cb, registry);
 }
 
-void
-redis_view_announce(struct registry *base, const struct relay_info *self,
-    const struct route *relay_route, const char *const *counter_names,
+/* What was announced last, in one go, and the view while we are at it. */
+static void
+send_announcement(struct redis_registry *registry, const char *const *counter_names,
     const uint64_t *counter_values, size_t n_counters)
 {
-	struct redis_registry *registry = redis_registry_of(base);
-	struct redis_view *view = &registry->view;
+	const struct redis_view *view = &registry->view;
+	const struct relay_info *self = &view->self;
 	struct redis_link *link = registry->main;
 
-	view->self = *self;
-	view->agents = self->agents;
-	view->has_self = true;
-	view->has_route = relay_route != NULL;
-	if (relay_route != NULL)
-		view->route = *relay_route;
-	if (!registry->up)
-		return;
 	(void)redis_link_commandf(link, own_cb, registry, "HGET taupe:relay:%s since_ms",
 	    registry->id);
 	if (view->has_route)
@@ -334,6 +326,24 @@ redis_view_announce(struct registry *base, const struct relay_info *self,
 	    (double)self->agents / self->weight, registry->id);
 	(void)redis_link_commandf(link, announced_cb, registry, "EXEC");
 	read_view(registry);
+}
+
+void
+redis_view_announce(struct registry *base, const struct relay_info *self,
+    const struct route *relay_route, const char *const *counter_names,
+    const uint64_t *counter_values, size_t n_counters)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct redis_view *view = &registry->view;
+
+	view->self = *self;
+	view->agents = self->agents;
+	view->has_self = true;
+	view->has_route = relay_route != NULL;
+	if (relay_route != NULL)
+		view->route = *relay_route;
+	if (registry->up)
+		send_announcement(registry, counter_names, counter_values, n_counters);
 }
 
 struct departure {
@@ -423,6 +433,9 @@ check_cb(void *ctx, const redisReply *reply)
 		redis_follower_restart(registry);
 	}
 	registry_answer_event(&registry->answers, &event);
+	/* the others should not have to wait for the next one */
+	if (registry->view.has_self)
+		send_announcement(registry, NULL, NULL, 0);
 }
 
 void
