@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 
 from harness import ports
-from router_lib import BUILD, KINDS, SLOW, Conversation, make_certificate, stage, until
+from router_lib import BUILD, KINDS, SLOW, make_certificate, stage, until
 
 assert stage  # a fixture, used by its name
 
@@ -903,16 +903,13 @@ def test_a_haproxy_that_is_named_twice_is_an_error(tmp_path):
     assert "named twice" in run.stderr
 
 
-def test_a_conversation_is_kept_open(stage, tmp_path):
-    """HAProxy would end a silent one, after its "stats timeout"."""
-    extra = tmp_path / "impatient.cfg"
-    extra.write_text("global\n\tstats timeout 600ms\n")
-    redis, hap = stage.redis(), stage.haproxy(extra=("-f", extra))
-    router = stage.router(redis, hap)
-    until(lambda: router.logged("HAProxy has the routes"))
-    with Conversation(hap.admin) as silent:
-        silent.sock.settimeout(10)
-        assert silent.sock.recv(1) == b""  # this one was ended
-    redis.put({"http/a.test": "127.0.0.1,1"})
-    until_equal(hap, redis)
-    assert router.logged("met HAProxy") == 1
+def test_a_conversation_is_kept_open_and_never_silent_for_long(stage, tmp_path):
+    """HAProxy would end a silent one after its "stats timeout", 10 s by default."""
+    fake = stage.keep(FakeHAProxy(tmp_path / "admin.sock"))
+    redis = stage.redis()
+    stage.router(redis, fake, maps=tmp_path / "maps")
+    start = time.monotonic()
+    until(lambda: fake.commands.count("show info") >= 5)
+    assert time.monotonic() - start < 5 * SLOW
+    assert fake.connections == 1
+    assert fake.commands.count("prompt") == 1
