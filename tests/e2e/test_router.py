@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """taupe-router between a real Redis, written to as a relay would, and real HAProxies."""
+import os
 import random
 import re
 import signal
@@ -327,7 +328,6 @@ def test_map_files_are_replaced_whole_and_not_for_every_change(stage):
     def watch():
         while not stop.is_set():
             with open(file, encoding="ascii") as f:
-                import os
                 versions.add(os.fstat(f.fileno()).st_ino)
                 text = f.read()
             if text.count("\n") < 5_000 or not text.endswith("\n"):
@@ -338,7 +338,7 @@ def test_map_files_are_replaced_whole_and_not_for_every_change(stage):
     start = time.monotonic()
     for i in range(200):
         redis.put({f"http/new-{i}.test": "127.0.0.1,5"})
-    until(lambda: f"new-199.test 127.0.0.1,5\n" in file.read_text(), 10 * SLOW)
+    until(lambda: "new-199.test 127.0.0.1,5\n" in file.read_text(), 10 * SLOW)
     took = time.monotonic() - start
     stop.set()
     thread.join()
