@@ -81,7 +81,7 @@ class HAProxy:
 class Router:
     def __init__(self, group, redis, haproxy, **config):
         self.group = group
-        self.config = {"redis": redis.address, "haproxy": haproxy.socket,
+        self.config = {**redis.access("taupe-router"), "haproxy": haproxy.socket,
                        "map_dir": haproxy.maps, "log_level": "debug", **config}
         self.process = None
         self.start()

@@ -120,10 +120,10 @@ class Group:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.members = []
         self.exits = contextlib.ExitStack()
+        self.checks = []  # called at the end; each returns a list of faults
 
     def close(self):
-        self.exits.close()
-        faults = []
+        faults = [fault for check in self.checks for fault in check()]
         for process in reversed(self.members):
             ended_unasked = process.popen.poll() is not None and process.expected is None
             if ended_unasked:
@@ -138,6 +138,7 @@ class Group:
                     faults.append(str(error))
             elif process.popen.returncode not in process.expected:
                 faults.append(f"{process.name} ended with {process.popen.returncode}")
+        self.exits.close()
         for report in sorted(self.folder.glob("sanitizer.*")):
             faults.append(f"{report.name}:\n{report.read_text(errors='replace')[:6000]}")
         if faults:

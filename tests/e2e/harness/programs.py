@@ -231,24 +231,44 @@ class SampleServices:
 
 
 class Redis:
-    """A Redis of our own; by default with the repository's ACL file when it is there."""
+    """A Redis of our own with the repository's users, so that every test also shows that each
+    program may do what it needs. Keeps nothing over a restart."""
+    PASSWORD = "e2e"
 
-    def __init__(self, group, name="redis", users=None, extra=()):
+    def __init__(self, group, name="redis"):
         self.group, self.name, self.port = group, name, ports.take()
         self.folder = group.folder / name
         self.folder.mkdir()
-        self.users, self.extra = users, list(extra)
         self.address = f"127.0.0.1:{self.port}"
+        self.users = self.folder / "users.acl"
+        self.users.write_text("".join(
+            line if line.startswith("user default ") else
+            line.replace(" off ", f" on >{self.PASSWORD} ", 1)
+            for line in (ROOT / "redis" / "users.acl").read_text().splitlines(keepends=True)))
+        self.password_file = self.folder / "password"
+        self.password_file.write_text(self.PASSWORD + "\n")
+        self.password_file.chmod(0o600)
         self.process = None
+        group.checks.append(self.denied)
         self.start()
 
+    def denied(self):
+        """What the users' rights did not allow."""
+        if not self.process.running():
+            return []
+        return [f"ACL LOG: {entry}" for entry in self.client.acl_log()]
+
+    def access(self, user):
+        """How a program of ours gets in."""
+        return {"redis": self.address, "redis_user": user,
+                "redis_password_file": self.password_file}
+
     def start(self):
-        argv = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-                "--appendonly", "no", "--dir", str(self.folder), *self.extra]
-        if self.users:
-            argv += ["--aclfile", str(self.users)]
-        self.process = Process(self.group, self.name, argv)
-        self.client = redis_client.Redis(port=self.port, decode_responses=True)
+        self.process = Process(self.group, self.name, [
+            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+            "--appendonly", "no", "--dir", str(self.folder), "--aclfile", str(self.users)])
+        self.client = redis_client.Redis(port=self.port, username="admin", password=self.PASSWORD,
+                                         decode_responses=True)
         until("redis answers", self.answers)
         return self
 

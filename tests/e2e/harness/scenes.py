@@ -72,7 +72,7 @@ class Cluster:
     def add_relay(self, name, **config):
         services = [ports.take_block(), ports.take_block()]
         settings = {
-            "redis": self.redis.address,
+            **self.redis.access("taupe-relay"),
             "cluster_key_file": self.key_file,
             "service_listen": [f"127.0.0.1:{start}-{start + ports.BLOCK - 1}"
                                for start in services],
