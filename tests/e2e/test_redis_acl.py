@@ -18,34 +18,19 @@ ACL = ROOT / "redis" / "users.acl"
 USERS = ("taupe-relay", "taupe-router", "taupectl")
 
 
-def password(user):
-    return f"password-of-{user}"
-
-
 def switched_on(text):
-    """What the operator's sed does; and an open default user, who is the test itself."""
-    for user in USERS:
-        digest = hashlib.sha256(password(user).encode()).hexdigest()
+    """What the operator's sed does (redis/KEYS.md), with one password for all."""
+    digest = hashlib.sha256(Redis.PASSWORD.encode()).hexdigest()
+    for user in ("admin", *USERS):
         text, count = re.subn(rf"^user {user} off ", f"user {user} on #{digest} ", text,
                               flags=re.MULTILINE)
         assert count == 1
-    return re.sub(r"^user default .*$", "user default on nopass ~* &* +@all", text,
-                  flags=re.MULTILINE)
+    return text
 
 
 @pytest.fixture(scope="module")
 def redis(module_group):
-    users = module_group.folder / "users.acl"
-    users.write_text(switched_on(ACL.read_text()))
-    for user in USERS:
-        secret = module_group.folder / f"{user}.password"
-        secret.write_text(password(user) + "\n")
-        secret.chmod(0o600)
-    return Redis(module_group, users=users)
-
-
-def credentials(redis, user):
-    return {"redis_user": user, "redis_password_file": redis.group.folder / f"{user}.password"}
+    return Redis(module_group)
 
 
 def refused(redis):
@@ -54,10 +39,9 @@ def refused(redis):
 
 class Ctl:
     def __init__(self, redis):
-        given = credentials(redis, "taupectl")
-        self.argv = [binary("taupectl"), "--redis", redis.address, "--redis-user",
-                     given["redis_user"], "--redis-password-file",
-                     str(given["redis_password_file"])]
+        self.argv = [binary("taupectl")]
+        for key, value in redis.access("taupectl").items():
+            self.argv += ["--" + key.replace("_", "-"), str(value)]
 
     def __call__(self, *words):
         return subprocess.run([*self.argv, *words], capture_output=True, text=True, timeout=20,
@@ -97,12 +81,12 @@ def test_every_program_does_its_work_as_its_user(module_group, redis):
     services = SampleServices(module_group, "web")
     public = ports.take_block()
     haproxy = HAProxy(module_group, public, public + ports.BLOCK - 1)
-    router = Router(module_group, redis, haproxy, **credentials(redis, "taupe-router"))
+    router = Router(module_group, redis, haproxy)
     listen = ports.take_block()
-    relay = Relay(module_group, redis=redis.address, announce="100ms", lease="400ms",
+    relay = Relay(module_group, announce="100ms", lease="400ms",
                   service_listen=f"127.0.0.1:{listen}-{listen + ports.BLOCK - 1}",
                   public_ports=f"{public}-{public + ports.BLOCK - 1}",
-                  **credentials(redis, "taupe-relay"))
+                  **redis.access("taupe-relay"))
     device = Device("alice")
     added = ctl("device", "add", "alice", "--label", "shop", "--port", f"ssh:{public}")
     assert added.returncode == 0, added.stderr
@@ -183,8 +167,8 @@ DENIED = [
 
 @pytest.mark.parametrize("user,command", DENIED)
 def test_what_a_program_does_not_need_is_denied(redis, user, command):
-    client = redis_client.Redis(port=redis.port, username=user, password=password(user),
-                                decode_responses=True)
+    client = redis_client.Redis(port=redis.port, username=user,
+                                password=Redis.PASSWORD, decode_responses=True)
     with pytest.raises(redis_client.RedisError, match="(?i)no permission|no permissions|NOPERM"):
         client.execute_command(*(command.split() + (["0"] if command.startswith("EVAL") else [])))
     client.close()
@@ -203,8 +187,9 @@ def test_the_configuration_starts(group):
     conf = group.folder / "redis.conf"
     conf.write_text(text)
     process, port, answer = start_server(group, [str(conf)])
-    assert answer == "True"
-    client = redis_client.Redis(port=port, decode_responses=True)
+    assert "Authentication required" in answer
+    client = redis_client.Redis(port=port, username="admin", password=Redis.PASSWORD,
+                                decode_responses=True)
     assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
     assert client.config_get("appendonly") == {"appendonly": "yes"}
     assert {entry.split()[1] for entry in client.acl_list()} == {"admin", "default", *USERS}
