@@ -15,7 +15,8 @@
 
 #define FAREWELL_STALL_MS 300000
 #define FAREWELL_LINGER_MS 3000
-#define STOP_LOOK_MS 20 /* how often a stop looks whether the last bytes are out */
+#define STOP_LOOK_MS                                                           \
+	20 /* how often a stop looks whether the last bytes are out */
 
 /* Masks need four bytes a frame: a draw for each from the system would be felt. */
 static void
@@ -99,10 +100,11 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
 	set_fixed_config(agent);
 	take_settings(agent, settings);
-	if ((agent->resolver = resolver_new(loop, settings->options.dns)) == NULL ||
+	if ((agent->resolver = resolver_new(loop, settings->options.dns)) ==
+		NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
-	    (agent->farewells = farewells_new(loop, FAREWELL_STALL_MS,
-	         FAREWELL_LINGER_MS)) == NULL ||
+	    (agent->farewells = farewells_new(
+		 loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
 	    (agent->control = control_new(agent)) == NULL) {
 		log_error("the agent cannot start");
 		agent_free(&agent);
@@ -142,7 +144,8 @@ same(const char *a, const char *b)
 
 /* What only a restart can change; names the first such key that was changed. */
 static const char *
-fixed_key_changed(const struct agent_options *now, const struct agent_options *fresh)
+fixed_key_changed(
+    const struct agent_options *now, const struct agent_options *fresh)
 {
 	if (!same(now->name, fresh->name))
 		return "name";
@@ -157,7 +160,8 @@ fixed_key_changed(const struct agent_options *now, const struct agent_options *f
 static bool
 needs_handshake(const struct settings *now, const struct settings *fresh)
 {
-	if (now->n_services != fresh->n_services || strcmp(now->secret, fresh->secret) != 0)
+	if (now->n_services != fresh->n_services ||
+	    strcmp(now->secret, fresh->secret) != 0)
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)
 		if (now->services[i].kind != fresh->services[i].kind ||
@@ -178,8 +182,10 @@ agent_reload(struct agent *agent)
 		log_error("the new configuration is wrong and not used");
 		return;
 	}
-	if ((fixed = fixed_key_changed(&old->options, &fresh->options)) != NULL) {
-		log_error("a key that only a restart can change has changed: nothing was changed",
+	if ((fixed = fixed_key_changed(&old->options, &fresh->options)) !=
+	    NULL) {
+		log_error("a key that only a restart can change has changed: "
+			  "nothing was changed",
 		    LOG_S("key", fixed));
 		settings_free(&fresh);
 		return;
@@ -187,7 +193,8 @@ agent_reload(struct agent *agent)
 	take_settings(agent, fresh);
 	log_setup("taupe-agent", (enum log_level)fresh->options.log_level,
 	    fresh->options.log_syslog);
-	log_info("configuration read again", LOG_S("device", agent->config.name));
+	log_info(
+	    "configuration read again", LOG_S("device", agent->config.name));
 	if (needs_handshake(old, fresh))
 		control_renew(agent->control);
 	settings_free(&old);
@@ -203,7 +210,8 @@ agent_stop(struct agent *agent)
 		log_info("stopping", LOG_S("device", agent->config.name),
 		    LOG_U("transfers", agent->n_transfers));
 	agent->stopping = true;
-	agent->stop_deadline_ms = loop_now_ms(agent->loop) + (again ? 0 : drain_ms);
+	agent->stop_deadline_ms =
+	    loop_now_ms(agent->loop) + (again ? 0 : drain_ms);
 	control_leave(agent->control);
 	transfers_close(agent, again);
 	agent_check_stop(agent);
@@ -244,7 +252,8 @@ run(struct loop *loop, struct settings *settings, int argc, char **argv)
 	if (loop_on_signal(loop, SIGTERM, stop_signal_cb, agent) != 0 ||
 	    loop_on_signal(loop, SIGINT, stop_signal_cb, agent) != 0 ||
 	    loop_on_signal(loop, SIGHUP, reload_signal_cb, agent) != 0) {
-		log_error("signals cannot be watched", LOG_S("error", log_errno()));
+		log_error(
+		    "signals cannot be watched", LOG_S("error", log_errno()));
 		result = EX_OSERR;
 	} else if (loop_run(loop) != 0) {
 		log_error("the event loop failed", LOG_S("error", log_errno()));
@@ -266,7 +275,8 @@ agent_main(int argc, char **argv)
 	if (settings == NULL)
 		return result < 0 ? EX_OK : result;
 	if ((loop = loop_new()) == NULL) {
-		log_error("the event loop cannot be made", LOG_S("error", log_errno()));
+		log_error("the event loop cannot be made",
+		    LOG_S("error", log_errno()));
 		settings_free(&settings);
 		return EX_OSERR;
 	}

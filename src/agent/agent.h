@@ -25,7 +25,7 @@ struct agent {
 	struct farewells *farewells;
 	struct settings *settings;
 	struct taupe_config config; /* libtaupe's view of the settings */
-	struct tls_context *tls;    /* the settings' own; NULL until agent_tls() */
+	struct tls_context *tls; /* the settings' own; NULL until agent_tls() */
 	struct control *control;
 	struct transfer_list transfers;
 	size_t n_transfers;
@@ -42,7 +42,8 @@ struct agent {
 
 /* Make an agent of settings, which it owns from here (they are freed on failure, too), and
  * let it begin to connect. argv must live on. NULL: what was wrong was logged. */
-struct agent *agent_new(struct loop *loop, struct settings *settings, int argc, char **argv);
+struct agent *agent_new(
+    struct loop *loop, struct settings *settings, int argc, char **argv);
 /* Close everything at once. */
 void agent_free(struct agent **agent);
 

@@ -72,9 +72,10 @@ dialler_free(struct dialler **dialler)
 static struct remembered *
 recall(struct dialler *dialler, const char *host, uint16_t port)
 {
-	for (struct remembered *r = dialler->remembered; r < dialler->remembered + REMEMBERED; r++)
-		if (r->until_ms > loop_now_ms(dialler->loop) && r->port == port &&
-		    strcmp(r->host, host) == 0)
+	for (struct remembered *r = dialler->remembered;
+	     r < dialler->remembered + REMEMBERED; r++)
+		if (r->until_ms > loop_now_ms(dialler->loop) &&
+		    r->port == port && strcmp(r->host, host) == 0)
 			return r;
 	return NULL;
 }
@@ -162,13 +163,15 @@ connect_to(struct dial *dial, const struct address *address)
 {
 	struct tls *tls;
 
-	if (conn_connect(dial->conn, dial->dialler->loop, address, &dial_conn_ops, dial) != 0) {
+	if (conn_connect(dial->conn, dial->dialler->loop, address,
+		&dial_conn_ops, dial) != 0) {
 		note_error(dial, strerror(errno));
 		return -1;
 	}
 	if (dial->tls == NULL)
 		return 0;
-	if (*dial->tls == NULL || (tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
+	if (*dial->tls == NULL ||
+	    (tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
 		note_error(dial, "no memory for TLS");
 		conn_fini(dial->conn);
 		return -1;
@@ -178,7 +181,8 @@ connect_to(struct dial *dial, const struct address *address)
 }
 
 static void
-resolved_cb(void *ctx, const struct address *addresses, size_t n, const char *error)
+resolved_cb(
+    void *ctx, const struct address *addresses, size_t n, const char *error)
 {
 	struct dial *dial = ctx;
 
@@ -196,8 +200,8 @@ static void
 look_up(struct dial *dial)
 {
 	dial->looked_up = true;
-	dial->request = resolve_start(dial->dialler->resolver, dial->host, dial->port, resolved_cb,
-	    dial);
+	dial->request = resolve_start(
+	    dial->dialler->resolver, dial->host, dial->port, resolved_cb, dial);
 	if (dial->request == NULL)
 		finish(dial, "no memory to look the name up");
 }
@@ -233,18 +237,21 @@ take_known_address(struct dial *dial)
 {
 	const struct remembered *known;
 
-	if (address_parse_ip(str_of(dial->host), dial->port, &dial->addresses[0])) {
+	if (address_parse_ip(
+		str_of(dial->host), dial->port, &dial->addresses[0])) {
 		dial->looked_up = true;
 		dial->n_addresses = 1;
-	} else if ((known = recall(dial->dialler, dial->host, dial->port)) != NULL) {
+	} else if ((known = recall(dial->dialler, dial->host, dial->port)) !=
+	    NULL) {
 		dial->addresses[0] = known->address;
 		dial->n_addresses = 1;
 	}
 }
 
 struct dial *
-dial_start(struct dialler *dialler, struct conn *conn, const char *host, uint16_t port,
-    struct tls_context *const *tls, uint64_t timeout_ms, dial_cb cb, void *ctx)
+dial_start(struct dialler *dialler, struct conn *conn, const char *host,
+    uint16_t port, struct tls_context *const *tls, uint64_t timeout_ms,
+    dial_cb cb, void *ctx)
 {
 	struct dial *dial = calloc(1, sizeof(*dial));
 

@@ -28,8 +28,9 @@ void dialler_free(struct dialler **dialler);
  * else where the context is found when it is needed, which may change until the callback.
  * NULL when there is no memory: no callback then.
  */
-struct dial *dial_start(struct dialler *dialler, struct conn *conn, const char *host,
-    uint16_t port, struct tls_context *const *tls, uint64_t timeout_ms, dial_cb cb, void *ctx);
+struct dial *dial_start(struct dialler *dialler, struct conn *conn,
+    const char *host, uint16_t port, struct tls_context *const *tls,
+    uint64_t timeout_ms, dial_cb cb, void *ctx);
 /* No callback will come; the connection is closed. Clears the pointer; NULL is fine. */
 void dial_cancel(struct dial **dial);
 

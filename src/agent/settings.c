@@ -27,7 +27,8 @@ host_valid(struct str host)
 	char lower[HOST_NAME_MAX + 1];
 
 	return address_parse_ip(host, 1, &address) ||
-	    (host_name_normalise(host, lower, sizeof(lower)) && host_name_valid(str_of(lower)));
+	    (host_name_normalise(host, lower, sizeof(lower)) &&
+		host_name_valid(str_of(lower)));
 }
 
 /* "host:port" or "[address]:port" */
@@ -51,20 +52,24 @@ parse_place(struct str text, struct target *target)
 	else if (memchr(host.ptr, ':', host.len) != NULL)
 		return false;
 	target->port = (uint16_t)number;
-	return host_valid(host) && str_copy(host, target->host, sizeof(target->host));
+	return host_valid(host) &&
+	    str_copy(host, target->host, sizeof(target->host));
 }
 
 bool
-target_parse(struct str text, struct target *target, enum taupe_service_kind *kind)
+target_parse(
+    struct str text, struct target *target, enum taupe_service_kind *kind)
 {
 	struct str name, kind_name, rest, place;
 	enum service_kind found;
 
-	if (!str_split(text, ':', &name, &rest) || !str_split(rest, ':', &kind_name, &place) ||
+	if (!str_split(text, ':', &name, &rest) ||
+	    !str_split(rest, ':', &kind_name, &place) ||
 	    !service_name_valid(name) || !service_kind_find(kind_name, &found))
 		return false;
 	*kind = (enum taupe_service_kind)found;
-	return parse_place(place, target) && str_copy(name, target->name, sizeof(target->name));
+	return parse_place(place, target) &&
+	    str_copy(name, target->name, sizeof(target->name));
 }
 
 /* ---- the table ---- */
@@ -80,7 +85,9 @@ check_relay(const char *value)
 static const char *
 check_name(const char *value)
 {
-	return device_name_valid(str_of(value)) ? NULL : "letters, digits, '.', '_' and '-'";
+	return device_name_valid(str_of(value))
+	    ? NULL
+	    : "letters, digits, '.', '_' and '-'";
 }
 
 static const char *
@@ -97,13 +104,16 @@ check_service(const char *value)
 static const char *
 check_domain(const char *value)
 {
-	return host_name_valid(str_of(value)) ? NULL : "a domain name in lower case";
+	return host_name_valid(str_of(value)) ? NULL
+					      : "a domain name in lower case";
 }
 
 static const char *
 check_secret(const char *value)
 {
-	return handshake_secret_valid(str_of(value)) ? NULL : "letters, digits and -._~+/=";
+	return handshake_secret_valid(str_of(value))
+	    ? NULL
+	    : "letters, digits and -._~+/=";
 }
 
 static const char *
@@ -121,44 +131,62 @@ check_dns(const char *value)
 #define HOUR_MS 3600000
 
 static const struct option_row rows[] = {
-    {"relay", OPTION_LIST, AT(relay), NULL, 1, URL_MAX, NULL, check_relay, "URL",
-	"A relay to begin with, ws:// or wss://."},
-    {"name", OPTION_STRING, AT(name), NULL, 1, DEVICE_NAME_MAX, NULL, check_name, "NAME",
+    {"relay", OPTION_LIST, AT(relay), NULL, 1, URL_MAX, NULL, check_relay,
+	"URL", "A relay to begin with, ws:// or wss://."},
+    {"name", OPTION_STRING, AT(name), NULL, 1, DEVICE_NAME_MAX, NULL,
+	check_name, "NAME",
 	"The device's name, as the operator registered it."},
-    {"secret_file", OPTION_STRING, AT(secret_file), NULL, 1, 4095, NULL, NULL, "FILE",
-	"File with the device's secret in its first line, readable for the agent alone."},
-    {"secret", OPTION_STRING, AT(secret), NULL, 1, TAUPE_SECRET_MAX, NULL, check_secret,
-	"SECRET", "The secret itself, instead of secret_file; not for the command line, where "
+    {"secret_file", OPTION_STRING, AT(secret_file), NULL, 1, 4095, NULL, NULL,
+	"FILE",
+	"File with the device's secret in its first line, readable for the "
+	"agent alone."},
+    {"secret", OPTION_STRING, AT(secret), NULL, 1, TAUPE_SECRET_MAX, NULL,
+	check_secret, "SECRET",
+	"The secret itself, instead of secret_file; not for the command line, "
+	"where "
 	"others can see it."},
     {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL, check_service,
 	"NAME:KIND:HOST:PORT",
-	"A service to offer: its name, http, tls or tcp, and where it is, on this device or "
-	"near it; up to 16. The first http or tls service has the shortest host name."},
+	"A service to offer: its name, http, tls or tcp, and where it is, on "
+	"this device or "
+	"near it; up to 16. The first http or tls service has the shortest "
+	"host name."},
     {"ca_file", OPTION_STRING, AT(ca_file), NULL, 1, 4095, NULL, NULL, "FILE",
-	"Certificates (PEM) of the authorities that relays are verified with; by default the "
+	"Certificates (PEM) of the authorities that relays are verified with; "
+	"by default the "
 	"system's."},
-    {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL, check_domain, "DOMAIN",
-	"Domain under which a redirect may lead, besides to the hosts of known relays."},
-    {"state_file", OPTION_STRING, AT(state_file), TAUPE_STATEDIR "/agent.state", 1, 4095, NULL,
-	NULL, "FILE", "Where the lease and the list of relays are kept over a restart."},
-    {"dns", OPTION_STRING, AT(dns), NULL, 1, 64, NULL, check_dns, "ADDRESS[:PORT]",
-	"DNS server to ask instead of the system's."},
-    {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10, HOUR_MS, NULL, NULL,
-	"TIME", "How long connecting may take, to a relay, to a service, and each step of a "
+    {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL,
+	check_domain, "DOMAIN",
+	"Domain under which a redirect may lead, besides to the hosts of known "
+	"relays."},
+    {"state_file", OPTION_STRING, AT(state_file), TAUPE_STATEDIR "/agent.state",
+	1, 4095, NULL, NULL, "FILE",
+	"Where the lease and the list of relays are kept over a restart."},
+    {"dns", OPTION_STRING, AT(dns), NULL, 1, 64, NULL, check_dns,
+	"ADDRESS[:PORT]", "DNS server to ask instead of the system's."},
+    {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10,
+	HOUR_MS, NULL, NULL, "TIME",
+	"How long connecting may take, to a relay, to a service, and each step "
+	"of a "
 	"handshake."},
-    {"reconnect_min", OPTION_DURATION, AT(reconnect_min_ms), "1s", 1, HOUR_MS, NULL, NULL,
-	"TIME", "Bound of the first random delay before the next attempt; it doubles with each "
+    {"reconnect_min", OPTION_DURATION, AT(reconnect_min_ms), "1s", 1, HOUR_MS,
+	NULL, NULL, "TIME",
+	"Bound of the first random delay before the next attempt; it doubles "
+	"with each "
 	"failure."},
-    {"reconnect_max", OPTION_DURATION, AT(reconnect_max_ms), "60s", 1, HOUR_MS, NULL, NULL,
-	"TIME", "Largest bound of that delay."},
-    {"reconnect_reset", OPTION_DURATION, AT(reconnect_reset_ms), "30s", 1, HOUR_MS, NULL, NULL,
-	"TIME", "A session that stood so long sets the delay back to reconnect_min."},
-    {"max_transfers", OPTION_INT, AT(max_transfers), "256", 1, 100000, NULL, NULL, "NUMBER",
+    {"reconnect_max", OPTION_DURATION, AT(reconnect_max_ms), "60s", 1, HOUR_MS,
+	NULL, NULL, "TIME", "Largest bound of that delay."},
+    {"reconnect_reset", OPTION_DURATION, AT(reconnect_reset_ms), "30s", 1,
+	HOUR_MS, NULL, NULL, "TIME",
+	"A session that stood so long sets the delay back to reconnect_min."},
+    {"max_transfers", OPTION_INT, AT(max_transfers), "256", 1, 100000, NULL,
+	NULL, "NUMBER",
 	"Transfer channels at a time; more visitors are refused."},
-    {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS, NULL, NULL,
-	"TIME", "How long running visits may go on after SIGTERM."},
-    {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0, "error|warn|info|debug", NULL,
-	"LEVEL", "Least important lines to log."},
+    {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
+	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
+    {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
+	"error|warn|info|debug", NULL, "LEVEL",
+	"Least important lines to log."},
     {"log_syslog", OPTION_BOOL, AT(log_syslog), "no", 0, 0, NULL, NULL, NULL,
 	"Log to syslog instead of standard error."},
     {.key = NULL},
@@ -184,7 +212,8 @@ read_secret(const char *path, char *secret)
 	ssize_t got;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), result = EX_OK;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || (got = read(fd, text, sizeof(text) - 1)) < 0) {
+	if (fd < 0 || fstat(fd, &st) != 0 ||
+	    (got = read(fd, text, sizeof(text) - 1)) < 0) {
 		log_error("secret_file cannot be read", LOG_S("file", path),
 		    LOG_S("error", log_errno()));
 		if (fd >= 0)
@@ -195,9 +224,11 @@ read_secret(const char *path, char *secret)
 	text[got] = '\0';
 	text[strcspn(text, "\r\n")] = '\0';
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		log_warn("secret_file is open to others: chmod 600 it", LOG_S("file", path));
+		log_warn("secret_file is open to others: chmod 600 it",
+		    LOG_S("file", path));
 	if (!handshake_secret_valid(str_of(text))) {
-		log_error("secret_file holds no secret in its first line: 1 to 256 letters, "
+		log_error("secret_file holds no secret in its first line: 1 to "
+			  "256 letters, "
 			  "digits and -._~+/=",
 		    LOG_S("file", path));
 		result = EX_CONFIG;
@@ -220,12 +251,15 @@ take_services(struct settings *settings)
 	for (size_t i = 0; i < list->count; i++) {
 		struct target *target = &settings->targets[i];
 
-		if (!target_parse(str_of(list->items[i]), target, &settings->services[i].kind))
+		if (!target_parse(str_of(list->items[i]), target,
+			&settings->services[i].kind))
 			return EX_SOFTWARE;
 		settings->services[i].name = target->name;
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(settings->targets[j].name, target->name) == 0) {
-				log_error("service: two of one name", LOG_S("service", target->name));
+			if (strcmp(settings->targets[j].name, target->name) ==
+			    0) {
+				log_error("service: two of one name",
+				    LOG_S("service", target->name));
 				return EX_CONFIG;
 			}
 	}
@@ -245,7 +279,8 @@ check_presence(const struct agent_options *options)
 	else if (options->service.count == 0)
 		missing = "service is not set: what shall visitors reach?";
 	else if (options->secret != NULL && options->secret_file != NULL)
-		missing = "secret and secret_file are both set: which one is right?";
+		missing =
+		    "secret and secret_file are both set: which one is right?";
 	if (missing == NULL)
 		return EX_OK;
 	log_error(missing);
@@ -262,7 +297,8 @@ settings_need_tls(struct settings *settings)
 	settings->tls = tls_context_new_client(ca_file, &error);
 	if (settings->tls != NULL)
 		return 0;
-	log_error(ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
+	log_error(
+	    ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
 	    LOG_S("file", ca_file), LOG_S("error", error));
 	return -1;
 }
@@ -286,12 +322,15 @@ take_apart(struct settings *settings)
 	    (result = take_services(settings)) != EX_OK)
 		return result;
 	if (options->secret_file != NULL &&
-	    (result = read_secret(options->secret_file, settings->secret)) != EX_OK)
+	    (result = read_secret(options->secret_file, settings->secret)) !=
+		EX_OK)
 		return result;
 	if (options->secret != NULL)
-		memcpy(settings->secret, options->secret, strlen(options->secret) + 1);
+		memcpy(settings->secret, options->secret,
+		    strlen(options->secret) + 1);
 	if (settings->secret[0] == '\0')
-		log_warn("no secret and no secret_file: only a relay in open mode takes us");
+		log_warn("no secret and no secret_file: only a relay in open "
+			 "mode takes us");
 	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
 	return EX_OK;
@@ -316,7 +355,8 @@ settings_load(int argc, char **argv, struct settings **settings)
 		free(s);
 		return EX_CONFIG;
 	}
-	log_setup("taupe-agent", (enum log_level)s->options.log_level, s->options.log_syslog);
+	log_setup("taupe-agent", (enum log_level)s->options.log_level,
+	    s->options.log_syslog);
 	if ((result = take_apart(s)) != EX_OK)
 		settings_free(&s);
 	*settings = s;
@@ -329,7 +369,8 @@ settings_reload(int argc, char **argv, struct settings **settings)
 	struct settings *s = calloc(1, sizeof(*s));
 
 	*settings = NULL;
-	if (s == NULL || options_reload(&agent_option_table, argc, argv, &s->options) != 0) {
+	if (s == NULL ||
+	    options_reload(&agent_option_table, argc, argv, &s->options) != 0) {
 		free(s);
 		return -1;
 	}

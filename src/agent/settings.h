@@ -32,7 +32,8 @@ struct settings {
 	struct agent_options options;
 	char secret[TAUPE_SECRET_MAX + 1]; /* "": none */
 	size_t n_services;
-	struct taupe_service services[TAUPE_SERVICES_MAX]; /* names point into targets */
+	struct taupe_service
+	    services[TAUPE_SERVICES_MAX]; /* names point into targets */
 	struct target targets[TAUPE_SERVICES_MAX];
 	struct tls_context *tls; /* NULL until it is needed */
 };
@@ -41,7 +42,8 @@ struct settings {
 extern const struct option_table agent_option_table;
 
 /* Parse "web:http:127.0.0.1:8080" or "ssh:tcp:[fd00::5]:22" or "cam:http:camera.lan:80". */
-bool target_parse(struct str text, struct target *target, enum taupe_service_kind *kind);
+bool target_parse(
+    struct str text, struct target *target, enum taupe_service_kind *kind);
 
 /*
  * Read everything, and check what the table cannot: *settings is then from malloc.
@@ -58,6 +60,7 @@ void settings_free(struct settings **settings);
 int settings_need_tls(struct settings *settings);
 
 /* Fill in what libtaupe wants to know; its pointers lead into settings. */
-void settings_apply(const struct settings *settings, struct taupe_config *config);
+void settings_apply(
+    const struct settings *settings, struct taupe_config *config);
 
 #endif

@@ -62,7 +62,8 @@ sync_folder(const char *path)
 	if (slash == NULL)
 		snprintf(folder, sizeof(folder), ".");
 	else
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - path) + 1, path);
+		snprintf(folder, sizeof(folder), "%.*s",
+		    (int)(slash - path) + 1, path);
 	if ((fd = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY)) < 0)
 		return;
 	(void)fsync(fd);
@@ -75,13 +76,15 @@ state_file_write(const char *path, const char *text, size_t len)
 	char fresh[PATH_LEN_MAX];
 	int fd, saved;
 
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh)) {
+	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >=
+	    sizeof(fresh)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	/* what a crash left there may have another owner's mode */
 	(void)unlink(fresh);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, S_IRUSR | S_IWUSR);
+	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
+	    S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -1;
 	if (write_line(fd, text, len) != 0) {

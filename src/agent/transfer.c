@@ -24,20 +24,21 @@
 struct transfer {
 	LIST_ENTRY(transfer) link; /* in agent->transfers */
 	struct agent *agent;
-	struct dial *dial;    /* of the relay at first, of the service later; or NULL */
-	struct timer timer;   /* of the handshake, then of the first visit */
+	struct dial
+	    *dial; /* of the relay at first, of the service later; or NULL */
+	struct timer timer; /* of the handshake, then of the first visit */
 	struct conn channel;
-	struct conn service;  /* of the visit at hand */
-	struct pump pump;     /* from TAUPE_STEP_READY on */
+	struct conn service;   /* of the visit at hand */
+	struct pump pump;      /* from TAUPE_STEP_READY on */
 	struct buf_list early; /* what waits for the service */
 	size_t early_bytes;
-	uint64_t session;     /* for which it was dug */
-	uint64_t opened_ms;   /* when the visit began */
+	uint64_t session;   /* for which it was dug */
+	uint64_t opened_ms; /* when the visit began */
 	char service_name[SERVICE_NAME_MAX + 1];
 	char from[ADDRESS_TEXT_MAX];
 	bool ready;
-	bool visiting;        /* a visit is there, for us */
-	bool early_eof;       /* the visitor's end waits as well */
+	bool visiting;	/* a visit is there, for us */
+	bool early_eof; /* the visitor's end waits as well */
 	struct taupe_stream stream;
 	uint8_t buffer[STREAM_BUFFER];
 };
@@ -70,8 +71,9 @@ static void
 log_visit_end(struct transfer *t, const char *reason)
 {
 	log_debug("visit ended", LOG_S("device", t->agent->config.name),
-	    LOG_S("service", t->service_name), LOG_S("from", t->from), LOG_S("reason", reason),
-	    LOG_U("bytes_in", t->pump.to_raw_bytes), LOG_U("bytes_out", t->pump.to_channel_bytes),
+	    LOG_S("service", t->service_name), LOG_S("from", t->from),
+	    LOG_S("reason", reason), LOG_U("bytes_in", t->pump.to_raw_bytes),
+	    LOG_U("bytes_out", t->pump.to_channel_bytes),
 	    LOG_U("ms", loop_now_ms(t->agent->loop) - t->opened_ms));
 }
 
@@ -109,8 +111,9 @@ transfer_free(struct transfer *t, const char *reason)
 		conn_resume(&t->channel);
 		farewell_take(agent->farewells, &t->channel);
 	}
-	log_debug("transfer channel closed", LOG_S("device", agent->config.name),
-	    LOG_S("reason", reason), LOG_U("visits", taupe_stream_visit(&t->stream)));
+	log_debug("transfer channel closed",
+	    LOG_S("device", agent->config.name), LOG_S("reason", reason),
+	    LOG_U("visits", taupe_stream_visit(&t->stream)));
 	LIST_REMOVE(t, link);
 	agent->n_transfers--;
 	free(t);
@@ -131,7 +134,8 @@ transfer_close(struct transfer *t, const char *reason)
 static bool
 is_stale(const struct transfer *t)
 {
-	return t->agent->stopping || t->session != control_session(t->agent->control);
+	return t->agent->stopping ||
+	    t->session != control_session(t->agent->control);
 }
 
 /* After anything that may have ended the visit's last direction. False: t is gone. */
@@ -152,8 +156,10 @@ refuse_visit(struct transfer *t, const char *reason)
 {
 	uint8_t out[TAUPE_MESSAGE_MAX];
 
-	log_warn("service does not answer", LOG_S("device", t->agent->config.name),
-	    LOG_S("service", t->service_name), LOG_S("from", t->from), LOG_S("reason", reason));
+	log_warn("service does not answer",
+	    LOG_S("device", t->agent->config.name),
+	    LOG_S("service", t->service_name), LOG_S("from", t->from),
+	    LOG_S("reason", reason));
 	send_message(t, out, taupe_stream_refused(&t->stream, reason, out));
 	end_visit(t, true, reason);
 	conn_resume(&t->channel);
@@ -207,17 +213,20 @@ begin_visit(struct transfer *t, const struct taupe_step *step)
 	t->opened_ms = loop_now_ms(t->agent->loop);
 	t->pump.to_raw_bytes = t->pump.to_channel_bytes = 0;
 	memcpy(t->service_name, target->name, sizeof(t->service_name));
-	(void)str_copy((struct str){step->from.ptr, step->from.len}, t->from, sizeof(t->from));
+	(void)str_copy((struct str){step->from.ptr, step->from.len}, t->from,
+	    sizeof(t->from));
 	log_debug("visit began", LOG_S("device", t->agent->config.name),
 	    LOG_S("service", t->service_name), LOG_S("from", t->from));
-	t->dial = dial_start(t->agent->dialler, &t->service, target->host, target->port, NULL,
-	    (uint64_t)settings->options.connect_timeout_ms, service_dialled_cb, t);
+	t->dial = dial_start(t->agent->dialler, &t->service, target->host,
+	    target->port, NULL, (uint64_t)settings->options.connect_timeout_ms,
+	    service_dialled_cb, t);
 }
 
 static void
 keep_early(struct transfer *t, const struct taupe_step *step)
 {
-	struct buf *buf = buf_get(step->payload_len < BUF_LARGE ? step->payload_len : BUF_LARGE);
+	struct buf *buf = buf_get(
+	    step->payload_len < BUF_LARGE ? step->payload_len : BUF_LARGE);
 
 	if (buf == NULL) {
 		refuse_visit(t, "no memory");
@@ -236,7 +245,8 @@ keep_early(struct transfer *t, const struct taupe_step *step)
 /* ---- the pump's questions ---- */
 
 static enum pump_verdict
-take_step(struct transfer *t, const struct taupe_step *step, struct pump_step *pump_step)
+take_step(struct transfer *t, const struct taupe_step *step,
+    struct pump_step *pump_step)
 {
 	switch (step->type) {
 	case TAUPE_STEP_NONE:
@@ -268,7 +278,8 @@ take_step(struct transfer *t, const struct taupe_step *step, struct pump_step *p
 		transfer_free(t, "closed by the relay");
 		return PUMP_GONE;
 	case TAUPE_STEP_FAILED:
-		log_warn("transfer channel failed", LOG_S("device", t->agent->config.name),
+		log_warn("transfer channel failed",
+		    LOG_S("device", t->agent->config.name),
 		    LOG_S("reason", step->reason));
 		transfer_free(t, step->reason);
 		return PUMP_GONE;
@@ -328,7 +339,9 @@ channel_ended_cb(void *owner, enum pump_end end)
 	struct transfer *t = owner;
 
 	conn_fini(&t->channel);
-	transfer_free(t, end == PUMP_EOF ? "the relay ended the connection" : "connection reset");
+	transfer_free(t,
+	    end == PUMP_EOF ? "the relay ended the connection"
+			    : "connection reset");
 }
 
 static const struct pump_ops channel_pump_ops = {
@@ -348,7 +361,8 @@ become_ready(struct transfer *t, const uint8_t *rest, size_t len)
 	timer_set(t->agent->loop, &t->timer,
 	    (uint64_t)t->agent->settings->options.connect_timeout_ms);
 	t->ready = true;
-	log_debug("transfer channel opened", LOG_S("device", t->agent->config.name));
+	log_debug(
+	    "transfer channel opened", LOG_S("device", t->agent->config.name));
 	pump_init(&t->pump, &t->channel, &channel_pump_ops, t);
 	if (len > 0)
 		(void)pump_feed(&t->pump, rest, len);
@@ -375,10 +389,12 @@ handshake_readable_cb(struct conn *conn)
 		become_ready(t, data + done, (size_t)got - done);
 	} else if (step.type == TAUPE_STEP_FAILED) {
 		if (step.code == 404)
-			log_debug("visitor has gone", LOG_S("device", t->agent->config.name));
+			log_debug("visitor has gone",
+			    LOG_S("device", t->agent->config.name));
 		else
 			log_warn("relay refused a transfer channel",
-			    LOG_S("device", t->agent->config.name), LOG_U("status", step.code),
+			    LOG_S("device", t->agent->config.name),
+			    LOG_U("status", step.code),
 			    LOG_S("reason", step.reason));
 		transfer_free(t, step.reason);
 	}
@@ -407,7 +423,8 @@ relay_dialled_cb(void *ctx, const char *error)
 
 	t->dial = NULL;
 	if (error != NULL) {
-		log_warn("transfer channel cannot be made", LOG_S("device", t->agent->config.name),
+		log_warn("transfer channel cannot be made",
+		    LOG_S("device", t->agent->config.name),
 		    LOG_S("reason", error));
 		transfer_free(t, error);
 		return;
@@ -438,8 +455,8 @@ timer_cb(void *ctx)
 /* ---- the doors ---- */
 
 const char *
-transfer_dig(struct agent *agent, const struct taupe_relay *relay, const char *id,
-    uint64_t session)
+transfer_dig(struct agent *agent, const struct taupe_relay *relay,
+    const char *id, uint64_t session)
 {
 	const struct settings *settings = agent->settings;
 	struct tls_context *const *tls = NULL;
@@ -461,8 +478,9 @@ transfer_dig(struct agent *agent, const struct taupe_relay *relay, const char *i
 		free(t);
 		return "the request is too long";
 	}
-	t->dial = dial_start(agent->dialler, &t->channel, relay->host, relay->port, tls,
-	    (uint64_t)settings->options.connect_timeout_ms, relay_dialled_cb, t);
+	t->dial = dial_start(agent->dialler, &t->channel, relay->host,
+	    relay->port, tls, (uint64_t)settings->options.connect_timeout_ms,
+	    relay_dialled_cb, t);
 	if (t->dial == NULL) {
 		free(t);
 		return "no memory";
@@ -480,8 +498,8 @@ transfers_close_stale(struct agent *agent)
 	for (t = LIST_FIRST(&agent->transfers); t != NULL; t = next) {
 		next = LIST_NEXT(t, link);
 		/* one that never had a visit was dug for a visitor who may still come */
-		if (taupe_stream_is_idle(&t->stream) && taupe_stream_visit(&t->stream) > 0 &&
-		    is_stale(t))
+		if (taupe_stream_is_idle(&t->stream) &&
+		    taupe_stream_visit(&t->stream) > 0 && is_stale(t))
 			transfer_close(t, "its session is over");
 	}
 }

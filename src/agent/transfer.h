@@ -10,8 +10,8 @@
 
 /* Dig a channel to relay for an id of TAUPE_EVENT_OPEN that came in this session (a number
  * of control_session()). NULL, or why it cannot be done. */
-const char *transfer_dig(struct agent *agent, const struct taupe_relay *relay, const char *id,
-    uint64_t session);
+const char *transfer_dig(struct agent *agent, const struct taupe_relay *relay,
+    const char *id, uint64_t session);
 
 /* Close the channels that rest and belong to no session that is up. */
 void transfers_close_stale(struct agent *agent);

@@ -19,7 +19,8 @@ backoff_min_ms(const struct taupe_config *config)
 uint32_t
 backoff_max_ms(const struct taupe_config *config)
 {
-	uint32_t max = value_or(config->reconnect_max_ms, 60000), min = backoff_min_ms(config);
+	uint32_t max = value_or(config->reconnect_max_ms, 60000),
+		 min = backoff_min_ms(config);
 
 	return max > min ? max : min;
 }
@@ -42,7 +43,8 @@ backoff_random(const struct taupe_config *config, uint32_t bound)
 uint32_t
 backoff_delay_ms(const struct taupe_config *config, unsigned failures)
 {
-	uint64_t bound = (uint64_t)backoff_min_ms(config) << (failures < 32 ? failures : 32);
+	uint64_t bound = (uint64_t)backoff_min_ms(config)
+	    << (failures < 32 ? failures : 32);
 	uint32_t max = backoff_max_ms(config);
 
 	return backoff_random(config, bound < max ? (uint32_t)bound : max);

@@ -13,7 +13,8 @@ channel_random(const struct taupe_config *config, void *out, size_t len)
 }
 
 void
-channel_init(struct channel *c, const struct taupe_config *config, void *buffer, size_t size)
+channel_init(struct channel *c, const struct taupe_config *config, void *buffer,
+    size_t size)
 {
 	memset(c, 0, sizeof(*c));
 	c->config = config;
@@ -47,8 +48,9 @@ make_key(const struct channel *c, char key[WS_KEY_LEN])
 }
 
 void
-channel_request(struct channel *c, struct writer *w, const struct taupe_relay *relay,
-    struct str path, struct str query, struct str secret)
+channel_request(struct channel *c, struct writer *w,
+    const struct taupe_relay *relay, struct str path, struct str query,
+    struct str secret)
 {
 	const char *agent = c->config->user_agent;
 	char host[HOST_NAME_MAX + sizeof("[]:65535")], key[WS_KEY_LEN];
@@ -56,7 +58,8 @@ channel_request(struct channel *c, struct writer *w, const struct taupe_relay *r
 	    .path = path,
 	    .query = query,
 	    .secret = secret,
-	    .user_agent = str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION),
+	    .user_agent =
+		str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION),
 	};
 	struct writer host_writer;
 
@@ -72,8 +75,8 @@ channel_request(struct channel *c, struct writer *w, const struct taupe_relay *r
 }
 
 enum wire_result
-channel_head(struct channel *c, const uint8_t *data, size_t len, size_t *consumed,
-    struct http_head *head, const char **error)
+channel_head(struct channel *c, const uint8_t *data, size_t len,
+    size_t *consumed, struct http_head *head, const char **error)
 {
 	size_t limit = c->size < HTTP_HEAD_MAX ? c->size : HTTP_HEAD_MAX;
 	size_t before = c->used, taken = limit - before, length;
@@ -85,7 +88,8 @@ channel_head(struct channel *c, const uint8_t *data, size_t len, size_t *consume
 		memcpy(c->buffer + before, data, taken);
 	c->used += (uint32_t)taken;
 	*consumed = taken;
-	result = http_response_parse((const char *)c->buffer, c->used, head, &length);
+	result = http_response_parse(
+	    (const char *)c->buffer, c->used, head, &length);
 	if (result == WIRE_DONE) {
 		*consumed = length - before;
 	} else if (result == WIRE_BAD) {
@@ -98,7 +102,8 @@ channel_head(struct channel *c, const uint8_t *data, size_t len, size_t *consume
 }
 
 bool
-channel_accept(struct channel *c, const struct http_head *head, const char **error)
+channel_accept(
+    struct channel *c, const struct http_head *head, const char **error)
 {
 	char key[WS_KEY_LEN];
 	size_t text_max = c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
@@ -111,8 +116,8 @@ channel_accept(struct channel *c, const struct http_head *head, const char **err
 }
 
 size_t
-channel_frame(const struct channel *c, enum ws_opcode opcode, const void *payload, size_t len,
-    uint8_t *out)
+channel_frame(const struct channel *c, enum ws_opcode opcode,
+    const void *payload, size_t len, uint8_t *out)
 {
 	struct ws_header header = {
 	    .length = len, .opcode = opcode, .fin = true, .masked = true};
@@ -128,7 +133,8 @@ channel_frame(const struct channel *c, enum ws_opcode opcode, const void *payloa
 }
 
 size_t
-channel_close(const struct channel *c, unsigned code, const char *reason, uint8_t *out)
+channel_close(
+    const struct channel *c, unsigned code, const char *reason, uint8_t *out)
 {
 	uint8_t payload[WS_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
 	size_t len = strlen(reason);
@@ -140,8 +146,8 @@ channel_close(const struct channel *c, unsigned code, const char *reason, uint8_
 }
 
 size_t
-channel_message(const struct channel *c, const struct control_msg *msg, uint8_t *out,
-    size_t cap)
+channel_message(const struct channel *c, const struct control_msg *msg,
+    uint8_t *out, size_t cap)
 {
 	char text[TAUPE_MESSAGE_MAX - WS_HEADER_MAX];
 	struct writer w;
@@ -161,12 +167,15 @@ channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX])
 	if (reason == NULL || *reason == '\0')
 		reason = "no reason given";
 	for (; reason[len] != '\0' && len < SAFE_REASON_MAX; len++)
-		out[len] = reason[len] >= 0x20 && reason[len] <= 0x7e ? reason[len] : '?';
+		out[len] = reason[len] >= 0x20 && reason[len] <= 0x7e
+		    ? reason[len]
+		    : '?';
 	return (struct str){out, len};
 }
 
 static void
-take_text(struct channel *c, const struct ws_event *ws, struct channel_event *event)
+take_text(
+    struct channel *c, const struct ws_event *ws, struct channel_event *event)
 {
 	/* the reader holds messages to the size of the buffer */
 	if (ws->first)
@@ -182,10 +191,11 @@ take_text(struct channel *c, const struct ws_event *ws, struct channel_event *ev
 }
 
 static void
-take_close(struct channel *c, const struct ws_event *ws, struct channel_event *event,
-    struct taupe_output *output)
+take_close(struct channel *c, const struct ws_event *ws,
+    struct channel_event *event, struct taupe_output *output)
 {
-	unsigned code = ws->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL : ws->code;
+	unsigned code =
+	    ws->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL : ws->code;
 
 	event->result = CHANNEL_CLOSED;
 	event->code = ws->code;
@@ -196,8 +206,8 @@ take_close(struct channel *c, const struct ws_event *ws, struct channel_event *e
 
 /* Returns false when the input has nothing more to say. */
 static bool
-take_event(struct channel *c, const struct ws_event *ws, struct channel_event *event,
-    struct taupe_output *output)
+take_event(struct channel *c, const struct ws_event *ws,
+    struct channel_event *event, struct taupe_output *output)
 {
 	switch (ws->type) {
 	case WS_NEED_MORE:
@@ -205,7 +215,8 @@ take_event(struct channel *c, const struct ws_event *ws, struct channel_event *e
 	case WS_PONG:
 		break;
 	case WS_PING:
-		output->len = channel_frame(c, WS_OP_PONG, ws->data, ws->len, output->bytes);
+		output->len = channel_frame(
+		    c, WS_OP_PONG, ws->data, ws->len, output->bytes);
 		break;
 	case WS_TEXT:
 		take_text(c, ws, event);
@@ -223,24 +234,27 @@ take_event(struct channel *c, const struct ws_event *ws, struct channel_event *e
 		event->result = CHANNEL_FAILED;
 		event->code = ws->code;
 		event->reason = ws->reason;
-		output->len = channel_close(c, ws->code, ws->reason, output->bytes);
+		output->len =
+		    channel_close(c, ws->code, ws->reason, output->bytes);
 		break;
 	}
 	return true;
 }
 
 size_t
-channel_next(struct channel *c, uint8_t *data, size_t len, struct channel_event *event,
-    struct taupe_output *output)
+channel_next(struct channel *c, uint8_t *data, size_t len,
+    struct channel_event *event, struct taupe_output *output)
 {
 	size_t done = 0;
 
 	memset(event, 0, sizeof(*event));
-	while (done < len && event->result == CHANNEL_MORE && output->len == 0) {
+	while (
+	    done < len && event->result == CHANNEL_MORE && output->len == 0) {
 		struct ws_event ws;
 		size_t consumed;
 
-		ws_reader_next(&c->u.reader, data + done, len - done, &consumed, &ws);
+		ws_reader_next(
+		    &c->u.reader, data + done, len - done, &consumed, &ws);
 		done += consumed;
 		if (!take_event(c, &ws, event, output))
 			break;

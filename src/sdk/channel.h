@@ -17,17 +17,17 @@ struct channel {
 	uint8_t *buffer; /* for heads, bodies and text messages */
 	uint32_t size, used;
 	union {
-		uint8_t nonce[16];       /* until the handshake is done */
+		uint8_t nonce[16];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
 	} u;
 };
 
 enum channel_result {
-	CHANNEL_MORE,   /* nothing to report; perhaps something to send */
-	CHANNEL_TEXT,   /* a whole text message, in the channel's buffer */
-	CHANNEL_BYTES,  /* a piece of a binary message */
+	CHANNEL_MORE,	/* nothing to report; perhaps something to send */
+	CHANNEL_TEXT,	/* a whole text message, in the channel's buffer */
+	CHANNEL_BYTES,	/* a piece of a binary message */
 	CHANNEL_CLOSED, /* the peer closed it */
-	CHANNEL_FAILED  /* the peer broke the protocol */
+	CHANNEL_FAILED	/* the peer broke the protocol */
 };
 
 struct channel_event {
@@ -39,19 +39,21 @@ struct channel_event {
 	const char *reason; /* FAILED */
 };
 
-void channel_init(struct channel *c, const struct taupe_config *config, void *buffer,
-    size_t size);
+void channel_init(struct channel *c, const struct taupe_config *config,
+    void *buffer, size_t size);
 
 /* Write the request. secret may be absent. The caller asks w->full. */
-void channel_request(struct channel *c, struct writer *w, const struct taupe_relay *relay,
-    struct str path, struct str query, struct str secret);
+void channel_request(struct channel *c, struct writer *w,
+    const struct taupe_relay *relay, struct str path, struct str query,
+    struct str secret);
 
 /* Gather the answer's head: on WIRE_DONE *head points into the buffer. Sets *consumed. */
-WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c, const uint8_t *data,
-    size_t len, size_t *consumed, struct http_head *head, const char **error);
-/* Is this 101 right? Then frames are read from now on. */
-WIRE_MUST_CHECK bool channel_accept(struct channel *c, const struct http_head *head,
+WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c,
+    const uint8_t *data, size_t len, size_t *consumed, struct http_head *head,
     const char **error);
+/* Is this 101 right? Then frames are read from now on. */
+WIRE_MUST_CHECK bool channel_accept(
+    struct channel *c, const struct http_head *head, const char **error);
 
 /* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent
  * is put into *output, which must be empty before. */
@@ -59,11 +61,11 @@ size_t channel_next(struct channel *c, uint8_t *data, size_t len,
     struct channel_event *event, struct taupe_output *output);
 
 /* Write a whole masked frame; returns its length. The caller knows that it fits. */
-size_t channel_frame(const struct channel *c, enum ws_opcode opcode, const void *payload,
-    size_t len, uint8_t *out);
+size_t channel_frame(const struct channel *c, enum ws_opcode opcode,
+    const void *payload, size_t len, uint8_t *out);
 /* The same of a close frame with code and a reason of up to WS_CONTROL_MAX - 2. */
-size_t channel_close(const struct channel *c, unsigned code, const char *reason,
-    uint8_t *out);
+size_t channel_close(
+    const struct channel *c, unsigned code, const char *reason, uint8_t *out);
 /* The same of a control message. Returns 0 when it has no room. */
 size_t channel_message(const struct channel *c, const struct control_msg *msg,
     uint8_t *out, size_t cap);

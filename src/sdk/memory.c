@@ -27,7 +27,8 @@ append(struct memory *m, struct str s, uint32_t reserve, bool *changed)
 
 	if (s.len + 1 + reserve > m->size - m->used)
 		return false;
-	if (memcmp(to, s.ptr != NULL ? s.ptr : "", s.len) != 0 || to[s.len] != '\0')
+	if (memcmp(to, s.ptr != NULL ? s.ptr : "", s.len) != 0 ||
+	    to[s.len] != '\0')
 		*changed = true;
 	if (s.len > 0)
 		memcpy(to, s.ptr, s.len);

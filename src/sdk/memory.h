@@ -14,7 +14,7 @@ struct memory {
 	char *start; /* NULL: nothing can be remembered */
 	uint32_t size, used;
 	uint16_t lease, relay; /* where they begin; the label does at 0 */
-	uint16_t peers;        /* where the first begins */
+	uint16_t peers;	       /* where the first begins */
 	uint8_t n_peers;
 };
 

@@ -9,7 +9,8 @@ bool
 place_parse(struct str text, struct url *url)
 {
 	return url_parse(text, url) && url->host.len <= HOST_NAME_MAX &&
-	    (str_equal(url->scheme, STR("ws")) || str_equal(url->scheme, STR("wss")));
+	    (str_equal(url->scheme, STR("ws")) ||
+		str_equal(url->scheme, STR("wss")));
 }
 
 bool
@@ -36,7 +37,8 @@ static bool
 learnt(const struct taupe_config *config, const char *text, struct url *url)
 {
 	return place_parse(str_of(text), url) &&
-	    (url->secure || config->n_relays == 0 || cleartext_configured(config));
+	    (url->secure || config->n_relays == 0 ||
+		cleartext_configured(config));
 }
 
 /* The entry at slot of the list with its gaps and repetitions. */
@@ -50,7 +52,8 @@ slot_get(const struct taupe_config *config, const struct memory *memory,
 		return learnt(config, memory_relay(memory), url);
 	if (slot < peers)
 		return learnt(config,
-		    memory_peer(memory, (slot + order.first_peer) % peers), url);
+		    memory_peer(memory, (slot + order.first_peer) % peers),
+		    url);
 	slot -= peers;
 	if (slot < relays)
 		return place_parse(str_of(config->relays[slot]), url);
@@ -64,8 +67,10 @@ comes_last(const struct taupe_config *config, const struct memory *memory,
 {
 	struct url relay;
 
-	return order.relay_last && slot < memory->n_peers + (unsigned)config->n_relays &&
-	    learnt(config, memory_relay(memory), &relay) && place_equal(&relay, url);
+	return order.relay_last &&
+	    slot < memory->n_peers + (unsigned)config->n_relays &&
+	    learnt(config, memory_relay(memory), &relay) &&
+	    place_equal(&relay, url);
 }
 
 static bool
@@ -75,7 +80,8 @@ seen_before(const struct taupe_config *config, const struct memory *memory,
 	struct url other;
 
 	while (slot-- > 0)
-		if (slot_get(config, memory, order, slot, &other) && place_equal(&other, url) &&
+		if (slot_get(config, memory, order, slot, &other) &&
+		    place_equal(&other, url) &&
 		    !comes_last(config, memory, order, slot, &other))
 			return true;
 	return false;
@@ -90,7 +96,8 @@ place_candidate(const struct taupe_config *config, const struct memory *memory,
 	for (unsigned slot = 0; slot < slots; slot++)
 		if (slot_get(config, memory, order, slot, url) &&
 		    !seen_before(config, memory, order, slot, url) &&
-		    !comes_last(config, memory, order, slot, url) && index-- == 0)
+		    !comes_last(config, memory, order, slot, url) &&
+		    index-- == 0)
 			return true;
 	return false;
 }
@@ -103,18 +110,21 @@ under_domain(struct str host, struct str domain)
 	if (domain.len == 0 || host.len < domain.len)
 		return false;
 	extra = host.len - domain.len;
-	if (!str_equal_nocase((struct str){host.ptr + extra, domain.len}, domain))
+	if (!str_equal_nocase(
+		(struct str){host.ptr + extra, domain.len}, domain))
 		return false;
 	return extra == 0 || host.ptr[extra - 1] == '.';
 }
 
 static bool
-host_known(const struct taupe_config *config, const struct memory *memory, struct str host)
+host_known(const struct taupe_config *config, const struct memory *memory,
+    struct str host)
 {
 	struct place_order order = {0, false};
 	struct url url;
 
-	for (unsigned i = 0; place_candidate(config, memory, order, i, &url); i++)
+	for (unsigned i = 0; place_candidate(config, memory, order, i, &url);
+	     i++)
 		if (str_equal_nocase(url.host, host))
 			return true;
 	return false;
@@ -131,5 +141,6 @@ place_refusal(const struct taupe_config *config, const struct memory *memory,
 	for (size_t i = 0; i < config->n_domains; i++)
 		if (under_domain(url->host, str_of(config->domains[i])))
 			return NULL;
-	return "its host is neither in the relay list nor under an allowed domain";
+	return "its host is neither in the relay list nor under an allowed "
+	       "domain";
 }

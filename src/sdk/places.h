@@ -24,7 +24,8 @@ struct place_order {
 
 /* The candidate at index, no door twice; false: there are no more. */
 WIRE_MUST_CHECK bool place_candidate(const struct taupe_config *config,
-    const struct memory *memory, struct place_order order, unsigned index, struct url *url);
+    const struct memory *memory, struct place_order order, unsigned index,
+    struct url *url);
 
 /* May a connection follow a redirect or a move to this place? `secure`: the connection
  * that says so has TLS. NULL: yes; else a static text that says why not. */

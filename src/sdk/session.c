@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The session's decisions: whom to connect to and when, what is overdue, what a lost
- * link means for the other one. Nothing here reads what a relay says.
+ * The session's life: its configuration and memory, what the end of a link means for the
+ * other and for the next attempt, moves, and what the driver reports.
  */
 #include "sdk/session.h"
 
 #include "sdk/backoff.h"
 
 #define STAGE_TIMEOUT_MS 10000u
-#define MISSED_HEARTBEATS 3u
 
-_Static_assert(sizeof(struct session) <= sizeof(struct taupe_session), "taupe_session too small");
-_Static_assert(_Alignof(struct session) <= _Alignof(struct taupe_session), "alignment");
-_Static_assert((int)TAUPE_HTTP == (int)SERVICE_HTTP && (int)TAUPE_TLS == (int)SERVICE_TLS &&
-	(int)TAUPE_TCP == (int)SERVICE_TCP, "kinds");
-_Static_assert(TAUPE_SERVICES_MAX == SERVICES_MAX && TAUPE_NAME_MAX == DEVICE_NAME_MAX &&
-	TAUPE_SECRET_MAX == SECRET_MAX, "one protocol");
+_Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
+    "taupe_session too small");
+_Static_assert(
+    _Alignof(struct session) <= _Alignof(struct taupe_session), "alignment");
+_Static_assert((int)TAUPE_HTTP == (int)SERVICE_HTTP &&
+	(int)TAUPE_TLS == (int)SERVICE_TLS &&
+	(int)TAUPE_TCP == (int)SERVICE_TCP,
+    "kinds");
+_Static_assert(TAUPE_SERVICES_MAX == SERVICES_MAX &&
+	TAUPE_NAME_MAX == DEVICE_NAME_MAX && TAUPE_SECRET_MAX == SECRET_MAX,
+    "one protocol");
 
 static struct session *
 session_of(struct taupe_session *session)
@@ -37,8 +41,8 @@ link_index(const struct session *s, const struct link *link)
 	return (unsigned)(link - s->links);
 }
 
-static struct link *
-other_link(struct session *s, const struct link *link)
+struct link *
+session_other_link(struct session *s, const struct link *link)
 {
 	return &s->links[1 - link_index(s, link)];
 }
@@ -59,11 +63,12 @@ link_set_place(struct link *link, const struct url *url)
 	return true;
 }
 
-static struct url
+struct url
 link_place(const struct link *link)
 {
-	return (struct url){
-	    .host = str_of(link->host), .port = link->port, .secure = link->secure};
+	return (struct url){.host = str_of(link->host),
+	    .port = link->port,
+	    .secure = link->secure};
 }
 
 void
@@ -81,13 +86,6 @@ link_finish_and_dial(struct link *link, uint16_t code)
 {
 	link_finish(link, code, NULL);
 	link->dial_again = true;
-}
-
-static void
-link_closed(struct link *link)
-{
-	link->state = link->dial_again ? LINK_WANTED : LINK_FREE;
-	link->dial_again = false;
 }
 
 uint32_t
@@ -111,7 +109,8 @@ check_services(const struct taupe_config *config)
 		struct str name = str_of(config->services[i].name);
 
 		if (!service_name_valid(name))
-			return "a service name that is not 1 to 20 of a-z, 0-9 and single hyphens";
+			return "a service name that is not 1 to 20 of a-z, 0-9 "
+			       "and single hyphens";
 		for (size_t j = 0; j < i; j++)
 			if (str_equal(name, str_of(config->services[j].name)))
 				return "two services of one name";
@@ -125,24 +124,30 @@ check_config(const struct taupe_config *config)
 	struct url url;
 
 	if (!device_name_valid(str_of(config->name)))
-		return "a device name that is not 1 to 63 letters, digits, '.', '_' and '-'";
-	if (config->secret != NULL && !handshake_secret_valid(str_of(config->secret)))
-		return "a secret that is not 1 to 256 letters, digits and -._~+/=";
+		return "a device name that is not 1 to 63 letters, digits, "
+		       "'.', '_' and '-'";
+	if (config->secret != NULL &&
+	    !handshake_secret_valid(str_of(config->secret)))
+		return "a secret that is not 1 to 256 letters, digits and "
+		       "-._~+/=";
 	if (config->n_relays == 0 && config->memory == NULL)
 		return "no relay";
 	for (size_t i = 0; i < config->n_relays; i++)
 		if (!place_parse(str_of(config->relays[i]), &url))
-			return "a relay that is not ws://host:port or wss://host:port";
+			return "a relay that is not ws://host:port or "
+			       "wss://host:port";
 	if (config->random_cb == NULL)
 		return "no source of random bytes";
 	if (config->buffer == NULL ||
-	    config->buffer_size / (config->single_link ? 1 : TAUPE_LINKS) < TAUPE_BUFFER_MIN)
+	    config->buffer_size / (config->single_link ? 1 : TAUPE_LINKS) <
+		TAUPE_BUFFER_MIN)
 		return "too small a buffer";
 	return check_services(config);
 }
 
 const char *
-taupe_session_init(struct taupe_session *session, const struct taupe_config *config)
+taupe_session_init(
+    struct taupe_session *session, const struct taupe_config *config)
 {
 	struct session *s = session_of(session);
 	const char *wrong = check_config(config);
@@ -159,8 +164,8 @@ taupe_session_init(struct taupe_session *session, const struct taupe_config *con
 	if (!config->single_link)
 		share /= TAUPE_LINKS;
 	channel_init(&s->links[0].channel, config, config->buffer, share);
-	channel_init(&s->links[1].channel, config, (uint8_t *)config->buffer + share,
-	    config->buffer_size - share);
+	channel_init(&s->links[1].channel, config,
+	    (uint8_t *)config->buffer + share, config->buffer_size - share);
 	return NULL;
 }
 
@@ -188,15 +193,17 @@ taupe_session_is_up(const struct taupe_session *session)
 
 /* ---- the next attempt ---- */
 
-static bool
-any_link_under_way(const struct session *s)
+bool
+session_is_busy(const struct session *s)
 {
-	return link_is_under_way(&s->links[0]) || link_is_under_way(&s->links[1]) ||
-	    s->links[0].dial_again || s->links[1].dial_again;
+	return link_is_under_way(&s->links[0]) ||
+	    link_is_under_way(&s->links[1]) || s->links[0].dial_again ||
+	    s->links[1].dial_again;
 }
 
 static uint64_t
-delay_ms(const struct session *s, enum link_end end, unsigned failures, uint32_t at_least_ms)
+delay_ms(const struct session *s, enum link_end end, unsigned failures,
+    uint32_t at_least_ms)
 {
 	if (end == END_HOPELESS)
 		return backoff_long_ms(s->config);
@@ -217,7 +224,8 @@ static bool
 advance_candidate(struct session *s, enum link_end end)
 {
 	struct url url;
-	bool more = place_candidate(s->config, &s->memory, s->order, s->candidate + 1u, &url);
+	bool more = place_candidate(
+	    s->config, &s->memory, s->order, s->candidate + 1u, &url);
 
 	s->candidate = more ? (uint8_t)(s->candidate + 1) : 0;
 	if (end == END_UNREACHED && more)
@@ -230,11 +238,12 @@ void
 session_link_ended(struct session *s, struct link *link, enum link_end end,
     uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event)
 {
-	const struct link *other = other_link(s, link);
+	const struct link *other = session_other_link(s, link);
 	bool was_current = link_index(s, link) == s->current, at_once = false;
 
 	if (was_current) {
-		bool good = now_ms - link->up_since_ms >= backoff_reset_ms(s->config);
+		bool good =
+		    now_ms - link->up_since_ms >= backoff_reset_ms(s->config);
 
 		s->current = NO_LINK;
 		s->failures = good ? 0 : s->failures + 1;
@@ -244,8 +253,8 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 		event->standing = true;
 		if (s->moving && s->current != NO_LINK) {
 			s->move_failures++;
-			s->move_ms =
-			    now_ms + delay_ms(s, end, s->move_failures, at_least_ms);
+			s->move_ms = now_ms +
+			    delay_ms(s, end, s->move_failures, at_least_ms);
 			event->retry_ms = s->move_ms - now_ms;
 		}
 		return;
@@ -259,7 +268,8 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 	} else if (!was_current) {
 		at_once = advance_candidate(s, end);
 	}
-	s->retry_ms = now_ms + (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
+	s->retry_ms =
+	    now_ms + (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
 	event->retry_ms = s->retry_ms - now_ms;
 }
 
@@ -279,14 +289,14 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 
 /* ---- moves ---- */
 
-/* The candidate number n that is another relay than the present one. */
-static bool
-find_elsewhere(struct session *s, unsigned n, struct url *url)
+bool
+session_elsewhere(struct session *s, unsigned n, struct url *url)
 {
 	struct url here = link_place(&s->links[s->current]);
 	struct place_order order = {s->order.first_peer, true};
 
-	for (unsigned i = 0; place_candidate(s->config, &s->memory, order, i, url); i++)
+	for (unsigned i = 0;
+	     place_candidate(s->config, &s->memory, order, i, url); i++)
 		if (!place_equal(url, &here) && n-- == 0)
 			return true;
 	return false;
@@ -297,16 +307,27 @@ restart_link(struct link *link)
 {
 	if (link->state == LINK_WANTED)
 		return;
-	link_finish_and_dial(link, link->state == LINK_WELCOME ? WS_CLOSE_NORMAL : 0);
+	link_finish_and_dial(
+	    link, link->state == LINK_WELCOME ? WS_CLOSE_NORMAL : 0);
+}
+
+static void
+begin_move(struct session *s, uint64_t now_ms)
+{
+	s->moving = true;
+	s->renewing = false;
+	s->move_failures = 0;
+	s->move_ms = now_ms;
 }
 
 bool
 session_move(struct session *s, const struct url *url, uint64_t now_ms)
 {
-	struct link *link = &s->links[s->current], *other = other_link(s, link);
+	struct link *link = &s->links[s->current],
+		    *other = session_other_link(s, link);
 	struct url elsewhere;
 
-	if (url == NULL && !find_elsewhere(s, 0, &elsewhere))
+	if (url == NULL && !session_elsewhere(s, 0, &elsewhere))
 		return false;
 	if (s->config->single_link) {
 		if (!link_set_place(link, url != NULL ? url : &elsewhere))
@@ -316,9 +337,7 @@ session_move(struct session *s, const struct url *url, uint64_t now_ms)
 		return true;
 	}
 	s->move_hosted = url != NULL && link_set_place(other, url);
-	s->moving = true;
-	s->move_failures = 0;
-	s->move_ms = now_ms;
+	begin_move(s, now_ms);
 	return true;
 }
 
@@ -334,198 +353,15 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 	if (waiting != NULL) {
 		restart_link(waiting);
 	} else if (s->current != NO_LINK && !s->moving) {
-		struct link *here = &s->links[s->current];
-		struct url url = link_place(here);
-
 		if (s->config->single_link) {
+			link_finish_and_dial(
+			    &s->links[s->current], WS_CLOSE_NORMAL);
 			s->current = NO_LINK;
-			link_finish_and_dial(here, WS_CLOSE_NORMAL);
 		} else {
-			(void)session_move(s, &url, now_ms);
+			begin_move(s, now_ms);
+			s->renewing = true;
 		}
 	}
-}
-
-/* Where to try to move to: the place that was named, and in turn with it the others. */
-static bool
-choose_move(struct session *s, struct link *link)
-{
-	unsigned n = s->move_failures / 2;
-	struct url url;
-
-	if (s->move_hosted && s->move_failures % 2 == 0)
-		return true;
-	if (find_elsewhere(s, n, &url) || find_elsewhere(s, 0, &url))
-		return link_set_place(link, &url);
-	return s->move_hosted;
-}
-
-/* ---- what to do now ---- */
-
-static void
-close_action(struct session *s, struct link *link, struct taupe_action *action)
-{
-	action->type = TAUPE_CLOSE;
-	action->link = link_index(s, link);
-	action->reason = link->end_reason;
-	action->until_ms = s->retry_ms;
-	if (link->close_code != 0)
-		action->output.len = channel_close(&link->channel, link->close_code,
-		    link->end_reason != NULL ? link->end_reason : "", action->output.bytes);
-	link_closed(link);
-}
-
-static void
-dial_action(struct session *s, struct link *link, uint64_t now_ms, struct taupe_action *action)
-{
-	link->state = LINK_DIALLING;
-	link->deadline_ms = now_ms + session_stage_ms(s);
-	action->type = TAUPE_DIAL;
-	action->link = link_index(s, link);
-	action->relay = link_relay(link);
-}
-
-/* When something happens on a link if nothing comes in. */
-static uint64_t
-silence_deadline_ms(const struct link *link)
-{
-	return link->heard_ms + (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
-}
-
-static uint64_t
-link_due_ms(const struct link *link)
-{
-	uint64_t ping_ms = link->sent_ms + link->heartbeat_ms;
-
-	switch (link->state) {
-	case LINK_DIALLING:
-	case LINK_HEAD:
-	case LINK_BODY:
-	case LINK_WELCOME:
-		return link->deadline_ms;
-	case LINK_UP:
-		return ping_ms < silence_deadline_ms(link) ? ping_ms : silence_deadline_ms(link);
-	default:
-		return TAUPE_FOREVER;
-	}
-}
-
-static const char *
-overdue_reason(const struct link *link)
-{
-	switch (link->state) {
-	case LINK_DIALLING:
-		return "no connection in time";
-	case LINK_WELCOME:
-		return "no welcome in time";
-	case LINK_UP:
-		return "nothing heard for three heartbeats";
-	default:
-		return "no answer to the handshake in time";
-	}
-}
-
-/* A link's time has come: give it up, or ping. */
-static void
-overdue_action(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_action *action)
-{
-	struct taupe_event ignored;
-
-	if (link->state == LINK_UP && now_ms < silence_deadline_ms(link)) {
-		action->type = TAUPE_SEND;
-		action->link = link_index(s, link);
-		action->output.len = channel_frame(&link->channel, WS_OP_PING, NULL, 0,
-		    action->output.bytes);
-		link->sent_ms = now_ms;
-		return;
-	}
-	session_link_ended(s, link, link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED,
-	    0, now_ms, &ignored);
-	link_finish(link, 0, overdue_reason(link));
-	close_action(s, link, action);
-}
-
-static bool
-choose_candidate(struct session *s, struct url *url)
-{
-	if (place_candidate(s->config, &s->memory, s->order, s->candidate, url))
-		return true;
-	/* the list has become shorter */
-	s->candidate = 0;
-	return place_candidate(s->config, &s->memory, s->order, 0, url);
-}
-
-/* Take a link into use when it is time for an attempt or for a move; NULL: it is not. */
-static struct link *
-begin_attempt(struct session *s, uint64_t now_ms)
-{
-	struct link *link = &s->links[0];
-	struct url url;
-
-	if (s->leaving)
-		return NULL;
-	if (s->moving && s->current != NO_LINK) {
-		link = other_link(s, &s->links[s->current]);
-		if (link->state != LINK_FREE || now_ms < s->move_ms || !choose_move(s, link))
-			return NULL;
-	} else if (any_link_under_way(s) || now_ms < s->retry_ms) {
-		return NULL;
-	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
-		/* nothing restored and nothing configured: a renewed configuration may help */
-		s->retry_ms = now_ms + backoff_max_ms(s->config);
-		return NULL;
-	}
-	link->redirects = link->hops = s->back_hops;
-	s->back_hops = 0;
-	return link;
-}
-
-static uint64_t
-next_due_ms(const struct session *s)
-{
-	uint64_t due = TAUPE_FOREVER;
-
-	for (unsigned i = 0; i < TAUPE_LINKS; i++)
-		if (link_due_ms(&s->links[i]) < due)
-			due = link_due_ms(&s->links[i]);
-	if (s->leaving)
-		return due;
-	if (!any_link_under_way(s))
-		return s->retry_ms;
-	if (s->moving && s->current != NO_LINK && s->links[1 - s->current].state == LINK_FREE &&
-	    s->move_ms < due)
-		due = s->move_ms;
-	return due;
-}
-
-void
-taupe_session_next(struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
-{
-	struct session *s = session_of(session);
-	struct link *link;
-
-	memset(action, 0, sizeof(*action));
-	for (link = s->links; link < s->links + TAUPE_LINKS; link++) {
-		if (link->state == LINK_ENDING) {
-			close_action(s, link, action);
-			return;
-		}
-		if (link->state == LINK_WANTED) {
-			dial_action(s, link, now_ms, action);
-			return;
-		}
-		if (now_ms >= link_due_ms(link)) {
-			overdue_action(s, link, now_ms, action);
-			return;
-		}
-	}
-	if ((link = begin_attempt(s, now_ms)) != NULL) {
-		dial_action(s, link, now_ms, action);
-		return;
-	}
-	action->type = TAUPE_WAIT;
-	action->until_ms = next_due_ms(s);
 }
 
 /* ---- what the driver reports ---- */
@@ -549,14 +385,15 @@ write_query(const struct session *s, const struct link *link, struct writer *w)
 		params.lease = str_of(memory_lease(&s->memory));
 	for (size_t i = 0; i < config->n_services; i++) {
 		params.services[i].name = str_of(config->services[i].name);
-		params.services[i].kind = (enum service_kind)config->services[i].kind;
+		params.services[i].kind =
+		    (enum service_kind)config->services[i].kind;
 	}
 	control_params_encode(w, &params);
 }
 
 size_t
-taupe_session_connected(struct taupe_session *session, unsigned index, uint64_t now_ms,
-    void *out, size_t cap)
+taupe_session_connected(struct taupe_session *session, unsigned index,
+    uint64_t now_ms, void *out, size_t cap)
 {
 	struct session *s = session_of(session);
 	struct link *link = &s->links[index];
@@ -571,10 +408,12 @@ taupe_session_connected(struct taupe_session *session, unsigned index, uint64_t 
 	write_query(s, link, &query);
 	writer_init(&w, out, cap);
 	channel_request(&link->channel, &w, &relay, STR(CONTROL_PATH),
-	    (struct str){query.start, writer_len(&query)}, str_of(s->config->secret));
+	    (struct str){query.start, writer_len(&query)},
+	    str_of(s->config->secret));
 	if (query.full || w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, now_ms, &ignored);
-		link_finish(link, 0, "the driver's buffers are too small for the request");
+		link_finish(link, 0,
+		    "the driver's buffers are too small for the request");
 		return 0;
 	}
 	link->state = LINK_HEAD;
@@ -583,8 +422,9 @@ taupe_session_connected(struct taupe_session *session, unsigned index, uint64_t 
 }
 
 size_t
-taupe_session_refuse(struct taupe_session *session, unsigned index, const char *id,
-    const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
+taupe_session_refuse(struct taupe_session *session, unsigned index,
+    const char *id, const char *reason, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct link *link = &session_of(session)->links[index];
 	char safe[SAFE_REASON_MAX];
@@ -606,7 +446,8 @@ taupe_session_leave(struct taupe_session *session)
 	s->leaving = true;
 	s->moving = false;
 	s->current = NO_LINK;
-	for (struct link *link = s->links; link < s->links + TAUPE_LINKS; link++) {
+	for (struct link *link = s->links; link < s->links + TAUPE_LINKS;
+	     link++) {
 		if (link->state == LINK_WANTED)
 			link->state = LINK_FREE;
 		else if (link->state == LINK_WELCOME || link->state == LINK_UP)

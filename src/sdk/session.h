@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The inside of struct taupe_session, for the files that implement it: session.c decides
- * what is to be done and when, session_input.c understands what the relay says.
+ * The inside of struct taupe_session, for the files that implement it: session.c knows
+ * what a link's life means for the other and for the next attempt, session_next.c what is
+ * to be done when, session_input.c what the relay says.
  *
  * A link is one control connection. One is enough but for a move, when the new link is
  * made while the old one stands; whichever was welcomed last is `current`.
@@ -18,32 +19,33 @@
 
 enum link_state {
 	LINK_FREE,
-	LINK_WANTED,  /* to be dialled: host, port and secure say where */
+	LINK_WANTED, /* to be dialled: host, port and secure say where */
 	LINK_DIALLING,
 	LINK_HEAD,    /* the request was sent, its answer is awaited */
 	LINK_BODY,    /* the answer is a refusal with a body */
 	LINK_WELCOME, /* a WebSocket; the welcome is awaited */
 	LINK_UP,
-	LINK_ENDING   /* the driver has to close it */
+	LINK_ENDING /* the driver has to close it */
 };
 
 struct link {
 	struct channel channel;
-	uint64_t deadline_ms; /* of the current stage of the handshake */
+	uint64_t deadline_ms;	    /* of the current stage of the handshake */
 	uint64_t heard_ms, sent_ms; /* when last; from LINK_UP on */
 	uint64_t up_since_ms;
 	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
 	uint32_t heartbeat_ms;
 	uint32_t retry_after_ms; /* LINK_BODY */
-	uint32_t body_left;      /* LINK_BODY: bytes to come */
-	uint16_t status;         /* LINK_BODY */
-	uint16_t close_code;     /* LINK_ENDING: of the frame to be sent; 0: none */
+	uint32_t body_left;	 /* LINK_BODY: bytes to come */
+	uint16_t status;	 /* LINK_BODY */
+	uint16_t close_code; /* LINK_ENDING: of the frame to be sent; 0: none */
 	uint16_t port;
-	uint8_t state;     /* enum link_state */
+	uint8_t state;	   /* enum link_state */
 	uint8_t redirects; /* followed in a row to get here */
-	uint8_t hops;      /* as the last Location said */
+	uint8_t hops;	   /* as the last Location said */
 	bool secure;
-	bool dial_again; /* LINK_ENDING: redirected; dial host once it is closed */
+	bool
+	    dial_again; /* LINK_ENDING: redirected; dial host once it is closed */
 	char host[HOST_NAME_MAX + 1];
 };
 
@@ -51,16 +53,19 @@ struct session {
 	const struct taupe_config *config;
 	struct memory memory;
 	uint64_t retry_ms; /* when to connect, while no link is there */
-	uint64_t move_ms;  /* when to dial the other link, while a move is wanted */
+	uint64_t
+	    move_ms; /* when to dial the other link, while a move is wanted */
 	uint8_t instance[16];
-	uint32_t failures;      /* rounds since a link stood long enough */
+	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
 	struct place_order order;
 	uint8_t candidate; /* of the next attempt */
 	uint8_t current;   /* the link that is up, or NO_LINK */
-	uint8_t back_hops; /* of the next attempt: it comes back from a redirect to nobody */
-	bool moving;       /* the relay (or a renewal) wants us elsewhere */
-	bool move_hosted;  /* the free link's host is where */
+	uint8_t
+	    back_hops; /* of the next attempt: it comes back from a redirect to nobody */
+	bool moving;	  /* the relay (or a renewal) wants us elsewhere */
+	bool renewing;	  /* moving, but to the same relay */
+	bool move_hosted; /* the free link's host is where */
 	bool leaving;
 	struct link links[TAUPE_LINKS];
 };
@@ -69,12 +74,16 @@ struct session {
 enum link_end {
 	END_UNREACHED, /* no connection was made: the next candidate may do better at once */
 	END_FAILED,
-	END_HOPELESS,  /* refused for a reason that will not go away soon */
-	END_SENT_AWAY  /* the relay is stopping: prefer another */
+	END_HOPELESS, /* refused for a reason that will not go away soon */
+	END_SENT_AWAY /* the relay is stopping: prefer another */
 };
 
 unsigned link_index(const struct session *s, const struct link *link);
+struct link *session_other_link(struct session *s, const struct link *link);
+/* Is any link up or on its way? */
+bool session_is_busy(const struct session *s);
 struct taupe_relay link_relay(const struct link *link);
+struct url link_place(const struct link *link);
 /* Go to url next; false: its host does not fit. */
 bool link_set_place(struct link *link, const struct url *url);
 
@@ -91,6 +100,8 @@ void link_finish(struct link *link, uint16_t code, const char *reason);
 void session_link_up(struct session *s, struct link *link, uint64_t now_ms);
 /* Leave the current link for url (NULL: any other relay). False: there is none. */
 bool session_move(struct session *s, const struct url *url, uint64_t now_ms);
+/* The candidate number n that is another relay than the present one. */
+bool session_elsewhere(struct session *s, unsigned n, struct url *url);
 
 static inline bool
 link_is_under_way(const struct link *link)

@@ -21,10 +21,11 @@ fail(struct session *s, struct link *link, const char *reason, struct str about,
 }
 
 static void
-fail_with_close(struct session *s, struct link *link, unsigned code, const char *reason,
-    uint64_t now_ms, struct taupe_event *event)
+fail_with_close(struct session *s, struct link *link, unsigned code,
+    const char *reason, uint64_t now_ms, struct taupe_event *event)
 {
-	event->output.len = channel_close(&link->channel, code, reason, event->output.bytes);
+	event->output.len =
+	    channel_close(&link->channel, code, reason, event->output.bytes);
 	fail(s, link, reason, (struct str){NULL, 0}, now_ms, event);
 }
 
@@ -41,14 +42,15 @@ location_hops(const struct link *link, struct str query)
 	/* the slice points into the link's own buffer, so it may be decoded in place */
 	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
 	while (form_next(&reader, &pair) == WIRE_DONE)
-		if (str_equal(pair.key, STR("hops")) && !str_to_u64(pair.value, 100, &hops))
+		if (str_equal(pair.key, STR("hops")) &&
+		    !str_to_u64(pair.value, 100, &hops))
 			hops = link->redirects;
 	return (uint8_t)hops;
 }
 
 static void
-take_redirect(struct session *s, struct link *link, struct str location, uint64_t now_ms,
-    struct taupe_event *event)
+take_redirect(struct session *s, struct link *link, struct str location,
+    uint64_t now_ms, struct taupe_event *event)
 {
 	struct str base, query;
 	struct url url;
@@ -62,10 +64,12 @@ take_redirect(struct session *s, struct link *link, struct str location, uint64_
 	else if (link->redirects >= REDIRECTS_MAX)
 		refusal = "too many redirects";
 	else
-		refusal = place_refusal(s->config, &s->memory, &url, link->secure);
+		refusal =
+		    place_refusal(s->config, &s->memory, &url, link->secure);
 	if (refusal != NULL || !link_set_place(link, &url)) {
-		fail(s, link, refusal != NULL ? refusal : "its host is too long", base, now_ms,
-		    event);
+		fail(s, link,
+		    refusal != NULL ? refusal : "its host is too long", base,
+		    now_ms, event);
 		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
 		return;
 	}
@@ -94,14 +98,16 @@ end_of_status(unsigned status)
 
 /* The refusal is complete, as far as it ever will be. */
 static void
-take_refusal(struct session *s, struct link *link, uint64_t now_ms, struct taupe_event *event)
+take_refusal(struct session *s, struct link *link, uint64_t now_ms,
+    struct taupe_event *event)
 {
 	struct form_reader reader;
 	struct form_pair pair;
 
 	event->type = TAUPE_EVENT_REFUSED;
 	event->status = link->status;
-	form_reader_init(&reader, (char *)link->channel.buffer, link->channel.used);
+	form_reader_init(
+	    &reader, (char *)link->channel.buffer, link->channel.used);
 	while (form_next(&reader, &pair) == WIRE_DONE) {
 		if (str_equal(pair.key, STR("error")))
 			event->error = text_of(pair.value);
@@ -112,8 +118,8 @@ take_refusal(struct session *s, struct link *link, uint64_t now_ms, struct taupe
 		else if (str_equal(pair.key, STR("from")))
 			event->from = text_of(pair.value);
 	}
-	session_link_ended(s, link, end_of_status(link->status), link->retry_after_ms, now_ms,
-	    event);
+	session_link_ended(s, link, end_of_status(link->status),
+	    link->retry_after_ms, now_ms, event);
 	link_finish(link, 0, NULL);
 }
 
@@ -126,7 +132,8 @@ body_length(const struct channel *c, const struct http_head *head)
 
 	(void)str_split(type, ';', &kind, &rest);
 	if (!str_equal_nocase(kind, STR("application/x-www-form-urlencoded")) ||
-	    !str_to_u64(http_field_get(head, STR("Content-Length")), c->size, &length))
+	    !str_to_u64(
+		http_field_get(head, STR("Content-Length")), c->size, &length))
 		return 0;
 	return (uint32_t)length;
 }
@@ -143,19 +150,23 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 			link->state = LINK_WELCOME;
 			link->deadline_ms = now_ms + session_stage_ms(s);
 		} else {
-			fail(s, link, error, (struct str){NULL, 0}, now_ms, event);
+			fail(s, link, error, (struct str){NULL, 0}, now_ms,
+			    event);
 		}
 		return;
 	}
 	if (head->status == 302) {
-		take_redirect(s, link, http_field_get(head, STR("Location")), now_ms, event);
+		take_redirect(s, link, http_field_get(head, STR("Location")),
+		    now_ms, event);
 		return;
 	}
 	link->status = (uint16_t)head->status;
 	link->retry_after_ms = 0;
-	if (str_to_u64(http_field_get(head, STR("Retry-After")), UINT64_MAX, &seconds))
-		link->retry_after_ms =
-		    1000u * (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S);
+	if (str_to_u64(
+		http_field_get(head, STR("Retry-After")), UINT64_MAX, &seconds))
+		link->retry_after_ms = 1000u *
+		    (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds
+							   : RETRY_AFTER_MAX_S);
 	link->body_left = body_length(&link->channel, head);
 	link->channel.used = 0;
 	link->state = LINK_BODY;
@@ -164,14 +175,15 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 }
 
 static size_t
-head_input(struct session *s, struct link *link, const uint8_t *data, size_t len,
-    uint64_t now_ms, struct taupe_event *event)
+head_input(struct session *s, struct link *link, const uint8_t *data,
+    size_t len, uint64_t now_ms, struct taupe_event *event)
 {
 	struct http_head head;
 	const char *error;
 	size_t consumed;
 
-	switch (channel_head(&link->channel, data, len, &consumed, &head, &error)) {
+	switch (
+	    channel_head(&link->channel, data, len, &consumed, &head, &error)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
@@ -185,8 +197,8 @@ head_input(struct session *s, struct link *link, const uint8_t *data, size_t len
 }
 
 static size_t
-body_input(struct session *s, struct link *link, const uint8_t *data, size_t len,
-    uint64_t now_ms, struct taupe_event *event)
+body_input(struct session *s, struct link *link, const uint8_t *data,
+    size_t len, uint64_t now_ms, struct taupe_event *event)
 {
 	struct channel *c = &link->channel;
 
@@ -231,14 +243,14 @@ report_welcome(const struct control_msg *msg, struct taupe_event *event)
 }
 
 static void
-take_welcome(struct session *s, struct link *link, struct control_msg *msg, uint64_t now_ms,
-    struct taupe_event *event)
+take_welcome(struct session *s, struct link *link, struct control_msg *msg,
+    uint64_t now_ms, struct taupe_event *event)
 {
 	struct url relay;
 
 	if (!place_parse(msg->relay, &relay)) {
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "relay: not a ws or wss URL",
-		    now_ms, event);
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
+		    "relay: not a ws or wss URL", now_ms, event);
 		return;
 	}
 	/* what follows would travel in the clear, and at the next start the secret too */
@@ -249,14 +261,15 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg, uint
 		return;
 	}
 	if (!link_set_place(link, &relay)) {
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "relay: its host is too long",
-		    now_ms, event);
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
+		    "relay: its host is too long", now_ms, event);
 		return;
 	}
 	if (link->secure)
 		keep_secure_peers(msg);
-	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS ? (uint32_t)msg->heartbeat_ms
-	                                                          : HEARTBEAT_MIN_MS;
+	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS
+	    ? (uint32_t)msg->heartbeat_ms
+	    : HEARTBEAT_MIN_MS;
 	report_welcome(msg, event);
 	event->state_changed = memory_set(&s->memory, msg);
 	event->relay = link_relay(link);
@@ -264,12 +277,12 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg, uint
 }
 
 static void
-take_open(struct session *s, struct link *link, const struct control_msg *msg, uint64_t now_ms,
-    struct taupe_event *event)
+take_open(struct session *s, struct link *link, const struct control_msg *msg,
+    uint64_t now_ms, struct taupe_event *event)
 {
 	if (msg->id.ptr == NULL) {
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, "open without an id", now_ms,
-		    event);
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
+		    "open without an id", now_ms, event);
 		return;
 	}
 	event->type = TAUPE_EVENT_OPEN;
@@ -279,8 +292,8 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg, u
 }
 
 static void
-take_move(struct session *s, struct link *link, const struct control_msg *msg, uint64_t now_ms,
-    struct taupe_event *event)
+take_move(struct session *s, struct link *link, const struct control_msg *msg,
+    uint64_t now_ms, struct taupe_event *event)
 {
 	const char *refusal;
 	struct url url;
@@ -297,7 +310,8 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg, u
 	if (!place_parse(msg->to, &url))
 		refusal = "it is no ws or wss URL";
 	else
-		refusal = place_refusal(s->config, &s->memory, &url, link->secure);
+		refusal =
+		    place_refusal(s->config, &s->memory, &url, link->secure);
 	if (refusal != NULL) {
 		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
 		event->reason = refusal;
@@ -309,15 +323,18 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg, u
 }
 
 static void
-take_message(struct session *s, struct link *link, const struct channel_event *text,
-    uint64_t now_ms, struct taupe_event *event)
+take_message(struct session *s, struct link *link,
+    const struct channel_event *text, uint64_t now_ms,
+    struct taupe_event *event)
 {
 	bool up = link->state == LINK_UP;
 	struct control_msg msg;
 	const char *error;
 
-	if (control_msg_decode((char *)text->data, text->len, &msg, &error) != WIRE_DONE)
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
+	if (control_msg_decode((char *)text->data, text->len, &msg, &error) !=
+	    WIRE_DONE)
+		fail_with_close(
+		    s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
 	else if (msg.op == CONTROL_UNKNOWN)
 		return;
 	else if (!up && msg.op == CONTROL_WELCOME)
@@ -334,8 +351,9 @@ take_message(struct session *s, struct link *link, const struct channel_event *t
 }
 
 static void
-take_close(struct session *s, struct link *link, const struct channel_event *closed,
-    uint64_t now_ms, struct taupe_event *event)
+take_close(struct session *s, struct link *link,
+    const struct channel_event *closed, uint64_t now_ms,
+    struct taupe_event *event)
 {
 	struct str reason = {(const char *)closed->data, closed->len};
 	enum link_end end = END_FAILED;
@@ -352,11 +370,12 @@ take_close(struct session *s, struct link *link, const struct channel_event *clo
 }
 
 static size_t
-frames_input(struct session *s, struct link *link, uint8_t *data, size_t len, uint64_t now_ms,
-    struct taupe_event *event)
+frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
+    uint64_t now_ms, struct taupe_event *event)
 {
 	struct channel_event channel;
-	size_t consumed = channel_next(&link->channel, data, len, &channel, &event->output);
+	size_t consumed =
+	    channel_next(&link->channel, data, len, &channel, &event->output);
 
 	switch (channel.result) {
 	case CHANNEL_MORE:
@@ -372,7 +391,8 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len, ui
 		take_close(s, link, &channel, now_ms, event);
 		break;
 	case CHANNEL_FAILED:
-		fail(s, link, channel.reason, (struct str){NULL, 0}, now_ms, event);
+		fail(s, link, channel.reason, (struct str){NULL, 0}, now_ms,
+		    event);
 		break;
 	}
 	if (event->output.len > 0)
@@ -383,8 +403,8 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len, ui
 /* ---- the doors ---- */
 
 size_t
-taupe_session_input(struct taupe_session *session, unsigned index, uint8_t *data, size_t len,
-    uint64_t now_ms, struct taupe_event *event)
+taupe_session_input(struct taupe_session *session, unsigned index,
+    uint8_t *data, size_t len, uint64_t now_ms, struct taupe_event *event)
 {
 	struct session *s = (struct session *)(void *)session;
 	struct link *link = &s->links[index];
@@ -392,17 +412,21 @@ taupe_session_input(struct taupe_session *session, unsigned index, uint8_t *data
 
 	memset(event, 0, sizeof(*event));
 	link->heard_ms = now_ms;
-	while (done < len && event->type == TAUPE_EVENT_NONE && event->output.len == 0) {
+	while (done < len && event->type == TAUPE_EVENT_NONE &&
+	    event->output.len == 0) {
 		switch (link->state) {
 		case LINK_HEAD:
-			done += head_input(s, link, data + done, len - done, now_ms, event);
+			done += head_input(
+			    s, link, data + done, len - done, now_ms, event);
 			break;
 		case LINK_BODY:
-			done += body_input(s, link, data + done, len - done, now_ms, event);
+			done += body_input(
+			    s, link, data + done, len - done, now_ms, event);
 			break;
 		case LINK_WELCOME:
 		case LINK_UP:
-			done += frames_input(s, link, data + done, len - done, now_ms, event);
+			done += frames_input(
+			    s, link, data + done, len - done, now_ms, event);
 			break;
 		default:
 			return len;
@@ -412,8 +436,8 @@ taupe_session_input(struct taupe_session *session, unsigned index, uint8_t *data
 }
 
 void
-taupe_session_lost(struct taupe_session *session, unsigned index, uint64_t now_ms,
-    const char *reason, struct taupe_event *event)
+taupe_session_lost(struct taupe_session *session, unsigned index,
+    uint64_t now_ms, const char *reason, struct taupe_event *event)
 {
 	struct session *s = (struct session *)(void *)session;
 	struct link *link = &s->links[index];
@@ -426,7 +450,8 @@ taupe_session_lost(struct taupe_session *session, unsigned index, uint64_t now_m
 		event->type = TAUPE_EVENT_FAILED;
 		event->reason = reason;
 		session_link_ended(s, link,
-		    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED, 0, now_ms, event);
+		    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED,
+		    0, now_ms, event);
 	}
 	if (link->state != LINK_WANTED)
 		link->state = again ? LINK_WANTED : LINK_FREE;

@@ -21,11 +21,14 @@ struct stream {
 	bool in_ended; /* relay to agent */
 	bool out_ended;
 	bool answered; /* opened, refused, payload or an end was sent */
-	bool aborted;  /* we are done with the visit: what still comes in is discarded */
+	bool
+	    aborted; /* we are done with the visit: what still comes in is discarded */
 };
 
-_Static_assert(sizeof(struct stream) <= sizeof(struct taupe_stream), "TAUPE_STREAM too small");
-_Static_assert(_Alignof(struct stream) <= _Alignof(struct taupe_stream), "alignment");
+_Static_assert(sizeof(struct stream) <= sizeof(struct taupe_stream),
+    "TAUPE_STREAM too small");
+_Static_assert(
+    _Alignof(struct stream) <= _Alignof(struct taupe_stream), "alignment");
 _Static_assert(TAUPE_ID_LEN == TRANSFER_ID_LEN, "one protocol");
 _Static_assert(TAUPE_HEADER_MAX == WS_HEADER_MAX, "one protocol");
 
@@ -42,8 +45,9 @@ const_stream_of(const struct taupe_stream *stream)
 }
 
 bool
-taupe_stream_init(struct taupe_stream *stream, const struct taupe_config *config,
-    const struct taupe_relay *relay, const char *id, void *buffer, size_t size)
+taupe_stream_init(struct taupe_stream *stream,
+    const struct taupe_config *config, const struct taupe_relay *relay,
+    const char *id, void *buffer, size_t size)
 {
 	struct stream *s = stream_of(stream);
 	char query[sizeof("id=") - 1 + TRANSFER_ID_LEN] = "id=";
@@ -90,12 +94,13 @@ static void
 protest(struct stream *s, struct taupe_step *step, const char *reason)
 {
 	fail(s, step, reason);
-	step->output.len = channel_close(&s->channel, WS_CLOSE_PROTOCOL_ERROR, reason,
-	    step->output.bytes);
+	step->output.len = channel_close(
+	    &s->channel, WS_CLOSE_PROTOCOL_ERROR, reason, step->output.bytes);
 }
 
 static size_t
-handshake_input(struct stream *s, const uint8_t *data, size_t len, struct taupe_step *step)
+handshake_input(
+    struct stream *s, const uint8_t *data, size_t len, struct taupe_step *step)
 {
 	struct http_head head;
 	const char *error;
@@ -105,7 +110,8 @@ handshake_input(struct stream *s, const uint8_t *data, size_t len, struct taupe_
 		s->state = STREAM_HANDSHAKE;
 		s->channel.used = 0;
 	}
-	switch (channel_head(&s->channel, data, len, &consumed, &head, &error)) {
+	switch (
+	    channel_head(&s->channel, data, len, &consumed, &head, &error)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
@@ -137,7 +143,8 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 }
 
 static void
-take_open(struct stream *s, const struct control_msg *msg, struct taupe_step *step)
+take_open(
+    struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
 	if (s->visiting) {
 		protest(s, step, "open during a visit");
@@ -159,8 +166,8 @@ take_open(struct stream *s, const struct control_msg *msg, struct taupe_step *st
 		    .reason = STR("no such service")};
 
 		s->answered = s->out_ended = s->aborted = true;
-		step->output.len = channel_message(&s->channel, &refusal, step->output.bytes,
-		    sizeof(step->output.bytes));
+		step->output.len = channel_message(&s->channel, &refusal,
+		    step->output.bytes, sizeof(step->output.bytes));
 	}
 }
 
@@ -173,7 +180,8 @@ put_abort(const struct stream *s, uint8_t *out, size_t cap)
 }
 
 static void
-take_abort(struct stream *s, const struct control_msg *msg, struct taupe_step *step)
+take_abort(
+    struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
 	if (msg->visit == 0) {
 		protest(s, step, "abort without a visit");
@@ -184,32 +192,38 @@ take_abort(struct stream *s, const struct control_msg *msg, struct taupe_step *s
 	if (!s->aborted)
 		step->type = TAUPE_STEP_ABORT;
 	if (!s->out_ended)
-		step->output.len =
-		    put_abort(s, step->output.bytes, sizeof(step->output.bytes));
+		step->output.len = put_abort(
+		    s, step->output.bytes, sizeof(step->output.bytes));
 	s->visiting = false;
 }
 
 static void
-take_message(struct stream *s, const struct channel_event *event, struct taupe_step *step)
+take_message(struct stream *s, const struct channel_event *event,
+    struct taupe_step *step)
 {
 	struct control_msg msg;
 	const char *error;
 
-	if (control_msg_decode((char *)event->data, event->len, &msg, &error) != WIRE_DONE)
+	if (control_msg_decode((char *)event->data, event->len, &msg, &error) !=
+	    WIRE_DONE)
 		protest(s, step, error);
 	else if (msg.op == CONTROL_OPEN)
 		take_open(s, &msg, step);
 	else if (msg.op == CONTROL_ABORT)
 		take_abort(s, &msg, step);
 	else if (msg.op != CONTROL_UNKNOWN)
-		protest(s, step, "a message that has no place on a transfer channel");
+		protest(s, step,
+		    "a message that has no place on a transfer channel");
 }
 
 static void
-take_bytes(struct stream *s, const struct channel_event *event, struct taupe_step *step)
+take_bytes(struct stream *s, const struct channel_event *event,
+    struct taupe_step *step)
 {
 	if (!s->visiting || s->in_ended) {
-		protest(s, step, s->visiting ? "payload after its end" : "payload without a visit");
+		protest(s, step,
+		    s->visiting ? "payload after its end"
+				: "payload without a visit");
 		return;
 	}
 	if (event->empty) {
@@ -225,10 +239,12 @@ take_bytes(struct stream *s, const struct channel_event *event, struct taupe_ste
 }
 
 static size_t
-ready_input(struct stream *s, uint8_t *data, size_t len, struct taupe_step *step)
+ready_input(
+    struct stream *s, uint8_t *data, size_t len, struct taupe_step *step)
 {
 	struct channel_event event;
-	size_t consumed = channel_next(&s->channel, data, len, &event, &step->output);
+	size_t consumed =
+	    channel_next(&s->channel, data, len, &event, &step->output);
 
 	switch (event.result) {
 	case CHANNEL_MORE:
@@ -260,14 +276,17 @@ taupe_stream_input(struct taupe_stream *stream, uint8_t *data, size_t len,
 	size_t done = 0;
 
 	memset(step, 0, offsetof(struct taupe_step, output.bytes));
-	memset(&step->service, 0, sizeof(*step) - offsetof(struct taupe_step, service));
-	while (done < len && step->type == TAUPE_STEP_NONE && step->output.len == 0) {
+	memset(&step->service, 0,
+	    sizeof(*step) - offsetof(struct taupe_step, service));
+	while (done < len && step->type == TAUPE_STEP_NONE &&
+	    step->output.len == 0) {
 		if (s->state == STREAM_DEAD)
 			return len;
 		if (s->state == STREAM_READY)
 			done += ready_input(s, data + done, len - done, step);
 		else
-			done += handshake_input(s, data + done, len - done, step);
+			done +=
+			    handshake_input(s, data + done, len - done, step);
 	}
 	return done;
 }
@@ -280,8 +299,8 @@ can_speak(const struct stream *s)
 }
 
 size_t
-taupe_stream_frame(struct taupe_stream *stream, size_t len, uint8_t header[TAUPE_HEADER_MAX],
-    uint8_t mask[4])
+taupe_stream_frame(struct taupe_stream *stream, size_t len,
+    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
 {
 	struct stream *s = stream_of(stream);
 	struct ws_header frame = {

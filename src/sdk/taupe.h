@@ -29,16 +29,18 @@ extern "C" {
 #define TAUPE_VERSION "0.1.0"
 
 #define TAUPE_SERVICES_MAX 16 /* services of a device */
-#define TAUPE_LINKS 2         /* control connections at a time: two during a move */
-#define TAUPE_ID_LEN 32       /* characters of a transfer channel's id */
-#define TAUPE_NAME_MAX 63     /* characters of a device's name */
-#define TAUPE_SECRET_MAX 256  /* characters of a device's secret */
-#define TAUPE_HEADER_MAX 14   /* bytes of a frame's header */
-#define TAUPE_OUTPUT_MAX 136  /* bytes that a call may want sent at once */
-#define TAUPE_MESSAGE_MAX 400 /* bytes of room for a message that the driver asks for */
+#define TAUPE_LINKS 2	  /* control connections at a time: two during a move */
+#define TAUPE_ID_LEN 32	  /* characters of a transfer channel's id */
+#define TAUPE_NAME_MAX 63 /* characters of a device's name */
+#define TAUPE_SECRET_MAX 256 /* characters of a device's secret */
+#define TAUPE_HEADER_MAX 14  /* bytes of a frame's header */
+#define TAUPE_OUTPUT_MAX 136 /* bytes that a call may want sent at once */
+#define TAUPE_MESSAGE_MAX                                                      \
+	400 /* bytes of room for a message that the driver asks for */
 #define TAUPE_REQUEST_MAX 3584 /* bytes of the longest control request */
-#define TAUPE_BUFFER_MIN 512  /* bytes of a session's or stream's buffer, at least */
-#define TAUPE_STATE_MAX 4096  /* characters of the longest exported state */
+#define TAUPE_BUFFER_MIN                                                       \
+	512 /* bytes of a session's or stream's buffer, at least */
+#define TAUPE_STATE_MAX 4096 /* characters of the longest exported state */
 #define TAUPE_FOREVER UINT64_MAX
 
 #if defined(__GNUC__)
@@ -105,10 +107,12 @@ struct taupe_config {
 	void *memory;
 	size_t memory_size;
 
-	uint32_t reconnect_min_ms;   /* first back-off; 1,000 */
-	uint32_t reconnect_max_ms;   /* longest back-off; 60,000 */
-	uint32_t reconnect_reset_ms; /* a link that stood so long was good; 30,000 */
-	uint32_t handshake_timeout_ms; /* for the connection, the answer, the welcome each;
+	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
+	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
+	uint32_t
+	    reconnect_reset_ms; /* a link that stood so long was good; 30,000 */
+	uint32_t
+	    handshake_timeout_ms; /* for the connection, the answer, the welcome each;
 	                                  10,000 */
 	/* One connection is all there is room for: a move leaves before it connects, and
 	 * link 0 has the whole buffer. */
@@ -135,9 +139,10 @@ enum taupe_action_type {
 
 struct taupe_action {
 	enum taupe_action_type type;
-	unsigned link;            /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
+	unsigned link;		  /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
-	const char *reason;       /* CLOSE: what went wrong; NULL when all went well */
+	const char
+	    *reason; /* CLOSE: what went wrong; NULL when all went well */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
 	struct taupe_output output;
@@ -148,12 +153,12 @@ enum taupe_event_type {
 	TAUPE_EVENT_REDIRECT, /* the relay sent us to another one: relay */
 	/* it sent us (or asked us to move) where we may not go: text, and reason why not */
 	TAUPE_EVENT_REDIRECT_REFUSED,
-	TAUPE_EVENT_WELCOME,  /* the session is up */
-	TAUPE_EVENT_OPEN,     /* a visitor: make a transfer channel to relay with id */
-	TAUPE_EVENT_MOVE,     /* the relay asks us to leave; reason: why that cannot be */
-	TAUPE_EVENT_REFUSED,  /* the relay answered the handshake with status */
-	TAUPE_EVENT_CLOSED,   /* the relay closed the session: code, text */
-	TAUPE_EVENT_FAILED    /* reason (and text, what it is about) */
+	TAUPE_EVENT_WELCOME, /* the session is up */
+	TAUPE_EVENT_OPEN, /* a visitor: make a transfer channel to relay with id */
+	TAUPE_EVENT_MOVE, /* the relay asks us to leave; reason: why that cannot be */
+	TAUPE_EVENT_REFUSED, /* the relay answered the handshake with status */
+	TAUPE_EVENT_CLOSED,  /* the relay closed the session: code, text */
+	TAUPE_EVENT_FAILED   /* reason (and text, what it is about) */
 };
 
 /* All that is pointed to is valid until the next call. */
@@ -163,7 +168,7 @@ struct taupe_event {
 	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN */
 
 	/* OPEN */
-	struct taupe_text id;      /* TAUPE_ID_LEN characters */
+	struct taupe_text id;	   /* TAUPE_ID_LEN characters */
 	struct taupe_text service; /* may be absent */
 
 	/* WELCOME */
@@ -179,12 +184,13 @@ struct taupe_event {
 	unsigned status;
 	struct taupe_text error, since, from;
 
-	unsigned code;          /* CLOSED: WebSocket close code */
-	struct taupe_text text; /* for people, in these and MOVE; from the peer: escape it */
-	const char *reason;     /* MOVE, REDIRECT_REFUSED, FAILED */
+	unsigned code; /* CLOSED: WebSocket close code */
+	struct taupe_text
+	    text; /* for people, in these and MOVE; from the peer: escape it */
+	const char *reason; /* MOVE, REDIRECT_REFUSED, FAILED */
 
 	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
-	bool standing;     /* another link is up or under way: nothing was lost */
+	bool standing; /* another link is up or under way: nothing was lost */
 	uint64_t retry_ms; /* else: how long until the next attempt */
 };
 
@@ -193,19 +199,21 @@ struct taupe_event {
  * text that says what is wrong with the configuration. There is no counterpart: drop
  * the memory when done.
  */
-TAUPE_MUST_CHECK const char *taupe_session_init(struct taupe_session *session,
-    const struct taupe_config *config);
+TAUPE_MUST_CHECK const char *taupe_session_init(
+    struct taupe_session *session, const struct taupe_config *config);
 
 /*
  * Give back what taupe_session_export() wrote, before the first taupe_session_next().
  * text is decoded in place. False: it is damaged; nothing was restored.
  */
-bool taupe_session_restore(struct taupe_session *session, char *text, size_t len);
+bool taupe_session_restore(
+    struct taupe_session *session, char *text, size_t len);
 
 /* Write label, lease and relays as one line of text without its end, for keeping over a
  * restart: it holds a token, so keep it as private as the secret. Returns its length; 0
  * when there is nothing, or cap is too small (TAUPE_STATE_MAX always is enough). */
-size_t taupe_session_export(const struct taupe_session *session, char *out, size_t cap);
+size_t taupe_session_export(
+    const struct taupe_session *session, char *out, size_t cap);
 
 /*
  * What to do now. Call it at the start, after each other call on the session, and when
@@ -226,20 +234,22 @@ TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
 /* The connection could not be made, or has ended or failed by itself. *event says what
  * that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the session knew. reason is a
  * static text, handed on in the event. */
-void taupe_session_lost(struct taupe_session *session, unsigned link, uint64_t now_ms,
-    const char *reason, struct taupe_event *event);
+void taupe_session_lost(struct taupe_session *session, unsigned link,
+    uint64_t now_ms, const char *reason, struct taupe_event *event);
 
 /*
  * Take what came in on a link: returns how many bytes are done with (at least one of
  * len > 0), and one event. Call again with the rest. data is written to.
  */
-TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session, unsigned link,
-    uint8_t *data, size_t len, uint64_t now_ms, struct taupe_event *event);
+TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session,
+    unsigned link, uint8_t *data, size_t len, uint64_t now_ms,
+    struct taupe_event *event);
 
 /* Tell the relay that no channel can be made for an id of TAUPE_EVENT_OPEN. Returns the
  * bytes to send on the link; 0 when it is gone meanwhile. */
-TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session, unsigned link,
-    const char *id, const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session,
+    unsigned link, const char *id, const char *reason, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
 
 /* The configuration's services have changed: connect anew, and leave the old link when
  * the new one is up. */
@@ -262,25 +272,27 @@ struct taupe_stream {
 };
 
 enum taupe_step_type {
-	TAUPE_STEP_NONE,   /* look at output, go on */
-	TAUPE_STEP_READY,  /* the handshake is done; a visit will follow */
-	TAUPE_STEP_OPEN,   /* a visit begins: connect to service, then _opened() or _refused() */
-	TAUPE_STEP_DATA,   /* payload[0..payload_len) for the service */
-	TAUPE_STEP_EOF,    /* no more for the service: shut its direction down */
-	TAUPE_STEP_ABORT,  /* reset the connection to the service; the visit is over for it */
+	TAUPE_STEP_NONE,  /* look at output, go on */
+	TAUPE_STEP_READY, /* the handshake is done; a visit will follow */
+	TAUPE_STEP_OPEN, /* a visit begins: connect to service, then _opened() or _refused() */
+	TAUPE_STEP_DATA, /* payload[0..payload_len) for the service */
+	TAUPE_STEP_EOF,	 /* no more for the service: shut its direction down */
+	TAUPE_STEP_ABORT, /* reset the connection to the service; the visit is over for it */
 	TAUPE_STEP_CLOSED, /* the channel ended in order; reset what is left of a visit */
-	TAUPE_STEP_FAILED  /* it failed: reason; reset what is left of a visit */
+	TAUPE_STEP_FAILED /* it failed: reason; reset what is left of a visit */
 };
 
 /* All that is pointed to is valid until the next call. */
 struct taupe_step {
 	enum taupe_step_type type;
-	struct taupe_output output; /* send it on the channel, whatever the type */
-	size_t service;             /* OPEN: place in the configuration's services */
-	struct taupe_text from;     /* OPEN: the visitor's address; may be absent */
-	uint8_t *payload;           /* DATA: within what was handed in, unmasked */
+	struct taupe_output
+	    output;	/* send it on the channel, whatever the type */
+	size_t service; /* OPEN: place in the configuration's services */
+	struct taupe_text from; /* OPEN: the visitor's address; may be absent */
+	uint8_t *payload;	/* DATA: within what was handed in, unmasked */
 	size_t payload_len;
-	unsigned code;      /* FAILED: HTTP status of a refused handshake (404: the visitor
+	unsigned
+	    code; /* FAILED: HTTP status of a refused handshake (404: the visitor
 	                       is gone) or 0; CLOSED: WebSocket close code */
 	const char *reason; /* FAILED */
 };
@@ -293,26 +305,27 @@ struct taupe_step {
  * request does not fit.
  */
 TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
-    const struct taupe_config *config, const struct taupe_relay *relay, const char *id,
-    void *buffer, size_t size);
+    const struct taupe_config *config, const struct taupe_relay *relay,
+    const char *id, void *buffer, size_t size);
 
 /* The request to send when the connection stands; valid until the first input. */
-const uint8_t *taupe_stream_request(const struct taupe_stream *stream, size_t *len);
+const uint8_t *taupe_stream_request(
+    const struct taupe_stream *stream, size_t *len);
 
 /*
  * Take what came in: returns how many bytes are done with (at least one of len > 0), and
  * one step. Call again with the rest. data is written to.
  */
-TAUPE_MUST_CHECK size_t taupe_stream_input(struct taupe_stream *stream, uint8_t *data,
-    size_t len, struct taupe_step *step);
+TAUPE_MUST_CHECK size_t taupe_stream_input(struct taupe_stream *stream,
+    uint8_t *data, size_t len, struct taupe_step *step);
 
 /*
  * The header of a frame around len > 0 bytes of payload: send it, then the payload, each
  * byte through taupe_mask(payload, len, mask, 0). Returns the header's length; 0 when the
  * visit takes no payload any more: drop it.
  */
-TAUPE_MUST_CHECK size_t taupe_stream_frame(struct taupe_stream *stream, size_t len,
-    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
+TAUPE_MUST_CHECK size_t taupe_stream_frame(struct taupe_stream *stream,
+    size_t len, uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
 
 /* Mask data[0..len) in place; phase: bytes of the frame's payload that came before. */
 void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
@@ -322,20 +335,20 @@ void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
  * nothing to say (any more): it is safe to call them at any time.
  */
 /* The service took the connection. Payload or EOF say it as well. */
-TAUPE_MUST_CHECK size_t taupe_stream_opened(struct taupe_stream *stream,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_stream_opened(
+    struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* The service cannot be reached; reason is for people. The visit is over for us. */
 TAUPE_MUST_CHECK size_t taupe_stream_refused(struct taupe_stream *stream,
     const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* The service sends no more. */
-TAUPE_MUST_CHECK size_t taupe_stream_eof(struct taupe_stream *stream,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_stream_eof(
+    struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* The connection to the service was reset or failed. The visit is over for us. */
-TAUPE_MUST_CHECK size_t taupe_stream_abort(struct taupe_stream *stream,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_stream_abort(
+    struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* End the channel: send this, then close the connection. */
-TAUPE_MUST_CHECK size_t taupe_stream_close(struct taupe_stream *stream,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_stream_close(
+    struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 
 /* Is the channel ready and without a visit? It may then be closed at any time. */
 bool taupe_stream_is_idle(const struct taupe_stream *stream);

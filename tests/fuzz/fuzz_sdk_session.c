@@ -13,9 +13,12 @@
 #include "wire/handshake.h"
 #include "wire/ws_frame.h"
 
-static const struct taupe_service services[] = {{"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
-static const char *const clear_relays[] = {"ws://r1.example.com:8000", "wss://r2.example.com"};
-static const char *const secure_relays[] = {"wss://r1.example.com", "wss://r2.example.com"};
+static const struct taupe_service services[] = {
+    {"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
+static const char *const clear_relays[] = {
+    "ws://r1.example.com:8000", "wss://r2.example.com"};
+static const char *const secure_relays[] = {
+    "wss://r1.example.com", "wss://r2.example.com"};
 static const char *const domains[] = {"example.com"};
 
 struct run {
@@ -58,10 +61,12 @@ act(struct run *run)
 		if (action.type == TAUPE_DIAL) {
 			REQUIRE(!run->open[action.link]);
 			REQUIRE(action.relay.secure || !run->secure);
-			REQUIRE(action.relay.port != 0 && action.relay.host[0] != '\0');
+			REQUIRE(action.relay.port != 0 &&
+			    action.relay.host[0] != '\0');
 			run->dialled[action.link] = true;
 		} else if (action.type == TAUPE_CLOSE) {
-			run->dialled[action.link] = run->open[action.link] = false;
+			run->dialled[action.link] = run->open[action.link] =
+			    false;
 		}
 	}
 }
@@ -77,12 +82,13 @@ hear(struct run *run, unsigned link, const uint8_t *data, size_t len)
 	memcpy(copy, data, len);
 	while (at < len) {
 		struct taupe_event event;
-		size_t done = taupe_session_input(&run->session, link, copy + at, len - at,
-		    run->now, &event);
+		size_t done = taupe_session_input(
+		    &run->session, link, copy + at, len - at, run->now, &event);
 
 		REQUIRE(done > 0 && done <= len - at);
 		REQUIRE(event.output.len <= sizeof(event.output.bytes));
-		REQUIRE(event.type != TAUPE_EVENT_OPEN || event.id.len == TAUPE_ID_LEN);
+		REQUIRE(event.type != TAUPE_EVENT_OPEN ||
+		    event.id.len == TAUPE_ID_LEN);
 		REQUIRE(event.n_urls <= TAUPE_SERVICES_MAX);
 		at += done;
 	}
@@ -95,8 +101,8 @@ connect_link(struct run *run, unsigned link)
 		return;
 	run->dialled[link] = false;
 	run->open[link] = true;
-	run->request_len[link] = taupe_session_connected(&run->session, link, run->now,
-	    run->request[link], sizeof(run->request[link]));
+	run->request_len[link] = taupe_session_connected(&run->session, link,
+	    run->now, run->request[link], sizeof(run->request[link]));
 }
 
 static void
@@ -111,8 +117,8 @@ accept_link(struct run *run, unsigned link)
 
 	if (run->request_len[link] == 0)
 		return;
-	REQUIRE(http_request_parse(run->request[link], run->request_len[link], &head, &consumed) ==
-	    WIRE_DONE);
+	REQUIRE(http_request_parse(run->request[link], run->request_len[link],
+		    &head, &consumed) == WIRE_DONE);
 	REQUIRE(handshake_request_check(&head, &key, &error) == 101);
 	writer_init(&w, answer, sizeof(answer));
 	handshake_response_write(&w, key);
@@ -123,7 +129,8 @@ accept_link(struct run *run, unsigned link)
 static void
 hear_text(struct run *run, unsigned link, const uint8_t *text, size_t len)
 {
-	struct ws_header header = {.length = len, .opcode = WS_OP_TEXT, .fin = true};
+	struct ws_header header = {
+	    .length = len, .opcode = WS_OP_TEXT, .fin = true};
 	uint8_t frame[WS_HEADER_MAX + 256];
 	size_t header_len = ws_header_encode(&header, frame);
 
@@ -139,7 +146,8 @@ check_state(struct run *run)
 
 	memcpy(again, state, len);
 	REQUIRE(taupe_session_restore(&run->session, again, len));
-	REQUIRE(taupe_session_export(&run->session, again, sizeof(again)) == len);
+	REQUIRE(
+	    taupe_session_export(&run->session, again, sizeof(again)) == len);
 	REQUIRE(memcmp(state, again, len) == 0);
 }
 
@@ -171,7 +179,8 @@ do_one(struct run *run, uint8_t what, const uint8_t *data, size_t len)
 		run->now += n > 0 ? (uint64_t)data[0] * data[0] * 8 : 1;
 		return n > 0;
 	case 5:
-		taupe_session_lost(&run->session, link, run->now, "gone", &event);
+		taupe_session_lost(
+		    &run->session, link, run->now, "gone", &event);
 		run->open[link] = run->dialled[link] = false;
 		return 0;
 	case 6:
@@ -179,8 +188,8 @@ do_one(struct run *run, uint8_t what, const uint8_t *data, size_t len)
 			taupe_session_renew(&run->session, run->now);
 		else
 			REQUIRE(taupe_session_refuse(&run->session, link,
-				    "9f86d081884c7d659a2feaa0c55ad015", "no", run->now,
-				    out) <= sizeof(out));
+				    "9f86d081884c7d659a2feaa0c55ad015", "no",
+				    run->now, out) <= sizeof(out));
 		return 0;
 	default:
 		if (what == 0xff)

@@ -11,7 +11,8 @@
 #include "sdk/taupe.h"
 #include "wire/handshake.h"
 
-static const struct taupe_service services[] = {{"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
+static const struct taupe_service services[] = {
+    {"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
 
 static void
 random_cb(void *ctx, void *out, size_t len)
@@ -20,8 +21,10 @@ random_cb(void *ctx, void *out, size_t len)
 	memset(out, 0x5a, len);
 }
 
-static const struct taupe_config config = {
-    .name = "alice", .services = services, .n_services = 2, .random_cb = random_cb};
+static const struct taupe_config config = {.name = "alice",
+    .services = services,
+    .n_services = 2,
+    .random_cb = random_cb};
 
 struct run {
 	struct taupe_stream stream;
@@ -38,7 +41,8 @@ trace(struct run *run, uint8_t what)
 }
 
 static void
-check_step(struct run *run, const struct taupe_step *step, const uint8_t *data, size_t done)
+check_step(struct run *run, const struct taupe_step *step, const uint8_t *data,
+    size_t done)
 {
 	REQUIRE(step->output.len <= sizeof(step->output.bytes));
 	if (run->ended)
@@ -50,8 +54,10 @@ check_step(struct run *run, const struct taupe_step *step, const uint8_t *data, 
 		run->in_ended = false;
 		break;
 	case TAUPE_STEP_DATA:
-		REQUIRE(run->visiting && !run->in_ended && step->payload_len > 0);
-		REQUIRE(step->payload >= data && step->payload + step->payload_len <= data + done);
+		REQUIRE(
+		    run->visiting && !run->in_ended && step->payload_len > 0);
+		REQUIRE(step->payload >= data &&
+		    step->payload + step->payload_len <= data + done);
 		for (size_t i = 0; i < step->payload_len; i++)
 			trace(run, step->payload[i]);
 		return;
@@ -90,8 +96,8 @@ hear(struct run *run, const uint8_t *data, size_t len)
 		memcpy(piece, data, n);
 		while (at < n) {
 			struct taupe_step step;
-			size_t done =
-			    taupe_stream_input(&run->stream, piece + at, n - at, &step);
+			size_t done = taupe_stream_input(
+			    &run->stream, piece + at, n - at, &step);
 
 			REQUIRE(done > 0 && done <= n - at);
 			check_step(run, &step, piece + at, done);
@@ -152,7 +158,8 @@ shake_hands(struct run *run)
 	size_t len, consumed;
 	const uint8_t *request = taupe_stream_request(&run->stream, &len);
 
-	REQUIRE(http_request_parse((const char *)request, len, &head, &consumed) == WIRE_DONE);
+	REQUIRE(http_request_parse(
+		    (const char *)request, len, &head, &consumed) == WIRE_DONE);
 	REQUIRE(handshake_request_check(&head, &key, &error) == 101);
 	writer_init(&w, answer, sizeof(answer));
 	handshake_response_write(&w, key);
@@ -165,8 +172,9 @@ play(const uint8_t *data, size_t len, size_t cut)
 	static const struct taupe_relay relay = {"r1.example.com", 8000, false};
 	struct run run = {.cut = cut, .trace = 2166136261u};
 
-	REQUIRE(taupe_stream_init(&run.stream, &config, &relay, "9f86d081884c7d659a2feaa0c55ad015",
-	    run.buffer, sizeof(run.buffer)));
+	REQUIRE(taupe_stream_init(&run.stream, &config, &relay,
+	    "9f86d081884c7d659a2feaa0c55ad015", run.buffer,
+	    sizeof(run.buffer)));
 	if (len > 0 && (data[0] & 1) == 0)
 		shake_hands(&run);
 	for (size_t at = 1; at < len;) {

@@ -75,7 +75,8 @@ dial(struct bench *b, const char *host, uint16_t port, uint64_t timeout_ms)
 	struct dial *d;
 
 	b->done = false;
-	d = dial_start(b->dialler, &b->conn, host, port, NULL, timeout_ms, dialled_cb, b);
+	d = dial_start(
+	    b->dialler, &b->conn, host, port, NULL, timeout_ms, dialled_cb, b);
 	ck_assert_ptr_nonnull(d);
 	ck_assert(!b->done);
 	return d;
@@ -85,12 +86,13 @@ dial(struct bench *b, const char *host, uint16_t port, uint64_t timeout_ms)
 static int
 listen_on_loopback(int backlog, uint16_t *port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(
+	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(listen(fd, backlog), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
 	*port = ntohs(address.sin_port);
@@ -99,7 +101,8 @@ listen_on_loopback(int backlog, uint16_t *port)
 
 START_TEST(connects_to_an_address_and_to_a_name)
 {
-	static const char *const hosts[] = {"127.0.0.1", "localhost", "localhost"};
+	static const char *const hosts[] = {
+	    "127.0.0.1", "localhost", "localhost"};
 	struct bench b;
 	uint16_t port;
 	int fd = listen_on_loopback(5, &port);
@@ -166,7 +169,8 @@ START_TEST(silence_is_given_up_in_time)
 	/* a full backlog does not answer */
 	for (size_t i = 0; i < COUNT(full); i++) {
 		full[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		(void)connect(full[i], (struct sockaddr *)&address, sizeof(address));
+		(void)connect(
+		    full[i], (struct sockaddr *)&address, sizeof(address));
 	}
 	start(&b);
 	(void)dial(&b, "127.0.0.1", port, 50);

@@ -44,7 +44,8 @@ START_TEST(services_and_their_targets)
 		struct target target;
 		bool right = target_parse(str_of(rows[i].text), &target, &kind);
 
-		ck_assert_msg(right == (rows[i].name != NULL), "%s", rows[i].text);
+		ck_assert_msg(
+		    right == (rows[i].name != NULL), "%s", rows[i].text);
 		if (!right)
 			continue;
 		ck_assert_str_eq(target.name, rows[i].name);
@@ -67,8 +68,9 @@ load(const char *text, struct settings **settings)
 	return settings_load(3, argv, settings);
 }
 
-#define MINIMUM \
-	"[agent]\nname = alice\nrelay = ws://127.0.0.1:8000\nservice = web:http:127.0.0.1:80\n"
+#define MINIMUM                                                                \
+	"[agent]\nname = alice\nrelay = ws://127.0.0.1:8000\nservice = "       \
+	"web:http:127.0.0.1:80\n"
 
 START_TEST(minimum_is_enough_and_has_the_documented_defaults)
 {
@@ -100,8 +102,10 @@ START_TEST(secret_is_the_first_line_of_its_file)
 	struct settings *settings;
 	char text[1024];
 
-	test_file(test_path("secret"), "q3vJ0mB7yZkR1sT5uXnEwA\r\nmore\n", 0600);
-	snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n", test_path("secret"));
+	test_file(
+	    test_path("secret"), "q3vJ0mB7yZkR1sT5uXnEwA\r\nmore\n", 0600);
+	snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n",
+	    test_path("secret"));
 	ck_assert_int_eq(load(text, &settings), EX_OK);
 	ck_assert_str_eq(settings->secret, "q3vJ0mB7yZkR1sT5uXnEwA");
 	settings_free(&settings);
@@ -132,7 +136,8 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	struct settings *settings;
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		ck_assert_msg(load(rows[i].text, &settings) == rows[i].code, "%s", rows[i].text);
+		ck_assert_msg(load(rows[i].text, &settings) == rows[i].code,
+		    "%s", rows[i].text);
 		ck_assert_ptr_null(settings);
 	}
 }
@@ -140,13 +145,15 @@ END_TEST
 
 START_TEST(empty_or_strange_secret_file_is_refused)
 {
-	static const char *const contents[] = {"", "\n", "two words\n", "\xc3\xa9\n"};
+	static const char *const contents[] = {
+	    "", "\n", "two words\n", "\xc3\xa9\n"};
 	struct settings *settings;
 	char text[1024];
 
 	for (size_t i = 0; i < COUNT(contents); i++) {
 		test_file(test_path("secret"), contents[i], 0600);
-		snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n", test_path("secret"));
+		snprintf(text, sizeof(text), MINIMUM "secret_file = %s\n",
+		    test_path("secret"));
 		ck_assert_int_eq(load(text, &settings), EX_CONFIG);
 	}
 }

@@ -24,7 +24,8 @@ START_TEST(no_file_is_an_empty_state)
 {
 	char text[100];
 
-	ck_assert_int_eq(state_file_read(test_path("none"), text, sizeof(text)), 0);
+	ck_assert_int_eq(
+	    state_file_read(test_path("none"), text, sizeof(text)), 0);
 }
 END_TEST
 
@@ -99,7 +100,8 @@ START_TEST(reader_never_sees_a_half_written_file)
 	ck_assert_int_eq(state_file_write(path, "newer", 5), 0);
 	ck_assert_int_eq(stat(path, &after), 0);
 	ck_assert_uint_ne(before.st_ino, after.st_ino);
-	ck_assert_int_eq(state_file_read(test_path("witness"), text, sizeof(text)), 3);
+	ck_assert_int_eq(
+	    state_file_read(test_path("witness"), text, sizeof(text)), 3);
 }
 END_TEST
 

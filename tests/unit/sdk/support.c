@@ -26,9 +26,11 @@ bytes_add_text(struct bytes *b, const char *text)
 }
 
 void
-relay_frame(struct bytes *b, enum ws_opcode opcode, const void *payload, size_t len)
+relay_frame(
+    struct bytes *b, enum ws_opcode opcode, const void *payload, size_t len)
 {
-	struct ws_header header = {.length = len, .opcode = opcode, .fin = true};
+	struct ws_header header = {
+	    .length = len, .opcode = opcode, .fin = true};
 	uint8_t out[WS_HEADER_MAX];
 
 	bytes_add(b, out, ws_header_encode(&header, out));
@@ -57,9 +59,11 @@ request_field(const void *request, size_t len, const char *name)
 	struct http_head head;
 	size_t consumed;
 
-	ck_assert_int_eq(http_request_parse(request, len, &head, &consumed), WIRE_DONE);
+	ck_assert_int_eq(
+	    http_request_parse(request, len, &head, &consumed), WIRE_DONE);
 	ck_assert_uint_eq(consumed, len);
-	ck_assert(str_copy(http_field_get(&head, str_of(name)), value, sizeof(value)));
+	ck_assert(str_copy(
+	    http_field_get(&head, str_of(name)), value, sizeof(value)));
 	return value;
 }
 
@@ -72,7 +76,8 @@ relay_accept(struct bytes *b, const void *request, size_t len)
 	struct writer w;
 	size_t consumed;
 
-	ck_assert_int_eq(http_request_parse(request, len, &head, &consumed), WIRE_DONE);
+	ck_assert_int_eq(
+	    http_request_parse(request, len, &head, &consumed), WIRE_DONE);
 	ck_assert_uint_eq(consumed, len);
 	ck_assert_uint_eq(handshake_request_check(&head, &key, &error), 101);
 	writer_init(&w, b->data + b->len, sizeof(b->data) - b->len);
@@ -87,7 +92,8 @@ agent_frame(uint8_t **data, size_t *len, char *text, size_t cap)
 	struct ws_header header;
 	size_t consumed;
 
-	ck_assert_int_eq(ws_header_decode(*data, *len, &header, &consumed), WIRE_DONE);
+	ck_assert_int_eq(
+	    ws_header_decode(*data, *len, &header, &consumed), WIRE_DONE);
 	ck_assert(header.masked);
 	ck_assert(header.fin);
 	ck_assert_uint_le(header.length, *len - consumed);
@@ -111,7 +117,8 @@ guarded(const void *data, size_t len)
 		pages = mmap(NULL, GUARDED_MAX + page, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		ck_assert_ptr_ne(pages, MAP_FAILED);
-		ck_assert_int_eq(mprotect(pages + GUARDED_MAX, page, PROT_NONE), 0);
+		ck_assert_int_eq(
+		    mprotect(pages + GUARDED_MAX, page, PROT_NONE), 0);
 	}
 	if (len > 0)
 		memcpy(pages + GUARDED_MAX - len, data, len);
@@ -127,8 +134,9 @@ test_random_cb(void *ctx, void *out, size_t len)
 	(void)ctx;
 	for (size_t i = 0; i < len; i++) {
 		state = state * 1664525 + 1013904223;
-		bytes[i] = test_jitter == 0 ? 0 : test_jitter == UINT32_MAX ? 0xff
-		                                                            : (uint8_t)(state >> 24);
+		bytes[i] = test_jitter == 0	? 0
+		    : test_jitter == UINT32_MAX ? 0xff
+						: (uint8_t)(state >> 24);
 	}
 }
 

@@ -22,7 +22,8 @@ void bytes_add(struct bytes *b, const void *data, size_t len);
 void bytes_add_text(struct bytes *b, const char *text);
 
 /* Append one of a relay's frames (not masked). */
-void relay_frame(struct bytes *b, enum ws_opcode opcode, const void *payload, size_t len);
+void relay_frame(
+    struct bytes *b, enum ws_opcode opcode, const void *payload, size_t len);
 void relay_text(struct bytes *b, const char *text);
 void relay_close(struct bytes *b, unsigned code, const char *reason);
 /* Append the 101 that answers this request. */

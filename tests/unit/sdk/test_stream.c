@@ -10,7 +10,8 @@
 
 #include "support.h"
 
-static const struct taupe_service services[] = {{"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
+static const struct taupe_service services[] = {
+    {"web", TAUPE_HTTP}, {"ssh", TAUPE_TCP}};
 static const struct taupe_config config = {
     .name = "alice",
     .services = services,
@@ -24,8 +25,8 @@ struct bench {
 	struct taupe_stream stream;
 	uint8_t buffer[1024];
 	char trace[2000]; /* what the stream did, in letters */
-	size_t cut;       /* longest piece that is handed in */
-	unsigned visit;   /* as the relay counts */
+	size_t cut;	  /* longest piece that is handed in */
+	unsigned visit;	  /* as the relay counts */
 };
 
 static void
@@ -46,12 +47,14 @@ note_sent(struct bench *b, const uint8_t *data, size_t len)
 	while (len > 0) {
 		switch (agent_frame(&at, &len, text, sizeof(text))) {
 		case WS_OP_TEXT:
-			snprintf(expected, sizeof(expected), "&visit=%u", b->visit);
+			snprintf(
+			    expected, sizeof(expected), "&visit=%u", b->visit);
 			ck_assert_ptr_nonnull(strstr(text, expected));
-			note(b, strstr(text, "op=opened&") ? "o"
-			        : strstr(text, "op=refused&") ? "r"
-			        : strstr(text, "op=abort&")   ? "a"
-			                                      : "?");
+			note(b,
+			    strstr(text, "op=opened&")	      ? "o"
+				: strstr(text, "op=refused&") ? "r"
+				: strstr(text, "op=abort&")   ? "a"
+							      : "?");
 			break;
 		case WS_OP_BINARY:
 			note(b, text[0] == '\0' ? "e" : "b");
@@ -109,7 +112,8 @@ hear(struct bench *b, const struct bytes *in)
 
 		while (len > 0) {
 			struct taupe_step step;
-			size_t done = taupe_stream_input(&b->stream, data, len, &step);
+			size_t done =
+			    taupe_stream_input(&b->stream, data, len, &step);
 
 			ck_assert_uint_gt(done, 0);
 			ck_assert_uint_le(done, len);
@@ -130,7 +134,8 @@ start(struct bench *b, size_t cut)
 
 	memset(b, 0, sizeof(*b));
 	b->cut = cut;
-	ck_assert(taupe_stream_init(&b->stream, &config, &relay, id, b->buffer, sizeof(b->buffer)));
+	ck_assert(taupe_stream_init(
+	    &b->stream, &config, &relay, id, b->buffer, sizeof(b->buffer)));
 	request = taupe_stream_request(&b->stream, &len);
 	relay_accept(&in, request, len);
 	hear(b, &in);
@@ -149,18 +154,25 @@ relay_does(struct bench *b, char what)
 	case 'O': /* open the next visit, for web */
 	case 'S': /* for ssh */
 	case 'N': /* for a service that is not ours */
-		snprintf(text, sizeof(text), "op=open&visit=%u&service=%s&from=192.0.2.1:50312",
-		    ++b->visit, what == 'O' ? "web" : what == 'S' ? "ssh" : "127.0.0.1");
+		snprintf(text, sizeof(text),
+		    "op=open&visit=%u&service=%s&from=192.0.2.1:50312",
+		    ++b->visit,
+		    what == 'O'	      ? "web"
+			: what == 'S' ? "ssh"
+				      : "127.0.0.1");
 		if (what == 'N')
-			snprintf(text, sizeof(text), "op=open&visit=%u&service=none", b->visit);
+			snprintf(text, sizeof(text),
+			    "op=open&visit=%u&service=none", b->visit);
 		relay_text(&in, text);
 		break;
 	case 'J': /* open a visit out of turn */
-		snprintf(text, sizeof(text), "op=open&visit=%u&service=web", b->visit + 2);
+		snprintf(text, sizeof(text), "op=open&visit=%u&service=web",
+		    b->visit + 2);
 		relay_text(&in, text);
 		break;
 	case 'I': /* open with an id, as on the control channel */
-		relay_text(&in, "op=open&id=00000000000000000000000000000000&service=web");
+		relay_text(&in,
+		    "op=open&id=00000000000000000000000000000000&service=web");
 		break;
 	case 'D': /* payload in two fragments, with a ping's length between them */
 		bytes_add(&in, "\x02\x02xy\x80\x01z", 7);
@@ -172,11 +184,13 @@ relay_does(struct bench *b, char what)
 		bytes_add(&in, "\x02\x00\x80\x00", 4);
 		break;
 	case 'A':
-		snprintf(text, sizeof(text), "op=abort&visit=%u&reason=visitor%%20reset", b->visit);
+		snprintf(text, sizeof(text),
+		    "op=abort&visit=%u&reason=visitor%%20reset", b->visit);
 		relay_text(&in, text);
 		break;
 	case 'L': /* an abort that is late */
-		snprintf(text, sizeof(text), "op=abort&visit=%u", b->visit > 1 ? b->visit - 1 : 99);
+		snprintf(text, sizeof(text), "op=abort&visit=%u",
+		    b->visit > 1 ? b->visit - 1 : 99);
 		relay_text(&in, text);
 		break;
 	case 'P':
@@ -218,7 +232,8 @@ agent_does(struct bench *b, char what)
 		len = taupe_stream_opened(&b->stream, out);
 		break;
 	case 'r':
-		len = taupe_stream_refused(&b->stream, "connection refused", out);
+		len =
+		    taupe_stream_refused(&b->stream, "connection refused", out);
 		break;
 	case 'e':
 		len = taupe_stream_eof(&b->stream, out);
@@ -363,8 +378,8 @@ START_TEST(table_on_whole_messages_and_at_every_cut)
 			start(&b, cut == 70 ? 4096 : cut);
 			play(&b, rows[i].script);
 			ck_assert_msg(strcmp(b.trace, rows[i].trace) == 0,
-			    "script %s, cut %zu: %s, not %s", rows[i].script, cut, b.trace,
-			    rows[i].trace);
+			    "script %s, cut %zu: %s, not %s", rows[i].script,
+			    cut, b.trace, rows[i].trace);
 		}
 }
 END_TEST
@@ -387,15 +402,21 @@ START_TEST(request_is_what_the_protocol_shows)
 	size_t len;
 
 	for (size_t i = 0; i < COUNT(places); i++) {
-		ck_assert(taupe_stream_init(&stream, &config, &places[i].relay, id, buffer,
-		    sizeof(buffer)));
+		ck_assert(taupe_stream_init(&stream, &config, &places[i].relay,
+		    id, buffer, sizeof(buffer)));
 		request = taupe_stream_request(&stream, &len);
-		ck_assert_int_eq(memcmp(request,
-		    "GET /v1/transfer?id=9f86d081884c7d659a2feaa0c55ad015 HTTP/1.1\r\n", 63), 0);
-		ck_assert_str_eq(request_field(request, len, "Host"), places[i].host);
+		ck_assert_int_eq(
+		    memcmp(request,
+			"GET /v1/transfer?id=9f86d081884c7d659a2feaa0c55ad015 "
+			"HTTP/1.1\r\n",
+			63),
+		    0);
+		ck_assert_str_eq(
+		    request_field(request, len, "Host"), places[i].host);
 		ck_assert_str_eq(request_field(request, len, "User-Agent"),
 		    "libtaupe/" TAUPE_VERSION);
-		ck_assert_str_eq(request_field(request, len, "Authorization"), "");
+		ck_assert_str_eq(
+		    request_field(request, len, "Authorization"), "");
 	}
 }
 END_TEST
@@ -408,10 +429,12 @@ START_TEST(two_channels_have_two_keys)
 	char key[64];
 	size_t len;
 
-	ck_assert(taupe_stream_init(&stream, &config, &relay, id, buffer, sizeof(buffer)));
+	ck_assert(taupe_stream_init(
+	    &stream, &config, &relay, id, buffer, sizeof(buffer)));
 	request = taupe_stream_request(&stream, &len);
 	strcpy(key, request_field(request, len, "Sec-WebSocket-Key"));
-	ck_assert(taupe_stream_init(&stream, &config, &relay, id, buffer, sizeof(buffer)));
+	ck_assert(taupe_stream_init(
+	    &stream, &config, &relay, id, buffer, sizeof(buffer)));
 	request = taupe_stream_request(&stream, &len);
 	ck_assert_str_ne(key, request_field(request, len, "Sec-WebSocket-Key"));
 }
@@ -422,7 +445,8 @@ START_TEST(too_small_a_buffer_is_noticed)
 	struct taupe_stream stream;
 	uint8_t buffer[100];
 
-	ck_assert(!taupe_stream_init(&stream, &config, &relay, id, buffer, sizeof(buffer)));
+	ck_assert(!taupe_stream_init(
+	    &stream, &config, &relay, id, buffer, sizeof(buffer)));
 }
 END_TEST
 
@@ -435,11 +459,13 @@ refused_with(const char *answer, size_t cut)
 	size_t from = 0, total = strlen(answer);
 	struct taupe_step step = {.type = TAUPE_STEP_NONE};
 
-	ck_assert(taupe_stream_init(&stream, &config, &relay, id, buffer, sizeof(buffer)));
+	ck_assert(taupe_stream_init(
+	    &stream, &config, &relay, id, buffer, sizeof(buffer)));
 	while (from < total && step.type == TAUPE_STEP_NONE) {
 		size_t len = total - from < cut ? total - from : cut;
 
-		from += taupe_stream_input(&stream, guarded(answer + from, len), len, &step);
+		from += taupe_stream_input(
+		    &stream, guarded(answer + from, len), len, &step);
 		ck_assert_uint_eq(step.output.len, 0);
 	}
 	ck_assert_int_eq(step.type, TAUPE_STEP_FAILED);
@@ -454,12 +480,17 @@ START_TEST(answers_that_are_no_channel)
 		const char *answer;
 		unsigned code;
 	} answers[] = {
-	    {"HTTP/1.1 404 Not Found\r\nContent-Length: 10\r\n\r\nerror=gone", 404},
+	    {"HTTP/1.1 404 Not Found\r\nContent-Length: 10\r\n\r\nerror=gone",
+		404},
 	    {"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n", 503},
-	    {"HTTP/1.1 302 Found\r\nLocation: ws://r2.example.com/v1/transfer\r\n\r\n", 302},
+	    {"HTTP/1.1 302 Found\r\nLocation: "
+	     "ws://r2.example.com/v1/transfer\r\n\r\n",
+		302},
 	    {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-	     "Connection: Upgrade\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"
-	     "Sec-WebSocket-Protocol: taupe.v1\r\n\r\n", 0},
+	     "Connection: Upgrade\r\nSec-WebSocket-Accept: "
+	     "AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n"
+	     "Sec-WebSocket-Protocol: taupe.v1\r\n\r\n",
+		0},
 	    {"HTTP/1.1 101 Switching Protocols\r\n\r\n", 0},
 	    {"SSH-2.0-OpenSSH_9.2\r\n\r\n", 0},
 	    {"HTTP/1.1 200 OK\r\nbad\x01header: 1\r\n\r\n", 0},
@@ -469,7 +500,8 @@ START_TEST(answers_that_are_no_channel)
 	snprintf(endless, sizeof(endless), "HTTP/1.1 200 OK\r\nX: %01900d", 0);
 	for (size_t i = 0; i < COUNT(answers); i++)
 		for (size_t cut = 1; cut <= 64; cut *= 2)
-			ck_assert_uint_eq(refused_with(answers[i].answer, cut), answers[i].code);
+			ck_assert_uint_eq(refused_with(answers[i].answer, cut),
+			    answers[i].code);
 }
 END_TEST
 
@@ -481,7 +513,8 @@ START_TEST(open_names_service_and_visitor)
 
 	start(&b, 4096);
 	relay_text(&in, "op=open&visit=1&service=ssh&from=[2001:db8::1]:40022");
-	ck_assert_uint_eq(taupe_stream_input(&b.stream, in.data, in.len, &step), in.len);
+	ck_assert_uint_eq(
+	    taupe_stream_input(&b.stream, in.data, in.len, &step), in.len);
 	ck_assert_int_eq(step.type, TAUPE_STEP_OPEN);
 	ck_assert_uint_eq(step.service, 1);
 	ck_assert_uint_eq(step.from.len, 19);
@@ -525,7 +558,8 @@ START_TEST(reason_for_a_refusal_is_made_safe_and_short)
 	start(&b, 4096);
 	relay_does(&b, 'O');
 	len = taupe_stream_refused(&b.stream, reason, out);
-	ck_assert_int_eq(agent_frame(&at, &len, text, sizeof(text)), WS_OP_TEXT);
+	ck_assert_int_eq(
+	    agent_frame(&at, &len, text, sizeof(text)), WS_OP_TEXT);
 	ck_assert_ptr_nonnull(strstr(text, "reason=%3F%3F"));
 	ck_assert_uint_eq(len, 0);
 	start(&b, 4096);
@@ -536,13 +570,16 @@ END_TEST
 
 START_TEST(every_frame_has_a_fresh_mask)
 {
-	uint8_t first[TAUPE_HEADER_MAX], second[TAUPE_HEADER_MAX], mask[4], other[4];
+	uint8_t first[TAUPE_HEADER_MAX], second[TAUPE_HEADER_MAX], mask[4],
+	    other[4];
 	struct bench b;
 
 	start(&b, 4096);
 	relay_does(&b, 'O');
-	ck_assert_uint_eq(taupe_stream_frame(&b.stream, 70000, first, mask), 14);
-	ck_assert_uint_eq(taupe_stream_frame(&b.stream, 70000, second, other), 14);
+	ck_assert_uint_eq(
+	    taupe_stream_frame(&b.stream, 70000, first, mask), 14);
+	ck_assert_uint_eq(
+	    taupe_stream_frame(&b.stream, 70000, second, other), 14);
 	ck_assert_int_ne(memcmp(mask, other, 4), 0);
 	ck_assert_uint_eq(taupe_stream_frame(&b.stream, 0, first, mask), 0);
 }
