@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.fakes import Server, redirect, tls_context
+from harness.fakes import Dns, Server, redirect, tls_context
 from harness.programs import Agent, Certificate, Device, SampleServices
 from harness.scenes import Cluster
 from harness.visitors import get
@@ -116,23 +116,38 @@ def ask(services, path):
     return get(services.address("web", "http"), "direct", path).text
 
 
-def test_new_relay_takes_agents_and_haproxy_needs_no_change(group):
-    """A redirect's host routes through HAProxy's one door by the relay/ routes."""
+def test_agents_reach_every_relay_by_its_host_through_haproxys_one_tls_door(group):
+    """A redirect's host leads to that very relay, and a new relay needs no change of HAProxy."""
     services = SampleServices(group, "web")
     cluster = Cluster(group, relays=0)
-    for name in ("r1", "r2"):
-        host = f"{name}.example.test"
-        cluster.relays.append(cluster.add_relay(name, agent_url=f"ws://{host}"))
-    cluster.relays[0].url = f"ws://127.0.0.1:{cluster.haproxy.http[1]}"
-    until("both relays are routed", lambda: {
-        key for key in cluster.redis.routes() if key.startswith("relay/")} == {
-            "relay/r1.example.test", "relay/r2.example.test"})
-    for host in ("r1.example.test", "r2.example.test"):
-        until(f"{host} is routed",
-              lambda host=host: cluster.get(host, "/v1/nothing").status == 404)
-        answer = cluster.get(host, "/v1/control")
-        assert answer.status in (400, 426), "a relay answered, not HAProxy"
-    assert services.process.running()
+    door = cluster.haproxy.tls[1]
+    web = [f"web:http:{services.target('web', 'http')}"]
+    with Dns() as dns:
+        for name in ("r1", "r2"):
+            cluster.relays.append(cluster.add_relay(
+                name, agent_url=f"wss://{name}.example.test:{door}"))
+        until("both relays are routed", lambda: set(cluster.haproxy.routes("relay")) == {
+            "r1.example.test", "r2.example.test"})
+        until("the relays know each other", lambda: all(
+            len(relay.api("relays")["relays"]) == 2 for relay in cluster.relays))
+        agents = [cluster.agent(f"d{number}", web, relays=cluster.relays[:1], dns=dns.address,
+                                ca_file=cluster.haproxy.certificate.ca)
+                  for number in range(6)]
+        for agent in agents:
+            assert cluster.wait_served(agent.host()).text == "web"
+        until("three are at each", lambda: [
+            int(relay.metrics()["taupe_relay_agents"]) for relay in cluster.relays] == [3, 3])
+        redirected = [agent for agent in agents if agent.process.lines("redirected")]
+        assert len(redirected) == 3
+        assert f"wss://r2.example.test:{door}" in redirected[0].process.lines("redirected")[0]
+        # A third relay appears, and takes over what the others leave.
+        third = cluster.add_relay("r3", agent_url=f"wss://r3.example.test:{door}")
+        until("all know of it", lambda: all(
+            len(relay.api("relays")["relays"]) == 3 for relay in cluster.relays))
+        newcomer = cluster.agent("newcomer", web, relays=cluster.relays[:1], dns=dns.address,
+                                 ca_file=cluster.haproxy.certificate.ca)
+        assert cluster.wait_served(newcomer.host()).text == "web"
+        assert int(third.metrics()["taupe_relay_agents"]) == 1
 
 
 class Lured:

@@ -341,3 +341,38 @@ class FakeRelay(Server):
         assert end.query == [("id", channel_id)]
         assert "authorization" not in end.head.lower()
         return end
+
+
+class Dns:
+    """A DNS server on loopback for which every name is 127.0.0.1."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.sock.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, peer = self.sock.recvfrom(4096)
+                if not query:
+                    return
+                end = query.index(b"\0", 12) + 5
+                question = query[12:end]
+                is_a = question[-4:-2] == b"\0\1"
+                answer = (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton("127.0.0.1")
+                          if is_a else b"")
+                self.sock.sendto(query[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_a else b"\0\0")
+                                 + b"\0\0\0\0" + question + answer, peer)
+
+    def close(self):
+        with contextlib.suppress(OSError):  # wakes the thread up, which close() does not
+            self.sock.sendto(b"", self.sock.getsockname())
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
