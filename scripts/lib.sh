@@ -57,7 +57,7 @@ install_packages() {
 
 # Make ./configure if it is missing or older than what it is made from.
 prepare_configure() {
-	if [ -x "$top/configure" ] &&
+	if [ -x "$top/configure" ] && [ -f "$top/build-aux/ltmain.sh" ] &&
 		[ -z "$(find "$top/configure.ac" "$top/Makefile.am" -newer "$top/configure")" ]; then
 		return 0
 	fi
