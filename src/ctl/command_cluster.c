@@ -9,15 +9,20 @@
 static void
 add_relay(struct table *table, const json_t *relay)
 {
-	uint64_t weight = report_u64(relay, "weight"), agents = report_u64(relay, "agents");
+	uint64_t weight = report_u64(relay, "weight"),
+		 agents = report_u64(relay, "agents");
 	char age[REPORT_TEXT_MAX];
 
 	table_add(table, report_str(relay, "id"));
 	table_addf(table, "%llu", (unsigned long long)agents);
-	table_addf(table, "%llu", (unsigned long long)report_u64(relay, "visitors"));
-	table_addf(table, "%.2f", weight > 0 ? (double)agents / (double)weight : 0);
-	table_addf(table, "%llu", (unsigned long long)report_u64(relay, "capacity"));
-	table_add(table, report_bool(relay, "draining") ? "draining" : "serving");
+	table_addf(
+	    table, "%llu", (unsigned long long)report_u64(relay, "visitors"));
+	table_addf(
+	    table, "%.2f", weight > 0 ? (double)agents / (double)weight : 0);
+	table_addf(
+	    table, "%llu", (unsigned long long)report_u64(relay, "capacity"));
+	table_add(
+	    table, report_bool(relay, "draining") ? "draining" : "serving");
 	table_add(table, report_age(report_u64(relay, "since_ms"), age));
 	table_add(table, report_str(relay, "address"));
 	table_add(table, report_str(relay, "url"));
@@ -26,8 +31,8 @@ add_relay(struct table *table, const json_t *relay)
 static int
 show_relays(const json_t *list)
 {
-	static const char *const headings[] = {"ID", "AGENTS", "VISITORS", "LOAD", "CAPACITY",
-	    "STATE", "UP", "ADDRESS", "URL", NULL};
+	static const char *const headings[] = {"ID", "AGENTS", "VISITORS",
+	    "LOAD", "CAPACITY", "STATE", "UP", "ADDRESS", "URL", NULL};
 	struct table table;
 	json_t *relay;
 	size_t i;
@@ -98,11 +103,14 @@ show_scalars(const json_t *object, const char *prefix)
 		if (json_is_string(value))
 			printf("%-24s %s\n", name, json_string_value(value));
 		else if (json_is_integer(value))
-			printf("%-24s %lld\n", name, (long long)json_integer_value(value));
+			printf("%-24s %lld\n", name,
+			    (long long)json_integer_value(value));
 		else if (json_is_boolean(value))
-			printf("%-24s %s\n", name, json_is_true(value) ? "yes" : "no");
+			printf("%-24s %s\n", name,
+			    json_is_true(value) ? "yes" : "no");
 		else if (json_is_object(value) && prefix[0] == '\0')
-			show_scalars(value, strcmp(key, "redis") == 0 ? "redis " : " ");
+			show_scalars(
+			    value, strcmp(key, "redis") == 0 ? "redis " : " ");
 	}
 }
 

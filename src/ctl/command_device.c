@@ -15,14 +15,17 @@
 
 /* What is reserved, from the options: their forms were checked with them. */
 static int
-take_reservations(const struct ctl_options *options, struct device_record *record)
+take_reservations(
+    const struct ctl_options *options, struct device_record *record)
 {
 	struct service_port port;
 
 	if (options->label != NULL)
-		str_copy(str_of(options->label), record->label, sizeof(record->label));
+		str_copy(str_of(options->label), record->label,
+		    sizeof(record->label));
 	if (options->port.count > SERVICES_MAX)
-		return ctl_fail(EX_DATAERR, "a device has %d services at most", SERVICES_MAX);
+		return ctl_fail(EX_DATAERR, "a device has %d services at most",
+		    SERVICES_MAX);
 	for (size_t i = 0; i < options->port.count; i++) {
 		if (!service_port_parse(str_of(options->port.items[i]), &port))
 			return ctl_fail(EX_DATAERR, "%s is no SERVICE:PORT",
@@ -31,7 +34,8 @@ take_reservations(const struct ctl_options *options, struct device_record *recor
 			if (record->ports[k].port == port.port ||
 			    strcmp(record->ports[k].service, port.service) == 0)
 				return ctl_fail(EX_DATAERR,
-				    "%s: the service or the port was named before",
+				    "%s: the service or the port was named "
+				    "before",
 				    options->port.items[i]);
 		record->ports[record->n_ports++] = port;
 	}
@@ -39,7 +43,8 @@ take_reservations(const struct ctl_options *options, struct device_record *recor
 }
 
 static int
-show_secret(const struct ctl *ctl, const struct device_record *record, const char *secret)
+show_secret(const struct ctl *ctl, const struct device_record *record,
+    const char *secret)
 {
 	json_t *json;
 
@@ -50,7 +55,8 @@ show_secret(const struct ctl *ctl, const struct device_record *record, const cha
 	}
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr,
-		    "Device %s is added. Its secret is shown this once; put it into the file "
+		    "Device %s is added. Its secret is shown this once; put it "
+		    "into the file "
 		    "that the agent's secret_file names:\n",
 		    record->name);
 	puts(secret);
@@ -99,7 +105,8 @@ state_of(const json_t *device)
 		return "unknown";
 	if (json_is_true(online))
 		return "online";
-	return json_is_object(json_object_get(device, "lease")) ? "leased" : "offline";
+	return json_is_object(json_object_get(device, "lease")) ? "leased"
+								: "offline";
 }
 
 /* Of what it has, or else of what is reserved for it. */
@@ -122,7 +129,8 @@ add_row(struct table *table, const json_t *device)
 	table_add(table, state_of(device));
 	table_add(table, report_str(holding, "label"));
 	table_add(table,
-	    report_ports(json_object_get(holding, "ports"), ports, sizeof(ports)));
+	    report_ports(
+		json_object_get(holding, "ports"), ports, sizeof(ports)));
 	table_add(table, report_str(session, "relay"));
 	table_add(table, report_age(report_u64(session, "since_ms"), age));
 }
@@ -154,7 +162,8 @@ command_device_list(struct ctl *ctl, const char *name)
 static void
 show_line(const char *key, const char *value)
 {
-	printf("%-10s %s\n", key, value != NULL && value[0] != '\0' ? value : "-");
+	printf(
+	    "%-10s %s\n", key, value != NULL && value[0] != '\0' ? value : "-");
 }
 
 static void
@@ -164,7 +173,8 @@ show_session(const json_t *session)
 
 	show_line("relay", report_str(session, "relay"));
 	show_line("from", report_str(session, "from"));
-	snprintf(text, sizeof(text), "%s ago", report_age(report_u64(session, "since_ms"), age));
+	snprintf(text, sizeof(text), "%s ago",
+	    report_age(report_u64(session, "since_ms"), age));
 	show_line("since", text);
 }
 
@@ -174,7 +184,9 @@ show_lease(const json_t *lease)
 	char ports[PORTS_TEXT_MAX], left[REPORT_TEXT_MAX];
 
 	show_line("label", report_str(lease, "label"));
-	show_line("ports", report_ports(json_object_get(lease, "ports"), ports, sizeof(ports)));
+	show_line("ports",
+	    report_ports(
+		json_object_get(lease, "ports"), ports, sizeof(ports)));
 	if (report_u64(lease, "remaining_ms") > 0)
 		show_line("lease ends",
 		    report_duration(report_u64(lease, "remaining_ms"), left));
@@ -194,7 +206,8 @@ show_rest(const json_t *device)
 		if (strncmp(key, "bytes", 5) == 0)
 			report_bytes(number, text);
 		else
-			snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+			snprintf(text, sizeof(text), "%llu",
+			    (unsigned long long)number);
 		show_line(key, text);
 	}
 	json_array_foreach (json_object_get(device, "routes"), i, route)

@@ -43,6 +43,26 @@ ctl_fail_memory(void)
 	return ctl_fail(EX_OSERR, "out of memory");
 }
 
+int
+ctl_fail_exists(const char *name)
+{
+	return ctl_fail(EX_CANTCREAT,
+	    "there is a device %s already; its secret cannot be shown again. "
+	    "For a new one: "
+	    "taupectl device rm %s, then add it again",
+	    name, name);
+}
+
+int
+ctl_fail_reserved(const char *what, const char *id, const char *owner)
+{
+	return ctl_fail(EX_CANTCREAT,
+	    "%s %s is reserved for the device %s: choose another one, or "
+	    "remove that device "
+	    "first",
+	    what, id, owner);
+}
+
 json_t *
 ctl_record_json(const struct device_record *record)
 {
@@ -62,7 +82,8 @@ fail_usage(const char *what)
 	fputs("commands:", stderr);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(stderr, "%s %s%s%s%s", i ? "," : "", commands[i].noun,
-		    commands[i].verb ? " " : "", commands[i].verb ? commands[i].verb : "",
+		    commands[i].verb ? " " : "",
+		    commands[i].verb ? commands[i].verb : "",
 		    commands[i].needs_name ? " NAME" : "");
 	fputs("; taupectl --help tells the options\n", stderr);
 	return EX_USAGE;
@@ -74,15 +95,20 @@ choose_store(struct ctl *ctl)
 {
 	const struct ctl_options *options = &ctl->options;
 
-	if (options->redis != NULL && (options->devices_file != NULL || options->admin != NULL))
+	if (options->redis != NULL &&
+	    (options->devices_file != NULL || options->admin != NULL))
 		return ctl_fail(EX_USAGE,
-		    "redis and %s are both given: a relay has its registry in Redis, or it "
+		    "redis and %s are both given: a relay has its registry in "
+		    "Redis, or it "
 		    "stands alone",
 		    options->devices_file != NULL ? "devices_file" : "admin");
-	if (options->redis == NULL && options->devices_file == NULL && options->admin == NULL)
+	if (options->redis == NULL && options->devices_file == NULL &&
+	    options->admin == NULL)
 		return ctl_fail(EX_CONFIG,
-		    "there is nothing to administer: give --redis HOST:PORT, or for a relay that "
-		    "stands alone --devices-file FILE and --admin ADDRESS:PORT (or write it into "
+		    "there is nothing to administer: give --redis HOST:PORT, "
+		    "or for a relay that "
+		    "stands alone --devices-file FILE and --admin ADDRESS:PORT "
+		    "(or write it into "
 		    "%s)",
 		    ctl_option_table.default_file);
 	ctl->store = options->redis != NULL ? &redis_store : &file_store;
@@ -94,7 +120,8 @@ is_command(size_t i, const struct option_list *words)
 {
 	return strcmp(words->items[0], commands[i].noun) == 0 &&
 	    (commands[i].verb == NULL ||
-		(words->count > 1 && strcmp(words->items[1], commands[i].verb) == 0));
+		(words->count > 1 &&
+		    strcmp(words->items[1], commands[i].verb) == 0));
 }
 
 static int
@@ -103,7 +130,8 @@ check_name(const char *name)
 	if (device_name_valid(str_of(name)))
 		return EX_OK;
 	return ctl_fail(EX_DATAERR,
-	    "\"%s\" cannot be a device's name: 1 to %d letters, digits, dots, hyphens and "
+	    "\"%s\" cannot be a device's name: 1 to %d letters, digits, dots, "
+	    "hyphens and "
 	    "underscores, of which the first is a letter or a digit",
 	    name, DEVICE_NAME_MAX);
 }
@@ -113,8 +141,9 @@ run_command(struct ctl *ctl, size_t i)
 {
 	const struct option_list *words = &ctl->options.words;
 	size_t used = commands[i].verb != NULL ? 2 : 1;
-	const char *name = commands[i].needs_name && words->count > used ? words->items[used]
-	                                                                : NULL;
+	const char *name = commands[i].needs_name && words->count > used
+	    ? words->items[used]
+	    : NULL;
 	int code;
 
 	if (commands[i].needs_name && name == NULL)

@@ -52,8 +52,11 @@ extern const struct option_table ctl_option_table;
 int ctl_main(int argc, char **argv);
 
 /* Say what is wrong; returns the code. */
-int ctl_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ctl_fail(int code, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 int ctl_fail_memory(void);
+int ctl_fail_exists(const char *name);
+int ctl_fail_reserved(const char *what, const char *id, const char *owner);
 
 /* The commands; name is the device's. */
 int command_device_add(struct ctl *ctl, const char *name);

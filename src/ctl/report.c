@@ -73,7 +73,8 @@ table_print(struct table *table)
 	int widths[TABLE_COLUMNS_MAX] = {0}, failed = table->failed;
 
 	for (size_t i = 0; i < table->n_cells; i++) {
-		int len = (int)strlen(table->cells[i]), *width = &widths[i % table->n_columns];
+		int len = (int)strlen(table->cells[i]),
+		    *width = &widths[i % table->n_columns];
 
 		*width = len > *width ? len : *width;
 	}
@@ -92,11 +93,14 @@ report_duration(uint64_t ms, char out[REPORT_TEXT_MAX])
 	uint64_t s = ms / 1000, m = s / 60, h = m / 60, d = h / 24;
 
 	if (d > 0)
-		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "d %" PRIu64 "h", d, h % 24);
+		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "d %" PRIu64 "h", d,
+		    h % 24);
 	else if (h > 0)
-		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "h %" PRIu64 "m", h, m % 60);
+		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "h %" PRIu64 "m", h,
+		    m % 60);
 	else if (m > 0)
-		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "m %" PRIu64 "s", m, s % 60);
+		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "m %" PRIu64 "s", m,
+		    s % 60);
 	else
 		snprintf(out, REPORT_TEXT_MAX, "%" PRIu64 "s", s);
 	return out;
@@ -115,7 +119,8 @@ report_age(uint64_t wall_ms, char out[REPORT_TEXT_MAX])
 const char *
 report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX])
 {
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+	static const char *const units[] = {
+	    "B", "KiB", "MiB", "GiB", "TiB", "PiB"};
 	double value = (double)bytes;
 	size_t unit = 0;
 
@@ -123,7 +128,8 @@ report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX])
 		value /= 1024;
 		unit++;
 	}
-	snprintf(out, REPORT_TEXT_MAX, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
+	snprintf(out, REPORT_TEXT_MAX, unit ? "%.1f %s" : "%.0f %s", value,
+	    units[unit]);
 	return out;
 }
 

@@ -3,6 +3,7 @@
  * A relay that stands alone: its devices are in a file, what it does with them is asked
  * of its admin server.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -11,11 +12,12 @@
 #include "net/http_get.h"
 
 static int
-fail_file(const struct ctl *ctl, const struct device_file_error *error, int code)
+fail_file(
+    const struct ctl *ctl, const struct device_file_error *error, int code)
 {
 	if (error->line > 0)
-		return ctl_fail(EX_DATAERR, "%s:%u: %s", ctl->options.devices_file, error->line,
-		    error->text);
+		return ctl_fail(EX_DATAERR, "%s:%u: %s",
+		    ctl->options.devices_file, error->line, error->text);
 	return ctl_fail(code, "%s: %s", ctl->options.devices_file, error->text);
 }
 
@@ -24,24 +26,28 @@ need_file(const struct ctl *ctl)
 {
 	if (ctl->options.devices_file != NULL)
 		return EX_OK;
-	return ctl_fail(EX_USAGE, "--devices-file FILE is missing: the devices of a relay that "
-				  "stands alone");
+	return ctl_fail(EX_USAGE,
+	    "--devices-file FILE is missing: the devices of a relay that "
+	    "stands alone");
 }
 
 /* The admin server. */
 
 static int
-parse_answer(const struct ctl *ctl, const struct http_answer *answer, json_t **json)
+parse_answer(
+    const struct ctl *ctl, const struct http_answer *answer, json_t **json)
 {
 	json_error_t error;
 
 	if (answer->status != 200)
-		return ctl_fail(EX_UNAVAILABLE, "the relay at %s answers with status %d",
+		return ctl_fail(EX_UNAVAILABLE,
+		    "the relay at %s answers with status %d",
 		    ctl->options.admin, answer->status);
 	*json = json_loadb(answer->body, answer->len, 0, &error);
 	if (!json_is_object(*json)) {
 		json_decref(*json);
-		return ctl_fail(EX_PROTOCOL, "the relay at %s gave no JSON object: %s",
+		return ctl_fail(EX_PROTOCOL,
+		    "the relay at %s gave no JSON object: %s",
 		    ctl->options.admin, error.text);
 	}
 	return EX_OK;
@@ -57,13 +63,16 @@ ask_relay(const struct ctl *ctl, const char *path, json_t **json)
 
 	*json = NULL;
 	if (ctl->options.admin == NULL)
-		return ctl_fail(EX_USAGE, "--admin ADDRESS:PORT is missing: the admin_listen of "
-					  "the relay that stands alone");
-	(void)address_parse(str_of(ctl->options.admin), &address); /* checked with the option */
-	if (http_get(&address, path, (uint64_t)ctl->options.redis_timeout_ms, &answer, error) !=
-	    0)
-		return ctl_fail(EX_UNAVAILABLE, "the relay's admin server at %s: %s",
-		    ctl->options.admin, error);
+		return ctl_fail(EX_USAGE,
+		    "--admin ADDRESS:PORT is missing: the admin_listen of "
+		    "the relay that stands alone");
+	(void)address_parse(
+	    str_of(ctl->options.admin), &address); /* checked with the option */
+	if (http_get(&address, path, (uint64_t)ctl->options.redis_timeout_ms,
+		&answer, error) != 0)
+		return ctl_fail(EX_UNAVAILABLE,
+		    "the relay's admin server at %s: %s", ctl->options.admin,
+		    error);
 	code = parse_answer(ctl, &answer, json);
 	free(answer.body);
 	return code;
@@ -115,9 +124,11 @@ read_records(const struct ctl *ctl, json_t *list)
 
 	if (code != EX_OK)
 		return code;
-	if (device_file_read(ctl->options.devices_file, add_record_cb, list, &error) == 0)
+	if (device_file_read(
+		ctl->options.devices_file, add_record_cb, list, &error) == 0)
 		return EX_OK;
-	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT) : ctl_fail_memory();
+	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
+				     : ctl_fail_memory();
 }
 
 static json_t *
@@ -127,7 +138,8 @@ find_device(const json_t *list, const char *name)
 	size_t i;
 
 	json_array_foreach (list, i, device) {
-		const char *at = json_string_value(json_object_get(device, "name"));
+		const char *at =
+		    json_string_value(json_object_get(device, "name"));
 
 		if (at != NULL && strcmp(at, name) == 0)
 			return device;
@@ -143,7 +155,8 @@ pick(const json_t *from, const char *const *keys)
 
 	for (; *keys != NULL; keys++)
 		if (json_object_get(from, *keys) != NULL)
-			json_object_set(object, *keys, json_object_get(from, *keys));
+			json_object_set(
+			    object, *keys, json_object_get(from, *keys));
 	return object;
 }
 
@@ -151,7 +164,8 @@ pick(const json_t *from, const char *const *keys)
 static void
 join_device(json_t *device, const json_t *known, const json_t *relay)
 {
-	static const char *const of_session[] = {"epoch", "since_ms", "from", NULL};
+	static const char *const of_session[] = {
+	    "epoch", "since_ms", "from", NULL};
 	static const char *const of_lease[] = {"label", "ports", NULL};
 	bool online = json_is_true(json_object_get(known, "online"));
 	json_t *session = online ? pick(known, of_session) : json_null();
@@ -182,7 +196,8 @@ join_relay(const struct ctl *ctl, json_t *list)
 			json_array_foreach (list, i, device)
 				join_device(device,
 				    find_device(known,
-					json_string_value(json_object_get(device, "name"))),
+					json_string_value(
+					    json_object_get(device, "name"))),
 				    status);
 	}
 	json_decref(status);
@@ -236,11 +251,50 @@ file_device(struct ctl *ctl, const char *name, json_t **device)
 	json_t *list = json_array();
 	int code = file_devices(ctl, list);
 
-	if (code == EX_OK && (*device = json_incref(find_device(list, name))) == NULL)
-		code = ctl_fail(EX_NOUSER, "%s names no device %s", ctl->options.devices_file,
-		    name);
+	if (code == EX_OK &&
+	    (*device = json_incref(find_device(list, name))) == NULL)
+		code = ctl_fail(EX_NOUSER, "%s names no device %s",
+		    ctl->options.devices_file, name);
 	json_decref(list);
 	return code;
+}
+
+static bool
+wants_port(const struct device_record *record, json_int_t port)
+{
+	for (size_t i = 0; i < record->n_ports; i++)
+		if (record->ports[i].port == port)
+			return true;
+	return false;
+}
+
+/* Is what we want to reserve another one's? The file would refuse it, too, but with the
+ * number of a line that is not there yet. */
+static int
+check_free(const json_t *list, const struct device_record *record)
+{
+	const char *service;
+	char number[24];
+	json_t *device, *port;
+	size_t i;
+
+	json_array_foreach (list, i, device) {
+		const char *name = json_string_value(
+			       json_object_get(device, "name")),
+			   *label = json_string_value(
+			       json_object_get(device, "label"));
+
+		if (label != NULL && strcmp(label, record->label) == 0)
+			return ctl_fail_reserved("label", label, name);
+		json_object_foreach (
+		    json_object_get(device, "ports"), service, port)
+			if (wants_port(record, json_integer_value(port))) {
+				snprintf(number, sizeof(number), "%lld",
+				    (long long)json_integer_value(port));
+				return ctl_fail_reserved("port", number, name);
+			}
+	}
+	return EX_OK;
 }
 
 static int
@@ -249,16 +303,14 @@ file_device_add(struct ctl *ctl, const struct device_record *record)
 	json_t *list = json_array();
 	struct device_file_error error;
 	int code = read_records(ctl, list);
-	bool found = find_device(list, record->name) != NULL;
 
+	if (code == EX_OK && find_device(list, record->name) != NULL)
+		code = ctl_fail_exists(record->name);
+	if (code == EX_OK)
+		code = check_free(list, record);
 	json_decref(list);
 	if (code != EX_OK)
 		return code;
-	if (found)
-		return ctl_fail(EX_CANTCREAT,
-		    "there is a device %s already; its secret cannot be shown again. For a new "
-		    "one: taupectl device rm %s, then add it again",
-		    record->name, record->name);
 	if (device_file_put(ctl->options.devices_file, record, &error) != 0)
 		return fail_file(ctl, &error, EX_CANTCREAT);
 	return EX_OK;
@@ -273,11 +325,12 @@ file_device_remove(struct ctl *ctl, const char *name)
 
 	if (code != EX_OK)
 		return code;
-	if (device_file_remove(ctl->options.devices_file, str_of(name), &found, &error) != 0)
+	if (device_file_remove(
+		ctl->options.devices_file, str_of(name), &found, &error) != 0)
 		return fail_file(ctl, &error, EX_CANTCREAT);
 	if (!found)
-		return ctl_fail(EX_NOUSER, "%s names no device %s", ctl->options.devices_file,
-		    name);
+		return ctl_fail(EX_NOUSER, "%s names no device %s",
+		    ctl->options.devices_file, name);
 	return EX_OK;
 }
 

@@ -34,12 +34,14 @@ connect_with(struct ctl *ctl, const char *password)
 	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
 	};
 
-	(void)redis_endpoint_parse(options->redis, &endpoint); /* checked with the option */
+	(void)redis_endpoint_parse(
+	    options->redis, &endpoint); /* checked with the option */
 	config.host = endpoint.host;
 	config.port = endpoint.port;
 	ctl->redis = redis_sync_new(&config, error);
 	if (ctl->redis == NULL)
-		return ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s", options->redis, error);
+		return ctl_fail(
+		    EX_UNAVAILABLE, "Redis at %s: %s", options->redis, error);
 	return EX_OK;
 }
 
@@ -55,8 +57,8 @@ redis_open(struct ctl *ctl)
 	if (file == NULL)
 		return connect_with(ctl, NULL);
 	if (redis_password_read(file, password) != 0)
-		return ctl_fail(EX_NOINPUT, "%s: no password can be read: %s", file,
-		    strerror(errno));
+		return ctl_fail(EX_NOINPUT, "%s: no password can be read: %s",
+		    file, strerror(errno));
 	code = connect_with(ctl, password);
 	crypto_wipe(password, sizeof(password));
 	return code;
@@ -67,11 +69,12 @@ static redisReply *
 check(struct ctl *ctl, redisReply *reply, int *code)
 {
 	if (reply == NULL) {
-		*code = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s", ctl->options.redis,
-		    redis_sync_error(ctl->redis));
+		*code = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
+		    ctl->options.redis, redis_sync_error(ctl->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		*code = ctl_fail(
-		    strncmp(reply->str, "NOPERM", 6) == 0 ? EX_NOPERM : EX_UNAVAILABLE,
+		*code = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
+			? EX_NOPERM
+			: EX_UNAVAILABLE,
 		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
 		redis_sync_reply_free(&reply);
 	}
@@ -102,7 +105,8 @@ redis_next(struct ctl *ctl, int *code)
 int
 redis_fail_nonsense(const char *what)
 {
-	return ctl_fail(EX_PROTOCOL, "Redis gave an answer about %s that makes no sense", what);
+	return ctl_fail(EX_PROTOCOL,
+	    "Redis gave an answer about %s that makes no sense", what);
 }
 
 void
@@ -116,7 +120,8 @@ redis_unwatch(struct ctl *ctl)
 struct str
 redis_text(const redisReply *reply)
 {
-	if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS)
+	if (reply->type != REDIS_REPLY_STRING &&
+	    reply->type != REDIS_REPLY_STATUS)
 		return (struct str){NULL, 0};
 	return (struct str){reply->str, reply->len};
 }
@@ -145,10 +150,14 @@ redis_names(redisReply *reply)
 			reply->element[i] = other;
 		}
 	if (n > 0)
-		qsort(reply->element, n, sizeof(reply->element[0]), compare_names);
+		qsort(reply->element, n, sizeof(reply->element[0]),
+		    compare_names);
 	for (size_t i = 0; i < n; i++)
-		if (i == 0 || strcmp(reply->element[i]->str, reply->element[i - 1]->str) != 0)
-			json_array_append_new(names, json_string(reply->element[i]->str));
+		if (i == 0 ||
+		    strcmp(reply->element[i]->str,
+			reply->element[i - 1]->str) != 0)
+			json_array_append_new(
+			    names, json_string(reply->element[i]->str));
 out:
 	redis_sync_reply_free(&reply);
 	return names;
@@ -168,7 +177,8 @@ redis_hash_json(const redisReply *reply)
 
 		/* what is no UTF-8 makes no JSON string, and is left out */
 		if (key.ptr != NULL && value.ptr != NULL)
-			json_object_set_new(object, key.ptr, json_stringn(value.ptr, value.len));
+			json_object_set_new(object, key.ptr,
+			    json_stringn(value.ptr, value.len));
 	}
 	return object;
 }
@@ -202,7 +212,8 @@ redis_ports_json(const char *text)
 	while (rest.len > 0) {
 		str_split(rest, ',', &item, &rest);
 		if (service_port_parse(item, &port))
-			json_object_set_new(ports, port.service, json_integer(port.port));
+			json_object_set_new(
+			    ports, port.service, json_integer(port.port));
 	}
 	return ports;
 }
@@ -212,7 +223,9 @@ redis_number(const json_t *object, const char *key)
 {
 	uint64_t number;
 
-	return str_to_u64(str_of(json_string_value(json_object_get(object, key))), INT64_MAX,
-		   &number)
-	    ? number : 0;
+	return str_to_u64(
+		   str_of(json_string_value(json_object_get(object, key))),
+		   INT64_MAX, &number)
+	    ? number
+	    : 0;
 }

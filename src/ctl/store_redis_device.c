@@ -11,7 +11,7 @@
 #include "net/loop.h"
 
 #define ATTEMPTS_MAX 10 /* while others write what we watch */
-#define CONFLICT -1     /* in place of an exit code: once more */
+#define CONFLICT -1	/* in place of an exit code: once more */
 
 /* Send a command that answers nothing of interest. */
 static int
@@ -25,11 +25,12 @@ tell(struct ctl *ctl, const char *format, ...)
 	reply = redis_sync_vcommandf(ctl->redis, format, args);
 	va_end(args);
 	if (reply == NULL) {
-		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s", ctl->options.redis,
-		    redis_sync_error(ctl->redis));
+		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
+		    ctl->options.redis, redis_sync_error(ctl->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0 ? EX_NOPERM
-		                                                      : EX_UNAVAILABLE,
+		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
+			? EX_NOPERM
+			: EX_UNAVAILABLE,
 		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
 	}
 	redis_sync_reply_free(&reply);
@@ -47,10 +48,12 @@ execute(struct ctl *ctl)
 		return code;
 	if (reply->type == REDIS_REPLY_NIL)
 		code = CONFLICT;
-	for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+	for (size_t i = 0;
+	     reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
 		if (reply->element[i]->type == REDIS_REPLY_ERROR)
-			code = ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
-			    ctl->options.redis, reply->element[i]->str);
+			code =
+			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
+				ctl->options.redis, reply->element[i]->str);
 	redis_sync_reply_free(&reply);
 	return code;
 }
@@ -59,7 +62,8 @@ static int
 exists(struct ctl *ctl, const char *name, bool *found)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "EXISTS taupe:device:%s", name);
+	redisReply *reply =
+	    redis_ask(ctl, &code, "EXISTS taupe:device:%s", name);
 
 	if (reply == NULL)
 		return code;
@@ -86,11 +90,12 @@ ask_owner(struct ctl *ctl, char owner[DEVICE_NAME_MAX + 1], const char *format,
 
 /* Does the standing lease of this device have the label or port? */
 static int
-ask_leased(struct ctl *ctl, const char *owner, const char *what, const char *id, bool *leased)
+ask_leased(struct ctl *ctl, const char *owner, const char *what, const char *id,
+    bool *leased)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "HGET taupe:lease:%s %s", owner,
-	    strcmp(what, "label") == 0 ? "label" : "ports");
+	redisReply *reply = redis_ask(ctl, &code, "HGET taupe:lease:%s %s",
+	    owner, strcmp(what, "label") == 0 ? "label" : "ports");
 	struct str rest, item, service, number;
 
 	*leased = false;
@@ -117,17 +122,15 @@ check_free(struct ctl *ctl, const char *name, const char *what, const char *id)
 	if (code != EX_OK)
 		return code;
 	if (owner[0] != '\0' && strcmp(owner, name) != 0)
-		return ctl_fail(EX_CANTCREAT,
-		    "%s %s is reserved for the device %s: choose another one, or remove that "
-		    "device first",
-		    what, id, owner);
+		return ctl_fail_reserved(what, id, owner);
 	code = ask_owner(ctl, owner, "GET taupe:%s:%s", what, id);
 	if (code != EX_OK || owner[0] == '\0' || strcmp(owner, name) == 0)
 		return code;
 	code = ask_leased(ctl, owner, what, id, &leased);
 	if (code == EX_OK && leased)
 		return ctl_fail(EX_CANTCREAT,
-		    "%s %s is leased to the device %s: choose another one, or wait until its "
+		    "%s %s is leased to the device %s: choose another one, or "
+		    "wait until its "
 		    "lease has ended",
 		    what, id, owner);
 	return code;
@@ -142,14 +145,16 @@ check_reservations(struct ctl *ctl, const struct device_record *record)
 	if (record->label[0] != '\0')
 		code = check_free(ctl, record->name, "label", record->label);
 	for (size_t i = 0; code == EX_OK && i < record->n_ports; i++) {
-		snprintf(number, sizeof(number), "%u", (unsigned)record->ports[i].port);
+		snprintf(number, sizeof(number), "%u",
+		    (unsigned)record->ports[i].port);
 		code = check_free(ctl, record->name, "port", number);
 	}
 	return code;
 }
 
 static void
-write_hash(const struct device_record *record, char hash[2 * SECRET_HASH_LEN + 1])
+write_hash(
+    const struct device_record *record, char hash[2 * SECRET_HASH_LEN + 1])
 {
 	struct writer w;
 
@@ -175,19 +180,23 @@ write_ports(const struct device_record *record, char *out, size_t cap)
 static int
 queue_record(struct ctl *ctl, const struct device_record *record)
 {
-	char hash[2 * SECRET_HASH_LEN + 1], ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
+	char hash[2 * SECRET_HASH_LEN + 1],
+	    ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
 	const char *name = record->name;
 	int code;
 
 	write_hash(record, hash);
 	write_ports(record, ports, sizeof(ports));
 	code = tell(ctl,
-	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s created %llu", name,
-	    name, hash, record->label, ports, (unsigned long long)loop_wall_ms());
+	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s "
+	    "created %llu",
+	    name, name, hash, record->label, ports,
+	    (unsigned long long)loop_wall_ms());
 	if (code == EX_OK)
 		code = tell(ctl, "SADD taupe:devices %s", name);
 	if (code == EX_OK && record->label[0] != '\0')
-		code = tell(ctl, "HSET taupe:reserved label/%s %s", record->label, name);
+		code = tell(ctl, "HSET taupe:reserved label/%s %s",
+		    record->label, name);
 	for (size_t i = 0; code == EX_OK && i < record->n_ports; i++)
 		code = tell(ctl, "HSET taupe:reserved port/%u %s",
 		    (unsigned)record->ports[i].port, name);
@@ -198,15 +207,13 @@ static int
 try_add(struct ctl *ctl, const struct device_record *record)
 {
 	bool found = false;
-	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
+	int code =
+	    tell(ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
 
 	if (code == EX_OK)
 		code = exists(ctl, record->name, &found);
 	if (code == EX_OK && found)
-		code = ctl_fail(EX_CANTCREAT,
-		    "there is a device %s already; its secret cannot be shown again. For a new "
-		    "one: taupectl device rm %s, then add it again",
-		    record->name, record->name);
+		code = ctl_fail_exists(record->name);
 	if (code == EX_OK)
 		code = check_reservations(ctl, record);
 	if (code != EX_OK) {
@@ -222,7 +229,8 @@ try_add(struct ctl *ctl, const struct device_record *record)
 static int
 fail_busy(void)
 {
-	return ctl_fail(EX_TEMPFAIL, "others are changing devices all the time: try again");
+	return ctl_fail(
+	    EX_TEMPFAIL, "others are changing devices all the time: try again");
 }
 
 int
@@ -246,8 +254,10 @@ queue_unreserve(struct ctl *ctl, const char *name, const redisReply *reserved)
 	int code = EX_OK;
 
 	for (size_t i = 0; code == EX_OK && i + 1 < reserved->elements; i += 2)
-		if (str_equal(redis_text(reserved->element[i + 1]), str_of(name)))
-			code = tell(ctl, "HDEL taupe:reserved %b", reserved->element[i]->str,
+		if (str_equal(
+			redis_text(reserved->element[i + 1]), str_of(name)))
+			code = tell(ctl, "HDEL taupe:reserved %b",
+			    reserved->element[i]->str,
 			    reserved->element[i]->len);
 	return code;
 }
@@ -262,14 +272,17 @@ write_removal(struct ctl *ctl, const char *name)
 		return code;
 	code = tell(ctl, "MULTI");
 	if (code == EX_OK)
-		code = tell(ctl, "DEL taupe:device:%s taupe:counters:device:%s", name, name);
+		code = tell(ctl, "DEL taupe:device:%s taupe:counters:device:%s",
+		    name, name);
 	if (code == EX_OK)
 		code = tell(ctl, "SREM taupe:devices %s", name);
 	if (code == EX_OK)
 		code = queue_unreserve(ctl, name, reserved);
 	/* its relay cuts the device when it reads this */
 	if (code == EX_OK)
-		code = tell(ctl, "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
+		code = tell(ctl,
+		    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s",
+		    name);
 	redis_sync_reply_free(&reserved);
 	return code == EX_OK ? execute(ctl) : code;
 }

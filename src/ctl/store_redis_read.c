@@ -34,8 +34,8 @@ lease_json(const redisReply *reply)
 		return hash;
 	lease = json_pack("{s:s?, s:o, s:I, s:s?}", "label",
 	    json_string_value(json_object_get(hash, "label")), "ports",
-	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))), "epoch",
-	    (json_int_t)redis_number(hash, "epoch"), "relay",
+	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))),
+	    "epoch", (json_int_t)redis_number(hash, "epoch"), "relay",
 	    json_string_value(json_object_get(hash, "relay")));
 	json_decref(hash);
 	return lease;
@@ -55,14 +55,15 @@ device_json(const char *name, const redisReply *record)
 	label = json_string_value(json_object_get(hash, "label"));
 	device = json_pack("{s:s, s:s?, s:o, s:I}", "name", name, "label",
 	    label != NULL && label[0] != '\0' ? label : NULL, "ports",
-	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))), "created_ms",
-	    (json_int_t)redis_number(hash, "created"));
+	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))),
+	    "created_ms", (json_int_t)redis_number(hash, "created"));
 	json_decref(hash);
 	return device;
 }
 
 static void
-add_session_and_lease(json_t *device, const redisReply *session, const redisReply *lease)
+add_session_and_lease(
+    json_t *device, const redisReply *session, const redisReply *lease)
 {
 	json_object_set_new(device, "session", session_json(session));
 	json_object_set_new(device, "lease", lease_json(lease));
@@ -73,7 +74,8 @@ add_session_and_lease(json_t *device, const redisReply *session, const redisRepl
 static int
 queue_device(struct ctl *ctl, const char *name)
 {
-	if (redis_sync_queuef(ctl->redis, "HGETALL taupe:device:%s", name) != 0 ||
+	if (redis_sync_queuef(ctl->redis, "HGETALL taupe:device:%s", name) !=
+		0 ||
 	    redis_sync_queuef(ctl->redis, "GET taupe:session:%s", name) != 0 ||
 	    redis_sync_queuef(ctl->redis, "HGETALL taupe:lease:%s", name) != 0)
 		return ctl_fail_memory();
@@ -131,7 +133,8 @@ redis_devices(struct ctl *ctl, json_t *list)
 	if (reply == NULL)
 		return code;
 	names = redis_names(reply);
-	for (size_t i = 0; code == EX_OK && i < json_array_size(names); i += REDIS_BATCH)
+	for (size_t i = 0; code == EX_OK && i < json_array_size(names);
+	     i += REDIS_BATCH)
 		code = fetch_batch(ctl, names, i, list);
 	json_decref(names);
 	return code;
@@ -156,7 +159,8 @@ static int
 add_route(struct ctl *ctl, json_t *routes, struct str key)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "HGET taupe:routes %b", key.ptr, key.len);
+	redisReply *reply =
+	    redis_ask(ctl, &code, "HGET taupe:routes %b", key.ptr, key.len);
 	struct str value;
 
 	if (reply == NULL)
@@ -164,8 +168,8 @@ add_route(struct ctl *ctl, json_t *routes, struct str key)
 	value = redis_text(reply);
 	if (value.ptr != NULL)
 		json_array_append_new(routes,
-		    json_pack("{s:s%, s:s%}", "key", key.ptr, key.len, "value", value.ptr,
-			value.len));
+		    json_pack("{s:s%, s:s%}", "key", key.ptr, key.len, "value",
+			value.ptr, value.len));
 	redis_sync_reply_free(&reply);
 	return EX_OK;
 }
@@ -175,14 +179,16 @@ add_routes(struct ctl *ctl, const char *name, json_t *device)
 {
 	int code;
 	json_t *routes = json_array();
-	redisReply *reply = redis_ask(ctl, &code, "SMEMBERS taupe:owned:device:%s", name);
+	redisReply *reply =
+	    redis_ask(ctl, &code, "SMEMBERS taupe:owned:device:%s", name);
 
 	json_object_set_new(device, "routes", routes);
 	if (reply == NULL)
 		return code;
 	for (size_t i = 0; code == EX_OK && i < reply->elements; i++)
 		if (redis_text(reply->element[i]).ptr != NULL)
-			code = add_route(ctl, routes, redis_text(reply->element[i]));
+			code = add_route(
+			    ctl, routes, redis_text(reply->element[i]));
 	redis_sync_reply_free(&reply);
 	return code;
 }
@@ -191,7 +197,8 @@ static int
 add_counters(struct ctl *ctl, const char *name, json_t *device)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "HGETALL taupe:counters:device:%s", name);
+	redisReply *reply =
+	    redis_ask(ctl, &code, "HGETALL taupe:counters:device:%s", name);
 
 	if (reply == NULL)
 		return code;
@@ -251,10 +258,10 @@ redis_relay_json(const char *id, const redisReply *reply)
 
 	if (!json_is_object(hash))
 		return hash;
-	relay = json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:I}", "id", id, "url",
-	    json_string_value(json_object_get(hash, "url")), "address",
-	    json_string_value(json_object_get(hash, "address")), "agents",
-	    (json_int_t)redis_number(hash, "agents"), "visitors",
+	relay = json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:I}",
+	    "id", id, "url", json_string_value(json_object_get(hash, "url")),
+	    "address", json_string_value(json_object_get(hash, "address")),
+	    "agents", (json_int_t)redis_number(hash, "agents"), "visitors",
 	    (json_int_t)redis_number(hash, "visitors"), "weight",
 	    (json_int_t)redis_number(hash, "weight"), "capacity",
 	    (json_int_t)redis_number(hash, "capacity"), "draining",
@@ -275,7 +282,8 @@ redis_relays(struct ctl *ctl, json_t *list)
 		return code;
 	names = redis_names(reply);
 	for (size_t i = 0; code == EX_OK && i < json_array_size(names); i++) {
-		reply = redis_ask(ctl, &code, "HGETALL taupe:relay:%s", name_at(names, i));
+		reply = redis_ask(
+		    ctl, &code, "HGETALL taupe:relay:%s", name_at(names, i));
 		if (reply == NULL)
 			break;
 		relay = redis_relay_json(name_at(names, i), reply);
@@ -311,14 +319,15 @@ scan_routes(struct ctl *ctl, json_t *routes)
 	int code;
 
 	do {
-		redisReply *reply = redis_ask(ctl, &code, "HSCAN taupe:routes %s COUNT %d",
-		    cursor, SCAN_COUNT);
+		redisReply *reply = redis_ask(ctl, &code,
+		    "HSCAN taupe:routes %s COUNT %d", cursor, SCAN_COUNT);
 
 		if (reply == NULL)
 			return code;
 		if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
 		    reply->element[1]->type != REDIS_REPLY_ARRAY ||
-		    !str_copy(redis_text(reply->element[0]), cursor, sizeof(cursor)))
+		    !str_copy(
+			redis_text(reply->element[0]), cursor, sizeof(cursor)))
 			code = redis_fail_nonsense("routes");
 		else
 			take_routes(routes, reply->element[1]);
@@ -336,7 +345,8 @@ redis_routes(struct ctl *ctl, json_t *list)
 
 	/* an object has each key once, which HSCAN does not promise */
 	json_object_foreach (routes, key, value)
-		json_array_append_new(list, json_pack("{s:s, s:O}", "key", key, "value", value));
+		json_array_append_new(
+		    list, json_pack("{s:s, s:O}", "key", key, "value", value));
 	json_decref(routes);
 	return code;
 }

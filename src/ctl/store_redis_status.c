@@ -8,7 +8,8 @@
 #include "net/loop.h"
 
 #define SESSIONS_PER_QUERY 500
-#define OVERDUE_MS 10000 /* a lease that ended so long ago should have been swept up */
+#define OVERDUE_MS                                                             \
+	10000 /* a lease that ended so long ago should have been swept up */
 #define FULL_PERCENT 90
 
 struct survey {
@@ -17,8 +18,7 @@ struct survey {
 	uint64_t n_sessions, n_lost_sessions;
 };
 
-static void
-add_problem(struct survey *survey, const char *format, ...)
+static void add_problem(struct survey *survey, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
@@ -42,7 +42,8 @@ add_count(struct survey *survey, const char *name, const char *command)
 
 	if (reply == NULL)
 		return code;
-	json_object_set_new(survey->status, name, json_integer((json_int_t)reply->integer));
+	json_object_set_new(
+	    survey->status, name, json_integer((json_int_t)reply->integer));
 	redis_sync_reply_free(&reply);
 	return EX_OK;
 }
@@ -57,7 +58,8 @@ info_value(struct str info, const char *key)
 
 	while (info.len > 0) {
 		str_split(info, '\n', &line, &info);
-		if (str_split(line, ':', &name, &value) && str_equal(name, str_of(key))) {
+		if (str_split(line, ':', &name, &value) &&
+		    str_equal(name, str_of(key))) {
 			if (value.len > 0 && value.ptr[value.len - 1] == '\r')
 				value.len--;
 			return value;
@@ -71,7 +73,8 @@ info_number(struct str info, const char *key)
 {
 	uint64_t number;
 
-	return str_to_u64(info_value(info, key), INT64_MAX, &number) ? number : 0;
+	return str_to_u64(info_value(info, key), INT64_MAX, &number) ? number
+								     : 0;
 }
 
 static void
@@ -81,16 +84,19 @@ judge_redis(struct survey *survey, struct str info)
 
 	if (policy.ptr != NULL && !str_equal(policy, STR("noeviction")))
 		add_problem(survey,
-		    "Redis may throw keys away (maxmemory-policy %.*s): set it to noeviction",
+		    "Redis may throw keys away (maxmemory-policy %.*s): set it "
+		    "to noeviction",
 		    STR_ARG(policy));
 	if (str_equal(info_value(info, "aof_enabled"), STR("0")))
 		add_problem(survey,
-		    "Redis keeps no append-only file: devices added since its last snapshot are "
+		    "Redis keeps no append-only file: devices added since its "
+		    "last snapshot are "
 		    "lost when it restarts (appendonly yes)");
 	if (str_equal(info_value(info, "aof_last_write_status"), STR("err")))
 		add_problem(survey, "Redis cannot write its append-only file");
 	if (str_equal(info_value(info, "role"), STR("slave")))
-		add_problem(survey, "this Redis is a replica: it takes no writes");
+		add_problem(
+		    survey, "this Redis is a replica: it takes no writes");
 }
 
 static int
@@ -105,10 +111,13 @@ survey_redis(struct survey *survey)
 	info = redis_text(reply);
 	version = info_value(info, "redis_version");
 	json_object_set_new(survey->status, "redis",
-	    json_pack("{s:s, s:s%, s:I, s:I, s:I}", "address", survey->ctl->options.redis,
-		"version", version.ptr != NULL ? version.ptr : "", version.len, "uptime_s",
-		(json_int_t)info_number(info, "uptime_in_seconds"), "used_memory_bytes",
-		(json_int_t)info_number(info, "used_memory"), "connected_clients",
+	    json_pack("{s:s, s:s%, s:I, s:I, s:I}", "address",
+		survey->ctl->options.redis, "version",
+		version.ptr != NULL ? version.ptr : "", version.len, "uptime_s",
+		(json_int_t)info_number(info, "uptime_in_seconds"),
+		"used_memory_bytes",
+		(json_int_t)info_number(info, "used_memory"),
+		"connected_clients",
 		(json_int_t)info_number(info, "connected_clients")));
 	judge_redis(survey, info);
 	redis_sync_reply_free(&reply);
@@ -124,7 +133,9 @@ is_alive(const struct survey *survey, struct str id)
 	size_t i;
 
 	json_array_foreach (survey->relays, i, relay)
-		if (str_equal(str_of(json_string_value(json_object_get(relay, "id"))), id))
+		if (str_equal(
+			str_of(json_string_value(json_object_get(relay, "id"))),
+			id))
 			return true;
 	return false;
 }
@@ -133,11 +144,14 @@ static void
 judge_relay(struct survey *survey, const json_t *relay)
 {
 	const char *id = json_string_value(json_object_get(relay, "id"));
-	json_int_t agents = json_integer_value(json_object_get(relay, "agents")),
-		   capacity = json_integer_value(json_object_get(relay, "capacity"));
+	json_int_t agents =
+		       json_integer_value(json_object_get(relay, "agents")),
+		   capacity =
+		       json_integer_value(json_object_get(relay, "capacity"));
 
 	if (capacity > 0 && agents * 100 >= capacity * FULL_PERCENT)
-		add_problem(survey, "relay %s is nearly full: %lld agents of %lld", id,
+		add_problem(survey,
+		    "relay %s is nearly full: %lld agents of %lld", id,
 		    (long long)agents, (long long)capacity);
 }
 
@@ -152,14 +166,19 @@ survey_relays(struct survey *survey)
 
 	json_array_foreach (survey->relays, i, relay) {
 		agents += json_integer_value(json_object_get(relay, "agents"));
-		visitors += json_integer_value(json_object_get(relay, "visitors"));
-		serving = serving || !json_is_true(json_object_get(relay, "draining"));
+		visitors +=
+		    json_integer_value(json_object_get(relay, "visitors"));
+		serving = serving ||
+		    !json_is_true(json_object_get(relay, "draining"));
 		judge_relay(survey, relay);
 	}
 	if (code == EX_OK && json_array_size(survey->relays) == 0)
-		add_problem(survey, "no relay is alive: start one (taupe-relay) with this Redis");
+		add_problem(survey,
+		    "no relay is alive: start one (taupe-relay) with this "
+		    "Redis");
 	else if (code == EX_OK && !serving)
-		add_problem(survey, "all relays are draining: no agent can connect");
+		add_problem(
+		    survey, "all relays are draining: no agent can connect");
 	json_object_set_new(survey->status, "serving", json_boolean(serving));
 	json_object_set_new(survey->status, "agents", json_integer(agents));
 	json_object_set_new(survey->status, "visitors", json_integer(visitors));
@@ -213,8 +232,9 @@ survey_sessions(struct survey *survey)
 	size_t n = SESSIONS_PER_QUERY;
 
 	for (size_t at = 0; code == EX_OK && n == SESSIONS_PER_QUERY; at += n) {
-		redisReply *reply = redis_ask(survey->ctl, &code, "ZRANGE taupe:leases %llu %llu",
-		    (unsigned long long)at, (unsigned long long)at + SESSIONS_PER_QUERY - 1);
+		redisReply *reply = redis_ask(survey->ctl, &code,
+		    "ZRANGE taupe:leases %llu %llu", (unsigned long long)at,
+		    (unsigned long long)at + SESSIONS_PER_QUERY - 1);
 
 		if (reply == NULL)
 			return code;
@@ -226,7 +246,8 @@ survey_sessions(struct survey *survey)
 	    json_integer((json_int_t)survey->n_sessions));
 	if (survey->n_lost_sessions > 0)
 		add_problem(survey,
-		    "%llu sessions are at relays that are gone: their devices come back by "
+		    "%llu sessions are at relays that are gone: their devices "
+		    "come back by "
 		    "themselves, or are offline",
 		    (unsigned long long)survey->n_lost_sessions);
 	return code;
@@ -238,22 +259,26 @@ static int
 survey_leftovers(struct survey *survey)
 {
 	int code;
-	redisReply *reply = redis_ask(survey->ctl, &code, "ZCOUNT taupe:leases -inf %llu",
-	    (unsigned long long)(loop_wall_ms() - OVERDUE_MS));
+	redisReply *reply =
+	    redis_ask(survey->ctl, &code, "ZCOUNT taupe:leases -inf %llu",
+		(unsigned long long)(loop_wall_ms() - OVERDUE_MS));
 
 	if (reply == NULL)
 		return code;
 	if (reply->integer > 0)
 		add_problem(survey,
-		    "%lld leases are overdue and not swept up: relays do that, is one alive?",
+		    "%lld leases are overdue and not swept up: relays do that, "
+		    "is one alive?",
 		    reply->integer);
 	redis_sync_reply_free(&reply);
 	reply = redis_ask(survey->ctl, &code, "ZCARD taupe:relays");
 	if (reply == NULL)
 		return code;
 	if (reply->integer > (long long)json_array_size(survey->relays))
-		add_problem(survey, "%lld relays have died without a word and are not swept up",
-		    reply->integer - (long long)json_array_size(survey->relays));
+		add_problem(survey,
+		    "%lld relays have died without a word and are not swept up",
+		    reply->integer -
+			(long long)json_array_size(survey->relays));
 	redis_sync_reply_free(&reply);
 	return EX_OK;
 }
@@ -262,20 +287,24 @@ static int
 survey_reservations(struct survey *survey)
 {
 	int code;
-	redisReply *reply = redis_ask(survey->ctl, &code, "HGETALL taupe:reserved");
+	redisReply *reply =
+	    redis_ask(survey->ctl, &code, "HGETALL taupe:reserved");
 	uint64_t n = 0;
 
 	if (reply == NULL)
 		return code;
 	for (size_t i = 1; code == EX_OK && i < reply->elements; i += 2) {
-		redisReply *member = redis_ask(survey->ctl, &code,
-		    "SISMEMBER taupe:devices %b", reply->element[i]->str, reply->element[i]->len);
+		redisReply *member =
+		    redis_ask(survey->ctl, &code, "SISMEMBER taupe:devices %b",
+			reply->element[i]->str, reply->element[i]->len);
 
 		n += member != NULL && member->integer == 0;
 		redis_sync_reply_free(&member);
 	}
 	if (n > 0)
-		add_problem(survey, "%llu labels or ports are reserved for devices that are gone",
+		add_problem(survey,
+		    "%llu labels or ports are reserved for devices that are "
+		    "gone",
 		    (unsigned long long)n);
 	redis_sync_reply_free(&reply);
 	return code;
@@ -284,7 +313,8 @@ survey_reservations(struct survey *survey)
 int
 redis_status(struct ctl *ctl, json_t **status)
 {
-	struct survey survey = {ctl, json_object(), json_array(), json_array(), 0, 0};
+	struct survey survey = {
+	    ctl, json_object(), json_array(), json_array(), 0, 0};
 	int code = survey_redis(&survey);
 
 	json_object_set_new(survey.status, "registry", json_string("redis"));

@@ -14,7 +14,8 @@ add_label(struct claim_plan *plan, const char *label, enum plan_source source)
 }
 
 static void
-plan_labels(struct claim_plan *plan, const struct claim *claim, const struct lease *standing)
+plan_labels(struct claim_plan *plan, const struct claim *claim,
+    const struct lease *standing)
 {
 	char drawn[LABEL_MAX + 1] = "";
 
@@ -24,7 +25,8 @@ plan_labels(struct claim_plan *plan, const struct claim *claim, const struct lea
 	}
 	if (standing != NULL && standing->label[0] != '\0')
 		add_label(plan, standing->label, PLAN_STANDING);
-	else if (claim->has_signed_lease && claim->signed_lease.label[0] != '\0')
+	else if (claim->has_signed_lease &&
+	    claim->signed_lease.label[0] != '\0')
 		add_label(plan, claim->signed_lease.label, PLAN_SIGNED);
 	crypto_base32_label(drawn, DRAWN_LABEL_LEN);
 	add_label(plan, drawn, PLAN_DRAWN);
@@ -40,25 +42,29 @@ add_port(struct plan_service *service, uint16_t port, enum plan_source source)
 }
 
 static void
-plan_service(struct plan_service *service, const struct claim *claim, const char *name,
-    const struct lease *standing, const struct port_set *public_ports)
+plan_service(struct plan_service *service, const struct claim *claim,
+    const char *name, const struct lease *standing,
+    const struct port_set *public_ports)
 {
 	struct str key = str_of(name);
 	uint16_t port;
 
 	*service = (struct plan_service){0};
 	memcpy(service->name, name, sizeof(service->name));
-	port = service_port_find(claim->device.ports, claim->device.n_ports, key);
+	port =
+	    service_port_find(claim->device.ports, claim->device.n_ports, key);
 	if (port != 0) {
 		add_port(service, port, PLAN_RESERVED);
 		return;
 	}
 	if (standing != NULL)
-		add_port(service, service_port_find(standing->ports, standing->n_ports, key),
+		add_port(service,
+		    service_port_find(standing->ports, standing->n_ports, key),
 		    PLAN_STANDING);
 	if (!claim->has_signed_lease)
 		return;
-	port = service_port_find(claim->signed_lease.ports, claim->signed_lease.n_ports, key);
+	port = service_port_find(
+	    claim->signed_lease.ports, claim->signed_lease.n_ports, key);
 	if (port_set_has(public_ports, port))
 		add_port(service, port, PLAN_SIGNED);
 }
@@ -83,7 +89,8 @@ claim_plan_acceptable(enum plan_source source, const struct plan_fact *fact)
 		/* the operator's word ends a rest, but no lease */
 		return !fact->taken || fact->mine || fact->resting;
 	case PLAN_STANDING:
-		return (!fact->taken || fact->mine) && !fact->reserved_for_other;
+		return (!fact->taken || fact->mine) &&
+		    !fact->reserved_for_other;
 	case PLAN_SIGNED:
 	case PLAN_DRAWN:
 		break;

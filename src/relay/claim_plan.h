@@ -10,8 +10,9 @@
 #include "relay/registry.h"
 
 #define DRAWN_LABEL_LEN 10 /* 50 bits */
-#define PLAN_LABELS_MAX 3  /* standing, signed, drawn; or the reserved one alone */
-#define PLAN_PORTS_MAX 2   /* standing, signed; or the reserved one alone */
+#define PLAN_LABELS_MAX                                                        \
+	3 /* standing, signed, drawn; or the reserved one alone */
+#define PLAN_PORTS_MAX 2 /* standing, signed; or the reserved one alone */
 
 enum plan_source { PLAN_RESERVED, PLAN_STANDING, PLAN_SIGNED, PLAN_DRAWN };
 
@@ -37,9 +38,9 @@ struct claim_plan {
 
 /* What the registry knows of a label or port. */
 struct plan_fact {
-	bool taken;              /* leased, or (a label) resting */
-	bool mine;               /* taken by this device */
-	bool resting;            /* taken, but by no standing lease */
+	bool taken;		 /* leased, or (a label) resting */
+	bool mine;		 /* taken by this device */
+	bool resting;		 /* taken, but by no standing lease */
 	bool reserved_for_other; /* than this device */
 };
 
@@ -48,7 +49,8 @@ void claim_plan_make(struct claim_plan *plan, const struct claim *claim,
     const struct lease *standing, const struct port_set *public_ports);
 
 /* May a candidate of this source be granted? */
-bool claim_plan_acceptable(enum plan_source source, const struct plan_fact *fact);
+bool claim_plan_acceptable(
+    enum plan_source source, const struct plan_fact *fact);
 
 /* An epoch that is later than the last one, and than everything of the past. */
 uint64_t claim_next_epoch(uint64_t last);

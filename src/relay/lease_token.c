@@ -18,7 +18,8 @@ void
 lease_key_init(struct lease_key *key, const void *secret, size_t len)
 {
 	assert(len >= LEASE_KEY_FILE_MIN);
-	crypto_hmac_sha256(secret, len, key_purpose, sizeof(key_purpose) - 1, key->bytes);
+	crypto_hmac_sha256(
+	    secret, len, key_purpose, sizeof(key_purpose) - 1, key->bytes);
 }
 
 void
@@ -40,20 +41,22 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 
 		writer_init(&port, text, sizeof(text));
 		service_port_write(&port, &lease->ports[i]);
-		form_put(w, &first, "port", (struct str){text, writer_len(&port)});
+		form_put(
+		    w, &first, "port", (struct str){text, writer_len(&port)});
 	}
 	form_put_u64(w, &first, "issued_ms", loop_wall_ms());
 }
 
 static void
-sign(const struct lease_key *key, const char *text, size_t len, uint8_t mac[SHA256_LEN])
+sign(const struct lease_key *key, const char *text, size_t len,
+    uint8_t mac[SHA256_LEN])
 {
 	crypto_hmac_sha256(key->bytes, sizeof(key->bytes), text, len, mac);
 }
 
 bool
-lease_token_make(const struct lease_key *key, const char *name, const struct lease *lease,
-    char *out, size_t cap)
+lease_token_make(const struct lease_key *key, const char *name,
+    const struct lease *lease, char *out, size_t cap)
 {
 	char payload[PAYLOAD_MAX];
 	uint8_t mac[SHA256_LEN];
@@ -85,7 +88,8 @@ take_pair(const struct form_pair *pair, struct str name, struct lease *lease,
 		    str_copy(pair->value, lease->label, sizeof(lease->label));
 	if (str_equal(pair->key, STR("port")))
 		return lease->n_ports < SERVICES_MAX &&
-		    service_port_parse(pair->value, &lease->ports[lease->n_ports++]);
+		    service_port_parse(
+			pair->value, &lease->ports[lease->n_ports++]);
 	if (str_equal(pair->key, STR("issued_ms")))
 		return str_to_u64(pair->value, UINT64_MAX, issued_ms);
 	return true;
@@ -108,8 +112,8 @@ parse_payload(char *payload, size_t len, struct str name, struct lease *lease,
 }
 
 bool
-lease_token_verify(const struct lease_key *key, struct str token, const char *name,
-    struct lease *lease, uint64_t *issued_ms)
+lease_token_verify(const struct lease_key *key, struct str token,
+    const char *name, struct lease *lease, uint64_t *issued_ms)
 {
 	char payload[PAYLOAD_MAX];
 	uint8_t mac[SHA256_LEN], given[SHA256_LEN];
@@ -118,15 +122,18 @@ lease_token_verify(const struct lease_key *key, struct str token, const char *na
 	uint64_t issued = 0;
 	long len;
 
-	if (token.len > LEASE_TOKEN_MAX || !str_split(token, '.', &text, &signature) ||
-	    crypto_base64url_decode(signature.ptr, signature.len, given, sizeof(given)) !=
-		sizeof(given))
+	if (token.len > LEASE_TOKEN_MAX ||
+	    !str_split(token, '.', &text, &signature) ||
+	    crypto_base64url_decode(signature.ptr, signature.len, given,
+		sizeof(given)) != sizeof(given))
 		return false;
 	sign(key, text.ptr, text.len, mac);
 	if (!crypto_equal(mac, given, sizeof(mac)))
 		return false;
-	len = crypto_base64url_decode(text.ptr, text.len, payload, sizeof(payload));
-	if (len < 0 || !parse_payload(payload, (size_t)len, str_of(name), &found, &issued))
+	len = crypto_base64url_decode(
+	    text.ptr, text.len, payload, sizeof(payload));
+	if (len < 0 ||
+	    !parse_payload(payload, (size_t)len, str_of(name), &found, &issued))
 		return false;
 	*lease = found;
 	if (issued_ms != NULL)

@@ -11,7 +11,8 @@
 #include "relay/registry.h"
 
 #define LEASE_KEY_LEN 32
-#define LEASE_KEY_FILE_MIN 32 /* bytes that a cluster's key must have at least */
+#define LEASE_KEY_FILE_MIN                                                     \
+	32 /* bytes that a cluster's key must have at least */
 
 struct lease_key {
 	uint8_t bytes[LEASE_KEY_LEN];
@@ -29,7 +30,7 @@ bool lease_token_make(const struct lease_key *key, const char *name,
 
 /* Is the token one that we made for this device? Then *lease is what it says, and
  * *issued_ms (may be NULL) when. False: any other bytes. */
-bool lease_token_verify(const struct lease_key *key, struct str token, const char *name,
-    struct lease *lease, uint64_t *issued_ms);
+bool lease_token_verify(const struct lease_key *key, struct str token,
+    const char *name, struct lease *lease, uint64_t *issued_ms);
 
 #endif

@@ -54,7 +54,8 @@ parse_range(struct str text, uint64_t *low, uint64_t *high)
 	if (!str_split(text, '-', &first, &last))
 		last = first;
 	return str_to_u64(trim(first), PORTS - 1, low) &&
-	    str_to_u64(trim(last), PORTS - 1, high) && *low > 0 && *low <= *high;
+	    str_to_u64(trim(last), PORTS - 1, high) && *low > 0 &&
+	    *low <= *high;
 }
 
 bool
@@ -86,7 +87,8 @@ port_set_next(const struct port_set *set, uint16_t from)
 		uint64_t word = set->bits[at] & mask;
 
 		if (word != 0)
-			return (uint16_t)(at * WORD_BITS + (unsigned)__builtin_ctzll(word));
+			return (uint16_t)(at * WORD_BITS +
+			    (unsigned)__builtin_ctzll(word));
 		mask = ~UINT64_C(0);
 	}
 	return 0;

@@ -15,19 +15,19 @@
 #include "net/loop.h"
 
 #define RELAY_ID_MAX 32
-#define ROUTE_KEY_MAX 264   /* "http/" and a host name */
-#define ROUTE_VALUE_MAX 64  /* "192.0.2.1,30001" */
+#define ROUTE_KEY_MAX 264  /* "http/" and a host name */
+#define ROUTE_VALUE_MAX 64 /* "192.0.2.1,30001" */
 #define RELAYS_MAX 64
 
 struct registry;
 
 enum registry_status {
 	REGISTRY_OK,
-	REGISTRY_NOT_FOUND,   /* no such device */
-	REGISTRY_HELD,        /* another session holds the name */
-	REGISTRY_STALE,       /* our epoch is not the current one: the write was fenced off */
-	REGISTRY_EXHAUSTED,   /* no public port is free, or a reserved one is taken */
-	REGISTRY_UNAVAILABLE  /* it does not answer: what was done, if anything, is not known */
+	REGISTRY_NOT_FOUND, /* no such device */
+	REGISTRY_HELD,	    /* another session holds the name */
+	REGISTRY_STALE, /* our epoch is not the current one: the write was fenced off */
+	REGISTRY_EXHAUSTED, /* no public port is free, or a reserved one is taken */
+	REGISTRY_UNAVAILABLE /* it does not answer: what was done, if anything, is not known */
 };
 
 /* A route: "http/HOST", "sni/HOST", "tcp/PORT" or "relay/HOST" → "ip,port". */
@@ -62,57 +62,60 @@ struct claim {
 		enum service_kind kind;
 	} services[SERVICES_MAX];
 	struct device_record device; /* its reserved label and ports */
-	bool has_signed_lease;       /* verified by the caller; honoured where nothing says
+	bool
+	    has_signed_lease; /* verified by the caller; honoured where nothing says
 	                                otherwise */
 	struct lease signed_lease;
-	uint64_t over_epoch; /* take over from the session of this epoch: it was probed and
+	uint64_t
+	    over_epoch; /* take over from the session of this epoch: it was probed and
 	                        is dead; 0: only from one of the same instance */
 };
 
 struct claim_result {
 	enum registry_status status;
 	struct session_info session; /* OK: ours; HELD: the holder's */
-	struct lease lease;          /* OK */
-	bool new_label;              /* OK: the label was drawn now */
+	struct lease lease;	     /* OK */
+	bool new_label;		     /* OK: the label was drawn now */
 };
 
 struct relay_info {
 	char id[RELAY_ID_MAX + 1];
-	char url[256];      /* base URL for agents, "wss://r1.example.com" */
+	char url[256]; /* base URL for agents, "wss://r1.example.com" */
 	char address[ADDRESS_TEXT_MAX]; /* of its agent listener, "ip:port" */
 	uint64_t agents;
 	uint64_t visitors;
-	uint32_t weight;    /* > 0 */
-	uint64_t capacity;  /* most agents it takes */
+	uint32_t weight;   /* > 0 */
+	uint64_t capacity; /* most agents it takes */
 	bool draining;
-	bool overdue;       /* its last announcement is: send nobody there */
-	uint64_t since_ms;  /* wall clock of its start */
+	bool overdue;	   /* its last announcement is: send nobody there */
+	uint64_t since_ms; /* wall clock of its start */
 };
 
 enum registry_event_type {
-	REGISTRY_UP,        /* it answers (again): *lost says whether it may have forgotten */
+	REGISTRY_UP, /* it answers (again): *lost says whether it may have forgotten */
 	REGISTRY_DOWN,
-	REGISTRY_SESSION,   /* a session opened (up) or closed at some relay, this one too; one
+	REGISTRY_SESSION, /* a session opened (up) or closed at some relay, this one too; one
 	                       that is taken over closes in the registry before its relay
 	                       knows */
-	REGISTRY_PROBE,     /* is your session of this name and epoch alive? */
-	REGISTRY_ALIVE,     /* the answer to a probe: it is */
-	REGISTRY_DEVICE,    /* the operator changed or removed the device */
-	REGISTRY_RELAYS     /* the view of the relays was refreshed */
+	REGISTRY_PROBE,	 /* is your session of this name and epoch alive? */
+	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
+	REGISTRY_DEVICE, /* the operator changed or removed the device */
+	REGISTRY_RELAYS	 /* the view of the relays was refreshed */
 };
 
 struct registry_event {
 	enum registry_event_type type;
-	bool up;    /* REGISTRY_SESSION */
-	bool lost;  /* REGISTRY_UP */
+	bool up;   /* REGISTRY_SESSION */
+	bool lost; /* REGISTRY_UP */
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
 	uint64_t epoch;
 };
 
-typedef void (*registry_event_cb)(void *ctx, const struct registry_event *event);
-typedef void (*registry_device_cb)(void *ctx, enum registry_status status,
-    const struct device_record *record);
+typedef void (*registry_event_cb)(
+    void *ctx, const struct registry_event *event);
+typedef void (*registry_device_cb)(
+    void *ctx, enum registry_status status, const struct device_record *record);
 typedef void (*registry_claim_cb)(void *ctx, const struct claim_result *result);
 typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
 
@@ -121,7 +124,7 @@ struct holding {
 	char name[DEVICE_NAME_MAX + 1];
 	struct session_info session; /* the last one, with its epoch */
 	bool connected;
-	uint64_t remaining_ms;       /* of the lease, when not connected */
+	uint64_t remaining_ms; /* of the lease, when not connected */
 	struct lease lease;
 	const struct route *routes;
 	size_t n_routes;
@@ -137,8 +140,8 @@ struct registry_ops {
 	void (*free)(struct registry *registry);
 
 	/* The device of that name: OK, NOT_FOUND or UNAVAILABLE. */
-	int (*device_get)(struct registry *registry, const char *name, registry_device_cb cb,
-	    void *ctx);
+	int (*device_get)(struct registry *registry, const char *name,
+	    registry_device_cb cb, void *ctx);
 	/* Open a session: an epoch, the label, the public ports. See struct claim. */
 	int (*claim)(struct registry *registry, const struct claim *claim,
 	    registry_claim_cb cb, void *ctx);
@@ -154,23 +157,27 @@ struct registry_ops {
 	    registry_done_cb cb, void *ctx);
 	/* The lease has ended at its holder: remove its routes, free its ports, put the label
 	 * into quarantine. Fenced by the epoch: STALE; OK, also when it is gone already. */
-	int (*expire)(struct registry *registry, const char *name, uint64_t epoch,
-	    registry_done_cb cb, void *ctx);
+	int (*expire)(struct registry *registry, const char *name,
+	    uint64_t epoch, registry_done_cb cb, void *ctx);
 	/* Ask the relay that holds a session whether it lives; REGISTRY_ALIVE is the answer. */
-	void (*probe)(struct registry *registry, const char *name, uint64_t epoch,
-	    const char *relay);
-	void (*alive)(struct registry *registry, const char *name, uint64_t epoch);
+	void (*probe)(struct registry *registry, const char *name,
+	    uint64_t epoch, const char *relay);
+	void (*alive)(
+	    struct registry *registry, const char *name, uint64_t epoch);
 	/* Announce this relay and its counters; called each second. */
-	void (*announce)(struct registry *registry, const struct relay_info *self,
-	    const struct route *relay_route, const char *const *counter_names,
-	    const uint64_t *counter_values, size_t n_counters);
+	void (*announce)(struct registry *registry,
+	    const struct relay_info *self, const struct route *relay_route,
+	    const char *const *counter_names, const uint64_t *counter_values,
+	    size_t n_counters);
 	/* Clean stop: this relay is gone now. */
-	void (*depart)(struct registry *registry, registry_done_cb cb, void *ctx);
+	void (*depart)(
+	    struct registry *registry, registry_done_cb cb, void *ctx);
 	/* Add to a device's counters. */
 	void (*count)(struct registry *registry, const char *name,
 	    const struct device_counters *delta);
 	/* The cached view of all relays, this one included. */
-	size_t (*relays)(struct registry *registry, const struct relay_info **out);
+	size_t (*relays)(
+	    struct registry *registry, const struct relay_info **out);
 	bool (*is_up)(const struct registry *registry);
 	/* How many devices the operator has made, as far as is known at start: for refusing
 	 * to listen beyond loopback without any. -1: not known. */
@@ -189,11 +196,11 @@ struct port_set;
 
 struct registry_settings {
 	const char *relay_id;
-	uint64_t lease_ms;       /* of a lease after its device's disconnect */
-	uint64_t quarantine_ms;  /* of a label after its lease */
-	uint64_t announce_ms;    /* between announcements */
+	uint64_t lease_ms;	/* of a lease after its device's disconnect */
+	uint64_t quarantine_ms; /* of a label after its lease */
+	uint64_t announce_ms;	/* between announcements */
 	const struct port_set *public_ports;
-	bool open_mode;          /* any device name, any secret (loopback demo only) */
+	bool open_mode; /* any device name, any secret (loopback demo only) */
 };
 
 /* devices_file may be NULL. It is read again when it has changed, at device_get() and
@@ -204,8 +211,8 @@ struct registry *registry_memory_new(struct loop *loop,
 
 struct redis_link_config;
 struct registry *registry_redis_new(struct loop *loop,
-    const struct registry_settings *settings, const struct redis_link_config *redis,
-    registry_event_cb cb, void *ctx);
+    const struct registry_settings *settings,
+    const struct redis_link_config *redis, registry_event_cb cb, void *ctx);
 
 void registry_free(struct registry **registry);
 

@@ -91,7 +91,8 @@ registry_answer_new(int type, void *ctx)
 }
 
 void
-registry_answers_post(struct registry_answers *answers, struct registry_answer *answer)
+registry_answers_post(
+    struct registry_answers *answers, struct registry_answer *answer)
 {
 	TAILQ_INSERT_TAIL(&answers->list, answer, link);
 	answers->count++;
@@ -99,10 +100,11 @@ registry_answers_post(struct registry_answers *answers, struct registry_answer *
 }
 
 int
-registry_answer_device(struct registry_answers *answers, registry_device_cb cb, void *ctx,
-    enum registry_status status, const struct device_record *record)
+registry_answer_device(struct registry_answers *answers, registry_device_cb cb,
+    void *ctx, enum registry_status status, const struct device_record *record)
 {
-	struct registry_answer *answer = registry_answer_new(ANSWER_DEVICE, ctx);
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_DEVICE, ctx);
 
 	if (answer == NULL)
 		return -1;
@@ -115,8 +117,8 @@ registry_answer_device(struct registry_answers *answers, registry_device_cb cb, 
 }
 
 int
-registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, void *ctx,
-    const struct claim_result *result)
+registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb,
+    void *ctx, const struct claim_result *result)
 {
 	struct registry_answer *answer = registry_answer_new(ANSWER_CLAIM, ctx);
 
@@ -129,8 +131,8 @@ registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, vo
 }
 
 int
-registry_answer_done(struct registry_answers *answers, registry_done_cb cb, void *ctx,
-    enum registry_status status)
+registry_answer_done(struct registry_answers *answers, registry_done_cb cb,
+    void *ctx, enum registry_status status)
 {
 	struct registry_answer *answer = registry_answer_new(ANSWER_DONE, ctx);
 
@@ -143,9 +145,11 @@ registry_answer_done(struct registry_answers *answers, registry_done_cb cb, void
 }
 
 void
-registry_answer_event(struct registry_answers *answers, const struct registry_event *event)
+registry_answer_event(
+    struct registry_answers *answers, const struct registry_event *event)
 {
-	struct registry_answer *answer = registry_answer_new(ANSWER_EVENT, NULL);
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_EVENT, NULL);
 
 	if (answer == NULL) {
 		log_error("a registry event was lost: out of memory",

@@ -10,12 +10,7 @@
 
 struct registry_answer {
 	TAILQ_ENTRY(registry_answer) link;
-	enum {
-		ANSWER_EVENT,
-		ANSWER_DEVICE,
-		ANSWER_CLAIM,
-		ANSWER_DONE
-	} type;
+	enum { ANSWER_EVENT, ANSWER_DEVICE, ANSWER_CLAIM, ANSWER_DONE } type;
 	void *ctx;
 	union {
 		registry_device_cb device_cb;
@@ -36,7 +31,8 @@ struct registry_answers {
 	struct task task;
 	TAILQ_HEAD(, registry_answer) list;
 	size_t count;
-	bool *freed; /* set when a callback frees the registry while answers go out */
+	bool *
+	    freed; /* set when a callback frees the registry while answers go out */
 };
 
 void registry_answers_init(struct registry_answers *answers, struct loop *loop,
@@ -48,18 +44,20 @@ void registry_answers_fini(struct registry_answers *answers);
  * answer. NULL: no memory. */
 struct registry_answer *registry_answer_new(int type, void *ctx);
 /* Takes the answer. */
-void registry_answers_post(struct registry_answers *answers, struct registry_answer *answer);
+void registry_answers_post(
+    struct registry_answers *answers, struct registry_answer *answer);
 
 /* All at once. -1: no memory, and nothing will be called. record may be NULL unless the
  * status is OK; a done_cb may be NULL. */
-int registry_answer_device(struct registry_answers *answers, registry_device_cb cb,
-    void *ctx, enum registry_status status, const struct device_record *record);
-int registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb, void *ctx,
-    const struct claim_result *result);
-int registry_answer_done(struct registry_answers *answers, registry_done_cb cb, void *ctx,
-    enum registry_status status);
+int registry_answer_device(struct registry_answers *answers,
+    registry_device_cb cb, void *ctx, enum registry_status status,
+    const struct device_record *record);
+int registry_answer_claim(struct registry_answers *answers,
+    registry_claim_cb cb, void *ctx, const struct claim_result *result);
+int registry_answer_done(struct registry_answers *answers, registry_done_cb cb,
+    void *ctx, enum registry_status status);
 /* An event that there is no memory for is lost, and that is logged. */
-void registry_answer_event(struct registry_answers *answers,
-    const struct registry_event *event);
+void registry_answer_event(
+    struct registry_answers *answers, const struct registry_event *event);
 
 #endif

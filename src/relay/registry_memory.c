@@ -37,8 +37,8 @@ memory_of(const struct registry *registry)
 /* Events. */
 
 static void
-tell_named(struct memory *memory, enum registry_event_type type, const char *name,
-    uint64_t epoch)
+tell_named(struct memory *memory, enum registry_event_type type,
+    const char *name, uint64_t epoch)
 {
 	struct registry_event event = {.type = type, .epoch = epoch};
 
@@ -64,14 +64,17 @@ refresh_devices(struct memory *memory)
 static struct plan_fact
 label_fact(const struct memory *memory, const char *name, const char *text)
 {
-	const struct memory_label *label = memory_label_find(&memory->leases, text);
-	const struct device_record *owner = memory_devices_of_label(memory->devices, text);
+	const struct memory_label *label =
+	    memory_label_find(&memory->leases, text);
+	const struct device_record *owner =
+	    memory_devices_of_label(memory->devices, text);
 
 	return (struct plan_fact){
 	    .taken = label != NULL,
 	    .mine = label != NULL && strcmp(label->device, name) == 0,
 	    .resting = label != NULL && label->lease == NULL,
-	    .reserved_for_other = owner != NULL && strcmp(owner->name, name) != 0,
+	    .reserved_for_other =
+		owner != NULL && strcmp(owner->name, name) != 0,
 	};
 }
 
@@ -79,25 +82,29 @@ static struct plan_fact
 port_fact(const struct memory *memory, const char *name, uint16_t port)
 {
 	const struct memory_lease *lease = memory->leases.of_port[port];
-	const struct device_record *owner = memory_devices_of_port(memory->devices, port);
+	const struct device_record *owner =
+	    memory_devices_of_port(memory->devices, port);
 
 	return (struct plan_fact){
 	    .taken = lease != NULL,
 	    .mine = lease != NULL && strcmp(lease->name, name) == 0,
-	    .reserved_for_other = owner != NULL && strcmp(owner->name, name) != 0,
+	    .reserved_for_other =
+		owner != NULL && strcmp(owner->name, name) != 0,
 	};
 }
 
 static bool
-choose_label(const struct memory *memory, const char *name, const struct claim_plan *plan,
-    struct claim_result *result)
+choose_label(const struct memory *memory, const char *name,
+    const struct claim_plan *plan, struct claim_result *result)
 {
 	for (size_t i = 0; i < plan->n_labels; i++) {
-		struct plan_fact fact = label_fact(memory, name, plan->labels[i].label);
+		struct plan_fact fact =
+		    label_fact(memory, name, plan->labels[i].label);
 
 		if (!claim_plan_acceptable(plan->labels[i].source, &fact))
 			continue;
-		memcpy(result->lease.label, plan->labels[i].label, LABEL_MAX + 1);
+		memcpy(
+		    result->lease.label, plan->labels[i].label, LABEL_MAX + 1);
 		result->new_label = plan->labels[i].source == PLAN_DRAWN;
 		return true;
 	}
@@ -115,7 +122,8 @@ lease_has_port(const struct lease *lease, uint16_t port)
 
 /* Any free port, from a random place on; 0 when there is none. */
 static uint16_t
-draw_port(const struct memory *memory, const char *name, const struct lease *chosen)
+draw_port(
+    const struct memory *memory, const char *name, const struct lease *chosen)
 {
 	uint16_t port = (uint16_t)crypto_below(65536);
 
@@ -124,7 +132,8 @@ draw_port(const struct memory *memory, const char *name, const struct lease *cho
 
 		port = port_set_next(&memory->public_ports, port);
 		fact = port_fact(memory, name, port);
-		if (claim_plan_acceptable(PLAN_DRAWN, &fact) && !lease_has_port(chosen, port))
+		if (claim_plan_acceptable(PLAN_DRAWN, &fact) &&
+		    !lease_has_port(chosen, port))
 			return port;
 	}
 	return 0;
@@ -148,8 +157,8 @@ choose_port(const struct memory *memory, const char *name,
 }
 
 static bool
-choose_ports(const struct memory *memory, const char *name, const struct claim_plan *plan,
-    struct lease *lease)
+choose_ports(const struct memory *memory, const char *name,
+    const struct claim_plan *plan, struct lease *lease)
 {
 	for (size_t i = 0; i < plan->n_services; i++) {
 		const struct plan_service *service = &plan->services[i];
@@ -167,8 +176,8 @@ choose_ports(const struct memory *memory, const char *name, const struct claim_p
 /* Operations. */
 
 static int
-memory_device_get(struct registry *registry, const char *name, registry_device_cb cb,
-    void *ctx)
+memory_device_get(struct registry *registry, const char *name,
+    registry_device_cb cb, void *ctx)
 {
 	struct memory *memory = memory_of(registry);
 	const struct device_record *record;
@@ -208,8 +217,8 @@ fill_session(struct memory *memory, const struct claim *claim,
 }
 
 static int
-memory_claim(struct registry *registry, const struct claim *claim, registry_claim_cb cb,
-    void *ctx)
+memory_claim(struct registry *registry, const struct claim *claim,
+    registry_claim_cb cb, void *ctx)
 {
 	struct memory *memory = memory_of(registry);
 	struct claim_result result = {.status = REGISTRY_OK};
@@ -218,7 +227,8 @@ memory_claim(struct registry *registry, const struct claim *claim, registry_clai
 
 	refresh_devices(memory);
 	lease = memory_lease_find(&memory->leases, claim->name);
-	claim_plan_make(&plan, claim, lease ? &lease->lease : NULL, &memory->public_ports);
+	claim_plan_make(
+	    &plan, claim, lease ? &lease->lease : NULL, &memory->public_ports);
 	if (is_held(lease, claim)) {
 		result.status = REGISTRY_HELD;
 		result.session = lease->session;
@@ -227,8 +237,9 @@ memory_claim(struct registry *registry, const struct claim *claim, registry_clai
 		result.status = REGISTRY_EXHAUSTED;
 	} else {
 		fill_session(memory, claim, lease, &result.session);
-		if (memory_lease_write(&memory->leases, claim->name, &result.lease,
-			&result.session, true, memory->lease_ms) != 0)
+		if (memory_lease_write(&memory->leases, claim->name,
+			&result.lease, &result.session, true,
+			memory->lease_ms) != 0)
 			return -1;
 	}
 	return registry_answer_claim(&memory->answers, cb, ctx, &result);
@@ -238,12 +249,14 @@ memory_claim(struct registry *registry, const struct claim *claim, registry_clai
 static bool
 is_lost(const struct memory *memory, const struct holding *holding)
 {
-	struct plan_fact fact = label_fact(memory, holding->name, holding->lease.label);
+	struct plan_fact fact =
+	    label_fact(memory, holding->name, holding->lease.label);
 
 	if (fact.taken && !fact.mine)
 		return true;
 	for (size_t i = 0; i < holding->lease.n_ports; i++) {
-		fact = port_fact(memory, holding->name, holding->lease.ports[i].port);
+		fact = port_fact(
+		    memory, holding->name, holding->lease.ports[i].port);
 		if (fact.taken && !fact.mine)
 			return true;
 	}
@@ -251,19 +264,23 @@ is_lost(const struct memory *memory, const struct holding *holding)
 }
 
 static int
-memory_hold(struct registry *registry, const struct holding *holding, registry_done_cb cb,
-    void *ctx)
+memory_hold(struct registry *registry, const struct holding *holding,
+    registry_done_cb cb, void *ctx)
 {
 	struct memory *memory = memory_of(registry);
-	struct memory_lease *lease = memory_lease_find(&memory->leases, holding->name);
+	struct memory_lease *lease =
+	    memory_lease_find(&memory->leases, holding->name);
 
 	if (lease != NULL && lease->session.epoch > holding->session.epoch)
-		return registry_answer_done(&memory->answers, cb, ctx, REGISTRY_STALE);
+		return registry_answer_done(
+		    &memory->answers, cb, ctx, REGISTRY_STALE);
 	if (is_lost(memory, holding))
-		return registry_answer_done(&memory->answers, cb, ctx, REGISTRY_EXHAUSTED);
+		return registry_answer_done(
+		    &memory->answers, cb, ctx, REGISTRY_EXHAUSTED);
 	if (memory_lease_write(&memory->leases, holding->name, &holding->lease,
 		&holding->session, holding->connected,
-		holding->connected ? memory->lease_ms : holding->remaining_ms) != 0)
+		holding->connected ? memory->lease_ms
+				   : holding->remaining_ms) != 0)
 		return -1;
 	return registry_answer_done(&memory->answers, cb, ctx, REGISTRY_OK);
 }
@@ -285,7 +302,8 @@ memory_expire(struct registry *registry, const char *name, uint64_t epoch,
 
 /* There is one relay: who asks and who answers are the same. */
 static void
-memory_probe(struct registry *registry, const char *name, uint64_t epoch, const char *relay)
+memory_probe(struct registry *registry, const char *name, uint64_t epoch,
+    const char *relay)
 {
 	(void)relay;
 	tell_named(memory_of(registry), REGISTRY_PROBE, name, epoch);
@@ -311,7 +329,8 @@ memory_announce(struct registry *registry, const struct relay_info *self,
 	(void)n_counters;
 	memory->self = *self;
 	memory->announced = true;
-	refresh_devices(memory); /* a device that was removed is cut within a second */
+	refresh_devices(
+	    memory); /* a device that was removed is cut within a second */
 	registry_answer_event(&memory->answers, &event);
 }
 
@@ -322,15 +341,18 @@ memory_depart(struct registry *registry, registry_done_cb cb, void *ctx)
 
 	memory->announced = false;
 	if (registry_answer_done(&memory->answers, cb, ctx, REGISTRY_OK) != 0)
-		log_error("out of memory", LOG_S("what", "saying goodbye to the registry"));
+		log_error("out of memory",
+		    LOG_S("what", "saying goodbye to the registry"));
 }
 
 static void
-memory_count(struct registry *registry, const char *name, const struct device_counters *delta)
+memory_count(struct registry *registry, const char *name,
+    const struct device_counters *delta)
 {
 	(void)registry;
 	(void)name;
-	(void)delta; /* nobody could read it who does not see the relay's own counters */
+	(void)
+	    delta; /* nobody could read it who does not see the relay's own counters */
 }
 
 static size_t
@@ -397,7 +419,8 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 	memory->lease_ms = settings->lease_ms;
 	memory->public_ports = *settings->public_ports;
 	memory->open_mode = settings->open_mode;
-	if (!str_copy(str_of(settings->relay_id), memory->id, sizeof(memory->id)))
+	if (!str_copy(
+		str_of(settings->relay_id), memory->id, sizeof(memory->id)))
 		assert(!"the id was checked by who gives it");
 	memory->devices = memory_devices_new(devices_file);
 	if (memory->devices == NULL) {
@@ -405,7 +428,8 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 		return NULL;
 	}
 	registry_answers_init(&memory->answers, loop, &memory->registry);
-	memory_leases_init(&memory->leases, loop, &memory->answers, settings->quarantine_ms);
+	memory_leases_init(
+	    &memory->leases, loop, &memory->answers, settings->quarantine_ms);
 	registry_answer_event(&memory->answers, &up);
 	return &memory->registry;
 }

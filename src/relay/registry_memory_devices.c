@@ -38,13 +38,15 @@ struct memory_devices {
 static struct str
 name_cb(const struct hash_node *node)
 {
-	return str_of(HASH_ENTRY(node, struct memory_device, by_name)->record.name);
+	return str_of(
+	    HASH_ENTRY(node, struct memory_device, by_name)->record.name);
 }
 
 static struct str
 label_cb(const struct hash_node *node)
 {
-	return str_of(HASH_ENTRY(node, struct memory_device, by_label)->record.label);
+	return str_of(
+	    HASH_ENTRY(node, struct memory_device, by_label)->record.label);
 }
 
 static struct device_index *
@@ -109,8 +111,10 @@ index_read(const char *path)
 		return index;
 	if (device_file_read(path, index_add_cb, index, &error) == 0)
 		return index;
-	log_error("the devices file is wrong", LOG_S("file", path), LOG_U("line", error.line),
-	    LOG_S("error", error.text[0] != '\0' ? error.text : "out of memory"));
+	log_error("the devices file is wrong", LOG_S("file", path),
+	    LOG_U("line", error.line),
+	    LOG_S(
+		"error", error.text[0] != '\0' ? error.text : "out of memory"));
 	index_free(index);
 	return NULL;
 }
@@ -129,8 +133,9 @@ stamp_of(const char *path)
 static bool
 stamp_equal(const struct stamp *a, const struct stamp *b)
 {
-	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	    a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+	return a->device == b->device && a->inode == b->inode &&
+	    a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+	    a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 struct memory_devices *
@@ -173,8 +178,8 @@ record_equal(const struct device_record *a, const struct device_record *b)
 	    memcmp(a->secret_sha256, b->secret_sha256, SECRET_HASH_LEN) != 0)
 		return false;
 	for (size_t i = 0; i < a->n_ports; i++)
-		if (service_port_find(b->ports, b->n_ports, str_of(a->ports[i].service)) !=
-		    a->ports[i].port)
+		if (service_port_find(b->ports, b->n_ports,
+			str_of(a->ports[i].service)) != a->ports[i].port)
 			return false;
 	return true;
 }
@@ -191,14 +196,16 @@ compare_cb(void *ctx, struct hash_node *node)
 	const struct comparison *comparison = ctx;
 	const struct device_record *old =
 	    &HASH_ENTRY(node, struct memory_device, by_name)->record;
-	const struct device_record *new = memory_devices_find(comparison->devices, old->name);
+	const struct device_record *new =
+	    memory_devices_find(comparison->devices, old->name);
 
 	if (new == NULL || !record_equal(old, new))
 		comparison->cb(comparison->ctx, old->name);
 }
 
 void
-memory_devices_refresh(struct memory_devices *devices, memory_devices_cb cb, void *ctx)
+memory_devices_refresh(
+    struct memory_devices *devices, memory_devices_cb cb, void *ctx)
 {
 	struct stamp stamp = stamp_of(devices->path);
 	struct comparison comparison = {devices, cb, ctx};
@@ -217,17 +224,21 @@ memory_devices_refresh(struct memory_devices *devices, memory_devices_cb cb, voi
 const struct device_record *
 memory_devices_find(const struct memory_devices *devices, const char *name)
 {
-	struct hash_node *node = hash_map_find(&devices->index->by_name, str_of(name));
+	struct hash_node *node =
+	    hash_map_find(&devices->index->by_name, str_of(name));
 
-	return node ? &HASH_ENTRY(node, struct memory_device, by_name)->record : NULL;
+	return node ? &HASH_ENTRY(node, struct memory_device, by_name)->record
+		    : NULL;
 }
 
 const struct device_record *
 memory_devices_of_label(const struct memory_devices *devices, const char *label)
 {
-	struct hash_node *node = hash_map_find(&devices->index->by_label, str_of(label));
+	struct hash_node *node =
+	    hash_map_find(&devices->index->by_label, str_of(label));
 
-	return node ? &HASH_ENTRY(node, struct memory_device, by_label)->record : NULL;
+	return node ? &HASH_ENTRY(node, struct memory_device, by_label)->record
+		    : NULL;
 }
 
 const struct device_record *

@@ -20,15 +20,16 @@ void memory_devices_free(struct memory_devices **devices);
 
 /* Read the file again if it is not the one that was read last. One that is wrong is
  * logged once, and the devices stay as they were. */
-void memory_devices_refresh(struct memory_devices *devices, memory_devices_cb cb, void *ctx);
+void memory_devices_refresh(
+    struct memory_devices *devices, memory_devices_cb cb, void *ctx);
 
 /* Each is NULL when there is none; valid until the next refresh. */
-const struct device_record *memory_devices_find(const struct memory_devices *devices,
-    const char *name);
-const struct device_record *memory_devices_of_label(const struct memory_devices *devices,
-    const char *label);
-const struct device_record *memory_devices_of_port(const struct memory_devices *devices,
-    uint16_t port);
+const struct device_record *memory_devices_find(
+    const struct memory_devices *devices, const char *name);
+const struct device_record *memory_devices_of_label(
+    const struct memory_devices *devices, const char *label);
+const struct device_record *memory_devices_of_port(
+    const struct memory_devices *devices, uint16_t port);
 size_t memory_devices_count(const struct memory_devices *devices);
 
 #endif

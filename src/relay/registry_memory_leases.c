@@ -36,8 +36,8 @@ memory_label_find(const struct memory_leases *leases, const char *label)
 }
 
 static void
-tell_session(struct memory_leases *leases, const char *name, const struct session_info *session,
-    bool up)
+tell_session(struct memory_leases *leases, const char *name,
+    const struct session_info *session, bool up)
 {
 	struct registry_event event = {
 	    .type = REGISTRY_SESSION, .up = up, .epoch = session->epoch};
@@ -81,7 +81,8 @@ release_label(struct memory_leases *leases, const char *text)
 
 /* Precondition: nobody else's lease has it. */
 static int
-take_label(struct memory_leases *leases, struct memory_lease *lease, const char *text)
+take_label(
+    struct memory_leases *leases, struct memory_lease *lease, const char *text)
 {
 	struct memory_label *label = memory_label_find(leases, text);
 
@@ -146,11 +147,13 @@ new_lease(struct memory_leases *leases, const char *name)
 /* Give a lease this label and these ports and no others. -1: no memory. Precondition: no
  * other lease has one of them. */
 static int
-set_lease(struct memory_leases *leases, struct memory_lease *lease, const struct lease *to)
+set_lease(struct memory_leases *leases, struct memory_lease *lease,
+    const struct lease *to)
 {
 	if (take_label(leases, lease, to->label) != 0)
 		return -1;
-	if (lease->lease.label[0] != '\0' && strcmp(lease->lease.label, to->label) != 0)
+	if (lease->lease.label[0] != '\0' &&
+	    strcmp(lease->lease.label, to->label) != 0)
 		release_label(leases, lease->lease.label);
 	for (size_t i = 0; i < lease->lease.n_ports; i++)
 		leases->of_port[lease->lease.ports[i].port] = NULL;
@@ -162,12 +165,14 @@ set_lease(struct memory_leases *leases, struct memory_lease *lease, const struct
 
 /* A session takes the place of the one before. */
 static void
-set_session(struct memory_lease *lease, const struct session_info *session, bool connected)
+set_session(struct memory_lease *lease, const struct session_info *session,
+    bool connected)
 {
 	bool same = lease->session.epoch == session->epoch;
 
 	if (lease->connected && !(same && connected))
-		tell_session(lease->leases, lease->name, &lease->session, false);
+		tell_session(
+		    lease->leases, lease->name, &lease->session, false);
 	if (connected && !(same && lease->connected))
 		tell_session(lease->leases, lease->name, session, true);
 	lease->session = *session;
@@ -177,8 +182,9 @@ set_session(struct memory_lease *lease, const struct session_info *session, bool
 }
 
 int
-memory_lease_write(struct memory_leases *leases, const char *name, const struct lease *to,
-    const struct session_info *session, bool connected, uint64_t remaining_ms)
+memory_lease_write(struct memory_leases *leases, const char *name,
+    const struct lease *to, const struct session_info *session, bool connected,
+    uint64_t remaining_ms)
 {
 	struct memory_lease *lease = memory_lease_find(leases, name);
 	bool is_new = lease == NULL;
@@ -211,7 +217,8 @@ memory_leases_init(struct memory_leases *leases, struct loop *loop,
 static void
 free_lease_cb(void *ctx, struct hash_node *node)
 {
-	struct memory_lease *lease = HASH_ENTRY(node, struct memory_lease, node);
+	struct memory_lease *lease =
+	    HASH_ENTRY(node, struct memory_lease, node);
 
 	(void)ctx;
 	timer_clear(lease->leases->loop, &lease->end);
@@ -221,7 +228,8 @@ free_lease_cb(void *ctx, struct hash_node *node)
 static void
 free_label_cb(void *ctx, struct hash_node *node)
 {
-	struct memory_label *label = HASH_ENTRY(node, struct memory_label, node);
+	struct memory_label *label =
+	    HASH_ENTRY(node, struct memory_label, node);
 
 	(void)ctx;
 	timer_clear(label->leases->loop, &label->rest);

@@ -43,8 +43,10 @@ void memory_leases_init(struct memory_leases *leases, struct loop *loop,
 void memory_leases_fini(struct memory_leases *leases);
 
 /* NULL when there is none. */
-struct memory_lease *memory_lease_find(const struct memory_leases *leases, const char *name);
-struct memory_label *memory_label_find(const struct memory_leases *leases, const char *label);
+struct memory_lease *memory_lease_find(
+    const struct memory_leases *leases, const char *name);
+struct memory_label *memory_label_find(
+    const struct memory_leases *leases, const char *label);
 
 /*
  * Write a device's lease: this label and these ports and no others, this session, and
@@ -52,8 +54,8 @@ struct memory_label *memory_label_find(const struct memory_leases *leases, const
  * memory, nothing has changed. Precondition: no other lease has one of them.
  */
 int memory_lease_write(struct memory_leases *leases, const char *name,
-    const struct lease *lease, const struct session_info *session, bool connected,
-    uint64_t remaining_ms);
+    const struct lease *lease, const struct session_info *session,
+    bool connected, uint64_t remaining_ms);
 
 /* The lease ends now: its ports are free, its label rests. */
 void memory_lease_end(struct memory_lease *lease);

@@ -12,7 +12,8 @@
 #define COMPLAIN_EVERY_MS 1000
 
 void
-redis_complain(struct redis_registry *registry, const char *what, const redisReply *reply)
+redis_complain(
+    struct redis_registry *registry, const char *what, const redisReply *reply)
 {
 	uint64_t now_ms = loop_now_ms(registry->loop);
 
@@ -21,9 +22,11 @@ redis_complain(struct redis_registry *registry, const char *what, const redisRep
 		now_ms - registry->complained_ms < COMPLAIN_EVERY_MS))
 		return;
 	registry->complained_ms = now_ms;
-	log_error("redis gave an answer that cannot be used", LOG_S("operation", what),
+	log_error("redis gave an answer that cannot be used",
+	    LOG_S("operation", what),
 	    LOG_S("answer",
-		reply->type == REDIS_REPLY_ERROR ? reply->str : "of an unexpected form"));
+		reply->type == REDIS_REPLY_ERROR ? reply->str
+						 : "of an unexpected form"));
 }
 
 /* Up and down. */
@@ -115,11 +118,13 @@ device_cb(void *ctx, const redisReply *reply)
 }
 
 static int
-redis_device_get(struct registry *base, const char *name, registry_device_cb cb, void *ctx)
+redis_device_get(
+    struct registry *base, const char *name, registry_device_cb cb, void *ctx)
 {
 	struct redis_registry *registry = redis_registry_of(base);
 	struct device_query *query = calloc(1, sizeof(*query));
-	struct registry_answer *answer = registry_answer_new(ANSWER_DEVICE, ctx);
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_DEVICE, ctx);
 
 	if (query == NULL || answer == NULL) {
 		free(query);
@@ -131,8 +136,8 @@ redis_device_get(struct registry *base, const char *name, registry_device_cb cb,
 	query->answer = answer;
 	str_copy(str_of(name), query->name, sizeof(query->name));
 	if (!registry->up ||
-	    redis_link_commandf(registry->main, device_cb, query, "HGETALL taupe:device:%s",
-		query->name) != 0)
+	    redis_link_commandf(registry->main, device_cb, query,
+		"HGETALL taupe:device:%s", query->name) != 0)
 		device_cb(query, NULL);
 	return 0;
 }
@@ -145,7 +150,8 @@ counted_cb(void *ctx, const redisReply *reply)
 }
 
 static void
-count_one(struct redis_registry *registry, const char *name, const char *field, uint64_t delta)
+count_one(struct redis_registry *registry, const char *name, const char *field,
+    uint64_t delta)
 {
 	if (delta > 0)
 		(void)redis_link_commandf(registry->main, counted_cb, registry,
@@ -154,7 +160,8 @@ count_one(struct redis_registry *registry, const char *name, const char *field, 
 }
 
 static void
-redis_count(struct registry *base, const char *name, const struct device_counters *delta)
+redis_count(struct registry *base, const char *name,
+    const struct device_counters *delta)
 {
 	struct redis_registry *registry = redis_registry_of(base);
 
@@ -218,9 +225,11 @@ static const struct registry_ops redis_ops = {
 };
 
 static void
-take_settings(struct redis_registry *registry, const struct registry_settings *settings)
+take_settings(
+    struct redis_registry *registry, const struct registry_settings *settings)
 {
-	if (!str_copy(str_of(settings->relay_id), registry->id, sizeof(registry->id)))
+	if (!str_copy(
+		str_of(settings->relay_id), registry->id, sizeof(registry->id)))
 		assert(!"the id was checked by who gives it");
 	registry->lease_ms = settings->lease_ms;
 	registry->quarantine_ms = settings->quarantine_ms;
@@ -244,7 +253,8 @@ registry_redis_new(struct loop *loop, const struct registry_settings *settings,
 	redis_lanes_prepare(registry);
 	redis_sweeper_init(registry);
 	registry->main = redis_link_new(loop, redis, main_state_cb, registry);
-	if (registry->main == NULL || redis_follower_init(registry, redis) != 0 ||
+	if (registry->main == NULL ||
+	    redis_follower_init(registry, redis) != 0 ||
 	    redis_lanes_init(registry, REDIS_LANES, redis) != 0) {
 		redis_free(&registry->registry);
 		return NULL;

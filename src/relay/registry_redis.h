@@ -23,7 +23,8 @@
  * announcements come by different ways, and the later one counts. */
 struct redis_seen_relay {
 	uint64_t since_ms, sequence;
-	uint64_t news_ms; /* loop clock: when the sequence was last seen to grow */
+	uint64_t
+	    news_ms; /* loop clock: when the sequence was last seen to grow */
 };
 
 /* The view of all relays, and our own announcement. registry_redis_view.c */
@@ -42,10 +43,11 @@ struct redis_view {
 	struct relay_info self; /* as it was announced last */
 	struct route route;
 	bool has_self, has_route;
-	bool announced;    /* since the registry was known to be whole */
-	bool refilling;    /* it had lost everything, and we have not announced since */
-	bool stranger;     /* another relay uses our id: said once */
-	uint64_t agents;   /* ours, between two announcements */
+	bool announced; /* since the registry was known to be whole */
+	bool
+	    refilling; /* it had lost everything, and we have not announced since */
+	bool stranger;	 /* another relay uses our id: said once */
+	uint64_t agents; /* ours, between two announcements */
 	uint64_t sequence;
 };
 
@@ -77,7 +79,7 @@ struct redis_registry {
 	struct redis_follower follower;
 	struct redis_sweeper sweeper;
 	bool up, checking; /* told so; about to be */
-	bool freeing;      /* answers are not made any more */
+	bool freeing;	   /* answers are not made any more */
 	uint64_t complained_ms;
 };
 
@@ -90,8 +92,8 @@ redis_registry_of(const struct registry *registry)
 /* registry_redis.c */
 
 /* Log that a reply was an error or made no sense, at most once a second. */
-void redis_complain(struct redis_registry *registry, const char *what,
-    const redisReply *reply);
+void redis_complain(
+    struct redis_registry *registry, const char *what, const redisReply *reply);
 /* Something that being up depends on has changed. */
 void redis_check_up(struct redis_registry *registry);
 /* The database has forgotten us: tell the relay, which will write everything again. */
@@ -102,29 +104,32 @@ int redis_claim_start(struct registry *registry, const struct claim *claim,
     registry_claim_cb cb, void *ctx);
 int redis_hold_start(struct registry *registry, const struct holding *holding,
     registry_done_cb cb, void *ctx);
-int redis_expire_start(struct registry *registry, const char *name, uint64_t epoch,
-    registry_done_cb cb, void *ctx);
+int redis_expire_start(struct registry *registry, const char *name,
+    uint64_t epoch, registry_done_cb cb, void *ctx);
 
 /* registry_redis_view.c */
-void redis_view_announce(struct registry *registry, const struct relay_info *self,
-    const struct route *relay_route, const char *const *counter_names,
-    const uint64_t *counter_values, size_t n_counters);
-void redis_view_depart(struct registry *registry, registry_done_cb cb, void *ctx);
+void redis_view_announce(struct registry *registry,
+    const struct relay_info *self, const struct route *relay_route,
+    const char *const *counter_names, const uint64_t *counter_values,
+    size_t n_counters);
+void redis_view_depart(
+    struct registry *registry, registry_done_cb cb, void *ctx);
 /* A session opened or closed at a relay. sequence 0: one more or less than before. */
-void redis_view_session(struct redis_registry *registry, const char *relay, bool up,
-    uint64_t agents, uint64_t sequence);
+void redis_view_session(struct redis_registry *registry, const char *relay,
+    bool up, uint64_t agents, uint64_t sequence);
 /* The main link is up: ask whether our announcement is still there. */
 void redis_view_check(struct redis_registry *registry);
 
 /* registry_redis_events.c */
-int redis_follower_init(struct redis_registry *registry,
-    const struct redis_link_config *config);
+int redis_follower_init(
+    struct redis_registry *registry, const struct redis_link_config *config);
 void redis_follower_fini(struct redis_registry *registry);
 /* Forget the position: the stream begins again after a loss. */
 void redis_follower_restart(struct redis_registry *registry);
-void redis_event_probe(struct registry *registry, const char *name, uint64_t epoch,
-    const char *relay);
-void redis_event_alive(struct registry *registry, const char *name, uint64_t epoch);
+void redis_event_probe(struct registry *registry, const char *name,
+    uint64_t epoch, const char *relay);
+void redis_event_alive(
+    struct registry *registry, const char *name, uint64_t epoch);
 
 /* registry_redis_sweep.c */
 void redis_sweeper_init(struct redis_registry *registry);

@@ -60,15 +60,18 @@ redis_args_addf(struct redis_args *args, const char *format, ...)
 }
 
 int
-redis_args_send(struct redis_args *args, struct redis_link *link, redis_reply_cb cb, void *ctx)
+redis_args_send(struct redis_args *args, struct redis_link *link,
+    redis_reply_cb cb, void *ctx)
 {
-	const char **argv = args->failed ? NULL : calloc(args->n, sizeof(*argv));
+	const char **argv =
+	    args->failed ? NULL : calloc(args->n, sizeof(*argv));
 	int result = -1;
 
 	if (argv != NULL) {
 		for (size_t i = 0; i < args->n; i++)
 			argv[i] = args->text + args->starts[i];
-		result = redis_link_command(link, cb, ctx, (int)args->n, argv, NULL);
+		result =
+		    redis_link_command(link, cb, ctx, (int)args->n, argv, NULL);
 	}
 	free(argv);
 	redis_args_fini(args);

@@ -35,7 +35,7 @@ struct redis_claim {
 	struct port_candidate candidates[CANDIDATES_MAX];
 	uint16_t cursor;  /* where ports are drawn next */
 	uint32_t n_drawn; /* so far, of all public ports */
-	size_t n_draws;   /* in the next look */
+	size_t n_draws;	  /* in the next look */
 	unsigned n_looks;
 	struct claim_result result;
 };
@@ -82,7 +82,8 @@ fill_session(struct redis_claim *op)
 	*session = (struct session_info){
 	    .epoch = claim_next_epoch(last), .since_ms = loop_wall_ms()};
 	memcpy(session->relay, op->tx.registry->id, sizeof(session->relay));
-	memcpy(session->instance, op->claim.instance, sizeof(session->instance));
+	memcpy(
+	    session->instance, op->claim.instance, sizeof(session->instance));
 	memcpy(session->from, op->claim.from, sizeof(session->from));
 }
 
@@ -104,8 +105,8 @@ write_claim(struct redis_claim *op)
 	tx->registry->view.agents++;
 	redis_tx_multi(tx);
 	redis_queue_session(tx, name, &op->result.session);
-	redis_queue_lease(tx, name, &op->standing, &op->result.lease, &op->result.session,
-	    tx->registry->lease_ms);
+	redis_queue_lease(tx, name, &op->standing, &op->result.lease,
+	    &op->result.session, tx->registry->lease_ms);
 	if (op->has_session)
 		redis_queue_session_event(tx, name, &op->session, false);
 	redis_queue_session_event(tx, name, &op->result.session, true);
@@ -120,9 +121,11 @@ choose_label(struct redis_claim *op)
 	const struct claim_plan *plan = &op->plan;
 
 	for (size_t i = 0; i < plan->n_labels; i++) {
-		if (!claim_plan_acceptable(plan->labels[i].source, &op->label_facts[i]))
+		if (!claim_plan_acceptable(
+			plan->labels[i].source, &op->label_facts[i]))
 			continue;
-		memcpy(op->result.lease.label, plan->labels[i].label, LABEL_MAX + 1);
+		memcpy(op->result.lease.label, plan->labels[i].label,
+		    LABEL_MAX + 1);
 		op->result.new_label = plan->labels[i].source == PLAN_DRAWN;
 		return true;
 	}
@@ -167,7 +170,8 @@ choose_port(const struct redis_claim *op, const struct plan_service *service)
 	if (service->n_ports > 0 && service->ports[0].source == PLAN_RESERVED)
 		return 0;
 	for (size_t i = 0; i < op->n_candidates; i++)
-		if (op->candidates[i].drawn && may_have(op, &op->candidates[i], PLAN_DRAWN))
+		if (op->candidates[i].drawn &&
+		    may_have(op, &op->candidates[i], PLAN_DRAWN))
 			return op->candidates[i].port;
 	return 0;
 }
@@ -222,7 +226,8 @@ choose(struct redis_tx *tx)
 	lacking = choose_ports(op);
 	if (lacking == NULL) {
 		write_claim(op);
-	} else if ((lacking->n_ports > 0 && lacking->ports[0].source == PLAN_RESERVED) ||
+	} else if ((lacking->n_ports > 0 &&
+		       lacking->ports[0].source == PLAN_RESERVED) ||
 	    op->n_drawn >= tx->registry->public_ports.count) {
 		end_with(op, REGISTRY_EXHAUSTED);
 	} else {
@@ -241,7 +246,8 @@ add_candidate(struct redis_claim *op, uint16_t port, bool drawn)
 			op->candidates[i].drawn |= drawn;
 			return;
 		}
-	op->candidates[op->n_candidates++] = (struct port_candidate){port, drawn, {0}};
+	op->candidates[op->n_candidates++] =
+	    (struct port_candidate){port, drawn, {0}};
 }
 
 /* Those that were drawn and are free stay; they are looked at once more. */
@@ -265,9 +271,12 @@ collect_candidates(struct redis_claim *op)
 	keep_free_candidates(op);
 	for (size_t i = 0; i < op->plan.n_services; i++)
 		for (size_t k = 0; k < op->plan.services[i].n_ports; k++)
-			add_candidate(op, op->plan.services[i].ports[k].port, false);
-	for (size_t i = 0; i < op->n_draws && op->n_candidates < CANDIDATES_MAX &&
-	     op->n_drawn < public_ports->count; i++) {
+			add_candidate(
+			    op, op->plan.services[i].ports[k].port, false);
+	for (size_t i = 0;
+	     i < op->n_draws && op->n_candidates < CANDIDATES_MAX &&
+	     op->n_drawn < public_ports->count;
+	     i++) {
 		op->cursor = port_set_next(public_ports, op->cursor);
 		add_candidate(op, op->cursor++, true);
 		op->n_drawn++;
@@ -283,8 +292,9 @@ read_owners(struct redis_claim *op, const redisReply *reply, bool reserved)
 	if (!redis_reply_is_array(reply, n_labels + op->n_candidates))
 		return false;
 	for (size_t i = 0; i < reply->elements; i++) {
-		struct plan_fact *fact = i < n_labels ? &op->label_facts[i]
-		                                      : &op->candidates[i - n_labels].fact;
+		struct plan_fact *fact = i < n_labels
+		    ? &op->label_facts[i]
+		    : &op->candidates[i - n_labels].fact;
 		struct str owner;
 		bool is_mine;
 
@@ -301,7 +311,8 @@ read_owners(struct redis_claim *op, const redisReply *reply, bool reserved)
 		fact->mine = is_mine;
 		if (i == 0 && !is_mine &&
 		    (!device_name_valid(owner) ||
-			!str_copy(owner, op->label_owner, sizeof(op->label_owner))))
+			!str_copy(
+			    owner, op->label_owner, sizeof(op->label_owner))))
 			return false;
 	}
 	return true;
@@ -332,7 +343,8 @@ read_owner_label(struct redis_tx *tx, const redisReply *reply)
 	}
 	if (!redis_reply_text(reply, &label))
 		return false;
-	op->label_facts[0].resting = !str_equal(label, str_of(op->plan.labels[0].label));
+	op->label_facts[0].resting =
+	    !str_equal(label, str_of(op->plan.labels[0].label));
 	return true;
 }
 
@@ -341,23 +353,27 @@ looked(struct redis_tx *tx)
 {
 	struct redis_claim *op = claim_of(tx);
 
-	if (op->plan.labels[0].source != PLAN_RESERVED || op->label_owner[0] == '\0') {
+	if (op->plan.labels[0].source != PLAN_RESERVED ||
+	    op->label_owner[0] == '\0') {
 		choose(tx);
 		return;
 	}
 	redis_tx_watchf(tx, "WATCH taupe:lease:%s", op->label_owner);
-	redis_tx_readf(tx, read_owner_label, "HGET taupe:lease:%s label", op->label_owner);
+	redis_tx_readf(
+	    tx, read_owner_label, "HGET taupe:lease:%s label", op->label_owner);
 	redis_tx_then(tx, choose);
 }
 
 static void
-add_names(const struct redis_claim *op, struct redis_args *args, const char *label_prefix,
-    const char *port_prefix)
+add_names(const struct redis_claim *op, struct redis_args *args,
+    const char *label_prefix, const char *port_prefix)
 {
 	for (size_t i = 0; i < op->plan.n_labels; i++)
-		redis_args_addf(args, "%s%s", label_prefix, op->plan.labels[i].label);
+		redis_args_addf(
+		    args, "%s%s", label_prefix, op->plan.labels[i].label);
 	for (size_t i = 0; i < op->n_candidates; i++)
-		redis_args_addf(args, "%s%u", port_prefix, (unsigned)op->candidates[i].port);
+		redis_args_addf(args, "%s%u", port_prefix,
+		    (unsigned)op->candidates[i].port);
 }
 
 static void
@@ -365,7 +381,7 @@ look(struct redis_tx *tx)
 {
 	struct redis_claim *op = claim_of(tx);
 	struct redis_args watch = REDIS_ARGS_NONE, get = REDIS_ARGS_NONE,
-	                  reserved = REDIS_ARGS_NONE;
+			  reserved = REDIS_ARGS_NONE;
 
 	collect_candidates(op);
 	memset(op->label_facts, 0, sizeof(op->label_facts));
@@ -390,7 +406,8 @@ look(struct redis_tx *tx)
 static bool
 is_held(const struct redis_claim *op)
 {
-	return op->has_session && strcmp(op->session.instance, op->claim.instance) != 0 &&
+	return op->has_session &&
+	    strcmp(op->session.instance, op->claim.instance) != 0 &&
 	    op->session.epoch != op->claim.over_epoch;
 }
 
@@ -417,7 +434,8 @@ decide(struct redis_tx *tx)
 		return;
 	}
 	claim_plan_make(&op->plan, &op->claim,
-	    op->standing.exists ? &op->standing.lease : NULL, &tx->registry->public_ports);
+	    op->standing.exists ? &op->standing.lease : NULL,
+	    &tx->registry->public_ports);
 	op->cursor = (uint16_t)crypto_below(65536);
 	op->n_drawn = op->n_looks = 0;
 	op->n_candidates = 0;
@@ -432,7 +450,8 @@ begin_claim(struct redis_tx *tx)
 	const char *name = op->claim.name;
 
 	op->result = (struct claim_result){0};
-	redis_tx_watchf(tx, "WATCH taupe:session:%s taupe:lease:%s", name, name);
+	redis_tx_watchf(
+	    tx, "WATCH taupe:session:%s taupe:lease:%s", name, name);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
 	redis_tx_then(tx, decide);
@@ -466,12 +485,14 @@ redis_claim_start(struct registry *registry, const struct claim *claim,
 {
 	struct redis_claim *op = calloc(1, sizeof(*op));
 
-	if (op == NULL || (op->answer = registry_answer_new(ANSWER_CLAIM, ctx)) == NULL) {
+	if (op == NULL ||
+	    (op->answer = registry_answer_new(ANSWER_CLAIM, ctx)) == NULL) {
 		free(op);
 		return -1;
 	}
 	op->claim = *claim;
 	op->answer->claim_cb = cb;
-	redis_tx_start(redis_registry_of(registry), &op->tx, &claim_ops, op->claim.name);
+	redis_tx_start(
+	    redis_registry_of(registry), &op->tx, &claim_ops, op->claim.name);
 	return 0;
 }

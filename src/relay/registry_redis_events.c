@@ -12,7 +12,7 @@
 
 #define BLOCK_MS 5000
 #define OVERDUE_MS 10000 /* XREAD should have answered by then */
-#define COUNT 500        /* events in one answer */
+#define COUNT 500	 /* events in one answer */
 
 static void read_on(struct redis_registry *registry);
 
@@ -98,8 +98,8 @@ take_event(struct redis_registry *registry, const redisReply *fields)
 	event.epoch = found.epoch;
 	event.up = found.up != 0;
 	if (event.type == REGISTRY_SESSION)
-		redis_view_session(registry, event.relay, event.up, found.agents,
-		    found.sequence);
+		redis_view_session(registry, event.relay, event.up,
+		    found.agents, found.sequence);
 	registry_answer_event(&registry->answers, &event);
 	return true;
 }
@@ -110,7 +110,8 @@ take_entry(struct redis_registry *registry, const redisReply *entry)
 {
 	struct str id;
 
-	if (!redis_reply_is_array(entry, 2) || !redis_reply_text(entry->element[0], &id) ||
+	if (!redis_reply_is_array(entry, 2) ||
+	    !redis_reply_text(entry->element[0], &id) ||
 	    !str_copy(id, registry->follower.position, STREAM_ID_MAX))
 		return false;
 	/* an event that makes no sense is not read again */
@@ -125,7 +126,8 @@ take_entries(struct redis_registry *registry, const redisReply *reply)
 {
 	const redisReply *entries;
 
-	if (!redis_reply_is_array(reply, 1) || !redis_reply_is_array(reply->element[0], 2))
+	if (!redis_reply_is_array(reply, 1) ||
+	    !redis_reply_is_array(reply->element[0], 2))
 		return false;
 	entries = reply->element[0]->element[1];
 	if (entries->type != REDIS_REPLY_ARRAY)
@@ -139,7 +141,8 @@ take_entries(struct redis_registry *registry, const redisReply *reply)
 /* Following. */
 
 static void
-restart_link(struct redis_registry *registry, const redisReply *reply, const char *why)
+restart_link(
+    struct redis_registry *registry, const redisReply *reply, const char *why)
 {
 	redis_complain(registry, "events", reply);
 	redis_link_reset(registry->follower.link, why);
@@ -154,7 +157,8 @@ read_cb(void *ctx, const redisReply *reply)
 	if (reply == NULL || registry->freeing)
 		return;
 	if (reply->type != REDIS_REPLY_NIL && !take_entries(registry, reply)) {
-		restart_link(registry, reply, "the event stream makes no sense");
+		restart_link(
+		    registry, reply, "the event stream makes no sense");
 		return;
 	}
 	read_on(registry);
@@ -185,7 +189,8 @@ end_cb(void *ctx, const redisReply *reply)
 	if (reply == NULL || registry->freeing)
 		return;
 	if (!parse_end(reply, follower->position)) {
-		restart_link(registry, reply, "the event stream makes no sense");
+		restart_link(
+		    registry, reply, "the event stream makes no sense");
 		return;
 	}
 	follower->positioned = true;
@@ -201,8 +206,8 @@ read_on(struct redis_registry *registry)
 	timer_set(registry->loop, &follower->overdue, OVERDUE_MS);
 	if (follower->positioned)
 		(void)redis_link_commandf(follower->link, read_cb, registry,
-		    "XREAD COUNT %d BLOCK %d STREAMS taupe:events %s", COUNT, BLOCK_MS,
-		    follower->position);
+		    "XREAD COUNT %d BLOCK %d STREAMS taupe:events %s", COUNT,
+		    BLOCK_MS, follower->position);
 	else
 		(void)redis_link_commandf(follower->link, end_cb, registry,
 		    "XREVRANGE taupe:events + - COUNT 1");
@@ -237,7 +242,8 @@ parse_id(const char *text, uint64_t *ms, uint64_t *number)
 	struct str head, tail;
 
 	return str_split(str_of(text), '-', &head, &tail) &&
-	    str_to_u64(head, UINT64_MAX, ms) && str_to_u64(tail, UINT64_MAX, number);
+	    str_to_u64(head, UINT64_MAX, ms) &&
+	    str_to_u64(tail, UINT64_MAX, number);
 }
 
 static bool
@@ -262,7 +268,8 @@ lost_end_cb(void *ctx, const redisReply *reply)
 		redis_complain(registry, "events", reply);
 	} else if (is_before(end, follower->position)) {
 		str_copy(STR("0-0"), follower->position, STREAM_ID_MAX);
-		redis_link_reset(follower->link, "the event stream began again");
+		redis_link_reset(
+		    follower->link, "the event stream began again");
 	}
 }
 
@@ -283,7 +290,8 @@ sent_cb(void *ctx, const redisReply *reply)
 }
 
 void
-redis_event_probe(struct registry *base, const char *name, uint64_t epoch, const char *relay)
+redis_event_probe(
+    struct registry *base, const char *name, uint64_t epoch, const char *relay)
 {
 	struct redis_registry *registry = redis_registry_of(base);
 
@@ -303,7 +311,8 @@ redis_event_alive(struct registry *base, const char *name, uint64_t epoch)
 }
 
 int
-redis_follower_init(struct redis_registry *registry, const struct redis_link_config *config)
+redis_follower_init(
+    struct redis_registry *registry, const struct redis_link_config *config)
 {
 	struct redis_link_config waiting = *config;
 

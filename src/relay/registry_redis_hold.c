@@ -95,7 +95,8 @@ read_routes(struct redis_tx *tx, const redisReply *reply)
 	if (!redis_reply_is_array(reply, op->holding.n_routes))
 		return false;
 	for (size_t i = 0; i < reply->elements; i++)
-		op->is_new[i] = !redis_route_is(reply->element[i], op->route_list[i].value);
+		op->is_new[i] =
+		    !redis_route_is(reply->element[i], op->route_list[i].value);
 	return true;
 }
 
@@ -105,7 +106,8 @@ is_stale(const struct redis_hold *op)
 {
 	uint64_t ours = op->holding.session.epoch;
 
-	return (op->has_session && op->session.epoch > ours) || op->standing.epoch > ours;
+	return (op->has_session && op->session.epoch > ours) ||
+	    op->standing.epoch > ours;
 }
 
 static void
@@ -127,8 +129,8 @@ has_route(const struct redis_hold *op, const char *key)
 }
 
 static void
-queue_owned(struct redis_tx *tx, const char *verb, const char *name, const struct route *routes,
-    size_t n)
+queue_owned(struct redis_tx *tx, const char *verb, const char *name,
+    const struct route *routes, size_t n)
 {
 	struct redis_args args = REDIS_ARGS_NONE;
 
@@ -155,14 +157,16 @@ queue_routes(struct redis_hold *op)
 			redis_queue_route(&op->tx, op->route_list[i].key,
 			    op->route_list[i].value, holding->session.epoch);
 	if (holding->n_routes > 0)
-		queue_owned(&op->tx, "SADD", holding->name, op->route_list, holding->n_routes);
+		queue_owned(&op->tx, "SADD", holding->name, op->route_list,
+		    holding->n_routes);
 }
 
 /* The session that stands there is the one that we write about. */
 static bool
 session_is_ours(const struct redis_hold *op)
 {
-	return op->has_session && op->session.epoch == op->holding.session.epoch;
+	return op->has_session &&
+	    op->session.epoch == op->holding.session.epoch;
 }
 
 static void
@@ -175,7 +179,8 @@ queue_session(struct redis_hold *op)
 	if (holding->connected) {
 		redis_queue_session(tx, holding->name, &holding->session);
 		if (!was_ours)
-			redis_queue_session_event(tx, holding->name, &holding->session, true);
+			redis_queue_session_event(
+			    tx, holding->name, &holding->session, true);
 		return;
 	}
 	if (op->has_session)
@@ -183,7 +188,8 @@ queue_session(struct redis_hold *op)
 	if (was_ours) {
 		if (tx->registry->view.agents > 0)
 			tx->registry->view.agents--;
-		redis_queue_session_event(tx, holding->name, &holding->session, false);
+		redis_queue_session_event(
+		    tx, holding->name, &holding->session, false);
 	}
 }
 
@@ -199,7 +205,8 @@ write_hold(struct redis_tx *tx)
 {
 	struct redis_hold *op = hold_of(tx);
 	const struct holding *holding = &op->holding;
-	uint64_t ttl_ms = holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
+	uint64_t ttl_ms =
+	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
 	if (is_stale(op)) {
 		end_with(op, REGISTRY_STALE);
@@ -212,8 +219,8 @@ write_hold(struct redis_tx *tx)
 	op->outcome = REGISTRY_OK;
 	redis_tx_multi(tx);
 	queue_session(op);
-	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease, &holding->session,
-	    ttl_ms > 0 ? ttl_ms : 1);
+	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease,
+	    &holding->session, ttl_ms > 0 ? ttl_ms : 1);
 	queue_routes(op);
 	redis_tx_exec(tx);
 }
@@ -226,7 +233,8 @@ send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
 	redis_args_add(args, verb);
 	redis_args_addf(args, "taupe:label:%s", lease->label);
 	for (size_t i = 0; i < lease->n_ports; i++)
-		redis_args_addf(args, "taupe:port:%u", (unsigned)lease->ports[i].port);
+		redis_args_addf(
+		    args, "taupe:port:%u", (unsigned)lease->ports[i].port);
 }
 
 static void
@@ -235,7 +243,7 @@ begin_hold(struct redis_tx *tx)
 	struct redis_hold *op = hold_of(tx);
 	const char *name = op->holding.name;
 	struct redis_args watch = REDIS_ARGS_NONE, get = REDIS_ARGS_NONE,
-	                  routes = REDIS_ARGS_NONE;
+			  routes = REDIS_ARGS_NONE;
 
 	send_owners(tx, "WATCH", &watch);
 	redis_args_addf(&watch, "taupe:session:%s", name);
@@ -296,7 +304,8 @@ hold_new(registry_done_cb cb, void *ctx, size_t n_routes)
 	op->answer = registry_answer_new(ANSWER_DONE, ctx);
 	op->route_list = calloc(n_routes + 1, sizeof(*op->route_list));
 	op->is_new = calloc(n_routes + 1, sizeof(*op->is_new));
-	if (op->answer == NULL || op->route_list == NULL || op->is_new == NULL) {
+	if (op->answer == NULL || op->route_list == NULL ||
+	    op->is_new == NULL) {
 		free(op->answer);
 		free_hold(op);
 		return NULL;
@@ -317,8 +326,8 @@ redis_hold_start(struct registry *registry, const struct holding *holding,
 	for (size_t i = 0; i < holding->n_routes; i++)
 		op->route_list[i] = holding->routes[i];
 	op->holding.routes = op->route_list;
-	redis_tx_start(redis_registry_of(registry), &op->tx, &hold_ops,
-	    op->holding.name);
+	redis_tx_start(
+	    redis_registry_of(registry), &op->tx, &hold_ops, op->holding.name);
 	return 0;
 }
 
@@ -337,7 +346,8 @@ write_expire(struct redis_tx *tx)
 	op->outcome = REGISTRY_OK;
 	redis_tx_multi(tx);
 	queue_session(op);
-	redis_tx_queuef(tx, "DEL taupe:lease:%s taupe:owned:device:%s", name, name);
+	redis_tx_queuef(
+	    tx, "DEL taupe:lease:%s taupe:owned:device:%s", name, name);
 	redis_tx_queuef(tx, "ZREM taupe:leases %s", name);
 	if (op->standing.exists) {
 		redis_queue_rest(tx, op->standing.lease.label);
@@ -355,7 +365,8 @@ begin_expire(struct redis_tx *tx)
 {
 	const char *name = hold_of(tx)->holding.name;
 
-	redis_tx_watchf(tx, "WATCH taupe:session:%s taupe:lease:%s taupe:owned:device:%s", name,
+	redis_tx_watchf(tx,
+	    "WATCH taupe:session:%s taupe:lease:%s taupe:owned:device:%s", name,
 	    name, name);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
@@ -380,7 +391,8 @@ redis_expire_start(struct registry *registry, const char *name, uint64_t epoch,
 		return -1;
 	str_copy(str_of(name), op->holding.name, sizeof(op->holding.name));
 	op->holding.session.epoch = epoch;
-	memcpy(op->holding.session.relay, redis_registry_of(registry)->id, RELAY_ID_MAX + 1);
+	memcpy(op->holding.session.relay, redis_registry_of(registry)->id,
+	    RELAY_ID_MAX + 1);
 	redis_tx_start(redis_registry_of(registry), &op->tx, &expire_ops,
 	    op->holding.name);
 	return 0;

@@ -13,7 +13,8 @@
 bool
 redis_reply_text(const redisReply *reply, struct str *text)
 {
-	if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_STATUS)
+	if (reply->type != REDIS_REPLY_STRING &&
+	    reply->type != REDIS_REPLY_STATUS)
 		return false;
 	*text = (struct str){reply->str, reply->len};
 	return true;
@@ -35,16 +36,20 @@ take_session(struct session_info *session, const struct form_pair *pair)
 	if (str_equal(pair->key, STR("since_ms")))
 		return str_to_u64(pair->value, UINT64_MAX, &session->since_ms);
 	if (str_equal(pair->key, STR("relay")))
-		return str_copy(pair->value, session->relay, sizeof(session->relay));
+		return str_copy(
+		    pair->value, session->relay, sizeof(session->relay));
 	if (str_equal(pair->key, STR("instance")))
-		return str_copy(pair->value, session->instance, sizeof(session->instance));
+		return str_copy(
+		    pair->value, session->instance, sizeof(session->instance));
 	if (str_equal(pair->key, STR("from")))
-		return str_copy(pair->value, session->from, sizeof(session->from));
+		return str_copy(
+		    pair->value, session->from, sizeof(session->from));
 	return true;
 }
 
 bool
-redis_session_read(const redisReply *reply, struct session_info *session, bool *exists)
+redis_session_read(
+    const redisReply *reply, struct session_info *session, bool *exists)
 {
 	char text[SESSION_TEXT_MAX];
 	struct form_reader r;
@@ -56,19 +61,21 @@ redis_session_read(const redisReply *reply, struct session_info *session, bool *
 	*exists = false;
 	if (reply->type == REDIS_REPLY_NIL)
 		return true;
-	if (!redis_reply_text(reply, &value) || !str_copy(value, text, sizeof(text)))
+	if (!redis_reply_text(reply, &value) ||
+	    !str_copy(value, text, sizeof(text)))
 		return false;
 	form_reader_init(&r, text, value.len);
 	while ((result = form_next(&r, &pair)) == WIRE_DONE)
 		if (!take_session(session, &pair))
 			return false;
 	*exists = true;
-	return result == WIRE_MORE && session->epoch > 0 && session->relay[0] != '\0';
+	return result == WIRE_MORE && session->epoch > 0 &&
+	    session->relay[0] != '\0';
 }
 
 void
-redis_queue_session(struct redis_tx *tx, const char *name,
-    const struct session_info *session)
+redis_queue_session(
+    struct redis_tx *tx, const char *name, const struct session_info *session)
 {
 	char text[SESSION_TEXT_MAX];
 	struct writer w;
@@ -92,14 +99,18 @@ redis_queue_session_event(struct redis_tx *tx, const char *name,
 	struct redis_view *view = &tx->registry->view;
 
 	if (strcmp(session->relay, tx->registry->id) != 0) {
-		redis_tx_queuef(tx, STREAM_ADD "kind session name %s relay %s epoch %llu up %d",
-		    name, session->relay, (unsigned long long)session->epoch, up ? 1 : 0);
+		redis_tx_queuef(tx,
+		    STREAM_ADD "kind session name %s relay %s epoch %llu up %d",
+		    name, session->relay, (unsigned long long)session->epoch,
+		    up ? 1 : 0);
 		return;
 	}
-	redis_tx_queuef(tx, STREAM_ADD
-	    "kind session name %s relay %s epoch %llu up %d agents %llu sequence %llu",
-	    name, session->relay, (unsigned long long)session->epoch, up ? 1 : 0,
-	    (unsigned long long)view->agents, (unsigned long long)++view->sequence);
+	redis_tx_queuef(tx,
+	    STREAM_ADD "kind session name %s relay %s epoch %llu up %d agents "
+		       "%llu sequence %llu",
+	    name, session->relay, (unsigned long long)session->epoch,
+	    up ? 1 : 0, (unsigned long long)view->agents,
+	    (unsigned long long)++view->sequence);
 }
 
 /* Leases. */
@@ -124,7 +135,8 @@ take_lease(struct redis_lease *lease, struct str key, struct str value)
 {
 	if (str_equal(key, STR("label")))
 		return label_valid(value) &&
-		    str_copy(value, lease->lease.label, sizeof(lease->lease.label));
+		    str_copy(
+			value, lease->lease.label, sizeof(lease->lease.label));
 	if (str_equal(key, STR("ports")))
 		return take_ports(&lease->lease, value);
 	if (str_equal(key, STR("epoch")))
@@ -170,7 +182,8 @@ redis_queue_rest(struct redis_tx *tx, const char *label)
 
 /* What the old lease had and the new one has not. */
 static void
-queue_release(struct redis_tx *tx, const struct lease *old, const struct lease *lease)
+queue_release(
+    struct redis_tx *tx, const struct lease *old, const struct lease *lease)
 {
 	if (strcmp(old->label, lease->label) != 0)
 		redis_queue_rest(tx, old->label);
@@ -181,8 +194,9 @@ queue_release(struct redis_tx *tx, const struct lease *old, const struct lease *
 }
 
 void
-redis_queue_lease(struct redis_tx *tx, const char *name, const struct redis_lease *old,
-    const struct lease *lease, const struct session_info *session, uint64_t ttl_ms)
+redis_queue_lease(struct redis_tx *tx, const char *name,
+    const struct redis_lease *old, const struct lease *lease,
+    const struct session_info *session, uint64_t ttl_ms)
 {
 	unsigned long long ttl = ttl_ms;
 	char ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
@@ -197,8 +211,10 @@ redis_queue_lease(struct redis_tx *tx, const char *name, const struct redis_leas
 		service_port_write(&w, &lease->ports[i]);
 	}
 	ports[writer_len(&w)] = '\0';
-	redis_tx_queuef(tx, "HSET taupe:lease:%s label %s ports %s epoch %llu relay %s", name,
-	    lease->label, ports, (unsigned long long)session->epoch, session->relay);
+	redis_tx_queuef(tx,
+	    "HSET taupe:lease:%s label %s ports %s epoch %llu relay %s", name,
+	    lease->label, ports, (unsigned long long)session->epoch,
+	    session->relay);
 	redis_tx_queuef(tx, "PEXPIRE taupe:lease:%s %llu", name, ttl);
 	/* behind the lease, so that none of them ends before it */
 	redis_tx_queuef(tx, "SET taupe:label:%s %s PX %llu", lease->label, name,
@@ -213,8 +229,8 @@ redis_queue_lease(struct redis_tx *tx, const char *name, const struct redis_leas
 /* Devices. */
 
 bool
-redis_device_read(const redisReply *reply, const char *name, struct device_record *record,
-    bool *exists)
+redis_device_read(const redisReply *reply, const char *name,
+    struct device_record *record, bool *exists)
 {
 	struct str key, value;
 	bool has_secret = false;
@@ -237,17 +253,20 @@ redis_device_read(const redisReply *reply, const char *name, struct device_recor
 /* Routes. */
 
 void
-redis_queue_route(struct redis_tx *tx, const char *key, const char *value, uint64_t epoch)
+redis_queue_route(
+    struct redis_tx *tx, const char *key, const char *value, uint64_t epoch)
 {
 	unsigned long long number = epoch;
 
 	if (value == NULL) {
 		redis_tx_queuef(tx, "HDEL taupe:routes %s", key);
-		redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s", key, "");
+		redis_tx_queuef(
+		    tx, STREAM_ADD "kind route key %s value %s", key, "");
 		return;
 	}
 	redis_tx_queuef(tx, "HSET taupe:routes %s %s,%llu", key, value, number);
-	redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s,%llu", key, value, number);
+	redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s,%llu", key,
+	    value, number);
 }
 
 bool
@@ -256,6 +275,6 @@ redis_route_is(const redisReply *reply, const char *value)
 	struct str text;
 	size_t len = strlen(value);
 
-	return redis_reply_text(reply, &text) && text.len > len && text.ptr[len] == ',' &&
-	    memcmp(text.ptr, value, len) == 0;
+	return redis_reply_text(reply, &text) && text.len > len &&
+	    text.ptr[len] == ',' && memcmp(text.ptr, value, len) == 0;
 }

@@ -19,7 +19,8 @@ bool redis_reply_text(const redisReply *reply, struct str *text);
 bool redis_reply_is_array(const redisReply *reply, size_t elements);
 
 /* GET session:NAME; *exists is false for nil. */
-bool redis_session_read(const redisReply *reply, struct session_info *session, bool *exists);
+bool redis_session_read(
+    const redisReply *reply, struct session_info *session, bool *exists);
 /* HGETALL lease:NAME */
 bool redis_lease_read(const redisReply *reply, struct redis_lease *lease);
 /* HGETALL device:NAME; *exists is false for an empty one. */
@@ -28,18 +29,19 @@ bool redis_device_read(const redisReply *reply, const char *name,
 
 /* Queue what a lease and its label and ports are from now on; what the old lease (NULL:
  * none) had and the new one has not is released. */
-void redis_queue_lease(struct redis_tx *tx, const char *name, const struct redis_lease *old,
-    const struct lease *lease, const struct session_info *session, uint64_t ttl_ms);
+void redis_queue_lease(struct redis_tx *tx, const char *name,
+    const struct redis_lease *old, const struct lease *lease,
+    const struct session_info *session, uint64_t ttl_ms);
 /* The label rests from now on. */
 void redis_queue_rest(struct redis_tx *tx, const char *label);
-void redis_queue_session(struct redis_tx *tx, const char *name,
-    const struct session_info *session);
+void redis_queue_session(
+    struct redis_tx *tx, const char *name, const struct session_info *session);
 /* The event of a session; ours tells how many agents we have. */
 void redis_queue_session_event(struct redis_tx *tx, const char *name,
     const struct session_info *session, bool up);
 /* Write a route and its event; value NULL: remove it. */
-void redis_queue_route(struct redis_tx *tx, const char *key, const char *value,
-    uint64_t epoch);
+void redis_queue_route(
+    struct redis_tx *tx, const char *key, const char *value, uint64_t epoch);
 
 /* Is this what HGET routes KEY answers for a route to this value, of any epoch? */
 bool redis_route_is(const redisReply *reply, const char *value);

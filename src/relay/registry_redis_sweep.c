@@ -68,7 +68,8 @@ read_owned(struct redis_tx *tx, const redisReply *reply)
 		return false;
 	for (size_t i = 0; i < reply->elements; i++)
 		if (!redis_reply_text(reply->element[i], &key) ||
-		    !str_copy(key, sweep->owned[sweep->n_owned++].key, ROUTE_KEY_MAX))
+		    !str_copy(
+			key, sweep->owned[sweep->n_owned++].key, ROUTE_KEY_MAX))
 			return false;
 	return true;
 }
@@ -78,7 +79,8 @@ static void
 postpone(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
-	uint64_t ttl_ms = sweep->ttl_ms >= 0 ? (uint64_t)sweep->ttl_ms : tx->registry->lease_ms;
+	uint64_t ttl_ms = sweep->ttl_ms >= 0 ? (uint64_t)sweep->ttl_ms
+					     : tx->registry->lease_ms;
 
 	if (sweep->is_relay) {
 		redis_tx_end(tx, REGISTRY_OK);
@@ -102,7 +104,8 @@ write_sweep(struct redis_tx *tx)
 	redis_tx_multi(tx);
 	for (size_t i = 0; i < sweep->n_owned; i++)
 		redis_queue_route(tx, sweep->owned[i].key, NULL, 0);
-	redis_tx_queuef(tx, "DEL taupe:owned:%s:%s", owner_of(sweep), sweep->name);
+	redis_tx_queuef(
+	    tx, "DEL taupe:owned:%s:%s", owner_of(sweep), sweep->name);
 	redis_tx_queuef(tx, "ZREM taupe:%s %s", index_of(sweep), sweep->name);
 	redis_tx_exec(tx);
 }
@@ -111,11 +114,14 @@ static void
 begin_sweep(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
-	const char *name = sweep->name, *guard = guard_of(sweep), *owner = owner_of(sweep);
+	const char *name = sweep->name, *guard = guard_of(sweep),
+		   *owner = owner_of(sweep);
 
-	redis_tx_watchf(tx, "WATCH taupe:%s:%s taupe:owned:%s:%s", guard, name, owner, name);
+	redis_tx_watchf(tx, "WATCH taupe:%s:%s taupe:owned:%s:%s", guard, name,
+	    owner, name);
 	redis_tx_readf(tx, read_ttl, "PTTL taupe:%s:%s", guard, name);
-	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:%s:%s", owner, name);
+	redis_tx_readf(
+	    tx, read_owned, "SMEMBERS taupe:owned:%s:%s", owner, name);
 	redis_tx_then(tx, write_sweep);
 }
 
@@ -144,7 +150,8 @@ start_sweep(struct redis_registry *registry, bool is_relay, struct str name)
 
 	if (sweep == NULL)
 		return;
-	if (!device_name_valid(name) || !str_copy(name, sweep->name, sizeof(sweep->name))) {
+	if (!device_name_valid(name) ||
+	    !str_copy(name, sweep->name, sizeof(sweep->name))) {
 		free(sweep);
 		return;
 	}

@@ -70,7 +70,8 @@ read_cb(void *ctx, const redisReply *reply)
 static bool
 is_status(const redisReply *reply, const char *text)
 {
-	return reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, text) == 0;
+	return reply->type == REDIS_REPLY_STATUS &&
+	    strcmp(reply->str, text) == 0;
 }
 
 static bool
@@ -109,7 +110,8 @@ exec_cb(void *ctx, const redisReply *reply)
 		for (size_t i = 0; i < reply->elements; i++) {
 			if (reply->element[i]->type != REDIS_REPLY_ERROR)
 				continue;
-			redis_complain(tx->registry, tx->ops->name, reply->element[i]);
+			redis_complain(
+			    tx->registry, tx->ops->name, reply->element[i]);
 			tx->failed = true;
 		}
 	} else {
@@ -139,7 +141,8 @@ add_reader(struct redis_tx *tx, redis_tx_reply reader)
 }
 
 void
-redis_tx_read(struct redis_tx *tx, redis_tx_reply reader, struct redis_args *command)
+redis_tx_read(
+    struct redis_tx *tx, redis_tx_reply reader, struct redis_args *command)
 {
 	if (tx->failed) {
 		redis_args_fini(command);
@@ -150,7 +153,8 @@ redis_tx_read(struct redis_tx *tx, redis_tx_reply reader, struct redis_args *com
 }
 
 void
-redis_tx_readf(struct redis_tx *tx, redis_tx_reply reader, const char *format, ...)
+redis_tx_readf(
+    struct redis_tx *tx, redis_tx_reply reader, const char *format, ...)
 {
 	va_list args;
 
@@ -158,7 +162,8 @@ redis_tx_readf(struct redis_tx *tx, redis_tx_reply reader, const char *format, .
 		return;
 	add_reader(tx, reader);
 	va_start(args, format);
-	sent(tx, redis_link_vcommandf(tx->lane->link, read_cb, tx, format, args));
+	sent(tx,
+	    redis_link_vcommandf(tx->lane->link, read_cb, tx, format, args));
 	va_end(args);
 }
 
@@ -179,7 +184,8 @@ redis_tx_watchf(struct redis_tx *tx, const char *format, ...)
 	tx->watching = true;
 	add_reader(tx, expect_ok);
 	va_start(args, format);
-	sent(tx, redis_link_vcommandf(tx->lane->link, read_cb, tx, format, args));
+	sent(tx,
+	    redis_link_vcommandf(tx->lane->link, read_cb, tx, format, args));
 	va_end(args);
 }
 
@@ -189,7 +195,8 @@ redis_tx_queue(struct redis_tx *tx, struct redis_args *command)
 	if (tx->failed)
 		redis_args_fini(command);
 	else
-		sent(tx, redis_args_send(command, tx->lane->link, queued_cb, tx));
+		sent(tx,
+		    redis_args_send(command, tx->lane->link, queued_cb, tx));
 }
 
 void
@@ -200,7 +207,8 @@ redis_tx_queuef(struct redis_tx *tx, const char *format, ...)
 	if (tx->failed)
 		return;
 	va_start(args, format);
-	sent(tx, redis_link_vcommandf(tx->lane->link, queued_cb, tx, format, args));
+	sent(tx,
+	    redis_link_vcommandf(tx->lane->link, queued_cb, tx, format, args));
 	va_end(args);
 }
 
@@ -231,9 +239,11 @@ redis_tx_exec(struct redis_tx *tx)
 	tx->then = NULL;
 	/* a queue that could not be sent whole must not be executed: the link is cut */
 	if (tx->failed)
-		redis_link_reset(tx->lane->link, "a transaction could not be sent");
+		redis_link_reset(
+		    tx->lane->link, "a transaction could not be sent");
 	else
-		sent(tx, redis_link_commandf(tx->lane->link, exec_cb, tx, "EXEC"));
+		sent(tx,
+		    redis_link_commandf(tx->lane->link, exec_cb, tx, "EXEC"));
 	over_at_once(tx);
 }
 
@@ -325,7 +335,8 @@ dispatch_cb(void *ctx)
 		fail_waiting(registry);
 		return;
 	}
-	for (tx = TAILQ_FIRST(&registry->lanes.waiting); tx != NULL; tx = next) {
+	for (tx = TAILQ_FIRST(&registry->lanes.waiting); tx != NULL;
+	     tx = next) {
 		next = TAILQ_NEXT(tx, link);
 		if (subject_is_busy(registry, tx->subject))
 			continue; /* and so are all later ones about it: order is kept */
@@ -342,7 +353,8 @@ void
 redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
     const struct redis_tx_ops *ops, const char *subject)
 {
-	*tx = (struct redis_tx){.registry = registry, .ops = ops, .subject = subject};
+	*tx = (struct redis_tx){
+	    .registry = registry, .ops = ops, .subject = subject};
 	TAILQ_INSERT_TAIL(&registry->lanes.waiting, tx, link);
 	task_post(registry->loop, &registry->lanes.dispatch);
 }
@@ -377,7 +389,8 @@ redis_lanes_init(struct redis_registry *registry, size_t n,
 		struct redis_lane *lane = &lanes->lanes[lanes->n];
 
 		lane->registry = registry;
-		lane->link = redis_link_new(registry->loop, config, state_cb, lane);
+		lane->link =
+		    redis_link_new(registry->loop, config, state_cb, lane);
 		if (lane->link == NULL)
 			return -1;
 	}

@@ -23,7 +23,8 @@ struct redis_tx_ops {
 	 * watched had changed. */
 	void (*begin)(struct redis_tx *tx);
 	/* It is over: answer, and free what is around the transaction. quiet: free only. */
-	void (*finish)(struct redis_tx *tx, enum registry_status status, bool quiet);
+	void (*finish)(
+	    struct redis_tx *tx, enum registry_status status, bool quiet);
 	/* EXEC did not write what was queued; may be NULL. */
 	void (*undo)(struct redis_tx *tx);
 };
@@ -36,12 +37,12 @@ struct redis_tx {
 	TAILQ_ENTRY(redis_tx) link;
 	struct redis_registry *registry;
 	const struct redis_tx_ops *ops;
-	const char *subject;     /* the device that it is about */
+	const char *subject;	 /* the device that it is about */
 	struct redis_lane *lane; /* NULL while it waits for one */
 	unsigned attempts;
 	bool watching, failed;
-	bool executed; /* EXEC was answered, and not by nil */
-	bool conflict; /* by nil */
+	bool executed;	  /* EXEC was answered, and not by nil */
+	bool conflict;	  /* by nil */
 	size_t n_waiting; /* replies that have not come */
 	redis_tx_reply readers[TX_READS_MAX];
 	size_t n_readers, next_reader;
@@ -78,10 +79,13 @@ void redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
     const struct redis_tx_ops *ops, const char *subject);
 
 /* A step is: any number of these, then one of the three below. */
-void redis_tx_watch(struct redis_tx *tx, struct redis_args *keys); /* frees keys */
+void redis_tx_watch(
+    struct redis_tx *tx, struct redis_args *keys); /* frees keys */
 void redis_tx_watchf(struct redis_tx *tx, const char *format, ...);
-void redis_tx_read(struct redis_tx *tx, redis_tx_reply reader, struct redis_args *command);
-void redis_tx_readf(struct redis_tx *tx, redis_tx_reply reader, const char *format, ...);
+void redis_tx_read(
+    struct redis_tx *tx, redis_tx_reply reader, struct redis_args *command);
+void redis_tx_readf(
+    struct redis_tx *tx, redis_tx_reply reader, const char *format, ...);
 void redis_tx_queue(struct redis_tx *tx, struct redis_args *command);
 void redis_tx_queuef(struct redis_tx *tx, const char *format, ...);
 

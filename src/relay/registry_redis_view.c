@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
 
-#define ANNOUNCEMENTS_KEPT 3 /* a relay counts as gone after so many were missed */
+#define ANNOUNCEMENTS_KEPT                                                     \
+	3 /* a relay counts as gone after so many were missed */
 
 /* The answer to a command whose answer nobody waits for. */
 static void
@@ -22,7 +23,8 @@ logged_cb(void *ctx, const redisReply *reply)
 /* The view. */
 
 static struct relay_info *
-find_relay(struct redis_view *view, const char *id, struct redis_seen_relay **seen)
+find_relay(
+    struct redis_view *view, const char *id, struct redis_seen_relay **seen)
 {
 	for (size_t i = 0; i < view->n; i++) {
 		if (strcmp(view->relays[i].id, id) != 0)
@@ -53,8 +55,8 @@ redis_view_session(struct redis_registry *registry, const char *relay, bool up,
 }
 
 static bool
-take_field(struct relay_info *info, struct redis_seen_relay *seen, struct str key,
-    struct str value)
+take_field(struct relay_info *info, struct redis_seen_relay *seen,
+    struct str key, struct str value)
 {
 	uint64_t number;
 
@@ -86,7 +88,8 @@ take_field(struct relay_info *info, struct redis_seen_relay *seen, struct str ke
 
 /* HGETALL relay:ID, of n > 0 pairs */
 static bool
-parse_relay(const redisReply *reply, struct relay_info *info, struct redis_seen_relay *seen)
+parse_relay(const redisReply *reply, struct relay_info *info,
+    struct redis_seen_relay *seen)
 {
 	struct str key, value;
 
@@ -107,7 +110,8 @@ compare_with_last_view(struct redis_registry *registry, struct relay_info *info,
 {
 	uint64_t now = loop_now_ms(registry->loop);
 	struct redis_seen_relay *old_seen;
-	const struct relay_info *old = find_relay(&registry->view, info->id, &old_seen);
+	const struct relay_info *old =
+	    find_relay(&registry->view, info->id, &old_seen);
 
 	seen->news_ms = now;
 	if (old == NULL || old_seen->since_ms != seen->since_ms ||
@@ -126,14 +130,16 @@ swap_view(struct redis_registry *registry)
 	struct registry_event event = {.type = REGISTRY_RELAYS};
 
 	view->reading = false;
-	memcpy(view->relays, view->new_relays, view->n_new * sizeof(view->relays[0]));
+	memcpy(view->relays, view->new_relays,
+	    view->n_new * sizeof(view->relays[0]));
 	memcpy(view->seen, view->new_seen, view->n_new * sizeof(view->seen[0]));
 	view->n = view->n_new;
 	registry_answer_event(&registry->answers, &event);
 }
 
 static void
-take_relay(struct redis_registry *registry, const char *id, const redisReply *reply)
+take_relay(
+    struct redis_registry *registry, const char *id, const redisReply *reply)
 {
 	struct redis_view *view = &registry->view;
 	struct relay_info *info = &view->new_relays[view->n_new];
@@ -165,7 +171,8 @@ relay_cb(void *ctx, const redisReply *reply)
 	const char *id = view->asked[view->next_asked++];
 
 	if (reply == NULL)
-		view->reading = false; /* the view stays as it is until we can read again */
+		view->reading =
+		    false; /* the view stays as it is until we can read again */
 	if (!view->reading)
 		return;
 	take_relay(registry, id, reply);
@@ -188,11 +195,13 @@ ids_cb(void *ctx, const redisReply *reply)
 			redis_complain(registry, "relays", reply);
 		return;
 	}
-	for (size_t i = 0; i < reply->elements && view->n_asked < RELAYS_MAX; i++) {
+	for (size_t i = 0; i < reply->elements && view->n_asked < RELAYS_MAX;
+	     i++) {
 		char *out = view->asked[view->n_asked];
 
 		/* an id has the form of a device's name */
-		if (!redis_reply_text(reply->element[i], &id) || !device_name_valid(id) ||
+		if (!redis_reply_text(reply->element[i], &id) ||
+		    !device_name_valid(id) ||
 		    !str_copy(id, out, RELAY_ID_MAX + 1))
 			redis_complain(registry, "relays", reply->element[i]);
 		else if (redis_link_commandf(registry->main, relay_cb, registry,
@@ -208,8 +217,8 @@ read_view(struct redis_registry *registry)
 {
 	if (registry->view.reading)
 		return;
-	registry->view.reading = redis_link_commandf(registry->main, ids_cb, registry,
-	    "ZRANGE taupe:relays 0 -1") == 0;
+	registry->view.reading = redis_link_commandf(registry->main, ids_cb,
+				     registry, "ZRANGE taupe:relays 0 -1") == 0;
 }
 
 /* Our announcement. */
@@ -232,8 +241,10 @@ own_cb(void *ctx, const redisReply *reply)
 		redis_complain(registry, "announce", reply);
 	} else if (since_ms != view->self.since_ms && !view->stranger) {
 		view->stranger = true;
-		log_error("another relay announces itself under this relay's id",
-		    LOG_S("id", registry->id), LOG_S("hint", "give each relay an id of its own"));
+		log_error(
+		    "another relay announces itself under this relay's id",
+		    LOG_S("id", registry->id),
+		    LOG_S("hint", "give each relay an id of its own"));
 	}
 }
 
@@ -267,8 +278,8 @@ own_route_cb(void *ctx, const redisReply *reply)
 	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
 	(void)redis_link_commandf(link, logged_cb, registry,
 	    "SADD taupe:owned:relay:%s %s", registry->id, key);
-	(void)redis_link_commandf(link, logged_cb, registry, "HSET taupe:routes %s %s,%llu", key,
-	    value, epoch);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "HSET taupe:routes %s %s,%llu", key, value, epoch);
 	(void)redis_link_commandf(link, logged_cb, registry,
 	    STREAM_ADD "kind route key %s value %s,%llu", key, value, epoch);
 	(void)redis_link_commandf(link, logged_cb, registry, "EXEC");
@@ -276,7 +287,8 @@ own_route_cb(void *ctx, const redisReply *reply)
 
 static void
 send_hash(struct redis_registry *registry, const struct relay_info *self,
-    const char *const *counter_names, const uint64_t *counter_values, size_t n_counters)
+    const char *const *counter_names, const uint64_t *counter_values,
+    size_t n_counters)
 {
 	struct redis_args args = REDIS_ARGS_NONE;
 
@@ -286,8 +298,8 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 	redis_args_add(&args, self->url);
 	redis_args_add(&args, "address");
 	redis_args_add(&args, self->address);
-#define NUMBER(key, value) \
-	redis_args_add(&args, key), \
+#define NUMBER(key, value)                                                     \
+	redis_args_add(&args, key),                                            \
 	    redis_args_addf(&args, "%llu", (unsigned long long)(value))
 	NUMBER("agents", self->agents);
 	NUMBER("visitors", self->visitors);
@@ -298,7 +310,8 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 	NUMBER("sequence", ++registry->view.sequence);
 	for (size_t i = 0; i < n_counters; i++) {
 		redis_args_addf(&args, "counter/%s", counter_names[i]);
-		redis_args_addf(&args, "%llu", (unsigned long long)counter_values[i]);
+		redis_args_addf(
+		    &args, "%llu", (unsigned long long)counter_values[i]);
 	}
 #undef NUMBER
 	(void)redis_args_send(&args, registry->main, logged_cb, registry);
@@ -306,24 +319,27 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 
 /* What was announced last, in one go, and the view while we are at it. */
 static void
-send_announcement(struct redis_registry *registry, const char *const *counter_names,
-    const uint64_t *counter_values, size_t n_counters)
+send_announcement(struct redis_registry *registry,
+    const char *const *counter_names, const uint64_t *counter_values,
+    size_t n_counters)
 {
 	const struct redis_view *view = &registry->view;
 	const struct relay_info *self = &view->self;
 	struct redis_link *link = registry->main;
 
-	(void)redis_link_commandf(link, own_cb, registry, "HGET taupe:relay:%s since_ms",
-	    registry->id);
+	(void)redis_link_commandf(link, own_cb, registry,
+	    "HGET taupe:relay:%s since_ms", registry->id);
 	if (view->has_route)
 		(void)redis_link_commandf(link, own_route_cb, registry,
 		    "HGET taupe:routes %s", view->route.key);
 	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
 	send_hash(registry, self, counter_names, counter_values, n_counters);
-	(void)redis_link_commandf(link, logged_cb, registry, "PEXPIRE taupe:relay:%s %llu",
-	    registry->id, (unsigned long long)registry->announce_ms * ANNOUNCEMENTS_KEPT);
-	(void)redis_link_commandf(link, logged_cb, registry, "ZADD taupe:relays %.6f %s",
-	    (double)self->agents / self->weight, registry->id);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "PEXPIRE taupe:relay:%s %llu", registry->id,
+	    (unsigned long long)registry->announce_ms * ANNOUNCEMENTS_KEPT);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "ZADD taupe:relays %.6f %s", (double)self->agents / self->weight,
+	    registry->id);
 	(void)redis_link_commandf(link, announced_cb, registry, "EXEC");
 	read_view(registry);
 }
@@ -343,7 +359,8 @@ redis_view_announce(struct registry *base, const struct relay_info *self,
 	if (relay_route != NULL)
 		view->route = *relay_route;
 	if (registry->up)
-		send_announcement(registry, counter_names, counter_values, n_counters);
+		send_announcement(
+		    registry, counter_names, counter_values, n_counters);
 }
 
 struct departure {
@@ -357,8 +374,10 @@ departed_cb(void *ctx, const redisReply *reply)
 	struct departure *departure = ctx;
 	struct redis_registry *registry = departure->registry;
 
-	departure->answer->status = reply != NULL && reply->type == REDIS_REPLY_ARRAY
-	    ? REGISTRY_OK : REGISTRY_UNAVAILABLE;
+	departure->answer->status =
+	    reply != NULL && reply->type == REDIS_REPLY_ARRAY
+	    ? REGISTRY_OK
+	    : REGISTRY_UNAVAILABLE;
 	if (reply != NULL && departure->answer->status != REGISTRY_OK)
 		redis_complain(registry, "depart", reply);
 	if (registry->freeing)
@@ -377,10 +396,12 @@ send_departure(struct redis_registry *registry)
 	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
 	(void)redis_link_commandf(link, logged_cb, registry,
 	    "DEL taupe:relay:%s taupe:owned:relay:%s", id, id);
-	(void)redis_link_commandf(link, logged_cb, registry, "ZREM taupe:relays %s", id);
+	(void)redis_link_commandf(
+	    link, logged_cb, registry, "ZREM taupe:relays %s", id);
 	if (!registry->view.has_route)
 		return;
-	(void)redis_link_commandf(link, logged_cb, registry, "HDEL taupe:routes %s", key);
+	(void)redis_link_commandf(
+	    link, logged_cb, registry, "HDEL taupe:routes %s", key);
 	(void)redis_link_commandf(link, logged_cb, registry,
 	    STREAM_ADD "kind route key %s value %s", key, "");
 }
@@ -393,7 +414,8 @@ redis_view_depart(struct registry *base, registry_done_cb cb, void *ctx)
 	struct registry_answer *answer = registry_answer_new(ANSWER_DONE, ctx);
 
 	if (departure == NULL || answer == NULL) {
-		log_error("out of memory", LOG_S("what", "saying goodbye to the registry"));
+		log_error("out of memory",
+		    LOG_S("what", "saying goodbye to the registry"));
 		free(departure);
 		free(answer);
 		return;
@@ -401,8 +423,10 @@ redis_view_depart(struct registry *base, registry_done_cb cb, void *ctx)
 	answer->done_cb = cb;
 	*departure = (struct departure){registry, answer};
 	send_departure(registry);
-	registry->view.has_self = registry->view.announced = registry->view.has_route = false;
-	if (redis_link_commandf(registry->main, departed_cb, departure, "EXEC") != 0)
+	registry->view.has_self = registry->view.announced =
+	    registry->view.has_route = false;
+	if (redis_link_commandf(
+		registry->main, departed_cb, departure, "EXEC") != 0)
 		departed_cb(departure, NULL);
 }
 
@@ -441,6 +465,7 @@ check_cb(void *ctx, const redisReply *reply)
 void
 redis_view_check(struct redis_registry *registry)
 {
-	registry->checking = redis_link_commandf(registry->main, check_cb, registry,
-	    "HGET taupe:relay:%s since_ms", registry->id) == 0;
+	registry->checking =
+	    redis_link_commandf(registry->main, check_cb, registry,
+		"HGET taupe:relay:%s since_ms", registry->id) == 0;
 }

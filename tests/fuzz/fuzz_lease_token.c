@@ -18,8 +18,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct lease lease, same;
 	size_t n;
 
-	REQUIRE(!lease_token_verify(&key, (struct str){(const char *)data, len}, "alice", &lease,
-	    NULL));
+	REQUIRE(!lease_token_verify(&key, (struct str){(const char *)data, len},
+	    "alice", &lease, NULL));
 	n = crypto_base64url_encode(data, len, token, sizeof(token) - 45);
 	if (n == 0)
 		return 0;
@@ -29,9 +29,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!lease_token_verify(&key, str_of(token), "alice", &lease, NULL))
 		return 0;
 	/* what we accept we can also say */
-	REQUIRE(lease.n_ports <= SERVICES_MAX && label_valid(str_of(lease.label)));
+	REQUIRE(
+	    lease.n_ports <= SERVICES_MAX && label_valid(str_of(lease.label)));
 	REQUIRE(lease_token_make(&key, "alice", &lease, again, sizeof(again)));
 	REQUIRE(lease_token_verify(&key, str_of(again), "alice", &same, NULL));
-	REQUIRE(same.n_ports == lease.n_ports && strcmp(same.label, lease.label) == 0);
+	REQUIRE(same.n_ports == lease.n_ports &&
+	    strcmp(same.label, lease.label) == 0);
 	return 0;
 }

@@ -33,7 +33,8 @@ take_answer(struct request *request, struct evhttp_request *http)
 	answer->status = evhttp_request_get_response_code(http);
 	answer->len = evbuffer_get_length(body);
 	answer->body = malloc(answer->len + 1);
-	if (answer->body == NULL || evbuffer_remove(body, answer->body, answer->len) < 0) {
+	if (answer->body == NULL ||
+	    evbuffer_remove(body, answer->body, answer->len) < 0) {
 		free(answer->body);
 		fail(request, "out of memory");
 		return;
@@ -73,8 +74,8 @@ error_cb(enum evhttp_request_error error, void *ctx)
 }
 
 static int
-send_request(struct request *request, struct evhttp_connection *connection, const char *host,
-    const char *path)
+send_request(struct request *request, struct evhttp_connection *connection,
+    const char *host, const char *path)
 {
 	struct evhttp_request *http = evhttp_request_new(answered_cb, request);
 
@@ -82,9 +83,10 @@ send_request(struct request *request, struct evhttp_connection *connection, cons
 		return -1;
 	evhttp_request_set_error_cb(http, error_cb);
 	/* the connection takes the request, also when this fails */
-	if (evhttp_add_header(evhttp_request_get_output_headers(http), "Host", host) != 0 ||
-	    evhttp_add_header(evhttp_request_get_output_headers(http), "Connection",
-		"close") != 0) {
+	if (evhttp_add_header(
+		evhttp_request_get_output_headers(http), "Host", host) != 0 ||
+	    evhttp_add_header(evhttp_request_get_output_headers(http),
+		"Connection", "close") != 0) {
 		evhttp_request_free(http);
 		return -1;
 	}
@@ -106,13 +108,14 @@ http_get(const struct address *address, const char *path, uint64_t timeout_ms,
 	address_ip_text(address, ip);
 	address_text(address, host);
 	if (request.base != NULL)
-		connection =
-		    evhttp_connection_base_new(request.base, NULL, ip, address_port(address));
+		connection = evhttp_connection_base_new(
+		    request.base, NULL, ip, address_port(address));
 	if (connection == NULL) {
 		fail(&request, "out of memory");
 	} else {
 		evhttp_connection_set_timeout_tv(connection, &timeout);
-		evhttp_connection_set_max_body_size(connection, HTTP_GET_BODY_MAX);
+		evhttp_connection_set_max_body_size(
+		    connection, HTTP_GET_BODY_MAX);
 		if (send_request(&request, connection, host, path) == 0)
 			event_base_dispatch(request.base);
 		evhttp_connection_free(connection);

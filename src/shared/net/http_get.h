@@ -19,7 +19,8 @@ struct http_answer {
 
 /* Wait for the answer, no longer than timeout_ms between two pieces of it. -1 with error
  * filled: there is none. */
-int http_get(const struct address *address, const char *path, uint64_t timeout_ms,
-    struct http_answer *answer, char error[HTTP_GET_ERROR_MAX]);
+int http_get(const struct address *address, const char *path,
+    uint64_t timeout_ms, struct http_answer *answer,
+    char error[HTTP_GET_ERROR_MAX]);
 
 #endif

@@ -22,7 +22,8 @@ dial(const struct redis_link_config *config)
 	if (config->host[0] == '/')
 		context = redisConnectUnixWithTimeout(config->host, timeout);
 	else
-		context = redisConnectWithTimeout(config->host, config->port, timeout);
+		context = redisConnectWithTimeout(
+		    config->host, config->port, timeout);
 	if (context != NULL && context->err == 0)
 		(void)redisSetTimeout(context, timeout);
 	return context;
@@ -37,12 +38,14 @@ expect_status(struct redis_sync *sync, redisReply *reply, const char *what,
 	int result = -1;
 
 	if (reply == NULL)
-		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s: %s", what, redis_sync_error(sync));
+		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s: %s", what,
+		    redis_sync_error(sync));
 	else if (reply->type == REDIS_REPLY_STATUS)
 		result = 0;
 	else if (reply->type == REDIS_REPLY_ERROR &&
 	    (password == NULL || strstr(reply->str, password) == NULL))
-		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s was refused: %s", what, reply->str);
+		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s was refused: %s",
+		    what, reply->str);
 	else
 		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s was refused", what);
 	redis_sync_reply_free(&reply);
@@ -58,24 +61,29 @@ greet(struct redis_sync *sync, const struct redis_link_config *config,
 
 	if (password != NULL) {
 		reply = config->user != NULL
-		    ? redis_sync_commandf(sync, "AUTH %s %s", config->user, password)
+		    ? redis_sync_commandf(
+			  sync, "AUTH %s %s", config->user, password)
 		    : redis_sync_commandf(sync, "AUTH %s", password);
 		if (expect_status(sync, reply, "AUTH", password, error) != 0)
 			return -1;
 	}
 	if (config->database != 0 &&
-	    expect_status(sync, redis_sync_commandf(sync, "SELECT %d", config->database),
+	    expect_status(sync,
+		redis_sync_commandf(sync, "SELECT %d", config->database),
 		"SELECT", NULL, error) != 0)
 		return -1;
 	if (config->name != NULL) {
-		reply = redis_sync_commandf(sync, "CLIENT SETNAME %s", config->name);
-		redis_sync_reply_free(&reply); /* it serves without a name as well */
+		reply = redis_sync_commandf(
+		    sync, "CLIENT SETNAME %s", config->name);
+		redis_sync_reply_free(
+		    &reply); /* it serves without a name as well */
 	}
 	return 0;
 }
 
 struct redis_sync *
-redis_sync_new(const struct redis_link_config *config, char error[REDIS_SYNC_ERROR_MAX])
+redis_sync_new(
+    const struct redis_link_config *config, char error[REDIS_SYNC_ERROR_MAX])
 {
 	struct redis_sync *sync = calloc(1, sizeof(*sync));
 
@@ -86,7 +94,8 @@ redis_sync_new(const struct redis_link_config *config, char error[REDIS_SYNC_ERR
 		return NULL;
 	}
 	if (sync->context->err != 0)
-		snprintf(error, REDIS_SYNC_ERROR_MAX, "%s", sync->context->errstr);
+		snprintf(
+		    error, REDIS_SYNC_ERROR_MAX, "%s", sync->context->errstr);
 	else if (greet(sync, config, error) == 0)
 		return sync;
 	redis_sync_free(&sync);
@@ -125,7 +134,8 @@ redisReply *
 redis_sync_command(struct redis_sync *sync, int argc, const char *const *argv)
 {
 	/* hiredis does not change them, but its type says it might */
-	return redisCommandArgv(sync->context, argc, (const char **)(uintptr_t)argv, NULL);
+	return redisCommandArgv(
+	    sync->context, argc, (const char **)(uintptr_t)argv, NULL);
 }
 
 int

@@ -14,15 +14,18 @@ struct redis_sync;
 
 /* Connect, AUTH, SELECT and CLIENT SETNAME as the config says. NULL with error filled:
  * what failed, for people. timeout_ms must not be 0. */
-struct redis_sync *redis_sync_new(const struct redis_link_config *config,
-    char error[REDIS_SYNC_ERROR_MAX]);
+struct redis_sync *redis_sync_new(
+    const struct redis_link_config *config, char error[REDIS_SYNC_ERROR_MAX]);
 void redis_sync_free(struct redis_sync **sync);
 
 /* printf-like as redis_link_commandf(). The reply is the caller's to free; it may be of
  * any type, an error too. NULL: the connection is of no use any more. */
-redisReply *redis_sync_commandf(struct redis_sync *sync, const char *format, ...);
-redisReply *redis_sync_vcommandf(struct redis_sync *sync, const char *format, va_list args);
-redisReply *redis_sync_command(struct redis_sync *sync, int argc, const char *const *argv);
+redisReply *redis_sync_commandf(
+    struct redis_sync *sync, const char *format, ...);
+redisReply *redis_sync_vcommandf(
+    struct redis_sync *sync, const char *format, va_list args);
+redisReply *redis_sync_command(
+    struct redis_sync *sync, int argc, const char *const *argv);
 
 /* Pipelining: queue any number of commands, then fetch as many replies, in order. -1: no
  * memory. */

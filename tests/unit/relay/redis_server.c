@@ -41,8 +41,9 @@ run_child(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
-	execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", sock, "--dir", dir,
-	    "--save", "", "--appendonly", "no", (char *)NULL);
+	execlp("redis-server", "redis-server", "--port", "0", "--unixsocket",
+	    sock, "--dir", dir, "--save", "", "--appendonly", "no",
+	    (char *)NULL);
 	_exit(127);
 }
 
@@ -138,7 +139,8 @@ split(char *command, const char **argv)
 {
 	int argc = 0;
 
-	for (char *word = strtok(command, " "); word != NULL; word = strtok(NULL, " ")) {
+	for (char *word = strtok(command, " "); word != NULL;
+	     word = strtok(NULL, " ")) {
 		ck_assert_int_lt(argc, WORDS_MAX);
 		argv[argc++] = word;
 	}
@@ -154,7 +156,8 @@ redis_ask(const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	ck_assert_int_lt(vsnprintf(command, sizeof(command), format, args), sizeof(command));
+	ck_assert_int_lt(
+	    vsnprintf(command, sizeof(command), format, args), sizeof(command));
 	va_end(args);
 	reply = redis_sync_command(sync_link, split(command, argv), argv);
 	ck_assert_msg(reply != NULL, "%s", redis_sync_error(sync_link));

@@ -76,7 +76,8 @@ event_came(void)
 		const struct registry_event *event = &scene.events[wanted.from];
 
 		if (event->type == wanted.type &&
-		    (wanted.name == NULL || strcmp(event->name, wanted.name) == 0))
+		    (wanted.name == NULL ||
+			strcmp(event->name, wanted.name) == 0))
 			return true;
 	}
 	return false;
@@ -147,7 +148,8 @@ scene_put_device(const char *name, const char *reserved)
 
 	ck_assert(str_copy(str_of(name), record.name, sizeof(record.name)));
 	memset(record.secret_sha256, 7, sizeof(record.secret_sha256));
-	ck_assert(str_copy(str_of(reserved ? reserved : ""), text, sizeof(text)));
+	ck_assert(
+	    str_copy(str_of(reserved ? reserved : ""), text, sizeof(text)));
 	form_reader_init(&r, text, strlen(text));
 	while (form_next(&r, &pair) == WIRE_DONE)
 		ck_assert(device_record_set(&record, pair.key, pair.value));
@@ -160,7 +162,8 @@ static struct {
 } got;
 
 static void
-device_cb(void *ctx, enum registry_status status, const struct device_record *record)
+device_cb(
+    void *ctx, enum registry_status status, const struct device_record *record)
 {
 	ck_assert_ptr_eq(ctx, &got);
 	take_answer();
@@ -177,7 +180,8 @@ scene_get_device(const char *name, struct device_record *record)
 
 	ck_assert(str_copy(str_of(name), copy, sizeof(copy)));
 	begin_call();
-	int result = scene.registry->ops->device_get(scene.registry, copy, device_cb, &got);
+	int result = scene.registry->ops->device_get(
+	    scene.registry, copy, device_cb, &got);
 	memset(copy, 'x', sizeof(copy)); /* requests are copied */
 	end_call(result);
 	if (record != NULL)
@@ -194,7 +198,8 @@ add_service(struct claim *claim, struct str text)
 	size_t at = claim->n_services++;
 
 	ck_assert(str_split(text, ':', &name, &kind));
-	ck_assert(str_copy(name, claim->services[at].name, sizeof(claim->services[at].name)));
+	ck_assert(str_copy(
+	    name, claim->services[at].name, sizeof(claim->services[at].name)));
 	ck_assert(service_kind_find(kind, &claim->services[at].kind));
 }
 
@@ -205,8 +210,10 @@ scene_claim(const char *name, const char *instance, const char *services)
 	struct str rest = str_of(services), one;
 
 	ck_assert(str_copy(str_of(name), claim.name, sizeof(claim.name)));
-	ck_assert(str_copy(str_of(instance), claim.instance, sizeof(claim.instance)));
-	ck_assert(str_copy(STR("203.0.113.7:51234"), claim.from, sizeof(claim.from)));
+	ck_assert(
+	    str_copy(str_of(instance), claim.instance, sizeof(claim.instance)));
+	ck_assert(
+	    str_copy(STR("203.0.113.7:51234"), claim.from, sizeof(claim.from)));
 	while (rest.len > 0) {
 		str_split(rest, ' ', &one, &rest);
 		add_service(&claim, one);
@@ -284,7 +291,8 @@ scene_hold(struct registry *registry, const struct holding *holding)
 	if (holding->n_routes > 0) {
 		routes = calloc(holding->n_routes, sizeof(*routes));
 		ck_assert_ptr_nonnull(routes);
-		memcpy(routes, holding->routes, holding->n_routes * sizeof(*routes));
+		memcpy(routes, holding->routes,
+		    holding->n_routes * sizeof(*routes));
 		copy.routes = routes;
 	}
 	begin_call();
@@ -299,7 +307,8 @@ enum registry_status
 scene_expire(struct registry *registry, const char *name, uint64_t epoch)
 {
 	begin_call();
-	end_call(registry->ops->expire(registry, name, epoch, done_cb, &done_status));
+	end_call(registry->ops->expire(
+	    registry, name, epoch, done_cb, &done_status));
 	return done_status;
 }
 

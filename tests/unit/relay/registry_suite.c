@@ -9,12 +9,14 @@
 static uint16_t
 port_of(const struct claim_result *result, const char *service)
 {
-	return service_port_find(result->lease.ports, result->lease.n_ports, str_of(service));
+	return service_port_find(
+	    result->lease.ports, result->lease.n_ports, str_of(service));
 }
 
 /* The device goes offline; its lease ends in remaining_ms. */
 static void
-leave(const char *name, const struct claim_result *result, uint64_t remaining_ms)
+leave(
+    const char *name, const struct claim_result *result, uint64_t remaining_ms)
 {
 	struct holding holding = scene_holding(name, result);
 
@@ -33,7 +35,8 @@ START_TEST(knows_a_device_and_what_is_reserved_for_it)
 	ck_assert_int_eq(scene_get_device("carol", &record), REGISTRY_OK);
 	ck_assert_str_eq(record.name, "carol");
 	ck_assert_str_eq(record.label, "shop");
-	ck_assert_uint_eq(service_port_find(record.ports, record.n_ports, STR("ssh")), 20022);
+	ck_assert_uint_eq(
+	    service_port_find(record.ports, record.n_ports, STR("ssh")), 20022);
 	ck_assert_uint_eq(record.secret_sha256[31], 7);
 	ck_assert_int_eq(scene_get_device("nobody", NULL), REGISTRY_NOT_FOUND);
 }
@@ -47,7 +50,8 @@ alice_was_cut(void)
 
 	if (scene_has_event(REGISTRY_DEVICE, "alice", 0))
 		return true;
-	scene.registry->ops->announce(scene.registry, &self, NULL, NULL, NULL, 0);
+	scene.registry->ops->announce(
+	    scene.registry, &self, NULL, NULL, NULL, 0);
 	return false;
 }
 
@@ -84,7 +88,8 @@ START_TEST(a_claim_grants_a_label_a_port_and_an_epoch)
 	ck_assert_int_eq(result.status, REGISTRY_OK);
 	ck_assert(result.new_label);
 	ck_assert_uint_eq(strlen(result.lease.label), 10);
-	ck_assert_uint_eq(strspn(result.lease.label, "0123456789abcdefghjkmnpqrstvwxyz"), 10);
+	ck_assert_uint_eq(
+	    strspn(result.lease.label, "0123456789abcdefghjkmnpqrstvwxyz"), 10);
 	ck_assert_uint_eq(result.lease.n_ports, 1);
 	ck_assert(port_set_has(&scene.public_ports, port_of(&result, "ssh")));
 	ck_assert_uint_ge(result.session.epoch, before_us);
@@ -163,7 +168,8 @@ END_TEST
 
 START_TEST(each_tcp_service_gets_a_port_of_its_own)
 {
-	struct claim_result result = scene_join("alice", "i1", "a:tcp b:tcp c:tls d:http e:tcp");
+	struct claim_result result =
+	    scene_join("alice", "i1", "a:tcp b:tcp c:tls d:http e:tcp");
 
 	ck_assert_int_eq(result.status, REGISTRY_OK);
 	ck_assert_uint_eq(result.lease.n_ports, 3);
@@ -194,7 +200,8 @@ START_TEST(a_service_that_is_gone_frees_its_port)
 
 	reopen_with_ports("20000-20001");
 	first = scene_join("alice", "i1", "a:tcp b:tcp");
-	ck_assert_int_eq(scene_join("bob", "i1", "c:tcp").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "c:tcp").status, REGISTRY_EXHAUSTED);
 	second = scene_join("alice", "i1", "b:tcp");
 	ck_assert_uint_eq(second.lease.n_ports, 1);
 	ck_assert_uint_eq(port_of(&second, "b"), port_of(&first, "b"));
@@ -216,9 +223,12 @@ START_TEST(exhausted_ports_are_reported_and_nothing_is_kept)
 	ck_assert_int_eq(b.status, REGISTRY_OK);
 	ck_assert_uint_eq(b.lease.n_ports, 1);
 	leave("alice", &a, SUITE_LEASE_MS);
-	ck_assert_int_eq(scene_join("bob", "i1", "a:tcp b:tcp").status, REGISTRY_EXHAUSTED);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", a.session.epoch), REGISTRY_OK);
-	ck_assert_int_eq(scene_join("bob", "i1", "a:tcp b:tcp").status, REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "a:tcp b:tcp").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(scene_expire(scene.registry, "alice", a.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "a:tcp b:tcp").status, REGISTRY_OK);
 }
 END_TEST
 
@@ -234,7 +244,8 @@ START_TEST(finds_the_last_free_port_of_many)
 		result = scene_join(name, "i1", "a:tcp");
 		ck_assert_int_eq(result.status, REGISTRY_OK);
 	}
-	ck_assert_int_eq(scene_join("alice", "i1", "a:tcp").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_join("alice", "i1", "a:tcp").status, REGISTRY_EXHAUSTED);
 }
 END_TEST
 
@@ -248,7 +259,8 @@ START_TEST(what_is_reserved_goes_to_its_device_alone)
 	reopen_with_ports("20000-20001");
 	result = scene_join("alice", "i1", "ssh:tcp");
 	ck_assert_uint_eq(port_of(&result, "ssh"), 20000);
-	ck_assert_int_eq(scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_EXHAUSTED);
 	result = scene_join("carol", "i1", BOTH);
 	ck_assert_int_eq(result.status, REGISTRY_OK);
 	ck_assert_str_eq(result.lease.label, "shop");
@@ -280,8 +292,10 @@ START_TEST(a_reservation_takes_effect_at_the_next_connection)
 	scene_put_device("alice", NULL);
 	leave("alice", &second, SUITE_LEASE_MS);
 	ck_assert_int_eq(
-	    scene_expire(scene.registry, "alice", second.session.epoch), REGISTRY_OK);
-	ck_assert_str_ne(scene_join("alice", "i1", BOTH).lease.label, first.lease.label);
+	    scene_expire(scene.registry, "alice", second.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_str_ne(
+	    scene_join("alice", "i1", BOTH).lease.label, first.lease.label);
 }
 END_TEST
 
@@ -292,9 +306,13 @@ START_TEST(a_reservation_ends_a_rest_but_no_lease)
 
 	snprintf(reserved, sizeof(reserved), "label=%s", first.lease.label);
 	scene_put_device("carol", reserved);
-	ck_assert_int_eq(scene_join("carol", "i1", "web:http").status, REGISTRY_EXHAUSTED);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_OK);
-	ck_assert_str_eq(scene_join("carol", "i1", "web:http").lease.label, first.lease.label);
+	ck_assert_int_eq(
+	    scene_join("carol", "i1", "web:http").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_str_eq(scene_join("carol", "i1", "web:http").lease.label,
+	    first.lease.label);
 }
 END_TEST
 
@@ -303,9 +321,11 @@ START_TEST(a_reserved_port_in_use_is_reported)
 	struct claim_result first = scene_join("alice", "i1", "ssh:tcp");
 	char reserved[64];
 
-	snprintf(reserved, sizeof(reserved), "port=ssh:%u", port_of(&first, "ssh"));
+	snprintf(
+	    reserved, sizeof(reserved), "port=ssh:%u", port_of(&first, "ssh"));
 	scene_put_device("carol", reserved);
-	ck_assert_int_eq(scene_join("carol", "i1", "ssh:tcp").status, REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_join("carol", "i1", "ssh:tcp").status, REGISTRY_EXHAUSTED);
 }
 END_TEST
 
@@ -342,7 +362,8 @@ START_TEST(an_ended_lease_frees_its_ports)
 	first = scene_join("alice", "i1", "ssh:tcp");
 	leave("alice", &first, 40);
 	scene_run_ms(80);
-	ck_assert_int_eq(scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_OK);
 }
 END_TEST
 
@@ -354,12 +375,15 @@ START_TEST(a_label_is_free_when_it_has_rested)
 	scene.settings.quarantine_ms = 60;
 	reopen_with_ports("20000");
 	first = scene_join("alice", "i1", "web:http");
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_OK);
 	scene_run_ms(120);
 	claim = scene_claim("alice", "i1", "web:http");
 	claim.has_signed_lease = true;
 	claim.signed_lease = first.lease;
-	ck_assert_str_eq(scene_do_claim(scene.registry, &claim).lease.label, first.lease.label);
+	ck_assert_str_eq(scene_do_claim(scene.registry, &claim).lease.label,
+	    first.lease.label);
 }
 END_TEST
 
@@ -371,11 +395,14 @@ START_TEST(without_quarantine_a_label_is_free_at_once)
 	scene.settings.quarantine_ms = 0;
 	reopen_with_ports("20000");
 	first = scene_join("alice", "i1", "web:http");
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_OK);
 	claim = scene_claim("alice", "i1", "web:http");
 	claim.has_signed_lease = true;
 	claim.signed_lease = first.lease;
-	ck_assert_str_eq(scene_do_claim(scene.registry, &claim).lease.label, first.lease.label);
+	ck_assert_str_eq(scene_do_claim(scene.registry, &claim).lease.label,
+	    first.lease.label);
 }
 END_TEST
 
@@ -399,7 +426,8 @@ END_TEST
 START_TEST(a_signed_lease_does_not_take_from_others)
 {
 	struct claim_result bob = scene_join("bob", "i1", BOTH), result;
-	struct claim claim = scene_claim("alice", "i1", "web:http ssh:tcp db:tcp");
+	struct claim claim =
+	    scene_claim("alice", "i1", "web:http ssh:tcp db:tcp");
 
 	scene_put_device("carol", "port=db:20050&label=shop");
 	claim.has_signed_lease = true;
@@ -421,7 +449,8 @@ START_TEST(the_standing_lease_counts_more_than_the_signed_one)
 	struct claim claim = scene_claim("alice", "i1", BOTH);
 
 	claim.has_signed_lease = true;
-	ck_assert(str_copy(STR("other"), claim.signed_lease.label, LABEL_MAX + 1));
+	ck_assert(
+	    str_copy(STR("other"), claim.signed_lease.label, LABEL_MAX + 1));
 	claim.signed_lease.n_ports = 1;
 	claim.signed_lease.ports[0] = (struct service_port){"ssh", 20077};
 	second = scene_do_claim(scene.registry, &claim);
@@ -442,8 +471,10 @@ START_TEST(late_writes_of_a_dead_session_change_nothing)
 	late.connected = false;
 	ck_assert_int_eq(scene_hold(scene.registry, &late), REGISTRY_STALE);
 	ck_assert_int_eq(
-	    scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_STALE);
-	ck_assert_uint_eq(scene_join("alice", "i9", BOTH).session.epoch, second.session.epoch);
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_STALE);
+	ck_assert_uint_eq(scene_join("alice", "i9", BOTH).session.epoch,
+	    second.session.epoch);
 	/* also when the newer session has ended */
 	leave("alice", &second, SUITE_LEASE_MS);
 	late.connected = true;
@@ -495,8 +526,10 @@ START_TEST(what_another_device_got_meanwhile_cannot_be_held)
 	reopen_with_ports(port);
 	bob = scene_join("bob", "i1", "ssh:tcp");
 	ck_assert_uint_eq(port_of(&bob, "ssh"), port_of(&first, "ssh"));
-	ck_assert_int_eq(scene_hold(scene.registry, &holding), REGISTRY_EXHAUSTED);
-	ck_assert_int_eq(scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_hold(scene.registry, &holding), REGISTRY_EXHAUSTED);
+	ck_assert_int_eq(
+	    scene_join("bob", "i1", "ssh:tcp").status, REGISTRY_OK);
 }
 END_TEST
 
@@ -504,9 +537,14 @@ START_TEST(a_lease_that_is_gone_may_expire_again)
 {
 	struct claim_result first = scene_join("alice", "i1", BOTH);
 
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_OK);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", first.session.epoch), REGISTRY_OK);
-	ck_assert_int_eq(scene_expire(scene.registry, "nobody", 1), REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", first.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "nobody", 1), REGISTRY_OK);
 }
 END_TEST
 
@@ -569,15 +607,23 @@ has_departed(void)
 
 START_TEST(the_view_holds_this_relay)
 {
-	struct relay_info self = {.id = "r1", .url = "ws://r1.example.com", .weight = 100,
-	    .address = "127.0.0.1:8000", .agents = 3, .capacity = 10, .since_ms = 5};
+	struct relay_info self = {.id = "r1",
+	    .url = "ws://r1.example.com",
+	    .weight = 100,
+	    .address = "127.0.0.1:8000",
+	    .agents = 3,
+	    .capacity = 10,
+	    .since_ms = 5};
 	const struct relay_info *relays;
 	size_t from = 0;
 
-	ck_assert_uint_eq(scene.registry->ops->relays(scene.registry, &relays), 0);
-	scene.registry->ops->announce(scene.registry, &self, NULL, NULL, NULL, 0);
+	ck_assert_uint_eq(
+	    scene.registry->ops->relays(scene.registry, &relays), 0);
+	scene.registry->ops->announce(
+	    scene.registry, &self, NULL, NULL, NULL, 0);
 	scene_wait_event(REGISTRY_RELAYS, NULL, &from);
-	ck_assert_uint_eq(scene.registry->ops->relays(scene.registry, &relays), 1);
+	ck_assert_uint_eq(
+	    scene.registry->ops->relays(scene.registry, &relays), 1);
 	ck_assert_str_eq(relays[0].id, "r1");
 	ck_assert_str_eq(relays[0].url, "ws://r1.example.com");
 	ck_assert_uint_eq(relays[0].agents, 3);
@@ -599,7 +645,8 @@ never_cb(void *ctx, const struct claim_result *result)
 }
 
 static void
-never_device_cb(void *ctx, enum registry_status status, const struct device_record *record)
+never_device_cb(
+    void *ctx, enum registry_status status, const struct device_record *record)
 {
 	(void)ctx;
 	(void)status;
@@ -612,10 +659,11 @@ START_TEST(is_silent_once_freed)
 	struct claim claim = scene_claim("alice", "i1", BOTH);
 
 	for (int i = 0; i < 20; i++)
-		ck_assert_int_eq(
-		    scene.registry->ops->claim(scene.registry, &claim, never_cb, NULL), 0);
-	ck_assert_int_eq(scene.registry->ops->device_get(scene.registry, "alice",
-			     never_device_cb, NULL),
+		ck_assert_int_eq(scene.registry->ops->claim(
+				     scene.registry, &claim, never_cb, NULL),
+		    0);
+	ck_assert_int_eq(scene.registry->ops->device_get(
+			     scene.registry, "alice", never_device_cb, NULL),
 	    0);
 	registry_free(&scene.registry);
 	scene_run_ms(30);
@@ -640,8 +688,12 @@ START_TEST(may_be_freed_by_an_answer)
 {
 	struct claim claim = scene_claim("alice", "i1", BOTH);
 
-	ck_assert_int_eq(scene.registry->ops->claim(scene.registry, &claim, freeing_cb, NULL), 0);
-	ck_assert_int_eq(scene.registry->ops->claim(scene.registry, &claim, never_cb, NULL), 0);
+	ck_assert_int_eq(scene.registry->ops->claim(
+			     scene.registry, &claim, freeing_cb, NULL),
+	    0);
+	ck_assert_int_eq(
+	    scene.registry->ops->claim(scene.registry, &claim, never_cb, NULL),
+	    0);
 	scene_run_until(is_freed);
 	scene_run_ms(20);
 }
@@ -658,7 +710,8 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, the_same_instance_takes_over_at_once);
 	tcase_add_test(tcase, another_instance_is_told_who_holds_the_name);
 	tcase_add_test(tcase, takes_over_from_the_probed_epoch_only);
-	tcase_add_test(tcase, another_instance_may_come_once_the_first_has_left);
+	tcase_add_test(
+	    tcase, another_instance_may_come_once_the_first_has_left);
 	tcase_add_test(tcase, devices_never_share);
 	tcase_add_test(tcase, each_tcp_service_gets_a_port_of_its_own);
 	tcase_add_test(tcase, a_service_that_is_gone_frees_its_port);
@@ -666,16 +719,19 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, finds_the_last_free_port_of_many);
 	tcase_add_test(tcase, what_is_reserved_goes_to_its_device_alone);
 	tcase_add_test(tcase, a_reserved_port_may_lie_outside_the_public_ports);
-	tcase_add_test(tcase, a_reservation_takes_effect_at_the_next_connection);
+	tcase_add_test(
+	    tcase, a_reservation_takes_effect_at_the_next_connection);
 	tcase_add_test(tcase, a_reservation_ends_a_rest_but_no_lease);
 	tcase_add_test(tcase, a_reserved_port_in_use_is_reported);
 	tcase_add_test(tcase, a_label_rests_after_its_lease);
 	tcase_add_test(tcase, an_ended_lease_frees_its_ports);
 	tcase_add_test(tcase, a_label_is_free_when_it_has_rested);
 	tcase_add_test(tcase, without_quarantine_a_label_is_free_at_once);
-	tcase_add_test(tcase, a_signed_lease_counts_where_the_registry_knows_nothing);
+	tcase_add_test(
+	    tcase, a_signed_lease_counts_where_the_registry_knows_nothing);
 	tcase_add_test(tcase, a_signed_lease_does_not_take_from_others);
-	tcase_add_test(tcase, the_standing_lease_counts_more_than_the_signed_one);
+	tcase_add_test(
+	    tcase, the_standing_lease_counts_more_than_the_signed_one);
 	tcase_add_test(tcase, late_writes_of_a_dead_session_change_nothing);
 	tcase_add_test(tcase, what_is_held_may_be_written_again_and_again);
 	tcase_add_test(tcase, holding_fills_a_registry_that_has_forgotten);

@@ -20,7 +20,8 @@
 struct suite_store {
 	void (*start)(void);
 	void (*stop)(void);
-	struct registry *(*open)(const char *relay_id, registry_event_cb cb, void *ctx);
+	struct registry *(*open)(
+	    const char *relay_id, registry_event_cb cb, void *ctx);
 	void (*put_device)(const struct device_record *record);
 	void (*remove_device)(const char *name);
 	/* All but the devices is lost; *registry may be another one then. */
@@ -46,26 +47,32 @@ void scene_run_ms(uint64_t ms);
 void scene_event_cb(void *ctx, const struct registry_event *event);
 /* The first event of that type (and name, unless NULL) at or after *from; runs the loop
  * until there is one, and moves *from behind it. */
-const struct registry_event *scene_wait_event(enum registry_event_type type,
-    const char *name, size_t *from);
-bool scene_has_event(enum registry_event_type type, const char *name, size_t from);
+const struct registry_event *scene_wait_event(
+    enum registry_event_type type, const char *name, size_t *from);
+bool scene_has_event(
+    enum registry_event_type type, const char *name, size_t from);
 
 /* "label=x&port=ssh:20022", or NULL for nothing reserved. */
 void scene_put_device(const char *name, const char *reserved);
-enum registry_status scene_get_device(const char *name, struct device_record *record);
+enum registry_status scene_get_device(
+    const char *name, struct device_record *record);
 
 /* A claim with these services, "web:http ssh:tcp"; the device is looked up as a relay
  * does. */
-struct claim scene_claim(const char *name, const char *instance, const char *services);
-struct claim_result scene_do_claim(struct registry *registry, const struct claim *claim);
+struct claim scene_claim(
+    const char *name, const char *instance, const char *services);
+struct claim_result scene_do_claim(
+    struct registry *registry, const struct claim *claim);
 /* All in one. */
-struct claim_result scene_join(const char *name, const char *instance,
-    const char *services);
+struct claim_result scene_join(
+    const char *name, const char *instance, const char *services);
 
-struct holding scene_holding(const char *name, const struct claim_result *result);
-enum registry_status scene_hold(struct registry *registry, const struct holding *holding);
-enum registry_status scene_expire(struct registry *registry, const char *name,
-    uint64_t epoch);
+struct holding scene_holding(
+    const char *name, const struct claim_result *result);
+enum registry_status scene_hold(
+    struct registry *registry, const struct holding *holding);
+enum registry_status scene_expire(
+    struct registry *registry, const char *name, uint64_t epoch);
 
 void scene_setup(void);
 void scene_teardown(void);

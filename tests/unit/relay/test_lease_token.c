@@ -18,13 +18,15 @@ setup(void)
 	lease = (struct lease){.label = "k7x2m9q4tz", .n_ports = 2};
 	lease.ports[0] = (struct service_port){"ssh", 20022};
 	lease.ports[1] = (struct service_port){"db", 65535};
-	ck_assert(lease_token_make(&key, "alice", &lease, token, sizeof(token)));
+	ck_assert(
+	    lease_token_make(&key, "alice", &lease, token, sizeof(token)));
 }
 
 static bool
 verify(const char *text, size_t len, struct lease *out)
 {
-	return lease_token_verify(&key, (struct str){text, len}, "alice", out, NULL);
+	return lease_token_verify(
+	    &key, (struct str){text, len}, "alice", out, NULL);
 }
 
 START_TEST(says_what_was_signed)
@@ -32,7 +34,8 @@ START_TEST(says_what_was_signed)
 	struct lease found;
 	uint64_t issued_ms, now_ms = loop_wall_ms();
 
-	ck_assert(lease_token_verify(&key, str_of(token), "alice", &found, &issued_ms));
+	ck_assert(lease_token_verify(
+	    &key, str_of(token), "alice", &found, &issued_ms));
 	ck_assert_str_eq(found.label, "k7x2m9q4tz");
 	ck_assert_uint_eq(found.n_ports, 2);
 	ck_assert_str_eq(found.ports[0].service, "ssh");
@@ -97,12 +100,16 @@ START_TEST(refuses_another_device_and_another_key)
 	struct lease_key other;
 	struct lease found;
 
-	ck_assert(!lease_token_verify(&key, str_of(token), "bob", &found, NULL));
-	ck_assert(!lease_token_verify(&key, str_of(token), "alic", &found, NULL));
+	ck_assert(
+	    !lease_token_verify(&key, str_of(token), "bob", &found, NULL));
+	ck_assert(
+	    !lease_token_verify(&key, str_of(token), "alic", &found, NULL));
 	lease_key_init(&other, "0123456789abcdef0123456789abcdeF", 32);
-	ck_assert(!lease_token_verify(&other, str_of(token), "alice", &found, NULL));
+	ck_assert(
+	    !lease_token_verify(&other, str_of(token), "alice", &found, NULL));
 	lease_key_random(&other);
-	ck_assert(!lease_token_verify(&other, str_of(token), "alice", &found, NULL));
+	ck_assert(
+	    !lease_token_verify(&other, str_of(token), "alice", &found, NULL));
 }
 END_TEST
 
@@ -112,7 +119,8 @@ START_TEST(refuses_every_cut)
 	struct lease found;
 
 	for (size_t cut = 0; cut < len; cut++) {
-		char *copy = malloc(cut + 1); /* the sanitizer watches its end */
+		char *copy =
+		    malloc(cut + 1); /* the sanitizer watches its end */
 
 		ck_assert_ptr_nonnull(copy);
 		memcpy(copy, token, cut);
@@ -165,7 +173,8 @@ static void
 sign_payload(const char *payload, char *out, size_t cap)
 {
 	uint8_t mac[SHA256_LEN];
-	size_t len = crypto_base64url_encode(payload, strlen(payload), out, cap);
+	size_t len =
+	    crypto_base64url_encode(payload, strlen(payload), out, cap);
 
 	crypto_hmac_sha256(key.bytes, sizeof(key.bytes), out, len, mac);
 	out[len++] = '.';
@@ -177,7 +186,8 @@ START_TEST(checks_what_is_signed_too)
 	struct lease found;
 
 	sign_payload(payloads[_i].payload, token, sizeof(token));
-	ck_assert_int_eq(verify(token, strlen(token), &found), payloads[_i].good);
+	ck_assert_int_eq(
+	    verify(token, strlen(token), &found), payloads[_i].good);
 }
 END_TEST
 
@@ -194,7 +204,13 @@ START_TEST(refuses_more_ports_than_services_may_have)
 END_TEST
 
 static const char *const garbage[] = {
-    "", ".", "..", "a.b", "=.=", "....................", "\xff\xfe.\x80",
+    "",
+    ".",
+    "..",
+    "a.b",
+    "=.=",
+    "....................",
+    "\xff\xfe.\x80",
     "AAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 };
 
@@ -225,7 +241,8 @@ main(void)
 	tcase_add_loop_test(tests, checks_what_is_signed_too, 0,
 	    sizeof(payloads) / sizeof(payloads[0]));
 	tcase_add_test(tests, refuses_more_ports_than_services_may_have);
-	tcase_add_loop_test(tests, refuses_garbage, 0, sizeof(garbage) / sizeof(garbage[0]));
+	tcase_add_loop_test(
+	    tests, refuses_garbage, 0, sizeof(garbage) / sizeof(garbage[0]));
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

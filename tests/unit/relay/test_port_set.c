@@ -18,7 +18,7 @@ static const struct {
     {"20000-20999,30000", 1001},
     {"20000-20999,21000-21999", 2000}, /* adjoining */
     {"20000-20999,20500-21499", 1500}, /* overlapping */
-    {"30000,20000-20001", 3},          /* in any order */
+    {"30000,20000-20001", 3},	       /* in any order */
     {" 20000 - 20001 , 30000 ", 3},
     {"7-7", 1},
     {"7,7", 1},
@@ -45,7 +45,8 @@ static const struct {
 START_TEST(parses_what_an_operator_writes)
 {
 	port_set_clear(&set);
-	ck_assert_int_eq(port_set_parse(&set, str_of(texts[_i].text)), texts[_i].count > 0);
+	ck_assert_int_eq(
+	    port_set_parse(&set, str_of(texts[_i].text)), texts[_i].count > 0);
 	if (texts[_i].count > 0)
 		ck_assert_uint_eq(set.count, texts[_i].count);
 }
@@ -56,7 +57,8 @@ START_TEST(every_cut_of_a_text_is_read_within_its_bounds)
 	const char *text = "20000-20999,30000";
 
 	for (size_t len = 0; len <= strlen(text); len++) {
-		char *copy = malloc(len + 1); /* the sanitizer watches its end */
+		char *copy =
+		    malloc(len + 1); /* the sanitizer watches its end */
 
 		ck_assert_ptr_nonnull(copy);
 		memcpy(copy, text, len);
@@ -99,7 +101,8 @@ START_TEST(goes_round_from_any_place)
 	ck_assert_uint_eq(port_set_next(&set, 65535), 64);
 	port_set_clear(&set);
 	port_set_add(&set, 70);
-	ck_assert_uint_eq(port_set_next(&set, 71), 70); /* in the word where it began */
+	ck_assert_uint_eq(
+	    port_set_next(&set, 71), 70); /* in the word where it began */
 }
 END_TEST
 

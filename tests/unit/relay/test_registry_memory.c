@@ -39,7 +39,8 @@ put_device(const struct device_record *record)
 {
 	struct device_file_error error;
 
-	ck_assert_msg(device_file_put(path, record, &error) == 0, "%s", error.text);
+	ck_assert_msg(
+	    device_file_put(path, record, &error) == 0, "%s", error.text);
 }
 
 static void
@@ -48,7 +49,8 @@ remove_device(const char *name)
 	struct device_file_error error;
 	bool found;
 
-	ck_assert_int_eq(device_file_remove(path, str_of(name), &found, &error), 0);
+	ck_assert_int_eq(
+	    device_file_remove(path, str_of(name), &found, &error), 0);
 	ck_assert(found);
 }
 

@@ -15,7 +15,8 @@ static struct registry *
 open_registry(const char *relay_id, registry_event_cb cb, void *ctx)
 {
 	scene.settings.relay_id = relay_id;
-	return registry_redis_new(scene.loop, &scene.settings, redis_server_config(), cb, ctx);
+	return registry_redis_new(
+	    scene.loop, &scene.settings, redis_server_config(), cb, ctx);
 }
 
 static void
@@ -27,16 +28,19 @@ put_device(const struct device_record *record)
 	for (size_t i = 0; i < SECRET_HASH_LEN; i++)
 		sprintf(hash + 2 * i, "%02x", record->secret_sha256[i]);
 	for (size_t i = 0; i < record->n_ports; i++) {
-		sprintf(ports + strlen(ports), "%s%s:%u", i ? "," : "", record->ports[i].service,
-		    record->ports[i].port);
-		redis_ask("HSET taupe:reserved port/%u %s", record->ports[i].port, name);
+		sprintf(ports + strlen(ports), "%s%s:%u", i ? "," : "",
+		    record->ports[i].service, record->ports[i].port);
+		redis_ask("HSET taupe:reserved port/%u %s",
+		    record->ports[i].port, name);
 	}
 	redis_ask("DEL taupe:device:%s", name);
-	redis_ask("HSET taupe:device:%s name %s secret_sha256 %s created 0", name, name, hash);
+	redis_ask("HSET taupe:device:%s name %s secret_sha256 %s created 0",
+	    name, name, hash);
 	redis_ask("SADD taupe:devices %s", name);
 	if (record->label[0] != '\0') {
 		redis_ask("HSET taupe:device:%s label %s", name, record->label);
-		redis_ask("HSET taupe:reserved label/%s %s", record->label, name);
+		redis_ask(
+		    "HSET taupe:reserved label/%s %s", record->label, name);
 	}
 	if (ports[0] != '\0')
 		redis_ask("HSET taupe:device:%s ports %s", name, ports);
@@ -121,21 +125,27 @@ wait_redis(const char *question, const char *answer)
 static void
 announce(struct registry *registry, const char *id, uint64_t agents)
 {
-	struct relay_info self = {.url = "ws://relay.example.com", .address = "127.0.0.1:8000",
-	    .agents = agents, .weight = 100, .capacity = 1000, .since_ms = 77};
-	const struct route route = {"relay/relay.example.com", "127.0.0.1,8000"};
+	struct relay_info self = {.url = "ws://relay.example.com",
+	    .address = "127.0.0.1:8000",
+	    .agents = agents,
+	    .weight = 100,
+	    .capacity = 1000,
+	    .since_ms = 77};
+	const struct route route = {
+	    "relay/relay.example.com", "127.0.0.1,8000"};
 	const char *const names[] = {"visits"};
 	const uint64_t values[] = {9};
 
 	strcpy(self.id, id);
-	registry->ops->announce(registry, &self, strcmp(id, "r2") == 0 ? &route : NULL, names,
-	    values, 1);
+	registry->ops->announce(registry, &self,
+	    strcmp(id, "r2") == 0 ? &route : NULL, names, values, 1);
 }
 
 /* Routes. */
 
 static void
-hold_routes(const struct claim_result *claim, const struct route *routes, size_t n)
+hold_routes(
+    const struct claim_result *claim, const struct route *routes, size_t n)
 {
 	struct holding holding = scene_holding("alice", claim);
 
@@ -159,20 +169,26 @@ START_TEST(each_changed_route_has_an_event)
 	hold_routes(&claim, two_routes, 2);
 	snprintf(value, sizeof(value), "127.0.0.1,30001,%llu",
 	    (unsigned long long)claim.session.epoch);
-	ck_assert_str_eq(redis_ask("HGET taupe:routes http/abc.example.com"), value);
+	ck_assert_str_eq(
+	    redis_ask("HGET taupe:routes http/abc.example.com"), value);
 	ck_assert_str_eq(redis_ask("HLEN taupe:routes"), "2");
 	before = strtoul(redis_ask("XLEN taupe:events"), NULL, 10);
 	hold_routes(&claim, two_routes, 2);
-	ck_assert_uint_eq(strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before);
+	ck_assert_uint_eq(
+	    strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before);
 	strcpy(changed[0].value, "127.0.0.1,30009");
 	hold_routes(&claim, changed, 2);
-	ck_assert_uint_eq(strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before + 1);
-	ck_assert_ptr_nonnull(strstr(redis_ask("XREVRANGE taupe:events + - COUNT 1"),
-	    "kind route key http/abc.example.com value 127.0.0.1,30009,"));
+	ck_assert_uint_eq(
+	    strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before + 1);
+	ck_assert_ptr_nonnull(
+	    strstr(redis_ask("XREVRANGE taupe:events + - COUNT 1"),
+		"kind route key http/abc.example.com value 127.0.0.1,30009,"));
 	hold_routes(&claim, changed + 1, 1);
-	ck_assert_uint_eq(strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before + 2);
+	ck_assert_uint_eq(
+	    strtoul(redis_ask("XLEN taupe:events"), NULL, 10), before + 2);
 	ck_assert_str_eq(redis_ask("HKEYS taupe:routes"), "tcp/20022");
-	ck_assert_str_eq(redis_ask("SMEMBERS taupe:owned:device:alice"), "tcp/20022");
+	ck_assert_str_eq(
+	    redis_ask("SMEMBERS taupe:owned:device:alice"), "tcp/20022");
 }
 END_TEST
 
@@ -191,15 +207,20 @@ END_TEST
 
 START_TEST(routes_end_with_the_lease)
 {
-	struct claim_result claim = scene_join("alice", "i1", "web:http ssh:tcp");
+	struct claim_result claim =
+	    scene_join("alice", "i1", "web:http ssh:tcp");
 	char gone[96];
 
 	hold_routes(&claim, two_routes, 2);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", claim.session.epoch), REGISTRY_OK);
-	ck_assert_str_eq(redis_ask("EXISTS taupe:routes taupe:owned:device:alice "
-				   "taupe:lease:alice taupe:session:alice taupe:leases"),
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", claim.session.epoch),
+	    REGISTRY_OK);
+	ck_assert_str_eq(
+	    redis_ask("EXISTS taupe:routes taupe:owned:device:alice "
+		      "taupe:lease:alice taupe:session:alice taupe:leases"),
 	    "0");
-	snprintf(gone, sizeof(gone), "EXISTS taupe:port:%u", claim.lease.ports[0].port);
+	snprintf(gone, sizeof(gone), "EXISTS taupe:port:%u",
+	    claim.lease.ports[0].port);
 	ck_assert_str_eq(redis_ask("%s", gone), "0");
 	snprintf(gone, sizeof(gone), "GET taupe:label:%s", claim.lease.label);
 	ck_assert_str_eq(redis_ask("%s", gone), "alice");
@@ -218,9 +239,11 @@ START_TEST(leases_that_nobody_holds_are_swept)
 	holding.n_routes = 2;
 	ck_assert_int_eq(scene_hold(scene.registry, &holding), REGISTRY_OK);
 	ck_assert_str_eq(redis_ask("HLEN taupe:routes"), "2");
-	wait_redis("EXISTS taupe:routes taupe:leases taupe:owned:device:alice", "0");
+	wait_redis(
+	    "EXISTS taupe:routes taupe:leases taupe:owned:device:alice", "0");
 	scene_run_ms(250);
-	ck_assert_str_eq(redis_ask("XLEN taupe:events"), "6"); /* 2 sessions, 2 + 2 routes */
+	ck_assert_str_eq(
+	    redis_ask("XLEN taupe:events"), "6"); /* 2 sessions, 2 + 2 routes */
 	ck_assert(scene_wait_event(REGISTRY_SESSION, "alice", &from)->up);
 }
 END_TEST
@@ -241,14 +264,20 @@ START_TEST(keys_live_as_long_as_they_should)
 	struct claim_result claim = scene_join("alice", "i1", "ssh:tcp");
 	long label_ms;
 
-	ck_assert_int_gt(atol(redis_ask("PTTL taupe:session:alice")), SUITE_LEASE_MS - 5000);
-	ck_assert_int_gt(atol(redis_ask("PTTL taupe:lease:alice")), SUITE_LEASE_MS - 5000);
-	ck_assert_int_le(atol(redis_ask("PTTL taupe:lease:alice")), SUITE_LEASE_MS);
-	ck_assert_int_gt(atol(redis_ask("PTTL taupe:port:%u", claim.lease.ports[0].port)),
+	ck_assert_int_gt(
+	    atol(redis_ask("PTTL taupe:session:alice")), SUITE_LEASE_MS - 5000);
+	ck_assert_int_gt(
+	    atol(redis_ask("PTTL taupe:lease:alice")), SUITE_LEASE_MS - 5000);
+	ck_assert_int_le(
+	    atol(redis_ask("PTTL taupe:lease:alice")), SUITE_LEASE_MS);
+	ck_assert_int_gt(
+	    atol(redis_ask("PTTL taupe:port:%u", claim.lease.ports[0].port)),
 	    SUITE_LEASE_MS - 5000);
 	label_ms = atol(redis_ask("PTTL taupe:label:%s", claim.lease.label));
 	ck_assert_int_gt(label_ms, SUITE_LEASE_MS + SUITE_QUARANTINE_MS - 5000);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", claim.session.epoch), REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", claim.session.epoch),
+	    REGISTRY_OK);
 	label_ms = atol(redis_ask("PTTL taupe:label:%s", claim.lease.label));
 	ck_assert_int_gt(label_ms, SUITE_QUARANTINE_MS - 5000);
 	ck_assert_int_le(label_ms, SUITE_QUARANTINE_MS);
@@ -267,7 +296,8 @@ tally_cb(void *ctx, const struct claim_result *result)
 	(void)ctx;
 	n_answers++;
 	if (result->status != REGISTRY_OK) {
-		ck_assert(result->status == REGISTRY_EXHAUSTED || result->status == REGISTRY_HELD);
+		ck_assert(result->status == REGISTRY_EXHAUSTED ||
+		    result->status == REGISTRY_HELD);
 		n_refused++;
 		return;
 	}
@@ -275,7 +305,8 @@ tally_cb(void *ctx, const struct claim_result *result)
 		ck_assert_str_ne(granted_labels[i], result->lease.label);
 	strcpy(granted_labels[n_granted++], result->lease.label);
 	for (size_t i = 0; i < result->lease.n_ports; i++) {
-		ck_assert(!port_set_has(&granted_ports, result->lease.ports[i].port));
+		ck_assert(
+		    !port_set_has(&granted_ports, result->lease.ports[i].port));
 		port_set_add(&granted_ports, result->lease.ports[i].port);
 	}
 }
@@ -304,7 +335,8 @@ START_TEST(relays_that_grant_at_once_never_grant_the_same)
 		strcpy(claim.instance, "i1");
 		strcpy(claim.services[0].name, "ssh");
 		claim.services[0].kind = SERVICE_TCP;
-		ck_assert_int_eq(registry->ops->claim(registry, &claim, tally_cb, NULL), 0);
+		ck_assert_int_eq(
+		    registry->ops->claim(registry, &claim, tally_cb, NULL), 0);
 	}
 	scene_run_until(all_answered);
 	ck_assert_int_eq(n_granted, 20);
@@ -321,11 +353,14 @@ two_answered(void)
 
 START_TEST(a_name_claimed_twice_at_once_has_one_holder)
 {
-	struct claim first = scene_claim("alice", "i1", "web:http"), other = first;
+	struct claim first = scene_claim("alice", "i1", "web:http"),
+		     other = first;
 
 	open_second();
 	strcpy(other.instance, "i2");
-	ck_assert_int_eq(scene.registry->ops->claim(scene.registry, &first, tally_cb, NULL), 0);
+	ck_assert_int_eq(
+	    scene.registry->ops->claim(scene.registry, &first, tally_cb, NULL),
+	    0);
 	ck_assert_int_eq(second->ops->claim(second, &other, tally_cb, NULL), 0);
 	scene_run_until(two_answered);
 	ck_assert_int_eq(n_granted, 1);
@@ -353,8 +388,10 @@ START_TEST(a_device_that_moves_is_fenced_at_its_old_relay)
 	late.connected = false;
 	ck_assert_int_eq(scene_hold(scene.registry, &late), REGISTRY_STALE);
 	ck_assert_int_eq(
-	    scene_expire(scene.registry, "alice", old.session.epoch), REGISTRY_STALE);
-	ck_assert_str_eq(redis_ask("HKEYS taupe:routes"), "http/abc.example.com");
+	    scene_expire(scene.registry, "alice", old.session.epoch),
+	    REGISTRY_STALE);
+	ck_assert_str_eq(
+	    redis_ask("HKEYS taupe:routes"), "http/abc.example.com");
 	scene_wait_event(REGISTRY_SESSION, "alice", &from);
 	event = scene_wait_event(REGISTRY_SESSION, "alice", &from);
 	ck_assert(!event->up);
@@ -430,7 +467,8 @@ second_is_swept(void)
 {
 	announce(scene.registry, "r1", 0);
 	return find_relay("r2") == NULL &&
-	    strcmp(redis_ask("EXISTS taupe:routes taupe:owned:relay:r2"), "0") == 0;
+	    strcmp(redis_ask("EXISTS taupe:routes taupe:owned:relay:r2"),
+		"0") == 0;
 }
 
 START_TEST(a_relay_that_died_is_swept_with_its_route)
@@ -439,7 +477,8 @@ START_TEST(a_relay_that_died_is_swept_with_its_route)
 
 	open_second();
 	announce(second, "r2", 1);
-	wait_redis("HGET taupe:routes relay/relay.example.com", "127.0.0.1,8000,77");
+	wait_redis(
+	    "HGET taupe:routes relay/relay.example.com", "127.0.0.1,8000,77");
 	ck_assert_str_eq(redis_ask("HGET taupe:relay:r2 counter/visits"), "9");
 	ck_assert_str_eq(redis_ask("ZSCORE taupe:relays r2"), "0.01");
 	announce(scene.registry, "r1", 0);
@@ -471,11 +510,12 @@ START_TEST(a_relay_that_leaves_takes_everything_along)
 {
 	open_second();
 	announce(second, "r2", 1);
-	wait_redis("HGET taupe:routes relay/relay.example.com", "127.0.0.1,8000,77");
+	wait_redis(
+	    "HGET taupe:routes relay/relay.example.com", "127.0.0.1,8000,77");
 	second->ops->depart(second, departed_cb, NULL);
 	scene_run_until(has_departed);
-	ck_assert_str_eq(
-	    redis_ask("EXISTS taupe:routes taupe:owned:relay:r2 taupe:relay:r2 taupe:relays"),
+	ck_assert_str_eq(redis_ask("EXISTS taupe:routes taupe:owned:relay:r2 "
+				   "taupe:relay:r2 taupe:relays"),
 	    "0");
 }
 END_TEST
@@ -487,7 +527,8 @@ START_TEST(adds_to_the_counters_of_a_device)
 	scene.registry->ops->count(scene.registry, "alice", &delta);
 	scene.registry->ops->count(scene.registry, "alice", &delta);
 	wait_redis("HGET taupe:counters:device:alice bytes_in", "60");
-	ck_assert_str_eq(redis_ask("HGET taupe:counters:device:alice visitors"), "4");
+	ck_assert_str_eq(
+	    redis_ask("HGET taupe:counters:device:alice visitors"), "4");
 }
 END_TEST
 
@@ -509,7 +550,8 @@ count_losses(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < scene.n_events; i++)
-		n += scene.events[i].type == REGISTRY_UP && scene.events[i].lost;
+		n +=
+		    scene.events[i].type == REGISTRY_UP && scene.events[i].lost;
 	return n;
 }
 
@@ -543,14 +585,18 @@ START_TEST(answers_unavailable_while_redis_is_away)
 	scene_wait_event(REGISTRY_DOWN, NULL, &from);
 	ck_assert(!scene.registry->ops->is_up(scene.registry));
 	ck_assert_int_eq(scene_get_device("alice", NULL), REGISTRY_UNAVAILABLE);
-	ck_assert_int_eq(scene_do_claim(scene.registry, &claim).status, REGISTRY_UNAVAILABLE);
-	ck_assert_int_eq(scene_hold(scene.registry, &holding), REGISTRY_UNAVAILABLE);
-	ck_assert_int_eq(scene_expire(scene.registry, "alice", 1), REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(scene_do_claim(scene.registry, &claim).status,
+	    REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(
+	    scene_hold(scene.registry, &holding), REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(
+	    scene_expire(scene.registry, "alice", 1), REGISTRY_UNAVAILABLE);
 	announce(scene.registry, "r1", 0);
 	redis_server_run();
 	ck_assert(scene_wait_event(REGISTRY_UP, NULL, &from)->lost);
 	ck_assert_int_eq(scene_hold(scene.registry, &holding), REGISTRY_OK);
-	ck_assert_int_eq(scene_join("alice", "i2", "web:http").status, REGISTRY_HELD);
+	ck_assert_int_eq(
+	    scene_join("alice", "i2", "web:http").status, REGISTRY_HELD);
 }
 END_TEST
 
@@ -577,8 +623,9 @@ START_TEST(claims_under_way_are_answered_when_redis_dies)
 	redis_ask("CLIENT PAUSE 60000 ALL");
 	for (int i = 0; i < 20; i++) {
 		sprintf(claim.name, "device-%d", i);
-		ck_assert_int_eq(
-		    scene.registry->ops->claim(scene.registry, &claim, unavailable_cb, NULL), 0);
+		ck_assert_int_eq(scene.registry->ops->claim(scene.registry,
+				     &claim, unavailable_cb, NULL),
+		    0);
 	}
 	scene_run_ms(30);
 	redis_server_kill();
@@ -592,9 +639,11 @@ START_TEST(answers_unavailable_before_it_was_ever_there)
 	struct claim claim = scene_claim("alice", "i1", "web:http");
 
 	nowhere.host = "/nonexistent/socket";
-	second = registry_redis_new(scene.loop, &scene.settings, &nowhere, second_event_cb, NULL);
+	second = registry_redis_new(
+	    scene.loop, &scene.settings, &nowhere, second_event_cb, NULL);
 	ck_assert_ptr_nonnull(second);
-	ck_assert_int_eq(scene_do_claim(second, &claim).status, REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(
+	    scene_do_claim(second, &claim).status, REGISTRY_UNAVAILABLE);
 	ck_assert(!second->ops->is_up(second));
 }
 END_TEST
@@ -634,7 +683,8 @@ static const char *const odd_events[] = {
     "kind session name /../ relay r1 epoch 1 up 1",
     "kind session name bob relay r1 epoch x up 1",
     "kind session name bob relay r1 epoch 1 up 2",
-    "kind session name bob relay 0123456789012345678901234567890123456789 epoch 1 up 1",
+    "kind session name bob relay 0123456789012345678901234567890123456789 "
+    "epoch 1 up 1",
     "kind probe name bob epoch 99999999999999999999999 relay r1",
     "kind session name bob relay r9 epoch 1 up 1 agents -1 sequence 1",
 };
@@ -670,7 +720,8 @@ START_TEST(a_stream_of_another_type_is_survived)
 {
 	redis_ask("SET taupe:events garbage");
 	scene_run_ms(100);
-	ck_assert_int_eq(scene_join("alice", "i1", "web:http").status, REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(
+	    scene_join("alice", "i1", "web:http").status, REGISTRY_UNAVAILABLE);
 	redis_ask("DEL taupe:events");
 	ck_assert_int_eq(scene_get_device("alice", NULL), REGISTRY_OK);
 }
@@ -682,7 +733,8 @@ static const char *const garbage[] = {
     "SET taupe:session:alice epoch=1",
     "SET taupe:session:alice epoch=x&relay=r1",
     "SET taupe:session:alice %zz",
-    "SET taupe:session:alice relay=012345678901234567890123456789012345678&epoch=1",
+    "SET taupe:session:alice "
+    "relay=012345678901234567890123456789012345678&epoch=1",
     "LPUSH taupe:session:alice x",
     "SET taupe:lease:alice garbage",
     "HSET taupe:lease:alice label",
@@ -701,9 +753,11 @@ START_TEST(garbage_under_our_keys_is_survived)
 	enum registry_status status;
 
 	status = scene_join("alice", "i1", "web:http ssh:tcp").status;
-	ck_assert_int_eq(status, is_written ? REGISTRY_UNAVAILABLE : REGISTRY_OK);
+	ck_assert_int_eq(
+	    status, is_written ? REGISTRY_UNAVAILABLE : REGISTRY_OK);
 	redis_ask("DEL taupe:session:alice taupe:lease:alice taupe:reserved");
-	ck_assert_int_eq(scene_join("alice", "i1", "web:http ssh:tcp").status, REGISTRY_OK);
+	ck_assert_int_eq(
+	    scene_join("alice", "i1", "web:http ssh:tcp").status, REGISTRY_OK);
 }
 END_TEST
 
@@ -745,7 +799,7 @@ START_TEST(garbage_among_the_relays_is_survived)
 }
 END_TEST
 
-#define ADD_TABLE(tcase, test, table) \
+#define ADD_TABLE(tcase, test, table)                                          \
 	tcase_add_loop_test(tcase, test, 0, sizeof(table) / sizeof((table)[0]))
 
 static TCase *
@@ -775,7 +829,8 @@ own_tests(void)
 	tcase_add_test(tcase, no_event_is_lost_while_the_follower_is_away);
 	tcase_add_test(tcase, events_of_before_the_start_are_not_told);
 	ADD_TABLE(tcase, events_that_make_no_sense_are_skipped, odd_events);
-	tcase_add_test(tcase, follows_a_stream_that_began_again_with_smaller_ids);
+	tcase_add_test(
+	    tcase, follows_a_stream_that_began_again_with_smaller_ids);
 	tcase_add_test(tcase, a_stream_of_another_type_is_survived);
 	ADD_TABLE(tcase, garbage_under_our_keys_is_survived, garbage);
 	ADD_TABLE(tcase, garbage_under_a_device_is_survived, device_garbage);
