@@ -27,7 +27,8 @@ struct redis_seen_relay {
 	    news_ms; /* loop clock: when the sequence was last seen to grow */
 };
 
-/* The view of all relays, and our own announcement. registry_redis_view.c */
+/* The view of all relays, and our own announcement. registry_redis_view.c,
+ * registry_redis_announce.c */
 struct redis_view {
 	size_t n;
 	struct relay_info relays[RELAYS_MAX];
@@ -46,9 +47,10 @@ struct redis_view {
 	bool announced; /* since the registry was known to be whole */
 	bool
 	    refilling; /* it had lost everything, and we have not announced since */
-	bool stranger;	 /* another relay uses our id: said once */
-	uint64_t agents; /* ours, between two announcements */
-	uint64_t sequence;
+	bool stranger;	       /* another relay uses our id: said once */
+	uint64_t agents;       /* ours, between two announcements */
+	uint64_t sequence;     /* of our last message about our load */
+	uint64_t acknowledged; /* the last one that Redis has had */
 };
 
 /* The stream of events. registry_redis_events.c */
@@ -108,6 +110,10 @@ int redis_expire_start(struct registry *registry, const char *name,
     uint64_t epoch, registry_done_cb cb, void *ctx);
 
 /* registry_redis_view.c */
+/* Read the view anew, unless that is under way. */
+void redis_view_read(struct redis_registry *registry);
+
+/* registry_redis_announce.c */
 void redis_view_announce(struct registry *registry,
     const struct relay_info *self, const struct route *relay_route,
     const char *const *counter_names, const uint64_t *counter_values,

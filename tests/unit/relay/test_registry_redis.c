@@ -571,6 +571,33 @@ START_TEST(notices_that_the_database_was_emptied)
 }
 END_TEST
 
+START_TEST(notices_that_the_database_was_set_back)
+{
+	announce(scene.registry, "r1", 0);
+	wait_redis("EXISTS taupe:relay:r1", "1");
+	announce(scene.registry, "r1", 0);
+	scene_run_ms(20);
+	/* as a replica that had not heard of our last announcement */
+	redis_ask("HSET taupe:relay:r1 sequence 1");
+	announce(scene.registry, "r1", 0);
+	scene_run_until(was_told_of_loss);
+	announce(scene.registry, "r1", 0);
+	scene_run_ms(20);
+	ck_assert_uint_eq(count_losses(), 1);
+}
+END_TEST
+
+START_TEST(another_relay_under_our_id_is_no_loss)
+{
+	announce(scene.registry, "r1", 0);
+	wait_redis("EXISTS taupe:relay:r1", "1");
+	redis_ask("HSET taupe:relay:r1 sequence 1 since_ms 5");
+	announce(scene.registry, "r1", 0);
+	scene_run_ms(30);
+	ck_assert_uint_eq(count_losses(), 0);
+}
+END_TEST
+
 START_TEST(answers_unavailable_while_redis_is_away)
 {
 	struct claim claim = scene_claim("alice", "i1", "web:http");
@@ -823,6 +850,8 @@ own_tests(void)
 	tcase_add_test(tcase, a_relay_that_leaves_takes_everything_along);
 	tcase_add_test(tcase, adds_to_the_counters_of_a_device);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
+	tcase_add_test(tcase, notices_that_the_database_was_set_back);
+	tcase_add_test(tcase, another_relay_under_our_id_is_no_loss);
 	tcase_add_test(tcase, answers_unavailable_while_redis_is_away);
 	tcase_add_test(tcase, claims_under_way_are_answered_when_redis_dies);
 	tcase_add_test(tcase, answers_unavailable_before_it_was_ever_there);

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Announcing this relay, each second and whenever Redis is there again, and leaving. The
+ * announcement is also how a relay notices that the database has lost something: it is
+ * the one thing there that nobody else writes.
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "relay/registry_redis_records.h"
+
+/* HSET, PEXPIRE, ZADD, HGET in one MULTI */
+#define ANNOUNCEMENT_COMMANDS 4
+#define ANNOUNCEMENTS_KEPT                                                     \
+	3 /* a relay counts as gone after so many were missed */
+
+/* The answer to a command whose answer nobody waits for. */
+static void
+logged_cb(void *ctx, const redisReply *reply)
+{
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+		redis_complain(ctx, "announce", reply);
+}
+
+/*
+ * Is what stands under our name what we wrote last? A database that was emptied has
+ * nothing there, one that was set back (a replica took over, a backup was restored) has
+ * something older.
+ */
+enum own_record { OWN_WHOLE, OWN_LOST, OWN_STRANGE, OWN_NONSENSE };
+
+/* HMGET relay:US since_ms sequence */
+static enum own_record
+judge_own(const struct redis_view *view, const redisReply *reply)
+{
+	uint64_t since_ms, sequence;
+	struct str text;
+
+	if (!redis_reply_is_array(reply, 2))
+		return OWN_NONSENSE;
+	if (reply->element[0]->type == REDIS_REPLY_NIL)
+		return OWN_LOST;
+	if (!redis_reply_text(reply->element[0], &text) ||
+	    !str_to_u64(text, UINT64_MAX, &since_ms))
+		return OWN_NONSENSE;
+	if (since_ms != view->self.since_ms)
+		return OWN_STRANGE;
+	if (!redis_reply_text(reply->element[1], &text) ||
+	    !str_to_u64(text, UINT64_MAX, &sequence))
+		return OWN_NONSENSE;
+	return sequence < view->acknowledged ? OWN_LOST : OWN_WHOLE;
+}
+
+/* Before it is written again. */
+static void
+own_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	struct redis_view *view = &registry->view;
+
+	if (reply == NULL || !view->announced)
+		return;
+	switch (judge_own(view, reply)) {
+	case OWN_WHOLE:
+		break;
+	case OWN_LOST:
+		redis_tell_lost(registry);
+		break;
+	case OWN_STRANGE:
+		if (!view->stranger)
+			log_error("another relay announces itself under this "
+				  "relay's id",
+			    LOG_S("id", registry->id),
+			    LOG_S("hint", "give each relay an id of its own"));
+		view->stranger = true;
+		break;
+	case OWN_NONSENSE:
+		redis_complain(registry, "announce", reply);
+		break;
+	}
+}
+
+/* EXEC, whose last command has read our sequence back. */
+static void
+announced_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	struct redis_view *view = &registry->view;
+	struct str text;
+
+	if (reply == NULL)
+		return;
+	if (!redis_reply_is_array(reply, ANNOUNCEMENT_COMMANDS) ||
+	    !redis_reply_text(
+		reply->element[ANNOUNCEMENT_COMMANDS - 1], &text) ||
+	    !str_to_u64(text, UINT64_MAX, &view->acknowledged)) {
+		redis_complain(registry, "announce", reply);
+		return;
+	}
+	view->announced = view->has_self;
+	view->refilling = false;
+}
+
+/* HGET routes relay/US */
+static void
+own_route_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	const struct redis_view *view = &registry->view;
+	struct redis_link *link = registry->main;
+	const char *key = view->route.key, *value = view->route.value;
+	unsigned long long epoch = view->self.since_ms;
+
+	if (reply == NULL || !view->has_route || redis_route_is(reply, value))
+		return;
+	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "SADD taupe:owned:relay:%s %s", registry->id, key);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "HSET taupe:routes %s %s,%llu", key, value, epoch);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    STREAM_ADD "kind route key %s value %s,%llu", key, value, epoch);
+	(void)redis_link_commandf(link, logged_cb, registry, "EXEC");
+}
+
+static void
+send_hash(struct redis_registry *registry, const struct relay_info *self,
+    const char *const *counter_names, const uint64_t *counter_values,
+    size_t n_counters)
+{
+	struct redis_args args = REDIS_ARGS_NONE;
+
+	redis_args_add(&args, "HSET");
+	redis_args_addf(&args, "taupe:relay:%s", registry->id);
+	redis_args_add(&args, "url");
+	redis_args_add(&args, self->url);
+	redis_args_add(&args, "address");
+	redis_args_add(&args, self->address);
+#define NUMBER(key, value)                                                     \
+	redis_args_add(&args, key),                                            \
+	    redis_args_addf(&args, "%llu", (unsigned long long)(value))
+	NUMBER("agents", self->agents);
+	NUMBER("visitors", self->visitors);
+	NUMBER("weight", self->weight);
+	NUMBER("capacity", self->capacity);
+	NUMBER("draining", self->draining ? 1 : 0);
+	NUMBER("since_ms", self->since_ms);
+	NUMBER("sequence", ++registry->view.sequence);
+	for (size_t i = 0; i < n_counters; i++) {
+		redis_args_addf(&args, "counter/%s", counter_names[i]);
+		redis_args_addf(
+		    &args, "%llu", (unsigned long long)counter_values[i]);
+	}
+#undef NUMBER
+	(void)redis_args_send(&args, registry->main, logged_cb, registry);
+}
+
+/* What was announced last, in one go, and the view while we are at it. */
+static void
+send_announcement(struct redis_registry *registry,
+    const char *const *counter_names, const uint64_t *counter_values,
+    size_t n_counters)
+{
+	const struct redis_view *view = &registry->view;
+	const struct relay_info *self = &view->self;
+	struct redis_link *link = registry->main;
+
+	(void)redis_link_commandf(link, own_cb, registry,
+	    "HMGET taupe:relay:%s since_ms sequence", registry->id);
+	if (view->has_route)
+		(void)redis_link_commandf(link, own_route_cb, registry,
+		    "HGET taupe:routes %s", view->route.key);
+	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
+	send_hash(registry, self, counter_names, counter_values, n_counters);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "PEXPIRE taupe:relay:%s %llu", registry->id,
+	    (unsigned long long)registry->announce_ms * ANNOUNCEMENTS_KEPT);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "ZADD taupe:relays %.6f %s", (double)self->agents / self->weight,
+	    registry->id);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "HGET taupe:relay:%s sequence", registry->id);
+	(void)redis_link_commandf(link, announced_cb, registry, "EXEC");
+	redis_view_read(registry);
+}
+
+void
+redis_view_announce(struct registry *base, const struct relay_info *self,
+    const struct route *relay_route, const char *const *counter_names,
+    const uint64_t *counter_values, size_t n_counters)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct redis_view *view = &registry->view;
+
+	view->self = *self;
+	view->agents = self->agents;
+	view->has_self = true;
+	view->has_route = relay_route != NULL;
+	if (relay_route != NULL)
+		view->route = *relay_route;
+	if (registry->up)
+		send_announcement(
+		    registry, counter_names, counter_values, n_counters);
+}
+
+struct departure {
+	struct redis_registry *registry;
+	struct registry_answer *answer;
+};
+
+static void
+departed_cb(void *ctx, const redisReply *reply)
+{
+	struct departure *departure = ctx;
+	struct redis_registry *registry = departure->registry;
+
+	departure->answer->status =
+	    reply != NULL && reply->type == REDIS_REPLY_ARRAY
+	    ? REGISTRY_OK
+	    : REGISTRY_UNAVAILABLE;
+	if (reply != NULL && departure->answer->status != REGISTRY_OK)
+		redis_complain(registry, "depart", reply);
+	if (registry->freeing)
+		free(departure->answer);
+	else
+		registry_answers_post(&registry->answers, departure->answer);
+	free(departure);
+}
+
+static void
+send_departure(struct redis_registry *registry)
+{
+	struct redis_link *link = registry->main;
+	const char *id = registry->id, *key = registry->view.route.key;
+
+	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    "DEL taupe:relay:%s taupe:owned:relay:%s", id, id);
+	(void)redis_link_commandf(
+	    link, logged_cb, registry, "ZREM taupe:relays %s", id);
+	if (!registry->view.has_route)
+		return;
+	(void)redis_link_commandf(
+	    link, logged_cb, registry, "HDEL taupe:routes %s", key);
+	(void)redis_link_commandf(link, logged_cb, registry,
+	    STREAM_ADD "kind route key %s value %s", key, "");
+}
+
+void
+redis_view_depart(struct registry *base, registry_done_cb cb, void *ctx)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct departure *departure = calloc(1, sizeof(*departure));
+	struct registry_answer *answer = registry_answer_new(ANSWER_DONE, ctx);
+
+	if (departure == NULL || answer == NULL) {
+		log_error("out of memory",
+		    LOG_S("what", "saying goodbye to the registry"));
+		free(departure);
+		free(answer);
+		return;
+	}
+	answer->done_cb = cb;
+	*departure = (struct departure){registry, answer};
+	send_departure(registry);
+	registry->view.has_self = registry->view.announced =
+	    registry->view.has_route = false;
+	if (redis_link_commandf(
+		registry->main, departed_cb, departure, "EXEC") != 0)
+		departed_cb(departure, NULL);
+}
+
+/* Coming up. */
+
+/* HMGET relay:US since_ms sequence */
+static void
+check_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	struct registry_event event = {.type = REGISTRY_UP};
+
+	registry->checking = false;
+	if (registry->freeing || reply == NULL)
+		return; /* it is down again: the next time it is up we ask again */
+	if (reply->type == REDIS_REPLY_ERROR) {
+		redis_complain(registry, "announce", reply);
+		redis_link_reset(registry->main, "Redis refuses our commands");
+		return;
+	}
+	registry->up = true;
+	/* lost again before we have announced again is lost, too */
+	event.lost = (registry->view.announced || registry->view.refilling) &&
+	    judge_own(&registry->view, reply) == OWN_LOST;
+	if (event.lost) {
+		registry->view.announced = false;
+		registry->view.refilling = true;
+		redis_follower_restart(registry);
+	}
+	registry_answer_event(&registry->answers, &event);
+	/* the others should not have to wait for the next one */
+	if (registry->view.has_self)
+		send_announcement(registry, NULL, NULL, 0);
+}
+
+void
+redis_view_check(struct redis_registry *registry)
+{
+	registry->checking =
+	    redis_link_commandf(registry->main, check_cb, registry,
+		"HMGET taupe:relay:%s since_ms sequence", registry->id) == 0;
+}
