@@ -51,7 +51,6 @@ append_or_empty(struct memory *m, struct str s, uint32_t reserve, bool *changed)
 bool
 memory_set(struct memory *m, const struct control_msg *welcome)
 {
-	uint32_t used = m->used;
 	uint8_t n_peers = m->n_peers;
 	bool changed = false;
 
@@ -66,7 +65,7 @@ memory_set(struct memory *m, const struct control_msg *welcome)
 	for (size_t i = 0; i < welcome->n_peers; i++)
 		if (append(m, welcome->peers[i], 0, &changed))
 			m->n_peers++;
-	return changed || m->used != used || m->n_peers != n_peers;
+	return changed || m->n_peers != n_peers;
 }
 
 static const char *

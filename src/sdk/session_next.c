@@ -133,13 +133,12 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 }
 
 static bool
-choose_candidate(struct session *s, struct url *url)
+choose_candidate(const struct session *s, struct url *url)
 {
-	if (place_candidate(s->config, &s->memory, s->order, s->candidate, url))
-		return true;
-	/* the list has become shorter */
-	s->candidate = 0;
-	return place_candidate(s->config, &s->memory, s->order, 0, url);
+	/* the list may have become shorter meanwhile */
+	return place_candidate(
+		   s->config, &s->memory, s->order, s->candidate, url) ||
+	    place_candidate(s->config, &s->memory, s->order, 0, url);
 }
 
 /* Take a link into use when it is time for an attempt or for a move; NULL: it is not. */

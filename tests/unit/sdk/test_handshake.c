@@ -96,6 +96,7 @@ END_TEST
 
 START_TEST(each_stage_of_the_handshake_has_its_time)
 {
+	struct bytes in = {.len = 0};
 	struct bench b;
 
 	init(&b);
@@ -113,13 +114,32 @@ START_TEST(each_stage_of_the_handshake_has_its_time)
 	act(&b);
 	DID(&b, "dial0 r1.example.com:8000");
 	b.now += 9000;
-	accepted(&b, 0);
+	connected(&b, 0);
+	b.now += 9000;
+	relay_accept(&in, b.request[0], b.request_len[0]);
+	hear(&b, 0, &in);
 	b.now += 9999;
 	act(&b);
 	DID(&b, "");
 	b.now += 1;
 	act(&b);
 	DID(&b, "close0(no welcome in time)");
+}
+END_TEST
+
+START_TEST(list_of_relays_may_become_shorter)
+{
+	struct bench b;
+
+	init(&b);
+	begin(&b);
+	act(&b);
+	connected(&b, 0);
+	hear_raw(&b, 0, "HTTP/1.1 503 Service Unavailable\r\n\r\n");
+	b.config.n_relays = 1;
+	b.trace[0] = '\0';
+	pass(&b, 2000);
+	DID(&b, "dial0 r1.example.com:8000");
 }
 END_TEST
 
@@ -216,6 +236,13 @@ START_TEST(the_same_welcome_changes_no_state)
 		"r4.example.org:81&lease=token"));
 	ck_assert_int_eq(b.event.type, TAUPE_EVENT_WELCOME);
 	ck_assert(!b.event.state_changed);
+	lost(&b, 0);
+	pass(&b, 60000);
+	accepted(&b, 0);
+	hear_text(&b, 0,
+	    WELCOME("ws://r1.example.com:8000",
+		"&peer=ws://r3.example.org&lease=token"));
+	ck_assert(b.event.state_changed);
 }
 END_TEST
 
@@ -539,6 +566,7 @@ main(void)
 	    welcome_is_reported_at_every_cut,
 	    welcome_names_the_urls,
 	    each_stage_of_the_handshake_has_its_time,
+	    list_of_relays_may_become_shorter,
 	    configuration_is_checked,
 	    request_that_does_not_fit_is_given_up_with_a_reason,
 	    state_survives_a_restart,

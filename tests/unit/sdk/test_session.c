@@ -111,6 +111,26 @@ START_TEST(lost_relay_is_tried_first_then_its_peers_then_the_configured)
 }
 END_TEST
 
+START_TEST(peers_come_in_a_random_order)
+{
+	unsigned first = 0, runs = 40;
+
+	for (unsigned i = 0; i < runs; i++) {
+		struct bench b;
+
+		init(&b);
+		bring_up(&b);
+		lost(&b, 0);
+		pass(&b, 2000);
+		lost(&b, 0);
+		if (strstr(b.trace, "dial0 r3") != NULL)
+			first++;
+	}
+	ck_assert_uint_gt(first, 0);
+	ck_assert_uint_lt(first, runs);
+}
+END_TEST
+
 START_TEST(relay_that_stops_is_tried_last)
 {
 	struct bench b;
@@ -180,6 +200,30 @@ START_TEST(learnt_cleartext_relays_are_not_used_where_only_wss_is_configured)
 }
 END_TEST
 
+START_TEST(cleartext_peers_of_a_secure_relay_are_forgotten)
+{
+	static const char *const mixed[] = {
+	    "wss://r1.example.com", "ws://r2.example.com"};
+	char state[TAUPE_STATE_MAX];
+	struct bench b;
+	size_t len;
+
+	init(&b);
+	b.config.relays = mixed;
+	begin(&b);
+	act(&b);
+	accepted(&b, 0);
+	hear_text(&b, 0,
+	    WELCOME("wss://r1.example.com",
+		"&peer=ws://r3.example.com&peer=wss://r4.example.com"));
+	len = taupe_session_export(&b.session, state, sizeof(state));
+	state[len] = '\0';
+	ck_assert_str_eq(state,
+	    "label=k7x2m9q4tz&relay=wss://r1.example.com&peer=wss://"
+	    "r4.example.com");
+}
+END_TEST
+
 START_TEST(welcome_that_leads_out_of_tls_is_refused)
 {
 	static const char *const secure[] = {"wss://r1.example.com"};
@@ -235,6 +279,24 @@ START_TEST(is_dead_after_three_silent_heartbeats)
 	ck_assert_ptr_eq(
 	    strstr(b.trace, "close0(nothing heard for three heartbeats)"),
 	    b.trace);
+}
+END_TEST
+
+START_TEST(lives_as_long_as_it_hears_something)
+{
+	struct bench b;
+
+	init(&b);
+	bring_up(&b);
+	for (int i = 0; i < 10; i++) {
+		struct bytes in = {.len = 0};
+
+		pass(&b, 80000);
+		relay_frame(&in, WS_OP_PONG, "", 0);
+		hear(&b, 0, &in);
+	}
+	ck_assert(taupe_session_is_up(&b.session));
+	ck_assert_ptr_null(strstr(b.trace, "close"));
 }
 END_TEST
 
@@ -416,6 +478,8 @@ START_TEST(move_makes_the_new_link_before_it_leaves_the_old)
 	hear_text(
 	    &b, 0, "op=move&to=ws://r4.example.org:81"); /* one is under way */
 	accepted(&b, 1);
+	ck_assert_str_eq(request_field(b.request[1], b.request_len[1], "Host"),
+	    "r3.example.org");
 	DID(&b, "");
 	hear_text(&b, 0, "op=open&id=9f86d081884c7d659a2feaa0c55ad015");
 	ck_assert_int_eq(b.event.type, TAUPE_EVENT_OPEN);
@@ -565,6 +629,24 @@ START_TEST(old_link_that_is_taken_over_during_a_move_is_no_loss)
 }
 END_TEST
 
+START_TEST(relay_that_wants_us_gone_is_tried_last_when_it_is_lost)
+{
+	struct bench b;
+
+	init(&b);
+	bring_up(&b);
+	hear_text(&b, 0, "op=move&to=ws://r2.example.net");
+	test_jitter = UINT32_MAX;
+	lost(&b, 1);
+	b.trace[0] = '\0';
+	lost(&b, 0);
+	ck_assert(!b.event.standing);
+	pass(&b, 2000);
+	ck_assert_ptr_eq(strstr(b.trace, "dial0 r"), b.trace);
+	ck_assert_ptr_null(strstr(b.trace, "r1.example.com"));
+}
+END_TEST
+
 START_TEST(both_links_lost_during_a_move_begin_a_new_round)
 {
 	struct bench b;
@@ -578,8 +660,9 @@ START_TEST(both_links_lost_during_a_move_begin_a_new_round)
 	lost(&b, 1);
 	ck_assert(!b.event.standing);
 	pass(&b, 10000);
-	ck_assert_ptr_nonnull(strstr(b.trace, "dial0 "));
-	ck_assert_ptr_null(strstr(b.trace, "dial1 "));
+	/* not to r1, which has asked us to go */
+	ck_assert_ptr_eq(strstr(b.trace, "dial0 r"), b.trace);
+	ck_assert_ptr_null(strstr(b.trace, "r1.example.com"));
 }
 END_TEST
 
@@ -599,6 +682,27 @@ START_TEST(single_link_leaves_before_it_connects)
 	taupe_session_renew(&b.session, b.now);
 	act(&b);
 	DID(&b, "close:1000 close0() dial0 r3.example.org:80");
+}
+END_TEST
+
+START_TEST(move_of_a_single_link_starts_without_hops)
+{
+	struct bench b;
+
+	init(&b);
+	b.config.single_link = true;
+	begin(&b);
+	act(&b);
+	connected(&b, 0);
+	hear_raw(&b, 0,
+	    "HTTP/1.1 302 Found\r\nLocation: "
+	    "ws://r9.example.com/v1/control?hops=3\r\n\r\n");
+	accepted(&b, 0);
+	hear_text(&b, 0, WELCOME("ws://r9.example.com", ""));
+	hear_text(&b, 0, "op=move&to=ws://r2.example.net");
+	connected(&b, 0);
+	b.request[0][b.request_len[0] - 1] = '\0';
+	ck_assert_ptr_null(strstr(b.request[0], "hops="));
 }
 END_TEST
 
@@ -666,12 +770,15 @@ main(void)
 	    delay_grows_with_each_failure_up_to_the_longest,
 	    only_a_link_that_stood_long_enough_resets_the_delay,
 	    lost_relay_is_tried_first_then_its_peers_then_the_configured,
+	    peers_come_in_a_random_order,
 	    relay_that_stops_is_tried_last,
 	    close_codes_and_their_delays,
 	    learnt_cleartext_relays_are_not_used_where_only_wss_is_configured,
+	    cleartext_peers_of_a_secure_relay_are_forgotten,
 	    welcome_that_leads_out_of_tls_is_refused,
 	    pings_when_it_has_been_silent,
 	    is_dead_after_three_silent_heartbeats,
+	    lives_as_long_as_it_hears_something,
 	    answers_a_probe_at_once,
 	    a_pong_counts_as_something_sent,
 	    open_asks_for_a_channel_at_the_relay_of_the_welcome,
@@ -687,8 +794,10 @@ main(void)
 	    move_goes_round_all_other_relays,
 	    failed_renewal_is_tried_again_at_the_same_relay,
 	    old_link_that_is_taken_over_during_a_move_is_no_loss,
+	    relay_that_wants_us_gone_is_tried_last_when_it_is_lost,
 	    both_links_lost_during_a_move_begin_a_new_round,
 	    single_link_leaves_before_it_connects,
+	    move_of_a_single_link_starts_without_hops,
 	    renewal_connects_anew_to_the_same_relay,
 	    leaving_says_goodbye_and_rests,
 	    nothing_is_heard_on_a_link_that_is_over,

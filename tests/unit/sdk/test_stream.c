@@ -177,6 +177,9 @@ relay_does(struct bench *b, char what)
 	case 'D': /* payload in two fragments, with a ping's length between them */
 		bytes_add(&in, "\x02\x02xy\x80\x01z", 7);
 		break;
+	case 'Y': /* payload whose last fragment is empty: no end */
+		bytes_add(&in, "\x02\x02xy\x80\x00", 6);
+		break;
 	case 'E': /* the end */
 		relay_frame(&in, WS_OP_BINARY, "", 0);
 		break;
@@ -276,6 +279,7 @@ static const struct {
     /* a visit as it should be, and the next on the same channel */
     {"OoDbEe", "OoxyzbEe."},
     {"ODobeE", "OxyzobeE."},
+    {"OoYDeE", "OoxyxyzeE."},
     {"ODVoe", "OxyzEoe."},
     {"OoEeSobDeE", "OoEeSobxyzeE."},
     {"Ob", "Ob!"}, /* payload says that it was opened */
