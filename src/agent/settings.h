@@ -32,8 +32,8 @@ struct settings {
 	struct agent_options options;
 	char secret[TAUPE_SECRET_MAX + 1]; /* "": none */
 	size_t n_services;
-	struct taupe_service
-	    services[TAUPE_SERVICES_MAX]; /* names point into targets */
+	/* their names point into targets */
+	struct taupe_service services[TAUPE_SERVICES_MAX];
 	struct target targets[TAUPE_SERVICES_MAX];
 	struct tls_context *tls; /* NULL until it is needed */
 };

@@ -24,8 +24,7 @@
 struct transfer {
 	LIST_ENTRY(transfer) link; /* in agent->transfers */
 	struct agent *agent;
-	struct dial
-	    *dial; /* of the relay at first, of the service later; or NULL */
+	struct dial *dial;  /* of the relay, later of the service; or NULL */
 	struct timer timer; /* of the handshake, then of the first visit */
 	struct conn channel;
 	struct conn service;   /* of the visit at hand */

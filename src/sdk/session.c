@@ -260,7 +260,7 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 		return;
 	}
 	s->moving = false;
-	if (!was_current && end == END_UNREACHED && link->redirects > 0) {
+	if (!was_current && end == END_UNREACHED && link->followed) {
 		/* who sent us there does not know yet that nobody is there: we come back,
 		 * and the hops see to it that we are taken in the end */
 		s->back_hops = link->redirects;

@@ -44,8 +44,9 @@ struct link {
 	uint8_t redirects; /* followed in a row to get here */
 	uint8_t hops;	   /* as the last Location said */
 	bool secure;
-	bool
-	    dial_again; /* LINK_ENDING: redirected; dial host once it is closed */
+	bool followed; /* host is where a redirect led */
+	/* LINK_ENDING: redirected; dial host once it is closed */
+	bool dial_again;
 	char host[HOST_NAME_MAX + 1];
 };
 
@@ -53,16 +54,15 @@ struct session {
 	const struct taupe_config *config;
 	struct memory memory;
 	uint64_t retry_ms; /* when to connect, while no link is there */
-	uint64_t
-	    move_ms; /* when to dial the other link, while a move is wanted */
+	uint64_t move_ms;  /* when to dial the other link, for a move */
 	uint8_t instance[16];
 	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
 	struct place_order order;
 	uint8_t candidate; /* of the next attempt */
 	uint8_t current;   /* the link that is up, or NO_LINK */
-	uint8_t
-	    back_hops; /* of the next attempt: it comes back from a redirect to nobody */
+	/* of the next attempt: it comes back from a redirect to nobody */
+	uint8_t back_hops;
 	bool moving;	  /* the relay (or a renewal) wants us elsewhere */
 	bool renewing;	  /* moving, but to the same relay */
 	bool move_hosted; /* the free link's host is where */

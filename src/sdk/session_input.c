@@ -74,6 +74,7 @@ take_redirect(struct session *s, struct link *link, struct str location,
 		return;
 	}
 	link->redirects++;
+	link->followed = true;
 	link->hops = location_hops(link, query);
 	link_finish(link, 0, NULL);
 	link->dial_again = true;

@@ -163,6 +163,7 @@ begin_attempt(struct session *s, uint64_t now_ms)
 		return NULL;
 	}
 	link->redirects = link->hops = s->back_hops;
+	link->followed = false;
 	s->back_hops = 0;
 	return link;
 }

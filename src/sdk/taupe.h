@@ -109,11 +109,10 @@ struct taupe_config {
 
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
-	uint32_t
-	    reconnect_reset_ms; /* a link that stood so long was good; 30,000 */
-	uint32_t
-	    handshake_timeout_ms; /* for the connection, the answer, the welcome each;
-	                                  10,000 */
+	/* a link that stood so long was good; 30,000 */
+	uint32_t reconnect_reset_ms;
+	/* for the connection, the answer, the welcome each; 10,000 */
+	uint32_t handshake_timeout_ms;
 	/* One connection is all there is room for: a move leaves before it connects, and
 	 * link 0 has the whole buffer. */
 	bool single_link;
@@ -141,8 +140,7 @@ struct taupe_action {
 	enum taupe_action_type type;
 	unsigned link;		  /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
-	const char
-	    *reason; /* CLOSE: what went wrong; NULL when all went well */
+	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
 	struct taupe_output output;
@@ -185,8 +183,8 @@ struct taupe_event {
 	struct taupe_text error, since, from;
 
 	unsigned code; /* CLOSED: WebSocket close code */
-	struct taupe_text
-	    text; /* for people, in these and MOVE; from the peer: escape it */
+	/* for people, in these and MOVE; from the peer: escape it */
+	struct taupe_text text;
 	const char *reason; /* MOVE, REDIRECT_REFUSED, FAILED */
 
 	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
@@ -232,8 +230,8 @@ TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);
 
 /* The connection could not be made, or has ended or failed by itself. *event says what
- * that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the session knew. reason is a
- * static text, handed on in the event. */
+ * that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the session knew. reason is
+ * handed on in the event, not kept. */
 void taupe_session_lost(struct taupe_session *session, unsigned link,
     uint64_t now_ms, const char *reason, struct taupe_event *event);
 
@@ -285,15 +283,14 @@ enum taupe_step_type {
 /* All that is pointed to is valid until the next call. */
 struct taupe_step {
 	enum taupe_step_type type;
-	struct taupe_output
-	    output;	/* send it on the channel, whatever the type */
+	struct taupe_output output; /* send it, whatever the type */
 	size_t service; /* OPEN: place in the configuration's services */
 	struct taupe_text from; /* OPEN: the visitor's address; may be absent */
 	uint8_t *payload;	/* DATA: within what was handed in, unmasked */
 	size_t payload_len;
-	unsigned
-	    code; /* FAILED: HTTP status of a refused handshake (404: the visitor
-	                       is gone) or 0; CLOSED: WebSocket close code */
+	/* FAILED: HTTP status of a refused handshake (404: the visitor is gone) or 0;
+	 * CLOSED: WebSocket close code */
+	unsigned code;
 	const char *reason; /* FAILED */
 };
 

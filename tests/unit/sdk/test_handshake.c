@@ -541,6 +541,52 @@ START_TEST(the_sixth_redirect_in_a_row_is_refused)
 }
 END_TEST
 
+START_TEST(redirect_to_nobody_comes_back_at_once_and_says_so)
+{
+	struct bench b;
+
+	init(&b);
+	refuse(&b, REDIRECT_TO("ws://r9.example.com/v1/control?hops=1"));
+	lost(&b, 0);
+	DID(&b, "close0() dial0 r9.example.com:80 dial0 r1.example.com:8000");
+	connected(&b, 0);
+	b.request[0][b.request_len[0] - 1] = '\0';
+	ck_assert_ptr_nonnull(strstr(b.request[0], "&hops=1"));
+	hear_raw(&b, 0, REDIRECT_TO("ws://r9.example.com/v1/control?hops=2"));
+	DID(&b, "close0() dial0 r9.example.com:80");
+}
+END_TEST
+
+START_TEST(redirects_to_nobody_end_in_a_wait)
+{
+	struct bench b;
+
+	/* where we come back to is gone as well */
+	init(&b);
+	b.config.n_relays = 1;
+	refuse(&b, REDIRECT_TO("ws://r9.example.com/v1/control"));
+	lost(&b, 0);
+	lost(&b, 0);
+	DID(&b, "close0() dial0 r9.example.com:80 dial0 r1.example.com:8000");
+	/* or sends us there again and again */
+	init(&b);
+	b.config.n_relays = 1;
+	refuse(&b, REDIRECT_TO("ws://r9.example.com/v1/control"));
+	for (int i = 0; i < 4; i++) {
+		lost(&b, 0);
+		connected(&b, 0);
+		hear_raw(&b, 0, REDIRECT_TO("ws://r9.example.com/v1/control"));
+		ck_assert_int_eq(b.event.type, TAUPE_EVENT_REDIRECT);
+	}
+	lost(&b, 0);
+	connected(&b, 0);
+	hear_raw(&b, 0, REDIRECT_TO("ws://r9.example.com/v1/control"));
+	ck_assert_int_eq(b.event.type, TAUPE_EVENT_REDIRECT_REFUSED);
+	ck_assert_str_eq(b.event.reason, "too many redirects");
+	ck_assert_uint_gt(b.until, b.now);
+}
+END_TEST
+
 START_TEST(location_with_a_long_lease_is_understood)
 {
 	char answer[2000], lease[1025];
@@ -580,6 +626,8 @@ main(void)
 	    redirect_is_followed_with_its_hops_and_the_secret,
 	    redirect_goes_only_where_it_may,
 	    the_sixth_redirect_in_a_row_is_refused,
+	    redirect_to_nobody_comes_back_at_once_and_says_so,
+	    redirects_to_nobody_end_in_a_wait,
 	    location_with_a_long_lease_is_understood,
 	};
 
