@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "relay/registry_redis_owned.h"
 #include "relay/registry_redis_records.h"
 
 struct redis_hold {
@@ -18,8 +19,7 @@ struct redis_hold {
 	struct session_info session;
 	struct redis_lease standing;
 	bool granted_elsewhere; /* the label or a port is another device's */
-	size_t n_owned;
-	struct route *owned; /* the keys alone */
+	struct redis_owned owned;
 	enum registry_status outcome;
 };
 
@@ -69,22 +69,15 @@ read_owners(struct redis_tx *tx, const redisReply *reply)
 static bool
 read_owned(struct redis_tx *tx, const redisReply *reply)
 {
-	struct redis_hold *op = hold_of(tx);
-	struct str key;
+	return redis_owned_read(&hold_of(tx)->owned, reply);
+}
 
-	free(op->owned);
-	op->n_owned = 0;
-	op->owned = NULL;
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return false;
-	if (reply->elements > 0 &&
-	    (op->owned = calloc(reply->elements, sizeof(*op->owned))) == NULL)
-		return false;
-	for (size_t i = 0; i < reply->elements; i++)
-		if (!redis_reply_text(reply->element[i], &key) ||
-		    !str_copy(key, op->owned[op->n_owned++].key, ROUTE_KEY_MAX))
-			return false;
-	return true;
+static bool
+read_heirs(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	return redis_owned_read_heirs(&op->owned, op->holding.name, reply);
 }
 
 static bool
@@ -128,17 +121,32 @@ has_route(const struct redis_hold *op, const char *key)
 	return false;
 }
 
+/* What we own, and the routes that we hold and no others are ours from now on. */
 static void
-queue_owned(struct redis_tx *tx, const char *verb, const char *name,
-    const struct route *routes, size_t n)
+queue_owned(struct redis_hold *op)
 {
-	struct redis_args args = REDIS_ARGS_NONE;
+	const struct holding *holding = &op->holding;
+	struct redis_args gone = REDIS_ARGS_NONE, ours = REDIS_ARGS_NONE;
+	bool any_gone = false;
 
-	redis_args_add(&args, verb);
-	redis_args_addf(&args, "taupe:owned:device:%s", name);
-	for (size_t i = 0; i < n; i++)
-		redis_args_add(&args, routes[i].key);
-	redis_tx_queue(tx, &args);
+	redis_args_add(&gone, "SREM");
+	redis_args_addf(&gone, "taupe:owned:device:%s", holding->name);
+	for (size_t i = 0; i < op->owned.n; i++)
+		if (op->owned.routes[i].leaves) {
+			redis_args_add(&gone, op->owned.routes[i].key);
+			any_gone = true;
+		}
+	if (any_gone)
+		redis_tx_queue(&op->tx, &gone);
+	else
+		redis_args_fini(&gone);
+	if (holding->n_routes == 0)
+		return;
+	redis_args_add(&ours, "SADD");
+	redis_args_addf(&ours, "taupe:owned:device:%s", holding->name);
+	for (size_t i = 0; i < holding->n_routes; i++)
+		redis_args_add(&ours, op->route_list[i].key);
+	redis_tx_queue(&op->tx, &ours);
 }
 
 static void
@@ -146,19 +154,12 @@ queue_routes(struct redis_hold *op)
 {
 	const struct holding *holding = &op->holding;
 
-	for (size_t i = 0; i < op->n_owned; i++) {
-		if (has_route(op, op->owned[i].key))
-			continue;
-		redis_queue_route(&op->tx, op->owned[i].key, NULL, 0);
-		queue_owned(&op->tx, "SREM", holding->name, &op->owned[i], 1);
-	}
+	redis_owned_queue(&op->tx, &op->owned);
 	for (size_t i = 0; i < holding->n_routes; i++)
 		if (op->is_new[i])
 			redis_queue_route(&op->tx, op->route_list[i].key,
 			    op->route_list[i].value, holding->session.epoch);
-	if (holding->n_routes > 0)
-		queue_owned(&op->tx, "SADD", holding->name, op->route_list,
-		    holding->n_routes);
+	queue_owned(op);
 }
 
 /* The session that stands there is the one that we write about. */
@@ -226,6 +227,20 @@ write_hold(struct redis_tx *tx)
 }
 
 static void
+look_at_heirs(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	for (size_t i = 0; i < op->owned.n; i++)
+		op->owned.routes[i].leaves =
+		    !has_route(op, op->owned.routes[i].key);
+	if (redis_owned_ask(tx, &op->owned, read_heirs))
+		redis_tx_then(tx, write_hold);
+	else
+		write_hold(tx);
+}
+
+static void
 send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
 {
 	const struct lease *lease = &hold_of(tx)->holding.lease;
@@ -262,7 +277,7 @@ begin_hold(struct redis_tx *tx)
 			redis_args_add(&routes, op->route_list[i].key);
 		redis_tx_read(tx, read_routes, &routes);
 	}
-	redis_tx_then(tx, write_hold);
+	redis_tx_then(tx, look_at_heirs);
 }
 
 static void
@@ -270,7 +285,7 @@ free_hold(struct redis_hold *op)
 {
 	free(op->route_list);
 	free(op->is_new);
-	free(op->owned);
+	redis_owned_fini(&op->owned);
 	free(op);
 }
 
@@ -355,9 +370,21 @@ write_expire(struct redis_tx *tx)
 			redis_tx_queuef(tx, "DEL taupe:port:%u",
 			    (unsigned)op->standing.lease.ports[i].port);
 	}
-	for (size_t i = 0; i < op->n_owned; i++)
-		redis_queue_route(tx, op->owned[i].key, NULL, 0);
+	redis_owned_queue(tx, &op->owned);
 	redis_tx_exec(tx);
+}
+
+static void
+look_at_expired(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	for (size_t i = 0; i < op->owned.n; i++)
+		op->owned.routes[i].leaves = true;
+	if (redis_owned_ask(tx, &op->owned, read_heirs))
+		redis_tx_then(tx, write_expire);
+	else
+		write_expire(tx);
 }
 
 static void
@@ -371,7 +398,7 @@ begin_expire(struct redis_tx *tx)
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
 	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:device:%s", name);
-	redis_tx_then(tx, write_expire);
+	redis_tx_then(tx, look_at_expired);
 }
 
 static const struct redis_tx_ops expire_ops = {

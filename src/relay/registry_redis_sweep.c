@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "net/crypto.h"
+#include "relay/registry_redis_owned.h"
 #include "relay/registry_redis_records.h"
 
 #define SWEEP_MOST 100 /* leases in one go */
@@ -16,8 +17,7 @@ struct redis_sweep {
 	bool is_relay;
 	char name[DEVICE_NAME_MAX + 1];
 	long long ttl_ms; /* of what stands guard; -2: it is gone */
-	size_t n_owned;
-	struct route *owned; /* the keys alone */
+	struct redis_owned owned;
 };
 
 static struct redis_sweep *
@@ -55,23 +55,15 @@ read_ttl(struct redis_tx *tx, const redisReply *reply)
 static bool
 read_owned(struct redis_tx *tx, const redisReply *reply)
 {
-	struct redis_sweep *sweep = sweep_of(tx);
-	struct str key;
+	return redis_owned_read(&sweep_of(tx)->owned, reply);
+}
 
-	free(sweep->owned);
-	sweep->owned = NULL;
-	sweep->n_owned = 0;
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return false;
-	sweep->owned = calloc(reply->elements + 1, sizeof(*sweep->owned));
-	if (sweep->owned == NULL)
-		return false;
-	for (size_t i = 0; i < reply->elements; i++)
-		if (!redis_reply_text(reply->element[i], &key) ||
-		    !str_copy(
-			key, sweep->owned[sweep->n_owned++].key, ROUTE_KEY_MAX))
-			return false;
-	return true;
+static bool
+read_heirs(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_sweep *sweep = sweep_of(tx);
+
+	return redis_owned_read_heirs(&sweep->owned, sweep->name, reply);
 }
 
 /* It lives, for so long: look again then. */
@@ -97,17 +89,29 @@ write_sweep(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
-	if (sweep->ttl_ms != -2) {
-		postpone(tx);
-		return;
-	}
 	redis_tx_multi(tx);
-	for (size_t i = 0; i < sweep->n_owned; i++)
-		redis_queue_route(tx, sweep->owned[i].key, NULL, 0);
+	redis_owned_queue(tx, &sweep->owned);
 	redis_tx_queuef(
 	    tx, "DEL taupe:owned:%s:%s", owner_of(sweep), sweep->name);
 	redis_tx_queuef(tx, "ZREM taupe:%s %s", index_of(sweep), sweep->name);
 	redis_tx_exec(tx);
+}
+
+static void
+looked(struct redis_tx *tx)
+{
+	struct redis_sweep *sweep = sweep_of(tx);
+
+	if (sweep->ttl_ms != -2) {
+		postpone(tx);
+		return;
+	}
+	for (size_t i = 0; i < sweep->owned.n; i++)
+		sweep->owned.routes[i].leaves = true;
+	if (redis_owned_ask(tx, &sweep->owned, read_heirs))
+		redis_tx_then(tx, write_sweep);
+	else
+		write_sweep(tx);
 }
 
 static void
@@ -122,7 +126,7 @@ begin_sweep(struct redis_tx *tx)
 	redis_tx_readf(tx, read_ttl, "PTTL taupe:%s:%s", guard, name);
 	redis_tx_readf(
 	    tx, read_owned, "SMEMBERS taupe:owned:%s:%s", owner, name);
-	redis_tx_then(tx, write_sweep);
+	redis_tx_then(tx, looked);
 }
 
 static void
@@ -133,7 +137,7 @@ finish_sweep(struct redis_tx *tx, enum registry_status status, bool quiet)
 	(void)status; /* what was not swept now is swept the next time */
 	(void)quiet;
 	tx->registry->sweeper.n_running--;
-	free(sweep->owned);
+	redis_owned_fini(&sweep->owned);
 	free(sweep);
 }
 
