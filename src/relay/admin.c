@@ -161,7 +161,7 @@ add_device_cb(void *ctx, struct hash_node *node)
 {
 	struct device *device = HASH_ENTRY(node, struct device, by_name);
 	struct service *service;
-	json_t *urls = json_object();
+	json_t *urls = json_object(), *ports = json_object();
 
 	LIST_FOREACH (service, &device->services, link) {
 		char url[HOST_NAME_MAX + 20];
@@ -171,14 +171,18 @@ add_device_cb(void *ctx, struct hash_node *node)
 		service_url_write(service, &w);
 		json_object_set_new(
 		    urls, service->name, json_stringn(url, writer_len(&w)));
+		if (service->public_port != 0)
+			json_object_set_new(ports, service->name,
+			    json_integer(service->public_port));
 	}
 	json_array_append_new(ctx,
-	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o}", "name",
+	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o, s:o}",
+		"name",
 		device->name, "online", device->session != NULL, "label",
 		device->lease.label, "epoch", (json_int_t)device->info.epoch,
 		"since_ms", (json_int_t)device->info.since_ms, "from",
 		device->info.from, "visitors", (json_int_t)device->n_visitors,
-		"urls", urls));
+		"ports", ports, "urls", urls));
 }
 
 static void
