@@ -20,9 +20,11 @@
 #include "net/tls.h"
 
 #define WRITE_IOV 64
+#define SECOND_LOOK_MS 1000
 
 static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
 static void conn_task_cb(void *arg);
+static void second_look_cb(void *arg);
 
 static short
 wanted_events(const struct conn *conn)
@@ -85,6 +87,7 @@ conn_open(struct conn *conn, struct loop *loop, int fd, bool connecting,
 	conn->writable = !connecting;
 	STAILQ_INIT(&conn->queue);
 	task_init(&conn->task, conn_task_cb, conn);
+	timer_init(&conn->second_look, second_look_cb, conn);
 	if (watch(conn) != 0) {
 		conn->fd = -1;
 		return -1;
@@ -158,6 +161,7 @@ conn_move(
 {
 	event_del(&from->event);
 	task_cancel(from->loop, &from->task);
+	timer_clear(from->loop, &from->second_look); /* watching anew is one */
 	if (from->gone != NULL)
 		*from->gone = true;
 	*to = *from;
@@ -168,6 +172,7 @@ conn_move(
 	to->ops = ops;
 	to->owner = owner;
 	task_init(&to->task, conn_task_cb, to);
+	timer_init(&to->second_look, second_look_cb, to);
 	if (watch(to) != 0) {
 		conn_fini(to);
 		return -1;
@@ -188,6 +193,7 @@ conn_close(struct conn *conn, bool gentle)
 	conn->gone = NULL;
 	event_del(&conn->event);
 	task_cancel(conn->loop, &conn->task);
+	timer_clear(conn->loop, &conn->second_look);
 	while ((buf = STAILQ_FIRST(&conn->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&conn->queue, link);
 		buf_put(&buf);
@@ -245,6 +251,35 @@ read_tls(struct conn *conn, void *out, size_t cap)
 	return CONN_ERROR;
 }
 
+/* A short read has emptied the socket (epoll(7), question 9): the next bytes make a new
+ * edge, and the read that would only say so is spared. An end behind the bytes makes
+ * none, but then EV_CLOSED came with them. A reset behind them makes none either, and
+ * libevent reports it as mere readiness: hence a second look, later. */
+static void
+expect_edge(struct conn *conn)
+{
+	conn->readable = false;
+	if (!timer_is_set(&conn->second_look))
+		timer_set(conn->loop, &conn->second_look, SECOND_LOOK_MS);
+}
+
+static ssize_t
+read_plain(struct conn *conn, void *out, size_t cap)
+{
+	ssize_t got;
+
+	do
+		got = read(conn->fd, out, cap);
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		conn->readable = false;
+		return CONN_AGAIN;
+	}
+	if (got > 0 && (size_t)got < cap && conn->edge && !conn->hung_up)
+		expect_edge(conn);
+	return got < 0 ? CONN_ERROR : got;
+}
+
 ssize_t
 conn_read(struct conn *conn, void *out, size_t cap)
 {
@@ -253,20 +288,15 @@ conn_read(struct conn *conn, void *out, size_t cap)
 	assert(cap > 0);
 	if (!conn->readable)
 		return CONN_AGAIN;
-	if (conn->tls != NULL)
-		return read_tls(conn, out, cap);
-	do
-		got = read(conn->fd, out, cap);
-	while (got < 0 && errno == EINTR);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		conn->readable = false;
-		return CONN_AGAIN;
+	got = conn->tls != NULL ? read_tls(conn, out, cap)
+				: read_plain(conn, out, cap);
+	/* The write that failed took the error away from the socket: what reads as an end
+	 * is a reset, and must not be taken for a whole stream. */
+	if (got == 0 && conn->broken) {
+		errno = ECONNRESET;
+		return CONN_ERROR;
 	}
-	/* A short read has emptied the socket (epoll(7), question 9): the next bytes make
-	 * a new edge. An end that is there already would not. */
-	if (got > 0 && (size_t)got < cap && conn->edge && !conn->hung_up)
-		conn->readable = false;
-	return got < 0 ? CONN_ERROR : got;
+	return got;
 }
 
 void
@@ -449,8 +479,8 @@ conn_is_shut(const struct conn *conn)
 	return conn->shut;
 }
 
-/* The socket is connected, or not: say so, unless TLS comes first. */
-static void
+/* The socket is connected, or not: say so, unless TLS comes first. False: it is not. */
+static bool
 finish_connect(struct conn *conn)
 {
 	socklen_t len = sizeof(int);
@@ -459,10 +489,14 @@ finish_connect(struct conn *conn)
 	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		error = errno;
 	conn->connecting = false;
-	if (error != 0)
+	if (error != 0) {
+		conn->broken = true;
 		conn->ops->connected_cb(conn, strerror(error));
-	else if (!conn->handshaking)
+		return false;
+	}
+	if (!conn->handshaking)
 		conn->ops->connected_cb(conn, NULL);
+	return true;
 }
 
 static void
@@ -486,13 +520,12 @@ continue_handshake(struct conn *conn)
 static void
 conn_serve(struct conn *conn, const bool *gone)
 {
-	bool waited;
+	/* before any callback: what the owner writes there may empty the queue, and whoever
+	 * waits for that must hear of it all the same */
+	bool waited = !STAILQ_EMPTY(&conn->queue);
 
 	if (conn->connecting) {
-		if (!conn->writable)
-			return;
-		finish_connect(conn);
-		if (*gone)
+		if (!conn->writable || !finish_connect(conn) || *gone)
 			return;
 	}
 	if (conn->handshaking) {
@@ -500,7 +533,6 @@ conn_serve(struct conn *conn, const bool *gone)
 		if (*gone || conn->handshaking)
 			return;
 	}
-	waited = !STAILQ_EMPTY(&conn->queue);
 	if (!conn->broken && flush(conn) == 0 && waited &&
 	    STAILQ_EMPTY(&conn->queue) && conn->ops->drained_cb != NULL) {
 		conn->ops->drained_cb(conn);
@@ -556,4 +588,13 @@ static void
 conn_task_cb(void *arg)
 {
 	conn_dispatch(arg);
+}
+
+static void
+second_look_cb(void *arg)
+{
+	struct conn *conn = arg;
+
+	conn->readable = true;
+	conn_dispatch(conn);
 }

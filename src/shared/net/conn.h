@@ -33,8 +33,8 @@ struct conn_ops {
 	 * had to wait. */
 	void (*drained_cb)(struct conn *conn);
 	/* Connecting (and the TLS handshake) has succeeded: error NULL; or failed: a
-	 * text for people, valid during the call. Called once, for conn_connect() and
-	 * for a connection with TLS. */
+	 * text for people, valid during the call; close it then. Called once, for
+	 * conn_connect() and for a connection with TLS. */
 	void (*connected_cb)(struct conn *conn, const char *error);
 	/* Writing failed: the connection is of no use any more. */
 	void (*broken_cb)(struct conn *conn);
@@ -45,9 +45,10 @@ struct conn {
 	struct loop *loop;
 	const struct conn_ops *ops;
 	void *owner;
-	struct tls *tls;       /* NULL: plain */
-	struct buf_list queue; /* to be written */
-	struct task task;      /* readable_cb or broken_cb, from the loop */
+	struct tls *tls;	  /* NULL: plain */
+	struct buf_list queue;	  /* to be written */
+	struct task task;	  /* readable_cb or broken_cb, from the loop */
+	struct timer second_look; /* for what a short read may have hidden */
 	bool *gone; /* set when it is closed during its own callback */
 	size_t queued_bytes;
 	int fd;		      /* -1: none */

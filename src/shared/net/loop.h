@@ -35,7 +35,7 @@ struct task {
 };
 TAILQ_HEAD(task_list, task);
 
-/* NULL when the system has no memory or no descriptors left. */
+/* NULL when there is no memory. (Without descriptors libevent ends the process itself.) */
 struct loop *loop_new(void);
 /* Precondition: nothing uses it any more. */
 void loop_free(struct loop **loop);
