@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A snapshot: last entry of the stream (from), the hash in pieces, last entry again
- * (until), then the events in between. An event may be older than what the hash said;
- * epochs sort that out, and nobody acts on the table before `until` is reached.
+ * (until), then the events in between. An event may be older than what the hash said,
+ * but then the one that made it so comes behind, and nobody acts on the table before
+ * `until` is reached.
  *
  * One command at a time on one link. Every reply handler either sends the next command
  * or lets the follower rest, so that there is no state with nothing under way.
@@ -40,6 +41,7 @@ struct follower {
 	    same_history; /* nothing can be missing but what was removed by rights */
 	bool believe;	    /* the snapshot under way is to be taken as it is */
 	bool wants_believe; /* the grace period is over */
+	bool interrupted;   /* the link went while a snapshot was under way */
 	struct timer rest, grace;
 	uint64_t snapshots, gaps;
 };
@@ -282,8 +284,10 @@ resumed_cb(void *ctx, const redisReply *reply)
 		on_gap(f);
 		return;
 	}
-	f->same_history = true;
-	if (!f->complete || f->wants_believe) {
+	/* what a snapshot in doubt lacked has not been looked for yet */
+	if (!f->interrupted)
+		f->same_history = true;
+	if (!f->complete || f->wants_believe || f->interrupted) {
 		begin_snapshot(f);
 		return;
 	}
@@ -296,6 +300,7 @@ static void
 resume(struct follower *f)
 {
 	f->wants_believe = f->wants_believe || (f->reading && f->believe);
+	f->interrupted = f->reading;
 	f->reading = false;
 	if (is_start(&f->at)) {
 		f->same_history = f->wants_believe = false;

@@ -149,10 +149,8 @@ is_outdated(const struct route_table *table, const struct route_entry *entry,
 	if (source == ROUTE_FROM_FILE ||
 	    (entry->derived && source != ROUTE_DERIVED))
 		return true;
-	if (source == ROUTE_DERIVED ||
-	    (source == ROUTE_FROM_SNAPSHOT && table->believe))
-		return false;
-	return epoch < entry->epoch;
+	return source == ROUTE_FROM_SNAPSHOT && !table->believe &&
+	    epoch < entry->epoch;
 }
 
 int

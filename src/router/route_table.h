@@ -53,8 +53,11 @@ void route_table_free(struct route_table **table);
 struct route_entry *route_table_find(
     struct route_table *table, enum route_kind kind, struct str key);
 
-/* Take a route in, unless a newer epoch is known or a derived one has the key. A complete
- * snapshot taken in doubt is believed whatever the epoch. -1: no memory, nothing changed. */
+/* Take a route in, unless a derived one has the key. Events come in the order of the
+ * changes, so the last one counts: epochs of two devices that had a port one after the
+ * other are of two clocks. A snapshot may be of an older copy of the registry: of it, what
+ * has an older epoch is left out, unless it is to be believed. -1: no memory, nothing
+ * changed. */
 int route_table_put(struct route_table *table, enum route_kind kind,
     struct str key, const struct route_target *target, uint64_t epoch,
     enum route_source source);

@@ -116,16 +116,14 @@ def test_ipv6_relays(stage):
             listener.accept()[0].close()
 
 
-def test_an_older_epoch_changes_nothing(stage):
+def test_the_last_change_counts_whatever_the_clocks_say(stage):
     redis, hap = stage.redis(), stage.haproxy()
     stage.router(redis, hap)
-    redis.put({"http/a.test": "127.0.0.1,2"}, epoch=20)
-    until_known(hap, "a.test", "127.0.0.1,2")
-    # an event of a session that is dead, without a change of the hash
-    redis.db.xadd("taupe:events", {"kind": "route", "key": "http/a.test",
-                                   "value": "127.0.0.1,1,19"})
-    redis.put({"http/b.test": "127.0.0.1,3"})
-    until_known(hap, "b.test", "127.0.0.1,3")
+    redis.put({"tcp/20000": "127.0.0.1,2"}, epoch=1_800_000_300_000_000)
+    until(lambda: hap.effective("tcp").get("20000") == "127.0.0.1,2")
+    # the port's lease has ended, and another device has it, at a relay five minutes behind
+    redis.put({"tcp/20000": "127.0.0.1,3"}, epoch=1_800_000_000_000_000)
+    until(lambda: hap.effective("tcp").get("20000") == "127.0.0.1,3")
     until_equal(hap, redis)
 
 
@@ -586,6 +584,14 @@ class FakeRedis:
                 return
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
+    def answer(self, command, args):
+        """None hangs up."""
+        if command == self.command:
+            self.asked += 1
+            return self.strange
+        return {b"PING": b"+PONG\r\n", b"XREVRANGE": b"*0\r\n",
+                b"HSCAN": b"*2\r\n$1\r\n0\r\n*0\r\n"}.get(command, b"+OK\r\n")
+
     def serve(self, conn):
         with conn, conn.makefile("rb") as lines:
             try:
@@ -594,17 +600,10 @@ class FakeRedis:
                     for _ in range(int(line[1:])):
                         size = int(lines.readline()[1:])
                         args.append(lines.read(size + 2)[:-2])
-                    if args[0].upper() == self.command:
-                        self.asked += 1
-                        conn.sendall(self.strange)
-                    elif args[0].upper() == b"PING":
-                        conn.sendall(b"+PONG\r\n")
-                    elif args[0].upper() == b"XREVRANGE":
-                        conn.sendall(b"*0\r\n")
-                    elif args[0].upper() == b"HSCAN":
-                        conn.sendall(b"*2\r\n$1\r\n0\r\n*0\r\n")
-                    else:
-                        conn.sendall(b"+OK\r\n")
+                    answer = self.answer(args[0].upper(), args)
+                    if answer is None:
+                        return
+                    conn.sendall(answer)
             except (OSError, ValueError):
                 pass
 
@@ -630,6 +629,61 @@ def test_a_redis_that_talks_nonsense_changes_nothing(stage, tmp_path, command, s
     assert "level=warn" in router.output() or "level=error" in router.output()
     if command != "XREAD":  # by then there was a whole, empty registry
         assert hap.effective("http") == {"here.test": "127.0.0.1,1"}
+
+
+class CutRedis(FakeRedis):
+    """Has lost one of two routes and its events while nobody was connected; hangs up once in the
+    middle of the snapshot that follows."""
+
+    def __init__(self, path):
+        self.stage = "whole"  # then: lost, cut
+        self.scanned = self.forget = False
+        super().__init__(path, "", b"")
+
+    @staticmethod
+    def bulk(*words):
+        return b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+    def entry(self, number):
+        return b"*1\r\n*2\r\n" + self.bulk(number) + b"*2\r\n" + self.bulk(b"kind", b"x")
+
+    def answer(self, command, args):
+        if command == b"XREVRANGE":
+            if self.stage == "whole":
+                return self.entry(b"1-0")
+            if self.stage == "lost":
+                return self.entry(b"6-0" if self.scanned else b"5-0")
+            return self.entry(b"6-0")
+        if command == b"HSCAN":
+            self.scanned = True
+            pairs = [b"http/a.test", b"127.0.0.1,1,1"]
+            if self.stage == "whole":
+                pairs += [b"http/b.test", b"127.0.0.1,2,1"]
+            return b"*2\r\n" + self.bulk(b"0") + b"*%d\r\n" % len(pairs) + self.bulk(*pairs)
+        if command == b"XRANGE":
+            exists = args[2] == b"1-0" if self.stage == "whole" else args[2] in (b"5-0", b"6-0")
+            return self.entry(args[2]) if exists else b"*0\r\n"
+        if command == b"XREAD":
+            if self.stage == "lost" and self.scanned:
+                self.stage = "cut"
+                return None
+            if args[-1] == b"5-0":
+                return b"*1\r\n*2\r\n" + self.bulk(b"taupe:events") + self.entry(b"6-0")
+            time.sleep(0.1)
+            if self.stage == "whole" and self.forget:
+                self.stage, self.scanned = "lost", False
+                return None
+            return b"*-1\r\n"
+        return super().answer(command, args)
+
+
+def test_a_snapshot_that_was_cut_off_is_taken_again(stage, tmp_path):
+    redis, hap = stage.keep(CutRedis(tmp_path / "fake.sock")), stage.haproxy()
+    stage.router(redis, hap, grace="300ms")
+    until(lambda: hap.effective("http") == {"a.test": "127.0.0.1,1", "b.test": "127.0.0.1,2"})
+    redis.forget = True
+    until(lambda: redis.stage == "cut")
+    until(lambda: hap.effective("http") == {"a.test": "127.0.0.1,1"})
 
 
 # --- other versions of HAProxy, and what only looks like one -----------------------------------------
