@@ -31,8 +31,8 @@ redis_complain(
 
 /* Up and down. */
 
-static bool
-is_ready(const struct redis_registry *registry)
+bool
+redis_is_ready(const struct redis_registry *registry)
 {
 	return redis_link_is_up(registry->main) && redis_lanes_up(registry) &&
 	    registry->follower.positioned;
@@ -45,7 +45,7 @@ redis_check_up(struct redis_registry *registry)
 
 	if (registry->freeing)
 		return;
-	if (!is_ready(registry)) {
+	if (!redis_is_ready(registry)) {
 		if (registry->up)
 			registry_answer_event(&registry->answers, &event);
 		registry->up = false;

@@ -96,6 +96,8 @@ redis_registry_of(const struct registry *registry)
 /* Log that a reply was an error or made no sense, at most once a second. */
 void redis_complain(
     struct redis_registry *registry, const char *what, const redisReply *reply);
+/* Does everything stand that being up depends on? */
+bool redis_is_ready(const struct redis_registry *registry);
 /* Something that being up depends on has changed. */
 void redis_check_up(struct redis_registry *registry);
 /* The database has forgotten us: tell the relay, which will write everything again. */

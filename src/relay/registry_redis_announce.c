@@ -287,6 +287,8 @@ check_cb(void *ctx, const redisReply *reply)
 		redis_link_reset(registry->main, "Redis refuses our commands");
 		return;
 	}
+	if (!redis_is_ready(registry))
+		return; /* another link went meanwhile, and its return asks again */
 	registry->up = true;
 	/* lost again before we have announced again is lost, too */
 	event.lost = (registry->view.announced || registry->view.refilling) &&
