@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/admission.h"
+#include "relay/claim_plan.h"
 #include "relay/session.h"
 #include "wire/url.h"
 
@@ -220,8 +221,7 @@ admit_provisionally(struct admission *admission)
 	struct device *device =
 	    device_find(admission->relay, str_of(admission->claim.name));
 	struct claim_result *granted = &admission->granted;
-	uint64_t now_us = loop_wall_us(),
-		 last = device != NULL ? device->info.epoch : 0;
+	uint64_t last = device != NULL ? device->info.epoch : 0;
 
 	if (device != NULL && !device->moved &&
 	    crypto_equal(
@@ -238,8 +238,9 @@ admit_provisionally(struct admission *admission)
 	log_warn("registry is away: session is provisional",
 	    LOG_S("device", admission->claim.name));
 	admission->provisional = true;
-	granted->session.epoch = now_us > last ? now_us : last + 1;
-	granted->session.since_ms = now_us / 1000;
+	granted->session.epoch = claim_next_epoch(&admission->claim, last);
+	granted->lease.epoch = granted->session.epoch;
+	granted->session.since_ms = loop_wall_ms();
 	(void)str_copy(str_of(admission->relay->self.id),
 	    granted->session.relay, sizeof(granted->session.relay));
 	memcpy(granted->session.instance, admission->claim.instance,

@@ -99,9 +99,11 @@ claim_plan_acceptable(enum plan_source source, const struct plan_fact *fact)
 }
 
 uint64_t
-claim_next_epoch(uint64_t last)
+claim_next_epoch(const struct claim *claim, uint64_t last)
 {
 	uint64_t now = loop_wall_us();
 
+	if (claim->has_signed_lease && claim->signed_lease.epoch > last)
+		last = claim->signed_lease.epoch;
 	return now > last ? now : last + 1;
 }

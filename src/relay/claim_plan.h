@@ -52,7 +52,9 @@ void claim_plan_make(struct claim_plan *plan, const struct claim *claim,
 bool claim_plan_acceptable(
     enum plan_source source, const struct plan_fact *fact);
 
-/* An epoch that is later than the last one, and than everything of the past. */
-uint64_t claim_next_epoch(uint64_t last);
+/* An epoch that is later than the last one that the registry knows, than the one that the
+ * device has shown (the registry may have lost it, and have been granted by a clock that is
+ * ahead of ours), and than everything of the past. */
+uint64_t claim_next_epoch(const struct claim *claim, uint64_t last);
 
 #endif

@@ -44,6 +44,7 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 		form_put(
 		    w, &first, "port", (struct str){text, writer_len(&port)});
 	}
+	form_put_u64(w, &first, "epoch", lease->epoch);
 	form_put_u64(w, &first, "issued_ms", loop_wall_ms());
 }
 
@@ -90,6 +91,8 @@ take_pair(const struct form_pair *pair, struct str name, struct lease *lease,
 		return lease->n_ports < SERVICES_MAX &&
 		    service_port_parse(
 			pair->value, &lease->ports[lease->n_ports++]);
+	if (str_equal(pair->key, STR("epoch")))
+		return str_to_u64(pair->value, UINT64_MAX, &lease->epoch);
 	if (str_equal(pair->key, STR("issued_ms")))
 		return str_to_u64(pair->value, UINT64_MAX, issued_ms);
 	return true;

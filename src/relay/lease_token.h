@@ -3,7 +3,7 @@
  * The signed lease that an agent stores and presents on its next connection: with it a
  * device gets its label and ports back even from a registry that has lost everything.
  * base64url(payload) "." base64url(HMAC-SHA256 of that text); the payload is
- * form-encoded: name, label, port (repeated), issued_ms. Agents treat it as opaque.
+ * form-encoded: name, label, port (repeated), epoch, issued_ms. Agents treat it as opaque.
  */
 #ifndef TAUPE_RELAY_LEASE_TOKEN_H
 #define TAUPE_RELAY_LEASE_TOKEN_H

@@ -41,6 +41,9 @@ struct lease {
 	char label[LABEL_MAX + 1];
 	size_t n_ports;
 	struct service_port ports[SERVICES_MAX]; /* of tcp services */
+	uint64_t
+	    epoch; /* of the session that it was granted to, in a grant and in a
+	                   signed lease */
 };
 
 /* One connected control channel, as all relays see it. */

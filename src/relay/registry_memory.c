@@ -210,7 +210,7 @@ fill_session(struct memory *memory, const struct claim *claim,
 	if (lease != NULL && lease->session.epoch > last)
 		last = lease->session.epoch;
 	*session = (struct session_info){
-	    .epoch = claim_next_epoch(last), .since_ms = loop_wall_ms()};
+	    .epoch = claim_next_epoch(claim, last), .since_ms = loop_wall_ms()};
 	memcpy(session->relay, memory->id, sizeof(session->relay));
 	memcpy(session->instance, claim->instance, sizeof(session->instance));
 	memcpy(session->from, claim->from, sizeof(session->from));
@@ -237,6 +237,7 @@ memory_claim(struct registry *registry, const struct claim *claim,
 		result.status = REGISTRY_EXHAUSTED;
 	} else {
 		fill_session(memory, claim, lease, &result.session);
+		result.lease.epoch = result.session.epoch;
 		if (memory_lease_write(&memory->leases, claim->name,
 			&result.lease, &result.session, true,
 			memory->lease_ms) != 0)

@@ -79,12 +79,14 @@ fill_session(struct redis_claim *op)
 
 	if (op->has_session && op->session.epoch > last)
 		last = op->session.epoch;
-	*session = (struct session_info){
-	    .epoch = claim_next_epoch(last), .since_ms = loop_wall_ms()};
+	*session =
+	    (struct session_info){.epoch = claim_next_epoch(&op->claim, last),
+		.since_ms = loop_wall_ms()};
 	memcpy(session->relay, op->tx.registry->id, sizeof(session->relay));
 	memcpy(
 	    session->instance, op->claim.instance, sizeof(session->instance));
 	memcpy(session->from, op->claim.from, sizeof(session->from));
+	op->result.lease.epoch = session->epoch;
 }
 
 static void

@@ -423,6 +423,23 @@ START_TEST(a_signed_lease_counts_where_the_registry_knows_nothing)
 }
 END_TEST
 
+/* The registry has lost an epoch of a clock that is minutes ahead of ours. */
+START_TEST(an_epoch_is_later_than_the_one_that_was_shown)
+{
+	struct claim claim = scene_claim("alice", "i1", BOTH);
+	uint64_t ahead = loop_wall_us() + 600000000;
+	struct claim_result result;
+
+	claim.has_signed_lease = true;
+	strcpy(claim.signed_lease.label, "abcdefghjk");
+	claim.signed_lease.epoch = ahead;
+	result = scene_do_claim(scene.registry, &claim);
+	ck_assert_int_eq(result.status, REGISTRY_OK);
+	ck_assert_uint_gt(result.session.epoch, ahead);
+	ck_assert_uint_eq(result.lease.epoch, result.session.epoch);
+}
+END_TEST
+
 START_TEST(a_signed_lease_does_not_take_from_others)
 {
 	struct claim_result bob = scene_join("bob", "i1", BOTH), result;
@@ -729,6 +746,7 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, without_quarantine_a_label_is_free_at_once);
 	tcase_add_test(
 	    tcase, a_signed_lease_counts_where_the_registry_knows_nothing);
+	tcase_add_test(tcase, an_epoch_is_later_than_the_one_that_was_shown);
 	tcase_add_test(tcase, a_signed_lease_does_not_take_from_others);
 	tcase_add_test(
 	    tcase, the_standing_lease_counts_more_than_the_signed_one);

@@ -69,6 +69,7 @@ START_TEST(the_largest_lease_fits)
 	name[DEVICE_NAME_MAX] = '\0';
 	memset(lease.label, 'l', LABEL_MAX);
 	lease.n_ports = SERVICES_MAX;
+	lease.epoch = UINT64_MAX;
 	for (size_t i = 0; i < SERVICES_MAX; i++) {
 		memset(lease.ports[i].service, 's', SERVICE_NAME_MAX);
 		lease.ports[i].service[0] = (char)('a' + i);
@@ -78,6 +79,7 @@ START_TEST(the_largest_lease_fits)
 	ck_assert(lease_token_verify(&key, str_of(token), name, &found, NULL));
 	ck_assert_uint_eq(found.n_ports, SERVICES_MAX);
 	ck_assert_uint_eq(found.ports[15].port, 65535);
+	ck_assert(found.epoch == UINT64_MAX);
 }
 END_TEST
 
