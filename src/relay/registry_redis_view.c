@@ -107,7 +107,7 @@ compare_with_last_view(struct redis_registry *registry, struct relay_info *info,
 	info->agents = old->agents;
 	seen->sequence = old_seen->sequence;
 	seen->news_ms = old_seen->news_ms;
-	info->overdue = now - seen->news_ms > registry->announce_ms * 3 / 2;
+	info->overdue = now - seen->news_ms > registry->announce_ms * 2;
 }
 
 static void
