@@ -217,7 +217,7 @@ begin_visit(struct transfer *t, const struct taupe_step *step)
 	log_debug("visit began", LOG_S("device", t->agent->config.name),
 	    LOG_S("service", t->service_name), LOG_S("from", t->from));
 	t->dial = dial_start(t->agent->dialler, &t->service, target->host,
-	    target->port, NULL, (uint64_t)settings->options.connect_timeout_ms,
+	    target->port, NULL, (uint64_t)settings->options.service_timeout_ms,
 	    service_dialled_cb, t);
 }
 
