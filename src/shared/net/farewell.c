@@ -137,6 +137,17 @@ farewells_count(const struct farewells *farewells)
 	return farewells->count;
 }
 
+size_t
+farewells_unsent(const struct farewells *farewells)
+{
+	const struct farewell *farewell;
+	size_t unsent = 0;
+
+	LIST_FOREACH (farewell, &farewells->list, link)
+		unsent += conn_queued(&farewell->conn) > 0;
+	return unsent;
+}
+
 void
 farewell_take(struct farewells *farewells, struct conn *conn)
 {

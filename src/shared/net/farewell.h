@@ -18,6 +18,8 @@ struct farewells *farewells_new(struct loop *loop, uint64_t stall_ms, uint64_t l
 /* Cuts those that are left. */
 void farewells_free(struct farewells **farewells);
 size_t farewells_count(const struct farewells *farewells);
+/* How many of them still have bytes to write. */
+size_t farewells_unsent(const struct farewells *farewells);
 
 /* Take over an open connection, its queue included, and end it; conn is as after
  * conn_fini(). */

@@ -142,6 +142,10 @@ open_socket(const struct address *address, bool reuse_port)
 		goto fail;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0)
 		goto fail;
+	/* what is accepted inherits it: a peer that has vanished in the middle of a silent
+	 * visit is noticed at last */
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
+		goto fail;
 	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
 		goto fail;

@@ -45,7 +45,7 @@ int loop_run(struct loop *loop);
 /* Leave loop_run() after the callback at hand. */
 void loop_stop(struct loop *loop);
 
-/* Monotonic milliseconds, read once per turn of the loop. */
+/* Monotonic milliseconds. */
 uint64_t loop_now_ms(struct loop *loop);
 /* Wall clock, milliseconds since the epoch. */
 uint64_t loop_wall_ms(void);

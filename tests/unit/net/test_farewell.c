@@ -53,9 +53,11 @@ START_TEST(says_all_and_waits_for_the_peer)
 		if (plenty == 0)
 			begin(_i, LONG_MS, LONG_MS);
 		total = take(&peer, _i, plenty);
+		ck_assert_uint_eq(farewells_unsent(farewells), plenty);
 		run_until_ended(loop, &peer);
 		ck_assert_uint_eq(peer.len, total);
 		ck_assert_uint_eq(farewells_count(farewells), 1);
+		ck_assert_uint_eq(farewells_unsent(farewells), 0);
 		peer_close(&peer);
 		RUN_UNTIL(farewells_count(farewells) == 0);
 	}
