@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/admission.h"
+#include "relay/backlog.h"
 #include "relay/claim_plan.h"
 #include "relay/session.h"
 #include "wire/url.h"
@@ -33,6 +34,7 @@ struct admission {
 	struct timer probe_timer;   /* of one elsewhere */
 	bool probing;
 	bool provisional; /* the registry is away: nothing was written yet */
+	bool changed; /* the operator has changed the device since this began */
 };
 
 static void claim_name(struct admission *admission);
@@ -80,12 +82,19 @@ welcome(struct admission *admission)
 
 	upgrade_switch(upgrade);
 	session = session_new(device, &upgrade->conn);
+	if (admission->provisional) {
+		device->unverified = !device->relay->options.open;
+		backlog_add(device);
+	}
 	if (session != NULL) {
 		admission->device = NULL; /* device_online() unpins */
 		device_online(device, session);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0)
 			session_feed(session, rest, len);
+		if (admission->changed)
+			(void)device_recheck(
+			    admission->relay, admission->claim.name);
 	}
 	admission_free(admission);
 	upgrade_free(upgrade);
@@ -96,7 +105,11 @@ published_cb(void *ctx, enum registry_status status)
 {
 	struct admission *admission = ctx;
 
-	if (status == REGISTRY_OK || status == REGISTRY_UNAVAILABLE)
+	if (admission->device->moved || admission->device->released)
+		/* while it was written, or by what the answer says */
+		reject_busy(
+		    admission, "the device was moved or removed meanwhile");
+	else if (status == REGISTRY_OK || status == REGISTRY_UNAVAILABLE)
 		welcome(
 		    admission); /* what could not be written is written when it is back */
 	else
@@ -109,6 +122,9 @@ attach(struct admission *admission)
 {
 	const char *error;
 
+	/* the one that was found right; in open mode any is */
+	memcpy(admission->claim.device.secret_sha256, admission->secret_sha256,
+	    SHA256_LEN);
 	admission->device = device_attach(
 	    admission->relay, &admission->claim, &admission->granted, &error);
 	if (admission->device == NULL)
@@ -201,8 +217,11 @@ admissions_notice(struct relay *relay, const struct registry_event *event)
 	for (admission = LIST_FIRST(&relay->admissions); admission != NULL;
 	     admission = next) {
 		next = LIST_NEXT(admission, link);
-		if (!admission->probing ||
-		    strcmp(admission->claim.name, event->name) != 0)
+		if (strcmp(admission->claim.name, event->name) != 0)
+			continue;
+		if (event->type == REGISTRY_DEVICE)
+			admission->changed = true;
+		if (!admission->probing)
 			continue;
 		if (event->type == REGISTRY_ALIVE &&
 		    event->epoch == admission->holder.epoch)
@@ -213,40 +232,74 @@ admissions_notice(struct relay *relay, const struct registry_event *event)
 	}
 }
 
+/* What the device had, as far as can be known without the registry: as we have it, if the
+ * secret is the one that we know; else as a relay has signed it for this secret, unless we
+ * know of something later. False: nothing. */
+static bool
+recall_lease(const struct admission *admission, const struct device *device,
+    struct lease *lease)
+{
+	const struct claim *claim = &admission->claim;
+	bool known = device != NULL && !device->moved;
+
+	if (known &&
+	    crypto_equal(
+		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
+		*lease = device->lease;
+		return true;
+	}
+	if (!claim->has_signed_lease ||
+	    (known && device->info.epoch >= claim->signed_lease.epoch))
+		return false;
+	*lease = claim->signed_lease;
+	return true;
+}
+
+static void
+fill_provisional(struct admission *admission, uint64_t last_epoch)
+{
+	const struct claim *claim = &admission->claim;
+	struct claim_result *granted = &admission->granted;
+	struct session_info *session = &granted->session;
+
+	session->epoch = claim_next_epoch(claim, last_epoch);
+	granted->lease.epoch = session->epoch;
+	session->since_ms = loop_wall_ms();
+	(void)str_copy(str_of(admission->relay->self.id), session->relay,
+	    sizeof(session->relay));
+	memcpy(session->instance, claim->instance, sizeof(session->instance));
+	memcpy(session->from, claim->from, sizeof(session->from));
+}
+
 /* The registry is away: a device that we know, or that shows a lease signed by the
- * cluster, is taken all the same, and is written down when the registry is back. */
+ * cluster, is taken all the same. It is looked up and written down when the registry is
+ * back. */
 static void
 admit_provisionally(struct admission *admission)
 {
+	struct relay *relay = admission->relay;
 	struct device *device =
-	    device_find(admission->relay, str_of(admission->claim.name));
-	struct claim_result *granted = &admission->granted;
-	uint64_t last = device != NULL ? device->info.epoch : 0;
+	    device_find(relay, str_of(admission->claim.name));
 
-	if (device != NULL && !device->moved &&
-	    crypto_equal(
-		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
-		granted->lease = device->lease;
-		memcpy(admission->claim.device.secret_sha256,
-		    admission->secret_sha256, SHA256_LEN);
-	} else if (admission->claim.has_signed_lease) {
-		granted->lease = admission->claim.signed_lease;
-	} else {
+	if (!recall_lease(admission, device, &admission->granted.lease)) {
 		reject_busy(admission, "the registry does not answer");
+		return;
+	}
+	if (relay->self.draining ||
+	    relay->self.agents >= relay->self.capacity) {
+		reject_busy(admission, "the relay is full or stopping");
+		return;
+	}
+	if (device != NULL && device->session != NULL &&
+	    strcmp(device->info.instance, admission->claim.instance) != 0) {
+		admission->holder = device->info;
+		probe_holder(admission);
 		return;
 	}
 	log_warn("registry is away: session is provisional",
 	    LOG_S("device", admission->claim.name));
 	admission->provisional = true;
-	granted->session.epoch = claim_next_epoch(&admission->claim, last);
-	granted->lease.epoch = granted->session.epoch;
-	granted->session.since_ms = loop_wall_ms();
-	(void)str_copy(str_of(admission->relay->self.id),
-	    granted->session.relay, sizeof(granted->session.relay));
-	memcpy(granted->session.instance, admission->claim.instance,
-	    sizeof(granted->session.instance));
-	memcpy(granted->session.from, admission->claim.from,
-	    sizeof(granted->session.from));
+	fill_provisional(admission, device != NULL ? device->info.epoch : 0);
 	attach(admission);
 }
 
@@ -308,7 +361,8 @@ write_location(const struct admission *admission, const struct relay_info *to,
 	}
 	if (claim->has_signed_lease &&
 	    lease_token_make(&admission->relay->lease_key, claim->name,
-		&claim->signed_lease, token, sizeof(token)))
+		admission->secret_sha256, &claim->signed_lease, token,
+		sizeof(token)))
 		params.lease = str_of(token);
 	writer_init(&w, out, cap - 1);
 	writer_cstr(&w, to->url);
@@ -410,9 +464,9 @@ fill_claim(struct admission *admission, const struct control_params *params)
 		claim->services[i].kind = params->services[i].kind;
 	}
 	if (params->lease.ptr != NULL)
-		claim->has_signed_lease =
-		    lease_token_verify(&admission->relay->lease_key,
-			params->lease, claim->name, &claim->signed_lease, NULL);
+		claim->has_signed_lease = lease_token_verify(
+		    &admission->relay->lease_key, params->lease, claim->name,
+		    admission->secret_sha256, &claim->signed_lease, NULL);
 }
 
 void
@@ -458,7 +512,10 @@ admissions_free_all(struct relay *relay)
 {
 	struct admission *admission;
 
-	while ((admission = LIST_FIRST(&relay->admissions)) != NULL)
+	while ((admission = LIST_FIRST(&relay->admissions)) != NULL) {
+		admission->device =
+		    NULL; /* the registry is gone: nothing is written */
 		admission_free(
 		    admission); /* its upgrade is freed with the others */
+	}
 }

@@ -11,7 +11,8 @@
 /* Begin; takes the upgrade. The head is read during the call only. */
 void admission_start(struct upgrade *upgrade, struct http_head *head);
 
-/* News from the registry, for those that wait for the answer to a probe. */
+/* News from the registry, for those that wait for the answer to a probe, and for those whose
+ * device was changed while they were on their way. */
 void admissions_notice(struct relay *relay, const struct registry_event *event);
 /* Drop all (at the end of the process). */
 void admissions_free_all(struct relay *relay);

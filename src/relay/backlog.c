@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue with a bounded number of writes under way: an answer starts the next. */
+/* A queue with a bounded number of writes under way: an answer starts the next. A device
+ * that was let in without the registry is looked up there first, and written if it may be
+ * here (device_recheck()). */
 #include "config.h"
 
 #include "relay/backlog.h"
@@ -52,11 +54,18 @@ backlog_write(struct relay *relay)
 {
 	struct device *device;
 
-	while (relay->backlog_writes < WRITES_AT_ONCE &&
-	    relay->registry->ops->is_up(relay->registry) &&
-	    (device = TAILQ_FIRST(&relay->backlog)) != NULL) {
+	/* counted, because what fails at once is back in the queue at once */
+	for (int i = 0; i < WRITES_AT_ONCE; i++) {
+		if (relay->backlog_writes == WRITES_AT_ONCE ||
+		    !relay->registry->ops->is_up(relay->registry) ||
+		    (device = TAILQ_FIRST(&relay->backlog)) == NULL)
+			return;
 		backlog_remove(device);
-		relay->backlog_writes++;
-		device_hold(device, written_cb, relay);
+		if (!device->unverified) {
+			relay->backlog_writes++;
+			device_hold(device, written_cb, relay);
+		} else if (device_recheck(relay, device->name) != 0) {
+			backlog_add(device);
+		}
 	}
 }

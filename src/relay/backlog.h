@@ -13,7 +13,8 @@ void backlog_add(struct device *device);
 void backlog_remove(struct device *device);
 /* The registry has lost everything: all devices of this relay. */
 void backlog_add_all(struct relay *relay);
-/* Write on, as long as the registry is up. */
+/* Write on, as long as the registry is up: when it comes back, and with each announcement,
+ * for what it has refused while it was up. */
 void backlog_write(struct relay *relay);
 
 #endif

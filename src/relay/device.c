@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "net/crypto.h"
 #include "relay/backlog.h"
 #include "relay/device.h"
 #include "relay/dig.h"
@@ -137,10 +138,17 @@ device_attach(struct relay *relay, const struct claim *claim,
 	device->lease = granted->lease;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
-	device->moved = false;
+	device->moved = device->unverified = false;
 	device->pins++;
 	timer_clear(relay->loop, &device->timer);
 	return device;
+}
+
+static void
+renew_later(struct device *device)
+{
+	timer_set(device->relay->loop, &device->timer,
+	    (uint64_t)device->relay->options.lease_ms / 2);
 }
 
 void
@@ -148,8 +156,11 @@ device_unpin(struct device *device)
 {
 	assert(device->pins > 0);
 	device->pins--;
-	if (device->pins == 0 && device->session == NULL &&
-	    !timer_is_set(&device->timer))
+	if (device->pins > 0 || timer_is_set(&device->timer))
+		return;
+	if (device->session != NULL)
+		renew_later(device); /* the older one, which goes on */
+	else
 		device_offline(device);
 }
 
@@ -220,7 +231,9 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 	struct route routes[SERVICES_MAX];
 	struct holding holding;
 
-	if (write == NULL) {
+	if (write == NULL || device->unverified) {
+		free(write);
+		backlog_add(device);
 		if (cb != NULL)
 			cb(ctx, REGISTRY_UNAVAILABLE);
 		return;
@@ -235,13 +248,6 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 	if (relay->registry->ops->hold(
 		relay->registry, &holding, held_cb, write) != 0)
 		held_cb(write, REGISTRY_UNAVAILABLE);
-}
-
-static void
-renew_later(struct device *device)
-{
-	timer_set(device->relay->loop, &device->timer,
-	    (uint64_t)device->relay->options.lease_ms / 2);
 }
 
 static void
@@ -265,8 +271,11 @@ device_online(struct device *device, struct session *session)
 	device->pins--;
 	renew_later(device);
 	session_welcome(session);
-	if (before != NULL)
+	if (before != NULL) {
 		session_close(before, CLOSE_TAKEN_OVER);
+		/* whoever comes back without a goodbye has lost them with its link */
+		transfers_close(device, false);
+	}
 	device->relay->counters.sessions_opened++;
 	log_info("session opened", LOG_S("device", device->name),
 	    LOG_U("epoch", device->info.epoch),
@@ -279,6 +288,7 @@ void
 device_offline(struct device *device)
 {
 	struct relay *relay = device->relay;
+	struct visitor *visitor;
 
 	digs_forget(device);
 	if (device->moved || device->released) {
@@ -286,6 +296,8 @@ device_offline(struct device *device)
 		timer_set(relay->loop, &device->timer, 0);
 		return;
 	}
+	TAILQ_FOREACH (visitor, &device->waiting, link)
+		visitor_hold(visitor);
 	device->lease_end_ms =
 	    loop_now_ms(relay->loop) + (uint64_t)relay->options.lease_ms;
 	timer_set(
@@ -304,8 +316,10 @@ device_moved(struct device *device)
 	timer_set(device->relay->loop, &device->timer, MOVED_GRACE_MS);
 }
 
-void
-device_revoke(struct device *device)
+/* The operator has removed it, or given it another secret: everything of it ends. Its lease
+ * ends, too, unless it may have been granted to the right one meanwhile. */
+static void
+revoke(struct device *device, bool end_lease)
 {
 	struct relay *relay = device->relay;
 
@@ -315,9 +329,69 @@ device_revoke(struct device *device)
 		session_close(device->session, CLOSE_REVOKED);
 	release(device);
 	transfers_close(device, true);
-	(void)relay->registry->ops->expire(
-	    relay->registry, device->name, device->info.epoch, NULL, NULL);
+	if (end_lease)
+		(void)relay->registry->ops->expire(relay->registry,
+		    device->name, device->info.epoch, NULL, NULL);
 	timer_set(relay->loop, &device->timer, 0);
+}
+
+struct recheck {
+	struct relay *relay;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+/* Is the device that we have the one that the registry knows? One that it does not know
+ * may be among what it has lost. */
+static bool
+is_in_order(const struct device *device, enum registry_status status,
+    const struct device_record *record)
+{
+	if (status == REGISTRY_OK)
+		return crypto_equal(record->secret_sha256,
+		    device->secret_sha256, SECRET_HASH_LEN);
+	return device->unverified && device->relay->registry_lost;
+}
+
+static void
+rechecked_cb(
+    void *ctx, enum registry_status status, const struct device_record *record)
+{
+	struct recheck *recheck = ctx;
+	struct relay *relay = recheck->relay;
+	struct device *device = device_find(relay, str_of(recheck->name));
+
+	free(recheck);
+	if (device == NULL)
+		return;
+	if (status == REGISTRY_UNAVAILABLE) {
+		if (device->unverified)
+			backlog_add(device);
+	} else if (!is_in_order(device, status, record)) {
+		revoke(device,
+		    !device->unverified || status == REGISTRY_NOT_FOUND);
+	} else if (device->unverified) {
+		device->unverified = false;
+		device_hold(device, NULL, NULL);
+	}
+}
+
+int
+device_recheck(struct relay *relay, const char *name)
+{
+	struct recheck *recheck;
+
+	/* in open mode any secret is right */
+	if (device_find(relay, str_of(name)) == NULL || relay->options.open)
+		return 0;
+	if ((recheck = calloc(1, sizeof(*recheck))) == NULL)
+		return -1;
+	recheck->relay = relay;
+	(void)str_copy(str_of(name), recheck->name, sizeof(recheck->name));
+	if (relay->registry->ops->device_get(
+		relay->registry, name, rechecked_cb, recheck) == 0)
+		return 0;
+	free(recheck);
+	return -1;
 }
 
 static void

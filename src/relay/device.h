@@ -45,6 +45,8 @@ struct device {
 	bool busy;	/* in relay->busy_devices */
 	bool unwritten; /* in relay->backlog */
 	bool moved; /* another relay has it now: nothing is written any more */
+	bool unverified; /* let in while the registry was away: it has to be asked before
+			    anything of this is written there */
 	bool
 	    released; /* its lease is over: it only waits for running visits to end */
 };
@@ -72,8 +74,10 @@ void device_offline(struct device *device);
 /* Another relay has the device now: let go of it, without touching the registry. Its
  * listeners stay for a moment, until the routes have reached the proxies. */
 void device_moved(struct device *device);
-/* The operator removed it: end everything of it at once, and its lease. */
-void device_revoke(struct device *device);
+/* Ask the registry whether the device of that name is still in order, and revoke it if it
+ * was removed or has another secret: everything of it ends at once, and its lease. Nothing
+ * happens for a name that is not here. -1: no memory. */
+int device_recheck(struct relay *relay, const char *name);
 /* Free all devices (at the end of the process, when the registry calls back no more). */
 void devices_free_all(struct relay *relay);
 

@@ -10,6 +10,7 @@
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/visitor.h"
+#include "relay/ws_send.h"
 
 #define DIG_LIFE_MS 10000
 
@@ -62,8 +63,10 @@ dig_start(struct device *device)
 	uint8_t random[TRANSFER_ID_LEN / 2];
 	struct writer w;
 
-	if (dig == NULL)
+	if (dig == NULL || ws_is_clogged(&device->session->conn)) {
+		free(dig);
 		return; /* the visitor's own time runs out */
+	}
 	crypto_random(random, sizeof(random));
 	writer_init(&w, dig->id, TRANSFER_ID_LEN);
 	writer_hex(&w, random, sizeof(random));

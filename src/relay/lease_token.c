@@ -48,16 +48,27 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 	form_put_u64(w, &first, "issued_ms", loop_wall_ms());
 }
 
+/* The hash of the secret goes first: it is of one length, so that what is signed can be
+ * cut into its two parts in one way only. */
 static void
-sign(const struct lease_key *key, const char *text, size_t len,
-    uint8_t mac[SHA256_LEN])
+sign(const struct lease_key *key, const uint8_t secret_sha256[SHA256_LEN],
+    struct str text, uint8_t mac[SHA256_LEN])
 {
-	crypto_hmac_sha256(key->bytes, sizeof(key->bytes), text, len, mac);
+	uint8_t covered[SHA256_LEN + LEASE_TOKEN_MAX];
+
+	assert(text.len <= LEASE_TOKEN_MAX);
+	memcpy(covered, secret_sha256, SHA256_LEN);
+	if (text.len > 0)
+		memcpy(covered + SHA256_LEN, text.ptr, text.len);
+	crypto_hmac_sha256(key->bytes, sizeof(key->bytes), covered,
+	    SHA256_LEN + text.len, mac);
+	crypto_wipe(covered, SHA256_LEN);
 }
 
 bool
 lease_token_make(const struct lease_key *key, const char *name,
-    const struct lease *lease, char *out, size_t cap)
+    const uint8_t secret_sha256[SHA256_LEN], const struct lease *lease,
+    char *out, size_t cap)
 {
 	char payload[PAYLOAD_MAX];
 	uint8_t mac[SHA256_LEN];
@@ -70,7 +81,7 @@ lease_token_make(const struct lease_key *key, const char *name,
 	if (w.full || (writer_len(&w) * 4 + 2) / 3 + 1 + MAC_TEXT_LEN + 1 > cap)
 		return false;
 	len = crypto_base64url_encode(payload, writer_len(&w), out, cap);
-	sign(key, out, len, mac);
+	sign(key, secret_sha256, (struct str){out, len}, mac);
 	out[len++] = '.';
 	crypto_base64url_encode(mac, sizeof(mac), out + len, cap - len);
 	return true;
@@ -116,7 +127,8 @@ parse_payload(char *payload, size_t len, struct str name, struct lease *lease,
 
 bool
 lease_token_verify(const struct lease_key *key, struct str token,
-    const char *name, struct lease *lease, uint64_t *issued_ms)
+    const char *name, const uint8_t secret_sha256[SHA256_LEN],
+    struct lease *lease, uint64_t *issued_ms)
 {
 	char payload[PAYLOAD_MAX];
 	uint8_t mac[SHA256_LEN], given[SHA256_LEN];
@@ -130,7 +142,7 @@ lease_token_verify(const struct lease_key *key, struct str token,
 	    crypto_base64url_decode(signature.ptr, signature.len, given,
 		sizeof(given)) != sizeof(given))
 		return false;
-	sign(key, text.ptr, text.len, mac);
+	sign(key, secret_sha256, text, mac);
 	if (!crypto_equal(mac, given, sizeof(mac)))
 		return false;
 	len = crypto_base64url_decode(

@@ -32,6 +32,7 @@ announce_cb(void *ctx)
 	    relay->self_route.key[0] != '\0' ? &relay->self_route : NULL,
 	    counters_names(), values, COUNTERS_FLAT);
 	devices_flush_counters(relay);
+	backlog_write(relay); /* what was refused the last time */
 	timer_set(relay->loop, &relay->announce_timer,
 	    (uint64_t)relay->options.announce_ms);
 }
@@ -74,45 +75,6 @@ answer_probe(struct relay *relay, const struct registry_event *event)
 	session_probe(device->session, &asked->probe);
 }
 
-struct recheck {
-	struct relay *relay;
-	char name[DEVICE_NAME_MAX + 1];
-};
-
-static void
-rechecked_cb(
-    void *ctx, enum registry_status status, const struct device_record *record)
-{
-	struct recheck *recheck = ctx;
-	struct device *device =
-	    device_find(recheck->relay, str_of(recheck->name));
-
-	free(recheck);
-	if (device == NULL)
-		return;
-	if (status == REGISTRY_NOT_FOUND ||
-	    (status == REGISTRY_OK &&
-		memcmp(record->secret_sha256, device->secret_sha256,
-		    SECRET_HASH_LEN) != 0))
-		device_revoke(device);
-}
-
-/* The operator changed a device: is its session still in order? */
-static void
-recheck_device(struct relay *relay, const char *name)
-{
-	struct recheck *recheck;
-
-	if (device_find(relay, str_of(name)) == NULL ||
-	    (recheck = calloc(1, sizeof(*recheck))) == NULL)
-		return;
-	recheck->relay = relay;
-	(void)str_copy(str_of(name), recheck->name, sizeof(recheck->name));
-	if (relay->registry->ops->device_get(
-		relay->registry, name, rechecked_cb, recheck) != 0)
-		free(recheck);
-}
-
 static void
 session_news(struct relay *relay, const struct registry_event *event)
 {
@@ -135,6 +97,7 @@ registry_event(void *ctx, const struct registry_event *event)
 	case REGISTRY_UP:
 		log_info("registry is up",
 		    LOG_S("contents", event->lost ? "lost" : "kept"));
+		relay->registry_lost = event->lost;
 		if (event->lost)
 			backlog_add_all(relay);
 		backlog_write(relay);
@@ -153,7 +116,11 @@ registry_event(void *ctx, const struct registry_event *event)
 		admissions_notice(relay, event);
 		break;
 	case REGISTRY_DEVICE:
-		recheck_device(relay, event->name);
+		admissions_notice(relay, event);
+		if (device_recheck(relay, event->name) != 0)
+			log_error("a changed device could not be looked at: "
+				  "out of memory",
+			    LOG_S("device", event->name));
 		break;
 	case REGISTRY_RELAYS:
 		break;
@@ -213,7 +180,9 @@ stop_cb(void *ctx)
 	if (relay->phase == RELAY_DRAINING) {
 		bool moved = relay->n_sessions == 0 || !has_peers(relay);
 
-		if (late || (moved && relay->n_visitors == 0)) {
+		if (late ||
+		    (moved && relay->n_visitors == 0 &&
+			farewells_unsent(relay->farewells) == 0)) {
 			relay->phase = RELAY_CLOSING;
 			relay->stop_deadline_ms = now + CLOSING_MS;
 			hash_map_each(&relay->devices, close_session_cb, NULL);
@@ -222,6 +191,7 @@ stop_cb(void *ctx)
 		if (late || LIST_EMPTY(&relay->writes)) {
 			relay->phase = RELAY_DEPARTING;
 			relay->stop_deadline_ms = now + CLOSING_MS;
+			timer_clear(relay->loop, &relay->announce_timer);
 			relay->registry->ops->depart(
 			    relay->registry, departed_cb, relay);
 		}

@@ -59,7 +59,8 @@ struct relay {
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */
 	size_t backlog_writes; /* of these, being written now */
-	size_t n_sessions, n_visitors, n_transfers;
+	bool registry_lost; /* when it last came up, it had forgotten things */
+	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
 
 	struct timer announce_timer;
 	struct timer stop_timer;

@@ -156,7 +156,7 @@ session_probe(struct session *session, struct probe *probe)
 		return;
 	session->relay->counters.probes++;
 	session->probed_ms = loop_now_ms(session->relay->loop);
-	ws_send_control(&session->conn, WS_OP_PING, NULL, 0);
+	ws_send_ping(&session->conn);
 	set_timer(session);
 }
 
@@ -234,8 +234,7 @@ take_event(struct session *session, const struct ws_event *event)
 	case WS_TEXT:
 		return take_text(session, event);
 	case WS_PING:
-		ws_send_control(
-		    &session->conn, WS_OP_PONG, event->data, event->len);
+		ws_send_pong(&session->conn, event->data, event->len);
 		return 0;
 	case WS_CLOSED:
 		end_session(session, CLOSE_PEER,
@@ -338,8 +337,11 @@ session_new(struct device *device, struct conn *conn)
 static struct str
 signed_lease(const struct session *session, char token[LEASE_TOKEN_MAX + 1])
 {
-	if (!lease_token_make(&session->relay->lease_key, session->device->name,
-		&session->device->lease, token, LEASE_TOKEN_MAX + 1))
+	const struct device *device = session->device;
+
+	if (!lease_token_make(&session->relay->lease_key, device->name,
+		device->secret_sha256, &device->lease, token,
+		LEASE_TOKEN_MAX + 1))
 		return (struct str){NULL, 0};
 	return str_of(token);
 }

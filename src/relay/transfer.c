@@ -81,7 +81,8 @@ serve_next(struct transfer *transfer)
 	struct control_msg msg = {.op = CONTROL_OPEN};
 
 	assert(!transfer->running);
-	if (visitor == NULL || device->session == NULL)
+	if (visitor == NULL || device->session == NULL ||
+	    ws_is_clogged(&transfer->conn))
 		return false;
 	if (transfer->visit > 0)
 		device->relay->counters.visits_reused++;
@@ -117,7 +118,7 @@ rest(struct transfer *transfer)
 static void
 complete(struct transfer *transfer)
 {
-	if (!transfer->in_ended || !transfer->out_ended)
+	if (!transfer->running || !transfer->in_ended || !transfer->out_ended)
 		return;
 	if (transfer->visitor != NULL)
 		visitor_finish(part(transfer));
@@ -252,8 +253,7 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		result = take_text(transfer, &event);
 		break;
 	case WS_PING:
-		ws_send_control(
-		    &transfer->conn, WS_OP_PONG, event.data, event.len);
+		ws_send_pong(&transfer->conn, event.data, event.len);
 		break;
 	case WS_CLOSED:
 		close_transfer(transfer,
@@ -305,9 +305,13 @@ static void
 raw_failed_cb(void *owner)
 {
 	struct transfer *transfer = owner;
+	struct relay *relay = transfer->device->relay;
 
 	visitor_abort(part(transfer));
 	send_abort(transfer);
+	/* an agent that never ends its direction must not keep the channel */
+	timer_set(relay->loop, &transfer->timer,
+	    (uint64_t)relay->options.transfer_idle_ms);
 	complete(transfer);
 }
 
@@ -334,8 +338,8 @@ idle_timer_cb(void *ctx)
 }
 
 static void
-transfer_new(struct device *device, struct conn *conn, const uint8_t *data,
-    size_t len)
+transfer_new(
+    struct device *device, struct conn *conn, const uint8_t *data, size_t len)
 {
 	struct transfer *transfer = calloc(1, sizeof(*transfer));
 
@@ -368,8 +372,8 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 	uint8_t *rest;
 	size_t len;
 
-	if (transfer_params_decode((char *)head->query.ptr, head->query.len, &id, &error) !=
-	    WIRE_DONE) {
+	if (transfer_params_decode((char *)head->query.ptr, head->query.len,
+		&id, &error) != WIRE_DONE) {
 		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}

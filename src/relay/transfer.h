@@ -20,7 +20,8 @@ struct transfer {
 	struct visitor *visitor; /* NULL: idle, or the visitor has left */
 	char *text;	    /* of a message that came in pieces; NULL else */
 	uint64_t visit;	    /* number of the current or last visit */
-	struct timer timer; /* idle: when it is closed */
+	struct timer timer; /* when it is closed: idle, or its visitor has left and the
+			       agent still has to say the last word */
 	bool running;	    /* a visit is not complete */
 	bool answered;	    /* the agent has answered this visit's open */
 	bool in_ended;	    /* we have ended our direction of the visit */

@@ -122,6 +122,16 @@ timer_cb(void *ctx)
 		visitor_fail(visitor, PAGE_OFFLINE);
 }
 
+void
+visitor_hold(struct visitor *visitor)
+{
+	struct relay *relay = visitor->device->relay;
+
+	relay->counters.visits_held++;
+	timer_set(
+	    relay->loop, &visitor->timer, (uint64_t)relay->options.hold_ms);
+}
+
 /* Put it in the queue, and its device to work. */
 static void
 wait_for_channel(struct visitor *visitor)
@@ -134,13 +144,13 @@ wait_for_channel(struct visitor *visitor)
 	TAILQ_INSERT_TAIL(&device->waiting, visitor, link);
 	if (online && transfer_take_idle(device))
 		return; /* it took the first who waits */
-	if (!online)
-		relay->counters.visits_held++;
+	if (!online) {
+		visitor_hold(visitor);
+		return;
+	}
 	timer_set(relay->loop, &visitor->timer,
-	    (uint64_t)(online ? relay->options.open_timeout_ms
-			      : relay->options.hold_ms));
-	if (online)
-		dig_start(device);
+	    (uint64_t)relay->options.open_timeout_ms);
+	dig_start(device);
 }
 
 static struct visitor *

@@ -35,6 +35,8 @@ void visitor_accept(
 void visitor_adopt(struct service *service, struct conn *conn,
     struct buf **first, size_t first_len, const struct address *from);
 
+/* The session that it waited for has ended: it waits for the next one, for so long. */
+void visitor_hold(struct visitor *visitor);
 /* It is joined now: stop waiting, and give the agent open_timeout to answer. */
 void visitor_joined(struct visitor *visitor, struct transfer *transfer);
 /* The agent has answered the open. */

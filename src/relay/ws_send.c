@@ -6,6 +6,9 @@
 
 #include "relay/ws_send.h"
 
+/* More than a slow reader's visit leaves there, which is one read of the visitor. */
+#define CLOGGED_BYTES (2u * BUF_LARGE)
+
 static void
 send_frame(
     struct conn *conn, enum ws_opcode opcode, const void *data, size_t len)
@@ -36,12 +39,24 @@ ws_send_message(struct conn *conn, const struct control_msg *msg)
 	return true;
 }
 
+bool
+ws_is_clogged(const struct conn *conn)
+{
+	return conn_queued(conn) >= CLOGGED_BYTES;
+}
+
 void
-ws_send_control(
-    struct conn *conn, enum ws_opcode opcode, const void *data, size_t len)
+ws_send_ping(struct conn *conn)
+{
+	send_frame(conn, WS_OP_PING, NULL, 0);
+}
+
+void
+ws_send_pong(struct conn *conn, const void *data, size_t len)
 {
 	assert(len <= WS_CONTROL_MAX);
-	send_frame(conn, opcode, data, len);
+	if (!ws_is_clogged(conn))
+		send_frame(conn, WS_OP_PONG, data, len);
 }
 
 void

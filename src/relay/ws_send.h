@@ -7,11 +7,15 @@
 #include "wire/control_msg.h"
 #include "wire/ws_frame.h"
 
+/* The peer has so much to read that nothing new is begun with it. */
+bool ws_is_clogged(const struct conn *conn);
 /* False: the message does not fit into CONTROL_MSG_MAX; nothing was sent. */
 bool ws_send_message(struct conn *conn, const struct control_msg *msg);
-/* A ping or pong of up to WS_CONTROL_MAX bytes. */
-void ws_send_control(
-    struct conn *conn, enum ws_opcode opcode, const void *data, size_t len);
+void ws_send_ping(struct conn *conn);
+/* The answer to a ping, with its payload of up to WS_CONTROL_MAX bytes. A peer that does
+ * not read its answers gets no more of them (RFC 6455 section 5.5.3 asks for one to the
+ * latest ping only): what waits for it would grow without a bound. */
+void ws_send_pong(struct conn *conn, const void *data, size_t len);
 /* A close frame; text may be NULL and is cut to what fits. */
 void ws_send_close(struct conn *conn, unsigned code, const char *text);
 /* The empty binary message: end-of-file. */

@@ -7,6 +7,7 @@
 #include "net/loop.h"
 #include "relay/lease_token.h"
 
+static const uint8_t secret[SHA256_LEN] = "the hash of the device's secret";
 static struct lease_key key;
 static struct lease lease;
 static char token[LEASE_TOKEN_MAX + 1];
@@ -18,15 +19,15 @@ setup(void)
 	lease = (struct lease){.label = "k7x2m9q4tz", .n_ports = 2};
 	lease.ports[0] = (struct service_port){"ssh", 20022};
 	lease.ports[1] = (struct service_port){"db", 65535};
-	ck_assert(
-	    lease_token_make(&key, "alice", &lease, token, sizeof(token)));
+	ck_assert(lease_token_make(
+	    &key, "alice", secret, &lease, token, sizeof(token)));
 }
 
 static bool
 verify(const char *text, size_t len, struct lease *out)
 {
 	return lease_token_verify(
-	    &key, (struct str){text, len}, "alice", out, NULL);
+	    &key, (struct str){text, len}, "alice", secret, out, NULL);
 }
 
 START_TEST(says_what_was_signed)
@@ -35,7 +36,7 @@ START_TEST(says_what_was_signed)
 	uint64_t issued_ms, now_ms = loop_wall_ms();
 
 	ck_assert(lease_token_verify(
-	    &key, str_of(token), "alice", &found, &issued_ms));
+	    &key, str_of(token), "alice", secret, &found, &issued_ms));
 	ck_assert_str_eq(found.label, "k7x2m9q4tz");
 	ck_assert_uint_eq(found.n_ports, 2);
 	ck_assert_str_eq(found.ports[0].service, "ssh");
@@ -75,8 +76,10 @@ START_TEST(the_largest_lease_fits)
 		lease.ports[i].service[0] = (char)('a' + i);
 		lease.ports[i].port = (uint16_t)(65520 + i);
 	}
-	ck_assert(lease_token_make(&key, name, &lease, token, sizeof(token)));
-	ck_assert(lease_token_verify(&key, str_of(token), name, &found, NULL));
+	ck_assert(
+	    lease_token_make(&key, name, secret, &lease, token, sizeof(token)));
+	ck_assert(lease_token_verify(
+	    &key, str_of(token), name, secret, &found, NULL));
 	ck_assert_uint_eq(found.n_ports, SERVICES_MAX);
 	ck_assert_uint_eq(found.ports[15].port, 65535);
 	ck_assert(found.epoch == UINT64_MAX);
@@ -90,9 +93,11 @@ START_TEST(says_when_there_is_no_room)
 
 	ck_assert_ptr_nonnull(out);
 	for (size_t cap = 0; cap <= len; cap++)
-		ck_assert(!lease_token_make(&key, "alice", &lease, out, cap));
+		ck_assert(
+		    !lease_token_make(&key, "alice", secret, &lease, out, cap));
 	/* the time has as many digits as before */
-	ck_assert(lease_token_make(&key, "alice", &lease, out, len + 1));
+	ck_assert(
+	    lease_token_make(&key, "alice", secret, &lease, out, len + 1));
 	free(out);
 }
 END_TEST
@@ -102,16 +107,30 @@ START_TEST(refuses_another_device_and_another_key)
 	struct lease_key other;
 	struct lease found;
 
-	ck_assert(
-	    !lease_token_verify(&key, str_of(token), "bob", &found, NULL));
-	ck_assert(
-	    !lease_token_verify(&key, str_of(token), "alic", &found, NULL));
+	ck_assert(!lease_token_verify(
+	    &key, str_of(token), "bob", secret, &found, NULL));
+	ck_assert(!lease_token_verify(
+	    &key, str_of(token), "alic", secret, &found, NULL));
 	lease_key_init(&other, "0123456789abcdef0123456789abcdeF", 32);
-	ck_assert(
-	    !lease_token_verify(&other, str_of(token), "alice", &found, NULL));
+	ck_assert(!lease_token_verify(
+	    &other, str_of(token), "alice", secret, &found, NULL));
 	lease_key_random(&other);
-	ck_assert(
-	    !lease_token_verify(&other, str_of(token), "alice", &found, NULL));
+	ck_assert(!lease_token_verify(
+	    &other, str_of(token), "alice", secret, &found, NULL));
+}
+END_TEST
+
+START_TEST(refuses_another_secret)
+{
+	uint8_t other[SHA256_LEN];
+	struct lease found;
+
+	for (size_t i = 0; i < SHA256_LEN; i++) {
+		memcpy(other, secret, SHA256_LEN);
+		other[i] ^= 1;
+		ck_assert(!lease_token_verify(
+		    &key, str_of(token), "alice", other, &found, NULL));
+	}
 }
 END_TEST
 
@@ -174,11 +193,14 @@ static const struct {
 static void
 sign_payload(const char *payload, char *out, size_t cap)
 {
-	uint8_t mac[SHA256_LEN];
+	uint8_t mac[SHA256_LEN], covered[SHA256_LEN + LEASE_TOKEN_MAX];
 	size_t len =
 	    crypto_base64url_encode(payload, strlen(payload), out, cap);
 
-	crypto_hmac_sha256(key.bytes, sizeof(key.bytes), out, len, mac);
+	memcpy(covered, secret, SHA256_LEN);
+	memcpy(covered + SHA256_LEN, out, len);
+	crypto_hmac_sha256(
+	    key.bytes, sizeof(key.bytes), covered, SHA256_LEN + len, mac);
 	out[len++] = '.';
 	crypto_base64url_encode(mac, sizeof(mac), out + len, cap - len);
 }
@@ -238,6 +260,7 @@ main(void)
 	tcase_add_test(tests, the_largest_lease_fits);
 	tcase_add_test(tests, says_when_there_is_no_room);
 	tcase_add_test(tests, refuses_another_device_and_another_key);
+	tcase_add_test(tests, refuses_another_secret);
 	tcase_add_test(tests, refuses_every_cut);
 	tcase_add_test(tests, refuses_every_changed_character);
 	tcase_add_loop_test(tests, checks_what_is_signed_too, 0,
