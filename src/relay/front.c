@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +16,6 @@
 #include "wire/http_head.h"
 #include "wire/tls_hello.h"
 
-#define FRONT_LISTENERS_MAX 16
 #define GUEST_BYTES_MAX TLS_HELLO_MAX
 
 /* A visitor whose device is not known yet. */
@@ -32,6 +32,7 @@ struct guest {
 struct front {
 	struct relay *relay;
 	LIST_HEAD(, guest) guests;
+	size_t n_guests;
 	size_t n_listeners;
 	struct listener *listeners[FRONT_LISTENERS_MAX];
 };
@@ -43,6 +44,7 @@ guest_free(struct guest *guest)
 	conn_fini(&guest->conn);
 	buf_put(&guest->first);
 	LIST_REMOVE(guest, link);
+	guest->front->n_guests--;
 	free(guest);
 }
 
@@ -180,8 +182,10 @@ static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
 	struct front *front = ctx;
-	struct guest *guest = calloc(1, sizeof(*guest));
+	struct guest *guest = NULL;
 
+	if (front->n_guests < (size_t)front->relay->options.max_handshakes)
+		guest = calloc(1, sizeof(*guest));
 	if (guest == NULL ||
 	    (guest->first = buf_get(GUEST_BYTES_MAX)) == NULL ||
 	    conn_init(&guest->conn, front->relay->loop, fd, &guest_conn_ops,
@@ -195,6 +199,7 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 	guest->front = front;
 	guest->from = *peer;
 	LIST_INSERT_HEAD(&front->guests, guest, link);
+	front->n_guests++;
 	timer_init(&guest->timer, timeout_cb, guest);
 	timer_set(front->relay->loop, &guest->timer,
 	    (uint64_t)front->relay->options.handshake_timeout_ms);
@@ -212,7 +217,8 @@ front_new(struct relay *relay, const struct address *addresses, size_t n,
 		return NULL;
 	front->relay = relay;
 	LIST_INIT(&front->guests);
-	for (i = 0; i < n && i < FRONT_LISTENERS_MAX; i++) {
+	assert(n <= FRONT_LISTENERS_MAX);
+	for (i = 0; i < n; i++) {
 		struct listener *listener = listener_new(
 		    relay->loop, &addresses[i], false, accept_cb, front);
 

@@ -10,6 +10,8 @@
 
 #include "relay/relay.h"
 
+#define FRONT_LISTENERS_MAX 16
+
 /* Listen on these addresses. NULL with errno: *failed is the one that cannot be bound. */
 struct front *front_new(struct relay *relay, const struct address *addresses,
     size_t n, const struct address **failed);

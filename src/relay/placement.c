@@ -51,7 +51,7 @@ can_take(const struct relay_info *relay, uint64_t agents)
 	return !relay->draining && !relay->overdue && agents < relay->capacity;
 }
 
-/* Agents per weight, in thousandths, so that small relays compare well too. */
+/* Agents per weight, in hundred-thousandths, so that small relays compare well too. */
 static uint64_t
 load_of(const struct relay_info *relay, uint64_t agents)
 {

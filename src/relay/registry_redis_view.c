@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
+#include "wire/url.h"
 
 static struct relay_info *
 find_relay(
@@ -48,7 +49,9 @@ take_field(struct relay_info *info, struct redis_seen_relay *seen,
 	uint64_t number;
 
 	if (str_equal(key, STR("url")))
-		return str_copy(value, info->url, sizeof(info->url));
+		/* it goes into redirects and welcomes, whose readers are strict */
+		return url_relay_valid(value) &&
+		    str_copy(value, info->url, sizeof(info->url));
 	if (str_equal(key, STR("address")))
 		return str_copy(value, info->address, sizeof(info->address));
 	if (str_equal(key, STR("agents")))

@@ -87,8 +87,7 @@ static const struct option_row rows[] = {
 	HOST_NAME_MAX - LABEL_MAX, NULL, check_domain, "DOMAIN",
 	"Domain under which devices get their names."},
     {"agent_listen", OPTION_LIST, AT(agent_listen), "127.0.0.1:8000", 1, 64,
-	NULL, check_address_port, "ADDRESS:PORT",
-	"Where agents connect."},
+	NULL, check_address_port, "ADDRESS:PORT", "Where agents connect."},
     {"agent_url", OPTION_STRING, AT(agent_url), NULL, 1, 250, NULL, check_url,
 	"URL",
 	"Base URL at which agents reach this very relay; by default ws:// and "
@@ -119,8 +118,8 @@ static const struct option_row rows[] = {
 	NULL, "PORT", "Port in these URLs; 0 leaves it out."},
     {"public_tls_port", OPTION_INT, AT(public_tls_port), "0", 0, 65535, NULL,
 	NULL, "PORT", "Port in the URLs of tls services; 0 leaves it out."},
-    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL, redis_endpoint_check,
-	"HOST:PORT|SOCKET",
+    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL,
+	redis_endpoint_check, "HOST:PORT|SOCKET",
 	"The registry; without it, it is kept in memory and the relay stands "
 	"alone."},
     {"redis_user", OPTION_STRING, AT(redis_user), NULL, 1, 255, NULL, NULL,
@@ -180,6 +179,10 @@ static const struct option_row rows[] = {
 	"Its share of the agents, relative to the other relays."},
     {"max_visitors", OPTION_INT, AT(max_visitors), "1000", 1, 1000000, NULL,
 	NULL, "NUMBER", "Most visitors at once on one device."},
+    {"max_handshakes", OPTION_INT, AT(max_handshakes), "10000", 1, 1000000,
+	NULL, NULL, "NUMBER",
+	"Most connections at once that have not said yet, or not proved yet, "
+	"whom they are: agents get 429 above it."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},

@@ -101,7 +101,8 @@ read_secret_file(const char *path, char *out, size_t cap)
 	size_t len;
 
 	if (file == NULL) {
-		log_error("cannot read file", LOG_S("file", path), LOG_S("error", log_errno()));
+		log_error("cannot read file", LOG_S("file", path),
+		    LOG_S("error", log_errno()));
 		return -1;
 	}
 	len = fread(out, 1, cap, file);
@@ -140,12 +141,20 @@ setup_key(struct relay *relay)
 	return 0;
 }
 
+static bool
+is_wildcard(const struct address *address)
+{
+	char ip[ADDRESS_TEXT_MAX];
+
+	address_ip_text(address, ip);
+	return strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
+}
+
 static int
 setup_ports(struct relay *relay)
 {
 	const struct option_list *list = &relay->options.service_listen;
 	struct listen_range *ranges = calloc(list->count + 1, sizeof(*ranges));
-	struct address address;
 	size_t i;
 
 	if (ranges == NULL)
@@ -153,12 +162,8 @@ setup_ports(struct relay *relay)
 	for (i = 0; i < list->count; i++)
 		(void)listen_range_parse(str_of(list->items[i]), &ranges[i]);
 	for (i = 0; i < list->count; i++) {
-		char ip[ADDRESS_TEXT_MAX];
-
-		address = ranges[i].address;
-		address_ip_text(&address, ip);
 		if (relay->options.advertise_address == NULL &&
-		    (strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0)) {
+		    is_wildcard(&ranges[i].address)) {
 			log_error("service_listen is a wildcard, which no "
 				  "proxy can connect to",
 			    LOG_S("service_listen", list->items[i]),
@@ -197,11 +202,13 @@ redis_registry(struct relay *relay, registry_event_cb event_cb)
 	};
 	struct registry *registry;
 
-	(void)redis_endpoint_parse(options->redis, &endpoint); /* checked with the option */
+	(void)redis_endpoint_parse(
+	    options->redis, &endpoint); /* checked with the option */
 	config.port = endpoint.port;
 	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
 	if (options->redis_password_file != NULL) {
-		if (redis_password_read(options->redis_password_file, password) != 0) {
+		if (redis_password_read(
+			options->redis_password_file, password) != 0) {
 			log_error("cannot read the password of Redis",
 			    LOG_S("file", options->redis_password_file),
 			    LOG_S("error", log_errno()));
@@ -209,8 +216,8 @@ redis_registry(struct relay *relay, registry_event_cb event_cb)
 		}
 		config.password = password;
 	}
-	registry = registry_redis_new(relay->loop, &relay->registry_settings, &config, event_cb,
-	    relay);
+	registry = registry_redis_new(
+	    relay->loop, &relay->registry_settings, &config, event_cb, relay);
 	crypto_wipe(password, sizeof(password));
 	return registry;
 }
@@ -294,18 +301,54 @@ setup_agent_listeners(struct relay *relay)
 	return 0;
 }
 
-/* How agents and the proxy reach us. */
-static void
-setup_self(struct relay *relay)
+/* A host name in our URL can be routed to us by the proxy. */
+static int
+setup_self_route(struct relay *relay, const struct address *listening)
 {
-	const struct relay_options *options = &relay->options;
-	struct relay_info *self = &relay->self;
+	const char *advertised = relay->options.advertise_address;
 	char ip[ADDRESS_TEXT_MAX];
 	struct address address;
 	struct url url;
 
+	if (!url_parse(str_of(relay->self.url), &url) ||
+	    address_parse_ip(url.host, 0, &address))
+		return 0;
+	if (advertised == NULL && is_wildcard(listening)) {
+		log_error("agent_listen is a wildcard, which no proxy can "
+			  "connect to",
+		    LOG_S("agent_listen", relay->self.address),
+		    LOG_S("hint",
+			"set advertise_address to this host's address"));
+		return EX_CONFIG;
+	}
+	snprintf(relay->self_route.key, sizeof(relay->self_route.key),
+	    "relay/%.*s", STR_ARG(url.host));
+	snprintf(relay->self_route.value, sizeof(relay->self_route.value),
+	    "%s,%u",
+	    advertised != NULL ? advertised : address_ip_text(listening, ip),
+	    address_port(listening));
+	return 0;
+}
+
+/* How agents and the proxy reach us. */
+static int
+setup_self(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	struct relay_info *self = &relay->self;
+	struct address address;
+
 	listener_address(relay->agent_listeners[0], &address);
 	address_text(&address, self->address);
+	if (options->agent_url == NULL && is_wildcard(&address)) {
+		log_error("agent_listen is a wildcard, which agents cannot dig "
+			  "their transfer channels to",
+		    LOG_S("agent_listen", self->address),
+		    LOG_S("hint",
+			"set agent_url to the URL at which agents reach this "
+			"relay"));
+		return EX_CONFIG;
+	}
 	if (options->agent_url != NULL)
 		(void)str_copy(
 		    str_of(options->agent_url), self->url, sizeof(self->url));
@@ -315,30 +358,23 @@ setup_self(struct relay *relay)
 	self->weight = (uint32_t)options->weight;
 	self->capacity = (uint64_t)options->capacity;
 	self->since_ms = loop_wall_ms();
-	/* a host name in our URL can be routed to us by the proxy */
-	if (url_parse(str_of(self->url), &url) &&
-	    !address_parse_ip(url.host, 0, &address)) {
-		listener_address(relay->agent_listeners[0], &address);
-		snprintf(relay->self_route.key, sizeof(relay->self_route.key),
-		    "relay/%.*s", STR_ARG(url.host));
-		snprintf(relay->self_route.value,
-		    sizeof(relay->self_route.value), "%s,%u",
-		    options->advertise_address != NULL
-			? options->advertise_address
-			: address_ip_text(&address, ip),
-		    address_port(&address));
-	}
+	return setup_self_route(relay, &address);
 }
 
 static int
 setup_front(struct relay *relay)
 {
 	const struct option_list *list = &relay->options.visitor_listen;
-	struct address addresses[16], address;
+	struct address addresses[FRONT_LISTENERS_MAX], address;
+	const size_t max = FRONT_LISTENERS_MAX;
 	const struct address *failed;
 	size_t i, n;
 
-	for (n = 0; n < list->count && n < 16; n++)
+	if (list->count > max) {
+		log_error("too many visitor_listen", LOG_U("most", max));
+		return EX_CONFIG;
+	}
+	for (n = 0; n < list->count; n++)
 		(void)address_parse(str_of(list->items[n]), &addresses[n]);
 	if (n == 0)
 		return 0;
@@ -386,9 +422,8 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	services_init(relay);
 	digs_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
-	    (relay->farewells =
-		    farewells_new(relay->loop,
-		FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL) {
+	    (relay->farewells = farewells_new(
+		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL) {
 		log_error(
 		    "cannot start the event loop", LOG_S("error", log_errno()));
 		return EX_OSERR;
@@ -401,8 +436,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	    (code = check_authentication(relay)) != 0 ||
 	    (code = setup_agent_listeners(relay)) != 0)
 		return code;
-	setup_self(relay);
-	if ((code = setup_front(relay)) != 0)
+	if ((code = setup_self(relay)) != 0 || (code = setup_front(relay)) != 0)
 		return code;
 	return setup_admin(relay);
 }
@@ -422,6 +456,7 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->capacity = fresh->capacity;
 	options->weight = fresh->weight;
 	options->max_visitors = fresh->max_visitors;
+	options->max_handshakes = fresh->max_handshakes;
 	options->log_level = fresh->log_level;
 	relay->self.capacity = (uint64_t)fresh->capacity;
 	relay->self.weight = (uint32_t)fresh->weight;

@@ -14,11 +14,14 @@
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
+#define RETRY_AFTER_S 5 /* when there are too many; up to twice that */
+
 void
 upgrade_free(struct upgrade *upgrade)
 {
 	timer_clear(upgrade->relay->loop, &upgrade->timer);
 	LIST_REMOVE(upgrade, link);
+	upgrade->relay->n_upgrades--;
 	conn_fini(&upgrade->conn);
 	if (upgrade->head != NULL)
 		crypto_wipe(buf_data(upgrade->head), upgrade->head_len);
@@ -139,33 +142,50 @@ upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason)
 		.reason = reason});
 }
 
+static bool
+is_trusted(const struct upgrade *upgrade)
+{
+	const struct option_list *trusted =
+	    &upgrade->relay->options.trusted_proxy;
+	char ip[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	address_ip_text(&upgrade->peer, ip);
+	for (size_t i = 0; i < trusted->count; i++)
+		if (address_parse_ip(str_of(trusted->items[i]), 0, &address) &&
+		    strcmp(address_ip_text(&address, text), ip) == 0)
+			return true;
+	return false;
+}
+
+/* The last entry of the last X-Forwarded-For: what stands before it may be the agent's own
+ * invention. */
+static struct str
+last_forwarded(const struct http_head *head)
+{
+	struct str last = {NULL, 0}, before, rest;
+
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (str_equal_nocase(
+			head->fields[i].name, STR("X-Forwarded-For")))
+			last = head->fields[i].value;
+	while (str_split(last, ',', &before, &rest))
+		last = rest;
+	while (last.len > 0 && last.ptr[0] == ' ')
+		last = (struct str){last.ptr + 1, last.len - 1};
+	return last;
+}
+
 /* Behind a proxy that we trust, the agent is whom the proxy names last. */
 static void
 find_from(struct upgrade *upgrade, const struct http_head *head)
 {
-	const struct option_list *trusted =
-	    &upgrade->relay->options.trusted_proxy;
-	struct str forwarded = http_field_get(head, STR("X-Forwarded-For"));
-	char ip[ADDRESS_TEXT_MAX];
-	size_t i;
+	struct address named;
 
 	address_text(&upgrade->peer, upgrade->from);
-	address_ip_text(&upgrade->peer, ip);
-	for (i = 0; i < trusted->count; i++)
-		if (strcmp(trusted->items[i], ip) == 0 &&
-		    forwarded.ptr != NULL) {
-			struct str first = forwarded, rest;
-			struct address named;
-
-			while (str_split(first, ',', &first, &rest))
-				first = rest;
-			while (first.len > 0 && first.ptr[0] == ' ')
-				first =
-				    (struct str){first.ptr + 1, first.len - 1};
-			if (address_parse_ip(first, 0, &named))
-				address_ip_text(&named, upgrade->from);
-			return;
-		}
+	if (is_trusted(upgrade) &&
+	    address_parse_ip(last_forwarded(head), 0, &named))
+		address_ip_text(&named, upgrade->from);
 }
 
 static void
@@ -177,7 +197,8 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	unsigned status;
 
 	find_from(upgrade, head);
-	while (route->path != NULL && !str_equal(head->path, str_of(route->path)))
+	while (
+	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;
 	if (route->path == NULL) {
 		upgrade_reject(upgrade,
@@ -214,8 +235,8 @@ readable_cb(struct conn *conn)
 	    upgrade->head_len, &head, &upgrade->head_end)) {
 	case WIRE_MORE:
 		if (upgrade->head_len == HTTP_HEAD_MAX)
-			upgrade_reject_bad(upgrade, 431,
-			    "the request head is too long");
+			upgrade_reject_bad(
+			    upgrade, 431, "the request head is too long");
 		return;
 	case WIRE_BAD:
 		upgrade_reject_bad(upgrade, head.error_status, head.error);
@@ -252,8 +273,13 @@ void
 upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes)
 {
-	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
+	size_t most = (size_t)relay->options.max_handshakes;
+	struct upgrade *upgrade = NULL;
 
+	/* those that were told so and linger are not bounded otherwise */
+	if (relay->n_upgrades < most ||
+	    farewells_count(relay->farewells) < most)
+		upgrade = calloc(1, sizeof(*upgrade));
 	if (upgrade == NULL ||
 	    (upgrade->head = buf_get(HTTP_HEAD_MAX)) == NULL ||
 	    conn_init(&upgrade->conn, relay->loop, fd, &upgrade_conn_ops,
@@ -269,7 +295,15 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 	upgrade->peer = *peer;
 	address_text(peer, upgrade->from);
 	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
+	relay->n_upgrades++;
 	timer_init(&upgrade->timer, timeout_cb, upgrade);
 	timer_set(relay->loop, &upgrade->timer,
 	    (uint64_t)relay->options.handshake_timeout_ms);
+	if (relay->n_upgrades > most)
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 429,
+			.code = "overload",
+			.reason = "too many connections at once",
+			.retry_after_s =
+			    RETRY_AFTER_S + crypto_below(RETRY_AFTER_S)});
 }

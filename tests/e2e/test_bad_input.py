@@ -570,6 +570,25 @@ def test_relay_beyond_loopback_without_devices_refuses_to_start_and_says_why(gro
     assert "loopback" in done.stderr or "device" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("text,hint", [
+    ("agent_listen = 0.0.0.0:{port}\n", "agent_url"),
+    ("agent_listen = [::]:{port}\n", "agent_url"),
+    ("agent_listen = 0.0.0.0:{port}\nagent_url = ws://r1.example.test\n", "advertise_address"),
+    ("service_listen = 0.0.0.0:{port}-{port}\n", "advertise_address"),
+    ("".join(f"visitor_listen = 127.0.0.1:{number}\n" for number in range(1, 18)),
+     "visitor_listen"),
+])
+def test_relay_that_nobody_could_reach_refuses_to_start_and_says_why(group, text, hint):
+    devices = group.folder / "devices"
+    devices.write_text(Device("alice").file_line() + "\n")
+    if "agent_listen" not in text:
+        text += f"agent_listen = 127.0.0.1:{ports.take()}\n"
+    done = start(group, "taupe-relay", f"[relay]\ndevices_file = {devices}\n"
+                 + text.format(port=ports.take()))
+    assert done.returncode == EX_CONFIG, done.stderr
+    assert hint in done.stderr, done.stderr
+
+
 def test_relay_whose_port_is_taken_says_which(group):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
