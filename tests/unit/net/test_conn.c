@@ -289,6 +289,34 @@ START_TEST(writes_spans_in_order)
 }
 END_TEST
 
+/* Answers to a peer that does not read share buffers, and stand in their order. */
+START_TEST(little_writes_behind_a_jam_are_put_together)
+{
+	struct peer peer;
+	struct side *side;
+	struct buf *buf;
+	size_t total, bufs = 0;
+	uint8_t word[10];
+
+	side_begin(_i);
+	side = side_open(&peer, SMALL_BUFFERS, _i);
+	total = side_write_plenty(side);
+	for (int i = 0; i < 10000; i++) {
+		pattern_fill(word, sizeof(word), total);
+		ck_assert_int_eq(conn_write(&side->conn, word, sizeof(word)), 0);
+		total += sizeof(word);
+	}
+	STAILQ_FOREACH (buf, &side->conn.queue, link)
+		bufs++;
+	ck_assert_uint_le(bufs, total / BUF_SMALL + 2);
+	run_until_received(loop, &peer, total);
+	pattern_check(peer.data, total, 0);
+	RUN_UNTIL(side->n_drained == 1);
+	side_free(side);
+	peer_close(&peer);
+}
+END_TEST
+
 START_TEST(an_empty_buffer_is_no_write)
 {
 	struct peer peer;
@@ -567,6 +595,7 @@ add_writing(Suite *suite)
 	tcase_add_loop_test(
 	    tests, queues_what_does_not_fit_and_says_when_it_is_written, 0, 2);
 	tcase_add_loop_test(tests, writes_spans_in_order, 0, 2);
+	tcase_add_loop_test(tests, little_writes_behind_a_jam_are_put_together, 0, 2);
 	tcase_add_loop_test(tests, an_empty_buffer_is_no_write, 0, 2);
 	tcase_add_loop_test(
 	    tests, ends_after_what_is_queued_and_still_reads, 0, 2);
