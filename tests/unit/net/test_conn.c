@@ -38,12 +38,16 @@ START_TEST(an_end_that_comes_with_the_data_is_seen)
 {
 	struct peer peer;
 	struct side *side;
+	uint64_t began;
 
 	side_begin(_i);
 	side = side_open(&peer, 0, _i);
 	peer_send(&peer, "last words", 10);
 	peer_end(&peer);
+	began = loop_now_ms(loop);
 	RUN_UNTIL(side->ended);
+	/* with the data, and not by a second look */
+	ck_assert_uint_lt(loop_now_ms(loop) - began, 800);
 	ck_assert_uint_eq(side->len, 10);
 	side_free(side);
 	peer_close(&peer);
@@ -303,7 +307,8 @@ START_TEST(little_writes_behind_a_jam_are_put_together)
 	total = side_write_plenty(side);
 	for (int i = 0; i < 10000; i++) {
 		pattern_fill(word, sizeof(word), total);
-		ck_assert_int_eq(conn_write(&side->conn, word, sizeof(word)), 0);
+		ck_assert_int_eq(
+		    conn_write(&side->conn, word, sizeof(word)), 0);
 		total += sizeof(word);
 	}
 	STAILQ_FOREACH (buf, &side->conn.queue, link)
@@ -595,7 +600,8 @@ add_writing(Suite *suite)
 	tcase_add_loop_test(
 	    tests, queues_what_does_not_fit_and_says_when_it_is_written, 0, 2);
 	tcase_add_loop_test(tests, writes_spans_in_order, 0, 2);
-	tcase_add_loop_test(tests, little_writes_behind_a_jam_are_put_together, 0, 2);
+	tcase_add_loop_test(
+	    tests, little_writes_behind_a_jam_are_put_together, 0, 2);
 	tcase_add_loop_test(tests, an_empty_buffer_is_no_write, 0, 2);
 	tcase_add_loop_test(
 	    tests, ends_after_what_is_queued_and_still_reads, 0, 2);

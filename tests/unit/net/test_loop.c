@@ -348,14 +348,29 @@ START_TEST(a_timer_that_sets_itself_at_once_does_not_starve_others)
 }
 END_TEST
 
-/* The wheel wakes for what is in it and for nothing else. */
+static void
+nothing_cb(void *ctx)
+{
+	(void)ctx;
+}
+
+/* The wheel wakes for what is in it and for nothing else: not for what was cleared, and not
+ * for tasks that are done. */
 START_TEST(a_loop_at_rest_does_not_wake)
 {
+	static struct alarm cleared[100];
 	struct alarm far = {0}, stop = {0};
+	struct task task;
 	int before;
 
+	for (int i = 0; i < 100; i++)
+		alarm_start(&cleared[i], (uint64_t)i * LOOP_TICK_MS);
+	for (int i = 0; i < 100; i++)
+		timer_clear(loop, &cleared[i].timer);
+	task_init(&task, nothing_cb, NULL);
+	task_post(loop, &task);
 	alarm_start(&far, 10000);
-	alarm_start(&stop, 400);
+	alarm_start(&stop, 600);
 	run_for_ms(loop, 20);
 	before = clock_reads;
 	while (stop.times == 0)
