@@ -269,7 +269,10 @@ dial_start(struct dialler *dialler, struct conn *conn, const char *host,
 	timer_init(&dial->timer, timeout_cb, dial);
 	timer_set(dialler->loop, &dial->timer, timeout_ms);
 	task_init(&dial->task, begin_cb, dial);
-	task_post(dialler->loop, &dial->task);
+	/* what fails at once, or has to be looked up, goes on from the loop */
+	if (dial->n_addresses == 0 ||
+	    connect_to(dial, &dial->addresses[dial->next++]) != 0)
+		task_post(dialler->loop, &dial->task);
 	return dial;
 }
 

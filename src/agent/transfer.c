@@ -20,12 +20,14 @@
 #define STREAM_BUFFER 1024
 #define READ_BYTES 4096
 #define EARLY_MAX BUF_LARGE /* of a visitor's bytes that wait for the service */
+#define OPENED_DELAY_MS 100 /* the service's first bytes may say it before */
 
 struct transfer {
 	LIST_ENTRY(transfer) link; /* in agent->transfers */
 	struct agent *agent;
-	struct dial *dial;  /* of the relay, later of the service; or NULL */
-	struct timer timer; /* of the handshake, then of the first visit */
+	struct dial *dial; /* of the relay, later of the service; or NULL */
+	struct timer
+	    timer; /* of the handshake, of the first visit, of "opened" */
 	struct conn channel;
 	struct conn service;   /* of the visit at hand */
 	struct pump pump;      /* from TAUPE_STEP_READY on */
@@ -85,6 +87,7 @@ end_visit(struct transfer *t, bool reset, const char *reason)
 	t->visiting = false;
 	log_visit_end(t, reason);
 	dial_cancel(&t->dial);
+	timer_clear(t->agent->loop, &t->timer);
 	drop_early(t);
 	if (t->pump.raw != NULL)
 		pump_leave(&t->pump);
@@ -190,15 +193,14 @@ static void
 service_dialled_cb(void *ctx, const char *error)
 {
 	struct transfer *t = ctx;
-	uint8_t out[TAUPE_MESSAGE_MAX];
 
 	t->dial = NULL;
 	if (error != NULL) {
 		refuse_visit(t, error);
 		return;
 	}
+	timer_set(t->agent->loop, &t->timer, OPENED_DELAY_MS);
 	pump_join(&t->pump, &t->service, NULL, 0);
-	send_message(t, out, taupe_stream_opened(&t->stream, out));
 	release_early(t);
 }
 
@@ -209,6 +211,7 @@ begin_visit(struct transfer *t, const struct taupe_step *step)
 	const struct target *target = &settings->targets[step->service];
 
 	t->visiting = true;
+	timer_clear(t->agent->loop, &t->timer);
 	t->opened_ms = loop_now_ms(t->agent->loop);
 	t->pump.to_raw_bytes = t->pump.to_channel_bytes = 0;
 	memcpy(t->service_name, target->name, sizeof(t->service_name));
@@ -440,8 +443,10 @@ static void
 timer_cb(void *ctx)
 {
 	struct transfer *t = ctx;
+	uint8_t out[TAUPE_MESSAGE_MAX];
 
 	if (t->ready) {
+		send_message(t, out, taupe_stream_opened(&t->stream, out));
 		(void)settle(t);
 		return;
 	}
@@ -496,9 +501,9 @@ transfers_close_stale(struct agent *agent)
 
 	for (t = LIST_FIRST(&agent->transfers); t != NULL; t = next) {
 		next = LIST_NEXT(t, link);
-		/* one that never had a visit was dug for a visitor who may still come */
+		/* a young one was dug for a visitor who may still come */
 		if (taupe_stream_is_idle(&t->stream) &&
-		    taupe_stream_visit(&t->stream) > 0 && is_stale(t))
+		    !timer_is_set(&t->timer) && is_stale(t))
 			transfer_close(t, "its session is over");
 	}
 }

@@ -227,6 +227,7 @@ front_new(struct relay *relay, const struct address *addresses, size_t n,
 			front_free(&front);
 			return NULL;
 		}
+		listener_await_bytes(listener);
 		front->listeners[front->n_listeners++] = listener;
 	}
 	return front;

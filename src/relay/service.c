@@ -92,8 +92,11 @@ service_new(struct device *device, const char *name, enum service_kind kind,
 		goto fail;
 	service->listener = service_ports_open(relay->service_ports,
 	    relay->loop, public_port, &relay->public_ports, accept_cb, service);
-	if (service->listener != NULL)
+	if (service->listener != NULL) {
+		if (kind != SERVICE_TCP)
+			listener_await_bytes(service->listener);
 		return service;
+	}
 	log_error("no port for a service's listener",
 	    LOG_S("device", device->name), LOG_S("service", name),
 	    LOG_S("error", log_errno()), LOG_S("hint", "widen service_listen"));

@@ -96,7 +96,7 @@ serve_next(struct transfer *transfer)
 	msg.service = str_of(visitor->service->name);
 	msg.from = str_of(address_text(&visitor->from, from));
 	visitor_joined(visitor, transfer);
-	(void)ws_send_message(&transfer->conn, &msg);
+	(void)ws_append_message(&transfer->conn, &msg);
 	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
 	    visitor->first_len);
 	return true;

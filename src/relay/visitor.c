@@ -179,19 +179,46 @@ visitor_new(struct service *service, const struct address *from)
 	return visitor;
 }
 
+/* When a channel is there to take them, a visitor's first bytes are read at once, so that
+ * they go with the open. *got: as of conn_read(). */
+static int
+open_conn(struct visitor *visitor, int fd, ssize_t *got)
+{
+	struct device *device = visitor->device;
+	struct loop *loop = device->relay->loop;
+	int result;
+
+	*got = CONN_AGAIN;
+	if (TAILQ_EMPTY(&device->idle) ||
+	    (visitor->first = buf_get(BUF_SMALL)) == NULL)
+		return conn_init(
+		    &visitor->conn, loop, fd, &waiting_conn_ops, visitor);
+	result = conn_init_read(&visitor->conn, loop, fd, &waiting_conn_ops,
+	    visitor, visitor->first, got);
+	if (*got > 0)
+		visitor->first_len = (size_t)*got;
+	else
+		buf_put(&visitor->first);
+	return result;
+}
+
 void
 visitor_accept(struct service *service, int fd, const struct address *from)
 {
 	struct visitor *visitor = visitor_new(service, from);
+	ssize_t got;
 
 	if (visitor == NULL) {
 		close(fd);
 		return;
 	}
-	if (conn_init(&visitor->conn, service->device->relay->loop, fd,
-		&waiting_conn_ops, visitor) != 0) {
+	if (open_conn(visitor, fd, &got) != 0) {
 		close(fd);
 		free_visitor(visitor);
+		return;
+	}
+	if (got == CONN_ERROR) {
+		visitor_abort(visitor);
 		return;
 	}
 	conn_pause(&visitor->conn);

@@ -10,7 +10,7 @@
 #define CLOGGED_BYTES (2u * BUF_LARGE)
 
 static void
-send_frame(
+append_frame(
     struct conn *conn, enum ws_opcode opcode, const void *data, size_t len)
 {
 	struct ws_header header = {
@@ -21,12 +21,20 @@ send_frame(
 	assert(len <= CONTROL_MSG_MAX);
 	if (len > 0)
 		memcpy(frame + head, data, len);
-	(void)conn_write(
+	(void)conn_append(
 	    conn, frame, head + len); /* if it breaks, broken_cb says so */
 }
 
+static void
+send_frame(
+    struct conn *conn, enum ws_opcode opcode, const void *data, size_t len)
+{
+	append_frame(conn, opcode, data, len);
+	(void)conn_flush(conn);
+}
+
 bool
-ws_send_message(struct conn *conn, const struct control_msg *msg)
+ws_append_message(struct conn *conn, const struct control_msg *msg)
 {
 	char text[CONTROL_MSG_MAX];
 	struct writer w;
@@ -35,7 +43,16 @@ ws_send_message(struct conn *conn, const struct control_msg *msg)
 	control_msg_encode(&w, msg);
 	if (w.full)
 		return false;
-	send_frame(conn, WS_OP_TEXT, text, writer_len(&w));
+	append_frame(conn, WS_OP_TEXT, text, writer_len(&w));
+	return true;
+}
+
+bool
+ws_send_message(struct conn *conn, const struct control_msg *msg)
+{
+	if (!ws_append_message(conn, msg))
+		return false;
+	(void)conn_flush(conn);
 	return true;
 }
 

@@ -331,7 +331,8 @@ void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
  * Tell the relay about the visit at hand. Each returns the bytes to send, 0 when there is
  * nothing to say (any more): it is safe to call them at any time.
  */
-/* The service took the connection. Payload or EOF say it as well. */
+/* The service took the connection. Payload or EOF say it as well: a driver may wait for them
+ * for a moment, up to a second. */
 TAUPE_MUST_CHECK size_t taupe_stream_opened(
     struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* The service cannot be reached; reason is for people. The visit is over for us. */

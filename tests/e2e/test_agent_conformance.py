@@ -130,6 +130,21 @@ def test_control_request_has_what_the_protocol_asks_for(stage):
     assert "sec-websocket-extensions" not in lower
 
 
+@ours_only
+def test_first_bytes_of_the_service_stand_for_opened(stage):
+    channel = stage.channel()
+    channel.say(op="open", visit=next(channel.visits), service="web")
+    channel.send_frame(BINARY, b"question")
+    sock, _ = stage.service.accept()
+    sock.settimeout(15)
+    with sock:
+        assert read_exactly(sock, 8) == b"question"
+        sock.sendall(b"answer")
+        assert channel.read_frame() == (BINARY, b"answer")
+        stage.end_both(channel, sock)
+    stage.check_reusable(channel)
+
+
 @both
 def test_visit_with_half_close_from_the_visitor_then_the_service(stage):
     channel = stage.channel()

@@ -66,16 +66,33 @@ watch(struct conn *conn)
 
 	conn->edge =
 	    (features & EV_FEATURE_ET) && (features & EV_FEATURE_EARLY_CLOSE);
-	what = conn->edge ? EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST
+	what = conn->edge ? EV_READ | EV_CLOSED | EV_ET | EV_PERSIST
 			  : wanted_events(conn);
+	if (conn->edge && (!conn->writable || conn->tls != NULL))
+		what |= EV_WRITE;
 	if (event_assign(
 		&conn->event, base, conn->fd, what, conn_event_cb, conn) != 0)
 		return -1;
 	return event_add(&conn->event, NULL);
 }
 
-static int
-conn_open(struct conn *conn, struct loop *loop, int fd, bool connecting,
+/* Edges only: room is watched for from the first time on that there was none. Asked for
+ * at the start, it would be news at once, and a turn of the loop for each connection. */
+static void
+watch_for_room(struct conn *conn)
+{
+	conn->writable = false;
+	if (!conn->edge || (event_get_events(&conn->event) & EV_WRITE))
+		return;
+	event_del(&conn->event);
+	if (watch(conn) != 0) {
+		conn->broken = true;
+		task_post(conn->loop, &conn->task);
+	}
+}
+
+static void
+conn_prepare(struct conn *conn, struct loop *loop, int fd, bool connecting,
     const struct conn_ops *ops, void *owner)
 {
 	memset(conn, 0, sizeof(*conn));
@@ -88,11 +105,15 @@ conn_open(struct conn *conn, struct loop *loop, int fd, bool connecting,
 	STAILQ_INIT(&conn->queue);
 	task_init(&conn->task, conn_task_cb, conn);
 	timer_init(&conn->second_look, second_look_cb, conn);
-	if (watch(conn) != 0) {
-		conn->fd = -1;
-		return -1;
-	}
-	return 0;
+}
+
+static int
+begin_watching(struct conn *conn)
+{
+	if (watch(conn) == 0)
+		return 0;
+	conn->fd = -1;
+	return -1;
 }
 
 static void
@@ -108,8 +129,8 @@ int
 conn_init(struct conn *conn, struct loop *loop, int fd,
     const struct conn_ops *ops, void *owner)
 {
-	set_nodelay(fd);
-	return conn_open(conn, loop, fd, false, ops, owner);
+	conn_prepare(conn, loop, fd, false, ops, owner);
+	return begin_watching(conn);
 }
 
 int
@@ -126,7 +147,8 @@ conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
 	set_nodelay(fd);
 	if (connect(fd, &to->sa, to->len) != 0 && errno != EINPROGRESS)
 		goto fail;
-	if (conn_open(conn, loop, fd, true, ops, owner) != 0)
+	conn_prepare(conn, loop, fd, true, ops, owner);
+	if (begin_watching(conn) != 0)
 		goto fail;
 	return 0;
 fail:
@@ -144,6 +166,8 @@ conn_start_tls(struct conn *conn, struct tls *tls)
 	conn->handshaking = true;
 	if (tls_set_fd(tls, conn->fd) != 0)
 		conn->broken = true;
+	if (!conn->connecting)
+		watch_for_room(conn); /* the handshake waits for both */
 	task_post(conn->loop, &conn->task);
 	update_interest(conn);
 }
@@ -296,7 +320,21 @@ conn_read(struct conn *conn, void *out, size_t cap)
 		errno = ECONNRESET;
 		return CONN_ERROR;
 	}
+	if (got == 0)
+		conn->ended = true;
 	return got;
+}
+
+int
+conn_init_read(struct conn *conn, struct loop *loop, int fd,
+    const struct conn_ops *ops, void *owner, struct buf *buf, ssize_t *got)
+{
+	conn_prepare(conn, loop, fd, false, ops, owner);
+	conn->readable = true;
+	*got = conn_read(conn, buf_data(buf), buf->capacity);
+	/* what is left or comes now is news when watching begins */
+	conn->readable = false;
+	return begin_watching(conn);
 }
 
 void
@@ -401,7 +439,7 @@ flush(struct conn *conn)
 		ssize_t done = write_some(conn);
 
 		if (done == CONN_AGAIN) {
-			conn->writable = false;
+			watch_for_room(conn);
 		} else if (done == CONN_ERROR) {
 			conn->broken = true;
 			task_post(conn->loop, &conn->task);
@@ -415,7 +453,7 @@ flush(struct conn *conn)
 }
 
 int
-conn_write_buf(struct conn *conn, struct buf **buf)
+conn_append_buf(struct conn *conn, struct buf **buf)
 {
 	size_t bytes = buf_pending(*buf);
 
@@ -427,12 +465,26 @@ conn_write_buf(struct conn *conn, struct buf **buf)
 	STAILQ_INSERT_TAIL(&conn->queue, *buf, link);
 	*buf = NULL;
 	conn->queued_bytes += bytes;
-	if (conn->connecting || conn->handshaking)
+	return 0;
+}
+
+int
+conn_flush(struct conn *conn)
+{
+	if (conn->connecting || conn->handshaking || conn->fd < 0)
 		return 0;
-	if (flush(conn) != 0)
+	if (conn->broken || flush(conn) != 0)
 		return -1;
 	update_interest(conn);
 	return 0;
+}
+
+int
+conn_write_buf(struct conn *conn, struct buf **buf)
+{
+	if (conn_append_buf(conn, buf) != 0)
+		return -1;
+	return conn_flush(conn);
 }
 
 static struct buf *
@@ -468,7 +520,7 @@ write_behind(struct conn *conn, const void *data, size_t len)
 }
 
 int
-conn_write(struct conn *conn, const void *data, size_t len)
+conn_append(struct conn *conn, const void *data, size_t len)
 {
 	assert(!conn->shut_after);
 	if (write_behind(conn, data, len))
@@ -484,12 +536,20 @@ conn_write(struct conn *conn, const void *data, size_t len)
 		}
 		memcpy(buf_data(buf), data, piece);
 		buf_add_span(buf, BUF_HEADROOM, (uint32_t)piece);
-		if (conn_write_buf(conn, &buf) != 0)
+		if (conn_append_buf(conn, &buf) != 0)
 			return -1;
 		data = (const char *)data + piece;
 		len -= piece;
 	}
 	return 0;
+}
+
+int
+conn_write(struct conn *conn, const void *data, size_t len)
+{
+	if (conn_append(conn, data, len) != 0)
+		return -1;
+	return conn_flush(conn);
 }
 
 size_t
@@ -509,6 +569,12 @@ conn_shutdown(struct conn *conn)
 }
 
 bool
+conn_is_over(const struct conn *conn)
+{
+	return conn->ended && STAILQ_EMPTY(&conn->queue);
+}
+
+bool
 conn_is_shut(const struct conn *conn)
 {
 	return conn->shut;
@@ -521,7 +587,9 @@ finish_connect(struct conn *conn)
 	socklen_t len = sizeof(int);
 	int error = 0;
 
-	if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+	/* an error makes an edge for both directions */
+	if (!(conn->edge && !conn->readable) &&
+	    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		error = errno;
 	conn->connecting = false;
 	if (error != 0) {

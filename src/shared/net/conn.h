@@ -58,6 +58,7 @@ struct conn {
 	bool writable : 1;    /* the system may have room for us */
 	bool
 	    hung_up : 1; /* the peer's end is behind the bytes that are there */
+	bool ended : 1;	 /* the peer's end was read */
 	bool paused : 1; /* the owner does not want to read */
 	bool shut_after : 1; /* end our direction once the queue is empty */
 	bool shut : 1;	     /* our direction has ended */
@@ -74,9 +75,14 @@ struct conn {
 #define CONN_ERROR (-2)
 
 /* Take over an open, non-blocking socket. -1: it could not be watched; the descriptor is
- * then still the caller's. Sets TCP_NODELAY. The queue is empty, reading not paused. */
+ * then still the caller's. The queue is empty, reading not paused. */
 int conn_init(struct conn *conn, struct loop *loop, int fd,
     const struct conn_ops *ops, void *owner);
+
+/* The same, but read first, into an empty buffer, and then watch: what has come with the
+ * connection costs no turn of the loop. *got is as of conn_read(). */
+int conn_init_read(struct conn *conn, struct loop *loop, int fd,
+    const struct conn_ops *ops, void *owner, struct buf *buf, ssize_t *got);
 
 /* Start to connect to an address. -1 with errno: it failed at once; no callback comes. */
 int conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
@@ -113,10 +119,18 @@ void conn_resume(struct conn *conn);
 int conn_write_buf(struct conn *conn, struct buf **buf);
 /* Write a copy of some bytes (short things: heads, control frames). */
 int conn_write(struct conn *conn, const void *data, size_t len);
+/* The same, but into the queue only, to go with what follows in one system call. The caller
+ * writes what follows, or flushes, before it returns to the loop. */
+int conn_append_buf(struct conn *conn, struct buf **buf);
+int conn_append(struct conn *conn, const void *data, size_t len);
+/* Write what is queued, as far as the system takes it; -1 as above. */
+int conn_flush(struct conn *conn);
 /* Bytes that wait in the queue. */
 size_t conn_queued(const struct conn *conn);
 /* End our direction once the queue is written (TCP half-close; with TLS a close-notify). */
 void conn_shutdown(struct conn *conn);
+/* Has the peer ended, and is everything written? Then nothing is left to do but to close. */
+bool conn_is_over(const struct conn *conn);
 /* Was our direction ended, and is everything written? */
 bool conn_is_shut(const struct conn *conn);
 

@@ -151,9 +151,10 @@ farewells_unsent(const struct farewells *farewells)
 void
 farewell_take(struct farewells *farewells, struct conn *conn)
 {
-	struct farewell *farewell = calloc(1, sizeof(*farewell));
+	struct farewell *farewell;
 
-	if (farewell == NULL) {
+	if (conn_is_over(conn) ||
+	    (farewell = calloc(1, sizeof(*farewell))) == NULL) {
 		conn_fini(conn);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <event2/util.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define BACKLOG 4096 /* the system cuts it to its own limit */
 #define ACCEPT_BATCH 64
 #define REST_MS 1000
+#define AWAIT_BYTES_S 1
 
 struct listener {
 	struct event event;
@@ -146,6 +148,9 @@ open_socket(const struct address *address, bool reuse_port)
 	 * visit is noticed at last */
 	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) != 0)
 		goto fail;
+	/* this one, too: a small write must not wait for an acknowledgement */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
+		goto fail;
 	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
 		goto fail;
@@ -216,6 +221,20 @@ listener_free(struct listener **listenerp)
 		listener->freed = true;
 	else
 		free(listener);
+}
+
+void
+listener_await_bytes(struct listener *listener)
+{
+#ifdef TCP_DEFER_ACCEPT
+	int seconds = AWAIT_BYTES_S;
+
+	/* without it, all is as it should be, and slower */
+	(void)setsockopt(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+	    sizeof(seconds));
+#else
+	(void)listener;
+#endif
 }
 
 void

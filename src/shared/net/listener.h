@@ -19,6 +19,9 @@ typedef void (*listener_cb)(void *ctx, int fd, const struct address *peer);
 struct listener *listener_new(struct loop *loop, const struct address *address,
     bool reuse_port, listener_cb cb, void *ctx);
 void listener_free(struct listener **listener);
+/* Accept a connection once its first bytes are there, where the system can: for protocols
+ * whose client speaks first. One that stays silent is accepted a moment later. */
+void listener_await_bytes(struct listener *listener);
 /* The address it is bound to, with the port that the system chose. */
 void listener_address(const struct listener *listener, struct address *address);
 

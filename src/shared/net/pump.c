@@ -179,9 +179,9 @@ static const struct conn_ops channel_conn_ops = {
     .broken_cb = channel_broken_cb,
 };
 
-/* Send data of the raw side as one frame. */
+/* Make data of the raw side one frame. */
 static void
-send_frame(struct pump *pump, struct buf **buf, size_t len)
+append_frame(struct pump *pump, struct buf **buf, size_t len)
 {
 	size_t header = pump->ops->encode(pump->owner, buf_data(*buf), len);
 
@@ -189,9 +189,15 @@ send_frame(struct pump *pump, struct buf **buf, size_t len)
 	pump->to_channel_bytes += len;
 	buf_add_span(
 	    *buf, (uint32_t)(BUF_HEADROOM - header), (uint32_t)(header + len));
-	(void)conn_write_buf(
+	(void)conn_append_buf(
 	    pump->channel, buf); /* broken: channel_broken_cb comes */
-	if (pump->raw != NULL && conn_queued(pump->channel) > 0)
+}
+
+static void
+flush_channel(struct pump *pump)
+{
+	(void)conn_flush(pump->channel);
+	if (conn_queued(pump->channel) > 0)
 		conn_pause(pump->raw);
 }
 
@@ -213,7 +219,10 @@ raw_readable_cb(struct conn *conn)
 			pump->raw_read_bytes =
 			    next_read_bytes(buf->capacity, (size_t)got);
 			turn += (size_t)got;
-			send_frame(pump, &buf, (size_t)got);
+			append_frame(pump, &buf, (size_t)got);
+			/* the end is right behind: it goes along */
+			if (!conn->hung_up)
+				flush_channel(pump);
 			continue;
 		}
 		buf_put(&buf);
@@ -223,9 +232,12 @@ raw_readable_cb(struct conn *conn)
 			pump->ops->raw_eof(pump->owner);
 		} else if (got == CONN_ERROR) {
 			pump->ops->raw_failed(pump->owner);
+		} else {
+			flush_channel(pump);
 		}
 		return;
 	}
+	flush_channel(pump);
 }
 
 static void
@@ -271,9 +283,10 @@ pump_join(
 	conn_set_owner(raw, &raw_conn_ops, pump);
 	conn_resume(raw);
 	if (first != NULL && *first != NULL && first_len > 0)
-		send_frame(pump, first, first_len);
+		append_frame(pump, first, first_len);
 	else if (first != NULL)
 		buf_put(first);
+	flush_channel(pump);
 }
 
 void

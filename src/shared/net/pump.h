@@ -42,7 +42,8 @@ struct pump_ops {
 	size_t (*encode)(void *owner, uint8_t *payload, size_t len);
 	/* The raw side was joined while connecting, and now it is (error NULL) or not. */
 	void (*raw_connected)(void *owner, const char *error);
-	/* The raw side's direction ended: the owner sends its empty frame. */
+	/* The raw side's direction ended: the owner sends its empty frame, which takes
+	 * along what came right before the end. */
 	void (*raw_eof)(void *owner);
 	/* The raw side was reset or failed. */
 	void (*raw_failed)(void *owner);
@@ -75,7 +76,8 @@ enum pump_verdict pump_feed(struct pump *pump, const uint8_t *data, size_t len);
 
 /* Join a raw connection, both ways, from now on; it may still be connecting. The pump
  * takes its callbacks, not its memory. *first: a buffer with first_len bytes of the raw
- * side that were read already, to be sent first; taken and cleared (may be NULL). */
+ * side that were read already, to be sent first; taken and cleared (may be NULL). Writes
+ * what the owner has appended to the channel along with it. */
 void pump_join(
     struct pump *pump, struct conn *raw, struct buf **first, size_t first_len);
 /* The channel's direction ended: write what is left to the raw side, then end there. */

@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -198,6 +199,26 @@ START_TEST(rests_when_descriptors_run_out)
 }
 END_TEST
 
+START_TEST(awaits_the_first_bytes_but_not_for_ever)
+{
+	int speaker, silent;
+
+	listen_on("127.0.0.1:0");
+	listener_await_bytes(listener);
+	speaker = dial(&bound);
+#ifdef TCP_DEFER_ACCEPT
+	run_for_ms(loop, 50);
+	ck_assert_int_eq(n_accepted, 0);
+#endif
+	ck_assert_int_eq(write(speaker, "hello", 5), 5);
+	run_until(loop, &n_accepted, 1);
+	silent = dial(&bound);
+	run_until(loop, &n_accepted, 2);
+	close(speaker);
+	close(silent);
+}
+END_TEST
+
 START_TEST(may_be_freed_while_it_rests)
 {
 	struct rlimit limit, few;
@@ -237,6 +258,7 @@ main(void)
 	tcase_add_test(tests, ip6_leaves_ip4_alone);
 	tcase_add_test(tests, no_address_is_refused);
 	tcase_add_test(tests, rests_when_descriptors_run_out);
+	tcase_add_test(tests, awaits_the_first_bytes_but_not_for_ever);
 	tcase_add_test(tests, may_be_freed_while_it_rests);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Visits on transfer channels, as an agent and its visitors see them. */
 #include <check.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +81,55 @@ START_TEST(bytes_that_come_with_the_visitor_follow_the_open)
 	channel_expect(&transfer, "op=open&visit=1&");
 	channel_expect_bytes(&transfer, "early");
 	channel_expect_bytes(&transfer, NULL);
+}
+END_TEST
+
+/* Small pieces are sent at once, so that each write makes a segment of its own. */
+static unsigned
+segments_received(const struct peer *peer)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	ck_assert_int_eq(
+	    getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_data_segs_in;
+}
+
+START_TEST(open_and_first_bytes_are_one_write)
+{
+	unsigned before;
+
+	begin(_i);
+	visit_begin(&control, &transfer, &visitor, "shell");
+	peer_end(&visitor);
+	channel_expect_bytes(&transfer, NULL);
+	channel_send_end(&transfer);
+	run_until_ended(loop, &visitor);
+	RUN_UNTIL(count_idle() == 1);
+	peer_close(&visitor);
+	before = segments_received(&transfer.peer);
+	visitor_dial(&visitor, "shell");
+	peer_send(&visitor, "request", 7);
+	channel_expect(&transfer, "op=open&visit=2&service=shell&");
+	channel_expect_bytes(&transfer, "request");
+	ck_assert_uint_eq(segments_received(&transfer.peer) - before, 1);
+}
+END_TEST
+
+START_TEST(a_silent_visitor_is_opened_all_the_same)
+{
+	begin(_i);
+	visit_begin(&control, &transfer, &visitor, "web");
+	peer_reset(&visitor);
+	channel_expect(&transfer, "op=abort&visit=1");
+	channel_send_text(&transfer, "op=abort&visit=1");
+	RUN_UNTIL(count_idle() == 1);
+	visitor_dial(&visitor, "shell");
+	channel_expect(&transfer, "op=open&visit=2&service=shell&");
+	channel_expect_silence(&transfer);
+	peer_send(&visitor, "at last", 7);
+	channel_expect_bytes(&transfer, "at last");
 }
 END_TEST
 
@@ -478,6 +529,9 @@ add_visits(Suite *suite)
 	    tests, a_visit_runs_and_its_channel_serves_the_next, 0, 2);
 	tcase_add_loop_test(
 	    tests, bytes_that_come_with_the_visitor_follow_the_open, 0, 2);
+	tcase_add_loop_test(tests, open_and_first_bytes_are_one_write, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_silent_visitor_is_opened_all_the_same, 0, 2);
 	tcase_add_loop_test(
 	    tests, the_visitors_end_leaves_the_answer_running, 0, 2);
 	tcase_add_loop_test(
