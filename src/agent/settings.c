@@ -166,10 +166,12 @@ static const struct option_row rows[] = {
 	"ADDRESS[:PORT]", "DNS server to ask instead of the system's."},
     {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10,
 	HOUR_MS, NULL, NULL, "TIME",
-	"How long connecting to a relay may take, and each step of a handshake."},
+	"How long connecting to a relay may take, and each step of a "
+	"handshake."},
     {"service_timeout", OPTION_DURATION, AT(service_timeout_ms), "5s", 10,
 	HOUR_MS, NULL, NULL, "TIME",
-	"How long connecting to a service may take; a relay waits little longer "
+	"How long connecting to a service may take; a relay waits little "
+	"longer "
 	"for the answer."},
     {"reconnect_min", OPTION_DURATION, AT(reconnect_min_ms), "1s", 1, HOUR_MS,
 	NULL, NULL, "TIME",

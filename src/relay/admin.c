@@ -176,8 +176,7 @@ add_device_cb(void *ctx, struct hash_node *node)
 			    json_integer(service->public_port));
 	}
 	json_array_append_new(ctx,
-	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o, s:o}",
-		"name",
+	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o, s:o}", "name",
 		device->name, "online", device->session != NULL, "label",
 		device->lease.label, "epoch", (json_int_t)device->info.epoch,
 		"since_ms", (json_int_t)device->info.since_ms, "from",

@@ -72,8 +72,7 @@ static const struct option_row rows[] = {
 	"How long after a change a map file is written, with all changes up to "
 	"then."},
     {"agent_host", OPTION_LIST, AT(agent_host), NULL, 1, HOST_NAME_MAX, NULL,
-	check_host, "HOST",
-	"Host name that leads agents to any relay."},
+	check_host, "HOST", "Host name that leads agents to any relay."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health and metrics for the operator."},

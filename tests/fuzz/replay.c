@@ -23,7 +23,8 @@ replay_file(const char *path)
 	if (file == NULL)
 		return -1;
 	if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
-	    fseek(file, 0, SEEK_SET) == 0 && (data = malloc((size_t)size + 1)) != NULL &&
+	    fseek(file, 0, SEEK_SET) == 0 &&
+	    (data = malloc((size_t)size + 1)) != NULL &&
 	    fread(data, 1, (size_t)size, file) == (size_t)size) {
 		/* an exact allocation, so that a read past the input is found */
 		uint8_t *exact = malloc(size ? (size_t)size : 1);
@@ -51,7 +52,8 @@ main(int argc, char **argv)
 
 	(void)argc;
 	name = name ? name + 1 : argv[0];
-	snprintf(folder, sizeof(folder), "%s/tests/fuzz/seeds/%s", srcdir ? srcdir : ".", name);
+	snprintf(folder, sizeof(folder), "%s/tests/fuzz/seeds/%s",
+	    srcdir ? srcdir : ".", name);
 	if ((dir = opendir(folder)) == NULL) {
 		perror(folder);
 		return 1;

@@ -20,11 +20,9 @@
 #include "net/tls.h"
 
 #define WRITE_IOV 64
-#define SECOND_LOOK_MS 1000
 
 static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
 static void conn_task_cb(void *arg);
-static void second_look_cb(void *arg);
 
 static short
 wanted_events(const struct conn *conn)
@@ -104,7 +102,6 @@ conn_prepare(struct conn *conn, struct loop *loop, int fd, bool connecting,
 	conn->writable = !connecting;
 	STAILQ_INIT(&conn->queue);
 	task_init(&conn->task, conn_task_cb, conn);
-	timer_init(&conn->second_look, second_look_cb, conn);
 }
 
 static int
@@ -185,7 +182,6 @@ conn_move(
 {
 	event_del(&from->event);
 	task_cancel(from->loop, &from->task);
-	timer_clear(from->loop, &from->second_look); /* watching anew is one */
 	if (from->gone != NULL)
 		*from->gone = true;
 	*to = *from;
@@ -195,8 +191,8 @@ conn_move(
 	to->gone = NULL;
 	to->ops = ops;
 	to->owner = owner;
+	to->look_again = false; /* watching anew is one */
 	task_init(&to->task, conn_task_cb, to);
-	timer_init(&to->second_look, second_look_cb, to);
 	if (watch(to) != 0) {
 		conn_fini(to);
 		return -1;
@@ -217,7 +213,6 @@ conn_close(struct conn *conn, bool gentle)
 	conn->gone = NULL;
 	event_del(&conn->event);
 	task_cancel(conn->loop, &conn->task);
-	timer_clear(conn->loop, &conn->second_look);
 	while ((buf = STAILQ_FIRST(&conn->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&conn->queue, link);
 		buf_put(&buf);
@@ -283,8 +278,8 @@ static void
 expect_edge(struct conn *conn)
 {
 	conn->readable = false;
-	if (!timer_is_set(&conn->second_look))
-		timer_set(conn->loop, &conn->second_look, SECOND_LOOK_MS);
+	conn->look_again = true;
+	task_put_off(conn->loop, &conn->task);
 }
 
 static ssize_t
@@ -359,7 +354,7 @@ conn_resume(struct conn *conn)
 static void
 queue_advance(struct conn *conn, size_t done)
 {
-	conn->queued_bytes -= done;
+	conn->queued_bytes -= (uint32_t)done;
 	while (done > 0) {
 		struct buf *buf = STAILQ_FIRST(&conn->queue);
 		struct buf_span *span = &buf->span[buf->first_span];
@@ -464,7 +459,7 @@ conn_append_buf(struct conn *conn, struct buf **buf)
 	}
 	STAILQ_INSERT_TAIL(&conn->queue, *buf, link);
 	*buf = NULL;
-	conn->queued_bytes += bytes;
+	conn->queued_bytes += (uint32_t)bytes;
 	return 0;
 }
 
@@ -515,7 +510,7 @@ write_behind(struct conn *conn, const void *data, size_t len)
 		return false;
 	memcpy(last->space + end, data, len);
 	span->length += (uint32_t)len;
-	conn->queued_bytes += len;
+	conn->queued_bytes += (uint32_t)len;
 	return true;
 }
 
@@ -687,17 +682,14 @@ conn_event_cb(evutil_socket_t fd, short what, void *arg)
 	conn_dispatch(conn);
 }
 
+/* Posted, or put off for a second look: one that comes too early costs a read. */
 static void
 conn_task_cb(void *arg)
 {
-	conn_dispatch(arg);
-}
-
-static void
-second_look_cb(void *arg)
-{
 	struct conn *conn = arg;
 
-	conn->readable = true;
+	if (conn->look_again)
+		conn->readable = true;
+	conn->look_again = false;
 	conn_dispatch(conn);
 }

@@ -47,11 +47,11 @@ struct conn {
 	void *owner;
 	struct tls *tls;	  /* NULL: plain */
 	struct buf_list queue;	  /* to be written */
-	struct task task;	  /* readable_cb or broken_cb, from the loop */
-	struct timer second_look; /* for what a short read may have hidden */
-	bool *gone; /* set when it is closed during its own callback */
-	size_t queued_bytes;
+	struct task task; /* readable_cb or broken_cb, from the loop */
+	bool *gone;	  /* set when it is closed during its own callback */
+	uint32_t queued_bytes;
 	int fd;		      /* -1: none */
+	bool look_again : 1;  /* for what a short read may have hidden */
 	bool connecting : 1;  /* the socket is not connected yet */
 	bool handshaking : 1; /* the TLS handshake is not complete yet */
 	bool readable : 1;    /* the system may have bytes for us */

@@ -14,7 +14,8 @@ descriptors_raise_limit(void)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 0;
 	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* what is left is what there was */
+	(void)setrlimit(
+	    RLIMIT_NOFILE, &limit); /* what is left is what there was */
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 0;
 	return limit.rlim_cur;

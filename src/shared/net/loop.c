@@ -32,8 +32,9 @@ struct loop {
 	struct event_base *base;
 	struct event *wheel_event;
 	struct event *task_event;
-	struct task_list tasks;
+	struct task_list tasks, later;
 	size_t n_tasks;
+	struct timer later_timer;
 	uint64_t start_ms;   /* monotonic clock at tick 0 */
 	uint64_t done_tick;  /* every tick up to here was handled */
 	uint64_t armed_tick; /* what wheel_event waits for; 0: nothing */
@@ -207,6 +208,17 @@ task_run_cb(evutil_socket_t fd, short what, void *arg)
 		tasks_arm(loop);
 }
 
+/* A list is all that these tasks need: they are called at the same time. */
+static void
+later_cb(void *ctx)
+{
+	struct loop *loop = ctx;
+	struct task *task;
+
+	while ((task = TAILQ_FIRST(&loop->later)) != NULL)
+		task_post(loop, task);
+}
+
 struct loop *
 loop_new(void)
 {
@@ -224,6 +236,8 @@ loop_new(void)
 	for (slot = 0; slot < WHEEL_SLOTS; slot++)
 		TAILQ_INIT(&loop->slots[slot]);
 	TAILQ_INIT(&loop->tasks);
+	TAILQ_INIT(&loop->later);
+	timer_init(&loop->later_timer, later_cb, loop);
 	loop->start_ms = clock_ms(CLOCK_MONOTONIC) - LOOP_TICK_MS;
 	loop->wheel_event = evtimer_new(loop->base, wheel_cb, loop);
 	loop->task_event = evtimer_new(loop->base, task_run_cb, loop);
@@ -324,22 +338,36 @@ task_init(struct task *task, void (*cb)(void *ctx), void *ctx)
 void
 task_post(struct loop *loop, struct task *task)
 {
-	if (task->pending)
+	if (task->state == TASK_PENDING)
 		return;
-	task->pending = true;
+	task_cancel(loop, task);
+	task->state = TASK_PENDING;
 	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
 	if (loop->n_tasks++ == 0)
 		tasks_arm(loop);
 }
 
 void
+task_put_off(struct loop *loop, struct task *task)
+{
+	if (task->state != TASK_IDLE)
+		return;
+	task->state = TASK_LATER;
+	if (TAILQ_EMPTY(&loop->later))
+		timer_set(loop, &loop->later_timer, LOOP_LATER_MS);
+	TAILQ_INSERT_TAIL(&loop->later, task, link);
+}
+
+void
 task_cancel(struct loop *loop, struct task *task)
 {
-	if (!task->pending)
-		return;
-	task->pending = false;
-	TAILQ_REMOVE(&loop->tasks, task, link);
-	loop->n_tasks--;
+	if (task->state == TASK_PENDING) {
+		TAILQ_REMOVE(&loop->tasks, task, link);
+		loop->n_tasks--;
+	} else if (task->state == TASK_LATER) {
+		TAILQ_REMOVE(&loop->later, task, link);
+	}
+	task->state = TASK_IDLE;
 }
 
 static void

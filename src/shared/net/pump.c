@@ -11,7 +11,8 @@
 
 #include "net/pump.h"
 
-#define TURN_BYTES (4u * BUF_LARGE) /* most that one callback reads */
+#define TURN_BYTES                                                             \
+	BUF_LARGE /* most that one callback reads, so that the others have their turn */
 
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 

@@ -26,8 +26,10 @@ redis_endpoint_parse(const char *text, struct redis_endpoint *endpoint)
 
 	endpoint->port = 0;
 	if (text[0] == '/')
-		return str_copy(str_of(text), endpoint->host, sizeof(endpoint->host));
-	if (colon == NULL || colon == text || !parse_port(str_of(colon + 1), &endpoint->port))
+		return str_copy(
+		    str_of(text), endpoint->host, sizeof(endpoint->host));
+	if (colon == NULL || colon == text ||
+	    !parse_port(str_of(colon + 1), &endpoint->port))
 		return false;
 	host = (struct str){text, (size_t)(colon - text)};
 	if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
@@ -43,7 +45,8 @@ redis_endpoint_check(const char *text)
 	struct redis_endpoint endpoint;
 
 	return redis_endpoint_parse(text, &endpoint)
-	    ? NULL : "HOST:PORT such as 127.0.0.1:6379, or the path of a socket";
+	    ? NULL
+	    : "HOST:PORT such as 127.0.0.1:6379, or the path of a socket";
 }
 
 int

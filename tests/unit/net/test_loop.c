@@ -396,7 +396,7 @@ job_cb(void *ctx)
 {
 	struct job *job = ctx;
 
-	ck_assert(!job->task.pending);
+	ck_assert_int_eq(job->task.state, TASK_IDLE);
 	job->order = ++n_jobs;
 	job->times++;
 	if (job->again)
@@ -456,6 +456,47 @@ START_TEST(a_loop_whose_only_task_was_cancelled_serves_the_next)
 	run_for_ms(loop, 20);
 	task_post(loop, &job.task);
 	run_until(loop, &job.times, 1);
+}
+END_TEST
+
+START_TEST(tasks_that_were_put_off_run_together_within_the_time)
+{
+	struct job jobs[3];
+	uint64_t before = loop_now_ms(loop);
+
+	for (int i = 0; i < 3; i++) {
+		job_init(&jobs[i]);
+		task_put_off(loop, &jobs[i].task);
+		task_put_off(loop, &jobs[i].task);
+	}
+	run_until(loop, &n_jobs, 3);
+	ck_assert_uint_le(loop_now_ms(loop) - before, LOOP_LATER_MS + LATE_MS);
+	run_for_ms(loop, 20);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(jobs[i].times, 1);
+	task_put_off(loop, &jobs[0].task);
+	run_until(loop, &jobs[0].times, 2);
+}
+END_TEST
+
+START_TEST(a_task_that_was_put_off_can_be_posted_or_cancelled)
+{
+	struct job posted, cancelled, last;
+
+	job_init(&posted);
+	job_init(&cancelled);
+	job_init(&last);
+	task_put_off(loop, &posted.task);
+	task_put_off(loop, &cancelled.task);
+	task_put_off(loop, &last.task);
+	task_post(loop, &posted.task);
+	task_put_off(loop, &posted.task); /* pending: that comes first */
+	task_cancel(loop, &cancelled.task);
+	run_until(loop, &posted.times, 1);
+	ck_assert_int_eq(last.times, 0);
+	run_until(loop, &last.times, 1);
+	ck_assert_int_eq(posted.times, 1);
+	ck_assert_int_eq(cancelled.times, 0);
 }
 END_TEST
 
@@ -632,6 +673,10 @@ add_task_tests(Suite *suite)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, tasks_run_later_once_and_in_order);
+	tcase_add_test(
+	    tests, tasks_that_were_put_off_run_together_within_the_time);
+	tcase_add_test(
+	    tests, a_task_that_was_put_off_can_be_posted_or_cancelled);
 	tcase_add_test(tests, a_cancelled_task_does_not_run);
 	tcase_add_test(
 	    tests, a_loop_whose_only_task_was_cancelled_serves_the_next);
