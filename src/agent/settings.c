@@ -186,6 +186,9 @@ static const struct option_row rows[] = {
     {"max_transfers", OPTION_INT, AT(max_transfers), "256", 1, 100000, NULL,
 	NULL, "NUMBER",
 	"Transfer channels at a time; more visitors are refused."},
+    {"trusted_path", OPTION_BOOL, AT(trusted_path), "no", 0, 0, NULL, NULL, NULL,
+	"Mask payload with zeros on ws:// too, as inside TLS: for networks of "
+	"one's own, where no proxy on the way can misread it."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
 	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
@@ -417,4 +420,5 @@ settings_apply(const struct settings *settings, struct taupe_config *config)
 	config->reconnect_max_ms = (uint32_t)options->reconnect_max_ms;
 	config->reconnect_reset_ms = (uint32_t)options->reconnect_reset_ms;
 	config->handshake_timeout_ms = (uint32_t)options->connect_timeout_ms;
+	config->trusted_path = options->trusted_path;
 }

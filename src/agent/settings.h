@@ -17,6 +17,7 @@ struct agent_options {
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
 	int64_t max_transfers;
+	bool trusted_path;
 	int log_level;
 	bool log_syslog;
 };

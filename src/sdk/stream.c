@@ -21,6 +21,7 @@ struct stream {
 	bool in_ended; /* relay to agent */
 	bool out_ended;
 	bool answered; /* opened, refused, payload or an end was sent */
+	bool zero_mask; /* of payload: nobody on the way can misread it */
 	bool
 	    aborted; /* we are done with the visit: what still comes in is discarded */
 };
@@ -55,6 +56,7 @@ taupe_stream_init(struct taupe_stream *stream,
 
 	memset(s, 0, sizeof(*s));
 	channel_init(&s->channel, config, buffer, size);
+	s->zero_mask = relay->secure || config->trusted_path;
 	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, s->channel.size);
 	channel_request(&s->channel, &w, relay, STR(TRANSFER_PATH),
@@ -309,7 +311,9 @@ taupe_stream_frame(struct taupe_stream *stream, size_t len,
 	if (!can_speak(s) || len == 0)
 		return 0;
 	s->answered = true;
-	channel_random(s->channel.config, frame.mask, sizeof(frame.mask));
+	if (!s->zero_mask)
+		channel_random(
+		    s->channel.config, frame.mask, sizeof(frame.mask));
 	memcpy(mask, frame.mask, sizeof(frame.mask));
 	return ws_header_encode(&frame, header);
 }

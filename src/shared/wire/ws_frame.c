@@ -120,6 +120,8 @@ ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
 	for (size_t i = 0; i < sizeof(turned); i++)
 		turned[i] = key[(phase + i) & 3];
 	memcpy(&word, turned, sizeof(word));
+	if (word == 0)
+		return;
 	/* written out: gcc -O2 makes vectors of this, but not of a loop over it */
 	for (; len >= 64; data += 64, len -= 64) {
 		mask_word(data, word);

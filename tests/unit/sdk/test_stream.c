@@ -126,7 +126,8 @@ hear(struct bench *b, const struct bytes *in)
 }
 
 static void
-start(struct bench *b, size_t cut)
+start_with(struct bench *b, size_t cut, const struct taupe_config *with,
+    const struct taupe_relay *to)
 {
 	struct bytes in = {.len = 0};
 	const uint8_t *request;
@@ -135,12 +136,18 @@ start(struct bench *b, size_t cut)
 	memset(b, 0, sizeof(*b));
 	b->cut = cut;
 	ck_assert(taupe_stream_init(
-	    &b->stream, &config, &relay, id, b->buffer, sizeof(b->buffer)));
+	    &b->stream, with, to, id, b->buffer, sizeof(b->buffer)));
 	request = taupe_stream_request(&b->stream, &len);
 	relay_accept(&in, request, len);
 	hear(b, &in);
 	ck_assert_str_eq(b->trace, "R");
 	b->trace[0] = '\0';
+}
+
+static void
+start(struct bench *b, size_t cut)
+{
+	start_with(b, cut, &config, &relay);
 }
 
 /* What the relay does: capital letters; see the switch. */
@@ -589,6 +596,38 @@ START_TEST(every_frame_has_a_fresh_mask)
 }
 END_TEST
 
+/* PROTOCOL section 2: inside TLS, or where the owner trusts the path. */
+START_TEST(payload_has_a_zero_mask_only_where_nobody_can_misread_it)
+{
+	static const uint8_t zero[4];
+	static const struct {
+		bool secure, trusted;
+	} rows[] = {{false, false}, {true, false}, {false, true}};
+	struct taupe_relay to = relay;
+	struct taupe_config own = config;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		bool expected = rows[i].secure || rows[i].trusted;
+		uint8_t header[TAUPE_HEADER_MAX], out[TAUPE_MESSAGE_MAX];
+		uint8_t mask[4] = {1, 1, 1, 1};
+		struct bench b;
+
+		to.secure = rows[i].secure;
+		own.trusted_path = rows[i].trusted;
+		start_with(&b, 4096, &own, &to);
+		relay_does(&b, 'O');
+		ck_assert_uint_eq(
+		    taupe_stream_frame(&b.stream, 5, header, mask), 6);
+		ck_assert_int_eq(memcmp(mask, zero, 4) == 0, expected);
+		ck_assert_mem_eq(header + 2, mask, 4);
+		ck_assert_int_eq(header[1], 0x80 | 5);
+		/* what is ours is masked as ever */
+		ck_assert_uint_gt(taupe_stream_abort(&b.stream, out), 6);
+		ck_assert_mem_ne(out + 2, zero, 4);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -602,6 +641,7 @@ main(void)
 	    payload_is_where_it_was_handed_in,
 	    reason_for_a_refusal_is_made_safe_and_short,
 	    every_frame_has_a_fresh_mask,
+	    payload_has_a_zero_mask_only_where_nobody_can_misread_it,
 	};
 
 	return run_suite("stream", tests, COUNT(tests));
