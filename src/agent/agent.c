@@ -12,6 +12,7 @@
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/slice.h"
 
 #define FAREWELL_STALL_MS 300000
 #define FAREWELL_LINGER_MS 3000
@@ -280,6 +281,7 @@ agent_main(int argc, char **argv)
 		settings_free(&settings);
 		return EX_OSERR;
 	}
+	slice_ask_short();
 	result = run(loop, settings, argc, argv);
 	loop_free(&loop);
 	buf_pool_drain();

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "net/descriptors.h"
+#include "net/slice.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/front.h"
@@ -256,8 +257,10 @@ static int
 run(struct relay *relay)
 {
 	size_t descriptors = descriptors_raise_limit();
-	int code = relay_setup(relay, registry_event);
+	int code;
 
+	slice_ask_short();
+	code = relay_setup(relay, registry_event);
 	if (code != 0)
 		return code;
 	timer_init(&relay->announce_timer, announce_cb, relay);
