@@ -288,7 +288,7 @@ read_plain(struct conn *conn, void *out, size_t cap)
 	ssize_t got;
 
 	do
-		got = read(conn->fd, out, cap);
+		got = recv(conn->fd, out, cap, 0);
 	while (got < 0 && errno == EINTR);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		conn->readable = false;
@@ -388,7 +388,8 @@ queue_gather(struct conn *conn, struct iovec iov[WRITE_IOV])
 	return n;
 }
 
-/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. */
+/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. The socket's own calls
+ * are shorter ways than read(2) and writev(2), which lead through the file system. */
 static ssize_t
 write_some(struct conn *conn)
 {
@@ -408,7 +409,10 @@ write_some(struct conn *conn)
 			return CONN_ERROR;
 		}
 	do
-		got = writev(conn->fd, iov, (int)n);
+		got = n == 1
+		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, 0)
+		    : sendmsg(conn->fd,
+			  &(struct msghdr){.msg_iov = iov, .msg_iovlen = n}, 0);
 	while (got < 0 && errno == EINTR);
 	if (got >= 0)
 		return got;
