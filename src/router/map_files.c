@@ -210,7 +210,8 @@ prepare(struct map_files *files, struct stream_id *known)
 		return -1;
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
 		if (touch(files, (enum route_kind)kind, ".map", "a") != 0 ||
-		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0)
+		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0 ||
+		    touch(files, (enum route_kind)kind, ".again.map", "w") != 0)
 			return -1;
 		id = load(files, (enum route_kind)kind);
 		if (stream_id_before(known, &id))

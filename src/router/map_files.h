@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map files that HAProxy begins with: KIND.map with all routes, written anew a
- * moment after a change, and KIND.new.map, which is always empty. They are a copy, kept so
+ * moment after a change, and KIND.new.map and KIND.again.map, which are always empty. They are a copy, kept so
  * that HAProxy serves from its first moment and the router remembers across a restart;
  * the registry is what counts.
  */

@@ -82,6 +82,8 @@ append_haproxy(struct writer *w, const struct router *router, size_t i)
 
 	append(w, "taupe_router_haproxy_current{socket=\"%s\"} %d\n", path,
 	    map_sync_is_current(sync));
+	append(w, "taupe_router_haproxy_writing{socket=\"%s\"} %d\n", path,
+	    map_sync_is_writing(sync));
 	append(w,
 	    "taupe_router_haproxy_conversations_total{socket=\"%s\"} %" PRIu64
 	    "\n",

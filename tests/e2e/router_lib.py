@@ -278,6 +278,7 @@ class HAProxy(Program):
         for kind in KINDS:
             (self.maps / f"{kind}.map").touch()
             (self.maps / f"{kind}.new.map").touch()
+            (self.maps / f"{kind}.again.map").touch()
 
     def argv(self):
         return ["haproxy", "-W" if self.master else "-db", "-f", self.config, *self.extra]
