@@ -44,7 +44,7 @@ overlay_has_grown(const struct map_situation *now)
 	size_t limit = now->again ? map_plan_overlay_limit(now->live)
 				  : map_plan_search_limit(now->live);
 
-	return now->overlay && now->overlaid + now->pending > limit;
+	return now->overlay && now->overlaid > limit;
 }
 
 enum map_plan

@@ -155,6 +155,7 @@ static void
 send_command(struct map_sync *sync, enum awaited awaited, size_t len)
 {
 	sync->awaited = awaited;
+	sync->counters.commands++;
 	hapsock_command(sync->sock, sync->command, len, reply_cb);
 }
 

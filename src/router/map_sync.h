@@ -28,6 +28,7 @@ struct map_sync_settings {
 
 struct map_sync_counters {
 	uint64_t conversations; /* processes met */
+	uint64_t commands;	/* sent, of any sort */
 	uint64_t changes;	/* sent one by one */
 	uint64_t rebuilds;	/* transactions */
 	uint64_t failures;	/* replies that were not as they should be */

@@ -89,6 +89,9 @@ append_haproxy(struct writer *w, const struct router *router, size_t i)
 	    "\n",
 	    path, n->conversations);
 	append(w,
+	    "taupe_router_haproxy_commands_total{socket=\"%s\"} %" PRIu64 "\n",
+	    path, n->commands);
+	append(w,
 	    "taupe_router_haproxy_changes_total{socket=\"%s\"} %" PRIu64 "\n",
 	    path, n->changes);
 	append(w,

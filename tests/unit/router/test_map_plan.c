@@ -17,7 +17,7 @@ START_TEST(chooses_by_cost)
 	    {{200000, 100, 10000, 500, true, true, false}, MAP_PLAN_CHANGE},
 	    /* an overlay that has grown is folded, even when nothing is pending */
 	    {{200000, 0, 13000, 0, true, true, false}, MAP_PLAN_FOLD},
-	    {{200, 10, 60, 0, true, true, false}, MAP_PLAN_FOLD},
+	    {{200, 10, 70, 0, true, true, false}, MAP_PLAN_FOLD},
 	    /* what changes again is taken into the overlay when it has grown */
 	    {{200000, 0, 10000, 1500, true, true, false}, MAP_PLAN_RENEW},
 	    {{200000, 0, 200, 180, true, true, false}, MAP_PLAN_RENEW},
