@@ -346,7 +346,7 @@ hap_get(const char *key)
 static void
 expect_equal(void)
 {
-	char key[8], value[ROUTE_VALUE_TEXT_MAX];
+	char key[16], value[ROUTE_VALUE_TEXT_MAX];
 
 	for (int i = 0; i < KEYS; i++) {
 		struct route_entry *entry;
@@ -365,7 +365,7 @@ static void
 change_some(unsigned *seed)
 {
 	struct map_change change;
-	char key[8];
+	char key[16];
 
 	for (int n = rand_r(seed) % 4; n > 0; n--) {
 		snprintf(key, sizeof(key), "k%d", rand_r(seed) % KEYS);
