@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Written in slices, so that 200,000 lines do not keep a change of a route waiting. A
- * change in the middle of a file leaves it out or not; the file is then written once more.
+ * Written by a copy of the process, because a disk may take its time, and 200,000 lines do
+ * anyway; a change of a route must not wait for that. The file is that moment's table; what
+ * changes meanwhile makes it be written once more.
  * No fsync: after a power cut HAProxy may find an older file, or an empty one, and gets
  * the routes from the router all the same.
  */
@@ -11,9 +12,11 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "net/child.h"
 #include "router/map_files.h"
 
-#define SLICE 4000 /* lines */
+#define PAUSE_SHARE 20 /* times as long as the last writing took */
+#define RETRY_MS 1000
 #define PATH_MAX_LEN 4200
 #define LINE_MAX_LEN 512
 #define ALL_KINDS ((1u << ROUTE_KINDS) - 1)
@@ -27,13 +30,12 @@ struct map_files {
 	uint64_t delay_ms;
 	map_files_position_cb position_cb;
 	void *ctx;
-	unsigned dirty; /* a bit a kind */
+	unsigned dirty;	  /* a bit a kind: changed since it was written */
+	unsigned writing; /* kinds that the child is at work on */
 	bool held;
-	FILE *file;	      /* the one that is being written; NULL: none */
-	enum route_kind kind; /* its kind */
-	size_t cursor;
+	struct child child;
+	uint64_t began_ms; /* when the child did */
 	struct timer timer;
-	struct task task;
 	uint64_t failures;
 };
 
@@ -109,86 +111,97 @@ load(struct map_files *files, enum route_kind kind)
 }
 
 static void
-give_up(struct map_files *files, const char *path)
-{
-	log_error("cannot write a map file", LOG_S("file", path),
-	    LOG_S("error", log_errno()));
-	files->failures++;
-	if (files->file != NULL)
-		fclose(files->file);
-	files->file = NULL;
-	files->dirty |= 1u << files->kind;
-	timer_set(files->loop, &files->timer, files->delay_ms + 1000);
-}
-
-static void
-begin_file(struct map_files *files)
-{
-	struct stream_id at = files->position_cb(files->ctx);
-	char path[PATH_MAX_LEN], id[STREAM_ID_TEXT_MAX];
-	int kind = 0;
-
-	while (!(files->dirty & 1u << kind))
-		kind++;
-	files->kind = (enum route_kind)kind;
-	files->dirty &= ~(1u << kind);
-	files->cursor = 0;
-	path_of(files, files->kind, ".map.tmp", path);
-	files->file = fopen(path, "w");
-	if (files->file == NULL)
-		give_up(files, path);
-	else
-		fprintf(
-		    files->file, "%s%s\n", head_mark, stream_id_text(&at, id));
-}
-
-static void
-end_file(struct map_files *files)
-{
-	char from[PATH_MAX_LEN], to[PATH_MAX_LEN];
-	bool failed = ferror(files->file) != 0;
-
-	path_of(files, files->kind, ".map.tmp", from);
-	path_of(files, files->kind, ".map", to);
-	failed |= fclose(files->file) != 0;
-	files->file = NULL;
-	if (failed || rename(from, to) != 0)
-		give_up(files, from);
-}
-
-/* Some lines more; false when the file is finished. */
-static bool
-write_slice(struct map_files *files)
+write_lines(const struct map_files *files, enum route_kind kind, FILE *file)
 {
 	char value[ROUTE_VALUE_TEXT_MAX];
 	const struct route_entry *entry;
-	int i;
+	size_t cursor = 0;
 
-	for (i = 0; i < SLICE; i++) {
-		entry =
-		    route_table_next(files->table, files->kind, &files->cursor);
-		if (entry == NULL)
-			return false;
-		fprintf(files->file, "%.*s %s\n", (int)entry->key_len,
-		    entry->key, route_target_text(&entry->target, value));
-	}
-	return true;
+	while ((entry = route_table_next(files->table, kind, &cursor)) != NULL)
+		fprintf(file, "%.*s %s\n", (int)entry->key_len, entry->key,
+		    route_target_text(&entry->target, value));
+}
+
+/* Has all of it been written? Closes the file. Returns 0 or errno. */
+static int
+close_file(FILE *file)
+{
+	bool failed = ferror(file) != 0;
+
+	failed |= fclose(file) != 0;
+	if (!failed)
+		return 0;
+	return errno != 0 ? errno : EIO;
+}
+
+/* Returns 0 or errno. */
+static int
+write_file(const struct map_files *files, enum route_kind kind)
+{
+	struct stream_id at = files->position_cb(files->ctx);
+	char temporary[PATH_MAX_LEN], path[PATH_MAX_LEN];
+	char id[STREAM_ID_TEXT_MAX];
+	FILE *file;
+	int error;
+
+	path_of(files, kind, ".map.tmp", temporary);
+	path_of(files, kind, ".map", path);
+	errno = 0;
+	file = fopen(temporary, "w");
+	if (file == NULL)
+		return errno;
+	fprintf(file, "%s%s\n", head_mark, stream_id_text(&at, id));
+	write_lines(files, kind, file);
+	error = close_file(file);
+	if (error == 0 && rename(temporary, path) != 0)
+		error = errno;
+	return error;
+}
+
+/* The child's work. */
+static int
+write_cb(void *ctx)
+{
+	const struct map_files *files = ctx;
+	int kind, error = 0;
+
+	for (kind = 0; kind < ROUTE_KINDS && error == 0; kind++)
+		if (files->writing & 1u << kind)
+			error = write_file(files, (enum route_kind)kind);
+	return error;
 }
 
 static void
-task_cb(void *ctx)
+report_failure(struct map_files *files, int error)
+{
+	log_error("cannot write the map files", LOG_S("dir", files->dir),
+	    LOG_S("error", error > 0 ? strerror(error) : "it was killed"));
+	files->failures++;
+}
+
+/* Big files are written less often, so that it costs a small share of the time. */
+static uint64_t
+pause_ms(const struct map_files *files)
+{
+	uint64_t took_ms = loop_now_ms(files->loop) - files->began_ms;
+
+	return took_ms * PAUSE_SHARE > files->delay_ms ? took_ms * PAUSE_SHARE
+						       : files->delay_ms;
+}
+
+static void
+done_cb(void *ctx, int result)
 {
 	struct map_files *files = ctx;
 
-	if (files->file == NULL && files->dirty != 0 && !files->held)
-		begin_file(files);
-	if (files->file == NULL)
-		return;
-	if (!write_slice(files))
-		end_file(files);
-	if (files->file != NULL ||
-	    (files->dirty != 0 && !timer_is_set(&files->timer)))
-		task_post(files->loop, &files->task);
+	if (result != 0) {
+		report_failure(files, result);
+		files->dirty |= files->writing;
+	}
+	files->writing = 0;
+	/* changes up to then wait for it, too */
+	timer_set(files->loop, &files->timer,
+	    pause_ms(files) + (result != 0 ? RETRY_MS : 0));
 }
 
 static void
@@ -196,7 +209,13 @@ timer_cb(void *ctx)
 {
 	struct map_files *files = ctx;
 
-	task_post(files->loop, &files->task);
+	if (files->dirty == 0 || files->held || child_is_running(&files->child))
+		return; /* what comes after that looks again */
+	files->writing = files->dirty;
+	files->dirty = 0;
+	files->began_ms = loop_now_ms(files->loop);
+	if (child_run(&files->child, write_cb) != 0)
+		done_cb(files, errno);
 }
 
 static int
@@ -210,7 +229,8 @@ prepare(struct map_files *files, struct stream_id *known)
 		return -1;
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
 		if (touch(files, (enum route_kind)kind, ".map", "a") != 0 ||
-		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0)
+		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0 ||
+		    touch(files, (enum route_kind)kind, ".again.map", "w") != 0)
 			return -1;
 		id = load(files, (enum route_kind)kind);
 		if (stream_id_before(known, &id))
@@ -237,8 +257,8 @@ map_files_new(struct loop *loop, struct route_table *table, const char *dir,
 	files->ctx = ctx;
 	files->held = true;
 	timer_init(&files->timer, timer_cb, files);
-	task_init(&files->task, task_cb, files);
-	if (prepare(files, known) != 0) {
+	if (child_init(&files->child, loop, done_cb, files) != 0 ||
+	    prepare(files, known) != 0) {
 		saved = errno;
 		free(files);
 		errno = saved;
@@ -250,18 +270,17 @@ map_files_new(struct loop *loop, struct route_table *table, const char *dir,
 void
 map_files_free(struct map_files **files)
 {
-	uint64_t failures;
+	int error;
 
 	if (*files == NULL)
 		return;
-	failures = (*files)->failures;
 	timer_clear((*files)->loop, &(*files)->timer);
-	while (((*files)->file != NULL ||
-		   ((*files)->dirty != 0 && !(*files)->held)) &&
-	    (*files)->failures == failures)
-		task_cb(*files);
-	timer_clear((*files)->loop, &(*files)->timer);
-	task_cancel((*files)->loop, &(*files)->task);
+	if (child_wait(&(*files)->child) != 0)
+		(*files)->dirty |= (*files)->writing;
+	(*files)->writing = (*files)->held ? 0 : (*files)->dirty;
+	error = write_cb(*files);
+	if (error != 0)
+		report_failure(*files, error);
 	free(*files);
 	*files = NULL;
 }

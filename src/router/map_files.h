@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The map files that HAProxy begins with: KIND.map with all routes, written anew a
- * moment after a change, and KIND.new.map, which is always empty. They are a copy, kept so
- * that HAProxy serves from its first moment and the router remembers across a restart;
- * the registry is what counts.
+ * moment after a change by a copy of the process, and KIND.new.map and KIND.again.map,
+ * which are always empty. They are kept so that HAProxy serves from its first moment and
+ * the router remembers across a restart; the registry is what counts.
  */
 #ifndef TAUPE_ROUTER_MAP_FILES_H
 #define TAUPE_ROUTER_MAP_FILES_H

@@ -4,8 +4,8 @@
  * useful now, and each reply leads back to it. Whatever goes wrong ends the
  * conversation, and the next one begins with whole maps: there is one way to recover.
  *
- * A transaction takes as long as the map is big; changes of other maps, and with an
- * overlay of the same one, go out between its commands.
+ * A transaction (map_writer.h) takes as long as the map is big; changes of other maps, and
+ * with an overlay of the same one, go out between its commands.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -14,11 +14,10 @@
 #include "base/log.h"
 #include "router/hapsock.h"
 #include "router/map_sync.h"
-#include "router/map_view.h"
+#include "router/map_writer.h"
 
 #define BUFSIZE_SPARE 64    /* bytes of tune.bufsize that are left free */
 #define CHANGES_IN_A_ROW 16 /* between two commands of a transaction */
-#define CHANGES_IN_FOLD 256 /* more of them wait until the map is written */
 #define REPLY_LOG_MAX 200
 
 enum awaited {
@@ -35,12 +34,10 @@ struct map_sync {
 	struct map_sync_settings settings;
 	struct hapsock *sock;
 	struct map_view views[ROUTE_KINDS];
-	struct map_transaction tx;
-	struct map_view *tx_view; /* whose map is being written; NULL: none */
-	bool tx_overlay;	  /* it is the overlay's turn */
+	struct map_writer writer;
 	struct map_change change; /* the one that was sent last */
 	struct map_view *change_view;
-	unsigned in_a_row; /* changes since the transaction's last command */
+	unsigned in_a_row; /* changes since the writer's last command */
 	enum awaited awaited;
 	bool up, discovered, held, current, check_due;
 	struct hap_info info; /* of the process at hand */
@@ -65,7 +62,7 @@ forget(struct map_sync *sync)
 
 	sync->up = sync->discovered = sync->current = false;
 	sync->awaited = AWAITS_NOTHING;
-	sync->tx_view = NULL;
+	map_writer_cancel(&sync->writer);
 	for (i = 0; i < ROUTE_KINDS; i++)
 		map_view_reset(&sync->views[i]);
 }
@@ -91,7 +88,7 @@ fail(struct map_sync *sync, const char *why, struct str reply)
 	    LOG_S("socket", sync->settings.path), LOG_S("reason", why),
 	    LOG_STR("reply", reply));
 	if (sync->awaited == AWAITS_TRANSACTION &&
-	    sync->tx.step == MAP_STEP_COUNT)
+	    map_writer_is_counting(&sync->writer))
 		try_smaller(sync);
 	sync->counters.failures++;
 	forget(sync);
@@ -104,7 +101,7 @@ report_maps(const struct map_sync *sync)
 	int i;
 
 	for (i = 0; i < ROUTE_KINDS; i++)
-		if (sync->views[i].base[0] == '\0')
+		if (sync->views[i].map[MAP_BASE][0] == '\0')
 			log_warn("HAProxy's configuration has no such map",
 			    LOG_S("socket", sync->settings.path),
 			    LOG_S("map", route_kind_name((enum route_kind)i)));
@@ -131,46 +128,14 @@ on_check(struct map_sync *sync, struct str reply)
 	for (i = 0; i < ROUTE_KINDS; i++) {
 		struct map_view *view = &sync->views[i];
 
-		if (view->base[0] == '\0' || !view->synced ||
+		if (view->map[MAP_BASE][0] == '\0' || !view->synced ||
 		    map_view_agrees(view, reply))
 			continue;
 		log_warn("a map is not as it was left: writing it anew",
 		    LOG_S("socket", sync->settings.path),
-		    LOG_S("map", view->base));
+		    LOG_S("map", view->map[MAP_BASE]));
 		view->lost = true;
 	}
-}
-
-static void
-begin_transaction(struct map_sync *sync, struct map_view *view)
-{
-	sync->tx_view = view;
-	sync->tx_overlay = false;
-	sync->counters.rebuilds++;
-	map_view_begin_base(view);
-	map_transaction_begin(&sync->tx, view->base, map_view_next_base, view);
-}
-
-/* One of the two maps is written: the overlay follows the big one. */
-static void
-end_transaction(struct map_sync *sync)
-{
-	struct map_view *view = sync->tx_view;
-
-	if (sync->tx_overlay) {
-		map_view_end_overlay(view, sync->tx.added);
-		sync->tx_view = NULL;
-		return;
-	}
-	map_view_end_base(view, sync->tx.added);
-	if (view->overlay[0] == '\0') {
-		sync->tx_view = NULL;
-		return;
-	}
-	sync->tx_overlay = true;
-	map_view_begin_overlay(view);
-	map_transaction_begin(
-	    &sync->tx, view->overlay, map_view_next_overlay, view);
 }
 
 static void
@@ -178,16 +143,9 @@ on_transaction(struct map_sync *sync, struct str reply)
 {
 	const char *why;
 
-	switch (map_transaction_reply(&sync->tx, reply, &why)) {
-	case MAP_TRANSACTION_MORE:
-		break;
-	case MAP_TRANSACTION_DONE:
-		end_transaction(sync);
-		break;
-	case MAP_TRANSACTION_FAILED:
+	if (map_writer_reply(&sync->writer, reply, &why) ==
+	    MAP_TRANSACTION_FAILED)
 		fail(sync, why, reply);
-		break;
-	}
 	sync->awaited = AWAITS_NOTHING;
 }
 
@@ -197,6 +155,7 @@ static void
 send_command(struct map_sync *sync, enum awaited awaited, size_t len)
 {
 	sync->awaited = awaited;
+	sync->counters.commands++;
 	hapsock_command(sync->sock, sync->command, len, reply_cb);
 }
 
@@ -240,11 +199,11 @@ settle_direct_change(struct map_sync *sync, struct str reply)
 		}
 		return true;
 	case MAP_CHANGE_ADD:
-		sync->change_view->base_entries++;
+		sync->change_view->entries[MAP_BASE]++;
 		return reply.len == 0;
 	case MAP_CHANGE_DEL:
 		if (reply.len == 0)
-			sync->change_view->base_entries--;
+			sync->change_view->entries[MAP_BASE]--;
 		return true;
 	}
 	return false;
@@ -289,16 +248,13 @@ reply_cb(void *ctx, struct str reply)
 	step(sync);
 }
 
-/* May a change of this map go out now? */
+/* May a change of this kind go out now? */
 static bool
-may_change(const struct map_sync *sync, const struct map_view *view)
+may_change(const struct map_view *view)
 {
-	if (!view->synced || view->lost || entry_list_count(&view->dirty) == 0)
-		return false;
-	if (view != sync->tx_view)
-		return map_view_plan(view) == MAP_PLAN_CHANGE;
-	return !sync->tx_overlay && map_view_has_overlay(view) &&
-	    entry_list_count(&view->dirty) <= CHANGES_IN_FOLD;
+	return entry_list_count(&view->dirty) > 0 &&
+	    map_view_plan(view) != MAP_PLAN_REBUILD &&
+	    map_view_takes_changes(view);
 }
 
 static bool
@@ -306,14 +262,15 @@ try_change(struct map_sync *sync)
 {
 	int i;
 
-	if (sync->tx_view != NULL && sync->in_a_row >= CHANGES_IN_A_ROW)
+	if (map_writer_is_ready(&sync->writer) &&
+	    sync->in_a_row >= CHANGES_IN_A_ROW)
 		return false;
 	for (i = 0; i < ROUTE_KINDS; i++) {
 		struct map_view *view = &sync->views[kinds_by_urgency[i]];
 
-		if (!may_change(sync, view))
+		if (!may_change(view))
 			continue;
-		(void)map_view_take(view, view == sync->tx_view, &sync->change);
+		(void)map_view_take(view, &sync->change);
 		sync->change_view = view;
 		sync->in_a_row++;
 		send_change(sync);
@@ -322,25 +279,40 @@ try_change(struct map_sync *sync)
 	return false;
 }
 
-static bool
-try_transaction(struct map_sync *sync)
+static void
+begin_transaction(struct map_sync *sync)
 {
 	int i;
 
-	for (i = 0; i < ROUTE_KINDS && sync->tx_view == NULL && !sync->held;
-	     i++) {
+	for (i = 0; i < ROUTE_KINDS; i++) {
 		struct map_view *view = &sync->views[kinds_by_urgency[i]];
+		enum map_plan plan = map_view_plan(view);
 
-		if (map_view_plan(view) == MAP_PLAN_REBUILD)
-			begin_transaction(sync, view);
+		if (plan == MAP_PLAN_REST || plan == MAP_PLAN_CHANGE)
+			continue;
+		sync->counters.rebuilds++;
+		map_writer_begin(&sync->writer, view,
+		    plan == MAP_PLAN_RENEW ? MAP_OVERLAY : MAP_BASE,
+		    plan != MAP_PLAN_REBUILD);
+		return;
 	}
-	if (sync->tx_view == NULL)
+}
+
+static bool
+try_transaction(struct map_sync *sync)
+{
+	size_t len;
+
+	if (map_writer_view(&sync->writer) == NULL && !sync->held)
+		begin_transaction(sync);
+	if (!map_writer_is_ready(&sync->writer))
 		return false;
 	sync->in_a_row = 0;
-	send_command(sync, AWAITS_TRANSACTION,
-	    map_transaction_command(
-		&sync->tx, sync->command, sync->command_max));
-	return true;
+	len =
+	    map_writer_command(&sync->writer, sync->command, sync->command_max);
+	if (len > 0)
+		send_command(sync, AWAITS_TRANSACTION, len);
+	return len > 0;
 }
 
 static void
@@ -353,10 +325,10 @@ rest(struct map_sync *sync)
 		return;
 	sync->current = true;
 	log_info("HAProxy has the routes", LOG_S("socket", sync->settings.path),
-	    LOG_U("http", sync->views[ROUTE_HTTP].base_entries),
-	    LOG_U("sni", sync->views[ROUTE_SNI].base_entries),
-	    LOG_U("tcp", sync->views[ROUTE_TCP].base_entries),
-	    LOG_U("relay", sync->views[ROUTE_RELAY].base_entries),
+	    LOG_U("http", sync->views[ROUTE_HTTP].entries[MAP_BASE]),
+	    LOG_U("sni", sync->views[ROUTE_SNI].entries[MAP_BASE]),
+	    LOG_U("tcp", sync->views[ROUTE_TCP].entries[MAP_BASE]),
+	    LOG_U("relay", sync->views[ROUTE_RELAY].entries[MAP_BASE]),
 	    LOG_U("took_ms", loop_now_ms(sync->loop) - sync->up_ms));
 }
 
@@ -367,13 +339,14 @@ step(struct map_sync *sync)
 		return;
 	if (!sync->discovered)
 		send_show_map(sync, AWAITS_MAPS);
-	else if ((sync->held || !try_change(sync)) && !try_transaction(sync)) {
-		if (sync->check_due) {
-			sync->check_due = false;
-			send_show_map(sync, AWAITS_CHECK);
-		} else {
-			rest(sync);
-		}
+	else if ((!sync->held && try_change(sync)) || try_transaction(sync) ||
+	    map_writer_view(&sync->writer) != NULL)
+		return;
+	else if (sync->check_due) {
+		sync->check_due = false;
+		send_show_map(sync, AWAITS_CHECK);
+	} else {
+		rest(sync);
 	}
 }
 
@@ -382,6 +355,15 @@ step_cb(void *ctx)
 {
 	step(ctx);
 }
+
+static void
+writing_failed_cb(void *ctx, const char *why, struct str reply)
+{
+	fail(ctx, why, reply);
+}
+
+static const struct map_writer_ops writer_ops = {
+    .wake_cb = step_cb, .failed_cb = writing_failed_cb};
 
 static void
 check_cb(void *ctx)
@@ -421,7 +403,7 @@ down_cb(void *ctx, const char *why)
 
 	(void)why; /* hapsock has logged it */
 	if (sync->awaited == AWAITS_TRANSACTION &&
-	    sync->tx.step == MAP_STEP_ADD)
+	    map_writer_is_adding(&sync->writer))
 		try_smaller(sync);
 	forget(sync);
 }
@@ -446,6 +428,8 @@ map_sync_new(struct loop *loop, struct route_table *table,
 	for (i = 0; i < ROUTE_KINDS; i++)
 		map_view_init(&sync->views[i], table, settings->viewer,
 		    (enum route_kind)i);
+	map_writer_init(&sync->writer, loop, settings->path,
+	    settings->timeout_ms, &writer_ops, sync);
 	task_init(&sync->step_task, step_cb, sync);
 	timer_init(&sync->check, check_cb, sync);
 	sync->command = malloc(sync->command_max);
@@ -467,6 +451,7 @@ map_sync_free(struct map_sync **sync)
 		return;
 	timer_clear((*sync)->loop, &(*sync)->check);
 	task_cancel((*sync)->loop, &(*sync)->step_task);
+	map_writer_cancel(&(*sync)->writer);
 	hapsock_free(&(*sync)->sock);
 	for (i = 0; i < ROUTE_KINDS; i++)
 		map_view_fini(&(*sync)->views[i]);
@@ -495,13 +480,19 @@ map_sync_is_current(const struct map_sync *sync)
 {
 	int i;
 
-	if (!sync->current || sync->tx_view != NULL ||
-	    sync->awaited == AWAITS_CHANGE)
+	if (!sync->current || sync->awaited == AWAITS_CHANGE ||
+	    (map_sync_is_writing(sync) && !sync->writer.patient))
 		return false;
 	for (i = 0; i < ROUTE_KINDS; i++)
-		if (map_view_plan(&sync->views[i]) != MAP_PLAN_REST)
+		if (!map_view_is_told(&sync->views[i]))
 			return false;
 	return true;
+}
+
+bool
+map_sync_is_writing(const struct map_sync *sync)
+{
+	return map_writer_view(&sync->writer) != NULL;
 }
 
 const char *

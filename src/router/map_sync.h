@@ -5,7 +5,7 @@
  * cheaper to write a map anew.
  *
  * Before HAProxy 2.9, changes go to a small overlay map that HAProxy looks at first,
- * and the overlay is folded into the big map by a transaction now and then; later
+ * and the overlay is folded into the big map by a slow transaction now and then; later
  * versions are changed directly. Maps that HAProxy's configuration does not have are left
  * out.
  */
@@ -28,6 +28,7 @@ struct map_sync_settings {
 
 struct map_sync_counters {
 	uint64_t conversations; /* processes met */
+	uint64_t commands;	/* sent, of any sort */
 	uint64_t changes;	/* sent one by one */
 	uint64_t rebuilds;	/* transactions */
 	uint64_t failures;	/* replies that were not as they should be */
@@ -46,6 +47,8 @@ void map_sync_hold(struct map_sync *sync, bool held);
 
 /* Connected, and every map is as the table says. */
 bool map_sync_is_current(const struct map_sync *sync);
+/* A map is being written whole just now. */
+bool map_sync_is_writing(const struct map_sync *sync);
 const char *map_sync_path(const struct map_sync *sync);
 const struct map_sync_counters *map_sync_counters(const struct map_sync *sync);
 

@@ -123,7 +123,8 @@ add_entry(struct route_table *table, enum route_kind kind, struct str key)
 void
 route_table_release(struct route_table *table, struct route_entry *entry)
 {
-	if (entry->live || entry->dirty != 0 || entry->overlaid != 0)
+	if (entry->live || entry->dirty != 0 || entry->overlaid[0] != 0 ||
+	    entry->overlaid[1] != 0)
 		return;
 	hash_map_remove(&table->index[entry->kind], &entry->node);
 	table->slots[entry->slot] = NULL;

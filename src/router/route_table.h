@@ -12,6 +12,7 @@
 #include "router/route.h"
 
 #define ROUTE_VIEWERS_MAX 8 /* HAProxy processes: one bit each */
+#define ROUTE_OVERLAYS 2    /* maps that HAProxy looks at before the big one */
 
 struct route_entry {
 	struct hash_node node;
@@ -21,9 +22,9 @@ struct route_entry {
 	uint8_t kind;  /* enum route_kind */
 	uint8_t key_len;
 	uint8_t dirty; /* viewers that have not been told of its last change */
-	uint8_t overlaid; /* viewers whose overlay map has the key */
+	uint8_t overlaid[ROUTE_OVERLAYS]; /* viewers whose overlay has the key */
 	uint8_t
-	    fresh; /* viewers that were told while their big map was rebuilt */
+	    fresh; /* viewers that were told while a map of theirs was written */
 	uint8_t mark; /* the snapshot that saw it last */
 	bool
 	    live : 1; /* false: the route is gone; kept while a viewer needs the key */

@@ -82,10 +82,15 @@ append_haproxy(struct writer *w, const struct router *router, size_t i)
 
 	append(w, "taupe_router_haproxy_current{socket=\"%s\"} %d\n", path,
 	    map_sync_is_current(sync));
+	append(w, "taupe_router_haproxy_writing{socket=\"%s\"} %d\n", path,
+	    map_sync_is_writing(sync));
 	append(w,
 	    "taupe_router_haproxy_conversations_total{socket=\"%s\"} %" PRIu64
 	    "\n",
 	    path, n->conversations);
+	append(w,
+	    "taupe_router_haproxy_commands_total{socket=\"%s\"} %" PRIu64 "\n",
+	    path, n->commands);
 	append(w,
 	    "taupe_router_haproxy_changes_total{socket=\"%s\"} %" PRIu64 "\n",
 	    path, n->changes);

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TAUPE_BUILD") or ROOT / "build")
 CONFIG = ROOT / "haproxy" / "haproxy.cfg"
 KINDS = ("http", "sni", "tcp", "relay")
+OVERLAYS = ("again", "new", None)  # in the order in which they are looked at; None: the big map
 MAKEFILE = BUILD / "Makefile"
 # Sanitizers make the router slower and bigger.
 SLOW = 10 if MAKEFILE.exists() and re.search(
@@ -276,8 +277,8 @@ class HAProxy(Program):
     def make_maps(self):
         self.maps.mkdir(parents=True, exist_ok=True)
         for kind in KINDS:
-            (self.maps / f"{kind}.map").touch()
-            (self.maps / f"{kind}.new.map").touch()
+            for overlay in OVERLAYS:
+                pathlib.Path(self.map_name(kind, overlay)).touch()
 
     def argv(self):
         return ["haproxy", "-W" if self.master else "-db", "-f", self.config, *self.extra]
@@ -315,13 +316,13 @@ class HAProxy(Program):
         return subprocess.run(["haproxy", "-c", "-f", self.config], env=self.env,
                               capture_output=True, text=True, check=False)
 
-    def map_name(self, kind, overlay=False):
-        return str(self.maps / f"{kind}{'.new' if overlay else ''}.map")
+    def map_name(self, kind, overlay=None):
+        return str(self.maps / f"{kind}{'.' + overlay if overlay else ''}.map")
 
     def effective(self, kind):
-        """What a visitor meets: the overlay over the big map, first entries first."""
+        """What a visitor meets: the overlays over the big map, first entries first."""
         found = {}
-        for overlay in (True, False):
+        for overlay in OVERLAYS:
             for key, value in self.socket.entries(self.map_name(kind, overlay)):
                 found.setdefault(key, value)
         return {key: value for key, value in found.items() if value != "gone"}

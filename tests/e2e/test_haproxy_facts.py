@@ -324,7 +324,7 @@ def test_a_million_entries(tmp_path):
 
 def test_an_overlay_is_looked_at_first_and_can_hide_an_entry(stage):
     hap, old, new = stage.haproxy(), stage.server("old"), stage.server("new")
-    base, overlay = hap.map_name("http"), hap.map_name("http", overlay=True)
+    base, overlay = hap.map_name("http"), hap.map_name("http", overlay="new")
     with Conversation(hap.admin) as talk:
         talk.ask(f"add map {base} a.test {old.route}\n")
         assert hap.get("a.test").text.startswith("old\n")

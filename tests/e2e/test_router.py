@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """taupe-router between a real Redis, written to as a relay would, and real HAProxies."""
 import os
+import pathlib
 import random
 import re
 import signal
@@ -15,7 +16,7 @@ import urllib.request
 import pytest
 
 from harness import ports
-from router_lib import BUILD, KINDS, SLOW, make_certificate, stage, until
+from router_lib import BUILD, KINDS, OVERLAYS, SLOW, make_certificate, stage, until
 
 assert stage  # a fixture, used by its name
 
@@ -37,7 +38,7 @@ def until_equal(hap, redis, seconds=20):
 def until_known(hap, key, value, kind="http", seconds=5):
     """Poll with a single get map of each map: cheap at any size."""
     def known():
-        for overlay in (True, False):
+        for overlay in OVERLAYS:
             reply = hap.socket.once(f"get map {hap.map_name(kind, overlay)} {key}\n")
             if found := re.search(r'value="([^"]*)"', reply):
                 return found.group(1) == value or (value is None and found.group(1) == "gone")
@@ -152,11 +153,11 @@ def test_changes_go_to_the_overlay_and_are_folded_in(stage):
     redis.put(many(2_000))
     stage.router(redis, hap)
     until_equal(hap, redis)
-    assert hap.socket.entries(hap.map_name("http", overlay=True)) == []
+    assert hap.socket.entries(hap.map_name("http", overlay="new")) == []
     redis.put({"http/host-000001.example.test": "127.0.0.1,1"}, epoch=2)
     redis.remove("http/host-000002.example.test")
     until_equal(hap, redis)
-    overlay = dict(hap.socket.entries(hap.map_name("http", overlay=True)))
+    overlay = dict(hap.socket.entries(hap.map_name("http", overlay="new")))
     assert overlay == {"host-000001.example.test": "127.0.0.1,1",
                        "host-000002.example.test": "gone"}
     assert hap.socket.counts()[hap.map_name("http")] == 2_000
@@ -165,10 +166,64 @@ def test_changes_go_to_the_overlay_and_are_folded_in(stage):
         if i % 5 == 0:
             redis.remove(f"http/host-{i:06d}.example.test")
     until_equal(hap, redis)
-    overlay = dict(hap.socket.entries(hap.map_name("http", overlay=True)))
-    assert len(overlay) < 400, "it was never folded"
+    until(lambda: len(hap.socket.entries(hap.map_name("http", overlay="new"))) <= 2_000 / 16,
+          10 * SLOW, "the overlay to be folded in")
+    until_equal(hap, redis)
     assert "host-000002.example.test" in dict(hap.socket.entries(hap.map_name("http")))
     assert hap.socket.counts()[hap.map_name("http")] < 2_000  # tombstones became removals
+
+
+def test_what_changes_again_has_a_map_of_its_own_until_the_overlay_takes_it_in(stage):
+    redis, hap = stage.redis(), stage.haproxy()
+    redis.put(many(2_000))
+    stage.router(redis, hap)
+    until_equal(hap, redis)
+    hot = list(many(120))
+
+    def entries(overlay):
+        return dict(hap.socket.entries(hap.map_name("http", overlay)))
+
+    redis.put({name: "127.0.0.1,1" for name in hot}, epoch=2)
+    until_equal(hap, redis)
+    assert len(entries("new")) == 120 and entries("again") == {}
+    redis.put({name: "127.0.0.1,2" for name in hot[:20]}, epoch=3)
+    until_equal(hap, redis)
+    assert len(entries("again")) == 20
+    assert entries("new")["host-000000.example.test"] == "127.0.0.1,1"
+    redis.put({name: "127.0.0.1,3" for name in hot}, epoch=4)
+    until(lambda: entries("again") == {}, 10 * SLOW)
+    until_equal(hap, redis)
+    assert set(entries("new").values()) == {"127.0.0.1,3"}
+    assert entries(None)["host-000000.example.test"] == "127.0.0.1,30000"  # not written anew
+
+
+def test_moves_arrive_in_time_and_cost_haproxy_one_command_each(stage):
+    """A third of the routes moves, some again and again, while the overlay is folded in."""
+    redis, hap, admin = stage.redis(), stage.haproxy(), ports.take()
+    redis.put(many(20_000))
+    router = stage.router(redis, hap, admin_listen=f"127.0.0.1:{admin}")
+    until(lambda: router.logged("HAProxy has the routes"), 20 * SLOW)
+    before = metrics(admin)
+    rng, names, took, moves = random.Random(3), list(many(20_000)), [], 0
+    while moves < 4_000 or metrics(admin)["rebuilds"] == before["rebuilds"]:
+        some = {names[rng.randrange(20_000 if i % 4 else 300)]: f"127.0.0.1,{rng.randint(1, 9)}"
+                for i in range(20)}
+        start = time.monotonic()
+        redis.put(some, epoch=moves + 2)
+        last, value = some.popitem()
+        until_known(hap, last[5:], value, seconds=2)
+        took.append(time.monotonic() - start)
+        moves += 20
+    until(lambda: metrics(admin)["writing"] == 0, 20 * SLOW)
+    until_equal(hap, redis)
+    after = {name: value - before[name] for name, value in metrics(admin).items()}
+    print(f"{moves} moves: {after}; worst {max(took) * 1000:.0f} ms")
+    assert after["changes"] <= moves
+    # the overlay is folded in each time that it has a sixteenth of the routes; a fold is a
+    # thousand small commands
+    assert after["rebuilds"] <= 1 + moves / 500
+    assert after["commands"] <= moves + 1_500 * after["rebuilds"] + 200
+    assert after["failures"] == after["conversations"] == 0
 
 
 def test_many_changes_are_one_transaction(stage):
@@ -342,6 +397,40 @@ def test_map_files_are_replaced_whole_and_not_for_every_change(stage):
     thread.join()
     assert not broken
     assert len(versions) <= 2 + took / 0.3
+
+
+def test_a_disk_that_hangs_keeps_no_change_waiting(stage):
+    """A pipe in the place of the file that is written: opening it takes until somebody reads."""
+    redis, hap = stage.redis(), stage.haproxy()
+    os.mkfifo(hap.maps / "http.map.tmp")
+    router = stage.router(redis, hap)
+    children = pathlib.Path(f"/proc/{router.process.pid}/task/{router.process.pid}/children")
+    for i in range(20):
+        redis.put({"http/a.test": f"127.0.0.1,{i + 1}"}, epoch=i + 1)
+        until_known(hap, "a.test", f"127.0.0.1,{i + 1}")
+    until(children.read_text, 10 * SLOW, "a child that writes")
+    child = int(children.read_text())
+    router.kill()  # and nobody is left who could write an old file over a new one
+    until(lambda: not alive_process(child))
+
+
+def alive_process(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_map_file_that_cannot_be_written_is_named_and_tried_again(stage):
+    redis, hap = stage.redis(), stage.haproxy()
+    blocker = hap.maps / "http.map.tmp"
+    blocker.mkdir()
+    router = stage.router(redis, hap)
+    redis.put({"http/a.test": "127.0.0.1,1"})
+    until(lambda: router.logged("cannot write the map files"), 10 * SLOW)
+    assert "Is a directory" in router.output()
+    blocker.rmdir()
+    until(lambda: "a.test 127.0.0.1,1\n" in (hap.maps / "http.map").read_text(), 10 * SLOW)
 
 
 def test_a_hung_haproxy_is_given_up_and_met_again(stage):
@@ -690,7 +779,7 @@ def test_a_snapshot_that_was_cut_off_is_taken_again(stage, tmp_path):
 
 class FakeHAProxy:
     """A runtime socket with two maps that answers like a given version; answer() may be
-    replaced."""
+    replaced. Only conversations count as connections, not what comes for one command."""
 
     def __init__(self, path, version="2.9.1"):
         self.admin, self.version = path, version
@@ -708,14 +797,17 @@ class FakeHAProxy:
                 conn, _ = self.listener.accept()
             except OSError:
                 return
-            self.connections += 1
             threading.Thread(target=self.serve, args=(conn,), daemon=True).start()
 
     def serve(self, conn):
+        interactive = False
         with conn, conn.makefile("r") as lines:
             try:
                 for line in lines:
                     line, payload = line.strip(), []
+                    if line == "prompt":
+                        interactive = True
+                        self.connections += 1
                     if line.endswith("<<"):
                         for row in lines:
                             if row == "\n":
@@ -725,10 +817,20 @@ class FakeHAProxy:
                     reply = self.answer(line, payload)
                     if reply is None:
                         return
+                    if not interactive:
+                        conn.sendall(reply.encode() + b"\n")
+                        return
                     conn.sendall("+ ".join([""] * (len(payload) + 1)).encode() + reply.encode()
                                  + (b"\n> " if not reply else b"\n\n> "))
             except OSError:
                 pass
+
+    def find(self, key):
+        """What a visitor meets."""
+        for name in ("/m/http.again.map", "/m/http.new.map", "/m/http.map"):
+            if key in self.maps.get(name, ()):
+                return self.maps[name][key]
+        return None
 
     def count(self, name):
         """Entries of all versions, those of transactions that were given up included."""
@@ -790,6 +892,37 @@ def test_haproxy_2_9_is_changed_directly(stage, tmp_path):
                        "set map /m/http.map host-000001.example.test 127.0.0.1,2",
                        "del map /m/http.map host-000002.example.test"]
     assert fake.maps["/m/http.new.map"] == {}
+
+
+def test_a_commit_that_takes_long_keeps_no_change_waiting(stage, tmp_path):
+    fake = stage.keep(FakeHAProxy(tmp_path / "admin.sock", "2.6.1"))
+    fake.maps["/m/http.again.map"] = {}
+    redis = stage.redis()
+    redis.put(many(200))
+    router = stage.router(redis, fake, maps=tmp_path / "maps")
+    until(lambda: router.logged("HAProxy has the routes"))
+    normal, committing, go_on = fake.answer, threading.Event(), threading.Event()
+
+    def answer(line, payload):
+        if line.startswith("commit map") and line.endswith("/m/http.map"):
+            committing.set()
+            go_on.wait(20 * SLOW)
+        return normal(line, payload)
+
+    fake.answer = answer
+    try:
+        redis.put({name: "127.0.0.1,1" for name in list(many(200))[:70]}, epoch=2)
+        assert committing.wait(20 * SLOW), "the overlay was not folded"
+        for i in range(30):
+            redis.put({"http/a.test": f"127.0.0.1,{i + 1}", f"http/b{i}.test": "127.0.0.1,1"})
+            until(lambda value=f"127.0.0.1,{i + 1}": fake.find("a.test") == value)
+        assert not go_on.is_set()
+    finally:
+        go_on.set()
+    until(lambda: fake.find("host-000000.example.test") == fake.maps["/m/http.map"].get(
+        "host-000000.example.test") == "127.0.0.1,1")
+    until(lambda: all(fake.find(key) == value for key, value in redis.routes()["http"].items()))
+    assert router.logged("did not do as it was told") == 0
 
 
 @pytest.mark.parametrize("version,overlay", [("2.8.9", True), ("2.9-dev1", False),

@@ -125,7 +125,7 @@ def test_a_name_that_is_gone_is_closed_at_once(stage):
     hap, web = stage.haproxy(), stage.server("web")
     for kind in ("http", "sni", "relay"):
         route(hap, kind, f"{kind}.example.test", web.route)
-        name = hap.map_name(kind, overlay=True)
+        name = hap.map_name(kind, overlay="new")
         hap.socket.once(f"add map {name} {kind}.example.test gone\n")
         assert closed_at_once(hap.https, client_hello(f"{kind}.example.test"))
     assert hap.get("http.example.test").status == 404

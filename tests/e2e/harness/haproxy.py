@@ -40,7 +40,7 @@ class HAProxy:
 
     def empty_map_files(self):
         for kind in KINDS:
-            for name in (f"{kind}.map", f"{kind}.new.map"):
+            for name in (f"{kind}.map", f"{kind}.new.map", f"{kind}.again.map"):
                 (self.maps / name).write_text("")
 
     def start(self):
@@ -72,9 +72,11 @@ class HAProxy:
         return entries
 
     def routes(self, kind):
-        """What HAProxy finds for each key: the overlay first, then the big map."""
+        """What HAProxy finds for each key: the overlays first, then the big map."""
         merged = self.map(f"{kind}.map")
         merged.update(self.map(f"{kind}.new.map"))
+        if kind != "relay":
+            merged.update(self.map(f"{kind}.again.map"))
         return {key: value.split(",")[:2] for key, value in merged.items() if value != "gone"}
 
 

@@ -202,10 +202,10 @@ START_TEST(a_removed_route_stays_while_a_viewer_needs_its_key)
 	ck_assert_ptr_eq(route_table_find(table, ROUTE_HTTP, STR("a")), entry);
 	dirty_bits = 0;
 	entry->dirty = 0;
-	entry->overlaid = 4;
+	entry->overlaid[1] = 4;
 	route_table_remove(table, ROUTE_HTTP, STR("a"), false);
 	ck_assert(!entry->live);
-	entry->overlaid = 0;
+	entry->overlaid[1] = 0;
 	route_table_release(
 	    table, entry); /* frees it: the leak checker looks on */
 	teardown();
