@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""From runs to rows: {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}, as they stand in
+the JSON file. bench/fleet and bench/routes write the same rows with --json FILE."""
+import json
+import statistics
+
+from .rounds import QUIET
+from .setups import SETUPS
+
+
+def quiet_ones(runs):
+    """Those that others disturbed little; all of them where there is none."""
+    return [run for run in runs if run.foreign <= QUIET] or runs
+
+
+def make_rows(runs):
+    groups = {}
+    for run in runs:
+        groups.setdefault((run.key, run.metric), []).append(run)
+    return [make_row(key, metric, group) for (key, metric), group in groups.items()]
+
+
+def make_row(key, metric, runs):
+    used = quiet_ones(runs)
+    values = [run.value for run in used]
+    ratios = [run.ratio for run in used if run.ratio is not None]
+    definition = SETUPS[key]
+    row = {"system": definition.system, "metric": metric + definition.suffix,
+           "median": statistics.median(values), "min": min(values), "max": max(values),
+           "runs": len(used), "vs_hap2": statistics.median(ratios) if ratios else None}
+    if ratios:
+        row["vs_hap2_min"], row["vs_hap2_max"] = min(ratios), max(ratios)
+    row["foreign"] = max(run.foreign for run in used)
+    return row
+
+
+def load(path):
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def merge(old, new):
+    """The old rows, with the new ones in the places of those about the same."""
+    rows = {(row["system"], row["metric"], row.get("agents")): row for row in old}
+    rows.update({(row["system"], row["metric"], row.get("agents")): row for row in new})
+    return list(rows.values())
+
+
+def save(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    new.rename(path)
