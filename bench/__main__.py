@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: MIT
-"""The command line of scripts/bench."""
+"""Measures taupe beside other tunnels, between runs of two plain HAProxy hops."""
 import argparse
+import contextlib
 import os
 import pathlib
 import platform
 import sys
 import tempfile
 
-from . import floors, machine, measures, ours, results, tables
-from .programs import Failure
+from . import cluster, floors, machine, measures, memory, ours, peers, results, tables
+from .programs import Failure, Programs
 from .rounds import Rounds
 from .services import Services
 from .setups import REFERENCES, SETUPS, Missing, Site
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-QUICK = {"systems": ["hap2", "taupe"], "rounds": 1, "duration": 2}
+LATEST = TOP / "bench/results/latest.json"
+ALL = {"systems": list(SETUPS), "rounds": 5, "duration": 3, "patience": 1200}
+QUICK = {"systems": ["hap2", "taupe"], "rounds": 1, "duration": 2, "patience": 15}
+ENTERED = (cluster, floors, memory, ours, peers)  # the modules whose setups and measures there are
 
 
 def names(text):
@@ -26,22 +30,25 @@ def parse_arguments():
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build-bench",
                         help="folder with the programs to measure")
     parser.add_argument("--systems", type=names, help="some of: " + ", ".join(SETUPS))
-    parser.add_argument("--metrics", type=names,
-                        help="some of: " + ", ".join(measures.METRICS))
+    parser.add_argument("--metrics", type=names, help="some of: " + ", ".join(measures.METRICS))
     parser.add_argument("--rounds", type=int, help="how often each is measured (5)")
     parser.add_argument("--duration", type=int, help="seconds of one run (3)")
+    parser.add_argument("--patience", type=int,
+                        help="seconds in all to wait and repeat while others use the machine (1200)")
     parser.add_argument("--quick", action="store_true", help="the short form, two minutes")
     parser.add_argument("--json", type=pathlib.Path,
-                        help="where the rows go; bench/results/latest.json for all of them")
+                        help="where the rows go, beside those of other systems and metrics there; "
+                        "bench/results/latest.json if neither systems nor metrics are chosen")
     args = parser.parse_args()
-    defaults = QUICK if args.quick else {"systems": list(SETUPS), "rounds": 5, "duration": 3}
-    for name, value in defaults.items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
-    for given, known in ((args.systems, SETUPS), (args.metrics or [], measures.METRICS)):
+    for given, known in ((args.systems or [], SETUPS), (args.metrics or [], measures.METRICS)):
         for name in given:
             if name not in known:
                 parser.error(f"{name}: not one of {', '.join(known)}")
+    if not (args.json or args.systems or args.metrics):
+        args.json = LATEST
+    for name, value in (QUICK if args.quick else ALL).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
     args.build = args.build.resolve()
     return args
 
@@ -50,38 +57,34 @@ def tell(line):
     print(f"== {line}", file=sys.stderr, flush=True)
 
 
-def start_setups(site, keys):
+def start_setups(site, keys, started):
     """Those that can be started, and the references that they need."""
     setups = {}
     needed = [REFERENCES[tls] for tls in (False, True) if any(SETUPS[k].tls == tls for k in keys)]
     for key in dict.fromkeys(needed + keys):
         try:
-            setups[key] = site.start(SETUPS[key])
+            setups[key] = started.enter_context(site.started(key))
         except (Missing, Failure) as why:
             tell(f"{key} is left out: {why}")
     return setups
 
 
 def chosen_measures(metrics):
-    return [measure for measure, gives in measures.MEASURES.items()
-            if metrics is None or set(gives) & set(metrics)]
+    return [measure for measure in measures.MEASURES
+            if metrics is None or set(measure.metrics) & set(metrics)]
 
 
-def measure(args, folder):
-    site = Site(args.build, pathlib.Path(os.environ.get("TAUPE_PEERS", "/nonexistent")), folder)
-    try:
-        context = measures.Context(site, args.duration)
-        context.services = Services(site.programs)
-        setups = start_setups(site, args.systems)
+def measure_all(args, folder):
+    site = Site(folder, args.build, os.environ.get("TAUPE_PEERS"))
+    with contextlib.ExitStack() as started:
+        programs = Programs(folder)
+        started.callback(programs.stop)
+        context = measures.Context(site, Services(programs), args.duration)
+        setups = start_setups(site, args.systems, started)
         tell(f"measuring {', '.join(setups)}")
-        rounds = Rounds(context, setups, tell)
+        rounds = Rounds(context, setups, args.patience, tell)
         rounds.run(chosen_measures(args.metrics), args.rounds)
         return results.make_rows(rounds.runs)
-    except Failure:
-        tell(site.programs.log_ends())
-        raise
-    finally:
-        site.programs.stop()
 
 
 def main():
@@ -91,7 +94,7 @@ def main():
     print(f"Linux {platform.release()}, {machine.CPUS} cores, congestion control "
           f"{machine.congestion_control()}, {args.rounds} rounds of {args.duration} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="taupe-bench-") as folder:
-        rows = measure(args, pathlib.Path(folder))
+        rows = measure_all(args, pathlib.Path(folder))
     print(tables.as_text(rows))
     if args.json:
         results.save(args.json, results.merge(results.load(args.json), rows))

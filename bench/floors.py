@@ -11,7 +11,7 @@ PUBLIC = {"web": 8001, "bulk": 8002, "pieces": 8003}  # a hop's ports, at an add
 
 CONFIG = """\
 global
-	maxconn 4000
+	maxconn 8000
 	nbthread 1
 defaults
 	mode tcp
@@ -21,14 +21,14 @@ defaults
 """
 
 
-def hop(site, name, ip, targets, bind="", server=""):
+def hop(place, name, ip, targets, bind="", server=""):
     """One HAProxy that forwards PUBLIC at ip to the targets."""
     text = CONFIG
     for service, (host, port) in targets.items():
         text += (f"listen {service}\n\tbind {ip}:{PUBLIC[service]} {bind}\n"
                  f"\tserver next {host}:{port} {server}\n")
-    config = site.programs.write(f"{name}.cfg", text)
-    process = site.programs.start(name, ["haproxy", "-db", "-f", config])
+    config = place.write(f"{name}.cfg", text)
+    process = place.start(name, ["haproxy", "-db", "-f", config])
     wait_until(name, lambda: accepts((ip, PUBLIC["web"])))
     return process
 
@@ -42,47 +42,42 @@ def hops(ip):
 
 
 @setup("direct")
-def direct(site):
+def direct(_place):
     return Setup(HOST, PORTS, [], [])
 
 
 @setup("hap1")
-def hap1(site):
-    ip = site.take_ip()
-    return Setup(ip, PUBLIC, [hop(site, "hap1", ip, services())], [])
+def hap1(place):
+    ip = place.take_ip()
+    return Setup(ip, PUBLIC, [hop(place, "only", ip, services())], [])
 
 
-def two_hops(site, name, tls=("", "")):
-    outer, inner = site.take_ip(), site.take_ip()
-    agent = hop(site, f"{name}-inner", inner, services(), bind=tls[0])
-    relay = hop(site, f"{name}-outer", outer, hops(inner), server=tls[1])
+def two_hops(place, bind="", server=""):
+    outer, inner = place.take_ip(), place.take_ip()
+    agent = hop(place, "inner", inner, services(), bind=bind)
+    relay = hop(place, "outer", outer, hops(inner), server=server)
     return Setup(outer, PUBLIC, [relay], [agent])
 
 
 @setup("hap2")
-def hap2(site):
-    return two_hops(site, "hap2")
+def hap2(place):
+    return two_hops(place)
 
 
-def certificate(site):
-    """Files of a self-made certificate for every address that is used here: (chain, key, both)."""
-    chain, key = (site.programs.folder / name for name in ("cert.pem", "key.pem"))
-    both = site.programs.folder / "both.pem"
-    if not both.exists():
-        names = ",".join(f"IP:127.0.1.{n}" for n in range(1, 65))
-        done = subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-keyout", key, "-out", chain, "-days", "30", "-subj", "/CN=bench",
-             "-addext", f"subjectAltName={names}"], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Failure(f"openssl: {done.stderr}")
-        both.write_text(chain.read_text() + key.read_text())
-        both.chmod(0o600)
+def certificate(place, ip):
+    """Files of a self-made certificate for an address: chain, key, and both in one."""
+    chain, key, both = (place.folder / name for name in ("cert.pem", "key.pem", "both.pem"))
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", key, "-out", chain, "-days", "30", "-subj", "/CN=bench", "-addext",
+         f"subjectAltName=IP:{ip},DNS:*.localhost"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"openssl: {done.stderr}")
+    place.write("both.pem", chain.read_text() + key.read_text(), mode=0o600)
     return chain, key, both
 
 
 @setup("hap2-tls", "hap2", tls=True)
-def hap2_tls(site):
-    both = certificate(site)[2]
-    return two_hops(site, "hap2-tls",
-                    (f"ssl crt {both} ssl-min-ver TLSv1.3", "ssl verify none"))
+def hap2_tls(place):
+    both = certificate(place, HOST)[2]
+    return two_hops(place, bind=f"ssl crt {both} ssl-min-ver TLSv1.3", server="ssl verify none")

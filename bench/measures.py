@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The metrics, and the loads that give them. One measure may give several metrics: a load is run
-once for all of them."""
+"""The metrics, and the loads that give them: a measure is one load, and all the metrics that it
+gives. The module memory enters its own."""
 import dataclasses
 
 from . import loads
@@ -19,27 +19,58 @@ class Metric:
 
 METRICS = {
     "bulk_gbps": Metric("one stream to the visitor, Gbit/s", HIGHER),
-    "cpu_s_per_gb": Metric("… CPU seconds per GB", LOWER),
+    "cpu_s_per_gb": Metric("… CPU seconds per GB, both processes", LOWER),
     "bulk_up_gbps": Metric("one stream to the service, Gbit/s", HIGHER),
-    "cpu_s_per_gb_up": Metric("… CPU seconds per GB", LOWER),
+    "cpu_s_per_gb_up": Metric("… CPU seconds per GB, both processes", LOWER),
     "keepalive_rps": Metric("requests/s, 50 kept connections, 1 KB", HIGHER, 0),
     "keepalive_p99_ms": Metric("… p99, ms", LOWER),
     "close_rps": Metric("connections with one request/s, 20 at once", HIGHER, 0),
     "r100k_gbps": Metric("100 KB answers, 50 connections, Gbit/s", HIGHER),
     "new_p50_us": Metric("new connection and its answer, p50, µs", LOWER, 0),
-    "loaded_p50_ms": Metric("small requests beside a stream, p50, ms", LOWER),
+    "loaded_p50_ms": Metric("small requests beside a full stream, p50, ms", LOWER),
     "loaded_p99_ms": Metric("… p99, ms", LOWER),
     "paced_p50_ms": Metric("small requests beside 500 Mbit/s, p50, ms", LOWER, 3),
     "paced_p99_ms": Metric("… p99, ms", LOWER),
     "twowrite_p99_ms": Metric("answer in two packets, p99, ms", LOWER),
+    "visitor_bytes_relay": Metric("relay's memory per silent visitor, bytes", LOWER, 0),
+    "visitor_bytes_agent": Metric("agent's memory per silent visitor, bytes", LOWER, 0),
+    "stalled_bytes_relay": Metric("relay's memory per visitor that never reads, bytes", LOWER, 0),
+    "stalled_bytes_agent": Metric("agent's memory per visitor that never reads, bytes", LOWER, 0),
+    "stalled_neighbour": Metric("… another device's requests/s, as a share of those without", HIGHER),
+    "idle_bytes_per_agent": Metric("relay's memory per idle agent, bytes", LOWER, 0),
+    "fleet_recover_s": Metric("the whole fleet is back after the relay was killed, s", LOWER),
+    "route_move_ms_p99": Metric("a device's move reaches HAProxy, p99, ms", LOWER),
 }
 
 
+@dataclasses.dataclass
 class Context:
-    """What a measure runs with."""
+    """What a measure runs with: the site, the services behind it, and the seconds of one load."""
+    site: object
+    services: object
+    seconds: int
 
-    def __init__(self, site, seconds):
-        self.site, self.seconds = site, seconds
+
+@dataclasses.dataclass
+class Measure:
+    """run(context, setup) gives {metric: value}. fresh: it needs a setup that nobody has used."""
+    run: object
+    metrics: tuple
+    fresh: bool
+
+    @property
+    def name(self):
+        return self.run.__name__
+
+
+MEASURES = []
+
+
+def measure(*metrics, fresh=False):
+    def enter(run):
+        MEASURES.append(Measure(run, metrics, fresh))
+        return run
+    return enter
 
 
 def bulk(context, setup, down, rate, cpu):
@@ -52,27 +83,33 @@ def bulk(context, setup, down, rate, cpu):
     return values
 
 
+@measure("bulk_gbps", "cpu_s_per_gb")
 def bulk_down(context, setup):
     return bulk(context, setup, True, "bulk_gbps", "cpu_s_per_gb")
 
 
+@measure("bulk_up_gbps", "cpu_s_per_gb_up")
 def bulk_up(context, setup):
     return bulk(context, setup, False, "bulk_up_gbps", "cpu_s_per_gb_up")
 
 
+@measure("keepalive_rps", "keepalive_p99_ms")
 def keepalive(context, setup):
     seen = loads.wrk(setup, SMALL, 50, context.seconds)
     return {"keepalive_rps": seen["rps"], "keepalive_p99_ms": seen["p99_ms"]}
 
 
+@measure("close_rps")
 def close(context, setup):
     return {"close_rps": loads.wrk(setup, SMALL, 20, context.seconds, close=True)["rps"]}
 
 
+@measure("r100k_gbps")
 def large(context, setup):
     return {"r100k_gbps": loads.wrk(setup, LARGE, 50, context.seconds)["gbps"]}
 
 
+@measure("new_p50_us")
 def new(context, setup):
     seen = loads.latency(context.site, setup, SMALL, "new", 1000, context.seconds)
     return {"new_p50_us": seen["p50_us"]}
@@ -86,27 +123,17 @@ def beside(context, setup, name, *options):
     return {f"{name}_p50_ms": seen["p50_us"] / 1e3, f"{name}_p99_ms": seen["p99_us"] / 1e3}
 
 
+@measure("loaded_p50_ms", "loaded_p99_ms")
 def loaded(context, setup):
     return beside(context, setup, "loaded")
 
 
+@measure("paced_p50_ms", "paced_p99_ms")
 def paced(context, setup):
     return beside(context, setup, "paced", "-b", PACE)
 
 
+@measure("twowrite_p99_ms")
 def twowrite(context, setup):
     seen = loads.latency(context.site, setup, SMALL, "keep", 500, context.seconds, service="pieces")
     return {"twowrite_p99_ms": seen["p99_us"] / 1e3}
-
-
-MEASURES = {
-    bulk_down: ("bulk_gbps", "cpu_s_per_gb"),
-    bulk_up: ("bulk_up_gbps", "cpu_s_per_gb_up"),
-    keepalive: ("keepalive_rps", "keepalive_p99_ms"),
-    close: ("close_rps",),
-    large: ("r100k_gbps",),
-    new: ("new_p50_us",),
-    loaded: ("loaded_p50_ms", "loaded_p99_ms"),
-    paced: ("paced_p50_ms", "paced_p99_ms"),
-    twowrite: ("twowrite_p99_ms",),
-}

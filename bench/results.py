@@ -4,6 +4,7 @@ the JSON file. bench/fleet and bench/routes write the same rows with --json FILE
 import json
 import statistics
 
+from .measures import METRICS
 from .rounds import QUIET
 from .setups import SETUPS
 
@@ -17,7 +18,9 @@ def make_rows(runs):
     groups = {}
     for run in runs:
         groups.setdefault((run.key, run.metric), []).append(run)
-    return [make_row(key, metric, group) for (key, metric), group in groups.items()]
+    order = {name: place for place, name in enumerate([*METRICS, *SETUPS])}
+    return [make_row(key, metric, groups[key, metric]) for key, metric in sorted(
+        groups, key=lambda group: (SETUPS[group[0]].tls, order[group[1]], order[group[0]]))]
 
 
 def make_row(key, metric, runs):

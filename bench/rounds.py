@@ -4,19 +4,20 @@ what is done where others use the machine."""
 import dataclasses
 import random
 import statistics
+import time
 
 from . import machine
 from .programs import Failure
 from .setups import REFERENCES, SETUPS
 
-QUIET = 0.15  # of the machine; what others may take of it during a run
-ATTEMPTS = 3
-PATIENCE_S = 4
+QUIET = 0.15  # of the machine: a run during which others took more is repeated
+LULL_S = 4  # how long a run waits for a quiet moment
 
 
 @dataclasses.dataclass
 class Run:
-    """One value of one metric; ratio: to the reference's runs around it."""
+    """One value of one metric; ratio: to the mean of the reference's runs around it; foreign: the
+    share of the machine that others took, in the worst of these runs."""
     key: str
     metric: str
     value: float
@@ -25,32 +26,41 @@ class Run:
 
 
 class Rounds:
-    def __init__(self, context, setups, tell):
-        """setups: {key: Setup}, the references among them. tell: takes lines about what goes on."""
+    def __init__(self, context, setups, patience_s, tell):
+        """setups: {key: Setup}, the references among them. patience_s: time for waiting until others
+        leave the machine alone, and for repeating. tell: takes lines about what goes on."""
         self.context, self.setups, self.tell = context, setups, tell
+        self.patience_s = patience_s
         self.runs = []
 
-    def attempt(self, measure, key):
-        """The values of the quietest of a few attempts, and what others took meanwhile."""
+    def values(self, measure, key):
+        if not measure.fresh:
+            return measure.run(self.context, self.setups[key])
+        with self.context.site.started(key) as setup:
+            return measure.run(self.context, setup)
+
+    def quietest(self, measure, key):
+        """Values and what others took meanwhile: the best of as many attempts as patience allows."""
         best = None
-        for _ in range(ATTEMPTS):
-            machine.wait_quiet(QUIET, PATIENCE_S)
+        while True:
+            start = time.monotonic()
+            if self.patience_s > 0:
+                machine.wait_quiet(QUIET, LULL_S)
             watch = machine.Watch()
-            values = measure(self.context, self.setups[key])
+            values = self.values(measure, key)
             foreign = watch.foreign()
             if best is None or foreign < best[1]:
                 best = values, foreign
-            if foreign <= QUIET:
-                break
-        return best
+            if foreign <= QUIET or self.patience_s <= 0:
+                return best
+            self.patience_s -= time.monotonic() - start
 
-    def try_run(self, measure, key):
+    def attempt(self, measure, key):
         try:
-            return self.attempt(measure, key)
-        except Failure as failure:
-            self.tell(f"{key}, {measure.__name__}: {failure}")
-            if measure.__name__ in ("bulk_down", "bulk_up", "loaded", "paced"):
-                self.context.services.restart_bulk()
+            return self.quietest(measure, key)
+        except (Failure, OSError) as failure:
+            self.tell(f"{key}, {measure.name}: {failure}")
+            self.context.services.restart_bulk()
             return {}, 0.0
 
     def one_track(self, measure, tls):
@@ -60,11 +70,11 @@ class Rounds:
         if reference not in self.setups:
             return
         random.shuffle(others)
-        before = self.try_run(measure, reference)
+        before = self.attempt(measure, reference)
         self.enter(reference, before, (before,))
         for key in others:
-            seen = self.try_run(measure, key)
-            after = self.try_run(measure, reference)
+            seen = self.attempt(measure, key)
+            after = self.attempt(measure, reference)
             self.enter(key, seen, (before, after))
             self.enter(reference, after, (after,))
             before = after
@@ -82,4 +92,4 @@ class Rounds:
             for measure in measures:
                 for tls in (False, True):
                     self.one_track(measure, tls)
-                self.tell(f"round {number} of {count}: {measure.__name__}")
+                self.tell(f"round {number} of {count}: {measure.name}")

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """A setup is one system, started: where its visitors connect, and which processes it costs. The
 modules floors, ours and peers enter theirs with @setup; nothing is started before it is asked for."""
+import contextlib
 import dataclasses
 import http.client
+import itertools
 
 from . import machine
-from .programs import Failure, Programs, wait_until
+from .programs import Failure, Programs, accepts, wait_until
 from .services import SMALL
 
 SETUPS = {}  # key → Definition, in the order of the tables
@@ -18,12 +20,13 @@ class Missing(Exception):
 @dataclasses.dataclass
 class Setup:
     """ports: of the services web, bulk and pieces at ip. relay: the processes on the public side,
-    agent: those on the device's."""
+    agent: those on the device's. neighbour: another device at the same relay, if there is one."""
     ip: str
     ports: dict
     relay: list
     agent: list
     host: str = "localhost"
+    neighbour: object = None
 
     def address(self, service):
         return self.ip, self.ports[service]
@@ -31,21 +34,25 @@ class Setup:
     def cpu_seconds(self):
         return machine.cpu_seconds(p.pid for p in self.relay + self.agent)
 
-    def get(self, path=SMALL):
-        connection = http.client.HTTPConnection(*self.address("web"), timeout=5)
-        connection.request("GET", path, headers={"Host": self.host, "Connection": "close"})
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer.status == 200
+    def private_bytes(self):
+        """Of the relay's side and of the agent's."""
+        return [machine.private_bytes(p.pid for p in side) for side in (self.relay, self.agent)]
 
-    def wait_ready(self):
-        def look():
-            try:
-                return self.get()
-            except http.client.HTTPException:
-                return False
-        wait_until("the first answer", look)
+    def serves(self):
+        """Do visitors reach all three services?"""
+        return self.answers("web") and self.answers("pieces") and accepts(self.address("bulk"))
+
+    def answers(self, service):
+        connection = http.client.HTTPConnection(*self.address(service), timeout=5)
+        try:
+            connection.request("GET", SMALL, headers={"Host": self.host, "Connection": "close"})
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status == 200
+        except http.client.HTTPException:
+            return False
+        finally:
+            connection.close()
 
 
 @dataclasses.dataclass
@@ -63,6 +70,7 @@ class Definition:
 
 
 def setup(key, system=None, tls=False):
+    """Enter a function that starts a setup at the Place that it is given."""
     def enter(start):
         SETUPS[key] = Definition(key, system or key, tls, start)
         return start
@@ -72,24 +80,37 @@ def setup(key, system=None, tls=False):
 REFERENCES = {False: "hap2", True: "hap2-tls"}
 
 
-class Site:
-    """What a setup is started with: the build, the place for binaries of peers, programs in a folder,
-    a certificate, and addresses of its own."""
+class Place(Programs):
+    """Where one setup is started: its programs in a folder of their own, its addresses, and where to
+    find the build of taupe and the binaries of peers."""
 
-    def __init__(self, build, peers, folder):
-        self.build, self.peers = build, peers
-        self.programs = Programs(folder)
-        self.next_address = 1
+    def __init__(self, folder, build, peers, addresses):
+        super().__init__(folder)
+        self.build, self.peers, self.addresses = build, peers, addresses
 
     def take_ip(self):
-        self.next_address += 1
-        return f"127.0.1.{self.next_address}"
+        number = next(self.addresses)
+        return f"127.0.{1 + number // 250}.{number % 250 + 1}"
 
-    def start(self, definition):
-        setup_ = definition.start(self)
+
+class Site:
+    """All setups of one benchmark."""
+
+    def __init__(self, folder, build, peers):
+        self.folder, self.build, self.peers = folder, build, peers
+        self.addresses, self.numbers = itertools.count(), itertools.count(1)
+
+    @contextlib.contextmanager
+    def started(self, key):
+        """The setup, serving, while the block runs."""
+        folder = self.folder / f"{next(self.numbers)}-{key}"
+        folder.mkdir()
+        place = Place(folder, self.build, self.peers, self.addresses)
         try:
-            setup_.wait_ready()
+            setup_ = SETUPS[key].start(place)
+            wait_until(f"{key}: the first answer", setup_.serves)
+            yield setup_
         except Failure as failure:
-            self.programs.stop(setup_.relay + setup_.agent)
-            raise Failure(f"{definition.key} does not serve: {failure}") from None
-        return setup_
+            raise Failure(f"{failure}\n{place.log_ends()}") from None
+        finally:
+            place.stop()
