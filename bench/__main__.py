@@ -8,17 +8,18 @@ import platform
 import sys
 import tempfile
 
-from . import cluster, floors, machine, measures, memory, ours, peers, results, tables
+from . import (cluster, document, floors, idle, machine, measures, memory, ours, parts, peers, results,
+               sweep, tables)
 from .programs import Failure, Programs
 from .rounds import Rounds
 from .services import Services
 from .setups import REFERENCES, SETUPS, Missing, Site
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-LATEST = TOP / "bench/results/latest.json"
+ENTERED = (cluster, floors, idle, memory, ours, peers)  # these enter their setups and measures
 ALL = {"systems": list(SETUPS), "rounds": 5, "duration": 3, "patience": 1200}
+SWEEP = {"systems": sweep.SYSTEMS, "rounds": 3, "duration": 2, "patience": 300}
 QUICK = {"systems": ["hap2", "taupe"], "rounds": 1, "duration": 2, "patience": 15}
-ENTERED = (cluster, floors, memory, ours, peers)  # the modules whose setups and measures there are
 
 
 def names(text):
@@ -36,21 +37,30 @@ def parse_arguments():
     parser.add_argument("--patience", type=int,
                         help="seconds in all to wait and repeat while others use the machine (1200)")
     parser.add_argument("--quick", action="store_true", help="the short form, two minutes")
+    parser.add_argument("--sweep", action="store_true",
+                        help="measure at growing numbers of visitors and agents instead")
+    parser.add_argument("--document", action="store_true",
+                        help="measure nothing; bring docs/PERFORMANCE.md up to date with bench/results")
     parser.add_argument("--json", type=pathlib.Path,
                         help="where the rows go, beside those of other systems and metrics there; "
-                        "bench/results/latest.json if neither systems nor metrics are chosen")
+                        "a file in bench/results if neither systems nor metrics are chosen")
     args = parser.parse_args()
     for given, known in ((args.systems or [], SETUPS), (args.metrics or [], measures.METRICS)):
         for name in given:
             if name not in known:
                 parser.error(f"{name}: not one of {', '.join(known)}")
+    fill_in(args)
+    return args
+
+
+def fill_in(args):
+    """What was not said."""
     if not (args.json or args.systems or args.metrics):
-        args.json = LATEST
-    for name, value in (QUICK if args.quick else ALL).items():
+        args.json = document.SWEEP if args.sweep else document.LATEST
+    for name, value in (SWEEP if args.sweep else QUICK if args.quick else ALL).items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     args.build = args.build.resolve()
-    return args
 
 
 def tell(line):
@@ -69,12 +79,16 @@ def start_setups(site, keys, started):
     return setups
 
 
-def chosen_measures(metrics):
-    return [measure for measure in measures.MEASURES
-            if metrics is None or set(measure.metrics) & set(metrics)]
+def chosen_measures(args):
+    return [measure for measure in (sweep.measures() if args.sweep else measures.MEASURES)
+            if args.metrics is None or set(measure.metrics) & set(args.metrics)]
 
 
 def measure_all(args, folder):
+    """Rows about all setups and measures that were chosen."""
+    chosen = chosen_measures(args)
+    if not chosen:
+        return []
     site = Site(folder, args.build, os.environ.get("TAUPE_PEERS"))
     with contextlib.ExitStack() as started:
         programs = Programs(folder)
@@ -83,21 +97,30 @@ def measure_all(args, folder):
         setups = start_setups(site, args.systems, started)
         tell(f"measuring {', '.join(setups)}")
         rounds = Rounds(context, setups, args.patience, tell)
-        rounds.run(chosen_measures(args.metrics), args.rounds)
+        rounds.run(chosen, args.rounds)
         return results.make_rows(rounds.runs)
+
+
+def run(args, folder):
+    rows = measure_all(args, folder)
+    extra = [] if args.sweep or args.quick else parts.run(args, folder, tell)
+    print(tables.as_text(rows + extra))
+    if args.json:
+        known = results.merge(results.load(args.json), rows + extra)
+        results.save(args.json, known if args.sweep else results.most(known))
 
 
 def main():
     args = parse_arguments()
+    if args.document:
+        document.write()
+        return
     machine.enter_private_network()
     machine.allow_many_files()
     print(f"Linux {platform.release()}, {machine.CPUS} cores, congestion control "
           f"{machine.congestion_control()}, {args.rounds} rounds of {args.duration} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="taupe-bench-") as folder:
-        rows = measure_all(args, pathlib.Path(folder))
-    print(tables.as_text(rows))
-    if args.json:
-        results.save(args.json, results.merge(results.load(args.json), rows))
+        run(args, pathlib.Path(folder))
 
 
 if __name__ == "__main__":

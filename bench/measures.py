@@ -38,6 +38,7 @@ METRICS = {
     "stalled_bytes_agent": Metric("agent's memory per visitor that never reads, bytes", LOWER, 0),
     "stalled_neighbour": Metric("… another device's requests/s, as a share of those without", HIGHER),
     "idle_bytes_per_agent": Metric("relay's memory per idle agent, bytes", LOWER, 0),
+    "memory_bytes": Metric("memory, bytes", LOWER, 0),
     "fleet_recover_s": Metric("the whole fleet is back after the relay was killed, s", LOWER),
     "route_move_ms_p99": Metric("a device's move reaches HAProxy, p99, ms", LOWER),
 }
@@ -53,14 +54,13 @@ class Context:
 
 @dataclasses.dataclass
 class Measure:
-    """run(context, setup) gives {metric: value}. fresh: it needs a setup that nobody has used."""
+    """run(context, setup) gives {metric: value}. fresh: it needs a setup that nobody has used.
+    point: ("visitors" or "agents", how many), where that is varied."""
     run: object
     metrics: tuple
     fresh: bool
-
-    @property
-    def name(self):
-        return self.run.__name__
+    name: str
+    point: tuple = None
 
 
 MEASURES = []
@@ -68,7 +68,7 @@ MEASURES = []
 
 def measure(*metrics, fresh=False):
     def enter(run):
-        MEASURES.append(Measure(run, metrics, fresh))
+        MEASURES.append(Measure(run, metrics, fresh, run.__name__))
         return run
     return enter
 

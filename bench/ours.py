@@ -13,7 +13,7 @@ from .setups import Missing, Setup, setup
 
 KINDS = {"web": "http", "bulk": "tcp", "pieces": "tcp"}
 AGENTS, ADMIN, FRONT, TLS = 7000, 7001, 7002, 7003  # a relay's ports, at an address of its own
-LISTENERS = (8000, 8099)
+LISTENERS = (10000, 24999)
 MANY = 4000  # visitors at once, more than any measure takes
 
 
@@ -72,12 +72,14 @@ def device(place, ip, relay, name, url, *options):
     return Setup(ip, ports, [relay], [agent], host)
 
 
-def standalone(place, ip, relay_options=(), agent_options=(), url=None):
+def standalone(place, ip, *relay_options, ca_file=None):
     """One relay and two devices; visitors come to the listeners of the first one's services."""
-    url = url or f"ws://{ip}:{AGENTS}"
+    url, port = (f"wss://{ip}:{TLS}", TLS) if ca_file else (f"ws://{ip}:{AGENTS}", AGENTS)
+    trust = ["--ca-file", ca_file] if ca_file else []
     relay = start_relay(place, ip, "--open", *relay_options)
-    setup_ = device(place, ip, relay, "bench", url, *agent_options)
-    setup_.neighbour = device(place, ip, relay, "neighbour", url, *agent_options)
+    setup_ = device(place, ip, relay, "bench", url, *trust)
+    setup_.neighbour = device(place, ip, relay, "neighbour", url, *trust)
+    setup_.door = (ip, port), ca_file
     return setup_
 
 
@@ -90,7 +92,7 @@ def taupe(place):
 def taupe_front(place):
     """Web visitors come to the relay's own front, which looks at the name they ask for."""
     ip = place.take_ip()
-    setup_ = standalone(place, ip, ["--visitor-listen", f"{ip}:{FRONT}"])
+    setup_ = standalone(place, ip, "--visitor-listen", f"{ip}:{FRONT}")
     setup_.ports["web"] = FRONT
     return setup_
 
@@ -100,5 +102,5 @@ def taupe_tls(place):
     need_option(place, "taupe-relay", "agent-tls-listen")
     ip = place.take_ip()
     chain, key, _ = certificate(place, ip)
-    return standalone(place, ip, ["--agent-tls-listen", f"{ip}:{TLS}", "--tls-certificate", chain,
-                                  "--tls-key", key], ["--ca-file", chain], f"wss://{ip}:{TLS}")
+    return standalone(place, ip, "--agent-tls-listen", f"{ip}:{TLS}", "--tls-certificate", chain,
+                      "--tls-key", key, ca_file=chain)

@@ -17,13 +17,13 @@ def quiet_ones(runs):
 def make_rows(runs):
     groups = {}
     for run in runs:
-        groups.setdefault((run.key, run.metric), []).append(run)
+        groups.setdefault((run.key, run.metric, run.point), []).append(run)
     order = {name: place for place, name in enumerate([*METRICS, *SETUPS])}
-    return [make_row(key, metric, groups[key, metric]) for key, metric in sorted(
+    return [make_row(*group, groups[group]) for group in sorted(
         groups, key=lambda group: (SETUPS[group[0]].tls, order[group[1]], order[group[0]]))]
 
 
-def make_row(key, metric, runs):
+def make_row(key, metric, point, runs):
     used = quiet_ones(runs)
     values = [run.value for run in used]
     ratios = [run.ratio for run in used if run.ratio is not None]
@@ -33,6 +33,8 @@ def make_row(key, metric, runs):
            "runs": len(used), "vs_hap2": statistics.median(ratios) if ratios else None}
     if ratios:
         row["vs_hap2_min"], row["vs_hap2_max"] = min(ratios), max(ratios)
+    if point:
+        row[point[0]] = point[1]
     row["foreign"] = max(run.foreign for run in used)
     return row
 
@@ -41,11 +43,22 @@ def load(path):
     return json.loads(path.read_text()) if path.exists() else []
 
 
+def about(row):
+    """What a row is about; of two rows about the same, the newer one counts."""
+    return row["system"], row["metric"], row.get("agents"), row.get("visitors")
+
+
 def merge(old, new):
     """The old rows, with the new ones in the places of those about the same."""
-    rows = {(row["system"], row["metric"], row.get("agents")): row for row in old}
-    rows.update({(row["system"], row["metric"], row.get("agents")): row for row in new})
-    return list(rows.values())
+    return list({about(row): row for row in old + new}.values())
+
+
+def most(rows):
+    """One row for each system and metric: that about the most agents."""
+    best = {}
+    for row in sorted(rows, key=lambda row: row.get("agents") or 0):
+        best[row["system"], row["metric"]] = row
+    return list(best.values())
 
 
 def save(path, rows):

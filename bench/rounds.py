@@ -20,6 +20,7 @@ class Run:
     share of the machine that others took, in the worst of these runs."""
     key: str
     metric: str
+    point: tuple
     value: float
     ratio: float
     foreign: float
@@ -71,21 +72,21 @@ class Rounds:
             return
         random.shuffle(others)
         before = self.attempt(measure, reference)
-        self.enter(reference, before, (before,))
+        self.enter(measure, reference, before, (before,))
         for key in others:
             seen = self.attempt(measure, key)
             after = self.attempt(measure, reference)
-            self.enter(key, seen, (before, after))
-            self.enter(reference, after, (after,))
+            self.enter(measure, key, seen, (before, after))
+            self.enter(measure, reference, after, (after,))
             before = after
 
-    def enter(self, key, seen, around):
+    def enter(self, measure, key, seen, around):
         values, foreign = seen
         for metric, value in values.items():
             near = [reference[metric] for reference, _ in around if reference.get(metric)]
             ratio = value / statistics.mean(near) if near else None
             worst = max(foreign, *(share for _, share in around))
-            self.runs.append(Run(key, metric, value, ratio, worst))
+            self.runs.append(Run(key, metric, measure.point, value, ratio, worst))
 
     def run(self, measures, count):
         for number in range(1, count + 1):

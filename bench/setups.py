@@ -20,13 +20,15 @@ class Missing(Exception):
 @dataclasses.dataclass
 class Setup:
     """ports: of the services web, bulk and pieces at ip. relay: the processes on the public side,
-    agent: those on the device's. neighbour: another device at the same relay, if there is one."""
+    agent: those on the device's. neighbour: another device at the same relay, and door: where more
+    agents may connect to it, as (address, file with the authority's certificate or None), if so."""
     ip: str
     ports: dict
     relay: list
     agent: list
     host: str = "localhost"
     neighbour: object = None
+    door: object = None
 
     def address(self, service):
         return self.ip, self.ports[service]

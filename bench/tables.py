@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Rows as text for a terminal."""
-from .measures import METRICS
+"""Rows as text: blocks for a terminal, Markdown for docs/PERFORMANCE.md."""
+from .measures import LOWER, METRICS, Metric
+from .setups import REFERENCES, SETUPS
+
+REFERENCE = REFERENCES[False]
+OURS = "taupe"
 
 
-def number(value, decimals):
+def number(value, decimals=2):
     return f"{value:,.{decimals}f}"
 
 
@@ -12,30 +16,76 @@ def split_suffix(metric):
     return metric.removesuffix("_tls"), metric.endswith("_tls")
 
 
-def spread(row, key, decimals):
-    if row.get(key) is None:
+def describe(metric):
+    plain, tls = split_suffix(metric)
+    about = METRICS.get(plain, Metric(plain, LOWER))
+    return about, f"{about.title}{' (TLS)' if tls else ''}"
+
+
+def ratio_spread(row):
+    if row.get("vs_hap2_min") is None:
         return "–"
-    return f"{number(row[f'{key}_min'], decimals)} to {number(row[f'{key}_max'], decimals)}"
+    return f"{number(row['vs_hap2_min'])} to {number(row['vs_hap2_max'])}"
 
 
 def as_text(rows):
-    """A block for each metric, a line for each system."""
+    """A block for each metric, a line for each system, or for each number of visitors or agents."""
     lines = []
     for metric in dict.fromkeys(row["metric"] for row in rows):
-        plain, tls = split_suffix(metric)
-        about = METRICS[plain]
-        lines.append(f"\n{metric}: {about.title}{' (TLS)' if tls else ''}, {about.better} is better")
-        lines.append(f"  {'system':<18}{'median':>10}{'min to max':>20}{'ratio':>8}"
-                     f"{'min to max':>15}{'runs':>6}{'others':>8}")
-        for row in rows:
-            if row["metric"] == metric:
-                lines.append(as_line(row, about.decimals))
+        about, title = describe(metric)
+        lines.append(f"\n{metric}: {title}, {about.better} is better")
+        lines.append(f"  {'system':<24}{'median':>12}{'min to max':>26}{'ratio':>9}"
+                     f"{'min to max':>18}{'runs':>6}{'others':>8}")
+        lines += [as_line(row, about.decimals) for row in rows if row["metric"] == metric]
     return "\n".join(lines)
 
 
 def as_line(row, decimals):
-    low, high = number(row["min"], decimals), number(row["max"], decimals)
-    ratio = "–" if row["vs_hap2"] is None else number(row["vs_hap2"], 2)
-    return (f"  {row['system']:<18}{number(row['median'], decimals):>10}{f'{low} to {high}':>20}"
-            f"{ratio:>8}{spread(row, 'vs_hap2', 2):>15}{row['runs']:>6}"
-            f"{row['foreign'] * 100:>7.0f}%")
+    name = row["system"] + "".join(f", {row[point]} {point}" for point in ("visitors", "agents")
+                                   if point in row)
+    spread = f"{number(row['min'], decimals)} to {number(row['max'], decimals)}"
+    ratio = "–" if row["vs_hap2"] is None else number(row["vs_hap2"])
+    others = f"{row['foreign'] * 100:.0f}%" if "foreign" in row else "–"
+    return (f"  {name:<24}{number(row['median'], decimals):>12}{spread:>26}{ratio:>9}"
+            f"{ratio_spread(row):>18}{row['runs']:>6}{others:>8}")
+
+
+def markdown(head, lines):
+    rule = ["---"] + ["--:"] * (len(head) - 1)
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in [head, rule, *lines])
+
+
+def as_markdown(rows, tls):
+    """Metrics down, systems across: ratios to the reference, which shows its own value."""
+    table = {(row["metric"], row["system"]): row for row in rows
+             if split_suffix(row["metric"])[1] == tls and row["vs_hap2"] is not None}
+    known = dict.fromkeys(definition.system for definition in SETUPS.values())
+    systems = [name for name in known if any(key[1] == name for key in table)]
+    lines = []
+    for metric in dict.fromkeys(key[0] for key in table):
+        about, title = describe(metric)
+        cells = [about_cell(table.get((metric, system)), about.decimals) for system in systems]
+        lines.append([title.removesuffix(" (TLS)"), *cells])
+    return markdown(["", *(f"**{name}**" if name == OURS else name for name in systems)], lines)
+
+
+def about_cell(row, decimals):
+    if row is None:
+        return "–"
+    if row["system"] == REFERENCE:
+        return f"1 ({number(row['median'], decimals)})"
+    ratio = number(row["vs_hap2"])
+    return f"**{ratio}**" if row["system"] == OURS else ratio
+
+
+def spread_as_markdown(rows):
+    """Ours with all that is known of each figure, those that have no ratio as well."""
+    lines = []
+    for row in rows:
+        if row["system"] == OURS:
+            about, title = describe(row["metric"])
+            lines.append([f"`{row['metric']}`", title, number(row["median"], about.decimals),
+                          f"{number(row['min'], about.decimals)} to {number(row['max'], about.decimals)}",
+                          "–" if row["vs_hap2"] is None else number(row["vs_hap2"]), ratio_spread(row),
+                          str(row["runs"])])
+    return markdown(["metric", "what", "median", "min to max", "ratio", "min to max", "runs"], lines)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Fills docs/PERFORMANCE.md and docs/plots from bench/results: what stands between the markers of the
+page is written anew, the rest is left alone."""
+import pathlib
+import re
+
+from . import results, tables
+from .plots import Line, Plot, draw
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+RESULTS, PAGE, PLOTS = TOP / "bench/results", TOP / "docs/PERFORMANCE.md", TOP / "docs/plots"
+LATEST, SWEEP, FLEET = (RESULTS / f"{name}.json" for name in ("latest", "sweep", "fleet_run"))
+
+SYSTEMS = {"hap2": "two HAProxy hops", "taupe": "taupe"}
+# Of each plot: metric, what varies, title, title of the y axis, whether that is logarithmic.
+DRAWN = {
+    "requests-visitors": ("keepalive_rps", "visitors", "Requests per second", "requests/s", False),
+    "throughput-visitors": ("r100k_gbps", "visitors", "Throughput, answers of 100 KB", "Gbit/s", False),
+    "latency-visitors": ("keepalive_p99_ms", "visitors", "Latency, p99", "ms", True),
+    "memory-visitors": ("memory_bytes", "visitors", "Memory of both processes, silent visitors", "bytes",
+                        True),
+    "requests-agents": ("keepalive_rps", "agents", "Requests per second to one device", "requests/s",
+                        False),
+    "latency-agents": ("keepalive_p99_ms", "agents", "Latency of one device, p99", "ms", True),
+    "memory-agents": ("memory_bytes", "agents", "Memory of the relay", "bytes", True),
+    "fleet-agents": ("idle_bytes_per_agent", "agents", "Memory of the relay per idle agent", "bytes",
+                     False),
+}
+X_TITLES = {"visitors": "visitors at once", "agents": "agents connected"}
+
+
+def lines_of(rows, metric, point):
+    lines = []
+    for system, name in SYSTEMS.items():
+        points = sorted((row[point], row["median"], row["min"], row["max"]) for row in rows
+                        if row["system"] == system and row["metric"] == metric and point in row)
+        if points:
+            lines.append(Line(name, points))
+    return lines
+
+
+def write_plots():
+    rows = results.load(SWEEP) + results.load(FLEET)
+    PLOTS.mkdir(exist_ok=True)
+    for name, (metric, point, title, y_title, log_y) in DRAWN.items():
+        if lines := lines_of(rows, metric, point):
+            text = draw(Plot(title, X_TITLES[point], y_title, lines, log_y))
+            (PLOTS / f"{name}.svg").write_text(text)
+
+
+def write_page():
+    rows = results.load(LATEST)
+    text = PAGE.read_text()
+    for name, made in (("plain", tables.as_markdown(rows, False)), ("tls", tables.as_markdown(rows, True)),
+                       ("spread", tables.spread_as_markdown(rows))):
+        text, count = re.subn(rf"(<!-- {name}: begin -->\n).*(<!-- {name}: end -->)",
+                              lambda match, made=made: match.group(1) + made + match.group(2), text,
+                              flags=re.S)
+        if count != 1:
+            raise ValueError(f"{PAGE}: no markers for {name}")
+    PAGE.write_text(text)
+
+
+def write():
+    write_plots()
+    write_page()

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Line plots as SVG, both axes logarithmic where asked, readable on light and on dark ground. It knows
+nothing of what is drawn; document.py does."""
+import dataclasses
+import math
+from xml.sax.saxutils import escape
+
+WIDTH, HEIGHT = 560, 340
+LEFT, RIGHT, TOP, BOTTOM = 76, 20, 46, 52
+COLOURS = ("#2f7ed8", "#e07b00", "#2a9d5c", "#b0489f")
+DASHES = ("", "7 4", "2 3", "9 3 2 3")
+
+STYLE = """\
+	text { font: 13px system-ui, sans-serif; fill: #24292f; }
+	.title { font-weight: 600; font-size: 14px; }
+	.axis { stroke: #57606a; }
+	.grid { stroke: #57606a; stroke-opacity: 0.25; }
+	@media (prefers-color-scheme: dark) {
+		text { fill: #d1d7e0; }
+		.axis, .grid { stroke: #9198a1; }
+	}
+"""
+
+
+@dataclasses.dataclass
+class Line:
+    """points: (x, median, least, most), by x."""
+    name: str
+    points: list
+
+
+@dataclasses.dataclass
+class Plot:
+    title: str
+    x_title: str
+    y_title: str
+    lines: list
+    log_y: bool = False
+
+
+def powers(low, high):
+    """The powers of ten that hold this range."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return [10.0 ** n for n in range(first, max(last, first + 1) + 1)]
+
+
+def steps(high):
+    """Some round numbers from 0 to above this one."""
+    step = 10.0 ** math.floor(math.log10(high / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if high / (step * factor) <= 6)
+    return [step * n for n in range(math.ceil(high / step) + 1)]
+
+
+def short(value):
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:g} {unit}"
+    return f"{value:g}"
+
+
+class Scale:
+    """From values to pixels between two ends; ticks hold every value."""
+
+    def __init__(self, ticks, start, end, log):
+        self.ticks, self.start, self.end, self.log = ticks, start, end, log
+
+    def __call__(self, value):
+        low, high = self.ticks[0], self.ticks[-1]
+        if self.log:
+            share = (math.log10(value) - math.log10(low)) / (math.log10(high) - math.log10(low))
+        else:
+            share = (value - low) / (high - low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def draw_frame(plot, x, y):
+    parts = [f'<text class="title" x="{LEFT}" y="20">{escape(plot.title)}</text>']
+    for tick in y.ticks:
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
+                     f'<text x="{LEFT - 8}" y="{y(tick) + 4}" text-anchor="end">{short(tick)}</text>')
+    for tick in x.ticks:
+        parts.append(f'<line class="axis" x1="{x(tick)}" x2="{x(tick)}" y1="{HEIGHT - BOTTOM}" '
+                     f'y2="{HEIGHT - BOTTOM + 5}"/>'
+                     f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">'
+                     f'{short(tick)}</text>')
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" '
+                 f'y2="{HEIGHT - BOTTOM}"/>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">{escape(plot.x_title)}</text>')
+    middle = (TOP + HEIGHT - BOTTOM) / 2
+    parts.append(f'<text x="16" y="{middle}" text-anchor="middle" '
+                 f'transform="rotate(-90 16 {middle})">{escape(plot.y_title)}</text>')
+    return parts
+
+
+def draw_line(line, number, x, y):
+    colour, dash = COLOURS[number], DASHES[number]
+    path = " ".join(f"{x(at)},{y(median)}" for at, median, _, _ in line.points)
+    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" '
+             f'stroke-dasharray="{dash}"/>']
+    for at, median, least, most in line.points:
+        parts.append(f'<line x1="{x(at)}" x2="{x(at)}" y1="{y(least)}" y2="{y(most)}" stroke="{colour}"/>'
+                     f'<circle cx="{x(at)}" cy="{y(median)}" r="4" fill="{colour}"/>')
+    return parts
+
+
+def draw_legend(lines):
+    parts, at = [], LEFT
+    for number, line in enumerate(lines):
+        parts.append(f'<line x1="{at}" x2="{at + 26}" y1="34" y2="34" stroke="{COLOURS[number]}" '
+                     f'stroke-width="2.5" stroke-dasharray="{DASHES[number]}"/>'
+                     f'<text x="{at + 32}" y="38">{escape(line.name)}</text>')
+        at += 60 + 7 * len(line.name)
+    return parts
+
+
+def draw(plot):
+    """The SVG text of a plot whose x axis is logarithmic."""
+    points = [point for line in plot.lines for point in line.points]
+    x = Scale(powers(min(p[0] for p in points), max(p[0] for p in points)), LEFT + 10, WIDTH - RIGHT - 10,
+              True)
+    low, high = min(p[2] for p in points), max(p[3] for p in points)
+    y = Scale(powers(low, high) if plot.log_y else steps(high), HEIGHT - BOTTOM, TOP + 8, plot.log_y)
+    parts = draw_frame(plot, x, y)
+    for number, line in enumerate(plot.lines):
+        parts += draw_line(line, number, x, y)
+    parts += draw_legend(plot.lines)
+    body = "\n".join(parts)
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+            f'width="{WIDTH}" height="{HEIGHT}">\n<style>\n{STYLE}</style>\n{body}\n</svg>\n')
