@@ -31,11 +31,11 @@ X_TITLES = {"visitors": "visitors at once", "agents": "agents connected"}
 
 def lines_of(rows, metric, point):
     lines = []
-    for system, name in SYSTEMS.items():
+    for look, (system, name) in enumerate(SYSTEMS.items()):
         points = sorted((row[point], row["median"], row["min"], row["max"]) for row in rows
                         if row["system"] == system and row["metric"] == metric and point in row)
         if points:
-            lines.append(Line(name, points))
+            lines.append(Line(name, look, points))
     return lines
 
 

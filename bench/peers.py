@@ -110,17 +110,17 @@ def frp(place, server="", client=""):
 
 @setup("frp-nomux")
 def frp_nomux(place):
-    return frp(place, "tcp_mux = false\nmax_pool_count = 50", "tcp_mux = false\npool_count = 20")
+    return frp(place, "tcp_mux = false\nmax_pool_count = 50", "tcp_mux = false\npool_count = 20\ntls_enable = false")
 
 
 @setup("frp")
 def frp_mux(place):
-    return frp(place, "tls_only = false", "tls_enable = false")
+    return frp(place, client="tls_enable = false")
 
 
 @setup("frp-tls", "frp", tls=True)
 def frp_tls(place):
-    return frp(place, "", "tls_enable = true")
+    return frp(place, client="tls_enable = true")
 
 
 # ---- rathole, bore, chisel ----

@@ -10,22 +10,22 @@ LEFT, RIGHT, TOP, BOTTOM = 76, 20, 46, 52
 COLOURS = ("#2f7ed8", "#e07b00", "#2a9d5c", "#b0489f")
 DASHES = ("", "7 4", "2 3", "9 3 2 3")
 
+# Legible on either ground where a viewer does not know which it is.
 STYLE = """\
-	text { font: 13px system-ui, sans-serif; fill: #24292f; }
+	text { font: 13px system-ui, sans-serif; fill: #737b85; }
 	.title { font-weight: 600; font-size: 14px; }
-	.axis { stroke: #57606a; }
-	.grid { stroke: #57606a; stroke-opacity: 0.25; }
-	@media (prefers-color-scheme: dark) {
-		text { fill: #d1d7e0; }
-		.axis, .grid { stroke: #9198a1; }
-	}
+	.axis { stroke: #737b85; }
+	.grid { stroke: #737b85; stroke-opacity: 0.3; }
+	@media (prefers-color-scheme: light) { text { fill: #24292f; } }
+	@media (prefers-color-scheme: dark) { text { fill: #d1d7e0; } }
 """
 
 
 @dataclasses.dataclass
 class Line:
-    """points: (x, median, least, most), by x."""
+    """points: (x, median, least, most), by x. look: which of the colours and dashes."""
     name: str
+    look: int
     points: list
 
 
@@ -42,6 +42,16 @@ def powers(low, high):
     """The powers of ten that hold this range."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     return [10.0 ** n for n in range(first, max(last, first + 1) + 1)]
+
+
+def log_steps(low, high):
+    """Powers of ten that hold this range, or for a short one 1, 2 and 5 times these."""
+    if high / low > 100:
+        return powers(low, high)
+    every = [factor * power for power in powers(low, high) for factor in (1, 2, 5)]
+    first = max(n for n, step in enumerate(every) if step <= low)
+    last = min(n for n, step in enumerate(every) if step >= high)
+    return every[first:max(last, first + 1) + 1]
 
 
 def steps(high):
@@ -93,8 +103,8 @@ def draw_frame(plot, x, y):
     return parts
 
 
-def draw_line(line, number, x, y):
-    colour, dash = COLOURS[number], DASHES[number]
+def draw_line(line, x, y):
+    colour, dash = COLOURS[line.look], DASHES[line.look]
     path = " ".join(f"{x(at)},{y(median)}" for at, median, _, _ in line.points)
     parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" '
              f'stroke-dasharray="{dash}"/>']
@@ -106,9 +116,9 @@ def draw_line(line, number, x, y):
 
 def draw_legend(lines):
     parts, at = [], LEFT
-    for number, line in enumerate(lines):
-        parts.append(f'<line x1="{at}" x2="{at + 26}" y1="34" y2="34" stroke="{COLOURS[number]}" '
-                     f'stroke-width="2.5" stroke-dasharray="{DASHES[number]}"/>'
+    for line in lines:
+        parts.append(f'<line x1="{at}" x2="{at + 26}" y1="34" y2="34" stroke="{COLOURS[line.look]}" '
+                     f'stroke-width="2.5" stroke-dasharray="{DASHES[line.look]}"/>'
                      f'<text x="{at + 32}" y="38">{escape(line.name)}</text>')
         at += 60 + 7 * len(line.name)
     return parts
@@ -120,10 +130,10 @@ def draw(plot):
     x = Scale(powers(min(p[0] for p in points), max(p[0] for p in points)), LEFT + 10, WIDTH - RIGHT - 10,
               True)
     low, high = min(p[2] for p in points), max(p[3] for p in points)
-    y = Scale(powers(low, high) if plot.log_y else steps(high), HEIGHT - BOTTOM, TOP + 8, plot.log_y)
+    y = Scale(log_steps(low, high) if plot.log_y else steps(high), HEIGHT - BOTTOM, TOP + 8, plot.log_y)
     parts = draw_frame(plot, x, y)
-    for number, line in enumerate(plot.lines):
-        parts += draw_line(line, number, x, y)
+    for line in plot.lines:
+        parts += draw_line(line, x, y)
     parts += draw_legend(plot.lines)
     body = "\n".join(parts)
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
