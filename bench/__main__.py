@@ -8,8 +8,8 @@ import platform
 import sys
 import tempfile
 
-from . import (cluster, document, floors, idle, machine, measures, memory, ours, parts, peers, results,
-               sweep, tables)
+from . import (cluster, document, floors, idle, machine, measures, memory, ours, parts, peers,
+               results, sweep, tables)
 from .programs import Failure, Programs
 from .rounds import Rounds
 from .services import Services
@@ -31,16 +31,19 @@ def parse_arguments():
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build-bench",
                         help="folder with the programs to measure")
     parser.add_argument("--systems", type=names, help="some of: " + ", ".join(SETUPS))
-    parser.add_argument("--metrics", type=names, help="some of: " + ", ".join(measures.METRICS))
+    parser.add_argument("--metrics", type=names,
+                        help="some of: " + ", ".join(measures.METRICS))
     parser.add_argument("--rounds", type=int, help="how often each is measured (5)")
     parser.add_argument("--duration", type=int, help="seconds of one run (3)")
     parser.add_argument("--patience", type=int,
-                        help="seconds in all to wait and repeat while others use the machine (1200)")
+                        help="seconds in all to wait and repeat while others use the machine "
+                        "(1200)")
     parser.add_argument("--quick", action="store_true", help="the short form, two minutes")
     parser.add_argument("--sweep", action="store_true",
                         help="measure at growing numbers of visitors and agents instead")
     parser.add_argument("--document", action="store_true",
-                        help="measure nothing; bring docs/PERFORMANCE.md up to date with bench/results")
+                        help="measure nothing; bring docs/PERFORMANCE.md up to date with "
+                        "bench/results")
     parser.add_argument("--json", type=pathlib.Path,
                         help="where the rows go, beside those of other systems and metrics there; "
                         "a file in bench/results if neither systems nor metrics are chosen")

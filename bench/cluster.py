@@ -6,7 +6,7 @@ import secrets
 import subprocess
 
 from . import ours
-from .floors import PUBLIC, certificate, hops, services, two_hops
+from .floors import certificate, hops, services, two_hops
 from .programs import accepts, wait_until
 from .setups import Setup, setup
 
@@ -66,8 +66,8 @@ def start_redis(place, ip):
         line if line.startswith("user default ") else line.replace(" off ", f" on >{PASSWORD} ", 1)
         for line in lines))
     place.write("password", PASSWORD + "\n", mode=0o600)
-    place.start("redis", ["redis-server", "--port", REDIS, "--bind", ip, "--save", "", "--appendonly",
-                          "no", "--dir", place.folder, "--aclfile", users])
+    place.start("redis", ["redis-server", "--port", REDIS, "--bind", ip, "--save", "",
+                          "--appendonly", "no", "--dir", place.folder, "--aclfile", users])
     wait_until("Redis", lambda: accepts((ip, REDIS)))
 
 

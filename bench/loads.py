@@ -15,10 +15,11 @@ PATIENCE_S = 20
 
 
 def run(argv, seconds):
+    """What it prints; the seconds are those that it should take."""
     try:
-        return subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, check=False, timeout=seconds + PATIENCE_S,
-                              env={**os.environ, "LC_ALL": "C"}).stdout
+        return subprocess.run(
+            [str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False, timeout=seconds + PATIENCE_S, env={**os.environ, "LC_ALL": "C"}).stdout
     except subprocess.TimeoutExpired:
         raise Failure(f"{argv[0]} did not end") from None
 

@@ -14,12 +14,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 CPUS = os.cpu_count()
 FILES = 65536
 MARK = "TAUPE_BENCH_NETWORK"  # set for the process that runs inside
-# Cubic is what most machines use; BBR paces loopback and adds milliseconds. The routes say it, because
-# the sysctl of a namespace takes only what the machine lets everybody have.
-PREPARE = """
+# Cubic is what most machines use; BBR paces loopback and adds milliseconds. The routes say it,
+# because the sysctl of a namespace takes only what the machine lets everybody have.
+PREPARE = r"""
 ip link set lo up || exit
 for to in 127.0.0.0/8 127.0.0.1; do
-	ip route change local $to dev lo proto kernel scope host src 127.0.0.1 table local congctl cubic
+	ip route change local $to dev lo proto kernel scope host src 127.0.0.1 table local \
+		congctl cubic
 done
 exec "$@"
 """
@@ -31,15 +32,16 @@ def enter_private_network():
         return
     os.environ[MARK] = str(os.getpid())  # unshare and sh exec, so the process stays the same
     flags = "-n" if os.geteuid() == 0 else "-rn"
-    os.execvp("unshare", ["unshare", flags, "sh", "-c", PREPARE, "sh", sys.executable, "-m", "bench",
-                          *sys.argv[1:]])
+    os.execvp("unshare", ["unshare", flags, "sh", "-c", PREPARE, "sh", sys.executable, "-m",
+                          "bench", *sys.argv[1:]])
 
 
 def congestion_control():
     """What both ends of a connection over loopback use here."""
     with (socket.create_server(("127.0.0.1", 0)) as server,
           socket.create_connection(server.getsockname()) as ours, server.accept()[0] as theirs):
-        used = {sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16) for sock in (ours, theirs)}
+        used = {sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
+                for sock in (ours, theirs)}
     return "/".join(sorted(name.rstrip(b"\0").decode() for name in used))
 
 

@@ -36,7 +36,7 @@ METRICS = {
     "visitor_bytes_agent": Metric("agent's memory per silent visitor, bytes", LOWER, 0),
     "stalled_bytes_relay": Metric("relay's memory per visitor that never reads, bytes", LOWER, 0),
     "stalled_bytes_agent": Metric("agent's memory per visitor that never reads, bytes", LOWER, 0),
-    "stalled_neighbour": Metric("… another device's requests/s, as a share of those without", HIGHER),
+    "stalled_neighbour": Metric("… another device's requests/s, of those without them", HIGHER),
     "idle_bytes_per_agent": Metric("relay's memory per idle agent, bytes", LOWER, 0),
     "memory_bytes": Metric("memory, bytes", LOWER, 0),
     "fleet_recover_s": Metric("the whole fleet is back after the relay was killed, s", LOWER),

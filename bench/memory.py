@@ -70,7 +70,9 @@ def visitors(_context, setup):
 
 
 def neighbour_rps(context, setup):
-    return loads.wrk(setup.neighbour, SMALL, 50, context.seconds)["rps"] if setup.neighbour else None
+    if setup.neighbour:
+        return loads.wrk(setup.neighbour, SMALL, 50, context.seconds)["rps"]
+    return None
 
 
 @measure("stalled_bytes_relay", "stalled_bytes_agent", "stalled_neighbour", fresh=True)

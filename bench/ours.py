@@ -13,7 +13,7 @@ from .setups import Missing, Setup, setup
 
 KINDS = {"web": "http", "bulk": "tcp", "pieces": "tcp"}
 AGENTS, ADMIN, FRONT, TLS = 7000, 7001, 7002, 7003  # a relay's ports, at an address of its own
-LISTENERS = (10000, 24999)
+LISTENERS = "10000-24999"
 MANY = 4000  # visitors at once, more than any measure takes
 
 
@@ -31,7 +31,7 @@ def need_option(place, program, option):
 def start_relay(place, ip, *options):
     return place.start("relay", [
         place.build / "taupe-relay", "--config", "/dev/null", "--agent-listen", f"{ip}:{AGENTS}",
-        "--admin-listen", f"{ip}:{ADMIN}", "--service-listen", f"{ip}:{LISTENERS[0]}-{LISTENERS[1]}",
+        "--admin-listen", f"{ip}:{ADMIN}", "--service-listen", f"{ip}:{LISTENERS}",
         "--max-visitors", MANY, "--log-level", "warn", *options])
 
 
@@ -41,8 +41,8 @@ def start_agent(place, name, url, *options):
         services += ["--service", f"{service}:{KINDS[service]}:{HOST}:{port}"]
     return place.start(f"agent-{name}", [
         place.build / "taupe-agent", "--config", "/dev/null", "--relay", url, "--name", name,
-        "--state-file", place.folder / f"{name}.state", "--max-transfers", MANY, "--log-level", "warn",
-        *services, *options])
+        "--state-file", place.folder / f"{name}.state", "--max-transfers", MANY,
+        "--log-level", "warn", *services, *options])
 
 
 def ask_admin(ip, path):
@@ -53,7 +53,8 @@ def ask_admin(ip, path):
 def connected(ip, name):
     """What the relay says of a device, once it is connected."""
     return wait_until(f"the welcome of {name}", lambda: next(
-        (found for found in ask_admin(ip, "devices") if found["name"] == name and found["online"]), None))
+        (found for found in ask_admin(ip, "devices")
+         if found["name"] == name and found["online"]), None))
 
 
 def listeners(ip, name):

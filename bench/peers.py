@@ -50,7 +50,8 @@ def ssh(place):
         raise Missing("no sshd")
     ip, folder = place.take_ip(), place.folder
     for name in ("host_key", "client_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
+                       check=True)
     pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     config = place.write("sshd_config", SSHD.format(port=SERVER, ip=ip, folder=folder))
     server = start_server(place, ip, [sshd, "-D", "-e", "-f", config])
@@ -58,9 +59,10 @@ def ssh(place):
     for name, (host, port) in services().items():
         forwards += ["-R", f"{ip}:{PUBLIC[name]}:{host}:{port}"]
     client = place.start("client", [
-        "ssh", "-N", "-F", "none", "-p", SERVER, "-i", folder / "client_key", "-o", "IdentitiesOnly=yes",
-        "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
-        "ExitOnForwardFailure=yes", "-o", "LogLevel=ERROR", *forwards, f"root@{ip}"])
+        "ssh", "-N", "-F", "none", "-p", SERVER, "-i", folder / "client_key",
+        "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+        "-o", "UserKnownHostsFile=/dev/null", "-o", "ExitOnForwardFailure=yes",
+        "-o", "LogLevel=ERROR", *forwards, f"root@{ip}"])
     return Setup(ip, PUBLIC, [server], [client])
 
 
@@ -110,7 +112,8 @@ def frp(place, server="", client=""):
 
 @setup("frp-nomux")
 def frp_nomux(place):
-    return frp(place, "tcp_mux = false\nmax_pool_count = 50", "tcp_mux = false\npool_count = 20\ntls_enable = false")
+    return frp(place, "tcp_mux = false\nmax_pool_count = 50",
+               "tcp_mux = false\npool_count = 20\ntls_enable = false")
 
 
 @setup("frp")
@@ -134,7 +137,8 @@ def rathole(place):
         server += f'[server.services.{name}]\nbind_addr = "{ip}:{PUBLIC[name]}"\n'
         client += f'[client.services.{name}]\nlocal_addr = "{host}:{port}"\n'
     relay = start_server(place, ip, [program, "--server", place.write("server.toml", server)])
-    agent = place.start("client", [program, "--client", place.write("client.toml", client)], env=QUIET)
+    config = place.write("client.toml", client)
+    agent = place.start("client", [program, "--client", config], env=QUIET)
     return Setup(ip, PUBLIC, [relay], [agent])
 
 
@@ -144,15 +148,17 @@ def bore(place):
     program, ip = peer(place, "bore"), place.take_ip()
     public = {name: port + 20000 for name, port in PUBLIC.items()}
     relay = start_server(place, ip, [program, "server"], port=7835)
-    agents = [place.start(f"client-{name}", [program, "local", port, "--local-host", host, "--to", ip,
-                                             "-p", public[name]], env=QUIET)
-              for name, (host, port) in services().items()]
+    agents = [
+        place.start(f"client-{name}", [program, "local", port, "--local-host", host, "--to", ip,
+                                       "-p", public[name]], env=QUIET)
+        for name, (host, port) in services().items()]
     return Setup(ip, public, [relay], agents)
 
 
 def chisel(place):
     program, ip = peer(place, "chisel"), place.take_ip()
-    relay = start_server(place, ip, [program, "server", "--host", ip, "--port", SERVER, "--reverse"])
+    relay = start_server(place, ip, [program, "server", "--host", ip, "--port", SERVER,
+                                     "--reverse"])
     agent = place.start("client", [
         program, "client", "--keepalive", "25s", f"http://{ip}:{SERVER}",
         *(f"R:{ip}:{PUBLIC[name]}:{host}:{port}" for name, (host, port) in services().items())])

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Line plots as SVG, both axes logarithmic where asked, readable on light and on dark ground. It knows
-nothing of what is drawn; document.py does."""
+"""Line plots as SVG, readable on light and on dark ground. It knows nothing of what is drawn:
+document.py does."""
 import dataclasses
 import math
 from xml.sax.saxutils import escape
@@ -83,43 +83,50 @@ class Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
 
+def text(x, y, words, anchor="middle", more=""):
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
+
+
+def stroke(kind, x1, x2, y1, y2, more=""):
+    return f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"{more}/>'
+
+
 def draw_frame(plot, x, y):
-    parts = [f'<text class="title" x="{LEFT}" y="20">{escape(plot.title)}</text>']
+    right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
+    parts = [text(LEFT, 20, plot.title, "start", ' class="title"')]
     for tick in y.ticks:
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
-                     f'<text x="{LEFT - 8}" y="{y(tick) + 4}" text-anchor="end">{short(tick)}</text>')
+        parts.append(stroke("grid", LEFT, right, y(tick), y(tick)))
+        parts.append(text(LEFT - 8, y(tick) + 4, short(tick), "end"))
     for tick in x.ticks:
-        parts.append(f'<line class="axis" x1="{x(tick)}" x2="{x(tick)}" y1="{HEIGHT - BOTTOM}" '
-                     f'y2="{HEIGHT - BOTTOM + 5}"/>'
-                     f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">'
-                     f'{short(tick)}</text>')
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" '
-                 f'y2="{HEIGHT - BOTTOM}"/>')
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 10}" text-anchor="middle">{escape(plot.x_title)}</text>')
-    middle = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(f'<text x="16" y="{middle}" text-anchor="middle" '
-                 f'transform="rotate(-90 16 {middle})">{escape(plot.y_title)}</text>')
+        parts.append(stroke("axis", x(tick), x(tick), floor, floor + 5))
+        parts.append(text(x(tick), floor + 20, short(tick)))
+    parts.append(stroke("axis", LEFT, right, floor, floor))
+    parts.append(text((LEFT + right) / 2, HEIGHT - 10, plot.x_title))
+    middle = (TOP + floor) / 2
+    parts.append(text(16, middle, plot.y_title, more=f' transform="rotate(-90 16 {middle})"'))
     return parts
 
 
+def look_of(line):
+    return (f' stroke="{COLOURS[line.look]}" stroke-width="2.5" '
+            f'stroke-dasharray="{DASHES[line.look]}"')
+
+
 def draw_line(line, x, y):
-    colour, dash = COLOURS[line.look], DASHES[line.look]
+    colour = COLOURS[line.look]
     path = " ".join(f"{x(at)},{y(median)}" for at, median, _, _ in line.points)
-    parts = [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5" '
-             f'stroke-dasharray="{dash}"/>']
+    parts = [f'<polyline points="{path}" fill="none"{look_of(line)}/>']
     for at, median, least, most in line.points:
-        parts.append(f'<line x1="{x(at)}" x2="{x(at)}" y1="{y(least)}" y2="{y(most)}" stroke="{colour}"/>'
-                     f'<circle cx="{x(at)}" cy="{y(median)}" r="4" fill="{colour}"/>')
+        parts.append(stroke("bar", x(at), x(at), y(least), y(most), f' stroke="{colour}"'))
+        parts.append(f'<circle cx="{x(at)}" cy="{y(median)}" r="4" fill="{colour}"/>')
     return parts
 
 
 def draw_legend(lines):
     parts, at = [], LEFT
     for line in lines:
-        parts.append(f'<line x1="{at}" x2="{at + 26}" y1="34" y2="34" stroke="{COLOURS[line.look]}" '
-                     f'stroke-width="2.5" stroke-dasharray="{DASHES[line.look]}"/>'
-                     f'<text x="{at + 32}" y="38">{escape(line.name)}</text>')
+        parts.append(stroke("look", at, at + 26, 34, 34, look_of(line)))
+        parts.append(text(at + 32, 38, line.name, "start"))
         at += 60 + 7 * len(line.name)
     return parts
 
@@ -127,10 +134,11 @@ def draw_legend(lines):
 def draw(plot):
     """The SVG text of a plot whose x axis is logarithmic."""
     points = [point for line in plot.lines for point in line.points]
-    x = Scale(powers(min(p[0] for p in points), max(p[0] for p in points)), LEFT + 10, WIDTH - RIGHT - 10,
-              True)
+    x = Scale(powers(min(p[0] for p in points), max(p[0] for p in points)), LEFT + 10,
+              WIDTH - RIGHT - 10, True)
     low, high = min(p[2] for p in points), max(p[3] for p in points)
-    y = Scale(log_steps(low, high) if plot.log_y else steps(high), HEIGHT - BOTTOM, TOP + 8, plot.log_y)
+    y = Scale(log_steps(low, high) if plot.log_y else steps(high), HEIGHT - BOTTOM, TOP + 8,
+              plot.log_y)
     parts = draw_frame(plot, x, y)
     for line in plot.lines:
         parts += draw_line(line, x, y)

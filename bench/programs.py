@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Processes that a benchmark has started, each with a log, all in one folder and all ended with it."""
+"""Processes that a benchmark has started, each with a log, all in one folder and ended together."""
 import pathlib
 import shutil
 import socket

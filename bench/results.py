@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""From runs to rows: {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}, as they stand in
-the JSON file. bench/fleet and bench/routes write the same rows with --json FILE."""
+"""From runs to rows: {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}, as they stand
+in the JSON file. The parts of parts.py write such rows, too."""
 import json
 import statistics
 

@@ -28,8 +28,8 @@ class Run:
 
 class Rounds:
     def __init__(self, context, setups, patience_s, tell):
-        """setups: {key: Setup}, the references among them. patience_s: time for waiting until others
-        leave the machine alone, and for repeating. tell: takes lines about what goes on."""
+        """setups: {key: Setup}, the references among them. patience_s: time for waiting until
+        others leave the machine alone, and for repeating. tell: takes lines about progress."""
         self.context, self.setups, self.tell = context, setups, tell
         self.patience_s = patience_s
         self.runs = []
@@ -41,7 +41,7 @@ class Rounds:
             return measure.run(self.context, setup)
 
     def quietest(self, measure, key):
-        """Values and what others took meanwhile: the best of as many attempts as patience allows."""
+        """Values and what others took meanwhile: the best of the attempts that patience allows."""
         best = None
         while True:
             start = time.monotonic()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A setup is one system, started: where its visitors connect, and which processes it costs. The
-modules floors, ours and peers enter theirs with @setup; nothing is started before it is asked for."""
+modules floors, ours, cluster and peers enter theirs with @setup; it is started when asked for."""
 import contextlib
 import dataclasses
 import http.client
@@ -83,8 +83,8 @@ REFERENCES = {False: "hap2", True: "hap2-tls"}
 
 
 class Place(Programs):
-    """Where one setup is started: its programs in a folder of their own, its addresses, and where to
-    find the build of taupe and the binaries of peers."""
+    """Where one setup is started: its programs in a folder of their own, its addresses, and where
+    to find the build of taupe and the binaries of peers."""
 
     def __init__(self, folder, build, peers, addresses):
         super().__init__(folder)

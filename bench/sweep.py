@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The same measures at growing numbers of visitors and of agents, for the plots. A row of these says
-its number in "visitors" or "agents"."""
+"""The same measures at growing numbers of visitors and of agents, for the plots. A row of these
+says its number in "visitors" or "agents"."""
 import contextlib
 import functools
 

@@ -64,12 +64,12 @@ def as_markdown(rows, tls):
     lines = []
     for metric in dict.fromkeys(key[0] for key in table):
         about, title = describe(metric)
-        cells = [about_cell(table.get((metric, system)), about.decimals) for system in systems]
+        cells = [ratio_cell(table.get((metric, name)), about.decimals) for name in systems]
         lines.append([title.removesuffix(" (TLS)"), *cells])
     return markdown(["", *(f"**{name}**" if name == OURS else name for name in systems)], lines)
 
 
-def about_cell(row, decimals):
+def ratio_cell(row, decimals):
     if row is None:
         return "–"
     if row["system"] == REFERENCE:
@@ -78,14 +78,30 @@ def about_cell(row, decimals):
     return f"**{ratio}**" if row["system"] == OURS else ratio
 
 
+def cluster_as_markdown(rows):
+    """The cluster's path beside what is left of it without taupe: medians, and ratios of these."""
+    systems = ("haproxy", "haproxy-hap2", "taupe-cluster")
+    table = {(row["metric"], row["system"]): row for row in rows if row["system"] in systems}
+    lines = []
+    for metric in dict.fromkeys(key[0] for key in table):
+        found = [table.get((metric, name)) for name in systems]
+        if all(found) and found[1]["vs_hap2"]:
+            about, title = describe(metric)
+            lines.append([title, *(number(row["median"], about.decimals) for row in found),
+                          *(number(found[2]["vs_hap2"] / row["vs_hap2"]) for row in found[:2])])
+    return markdown(["", *systems, *(f"taupe-cluster : {name}" for name in systems[:2])], lines)
+
+
 def spread_as_markdown(rows):
     """Ours with all that is known of each figure, those that have no ratio as well."""
     lines = []
     for row in rows:
         if row["system"] == OURS:
             about, title = describe(row["metric"])
-            lines.append([f"`{row['metric']}`", title, number(row["median"], about.decimals),
-                          f"{number(row['min'], about.decimals)} to {number(row['max'], about.decimals)}",
-                          "–" if row["vs_hap2"] is None else number(row["vs_hap2"]), ratio_spread(row),
-                          str(row["runs"])])
-    return markdown(["metric", "what", "median", "min to max", "ratio", "min to max", "runs"], lines)
+            median, low, high = (number(row[key], about.decimals)
+                                 for key in ("median", "min", "max"))
+            ratio = "–" if row["vs_hap2"] is None else number(row["vs_hap2"])
+            lines.append([f"`{row['metric']}`", title, median, f"{low} to {high}", ratio,
+                          ratio_spread(row), str(row["runs"])])
+    return markdown(["metric", "what", "median", "min to max", "ratio", "min to max", "runs"],
+                    lines)

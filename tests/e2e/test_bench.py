@@ -17,18 +17,19 @@ KEYS = {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}
 
 
 def run_bench(*arguments):
-    return subprocess.run([sys.executable, "-m", "bench", "--build", str(BUILD), *arguments], cwd=ROOT,
-                          capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, "-m", "bench", "--build", str(BUILD), *arguments],
+                          cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_smallest_benchmark_gives_every_row(tmp_path):
     out = tmp_path / "rows.json"
-    done = run_bench("--systems", "hap2,taupe", "--metrics", "keepalive_rps,new_p50_us", "--rounds", "1",
-                     "--duration", "1", "--patience", "0", "--json", str(out))
+    done = run_bench("--systems", "hap2,taupe", "--metrics", "keepalive_rps,new_p50_us",
+                     "--rounds", "1", "--duration", "1", "--patience", "0", "--json", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {(row["system"], row["metric"]): row for row in json.loads(out.read_text())}
-    assert set(rows) == {(system, metric) for system in ("hap2", "taupe")
-                         for metric in ("keepalive_rps", "keepalive_p99_ms", "new_p50_us")}, done.stderr
+    metrics = ("keepalive_rps", "keepalive_p99_ms", "new_p50_us")
+    assert set(rows) == {(system, metric) for system in ("hap2", "taupe") for metric in metrics}, \
+        done.stderr
     for row in rows.values():
         assert KEYS <= set(row)
         assert 0 < row["min"] <= row["median"] <= row["max"]
@@ -43,7 +44,8 @@ def test_unknown_metric_is_refused():
 def fake_rounds(values):
     """Rounds in which the runs give these values, one after the other."""
     left = iter(values)
-    fake = measures.Measure(lambda context, setup: {"close_rps": next(left)}, ("close_rps",), False, "fake")
+    fake = measures.Measure(lambda context, setup: {"close_rps": next(left)}, ("close_rps",),
+                            fresh=False, name="fake")
     made = rounds.Rounds(types.SimpleNamespace(), {"hap2": None, "taupe": None}, 0, print)
     made.run([fake], 1)
     return made.runs
@@ -74,6 +76,6 @@ def test_encrypted_setup_is_a_metric_of_its_own():
 
 
 def test_row_about_most_agents_is_the_one_that_stands_for_the_metric():
-    rows = [{"system": "taupe", "metric": "idle_bytes_per_agent", "agents": agents, "median": agents}
-            for agents in (None, 100000, 1000)]
+    rows = [{"system": "taupe", "metric": "idle_bytes_per_agent", "agents": agents,
+             "median": agents} for agents in (None, 100000, 1000)]
     assert [row["median"] for row in results.most(rows)] == [100000]
