@@ -77,7 +77,7 @@ def start_setups(site, keys, started):
     for key in dict.fromkeys(needed + keys):
         try:
             setups[key] = started.enter_context(site.started(key))
-        except (Missing, Failure) as why:
+        except (Missing, Failure, OSError) as why:
             tell(f"{key} is left out: {why}")
     return setups
 

@@ -3,11 +3,10 @@
 of that path without taupe."""
 import pathlib
 import secrets
-import subprocess
 
 from . import ours
 from .floors import certificate, hops, services, two_hops
-from .programs import accepts, wait_until
+from .programs import accepts, output_of, wait_until
 from .setups import Setup, setup
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -78,9 +77,8 @@ def access(place, ip, user):
 
 def add_device(place, ip):
     """Its secret, which taupectl tells once, in a file."""
-    argv = [place.build / "taupectl", *access(place, ip, "taupectl"), "device", "add", "bench",
-            "--label", LABEL]
-    secret = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    secret = output_of([place.build / "taupectl", *access(place, ip, "taupectl"), "device", "add",
+                        "bench", "--label", LABEL])
     return place.write("secret", secret, mode=0o600)
 
 

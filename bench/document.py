@@ -4,10 +4,10 @@ the page is written anew, the rest is left alone."""
 import pathlib
 import platform
 import re
-import subprocess
 
 from . import results, tables
 from .plots import Line, Plot, draw
+from .programs import output_of
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS, PAGE, PLOTS = TOP / "bench/results", TOP / "docs/PERFORMANCE.md", TOP / "docs/plots"
@@ -59,7 +59,7 @@ def write_plots():
 def this_machine():
     """What the figures were measured on, as long as it is the machine that writes the page."""
     models = re.findall(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    haproxy = subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout
+    haproxy = output_of(["haproxy", "-v"])
     return (f"{len(models)} × {models[0] if models else 'processor'}, Linux {platform.release()}, "
             f"HAProxy {haproxy.split()[2]}.\n")
 

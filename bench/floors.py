@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a tunnel is compared with: no proxy at all, and plain HAProxy hops. Two of them are the
 reference, because a tunnel is two proxies in a row."""
-import subprocess
-
-from .programs import Failure, accepts, wait_until
+from .programs import accepts, output_of, wait_until
 from .services import HOST, PORTS
 from .setups import Setup, setup
 
@@ -67,12 +65,9 @@ def hap2(place):
 def certificate(place, ip):
     """Files of a self-made certificate for an address: chain, key, and both in one."""
     chain, key, both = (place.folder / name for name in ("cert.pem", "key.pem", "both.pem"))
-    done = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", key, "-out", chain, "-days", "30", "-subj", "/CN=bench", "-addext",
-         f"subjectAltName=IP:{ip},DNS:*.localhost"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Failure(f"openssl: {done.stderr}")
+    output_of(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+               "-nodes", "-keyout", key, "-out", chain, "-days", "30", "-subj", "/CN=bench",
+               "-addext", f"subjectAltName=IP:{ip},DNS:*.localhost"])
     place.write("both.pem", chain.read_text() + key.read_text(), mode=0o600)
     return chain, key, both
 

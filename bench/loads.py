@@ -28,8 +28,8 @@ def wrk(setup, path, connections, seconds, close=False):
     """Requests per second, 99th percentile, payload rate."""
     ip, port = setup.address("web")
     fields = ["-H", f"Host: {setup.host}"] + (["-H", "Connection: close"] if close else [])
-    text = run(["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s",
-                *fields, f"http://{ip}:{port}{path}"], seconds)
+    text = run(["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency",
+                "--timeout", "10s", *fields, f"http://{ip}:{port}{path}"], seconds)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
     tail = re.search(r"\s99%\s+([\d.]+)(us|ms|s|m)\b", text)
     count = re.search(r"(\d+) requests in", text)

@@ -3,11 +3,10 @@
 import functools
 import json
 import re
-import subprocess
 import urllib.request
 
 from .floors import certificate
-from .programs import wait_until
+from .programs import output_of, wait_until
 from .services import HOST, PORTS
 from .setups import Missing, Setup, setup
 
@@ -19,8 +18,7 @@ MANY = 4000  # visitors at once, more than any measure takes
 
 @functools.cache
 def options_of(program):
-    text = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"^ +--([a-z-]+)", text, re.M))
+    return set(re.findall(r"^ +--([a-z-]+)", output_of([program, "--help"]), re.M))
 
 
 def need_option(place, program, option):

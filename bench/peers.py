@@ -2,10 +2,9 @@
 """Other tunnels: those from Debian and npm, and those whose binaries stand in $TAUPE_PEERS."""
 import os
 import pathlib
-import subprocess
 
 from .floors import PUBLIC, services
-from .programs import accepts, find_program, wait_until
+from .programs import accepts, find_program, output_of, wait_until
 from .setups import Missing, Setup, setup
 
 SERVER = 7000
@@ -50,8 +49,7 @@ def ssh(place):
         raise Missing("no sshd")
     ip, folder = place.take_ip(), place.folder
     for name in ("host_key", "client_key"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
-                       check=True)
+        output_of(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name])
     pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     config = place.write("sshd_config", SSHD.format(port=SERVER, ip=ip, folder=folder))
     server = start_server(place, ip, [sshd, "-D", "-e", "-f", config])

@@ -30,6 +30,15 @@ def accepts(address):
         return True
 
 
+def output_of(argv):
+    """What a program prints that ends by itself, and well."""
+    done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{argv[0]}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def find_program(name, *folders):
     """The path of a program, in these folders or on the path; None where there is none."""
     for folder in folders:

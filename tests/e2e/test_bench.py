@@ -11,7 +11,7 @@ from harness.process import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT))  # the benchmark stands beside the tests
 import bench.ours  # noqa: E402,F401  enters the setups that are named here
-from bench import measures, results, rounds  # noqa: E402
+from bench import measures, parts, results, rounds  # noqa: E402
 
 KEYS = {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}
 
@@ -79,3 +79,26 @@ def test_row_about_most_agents_is_the_one_that_stands_for_the_metric():
     rows = [{"system": "taupe", "metric": "idle_bytes_per_agent", "agents": agents,
              "median": agents} for agents in (None, 100000, 1000)]
     assert [row["median"] for row in results.most(rows)] == [100000]
+
+
+PART = """\
+#!/usr/bin/python3
+import pathlib, sys
+out = pathlib.Path(sys.argv[sys.argv.index("--json") + 1])
+out.write_text('[{"system": "taupe", "metric": "route_move_ms_p99", "median": 9, "min": 8,'
+               ' "max": 10, "runs": 3}]')
+"""
+
+
+def test_rows_of_a_part_are_taken_over_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "FOLDER", tmp_path)
+    program = tmp_path / "routes"
+    program.write_text(PART)
+    program.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    told = []
+    row, = parts.run(types.SimpleNamespace(metrics=None, build=BUILD), work, told.append)
+    assert (row["median"], row["runs"], row["vs_hap2"]) == (9, 3, None)
+    assert json.loads((tmp_path / "results/routes.json").read_text())[0]["max"] == 10
+    assert any("fleet_run is left out" in line for line in told)
