@@ -71,13 +71,13 @@ def device(place, ip, relay, name, url, *options):
     return Setup(ip, ports, [relay], [agent], host)
 
 
-def standalone(place, ip, *relay_options, ca_file=None):
+def standalone(place, ip, *relay_options, agent_options=(), ca_file=None):
     """One relay and two devices; visitors come to the listeners of the first one's services."""
     url, port = (f"wss://{ip}:{TLS}", TLS) if ca_file else (f"ws://{ip}:{AGENTS}", AGENTS)
     trust = ["--ca-file", ca_file] if ca_file else []
     relay = start_relay(place, ip, "--open", *relay_options)
-    setup_ = device(place, ip, relay, "bench", url, *trust)
-    setup_.neighbour = device(place, ip, relay, "neighbour", url, *trust)
+    setup_ = device(place, ip, relay, "bench", url, *trust, *agent_options)
+    setup_.neighbour = device(place, ip, relay, "neighbour", url, *trust, *agent_options)
     setup_.door = (ip, port), ca_file
     return setup_
 
@@ -85,6 +85,13 @@ def standalone(place, ip, *relay_options, ca_file=None):
 @setup("taupe")
 def taupe(place):
     return standalone(place, place.take_ip())
+
+
+@setup("taupe-trusted")
+def taupe_trusted(place):
+    """The operator says that nobody on the way misreads payload: it is not masked."""
+    need_option(place, "taupe-agent", "trusted-path")
+    return standalone(place, place.take_ip(), agent_options=["--trusted-path"])
 
 
 @setup("taupe-front")

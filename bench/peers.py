@@ -143,8 +143,7 @@ def rathole(place):
 @setup("bore")
 def bore(place):
     """Its server takes every address, so its ports are nobody else's."""
-    program, ip = peer(place, "bore"), place.take_ip()
-    public = {name: port + 20000 for name, port in PUBLIC.items()}
+    program, ip, public = peer(place, "bore"), place.take_ip(), place.take_ports()
     relay = start_server(place, ip, [program, "server"], port=7835)
     agents = [
         place.start(f"client-{name}", [program, "local", port, "--local-host", host, "--to", ip,
@@ -180,7 +179,7 @@ def node_script(place, package):
 def reverse_wstunnel(place):
     """Its server takes every address, so its ports are nobody else's."""
     command, ip = node_script(place, "reverse-wstunnel"), place.take_ip()
-    public = {name: port + 21000 for name, port in PUBLIC.items()}
+    public = place.take_ports()
     relay = start_server(place, ip, [*command, "-r", "-s", f"{ip}:{SERVER}"])
     agents = [place.start(f"client-{name}", [*command, "-r", "-t", f"{public[name]}:{host}:{port}",
                                              f"ws://{ip}:{SERVER}"])

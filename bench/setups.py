@@ -8,7 +8,7 @@ import itertools
 
 from . import machine
 from .programs import Failure, Programs, accepts, wait_until
-from .services import SMALL
+from .services import PORTS, SMALL
 
 SETUPS = {}  # key → Definition, in the order of the tables
 
@@ -42,6 +42,9 @@ class Setup:
 
     def serves(self):
         """Do visitors reach all three services?"""
+        for process in self.relay + self.agent:
+            if process.poll() is not None:
+                raise Failure(f"{process.args[0]} ended with {process.returncode}")
         return self.answers("web") and self.answers("pieces") and accepts(self.address("bulk"))
 
     def answers(self, service):
@@ -91,8 +94,13 @@ class Place(Programs):
         self.build, self.peers, self.addresses = build, peers, addresses
 
     def take_ip(self):
+        """An address that nobody else has had."""
         number = next(self.addresses)
         return f"127.0.{1 + number // 250}.{number % 250 + 1}"
+
+    def take_ports(self):
+        """A port for each service that nobody else has had, for what listens at every address."""
+        return {name: 25000 + next(self.addresses) for name in PORTS}
 
 
 class Site:

@@ -28,6 +28,11 @@ def ratio_spread(row):
     return f"{number(row['vs_hap2_min'])} to {number(row['vs_hap2_max'])}"
 
 
+def others(row):
+    """The most of the machine that others took during one of these runs."""
+    return f"{row['foreign'] * 100:.0f} %" if "foreign" in row else "–"
+
+
 def as_text(rows):
     """A block for each metric, a line for each system, or for each number of visitors or agents."""
     lines = []
@@ -45,9 +50,8 @@ def as_line(row, decimals):
                                    if point in row)
     spread = f"{number(row['min'], decimals)} to {number(row['max'], decimals)}"
     ratio = "–" if row["vs_hap2"] is None else number(row["vs_hap2"])
-    others = f"{row['foreign'] * 100:.0f}%" if "foreign" in row else "–"
     return (f"  {name:<24}{number(row['median'], decimals):>12}{spread:>26}{ratio:>9}"
-            f"{ratio_spread(row):>18}{row['runs']:>6}{others:>8}")
+            f"{ratio_spread(row):>18}{row['runs']:>6}{others(row):>8}")
 
 
 def markdown(head, lines):
@@ -102,6 +106,6 @@ def spread_as_markdown(rows):
                                  for key in ("median", "min", "max"))
             ratio = "–" if row["vs_hap2"] is None else number(row["vs_hap2"])
             lines.append([f"`{row['metric']}`", title, median, f"{low} to {high}", ratio,
-                          ratio_spread(row), str(row["runs"])])
-    return markdown(["metric", "what", "median", "min to max", "ratio", "min to max", "runs"],
-                    lines)
+                          ratio_spread(row), str(row["runs"]), others(row)])
+    return markdown(["metric", "what", "median", "min to max", "ratio", "min to max", "runs",
+                     "others"], lines)
