@@ -25,6 +25,7 @@ free_session(struct session *session)
 
 	timer_clear(relay->loop, &session->timer);
 	free(session->text);
+	free(session->reader.room);
 	relay->n_sessions--;
 	relay->self.agents--;
 	free(session);
@@ -224,6 +225,20 @@ take_text(struct session *session, const struct ws_event *event)
 	return result;
 }
 
+/* For a control frame that comes in pieces, which agents hardly ever send. -1: gone. */
+static int
+lend_room(struct session *session)
+{
+	uint8_t *room = malloc(WS_CONTROL_MAX);
+
+	if (room == NULL) {
+		session_close(session, CLOSE_OVERLOAD);
+		return -1;
+	}
+	ws_reader_lend(&session->reader, room);
+	return 0;
+}
+
 /* -1: the session is gone. */
 static int
 take_event(struct session *session, const struct ws_event *event)
@@ -236,6 +251,8 @@ take_event(struct session *session, const struct ws_event *event)
 	case WS_PING:
 		ws_send_pong(&session->conn, event->data, event->len);
 		return 0;
+	case WS_NEED_ROOM:
+		return lend_room(session);
 	case WS_CLOSED:
 		end_session(session, CLOSE_PEER,
 		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
