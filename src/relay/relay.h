@@ -53,7 +53,7 @@ struct relay {
 	    digs; /* transfer channels that agents were asked for, by id */
 	LIST_HEAD(, admission) admissions;
 	LIST_HEAD(, upgrade) upgrades;
-	LIST_HEAD(, device) busy_devices; /* with counters to flush */
+	LIST_HEAD(, uncounted) uncounted; /* of devices, until they are flushed */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
 	TAILQ_HEAD(, device)
