@@ -66,7 +66,7 @@ static struct device *
 device_new(struct relay *relay, const char *name)
 {
 	size_t size = strlen(name) + 1;
-	struct device *device = calloc(1, sizeof(*device) + size);
+	struct device *device = calloc(1, offsetof(struct device, name) + size);
 
 	if (device == NULL)
 		return NULL;

@@ -10,7 +10,7 @@
 static size_t
 size_of(const struct lease *lease, const struct session_info *session)
 {
-	size_t size = sizeof(struct grant) + strlen(lease->label) + 1 +
+	size_t size = offsetof(struct grant, text) + strlen(lease->label) + 1 +
 	    strlen(session->instance) + 1 + strlen(session->from) + 1;
 
 	for (size_t i = 0; i < lease->n_ports; i++)
