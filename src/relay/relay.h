@@ -34,6 +34,7 @@ struct relay {
 	struct port_set public_ports;
 	struct service_ports *service_ports;
 	struct farewells *farewells;
+	struct listeners *listeners; /* all of them */
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;
@@ -43,7 +44,7 @@ struct relay {
 	struct lease_key lease_key;
 
 	size_t n_agent_listeners;
-	struct listener *agent_listeners[16];
+	struct listener agent_listeners[16];
 	struct front *front;	  /* NULL without visitor_listen */
 	struct http_admin *admin; /* NULL without admin_listen */
 
