@@ -119,7 +119,7 @@ device_free(struct device *device)
 	forget_uncounted(device);
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
-	free(device->grant);
+	grant_drop(&device->grant);
 	free(device);
 }
 
@@ -176,7 +176,7 @@ device_attach(struct relay *relay, const struct claim *claim,
 	    strcmp(grant_instance(device->grant), granted->session.instance) !=
 		0)
 		transfers_close(device, false);
-	free(device->grant);
+	grant_drop(&device->grant);
 	device->grant = grant;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
@@ -186,7 +186,7 @@ device_attach(struct relay *relay, const struct claim *claim,
 	device_retime(device);
 	return device;
 fail:
-	free(grant);
+	grant_drop(&grant);
 	if (fresh && device != NULL)
 		device_free(device);
 	return NULL;
@@ -260,9 +260,8 @@ fill_holding(
 	memset(holding, 0, sizeof(*holding));
 	(void)str_copy(
 	    str_of(device->name), holding->name, sizeof(holding->name));
-	grant_session(device->grant, device->relay->self.id, &holding->session);
+	holding->grant = device->grant;
 	holding->connected = device->session != NULL || device->pins > 0;
-	grant_lease(device->grant, &holding->lease);
 	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
 	LIST_FOREACH (service, &device->services, link)

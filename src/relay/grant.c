@@ -53,6 +53,7 @@ grant_new(const struct lease *lease, const struct session_info *session)
 		return NULL;
 	grant->epoch = session->epoch;
 	grant->since_ms = session->since_ms;
+	grant->n_keepers = 1;
 	grant->n_ports = (uint8_t)lease->n_ports;
 	to = put_text(grant->text, lease->label);
 	to = put_text(to, session->instance);
@@ -64,6 +65,24 @@ grant_new(const struct lease *lease, const struct session_info *session)
 		to = put_text(to + sizeof(port->port), port->service);
 	}
 	return grant;
+}
+
+struct grant *
+grant_keep(struct grant *grant)
+{
+	assert(grant->n_keepers < UINT8_MAX);
+	grant->n_keepers++;
+	return grant;
+}
+
+void
+grant_drop(struct grant **grantp)
+{
+	struct grant *grant = *grantp;
+
+	*grantp = NULL;
+	if (grant != NULL && --grant->n_keepers == 0)
+		free(grant);
 }
 
 const char *

@@ -12,15 +12,22 @@
 struct grant {
 	uint64_t epoch;	   /* of the session, and so of the lease */
 	uint64_t since_ms; /* wall clock */
+	uint8_t n_keepers;
 	uint8_t n_ports;
 	char text[]; /* label, instance, from; then the ports, each a number of two bytes
 	                and its service; all texts end with a NUL */
 };
 
 /* NULL: no memory. The lease's own epoch is not kept, it is the session's; nor is the
- * session's relay, which is the keeper's own. Free it with free(). */
+ * session's relay, which is the keeper's own. */
 struct grant *grant_new(
     const struct lease *lease, const struct session_info *session);
+
+/* It never changes, so that the device and the registry can keep the same one: each of them
+ * drops it when it is done with it. */
+struct grant *grant_keep(struct grant *grant);
+/* Clears the pointer; frees what nobody else keeps. May be NULL. */
+void grant_drop(struct grant **grant);
 
 const char *grant_label(const struct grant *grant);
 const char *grant_instance(const struct grant *grant);

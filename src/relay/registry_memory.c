@@ -217,6 +217,21 @@ fill_session(struct memory *memory, const struct claim *claim,
 }
 
 static int
+write_claimed(
+    struct memory *memory, const char *name, const struct claim_result *result)
+{
+	struct grant *grant = grant_new(&result->lease, &result->session);
+	int written;
+
+	if (grant == NULL)
+		return -1;
+	written = memory_lease_write(
+	    &memory->leases, name, grant, true, memory->lease_ms);
+	grant_drop(&grant);
+	return written;
+}
+
+static int
 memory_claim(struct registry *registry, const struct claim *claim,
     registry_claim_cb cb, void *ctx)
 {
@@ -241,9 +256,7 @@ memory_claim(struct registry *registry, const struct claim *claim,
 	} else {
 		fill_session(memory, claim, lease, &result.session);
 		result.lease.epoch = result.session.epoch;
-		if (memory_lease_write(&memory->leases, claim->name,
-			&result.lease, &result.session, true,
-			memory->lease_ms) != 0)
+		if (write_claimed(memory, claim->name, &result) != 0)
 			return -1;
 	}
 	return registry_answer_claim(&memory->answers, cb, ctx, &result);
@@ -253,14 +266,15 @@ memory_claim(struct registry *registry, const struct claim *claim,
 static bool
 is_lost(const struct memory *memory, const struct holding *holding)
 {
-	struct plan_fact fact =
-	    label_fact(memory, holding->name, holding->lease.label);
+	struct plan_fact fact;
+	struct lease lease;
 
+	grant_lease(holding->grant, &lease);
+	fact = label_fact(memory, holding->name, lease.label);
 	if (fact.taken && !fact.mine)
 		return true;
-	for (size_t i = 0; i < holding->lease.n_ports; i++) {
-		fact = port_fact(
-		    memory, holding->name, holding->lease.ports[i].port);
+	for (size_t i = 0; i < lease.n_ports; i++) {
+		fact = port_fact(memory, holding->name, lease.ports[i].port);
 		if (fact.taken && !fact.mine)
 			return true;
 	}
@@ -275,14 +289,14 @@ memory_hold(struct registry *registry, const struct holding *holding,
 	struct memory_lease *lease =
 	    memory_lease_find(&memory->leases, holding->name);
 
-	if (lease != NULL && lease->grant->epoch > holding->session.epoch)
+	if (lease != NULL && lease->grant->epoch > holding->grant->epoch)
 		return registry_answer_done(
 		    &memory->answers, cb, ctx, REGISTRY_STALE);
 	if (is_lost(memory, holding))
 		return registry_answer_done(
 		    &memory->answers, cb, ctx, REGISTRY_EXHAUSTED);
-	if (memory_lease_write(&memory->leases, holding->name, &holding->lease,
-		&holding->session, holding->connected,
+	if (memory_lease_write(&memory->leases, holding->name, holding->grant,
+		holding->connected,
 		holding->connected ? memory->lease_ms
 				   : holding->remaining_ms) != 0)
 		return -1;

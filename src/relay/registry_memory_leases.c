@@ -89,7 +89,7 @@ drop(struct memory_lease *lease)
 {
 	timer_clear(lease->leases->loop, &lease->timer);
 	hash_map_remove(&lease->leases->by_label, &lease->by_label);
-	free(lease->grant);
+	grant_drop(&lease->grant);
 	free(lease);
 }
 
@@ -138,7 +138,7 @@ lease_new(struct memory_leases *leases, const char *name, struct grant *grant)
 	if (lease == NULL)
 		return NULL;
 	lease->leases = leases;
-	lease->grant = grant;
+	lease->grant = grant_keep(grant);
 	lease->standing = true;
 	timer_init(&lease->timer, timer_cb, lease);
 	memcpy(lease->name, name, size);
@@ -166,27 +166,33 @@ insert(struct memory_lease *lease, struct memory_lease *before)
 	return -1;
 }
 
+/* For one with the same label. */
+static void
+change_grant(struct memory_lease *lease, struct grant *grant)
+{
+	struct grant *former = lease->grant;
+
+	set_ports(lease, NULL);
+	lease->grant = grant_keep(grant);
+	grant_drop(&former);
+}
+
 int
 memory_lease_write(struct memory_leases *leases, const char *name,
-    const struct lease *to, const struct session_info *session, bool connected,
-    uint64_t remaining_ms)
+    struct grant *grant, bool connected, uint64_t remaining_ms)
 {
 	struct memory_lease *before = memory_lease_find(leases, name);
 	struct memory_lease *lease = before;
 	uint64_t epoch_before = connected_epoch(before);
-	struct grant *grant = grant_new(to, session);
 
-	if (grant == NULL)
-		return -1;
 	if (before != NULL &&
-	    strcmp(grant_label(before->grant), to->label) == 0) {
-		set_ports(lease, NULL);
-		free(lease->grant);
-		lease->grant = grant;
-	} else if ((lease = lease_new(leases, name, grant)) == NULL ||
-	    insert(lease, before) != 0) {
+	    strcmp(grant_label(before->grant), grant_label(grant)) == 0) {
+		change_grant(lease, grant);
+	} else if ((lease = lease_new(leases, name, grant)) == NULL) {
+		return -1;
+	} else if (insert(lease, before) != 0) {
+		grant_drop(&lease->grant);
 		free(lease);
-		free(grant);
 		return -1;
 	}
 	set_ports(lease, lease);
@@ -221,7 +227,7 @@ free_cb(void *ctx, struct hash_node *node)
 
 	(void)ctx;
 	timer_clear(lease->leases->loop, &lease->timer);
-	free(lease->grant);
+	grant_drop(&lease->grant);
 	free(lease);
 }
 

@@ -46,13 +46,12 @@ struct memory_lease *memory_lease_of_label(
     const struct memory_leases *leases, const char *label);
 
 /*
- * Write a device's lease: this label and these ports and no others, this session, and
- * the time that is left. What the lease had before and has no more is released. -1: no
- * memory, nothing has changed. Precondition: no other lease has one of them.
+ * Write a device's lease: the grant's label and ports and no others, its session, and the
+ * time that is left. What the lease had before and has no more is released. Keeps the
+ * grant. -1: no memory, nothing has changed. Precondition: no other lease has one of them.
  */
 int memory_lease_write(struct memory_leases *leases, const char *name,
-    const struct lease *lease, const struct session_info *session,
-    bool connected, uint64_t remaining_ms);
+    struct grant *grant, bool connected, uint64_t remaining_ms);
 
 /* A standing lease ends now: its ports are free, its label rests. */
 void memory_lease_end(struct memory_lease *lease);

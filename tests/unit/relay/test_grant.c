@@ -45,7 +45,8 @@ check_round_trip(void)
 	grant_session(grant, "r1", &session_out);
 	ck_assert_mem_eq(&lease_out, &lease, sizeof(lease));
 	ck_assert_mem_eq(&session_out, &session, sizeof(session));
-	free(grant);
+	grant_drop(&grant);
+	ck_assert_ptr_null(grant);
 }
 
 START_TEST(nothing_but_an_epoch_comes_back)
@@ -98,7 +99,23 @@ START_TEST(the_epoch_of_a_lease_is_its_sessions)
 	ck_assert_ptr_nonnull(grant);
 	grant_lease(grant, &out);
 	ck_assert_uint_eq(out.epoch, session.epoch);
-	free(grant);
+	grant_drop(&grant);
+	ck_assert_ptr_null(grant);
+}
+END_TEST
+
+START_TEST(it_lasts_as_long_as_anybody_keeps_it)
+{
+	struct grant *first = grant_new(&lease, &session), *second;
+
+	ck_assert_ptr_nonnull(first);
+	second = grant_keep(first);
+	ck_assert_ptr_eq(second, first);
+	grant_drop(&first);
+	ck_assert_ptr_null(first);
+	ck_assert_uint_eq(second->epoch, session.epoch);
+	grant_drop(&second);
+	grant_drop(&second);
 }
 END_TEST
 
@@ -114,6 +131,7 @@ main(void)
 	tcase_add_test(tests, nothing_but_an_epoch_comes_back);
 	tcase_add_test(tests, texts_of_every_length_come_back);
 	tcase_add_test(tests, every_number_of_ports_comes_back);
+	tcase_add_test(tests, it_lasts_as_long_as_anybody_keeps_it);
 	tcase_add_test(tests, the_epoch_of_a_lease_is_its_sessions);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
