@@ -4,8 +4,9 @@
  * Redis, behind one interface; nobody else asks which one it is.
  *
  * Every answer comes by callback, from the loop and never from inside the call, so that
- * both behave alike. Requests are copied. Every write about a session carries its epoch:
- * one that is older than what the registry holds changes nothing (fencing).
+ * both behave alike. Requests are copied, but for a grant, which may be kept. Every write
+ * about a session carries its epoch: one that is older than what the registry holds changes
+ * nothing (fencing).
  */
 #ifndef TAUPE_RELAY_REGISTRY_H
 #define TAUPE_RELAY_REGISTRY_H
