@@ -178,10 +178,11 @@ add_device_cb(void *ctx, struct hash_node *node)
 	json_array_append_new(ctx,
 	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o, s:o}", "name",
 		device->name, "online", device->session != NULL, "label",
-		device->lease.label, "epoch", (json_int_t)device->info.epoch,
-		"since_ms", (json_int_t)device->info.since_ms, "from",
-		device->info.from, "visitors", (json_int_t)device->n_visitors,
-		"ports", ports, "urls", urls));
+		grant_label(device->grant), "epoch",
+		(json_int_t)device->grant->epoch, "since_ms",
+		(json_int_t)device->grant->since_ms, "from",
+		grant_from(device->grant), "visitors",
+		(json_int_t)device->n_visitors, "ports", ports, "urls", urls));
 }
 
 static void

@@ -201,7 +201,7 @@ probe_holder(struct admission *admission)
 	} else if (device != NULL && device->session != NULL) {
 		session_probe(device->session, &admission->probe);
 	} else if (device != NULL && device->pins > 0 &&
-	    device->info.epoch == admission->holder.epoch) {
+	    device->grant->epoch == admission->holder.epoch) {
 		refuse_held(admission); /* it is just being admitted */
 	} else {
 		holder_dead(
@@ -245,11 +245,11 @@ recall_lease(const struct admission *admission, const struct device *device,
 	if (known &&
 	    crypto_equal(
 		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
-		*lease = device->lease;
+		grant_lease(device->grant, lease);
 		return true;
 	}
 	if (!claim->has_signed_lease ||
-	    (known && device->info.epoch >= claim->signed_lease.epoch))
+	    (known && device->grant->epoch >= claim->signed_lease.epoch))
 		return false;
 	*lease = claim->signed_lease;
 	return true;
@@ -291,15 +291,17 @@ admit_provisionally(struct admission *admission)
 		return;
 	}
 	if (device != NULL && device->session != NULL &&
-	    strcmp(device->info.instance, admission->claim.instance) != 0) {
-		admission->holder = device->info;
+	    strcmp(grant_instance(device->grant), admission->claim.instance) !=
+		0) {
+		grant_session(
+		    device->grant, relay->self.id, &admission->holder);
 		probe_holder(admission);
 		return;
 	}
 	log_warn("registry is away: session is provisional",
 	    LOG_S("device", admission->claim.name));
 	admission->provisional = true;
-	fill_provisional(admission, device != NULL ? device->info.epoch : 0);
+	fill_provisional(admission, device != NULL ? device->grant->epoch : 0);
 	attach(admission);
 }
 

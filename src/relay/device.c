@@ -33,6 +33,13 @@ struct holding_write {
 	char name[DEVICE_NAME_MAX + 1];
 };
 
+/* What a device has done since its counters were flushed. */
+struct uncounted {
+	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
+	struct device *device;
+	struct device_counters delta;
+};
+
 static void timer_cb(void *ctx);
 
 static struct str
@@ -58,12 +65,13 @@ device_find(struct relay *relay, struct str name)
 static struct device *
 device_new(struct relay *relay, const char *name)
 {
-	struct device *device = calloc(1, sizeof(*device));
+	size_t size = strlen(name) + 1;
+	struct device *device = calloc(1, offsetof(struct device, name) + size);
 
 	if (device == NULL)
 		return NULL;
 	device->relay = relay;
-	(void)str_copy(str_of(name), device->name, sizeof(device->name));
+	memcpy(device->name, name, size);
 	LIST_INIT(&device->services);
 	LIST_INIT(&device->digs);
 	TAILQ_INIT(&device->waiting);
@@ -92,17 +100,49 @@ release(struct device *device)
 }
 
 static void
+forget_uncounted(struct device *device)
+{
+	if (device->uncounted == NULL)
+		return;
+	LIST_REMOVE(device->uncounted, link);
+	free(device->uncounted);
+	device->uncounted = NULL;
+}
+
+static void
 device_free(struct device *device)
 {
 	assert(device->pins == 0 && device->session == NULL);
 	release(device);
 	transfers_close(device, true);
 	timer_clear(device->relay->loop, &device->timer);
-	if (device->busy)
-		LIST_REMOVE(device, busy_link);
+	forget_uncounted(device);
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
+	grant_drop(&device->grant);
 	free(device);
+}
+
+void
+device_retime(struct device *device)
+{
+	struct loop *loop = device->relay->loop;
+	uint64_t now = loop_now_ms(loop), due = device->due_ms;
+
+	if (device->session != NULL &&
+	    (due == 0 || session_due_ms(device->session) < due))
+		due = session_due_ms(device->session);
+	if (due != 0)
+		timer_set(loop, &device->timer, due > now ? due - now : 0);
+	else
+		timer_clear(loop, &device->timer);
+}
+
+static void
+be_due_in(struct device *device, uint64_t delay_ms)
+{
+	device->due_ms = loop_now_ms(device->relay->loop) + delay_ms;
+	device_retime(device);
 }
 
 /* Free what was released as soon as nothing uses it. */
@@ -113,7 +153,7 @@ end_or_wait(struct device *device)
 	    TAILQ_EMPTY(&device->running) && device->n_visitors == 0)
 		device_free(device);
 	else
-		timer_set(device->relay->loop, &device->timer, END_POLL_MS);
+		be_due_in(device, END_POLL_MS);
 }
 
 struct device *
@@ -121,34 +161,41 @@ device_attach(struct relay *relay, const struct claim *claim,
     const struct claim_result *granted, const char **error)
 {
 	struct device *device = device_find(relay, str_of(claim->name));
+	struct grant *grant = grant_new(&granted->lease, &granted->session);
 	bool fresh = device == NULL;
 
 	*error = "the relay is out of memory";
+	if (grant == NULL)
+		return NULL;
 	if (fresh && (device = device_new(relay, claim->name)) == NULL)
-		return NULL;
-	if (services_reconcile(device, claim, &granted->lease, error) != 0) {
-		if (fresh)
-			device_free(device);
-		return NULL;
-	}
+		goto fail;
+	if (services_reconcile(device, claim, &granted->lease, error) != 0)
+		goto fail;
 	/* another process of the agent: the old one's channels are nobody's now */
-	if (strcmp(device->info.instance, granted->session.instance) != 0)
+	if (!fresh &&
+	    strcmp(grant_instance(device->grant), granted->session.instance) !=
+		0)
 		transfers_close(device, false);
-	device->info = granted->session;
-	device->lease = granted->lease;
+	grant_drop(&device->grant);
+	device->grant = grant;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
 	device->pins++;
-	timer_clear(relay->loop, &device->timer);
+	device->due_ms = 0;
+	device_retime(device);
 	return device;
+fail:
+	grant_drop(&grant);
+	if (fresh && device != NULL)
+		device_free(device);
+	return NULL;
 }
 
 static void
 renew_later(struct device *device)
 {
-	timer_set(device->relay->loop, &device->timer,
-	    (uint64_t)device->relay->options.lease_ms / 2);
+	be_due_in(device, (uint64_t)device->relay->options.lease_ms / 2);
 }
 
 void
@@ -156,7 +203,7 @@ device_unpin(struct device *device)
 {
 	assert(device->pins > 0);
 	device->pins--;
-	if (device->pins > 0 || timer_is_set(&device->timer))
+	if (device->pins > 0 || device->due_ms != 0)
 		return;
 	if (device->session != NULL)
 		renew_later(device); /* the older one, which goes on */
@@ -178,7 +225,7 @@ act_on_answer(struct device *device, enum registry_status status)
 		log_error(
 		    "a lost registry has given the device's label or port away",
 		    LOG_S("device", device->name),
-		    LOG_S("label", device->lease.label));
+		    LOG_S("label", grant_label(device->grant)));
 		device_moved(device);
 		if (device->session != NULL)
 			session_close(device->session, CLOSE_REGISTRY);
@@ -197,7 +244,7 @@ held_cb(void *ctx, enum registry_status status)
 
 	LIST_REMOVE(write, link);
 	free(write);
-	if (device != NULL && device->info.epoch == done.epoch)
+	if (device != NULL && device->grant->epoch == done.epoch)
 		act_on_answer(device, status);
 	if (done.cb != NULL)
 		done.cb(done.ctx, status);
@@ -213,11 +260,9 @@ fill_holding(
 	memset(holding, 0, sizeof(*holding));
 	(void)str_copy(
 	    str_of(device->name), holding->name, sizeof(holding->name));
-	holding->session = device->info;
+	holding->grant = device->grant;
 	holding->connected = device->session != NULL || device->pins > 0;
-	holding->lease = device->lease;
-	holding->remaining_ms =
-	    device->lease_end_ms > now ? device->lease_end_ms - now : 1;
+	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
 	LIST_FOREACH (service, &device->services, link)
 		service_route(service, &routes[holding->n_routes++]);
@@ -239,7 +284,7 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 		return;
 	}
 	write->relay = relay;
-	write->epoch = device->info.epoch;
+	write->epoch = device->grant->epoch;
 	write->cb = cb;
 	write->ctx = ctx;
 	(void)str_copy(str_of(device->name), write->name, sizeof(write->name));
@@ -278,9 +323,9 @@ device_online(struct device *device, struct session *session)
 	}
 	device->relay->counters.sessions_opened++;
 	log_info("session opened", LOG_S("device", device->name),
-	    LOG_U("epoch", device->info.epoch),
-	    LOG_S("label", device->lease.label),
-	    LOG_S("from", device->info.from));
+	    LOG_U("epoch", device->grant->epoch),
+	    LOG_S("label", grant_label(device->grant)),
+	    LOG_S("from", grant_from(device->grant)));
 	serve_waiting(device);
 }
 
@@ -293,15 +338,12 @@ device_offline(struct device *device)
 	digs_forget(device);
 	if (device->moved || device->released) {
 		/* from the loop: whoever closed the session may still be using us */
-		timer_set(relay->loop, &device->timer, 0);
+		be_due_in(device, 0);
 		return;
 	}
 	TAILQ_FOREACH (visitor, &device->waiting, link)
 		visitor_hold(visitor);
-	device->lease_end_ms =
-	    loop_now_ms(relay->loop) + (uint64_t)relay->options.lease_ms;
-	timer_set(
-	    relay->loop, &device->timer, (uint64_t)relay->options.lease_ms);
+	be_due_in(device, (uint64_t)relay->options.lease_ms);
 	device_hold(device, NULL, NULL);
 }
 
@@ -311,9 +353,10 @@ device_moved(struct device *device)
 	if (device->moved || device->released)
 		return;
 	log_info("device is at another relay now",
-	    LOG_S("device", device->name), LOG_U("epoch", device->info.epoch));
+	    LOG_S("device", device->name),
+	    LOG_U("epoch", device->grant->epoch));
 	device->moved = true;
-	timer_set(device->relay->loop, &device->timer, MOVED_GRACE_MS);
+	be_due_in(device, MOVED_GRACE_MS);
 }
 
 /* The operator has removed it, or given it another secret: everything of it ends. Its lease
@@ -331,8 +374,8 @@ revoke(struct device *device, bool end_lease)
 	transfers_close(device, true);
 	if (end_lease)
 		(void)relay->registry->ops->expire(relay->registry,
-		    device->name, device->info.epoch, NULL, NULL);
-	timer_set(relay->loop, &device->timer, 0);
+		    device->name, device->grant->epoch, NULL, NULL);
+	be_due_in(device, 0);
 }
 
 struct recheck {
@@ -400,9 +443,9 @@ expire(struct device *device)
 	struct relay *relay = device->relay;
 
 	log_info("lease expired", LOG_S("device", device->name),
-	    LOG_S("label", device->lease.label));
+	    LOG_S("label", grant_label(device->grant)));
 	(void)relay->registry->ops->expire(
-	    relay->registry, device->name, device->info.epoch, NULL, NULL);
+	    relay->registry, device->name, device->grant->epoch, NULL, NULL);
 	release(device);
 	end_or_wait(device);
 }
@@ -412,7 +455,12 @@ timer_cb(void *ctx)
 {
 	struct device *device = ctx;
 
-	if (device->released) {
+	if (device->session != NULL && session_end_if_dead(device->session))
+		return;
+	if (device->due_ms == 0 ||
+	    device->due_ms > loop_now_ms(device->relay->loop)) {
+		device_retime(device); /* it was for the session */
+	} else if (device->released) {
 		end_or_wait(device);
 	} else if (device->moved) {
 		if (device->session != NULL)
@@ -459,25 +507,31 @@ void
 device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
     uint64_t bytes_out)
 {
-	device->uncounted.visitors += visitors;
-	device->uncounted.bytes_in += bytes_in;
-	device->uncounted.bytes_out += bytes_out;
-	if (!device->busy)
-		LIST_INSERT_HEAD(
-		    &device->relay->busy_devices, device, busy_link);
-	device->busy = true;
+	struct uncounted *uncounted = device->uncounted;
+
+	if (uncounted == NULL) {
+		uncounted = calloc(1, sizeof(*uncounted));
+		if (uncounted == NULL)
+			return; /* a gap in a statistic */
+		uncounted->device = device;
+		LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
+		device->uncounted = uncounted;
+	}
+	uncounted->delta.visitors += visitors;
+	uncounted->delta.bytes_in += bytes_in;
+	uncounted->delta.bytes_out += bytes_out;
 }
 
 void
 devices_flush_counters(struct relay *relay)
 {
-	struct device *device;
+	struct uncounted *uncounted;
 
-	while ((device = LIST_FIRST(&relay->busy_devices)) != NULL) {
-		LIST_REMOVE(device, busy_link);
-		device->busy = false;
+	while ((uncounted = LIST_FIRST(&relay->uncounted)) != NULL) {
+		struct device *device = uncounted->device;
+
 		relay->registry->ops->count(
-		    relay->registry, device->name, &device->uncounted);
-		memset(&device->uncounted, 0, sizeof(device->uncounted));
+		    relay->registry, device->name, &uncounted->delta);
+		forget_uncounted(device);
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef TAUPE_RELAY_DEVICE_H
 #define TAUPE_RELAY_DEVICE_H
 
+#include "relay/grant.h"
 #include "relay/relay.h"
 
 struct dig;
@@ -20,35 +21,33 @@ TAILQ_HEAD(visitor_queue, visitor);
 TAILQ_HEAD(transfer_list, transfer);
 
 struct device {
-	struct hash_node by_name;
-	LIST_ENTRY(device) busy_link; /* in relay->busy_devices, while busy */
-	LIST_ENTRY(device)
-	released_link; /* in relay->released, while released */
+	union {
+		struct hash_node by_name; /* in relay->devices, or */
+		LIST_ENTRY(device) released_link; /* in relay->released */
+	};
+	TAILQ_ENTRY(device) backlog_link; /* in relay->backlog, while unwritten */
 	struct relay *relay;
-	char name[DEVICE_NAME_MAX + 1];
-	uint8_t secret_sha256
-	    [SECRET_HASH_LEN]; /* for reconnects while the registry is away */
-	struct session_info info; /* of the current session, or the last one */
-	struct session *session;  /* NULL: offline */
-	struct lease lease;
+	struct grant *grant; /* to the current session, or to the last one */
+	struct session *session;      /* NULL: offline */
 	struct service_list services; /* in the agent's order */
 	struct visitor_queue waiting;
 	struct transfer_list idle, running;
 	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
-	struct timer
-	    timer; /* online: renew at half-life; offline: expire; moved, released: end */
-	uint64_t lease_end_ms; /* offline: on the loop's clock */
-	struct device_counters uncounted;
-	size_t n_visitors;
-	unsigned pins; /* admissions that are about to use it */
-	TAILQ_ENTRY(device) backlog_link;
-	bool busy;	/* in relay->busy_devices */
-	bool unwritten; /* in relay->backlog */
-	bool moved; /* another relay has it now: nothing is written any more */
-	bool unverified; /* let in while the registry was away: it has to be asked before
-			    anything of this is written there */
-	bool
-	    released; /* its lease is over: it only waits for running visits to end */
+	struct timer timer;    /* for due_ms, or earlier for the session */
+	uint64_t due_ms; /* loop clock. Online: renew the lease; offline: it expires;
+			    moved, released: the end. 0: nothing is due */
+	struct uncounted *uncounted; /* NULL: all was counted */
+	uint32_t n_visitors;
+	uint32_t pins; /* admissions that are about to use it */
+	uint8_t secret_sha256
+	    [SECRET_HASH_LEN]; /* for reconnects while the registry is away */
+	bool unwritten : 1;
+	bool moved : 1; /* another relay has it now: nothing is written any more */
+	bool unverified : 1; /* let in while the registry was away: it has to be asked
+				before anything of this is written there */
+	bool released : 1; /* its lease is over: it only waits for running visits to
+			      end */
+	char name[];
 };
 
 void devices_init(struct relay *relay);
@@ -71,6 +70,8 @@ void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 void device_online(struct device *device, struct session *session);
 /* Its session has ended: the lease runs from now. */
 void device_offline(struct device *device);
+/* What its session waits for may be due at another time now. */
+void device_retime(struct device *device);
 /* Another relay has the device now: let go of it, without touching the registry. Its
  * listeners stay for a moment, until the routes have reached the proxies. */
 void device_moved(struct device *device);

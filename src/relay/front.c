@@ -34,7 +34,7 @@ struct front {
 	LIST_HEAD(, guest) guests;
 	size_t n_guests;
 	size_t n_listeners;
-	struct listener *listeners[FRONT_LISTENERS_MAX];
+	struct listener listeners[FRONT_LISTENERS_MAX];
 };
 
 static void
@@ -219,16 +219,14 @@ front_new(struct relay *relay, const struct address *addresses, size_t n,
 	LIST_INIT(&front->guests);
 	assert(n <= FRONT_LISTENERS_MAX);
 	for (i = 0; i < n; i++) {
-		struct listener *listener = listener_new(
-		    relay->loop, &addresses[i], false, accept_cb, front);
-
-		if (listener == NULL) {
+		if (listener_open(&front->listeners[i], relay->listeners,
+			&addresses[i], false, accept_cb, front) != 0) {
 			*failed = &addresses[i];
 			front_free(&front);
 			return NULL;
 		}
-		listener_await_bytes(listener);
-		front->listeners[front->n_listeners++] = listener;
+		listener_await_bytes(&front->listeners[i]);
+		front->n_listeners++;
 	}
 	return front;
 }
@@ -239,7 +237,7 @@ front_stop(struct front *front)
 	struct guest *guest;
 
 	while (front->n_listeners > 0)
-		listener_free(&front->listeners[--front->n_listeners]);
+		listener_close(&front->listeners[--front->n_listeners]);
 	while ((guest = LIST_FIRST(&front->guests)) != NULL)
 		guest_free(guest);
 }
@@ -257,5 +255,5 @@ front_free(struct front **front)
 void
 front_address(const struct front *front, size_t i, struct address *address)
 {
-	listener_address(front->listeners[i], address);
+	listener_address(&front->listeners[i], address);
 }

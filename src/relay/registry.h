@@ -4,8 +4,9 @@
  * Redis, behind one interface; nobody else asks which one it is.
  *
  * Every answer comes by callback, from the loop and never from inside the call, so that
- * both behave alike. Requests are copied. Every write about a session carries its epoch:
- * one that is older than what the registry holds changes nothing (fencing).
+ * both behave alike. Requests are copied, but for a grant, which may be kept. Every write
+ * about a session carries its epoch: one that is older than what the registry holds changes
+ * nothing (fencing).
  */
 #ifndef TAUPE_RELAY_REGISTRY_H
 #define TAUPE_RELAY_REGISTRY_H
@@ -19,6 +20,7 @@
 #define ROUTE_VALUE_MAX 64 /* "192.0.2.1,30001" */
 #define RELAYS_MAX 64
 
+struct grant;
 struct registry;
 
 enum registry_status {
@@ -125,10 +127,9 @@ typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
 /* What a relay holds of a device, for renewing and for filling an empty registry. */
 struct holding {
 	char name[DEVICE_NAME_MAX + 1];
-	struct session_info session; /* the last one, with its epoch */
+	struct grant *grant; /* the lease, and its last session: may be kept */
 	bool connected;
 	uint64_t remaining_ms; /* of the lease, when not connected */
-	struct lease lease;
 	const struct route *routes;
 	size_t n_routes;
 };

@@ -64,15 +64,15 @@ refresh_devices(struct memory *memory)
 static struct plan_fact
 label_fact(const struct memory *memory, const char *name, const char *text)
 {
-	const struct memory_label *label =
-	    memory_label_find(&memory->leases, text);
+	const struct memory_lease *lease =
+	    memory_lease_of_label(&memory->leases, text);
 	const struct device_record *owner =
 	    memory_devices_of_label(memory->devices, text);
 
 	return (struct plan_fact){
-	    .taken = label != NULL,
-	    .mine = label != NULL && strcmp(label->device, name) == 0,
-	    .resting = label != NULL && label->lease == NULL,
+	    .taken = lease != NULL,
+	    .mine = lease != NULL && strcmp(lease->name, name) == 0,
+	    .resting = lease != NULL && !lease->standing,
 	    .reserved_for_other =
 		owner != NULL && strcmp(owner->name, name) != 0,
 	};
@@ -197,8 +197,8 @@ static bool
 is_held(const struct memory_lease *lease, const struct claim *claim)
 {
 	return lease != NULL && lease->connected &&
-	    strcmp(lease->session.instance, claim->instance) != 0 &&
-	    lease->session.epoch != claim->over_epoch;
+	    strcmp(grant_instance(lease->grant), claim->instance) != 0 &&
+	    lease->grant->epoch != claim->over_epoch;
 }
 
 static void
@@ -207,13 +207,28 @@ fill_session(struct memory *memory, const struct claim *claim,
 {
 	uint64_t last = memory->leases.last_epoch;
 
-	if (lease != NULL && lease->session.epoch > last)
-		last = lease->session.epoch;
+	if (lease != NULL && lease->grant->epoch > last)
+		last = lease->grant->epoch;
 	*session = (struct session_info){
 	    .epoch = claim_next_epoch(claim, last), .since_ms = loop_wall_ms()};
 	memcpy(session->relay, memory->id, sizeof(session->relay));
 	memcpy(session->instance, claim->instance, sizeof(session->instance));
 	memcpy(session->from, claim->from, sizeof(session->from));
+}
+
+static int
+write_claimed(
+    struct memory *memory, const char *name, const struct claim_result *result)
+{
+	struct grant *grant = grant_new(&result->lease, &result->session);
+	int written;
+
+	if (grant == NULL)
+		return -1;
+	written = memory_lease_write(
+	    &memory->leases, name, grant, true, memory->lease_ms);
+	grant_drop(&grant);
+	return written;
 }
 
 static int
@@ -223,24 +238,25 @@ memory_claim(struct registry *registry, const struct claim *claim,
 	struct memory *memory = memory_of(registry);
 	struct claim_result result = {.status = REGISTRY_OK};
 	struct memory_lease *lease;
+	struct lease standing;
 	struct claim_plan plan;
 
 	refresh_devices(memory);
 	lease = memory_lease_find(&memory->leases, claim->name);
+	if (lease != NULL)
+		grant_lease(lease->grant, &standing);
 	claim_plan_make(
-	    &plan, claim, lease ? &lease->lease : NULL, &memory->public_ports);
+	    &plan, claim, lease ? &standing : NULL, &memory->public_ports);
 	if (is_held(lease, claim)) {
 		result.status = REGISTRY_HELD;
-		result.session = lease->session;
+		grant_session(lease->grant, memory->id, &result.session);
 	} else if (!choose_label(memory, claim->name, &plan, &result) ||
 	    !choose_ports(memory, claim->name, &plan, &result.lease)) {
 		result.status = REGISTRY_EXHAUSTED;
 	} else {
 		fill_session(memory, claim, lease, &result.session);
 		result.lease.epoch = result.session.epoch;
-		if (memory_lease_write(&memory->leases, claim->name,
-			&result.lease, &result.session, true,
-			memory->lease_ms) != 0)
+		if (write_claimed(memory, claim->name, &result) != 0)
 			return -1;
 	}
 	return registry_answer_claim(&memory->answers, cb, ctx, &result);
@@ -250,14 +266,15 @@ memory_claim(struct registry *registry, const struct claim *claim,
 static bool
 is_lost(const struct memory *memory, const struct holding *holding)
 {
-	struct plan_fact fact =
-	    label_fact(memory, holding->name, holding->lease.label);
+	struct plan_fact fact;
+	struct lease lease;
 
+	grant_lease(holding->grant, &lease);
+	fact = label_fact(memory, holding->name, lease.label);
 	if (fact.taken && !fact.mine)
 		return true;
-	for (size_t i = 0; i < holding->lease.n_ports; i++) {
-		fact = port_fact(
-		    memory, holding->name, holding->lease.ports[i].port);
+	for (size_t i = 0; i < lease.n_ports; i++) {
+		fact = port_fact(memory, holding->name, lease.ports[i].port);
 		if (fact.taken && !fact.mine)
 			return true;
 	}
@@ -272,14 +289,14 @@ memory_hold(struct registry *registry, const struct holding *holding,
 	struct memory_lease *lease =
 	    memory_lease_find(&memory->leases, holding->name);
 
-	if (lease != NULL && lease->session.epoch > holding->session.epoch)
+	if (lease != NULL && lease->grant->epoch > holding->grant->epoch)
 		return registry_answer_done(
 		    &memory->answers, cb, ctx, REGISTRY_STALE);
 	if (is_lost(memory, holding))
 		return registry_answer_done(
 		    &memory->answers, cb, ctx, REGISTRY_EXHAUSTED);
-	if (memory_lease_write(&memory->leases, holding->name, &holding->lease,
-		&holding->session, holding->connected,
+	if (memory_lease_write(&memory->leases, holding->name, holding->grant,
+		holding->connected,
 		holding->connected ? memory->lease_ms
 				   : holding->remaining_ms) != 0)
 		return -1;
@@ -294,7 +311,7 @@ memory_expire(struct registry *registry, const char *name, uint64_t epoch,
 	struct memory_lease *lease = memory_lease_find(&memory->leases, name);
 	enum registry_status status = REGISTRY_OK;
 
-	if (lease != NULL && lease->session.epoch > epoch)
+	if (lease != NULL && lease->grant->epoch > epoch)
 		status = REGISTRY_STALE;
 	else if (lease != NULL)
 		memory_lease_end(lease);
@@ -429,8 +446,8 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 		return NULL;
 	}
 	registry_answers_init(&memory->answers, loop, &memory->registry);
-	memory_leases_init(
-	    &memory->leases, loop, &memory->answers, settings->quarantine_ms);
+	memory_leases_init(&memory->leases, loop, &memory->answers, memory->id,
+	    settings->quarantine_ms);
 	registry_answer_event(&memory->answers, &up);
 	return &memory->registry;
 }

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One timer a lease, and one a label at rest. A label's entry outlives its lease by the
- * quarantine, so that a label is free exactly when there is no entry.
+ * One object a label, from when it is first leased until it is free again; a standing lease
+ * is one that is found by its device's name, too. A device whose lease gets another label
+ * gets another object, and the old one rests.
  */
 #include <stdlib.h>
 
 #include "relay/registry_memory_leases.h"
 
 static struct str
-lease_key_cb(const struct hash_node *node)
+name_cb(const struct hash_node *node)
 {
-	return str_of(HASH_ENTRY(node, struct memory_lease, node)->name);
+	return str_of(HASH_ENTRY(node, struct memory_lease, by_name)->name);
 }
 
 static struct str
-label_key_cb(const struct hash_node *node)
+label_cb(const struct hash_node *node)
 {
-	return str_of(HASH_ENTRY(node, struct memory_label, node)->label);
+	return str_of(grant_label(
+	    HASH_ENTRY(node, struct memory_lease, by_label)->grant));
 }
 
 struct memory_lease *
@@ -24,180 +26,181 @@ memory_lease_find(const struct memory_leases *leases, const char *name)
 {
 	struct hash_node *node = hash_map_find(&leases->by_name, str_of(name));
 
-	return node ? HASH_ENTRY(node, struct memory_lease, node) : NULL;
+	return node ? HASH_ENTRY(node, struct memory_lease, by_name) : NULL;
 }
 
-struct memory_label *
-memory_label_find(const struct memory_leases *leases, const char *label)
+struct memory_lease *
+memory_lease_of_label(const struct memory_leases *leases, const char *label)
 {
-	struct hash_node *node = hash_map_find(&leases->labels, str_of(label));
+	struct hash_node *node =
+	    hash_map_find(&leases->by_label, str_of(label));
 
-	return node ? HASH_ENTRY(node, struct memory_label, node) : NULL;
+	return node ? HASH_ENTRY(node, struct memory_lease, by_label) : NULL;
 }
+
+/* Events. */
 
 static void
-tell_session(struct memory_leases *leases, const char *name,
-    const struct session_info *session, bool up)
+tell_session(
+    struct memory_leases *leases, const char *name, uint64_t epoch, bool up)
 {
 	struct registry_event event = {
-	    .type = REGISTRY_SESSION, .up = up, .epoch = session->epoch};
+	    .type = REGISTRY_SESSION, .up = up, .epoch = epoch};
 
 	str_copy(str_of(name), event.name, sizeof(event.name));
-	str_copy(str_of(session->relay), event.relay, sizeof(event.relay));
+	str_copy(str_of(leases->relay_id), event.relay, sizeof(event.relay));
 	registry_answer_event(leases->answers, &event);
 }
 
-/* Labels. */
-
-static void
-drop_label(struct memory_label *label)
+/* The epoch of the session that is connected; 0: none is. */
+static uint64_t
+connected_epoch(const struct memory_lease *lease)
 {
-	timer_clear(label->leases->loop, &label->rest);
-	hash_map_remove(&label->leases->labels, &label->node);
-	free(label);
+	return lease != NULL && lease->connected ? lease->grant->epoch : 0;
 }
 
 static void
-rest_over_cb(void *ctx)
+tell_change(struct memory_leases *leases, const char *name, uint64_t before,
+    uint64_t after)
 {
-	drop_label(ctx);
-}
-
-/* The lease no longer has it. */
-static void
-release_label(struct memory_leases *leases, const char *text)
-{
-	struct memory_label *label = memory_label_find(leases, text);
-
-	if (label == NULL)
+	if (before == after)
 		return;
-	if (leases->quarantine_ms == 0) {
-		drop_label(label);
-		return;
-	}
-	label->lease = NULL;
-	timer_set(leases->loop, &label->rest, leases->quarantine_ms);
+	if (before != 0)
+		tell_session(leases, name, before, false);
+	if (after != 0)
+		tell_session(leases, name, after, true);
 }
 
-/* Precondition: nobody else's lease has it. */
-static int
-take_label(
-    struct memory_leases *leases, struct memory_lease *lease, const char *text)
+/* Ending. */
+
+static void
+set_ports(const struct memory_lease *lease, struct memory_lease *to)
 {
-	struct memory_label *label = memory_label_find(leases, text);
+	struct lease wide;
 
-	if (label == NULL) {
-		label = calloc(1, sizeof(*label));
-		if (label == NULL)
-			return -1;
-		label->leases = leases;
-		timer_init(&label->rest, rest_over_cb, label);
-		str_copy(str_of(text), label->label, sizeof(label->label));
-		if (hash_map_insert(&leases->labels, &label->node) != 0) {
-			free(label);
-			return -1;
-		}
-	}
-	timer_clear(leases->loop, &label->rest);
-	label->lease = lease;
-	str_copy(str_of(lease->name), label->device, sizeof(label->device));
-	return 0;
+	grant_lease(lease->grant, &wide);
+	for (size_t i = 0; i < wide.n_ports; i++)
+		lease->leases->of_port[wide.ports[i].port] = to;
 }
 
-/* Leases. */
+/* The label is free. */
+static void
+drop(struct memory_lease *lease)
+{
+	timer_clear(lease->leases->loop, &lease->timer);
+	hash_map_remove(&lease->leases->by_label, &lease->by_label);
+	grant_drop(&lease->grant);
+	free(lease);
+}
+
+/* It stands no more: its ports are free, and its label rests. */
+static void
+retire(struct memory_lease *lease)
+{
+	struct memory_leases *leases = lease->leases;
+
+	set_ports(lease, NULL);
+	hash_map_remove(&leases->by_name, &lease->by_name);
+	lease->standing = lease->connected = false;
+	if (leases->quarantine_ms > 0)
+		timer_set(leases->loop, &lease->timer, leases->quarantine_ms);
+	else
+		drop(lease);
+}
 
 void
 memory_lease_end(struct memory_lease *lease)
 {
-	struct memory_leases *leases = lease->leases;
-
-	if (lease->connected)
-		tell_session(leases, lease->name, &lease->session, false);
-	timer_clear(leases->loop, &lease->end);
-	release_label(leases, lease->lease.label);
-	for (size_t i = 0; i < lease->lease.n_ports; i++)
-		leases->of_port[lease->lease.ports[i].port] = NULL;
-	hash_map_remove(&leases->by_name, &lease->node);
-	free(lease);
+	tell_change(lease->leases, lease->name, connected_epoch(lease), 0);
+	retire(lease);
 }
 
 static void
-lease_over_cb(void *ctx)
+timer_cb(void *ctx)
 {
-	memory_lease_end(ctx);
+	struct memory_lease *lease = ctx;
+
+	if (lease->standing)
+		memory_lease_end(lease);
+	else
+		drop(lease);
 }
 
+/* Writing. */
+
 static struct memory_lease *
-new_lease(struct memory_leases *leases, const char *name)
+lease_new(struct memory_leases *leases, const char *name, struct grant *grant)
 {
-	struct memory_lease *lease = calloc(1, sizeof(*lease));
+	size_t size = strlen(name) + 1;
+	struct memory_lease *lease =
+	    calloc(1, offsetof(struct memory_lease, name) + size);
 
 	if (lease == NULL)
 		return NULL;
 	lease->leases = leases;
-	timer_init(&lease->end, lease_over_cb, lease);
-	str_copy(str_of(name), lease->name, sizeof(lease->name));
-	if (hash_map_insert(&leases->by_name, &lease->node) != 0) {
-		free(lease);
-		return NULL;
-	}
+	lease->grant = grant_keep(grant);
+	lease->standing = true;
+	timer_init(&lease->timer, timer_cb, lease);
+	memcpy(lease->name, name, size);
 	return lease;
 }
 
-/* Give a lease this label and these ports and no others. -1: no memory. Precondition: no
- * other lease has one of them. */
+/* Put it where the device's lease so far and the label's rest were. */
 static int
-set_lease(struct memory_leases *leases, struct memory_lease *lease,
-    const struct lease *to)
+insert(struct memory_lease *lease, struct memory_lease *before)
 {
-	if (take_label(leases, lease, to->label) != 0)
+	struct memory_leases *leases = lease->leases;
+	struct memory_lease *rest =
+	    memory_lease_of_label(leases, grant_label(lease->grant));
+
+	if (before != NULL)
+		retire(before);
+	if (rest != NULL)
+		drop(rest);
+	/* a map that has had an entry takes another: nothing was retired or dropped */
+	if (hash_map_insert(&leases->by_name, &lease->by_name) != 0)
 		return -1;
-	if (lease->lease.label[0] != '\0' &&
-	    strcmp(lease->lease.label, to->label) != 0)
-		release_label(leases, lease->lease.label);
-	for (size_t i = 0; i < lease->lease.n_ports; i++)
-		leases->of_port[lease->lease.ports[i].port] = NULL;
-	for (size_t i = 0; i < to->n_ports; i++)
-		leases->of_port[to->ports[i].port] = lease;
-	lease->lease = *to;
-	return 0;
+	if (hash_map_insert(&leases->by_label, &lease->by_label) == 0)
+		return 0;
+	hash_map_remove(&leases->by_name, &lease->by_name);
+	return -1;
 }
 
-/* A session takes the place of the one before. */
+/* For one with the same label. */
 static void
-set_session(struct memory_lease *lease, const struct session_info *session,
-    bool connected)
+change_grant(struct memory_lease *lease, struct grant *grant)
 {
-	bool same = lease->session.epoch == session->epoch;
+	struct grant *former = lease->grant;
 
-	if (lease->connected && !(same && connected))
-		tell_session(
-		    lease->leases, lease->name, &lease->session, false);
-	if (connected && !(same && lease->connected))
-		tell_session(lease->leases, lease->name, session, true);
-	lease->session = *session;
-	lease->connected = connected;
-	if (session->epoch > lease->leases->last_epoch)
-		lease->leases->last_epoch = session->epoch;
+	set_ports(lease, NULL);
+	lease->grant = grant_keep(grant);
+	grant_drop(&former);
 }
 
 int
 memory_lease_write(struct memory_leases *leases, const char *name,
-    const struct lease *to, const struct session_info *session, bool connected,
-    uint64_t remaining_ms)
+    struct grant *grant, bool connected, uint64_t remaining_ms)
 {
-	struct memory_lease *lease = memory_lease_find(leases, name);
-	bool is_new = lease == NULL;
+	struct memory_lease *before = memory_lease_find(leases, name);
+	struct memory_lease *lease = before;
+	uint64_t epoch_before = connected_epoch(before);
 
-	if (is_new && (lease = new_lease(leases, name)) == NULL)
+	if (before != NULL &&
+	    strcmp(grant_label(before->grant), grant_label(grant)) == 0) {
+		change_grant(lease, grant);
+	} else if ((lease = lease_new(leases, name, grant)) == NULL) {
 		return -1;
-	if (set_lease(leases, lease, to) != 0) {
-		if (is_new)
-			memory_lease_end(lease);
+	} else if (insert(lease, before) != 0) {
+		grant_drop(&lease->grant);
+		free(lease);
 		return -1;
 	}
-	set_session(lease, session, connected);
-	timer_set(leases->loop, &lease->end, remaining_ms);
+	set_ports(lease, lease);
+	lease->connected = connected;
+	if (grant->epoch > leases->last_epoch)
+		leases->last_epoch = grant->epoch;
+	timer_set(leases->loop, &lease->timer, remaining_ms);
+	tell_change(leases, name, epoch_before, connected_epoch(lease));
 	return 0;
 }
 
@@ -205,42 +208,34 @@ memory_lease_write(struct memory_leases *leases, const char *name,
 
 void
 memory_leases_init(struct memory_leases *leases, struct loop *loop,
-    struct registry_answers *answers, uint64_t quarantine_ms)
+    struct registry_answers *answers, const char *relay_id,
+    uint64_t quarantine_ms)
 {
 	leases->loop = loop;
 	leases->answers = answers;
+	leases->relay_id = relay_id;
 	leases->quarantine_ms = quarantine_ms;
-	hash_map_init(&leases->by_name, lease_key_cb);
-	hash_map_init(&leases->labels, label_key_cb);
+	hash_map_init(&leases->by_name, name_cb);
+	hash_map_init(&leases->by_label, label_cb);
 }
 
 static void
-free_lease_cb(void *ctx, struct hash_node *node)
+free_cb(void *ctx, struct hash_node *node)
 {
 	struct memory_lease *lease =
-	    HASH_ENTRY(node, struct memory_lease, node);
+	    HASH_ENTRY(node, struct memory_lease, by_label);
 
 	(void)ctx;
-	timer_clear(lease->leases->loop, &lease->end);
+	timer_clear(lease->leases->loop, &lease->timer);
+	grant_drop(&lease->grant);
 	free(lease);
-}
-
-static void
-free_label_cb(void *ctx, struct hash_node *node)
-{
-	struct memory_label *label =
-	    HASH_ENTRY(node, struct memory_label, node);
-
-	(void)ctx;
-	timer_clear(label->leases->loop, &label->rest);
-	free(label);
 }
 
 void
 memory_leases_fini(struct memory_leases *leases)
 {
-	hash_map_each(&leases->by_name, free_lease_cb, NULL);
-	hash_map_each(&leases->labels, free_label_cb, NULL);
+	/* every one has a label */
+	hash_map_each(&leases->by_label, free_cb, NULL);
+	hash_map_fini(&leases->by_label);
 	hash_map_fini(&leases->by_name);
-	hash_map_fini(&leases->labels);
 }

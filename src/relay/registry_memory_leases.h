@@ -7,57 +7,53 @@
 #define TAUPE_RELAY_REGISTRY_MEMORY_LEASES_H
 
 #include "base/hash_map.h"
+#include "relay/grant.h"
 #include "relay/registry_answer.h"
 
+/* A label and who has it: it is leased, or it rests after that. */
 struct memory_lease {
-	struct hash_node node;
+	struct hash_node by_label;
+	struct hash_node by_name; /* while it stands */
 	struct memory_leases *leases;
-	char name[DEVICE_NAME_MAX + 1];
-	struct lease lease;
-	struct session_info session; /* the last one */
-	bool connected;
-	struct timer end;
-};
-
-/* A label that is leased, or rests. */
-struct memory_label {
-	struct hash_node node;
-	struct memory_leases *leases;
-	char label[LABEL_MAX + 1];
-	char device[DEVICE_NAME_MAX + 1];
-	struct memory_lease *lease; /* NULL: it rests until the timer fires */
-	struct timer rest;
+	struct grant *grant; /* to the device's last session */
+	struct timer timer;  /* standing: its end; else: the label's */
+	bool standing : 1;   /* it is a lease; else the label rests */
+	bool connected : 1;
+	char name[]; /* the device's */
 };
 
 struct memory_leases {
 	struct loop *loop;
 	struct registry_answers *answers; /* for REGISTRY_SESSION */
+	const char *relay_id;
 	uint64_t quarantine_ms;
-	struct hash_map by_name, labels;
+	struct hash_map by_name, by_label;
 	struct memory_lease *of_port[65536];
 	uint64_t last_epoch;
 };
 
+/* relay_id is kept, not copied. */
 void memory_leases_init(struct memory_leases *leases, struct loop *loop,
-    struct registry_answers *answers, uint64_t quarantine_ms);
+    struct registry_answers *answers, const char *relay_id,
+    uint64_t quarantine_ms);
 void memory_leases_fini(struct memory_leases *leases);
 
-/* NULL when there is none. */
+/* The device's lease. NULL when there is none. */
 struct memory_lease *memory_lease_find(
     const struct memory_leases *leases, const char *name);
-struct memory_label *memory_label_find(
+/* Whose the label is, standing or resting. NULL: it is free. */
+struct memory_lease *memory_lease_of_label(
     const struct memory_leases *leases, const char *label);
 
 /*
- * Write a device's lease: this label and these ports and no others, this session, and
- * the time that is left. What the lease had before and has no more is released. -1: no
- * memory, nothing has changed. Precondition: no other lease has one of them.
+ * Write a device's lease: the grant's label and ports and no others, its session, and the
+ * time that is left. What the lease had before and has no more is released. Keeps the
+ * grant. -1: no memory, nothing has changed. Precondition: no other lease has one of them.
  */
 int memory_lease_write(struct memory_leases *leases, const char *name,
-    const struct lease *lease, const struct session_info *session,
-    bool connected, uint64_t remaining_ms);
+    struct grant *grant, bool connected, uint64_t remaining_ms);
 
-/* The lease ends now: its ports are free, its label rests. */
+/* A standing lease ends now: its ports are free, its label rests. */
 void memory_lease_end(struct memory_lease *lease);
 
 #endif

@@ -5,13 +5,24 @@
  */
 #include <stdlib.h>
 
+#include "relay/grant.h"
 #include "relay/registry_redis_owned.h"
 #include "relay/registry_redis_records.h"
+
+/* A holding, unpacked. */
+struct redis_holding {
+	char name[DEVICE_NAME_MAX + 1];
+	struct session_info session;
+	struct lease lease;
+	bool connected;
+	uint64_t remaining_ms;
+	size_t n_routes; /* in route_list */
+};
 
 struct redis_hold {
 	struct redis_tx tx;
 	struct registry_answer *answer;
-	struct holding holding; /* its routes are route_list */
+	struct redis_holding holding;
 	struct route *route_list;
 	bool *is_new; /* one a route: the registry has another or none */
 	/* as it stands */
@@ -125,7 +136,7 @@ has_route(const struct redis_hold *op, const char *key)
 static void
 queue_owned(struct redis_hold *op)
 {
-	const struct holding *holding = &op->holding;
+	const struct redis_holding *holding = &op->holding;
 	struct redis_args gone = REDIS_ARGS_NONE, ours = REDIS_ARGS_NONE;
 	bool any_gone = false;
 
@@ -152,7 +163,7 @@ queue_owned(struct redis_hold *op)
 static void
 queue_routes(struct redis_hold *op)
 {
-	const struct holding *holding = &op->holding;
+	const struct redis_holding *holding = &op->holding;
 
 	redis_owned_queue(&op->tx, &op->owned);
 	for (size_t i = 0; i < holding->n_routes; i++)
@@ -174,7 +185,7 @@ static void
 queue_session(struct redis_hold *op)
 {
 	struct redis_tx *tx = &op->tx;
-	const struct holding *holding = &op->holding;
+	const struct redis_holding *holding = &op->holding;
 	bool was_ours = session_is_ours(op);
 
 	if (holding->connected) {
@@ -205,7 +216,7 @@ static void
 write_hold(struct redis_tx *tx)
 {
 	struct redis_hold *op = hold_of(tx);
-	const struct holding *holding = &op->holding;
+	const struct redis_holding *holding = &op->holding;
 	uint64_t ttl_ms =
 	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
@@ -337,10 +348,15 @@ redis_hold_start(struct registry *registry, const struct holding *holding,
 
 	if (op == NULL)
 		return -1;
-	op->holding = *holding;
+	memcpy(op->holding.name, holding->name, sizeof(op->holding.name));
+	grant_session(holding->grant, redis_registry_of(registry)->id,
+	    &op->holding.session);
+	grant_lease(holding->grant, &op->holding.lease);
+	op->holding.connected = holding->connected;
+	op->holding.remaining_ms = holding->remaining_ms;
+	op->holding.n_routes = holding->n_routes;
 	for (size_t i = 0; i < holding->n_routes; i++)
 		op->route_list[i] = holding->routes[i];
-	op->holding.routes = op->route_list;
 	redis_tx_start(
 	    redis_registry_of(registry), &op->tx, &hold_ops, op->holding.name);
 	return 0;

@@ -65,7 +65,7 @@ answer_probe(struct relay *relay, const struct registry_event *event)
 	struct foreign_probe *asked;
 
 	if (device == NULL || device->session == NULL ||
-	    device->info.epoch != event->epoch ||
+	    device->grant->epoch != event->epoch ||
 	    (asked = calloc(1, sizeof(*asked))) == NULL)
 		return;
 	asked->probe.cb = foreign_probe_cb;
@@ -83,7 +83,7 @@ session_news(struct relay *relay, const struct registry_event *event)
 
 	if (event->up && strcmp(event->relay, relay->self.id) != 0) {
 		placement_arrived(&relay->placement, event->relay);
-		if (device != NULL && device->info.epoch < event->epoch)
+		if (device != NULL && device->grant->epoch < event->epoch)
 			device_moved(device);
 	}
 	admissions_notice(relay, event);

@@ -34,6 +34,7 @@ struct relay {
 	struct port_set public_ports;
 	struct service_ports *service_ports;
 	struct farewells *farewells;
+	struct listeners *listeners; /* all of them */
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;
@@ -43,7 +44,7 @@ struct relay {
 	struct lease_key lease_key;
 
 	size_t n_agent_listeners;
-	struct listener *agent_listeners[16];
+	struct listener agent_listeners[16];
 	struct front *front;	  /* NULL without visitor_listen */
 	struct http_admin *admin; /* NULL without admin_listen */
 
@@ -53,7 +54,7 @@ struct relay {
 	    digs; /* transfer channels that agents were asked for, by id */
 	LIST_HEAD(, admission) admissions;
 	LIST_HEAD(, upgrade) upgrades;
-	LIST_HEAD(, device) busy_devices; /* with counters to flush */
+	LIST_HEAD(, uncounted) uncounted; /* of devices, until they are flushed */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
 	TAILQ_HEAD(, device)

@@ -174,7 +174,8 @@ setup_ports(struct relay *relay)
 			return EX_CONFIG;
 		}
 	}
-	relay->service_ports = service_ports_new(ranges, list->count);
+	relay->service_ports =
+	    service_ports_new(relay->listeners, ranges, list->count);
 	free(ranges);
 	if (relay->service_ports == NULL)
 		return EX_OSERR;
@@ -290,12 +291,11 @@ setup_agent_listeners(struct relay *relay)
 		struct address address;
 
 		(void)address_parse(str_of(list->items[i]), &address);
-		relay->agent_listeners[i] =
-		    listener_new(relay->loop, &address, false, agent_cb, relay);
-		if (relay->agent_listeners[i] == NULL)
+		if (listener_open(&relay->agent_listeners[i], relay->listeners,
+			&address, false, agent_cb, relay) != 0)
 			return cannot_bind("agent_listen", &address);
 		relay->n_agent_listeners++;
-		listener_address(relay->agent_listeners[i], &address);
+		listener_address(&relay->agent_listeners[i], &address);
 		log_listening("agents", &address);
 	}
 	return 0;
@@ -338,7 +338,7 @@ setup_self(struct relay *relay)
 	struct relay_info *self = &relay->self;
 	struct address address;
 
-	listener_address(relay->agent_listeners[0], &address);
+	listener_address(&relay->agent_listeners[0], &address);
 	address_text(&address, self->address);
 	if (options->agent_url == NULL && is_wildcard(&address)) {
 		log_error("agent_listen is a wildcard, which agents cannot dig "
@@ -423,7 +423,8 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	digs_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells = farewells_new(
-		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL) {
+		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
+	    (relay->listeners = listeners_new(relay->loop)) == NULL) {
 		log_error(
 		    "cannot start the event loop", LOG_S("error", log_errno()));
 		return EX_OSERR;
@@ -473,7 +474,7 @@ relay_teardown(struct relay *relay)
 
 	http_admin_free(&relay->admin);
 	for (i = 0; i < relay->n_agent_listeners; i++)
-		listener_free(&relay->agent_listeners[i]);
+		listener_close(&relay->agent_listeners[i]);
 	front_free(&relay->front);
 	if (relay->registry != NULL)
 		registry_free(&relay->registry);
@@ -483,6 +484,7 @@ relay_teardown(struct relay *relay)
 	if (relay->loop != NULL)
 		devices_free_all(relay);
 	farewells_free(&relay->farewells);
+	listeners_free(&relay->listeners);
 	pages_free(&relay->pages);
 	service_ports_free(&relay->service_ports);
 	hash_map_fini(&relay->devices);

@@ -15,7 +15,8 @@
 static struct str
 key_cb(const struct hash_node *node)
 {
-	return str_of(HASH_ENTRY(node, const struct service, by_host)->host);
+	return str_of(
+	    service_host(HASH_ENTRY(node, const struct service, by_host)));
 }
 
 void
@@ -32,6 +33,14 @@ service_find(struct relay *relay, struct str host)
 	return node != NULL ? HASH_ENTRY(node, struct service, by_host) : NULL;
 }
 
+const char *
+service_host(const struct service *service)
+{
+	if (service->kind == SERVICE_TCP)
+		return NULL;
+	return service->name + strlen(service->name) + 1;
+}
+
 static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
@@ -43,17 +52,16 @@ service_free(struct service *service)
 {
 	struct visitor *visitor, *next;
 
-	listener_free(&service->listener);
+	listener_close(&service->listener);
 	for (visitor = TAILQ_FIRST(&service->device->waiting); visitor != NULL;
 	     visitor = next) {
 		next = TAILQ_NEXT(visitor, link);
 		if (visitor->service == service)
 			visitor_fail(visitor, PAGE_OFFLINE);
 	}
-	if (service->host != NULL)
+	if (service_host(service) != NULL)
 		hash_map_remove(
 		    &service->device->relay->services, &service->by_host);
-	free(service->host);
 	free(service);
 }
 
@@ -66,10 +74,29 @@ find_same(struct device *device, const char *name, enum service_kind kind,
 	LIST_FOREACH (service, &device->services, link)
 		if (strcmp(service->name, name) == 0 && service->kind == kind &&
 		    service->public_port == public_port &&
-		    (host == NULL) == (service->host == NULL) &&
-		    (host == NULL || strcmp(service->host, host) == 0))
+		    (host == NULL || strcmp(service_host(service), host) == 0))
 			return service;
 	return NULL;
+}
+
+static struct service *
+service_alloc(struct device *device, const char *name, enum service_kind kind,
+    const char *host, uint16_t public_port)
+{
+	size_t name_size = strlen(name) + 1,
+	       host_size = host != NULL ? strlen(host) + 1 : 0;
+	struct service *service =
+	    calloc(1, offsetof(struct service, name) + name_size + host_size);
+
+	if (service == NULL)
+		return NULL;
+	service->device = device;
+	service->kind = (uint8_t)kind;
+	service->public_port = public_port;
+	memcpy(service->name, name, name_size);
+	if (host != NULL)
+		memcpy(service->name + name_size, host, host_size);
+	return service;
 }
 
 static struct service *
@@ -77,24 +104,19 @@ service_new(struct device *device, const char *name, enum service_kind kind,
     const char *host, uint16_t public_port, const char **error)
 {
 	struct relay *relay = device->relay;
-	struct service *service = calloc(1, sizeof(*service));
+	struct service *service =
+	    service_alloc(device, name, kind, host, public_port);
 
 	*error = "the relay is out of memory";
 	if (service == NULL)
 		return NULL;
-	service->device = device;
-	service->kind = kind;
-	service->public_port = public_port;
-	(void)str_copy(str_of(name), service->name, sizeof(service->name));
 	if (host != NULL &&
-	    ((service->host = strdup(host)) == NULL ||
-		hash_map_insert(&relay->services, &service->by_host) != 0))
+	    hash_map_insert(&relay->services, &service->by_host) != 0)
 		goto fail;
-	service->listener = service_ports_open(relay->service_ports,
-	    relay->loop, public_port, &relay->public_ports, accept_cb, service);
-	if (service->listener != NULL) {
+	if (service_ports_open(relay->service_ports, &service->listener,
+		public_port, &relay->public_ports, accept_cb, service) == 0) {
 		if (kind != SERVICE_TCP)
-			listener_await_bytes(service->listener);
+			listener_await_bytes(&service->listener);
 		return service;
 	}
 	log_error("no port for a service's listener",
@@ -104,7 +126,6 @@ service_new(struct device *device, const char *name, enum service_kind kind,
 	if (host != NULL)
 		hash_map_remove(&relay->services, &service->by_host);
 fail:
-	free(service->host);
 	free(service);
 	return NULL;
 }
@@ -206,17 +227,17 @@ service_url_write(const struct service *service, struct writer *w)
 {
 	const struct relay_options *options = &service->device->relay->options;
 
-	switch (service->kind) {
+	switch ((enum service_kind)service->kind) {
 	case SERVICE_HTTP:
 		writer_cstr(
 		    w, options->public_scheme == 0 ? "http://" : "https://");
-		writer_cstr(w, service->host);
+		writer_cstr(w, service_host(service));
 		write_port(w, options->public_http_port);
 		writer_cstr(w, "/");
 		break;
 	case SERVICE_TLS:
 		writer_cstr(w, "https://");
-		writer_cstr(w, service->host);
+		writer_cstr(w, service_host(service));
 		write_port(w, options->public_tls_port);
 		writer_cstr(w, "/");
 		break;
@@ -241,12 +262,12 @@ service_route(const struct service *service, struct route *route)
 
 	writer_init(&w, route->key, sizeof(route->key) - 1);
 	writer_cstr(&w, prefixes[service->kind]);
-	if (service->host != NULL)
-		writer_cstr(&w, service->host);
+	if (service_host(service) != NULL)
+		writer_cstr(&w, service_host(service));
 	else
 		writer_u64(&w, service->public_port);
 	*w.at = '\0';
-	listener_address(service->listener, &address);
+	listener_address(&service->listener, &address);
 	writer_init(&w, route->value, sizeof(route->value) - 1);
 	writer_cstr(&w,
 	    options->advertise_address != NULL ? options->advertise_address

@@ -10,19 +10,21 @@
 
 struct service {
 	LIST_ENTRY(service) link;
-	struct hash_node by_host; /* in relay->services, when host is set */
+	struct hash_node by_host; /* in relay->services, unless it is tcp */
 	struct device *device;
-	char name[SERVICE_NAME_MAX + 1];
-	enum service_kind kind;
+	struct listener listener;
 	uint16_t public_port; /* tcp; 0 for the others */
-	char *host; /* http and tls: its public host name; NULL for tcp */
-	struct listener *listener;
-	bool kept; /* while services are reconciled: it stays */
+	uint8_t kind;	      /* enum service_kind */
+	bool kept;	      /* while services are reconciled: it stays */
+	char name[]; /* behind it, for http and tls: the public host name */
 };
 
 void services_init(struct relay *relay);
 /* The http or tls service behind a normalised host name; NULL: none. */
 struct service *service_find(struct relay *relay, struct str host);
+
+/* Its public host name; NULL for tcp. */
+const char *service_host(const struct service *service);
 
 /*
  * Make the device's services what the claim offers, under this lease: those that stay

@@ -13,6 +13,7 @@
 #include "relay/service_ports.h"
 
 struct service_ports {
+	struct listeners *set;
 	size_t n;
 	size_t turn; /* the range to try first */
 	struct {
@@ -46,7 +47,8 @@ listen_range_parse(struct str text, struct listen_range *range)
 }
 
 struct service_ports *
-service_ports_new(const struct listen_range *ranges, size_t n)
+service_ports_new(
+    struct listeners *set, const struct listen_range *ranges, size_t n)
 {
 	struct service_ports *ports =
 	    calloc(1, sizeof(*ports) + n * sizeof(ports->ranges[0]));
@@ -54,6 +56,7 @@ service_ports_new(const struct listen_range *ranges, size_t n)
 
 	if (ports == NULL)
 		return NULL;
+	ports->set = set;
 	ports->n = n;
 	for (i = 0; i < n; i++) {
 		ports->ranges[i].range = ranges[i];
@@ -82,19 +85,19 @@ service_ports_numbers(const struct service_ports *ports, struct port_set *set)
 			port_set_add(set, (uint16_t)port);
 }
 
-static struct listener *
-open_at(struct loop *loop, const struct listen_range *range, uint16_t port,
-    listener_cb cb, void *ctx)
+static int
+open_at(struct service_ports *ports, struct listener *listener, size_t i,
+    uint16_t port, listener_cb cb, void *ctx)
 {
-	struct address address = range->address;
+	struct address address = ports->ranges[i].range.address;
 
 	address_set_port(&address, port);
-	return listener_new(loop, &address, false, cb, ctx);
+	return listener_open(listener, ports->set, &address, false, cb, ctx);
 }
 
 /* Any free port of one range; avoid may be NULL. */
-static struct listener *
-open_any(struct service_ports *ports, size_t i, struct loop *loop,
+static int
+open_any(struct service_ports *ports, struct listener *listener, size_t i,
     const struct port_set *avoid, listener_cb cb, void *ctx)
 {
 	const struct listen_range *range = &ports->ranges[i].range;
@@ -102,38 +105,36 @@ open_any(struct service_ports *ports, size_t i, struct loop *loop,
 
 	for (tried = 0; tried < count; tried++) {
 		uint16_t port = ports->ranges[i].next;
-		struct listener *listener;
 
 		ports->ranges[i].next =
 		    port == range->high ? range->low : port + 1;
 		if (avoid != NULL && port_set_has(avoid, port))
 			continue;
-		listener = open_at(loop, range, port, cb, ctx);
-		if (listener != NULL ||
-		    (errno != EADDRINUSE && errno != EACCES))
-			return listener;
+		if (open_at(ports, listener, i, port, cb, ctx) == 0)
+			return 0;
+		if (errno != EADDRINUSE && errno != EACCES)
+			return -1;
 	}
-	return NULL;
+	return -1;
 }
 
-struct listener *
-service_ports_open(struct service_ports *ports, struct loop *loop,
+int
+service_ports_open(struct service_ports *ports, struct listener *listener,
     uint16_t public_port, const struct port_set *avoid, listener_cb cb,
     void *ctx)
 {
-	struct listener *listener = NULL;
-	size_t i, pass;
+	size_t i, pass, first = ports->turn++;
 
 	errno = EADDRNOTAVAIL;
-	for (i = 0; i < ports->n && listener == NULL && public_port != 0; i++)
+	for (i = 0; i < ports->n && public_port != 0; i++)
 		if (public_port >= ports->ranges[i].range.low &&
-		    public_port <= ports->ranges[i].range.high)
-			listener = open_at(loop, &ports->ranges[i].range,
-			    public_port, cb, ctx);
-	for (pass = 0; pass < 2 && listener == NULL; pass++)
-		for (i = 0; i < ports->n && listener == NULL; i++)
-			listener = open_any(ports, (ports->turn + i) % ports->n,
-			    loop, pass == 0 ? avoid : NULL, cb, ctx);
-	ports->turn++;
-	return listener;
+		    public_port <= ports->ranges[i].range.high &&
+		    open_at(ports, listener, i, public_port, cb, ctx) == 0)
+			return 0;
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < ports->n; i++)
+			if (open_any(ports, listener, (first + i) % ports->n,
+				pass == 0 ? avoid : NULL, cb, ctx) == 0)
+				return 0;
+	return -1;
 }

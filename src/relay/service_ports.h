@@ -19,9 +19,9 @@ bool listen_range_parse(struct str text, struct listen_range *range);
 
 struct service_ports;
 
-/* ranges are copied. NULL: no memory. */
+/* ranges are copied, the set of the listeners is kept. NULL: no memory. */
 struct service_ports *service_ports_new(
-    const struct listen_range *ranges, size_t n);
+    struct listeners *set, const struct listen_range *ranges, size_t n);
 void service_ports_free(struct service_ports **ports);
 
 /* All ports that the ranges name. */
@@ -33,10 +33,10 @@ void service_ports_numbers(
  * listener takes just that one, so that the service can also be reached without a proxy.
  * Else (public_port 0, or not in the ranges, or taken by another program) any free one,
  * and never one of `avoid` (public ports that belong to devices) if another is free.
- * NULL: no port is free; errno says what the last try gave.
+ * -1: no port is free; errno says what the last try gave.
  */
-struct listener *service_ports_open(struct service_ports *ports,
-    struct loop *loop, uint16_t public_port, const struct port_set *avoid,
-    listener_cb cb, void *ctx);
+int service_ports_open(struct service_ports *ports, struct listener *listener,
+    uint16_t public_port, const struct port_set *avoid, listener_cb cb,
+    void *ctx);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One timer serves a session: it looks at when the agent was last heard, so that a frame
- * costs a store and no timer is moved.
+ * A session has no timer of its own: its device looks, when it is due, at when the agent was
+ * last heard.
  */
 #include "config.h"
 
@@ -21,10 +21,10 @@ static const struct conn_ops session_conn_ops;
 static void
 free_session(struct session *session)
 {
-	struct relay *relay = session->relay;
+	struct relay *relay = session->device->relay;
 
-	timer_clear(relay->loop, &session->timer);
 	free(session->text);
+	free(session->reader.room);
 	relay->n_sessions--;
 	relay->self.agents--;
 	free(session);
@@ -81,12 +81,12 @@ static void
 end_session(struct session *session, enum close_reason reason, unsigned code,
     const char *text)
 {
-	struct relay *relay = session->relay;
 	struct device *device = session->device;
+	struct relay *relay = device->relay;
 	bool current = device->session == session;
 
 	log_info("session closed", LOG_S("device", device->name),
-	    LOG_U("epoch", device->info.epoch),
+	    LOG_U("epoch", device->grant->epoch),
 	    LOG_S("reason", close_reason_name(reason)), LOG_S("detail", text));
 	relay->counters.sessions_closed++;
 	relay->counters.closed[reason]++;
@@ -115,36 +115,26 @@ session_close(struct session *session, enum close_reason reason)
 	end_session(session, reason, close_code(reason), close_text(reason));
 }
 
-static void
-set_timer(struct session *session)
+uint64_t
+session_due_ms(const struct session *session)
 {
-	const struct relay_options *options = &session->relay->options;
-	uint64_t now = loop_now_ms(session->relay->loop);
-	uint64_t due = session->heard_ms +
+	const struct relay_options *options = &session->device->relay->options;
+	uint64_t silent = session->heard_ms +
 	    MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
+	uint64_t unanswered =
+	    session->probed_ms + (uint64_t)options->probe_timeout_ms;
 
-	if (session->probed_ms != 0 &&
-	    session->probed_ms + (uint64_t)options->probe_timeout_ms < due)
-		due = session->probed_ms + (uint64_t)options->probe_timeout_ms;
-	timer_set(
-	    session->relay->loop, &session->timer, due > now ? due - now : 0);
+	return session->probed_ms != 0 && unanswered < silent ? unanswered
+							      : silent;
 }
 
-static void
-timer_cb(void *ctx)
+bool
+session_end_if_dead(struct session *session)
 {
-	struct session *session = ctx;
-	const struct relay_options *options = &session->relay->options;
-	uint64_t now = loop_now_ms(session->relay->loop);
-	bool silent = now >= session->heard_ms +
-		MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
-	bool unanswered = session->probed_ms != 0 &&
-	    now >= session->probed_ms + (uint64_t)options->probe_timeout_ms;
-
-	if (silent || unanswered)
-		session_close(session, CLOSE_TIMEOUT);
-	else
-		set_timer(session);
+	if (session_due_ms(session) > loop_now_ms(session->device->relay->loop))
+		return false;
+	session_close(session, CLOSE_TIMEOUT);
+	return true;
 }
 
 void
@@ -154,10 +144,10 @@ session_probe(struct session *session, struct probe *probe)
 		LIST_INSERT_HEAD(&session->probes, probe, link);
 	if (session->probed_ms != 0)
 		return;
-	session->relay->counters.probes++;
-	session->probed_ms = loop_now_ms(session->relay->loop);
+	session->device->relay->counters.probes++;
+	session->probed_ms = loop_now_ms(session->device->relay->loop);
 	ws_send_ping(&session->conn);
-	set_timer(session);
+	device_retime(session->device);
 }
 
 void
@@ -172,7 +162,7 @@ probe_cancel(struct probe *probe)
 static void
 heard(struct session *session)
 {
-	session->heard_ms = loop_now_ms(session->relay->loop);
+	session->heard_ms = loop_now_ms(session->device->relay->loop);
 	if (session->probed_ms != 0)
 		answer_probes(session, true);
 }
@@ -224,6 +214,20 @@ take_text(struct session *session, const struct ws_event *event)
 	return result;
 }
 
+/* For a control frame that comes in pieces, which agents hardly ever send. -1: gone. */
+static int
+lend_room(struct session *session)
+{
+	uint8_t *room = malloc(WS_CONTROL_MAX);
+
+	if (room == NULL) {
+		session_close(session, CLOSE_OVERLOAD);
+		return -1;
+	}
+	ws_reader_lend(&session->reader, room);
+	return 0;
+}
+
 /* -1: the session is gone. */
 static int
 take_event(struct session *session, const struct ws_event *event)
@@ -236,6 +240,8 @@ take_event(struct session *session, const struct ws_event *event)
 	case WS_PING:
 		ws_send_pong(&session->conn, event->data, event->len);
 		return 0;
+	case WS_NEED_ROOM:
+		return lend_room(session);
 	case WS_CLOSED:
 		end_session(session, CLOSE_PEER,
 		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
@@ -316,12 +322,10 @@ session_new(struct device *device, struct conn *conn)
 		conn_fini(conn);
 		return NULL;
 	}
-	session->relay = device->relay;
 	session->device = device;
 	session->heard_ms = loop_now_ms(device->relay->loop);
 	ws_reader_init(&session->reader, WS_SERVER, CONTROL_MSG_MAX);
 	LIST_INIT(&session->probes);
-	timer_init(&session->timer, timer_cb, session);
 	if (conn_move(&session->conn, conn, &session_conn_ops, session) != 0) {
 		free(session);
 		return NULL;
@@ -329,7 +333,6 @@ session_new(struct device *device, struct conn *conn)
 	conn_resume(&session->conn);
 	device->relay->n_sessions++;
 	device->relay->self.agents++;
-	set_timer(session);
 	return session;
 }
 
@@ -338,10 +341,11 @@ static struct str
 signed_lease(const struct session *session, char token[LEASE_TOKEN_MAX + 1])
 {
 	const struct device *device = session->device;
+	struct lease lease;
 
-	if (!lease_token_make(&session->relay->lease_key, device->name,
-		device->secret_sha256, &device->lease, token,
-		LEASE_TOKEN_MAX + 1))
+	grant_lease(device->grant, &lease);
+	if (!lease_token_make(&device->relay->lease_key, device->name,
+		device->secret_sha256, &lease, token, LEASE_TOKEN_MAX + 1))
 		return (struct str){NULL, 0};
 	return str_of(token);
 }
@@ -382,16 +386,16 @@ add_peers(struct relay *relay, struct control_msg *msg)
 void
 session_welcome(struct session *session)
 {
-	struct relay *relay = session->relay;
 	struct device *device = session->device;
+	struct relay *relay = device->relay;
 	char token[LEASE_TOKEN_MAX + 1],
 	    urls[SERVICES_MAX * (HOST_NAME_MAX + 20)];
 	struct control_msg msg = {
 	    .op = CONTROL_WELCOME,
-	    .epoch = device->info.epoch,
+	    .epoch = device->grant->epoch,
 	    .heartbeat_ms = (uint64_t)relay->options.heartbeat_ms,
 	    .lease_ms = (uint64_t)relay->options.lease_ms,
-	    .label = str_of(device->lease.label),
+	    .label = str_of(grant_label(device->grant)),
 	    .relay = str_of(relay->self.url),
 	};
 

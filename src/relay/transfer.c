@@ -67,6 +67,7 @@ close_transfer(struct transfer *transfer, unsigned code, const char *text)
 		conn_abort(&transfer->conn);
 	}
 	free(transfer->text);
+	free(transfer->reader.room);
 	device->relay->n_transfers--;
 	free(transfer);
 }
@@ -213,6 +214,20 @@ take_text(struct transfer *transfer, const struct ws_event *event)
 	return result;
 }
 
+/* For a control frame that comes in pieces. */
+static int
+lend_room(struct transfer *transfer)
+{
+	uint8_t *room = malloc(WS_CONTROL_MAX);
+
+	if (room == NULL) {
+		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "out of memory");
+		return -1;
+	}
+	ws_reader_lend(&transfer->reader, room);
+	return 0;
+}
+
 /* Payload for the visitor, or its end. */
 static int
 take_binary(struct transfer *transfer, const struct ws_event *event,
@@ -254,6 +269,9 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		break;
 	case WS_PING:
 		ws_send_pong(&transfer->conn, event.data, event.len);
+		break;
+	case WS_NEED_ROOM:
+		result = lend_room(transfer);
 		break;
 	case WS_CLOSED:
 		close_transfer(transfer,

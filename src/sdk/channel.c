@@ -106,12 +106,14 @@ channel_accept(
     struct channel *c, const struct http_head *head, const char **error)
 {
 	char key[WS_KEY_LEN];
-	size_t text_max = c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
+	uint32_t text_max =
+	    c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
 
 	if (!handshake_response_check(head, make_key(c, key), error))
 		return false;
 	c->used = 0;
 	ws_reader_init(&c->u.reader, WS_CLIENT, text_max);
+	ws_reader_lend(&c->u.reader, c->control);
 	return true;
 }
 
@@ -213,6 +215,7 @@ take_event(struct channel *c, const struct ws_event *ws,
 	case WS_NEED_MORE:
 		return false;
 	case WS_PONG:
+	case WS_NEED_ROOM: /* it was lent */
 		break;
 	case WS_PING:
 		output->len = channel_frame(

@@ -16,6 +16,7 @@ struct channel {
 	const struct taupe_config *config;
 	uint8_t *buffer; /* for heads, bodies and text messages */
 	uint32_t size, used;
+	uint8_t control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
 	union {
 		uint8_t nonce[16];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */

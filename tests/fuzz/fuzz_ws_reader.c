@@ -52,6 +52,7 @@ add_event(struct summary *s, const struct ws_event *event)
 {
 	switch (event->type) {
 	case WS_NEED_MORE:
+	case WS_NEED_ROOM:
 		break;
 	case WS_BINARY:
 	case WS_TEXT:
@@ -73,7 +74,8 @@ add_event(struct summary *s, const struct ws_event *event)
 }
 
 static void
-feed(struct ws_reader *r, struct summary *s, const uint8_t *data, size_t len)
+feed(struct ws_reader *r, struct summary *s, uint8_t *room, const uint8_t *data,
+    size_t len)
 {
 	uint8_t *copy = malloc(len > 0 ? len : 1), *at = copy;
 	struct ws_event event;
@@ -87,6 +89,10 @@ feed(struct ws_reader *r, struct summary *s, const uint8_t *data, size_t len)
 		REQUIRE(consumed <= len);
 		REQUIRE(consumed > 0 || event.type == WS_NEED_MORE);
 		add_event(s, &event);
+		if (event.type == WS_NEED_ROOM) {
+			REQUIRE(r->room == NULL);
+			ws_reader_lend(r, room);
+		}
 		at += consumed;
 		len -= consumed;
 	} while (event.type != WS_NEED_MORE);
@@ -98,6 +104,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct summary whole = {.digest = 1}, cut = {.digest = 1};
+	uint8_t room_a[WS_CONTROL_MAX], room_b[WS_CONTROL_MAX];
 	struct ws_reader a, b;
 	enum ws_role role;
 	size_t piece;
@@ -108,9 +115,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	piece = (size_t)(data[0] >> 1) % 20 + 1;
 	ws_reader_init(&a, role, TEXT_MAX);
 	ws_reader_init(&b, role, TEXT_MAX);
-	feed(&a, &whole, data + 1, len - 1);
+	feed(&a, &whole, room_a, data + 1, len - 1);
 	for (size_t at = 1; at < len; at += piece)
-		feed(&b, &cut, data + at, len - at < piece ? len - at : piece);
+		feed(&b, &cut, room_b, data + at,
+		    len - at < piece ? len - at : piece);
 	REQUIRE(whole.error == cut.error);
 	/* text before a strange byte in it may have been reported already */
 	if (whole.error != WS_CLOSE_INVALID_DATA)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Chained buckets that double when there are more entries than buckets. The hash is
- * FNV-1a from a seed drawn per process, because some keys come from outside.
+ * Chained buckets that double when there are more than two entries a bucket: the hash stands
+ * in the node, so that one entry more to pass costs less than the memory of an empty bucket.
+ * The hash is FNV-1a from a seed drawn per process, because some keys come from outside.
  */
 #include "config.h"
 
@@ -12,7 +13,8 @@
 
 #include "base/hash_map.h"
 
-#define FIRST_BUCKETS 64
+#define FIRST_BUCKETS 32
+#define ENTRIES_PER_BUCKET 2
 
 static uint64_t
 seed(void)
@@ -104,7 +106,7 @@ hash_map_insert(struct hash_map *map, struct hash_node *node)
 {
 	struct hash_node **bucket;
 
-	if (map->count >= map->n_buckets && grow(map) != 0)
+	if (map->count >= ENTRIES_PER_BUCKET * map->n_buckets && grow(map) != 0)
 		return -1;
 	node->hash = hash_of(map->key_cb(node));
 	bucket = bucket_of(map, node->hash);

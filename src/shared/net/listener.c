@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A listening TCP socket. It accepts in bounded batches, so that a storm of new
- * connections does not starve those that exist, and it rests when the process has run
- * out of descriptors, because a listening socket stays readable then and would spin.
+ * The sockets stand in an epoll instance of their own, which is one event of the loop: an
+ * event of libevent for each would cost 170 bytes more. It accepts in bounded batches, so
+ * that a storm of new connections does not starve those that exist, and it rests when the
+ * process has run out of descriptors, because a listening socket stays readable then and
+ * would spin.
  */
 #include "config.h"
 
@@ -12,6 +14,7 @@
 #include <event2/util.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,20 +23,18 @@
 
 #define BACKLOG 4096 /* the system cuts it to its own limit */
 #define ACCEPT_BATCH 64
+#define READY_MAX 64
 #define REST_MS 1000
 #define AWAIT_BYTES_S 1
 
-struct listener {
+struct listeners {
+	struct loop *loop;
 	struct event event;
 	struct timer rest;
-	struct loop *loop;
-	struct address address;
-	listener_cb cb;
-	void *ctx;
-	int fd;
-	bool accepting;	 /* its callback is running */
-	bool freed;	 /* meanwhile: the memory goes when it returns */
+	int epoll_fd;
 	bool complained; /* of the shortage that lasts now */
+	int n_ready;	 /* of those below, which are being served */
+	struct epoll_event ready[READY_MAX]; /* ptr NULL: closed meanwhile */
 };
 
 static int
@@ -66,26 +67,30 @@ accept_one(int fd, struct address *peer)
 }
 
 static void
-take_a_rest(struct listener *listener)
+take_a_rest(struct listeners *set, const struct listener *listener)
 {
 	char text[ADDRESS_TEXT_MAX];
+	struct address address;
+	int error = errno;
 
-	if (!listener->complained)
+	listener_address(listener, &address);
+	errno = error;
+	if (!set->complained)
 		log_warn("cannot accept connections, resting",
-		    LOG_S("address", address_text(&listener->address, text)),
+		    LOG_S("address", address_text(&address, text)),
 		    LOG_S("error", log_errno()));
-	listener->complained = true;
-	event_del(&listener->event);
-	timer_set(listener->loop, &listener->rest, REST_MS);
+	set->complained = true;
+	event_del(&set->event);
+	timer_set(set->loop, &set->rest, REST_MS);
 }
 
 static void
 rest_over_cb(void *ctx)
 {
-	struct listener *listener = ctx;
+	struct listeners *set = ctx;
 
-	if (event_add(&listener->event, NULL) != 0)
-		timer_set(listener->loop, &listener->rest, REST_MS);
+	if (event_add(&set->event, NULL) != 0)
+		timer_set(set->loop, &set->rest, REST_MS);
 }
 
 /* The connection died in the queue; those behind it are fine (accept(2)). */
@@ -107,29 +112,79 @@ is_of_one_connection(int error)
 }
 
 static void
-acceptable_cb(evutil_socket_t fd, short what, void *ctx)
+accept_batch(struct listeners *set, const struct epoll_event *ready)
 {
-	struct listener *listener = ctx;
 	struct address peer;
 
-	(void)what;
-	listener->accepting = true;
-	for (int i = 0; i < ACCEPT_BATCH && !listener->freed; i++) {
-		int accepted = accept_one(fd, &peer);
+	for (int i = 0; i < ACCEPT_BATCH && ready->data.ptr != NULL; i++) {
+		const struct listener *listener = ready->data.ptr;
+		int accepted = accept_one(listener->fd, &peer);
 
 		if (accepted >= 0) {
-			listener->complained = false;
+			set->complained = false;
 			listener->cb(listener->ctx, accepted, &peer);
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			break;
 		} else if (!is_of_one_connection(errno)) {
-			take_a_rest(listener);
+			take_a_rest(set, listener);
 			break;
 		}
 	}
-	listener->accepting = false;
-	if (listener->freed)
-		free(listener);
+}
+
+static void
+ready_cb(evutil_socket_t fd, short what, void *ctx)
+{
+	struct listeners *set = ctx;
+
+	(void)what;
+	set->n_ready = epoll_wait(fd, set->ready, READY_MAX, 0);
+	for (int i = 0; i < set->n_ready && !timer_is_set(&set->rest); i++)
+		accept_batch(set, &set->ready[i]);
+	set->n_ready = 0;
+}
+
+struct listeners *
+listeners_new(struct loop *loop)
+{
+	struct listeners *set = calloc(1, sizeof(*set));
+	int saved;
+
+	if (set == NULL)
+		return NULL;
+	set->loop = loop;
+	timer_init(&set->rest, rest_over_cb, set);
+	set->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (set->epoll_fd < 0)
+		goto fail;
+	if (event_assign(&set->event, loop_base(loop), set->epoll_fd,
+		EV_READ | EV_PERSIST, ready_cb, set) != 0 ||
+	    event_add(&set->event, NULL) != 0) {
+		errno = ENOMEM;
+		goto fail;
+	}
+	return set;
+fail:
+	saved = errno;
+	if (set->epoll_fd >= 0)
+		close(set->epoll_fd);
+	free(set);
+	errno = saved;
+	return NULL;
+}
+
+void
+listeners_free(struct listeners **setp)
+{
+	struct listeners *set = *setp;
+
+	if (set == NULL)
+		return;
+	*setp = NULL;
+	timer_clear(set->loop, &set->rest);
+	event_del(&set->event);
+	close(set->epoll_fd);
+	free(set);
 }
 
 static int
@@ -168,59 +223,42 @@ fail:
 	return -1;
 }
 
-struct listener *
-listener_new(struct loop *loop, const struct address *address, bool reuse_port,
-    listener_cb cb, void *ctx)
+int
+listener_open(struct listener *listener, struct listeners *set,
+    const struct address *address, bool reuse_port, listener_cb cb, void *ctx)
 {
-	struct listener *listener;
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
 	int saved;
 
+	*listener = (struct listener){set, cb, ctx, -1};
 	if (address->len == 0) {
 		errno = EADDRNOTAVAIL;
-		return NULL;
+		return -1;
 	}
-	listener = calloc(1, sizeof(*listener));
-	if (listener == NULL)
-		return NULL;
-	listener->loop = loop;
-	listener->cb = cb;
-	listener->ctx = ctx;
-	timer_init(&listener->rest, rest_over_cb, listener);
 	listener->fd = open_socket(address, reuse_port);
 	if (listener->fd < 0)
-		goto fail;
-	address_of_socket(listener->fd, &listener->address);
-	if (event_assign(&listener->event, loop_base(loop), listener->fd,
-		EV_READ | EV_PERSIST, acceptable_cb, listener) != 0 ||
-	    event_add(&listener->event, NULL) != 0) {
-		errno = ENOMEM;
-		goto fail;
-	}
-	return listener;
-fail:
+		return -1;
+	if (epoll_ctl(set->epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) == 0)
+		return 0;
 	saved = errno;
-	if (listener->fd >= 0)
-		close(listener->fd);
-	free(listener);
+	close(listener->fd);
+	listener->fd = -1;
 	errno = saved;
-	return NULL;
+	return -1;
 }
 
 void
-listener_free(struct listener **listenerp)
+listener_close(struct listener *listener)
 {
-	struct listener *listener = *listenerp;
+	struct listeners *set = listener->set;
 
-	if (listener == NULL)
+	if (listener->fd < 0)
 		return;
-	*listenerp = NULL;
-	timer_clear(listener->loop, &listener->rest);
-	event_del(&listener->event);
-	close(listener->fd);
-	if (listener->accepting)
-		listener->freed = true;
-	else
-		free(listener);
+	for (int i = 0; i < set->n_ready; i++)
+		if (set->ready[i].data.ptr == listener)
+			set->ready[i].data.ptr = NULL;
+	close(listener->fd); /* which takes it out of the set, too */
+	listener->fd = -1;
 }
 
 void
@@ -240,5 +278,5 @@ listener_await_bytes(struct listener *listener)
 void
 listener_address(const struct listener *listener, struct address *address)
 {
-	*address = listener->address;
+	address_of_socket(listener->fd, address);
 }

@@ -7,11 +7,17 @@
 #include "wire/ws_reader.h"
 
 void
-ws_reader_init(struct ws_reader *r, enum ws_role role, size_t text_max)
+ws_reader_init(struct ws_reader *r, enum ws_role role, uint32_t text_max)
 {
 	memset(r, 0, sizeof(*r));
-	r->role = (uint8_t)role;
+	r->server = role == WS_SERVER;
 	r->text_max = text_max;
+}
+
+void
+ws_reader_lend(struct ws_reader *r, uint8_t *room)
+{
+	r->room = room;
 }
 
 bool
@@ -33,70 +39,74 @@ fail(struct ws_reader *r, struct ws_event *event, unsigned code,
 }
 
 static bool
-is_control(const struct ws_header *header)
+is_control(unsigned opcode)
 {
-	return header->opcode >= WS_OP_CLOSE;
+	return opcode >= WS_OP_CLOSE;
 }
 
 /* May a frame with this header come now? NULL, or what is wrong. */
 static const char *
-check_order(const struct ws_reader *r)
+check_order(const struct ws_reader *r, const struct ws_header *header)
 {
-	if (r->header.masked != (r->role == WS_SERVER))
-		return r->role == WS_SERVER ? "unmasked frame from a client"
-					    : "masked frame from a server";
-	if (is_control(&r->header))
+	if (header->masked != r->server)
+		return r->server ? "unmasked frame from a client"
+				 : "masked frame from a server";
+	if (is_control(header->opcode))
 		return NULL;
-	if (r->header.opcode == WS_OP_CONTINUATION && r->message_op == 0)
+	if (header->opcode == WS_OP_CONTINUATION && r->message_op == 0)
 		return "continuation of no message";
-	if (r->header.opcode != WS_OP_CONTINUATION && r->message_op != 0)
+	if (header->opcode != WS_OP_CONTINUATION && r->message_op != 0)
 		return "new message inside an unfinished one";
 	return NULL;
 }
 
 /* Take up the frame whose header has just been read. */
 static void
-begin_frame(struct ws_reader *r, struct ws_event *event)
+begin_frame(
+    struct ws_reader *r, const struct ws_header *header, struct ws_event *event)
 {
-	const char *wrong = check_order(r);
+	const char *wrong = check_order(r, header);
 
 	if (wrong != NULL) {
 		fail(r, event, WS_CLOSE_PROTOCOL_ERROR, wrong);
 		return;
 	}
 	r->in_frame = true;
-	r->left = r->header.length;
+	r->left = header->length;
+	memcpy(r->mask, header->mask, sizeof(r->mask));
+	r->opcode = header->opcode & 0xf;
+	r->fin = header->fin;
 	r->phase = 0;
-	if (is_control(&r->header))
+	if (is_control(r->opcode))
 		return;
-	if (r->header.opcode != WS_OP_CONTINUATION) {
-		r->message_op = (uint8_t)r->header.opcode;
+	if (r->opcode != WS_OP_CONTINUATION) {
+		r->message_op = r->opcode;
 		r->message_length = 0;
 		r->fresh = true;
 	}
 	if (r->message_op == WS_OP_TEXT &&
-	    r->header.length > r->text_max - r->message_length)
+	    header->length > r->text_max - r->message_length)
 		fail(r, event, WS_CLOSE_TOO_BIG, "text message too long");
 }
 
 /* Decode a header, straight from buf where it is whole there. */
 static enum wire_result
-decode_header(
-    struct ws_reader *r, const uint8_t *buf, size_t len, size_t *consumed)
+decode_header(struct ws_reader *r, const uint8_t *buf, size_t len,
+    struct ws_header *header, size_t *consumed)
 {
 	enum wire_result result;
 	size_t taken, room = WS_HEADER_MAX - r->gathered;
 
 	if (r->gathered == 0) {
-		result = ws_header_decode(buf, len, &r->header, consumed);
+		result = ws_header_decode(buf, len, header, consumed);
 		if (result != WIRE_MORE)
 			return result;
 	}
 	taken = len < room ? len : room;
 	if (taken > 0)
-		memcpy(r->gather + r->gathered, buf, taken);
-	result = ws_header_decode(
-	    r->gather, r->gathered + taken, &r->header, consumed);
+		memcpy(r->head + r->gathered, buf, taken);
+	result =
+	    ws_header_decode(r->head, r->gathered + taken, header, consumed);
 	if (result == WIRE_MORE) {
 		/* no header is longer than the room, so all of buf was taken */
 		r->gathered = (uint8_t)(r->gathered + taken);
@@ -112,7 +122,9 @@ static void
 take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
     size_t *consumed, struct ws_event *event)
 {
-	switch (decode_header(r, buf, len, consumed)) {
+	struct ws_header header;
+
+	switch (decode_header(r, buf, len, &header, consumed)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
@@ -120,7 +132,7 @@ take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 		    "malformed frame header");
 		break;
 	case WIRE_DONE:
-		begin_frame(r, event);
+		begin_frame(r, &header, event);
 		break;
 	}
 }
@@ -147,8 +159,8 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	event->data = buf;
 	event->len = piece;
 	if (r->message_op == WS_OP_TEXT) {
-		if (r->header.masked)
-			ws_mask(buf, piece, r->header.mask, r->phase);
+		if (r->server)
+			ws_mask(buf, piece, r->mask, r->phase);
 		if (!is_text(buf, piece)) {
 			fail(r, event, WS_CLOSE_INVALID_DATA,
 			    "text that is not ASCII");
@@ -157,7 +169,7 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 		event->type = WS_TEXT;
 	} else {
 		event->type = WS_BINARY;
-		memcpy(event->mask, r->header.mask, sizeof(event->mask));
+		memcpy(event->mask, r->mask, sizeof(event->mask));
 		event->phase = r->phase;
 	}
 	*consumed += piece;
@@ -168,7 +180,7 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	event->first = r->fresh;
 	r->fresh = false;
 	r->in_frame = r->left > 0;
-	event->last = !r->in_frame && r->header.fin;
+	event->last = !r->in_frame && r->fin;
 	if (event->last)
 		r->message_op = 0;
 }
@@ -198,29 +210,35 @@ static void
 take_control(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
     struct ws_event *event)
 {
-	size_t piece = r->left < len ? (size_t)r->left : len;
-	size_t whole = (size_t)r->header.length;
+	size_t piece = r->left < len ? (size_t)r->left : len, whole;
 	uint8_t *data = buf;
 
+	if (piece < r->left && r->room == NULL) {
+		event->type = WS_NEED_ROOM;
+		return;
+	}
+	if (piece > 0 && (piece < r->left || r->gathered > 0)) {
+		memcpy(r->room + r->gathered, buf, piece);
+		r->gathered = (uint8_t)(r->gathered + piece);
+	}
 	*consumed += piece;
 	r->left -= piece;
-	if (r->left > 0 || r->gathered > 0) {
-		if (piece > 0)
-			memcpy(r->gather + r->gathered, buf, piece);
-		r->gathered = (uint8_t)(r->gathered + piece);
-		data = r->gather;
-	}
 	if (r->left > 0)
 		return;
+	whole = piece;
+	if (r->gathered > 0) {
+		data = r->room;
+		whole = r->gathered;
+	}
 	r->gathered = 0;
 	r->in_frame = false;
-	if (r->header.masked)
-		ws_mask(data, whole, r->header.mask, 0);
-	if (r->header.opcode == WS_OP_CLOSE) {
+	if (r->server)
+		ws_mask(data, whole, r->mask, 0);
+	if (r->opcode == WS_OP_CLOSE) {
 		report_close(r, data, whole, event);
 		return;
 	}
-	event->type = r->header.opcode == WS_OP_PING ? WS_PING : WS_PONG;
+	event->type = r->opcode == WS_OP_PING ? WS_PING : WS_PONG;
 	event->data = data;
 	event->len = whole;
 }
@@ -238,7 +256,7 @@ ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	if (r->in_frame) {
 		uint8_t *payload = header_len > 0 ? buf + header_len : buf;
 
-		if (is_control(&r->header))
+		if (is_control(r->opcode))
 			take_control(
 			    r, payload, len - header_len, consumed, event);
 		else

@@ -3,7 +3,8 @@
  * The receiving side of a WebSocket as a state machine: bytes in, at any cut, and
  * events out. Holds the order of fragments and control frames (RFC 6455 section 5.4)
  * and refuses what breaks it. Payload is never copied or kept: the events point into
- * the caller's buffer. Only a control frame that is cut in two is gathered here.
+ * the caller's buffer. Only a control frame whose payload is cut in two has to be gathered,
+ * in room that the owner lends, so that a reader at rest is small.
  */
 #ifndef TAUPE_WIRE_WS_READER_H
 #define TAUPE_WIRE_WS_READER_H
@@ -22,12 +23,14 @@ enum ws_event_type {
 	WS_PING,      /* answer with a pong of the same payload (unmasked) */
 	WS_PONG,
 	WS_CLOSED,    /* a close frame; nothing after it is looked at */
+	WS_NEED_ROOM, /* a control frame is cut behind its header, which was consumed:
+			 ws_reader_lend(), then go on */
 	WS_ERROR      /* the peer broke the protocol: fail with code and reason */
 };
 
 struct ws_event {
 	enum ws_event_type type;
-	uint8_t *data; /* into the caller's buffer (or the reader, for control frames) */
+	uint8_t *data; /* into the caller's buffer (or the room, for control frames) */
 	size_t len;    /* bytes at data; may be 0 */
 	/* WS_BINARY: the key and phase for ws_mask(); all zero when not masked */
 	uint8_t mask[4];
@@ -42,21 +45,31 @@ struct ws_event {
 };
 
 struct ws_reader {
-	uint64_t left;           /* payload bytes of the current frame still to come */
+	union {
+		struct { /* inside a frame */
+			uint64_t left; /* its payload bytes still to come */
+			uint8_t mask[4];
+		};
+		uint8_t head[WS_HEADER_MAX]; /* else: its header, as far as it came */
+	};
 	uint64_t message_length; /* of the unfinished data message */
-	size_t phase;            /* payload bytes of the current frame already seen */
-	size_t text_max;         /* longest text message allowed, bytes */
-	struct ws_header header; /* of the current frame, when in_frame */
-	uint8_t role;            /* enum ws_role */
-	uint8_t message_op;      /* opcode of the unfinished message, 0 when none */
-	bool in_frame;
-	bool fresh; /* no piece of the current data message was reported yet */
-	bool dead;  /* WS_CLOSED or WS_ERROR was reported */
-	uint8_t gathered; /* bytes in gather: of a header, or of a control payload */
-	uint8_t gather[WS_CONTROL_MAX];
+	uint8_t *room; /* for the payload of a cut control frame; NULL: none lent */
+	uint32_t text_max;	 /* longest text message allowed, bytes */
+	uint8_t gathered;	 /* bytes in head, or in room */
+	unsigned opcode : 4;	 /* of the current frame */
+	unsigned message_op : 4; /* of the unfinished message, 0 when none */
+	unsigned phase : 2; /* payload bytes of the current frame already seen, mod 4 */
+	bool server : 1;
+	bool fin : 1; /* the current frame is the last of its message */
+	bool in_frame : 1;
+	bool fresh : 1; /* no piece of the current data message was reported yet */
+	bool dead : 1;	/* WS_CLOSED or WS_ERROR was reported */
 };
 
-void ws_reader_init(struct ws_reader *r, enum ws_role role, size_t text_max);
+void ws_reader_init(struct ws_reader *r, enum ws_role role, uint32_t text_max);
+/* Lend WS_CONTROL_MAX bytes, which stay the owner's, for as long as the reader is used. May
+ * be done before they are asked for. */
+void ws_reader_lend(struct ws_reader *r, uint8_t *room);
 
 /*
  * Look at buf[0..len) and report the next event; *consumed bytes of buf are done with.

@@ -159,10 +159,12 @@ fake_redis_start(struct fake_redis *redis, struct loop *loop)
 	if (address.len == 0)
 		address = address_from("127.0.0.1:0");
 	redis->loop = loop;
-	redis->listener =
-	    listener_new(loop, &address, false, accepted_cb, redis);
-	ck_assert_ptr_nonnull(redis->listener);
-	listener_address(redis->listener, &redis->address);
+	redis->listeners = listeners_new(loop);
+	ck_assert_ptr_nonnull(redis->listeners);
+	ck_assert_int_eq(listener_open(&redis->listener, redis->listeners,
+			     &address, false, accepted_cb, redis),
+	    0);
+	listener_address(&redis->listener, &redis->address);
 }
 
 void
@@ -184,5 +186,6 @@ void
 fake_redis_stop(struct fake_redis *redis)
 {
 	fake_redis_hang_up(redis);
-	listener_free(&redis->listener);
+	listener_close(&redis->listener);
+	listeners_free(&redis->listeners);
 }

@@ -4,14 +4,14 @@
 #ifndef TAUPE_TESTS_NET_FAKE_REDIS_H
 #define TAUPE_TESTS_NET_FAKE_REDIS_H
 
-#include "net/address.h"
-#include "net/loop.h"
+#include "net/listener.h"
 
 #define FAKE_HEARD_MAX 65536
 
 struct fake_redis {
 	struct loop *loop;
-	struct listener *listener;
+	struct listeners *listeners;
+	struct listener listener;
 	struct address address;
 	struct fake_client *clients;
 	/* Answer to a command (its words joined by blanks); NULL: the usual answer; "": none. */

@@ -14,11 +14,13 @@
 #define MANY 200 /* more than one batch */
 
 static struct loop *loop;
-static struct listener *listener;
+static struct listeners *set;
+static struct listener listener = LISTENER_CLOSED;
+static struct listener other = LISTENER_CLOSED;
 static struct address bound;
 static int n_accepted, accepted[MANY];
 static struct address last_peer;
-static bool free_on_accept;
+static struct listener *close_on_accept[2];
 
 static void
 accepted_cb(void *ctx, int fd, const struct address *peer)
@@ -27,8 +29,17 @@ accepted_cb(void *ctx, int fd, const struct address *peer)
 	ck_assert_int_lt(n_accepted, MANY);
 	accepted[n_accepted++] = fd;
 	last_peer = *peer;
-	if (free_on_accept)
-		listener_free(&listener);
+	for (int i = 0; i < 2 && close_on_accept[i] != NULL; i++)
+		listener_close(close_on_accept[i]);
+}
+
+static void
+open_listener(
+    struct listener *to_open, const struct address *address, bool reuse_port)
+{
+	ck_assert_int_eq(listener_open(to_open, set, address, reuse_port,
+			     accepted_cb, &bound),
+	    0);
 }
 
 static void
@@ -36,9 +47,8 @@ listen_on(const char *text)
 {
 	struct address address = address_from(text);
 
-	listener = listener_new(loop, &address, false, accepted_cb, &bound);
-	ck_assert_ptr_nonnull(listener);
-	listener_address(listener, &bound);
+	open_listener(&listener, &address, false);
+	listener_address(&listener, &bound);
 }
 
 static void
@@ -46,12 +56,17 @@ setup(void)
 {
 	loop = loop_new();
 	ck_assert_ptr_nonnull(loop);
+	set = listeners_new(loop);
+	ck_assert_ptr_nonnull(set);
 }
 
 static void
 teardown(void)
 {
-	listener_free(&listener);
+	listener_close(&listener);
+	listener_close(&other);
+	listeners_free(&set);
+	ck_assert_ptr_null(set);
 	loop_free(&loop);
 	for (int i = 0; i < n_accepted; i++)
 		close(accepted[i]);
@@ -99,32 +114,75 @@ START_TEST(accepts_more_than_one_batch)
 }
 END_TEST
 
-START_TEST(may_be_freed_from_its_callback)
+START_TEST(may_be_closed_from_its_callback)
 {
 	int fds[3];
 
 	listen_on("127.0.0.1:0");
-	free_on_accept = true;
+	close_on_accept[0] = &listener;
 	for (int i = 0; i < 3; i++)
 		fds[i] = dial(&bound);
 	run_until(loop, &n_accepted, 1);
 	run_for_ms(loop, 20);
 	ck_assert_int_eq(n_accepted, 1);
-	ck_assert_ptr_null(listener);
+	ck_assert_int_eq(listener.fd, -1);
 	for (int i = 0; i < 3; i++)
 		close(fds[i]);
 }
 END_TEST
 
+/* Both are ready in the same turn: whichever comes first closes both, and the memory of the
+ * other is not its own any more. */
+START_TEST(may_be_closed_from_anothers_callback)
+{
+	struct address address = address_from("127.0.0.1:0"), bound_too;
+	struct listener *second = malloc(sizeof(*second));
+	int fds[2];
+
+	ck_assert_ptr_nonnull(second);
+	listen_on("127.0.0.1:0");
+	open_listener(second, &address, false);
+	listener_address(second, &bound_too);
+	close_on_accept[0] = &listener;
+	close_on_accept[1] = second;
+	fds[0] = dial(&bound);
+	fds[1] = dial(&bound_too);
+	run_until(loop, &n_accepted, 1);
+	free(second);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_accepted, 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+START_TEST(many_at_once_are_all_served)
+{
+	struct address address = address_from("127.0.0.1:0"), to;
+	struct listener many[MANY];
+	int fds[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		open_listener(&many[i], &address, false);
+		listener_address(&many[i], &to);
+		fds[i] = dial(&to);
+	}
+	run_until(loop, &n_accepted, MANY);
+	for (int i = 0; i < MANY; i++) {
+		listener_close(&many[i]);
+		close(fds[i]);
+	}
+}
+END_TEST
+
 START_TEST(a_port_in_use_is_refused)
 {
-	struct listener *second;
 	int before;
 
 	listen_on("127.0.0.1:0");
 	before = open_descriptors();
-	second = listener_new(loop, &bound, false, accepted_cb, NULL);
-	ck_assert_ptr_null(second);
+	ck_assert_int_ne(
+	    listener_open(&other, set, &bound, false, accepted_cb, NULL), 0);
 	ck_assert_int_eq(errno, EADDRINUSE);
 	ck_assert_int_eq(open_descriptors(), before);
 }
@@ -133,15 +191,10 @@ END_TEST
 START_TEST(processes_may_share_a_port)
 {
 	struct address address = address_from("127.0.0.1:0");
-	struct listener *second;
 
-	listener = listener_new(loop, &address, true, accepted_cb, &bound);
-	ck_assert_ptr_nonnull(listener);
-	listener_address(listener, &bound);
-	second = listener_new(loop, &bound, true, accepted_cb, &bound);
-	ck_assert_ptr_nonnull(second);
-	listener_free(&second);
-	ck_assert_ptr_null(second);
+	open_listener(&listener, &address, true);
+	listener_address(&listener, &bound);
+	open_listener(&other, &bound, true);
 }
 END_TEST
 
@@ -149,17 +202,14 @@ START_TEST(ip6_leaves_ip4_alone)
 {
 	struct address any4 = address_from("0.0.0.0:0"),
 		       any6 = address_from("[::]:0");
-	struct listener *other;
 
-	listener = listener_new(loop, &any6, false, accepted_cb, &bound);
-	if (listener == NULL && errno == EAFNOSUPPORT)
+	if (listener_open(&listener, set, &any6, false, accepted_cb, &bound) !=
+		0 &&
+	    errno == EAFNOSUPPORT)
 		return;
-	ck_assert_ptr_nonnull(listener);
-	listener_address(listener, &bound);
+	listener_address(&listener, &bound);
 	address_set_port(&any4, address_port(&bound));
-	other = listener_new(loop, &any4, false, accepted_cb, &bound);
-	ck_assert_ptr_nonnull(other);
-	listener_free(&other);
+	open_listener(&other, &any4, false);
 }
 END_TEST
 
@@ -167,9 +217,10 @@ START_TEST(no_address_is_refused)
 {
 	struct address none = {.len = 0};
 
-	ck_assert_ptr_null(listener_new(loop, &none, false, accepted_cb, NULL));
+	ck_assert_int_ne(
+	    listener_open(&listener, set, &none, false, accepted_cb, NULL), 0);
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
-	listener_free(&listener);
+	ck_assert_int_eq(listener.fd, -1);
 }
 END_TEST
 
@@ -204,7 +255,7 @@ START_TEST(awaits_the_first_bytes_but_not_for_ever)
 	int speaker, silent;
 
 	listen_on("127.0.0.1:0");
-	listener_await_bytes(listener);
+	listener_await_bytes(&listener);
 	speaker = dial(&bound);
 #ifdef TCP_DEFER_ACCEPT
 	run_for_ms(loop, 50);
@@ -219,7 +270,7 @@ START_TEST(awaits_the_first_bytes_but_not_for_ever)
 }
 END_TEST
 
-START_TEST(may_be_freed_while_it_rests)
+START_TEST(may_be_closed_while_it_rests)
 {
 	struct rlimit limit, few;
 	int fd;
@@ -232,7 +283,7 @@ START_TEST(may_be_freed_while_it_rests)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	run_for_ms(loop, 20);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	listener_free(&listener);
+	listener_close(&listener);
 	run_for_ms(loop, 1100);
 	ck_assert_int_eq(n_accepted, 0);
 	close(fd);
@@ -252,14 +303,16 @@ main(void)
 	tcase_add_test(tests, accepts_on_the_port_that_the_system_chose);
 	tcase_add_test(tests, connections_do_not_block_and_are_not_inherited);
 	tcase_add_test(tests, accepts_more_than_one_batch);
-	tcase_add_test(tests, may_be_freed_from_its_callback);
+	tcase_add_test(tests, may_be_closed_from_its_callback);
+	tcase_add_test(tests, may_be_closed_from_anothers_callback);
+	tcase_add_test(tests, many_at_once_are_all_served);
 	tcase_add_test(tests, a_port_in_use_is_refused);
 	tcase_add_test(tests, processes_may_share_a_port);
 	tcase_add_test(tests, ip6_leaves_ip4_alone);
 	tcase_add_test(tests, no_address_is_refused);
 	tcase_add_test(tests, rests_when_descriptors_run_out);
 	tcase_add_test(tests, awaits_the_first_bytes_but_not_for_ever);
-	tcase_add_test(tests, may_be_freed_while_it_rests);
+	tcase_add_test(tests, may_be_closed_while_it_rests);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

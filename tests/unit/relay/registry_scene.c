@@ -7,6 +7,7 @@
 
 #define LIMIT_MS 10000
 #define POLL_MS 1
+#define GRANTS_MAX 40
 
 struct scene scene;
 
@@ -267,14 +268,21 @@ done_cb(void *ctx, enum registry_status status)
 	done_status = status;
 }
 
+/* Of the holdings that the test has made. */
+static struct grant *grants[GRANTS_MAX];
+static size_t n_grants;
+
 struct holding
 scene_holding(const char *name, const struct claim_result *result)
 {
 	struct holding holding = {
-	    .session = result->session,
+	    .grant = grant_new(&result->lease, &result->session),
 	    .connected = true,
-	    .lease = result->lease,
 	};
+
+	ck_assert_ptr_nonnull(holding.grant);
+	ck_assert_uint_lt(n_grants, GRANTS_MAX);
+	grants[n_grants++] = holding.grant;
 
 	ck_assert_int_eq(result->status, REGISTRY_OK);
 	ck_assert(str_copy(str_of(name), holding.name, sizeof(holding.name)));
@@ -342,6 +350,8 @@ scene_setup(void)
 void
 scene_teardown(void)
 {
+	while (n_grants > 0)
+		grant_drop(&grants[--n_grants]);
 	registry_free(&scene.registry);
 	timer_clear(scene.loop, &poll_timer);
 	suite_store.stop();

@@ -8,6 +8,7 @@
 
 #include <check.h>
 
+#include "relay/grant.h"
 #include "relay/port_set.h"
 #include "relay/registry.h"
 

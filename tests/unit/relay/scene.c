@@ -85,7 +85,7 @@ request(struct channel *channel, const char *target)
 	struct address to;
 	char head[600];
 
-	listener_address(relay->agent_listeners[0], &to);
+	listener_address(&relay->agent_listeners[0], &to);
 	open_peer(&channel->peer, &to);
 	channel->at = 0;
 	snprintf(head, sizeof(head),
@@ -275,7 +275,7 @@ visitor_dial(struct peer *visitor, const char *service)
 		if (strcmp(each->name, service) == 0)
 			found = each;
 	ck_assert_ptr_nonnull(found);
-	listener_address(found->listener, &to);
+	listener_address(&found->listener, &to);
 	open_peer(visitor, &to);
 }
 

@@ -244,20 +244,21 @@ static void
 hold(struct actor *actor, bool connected)
 {
 	struct holding holding = {
-	    .session = actor->claim.session,
+	    .grant = grant_new(&actor->claim.lease, &actor->claim.session),
 	    .connected = connected,
 	    .remaining_ms = 1 + draw(LEASE_MS),
-	    .lease = actor->claim.lease,
 	    .routes = actor->routes,
 	    .n_routes = 2,
 	};
 
+	ck_assert_ptr_nonnull(holding.grant);
 	strcpy(holding.name, actor->name);
 	actor->busy = true;
 	actor->connected = connected;
 	ck_assert_int_eq(relays[actor->relay]->ops->hold(
 			     relays[actor->relay], &holding, held_cb, actor),
 	    0);
+	grant_drop(&holding.grant);
 }
 
 static void

@@ -14,23 +14,26 @@
 #define RANGE 8 /* ports of the ranges that the tests open */
 
 static struct loop *loop;
+static struct listeners *all;
 static struct service_ports *ports;
-static struct listener *listeners[3 * RANGE];
+static struct listener listeners[3 * RANGE];
 static size_t n_open;
 
 static void
 setup(void)
 {
 	ck_assert_ptr_nonnull(loop = loop_new());
+	ck_assert_ptr_nonnull(all = listeners_new(loop));
 }
 
 static void
 teardown(void)
 {
 	while (n_open > 0)
-		listener_free(&listeners[--n_open]);
+		listener_close(&listeners[--n_open]);
 	service_ports_free(&ports);
 	ck_assert_ptr_null(ports);
+	listeners_free(&all);
 	loop_free(&loop);
 }
 
@@ -46,14 +49,13 @@ static bool
 is_free(const char *ip, uint16_t port)
 {
 	struct address address;
-	struct listener *listener;
+	struct listener listener;
 	bool is;
 
 	ck_assert(address_parse_ip(str_of(ip), port, &address));
-	listener = listener_new(loop, &address, false, accepted_cb, NULL);
-	is = listener != NULL;
-	if (is)
-		listener_free(&listener);
+	is = listener_open(
+		 &listener, all, &address, false, accepted_cb, NULL) == 0;
+	listener_close(&listener);
 	return is;
 }
 
@@ -85,13 +87,13 @@ range_of(const char *ip, uint16_t low, uint16_t high)
 static uint16_t
 open_one(uint16_t public_port, const struct port_set *avoid)
 {
-	struct listener *listener = service_ports_open(
-	    ports, loop, public_port, avoid, accepted_cb, NULL);
+	struct listener *listener = &listeners[n_open];
 	struct address address;
 
-	if (listener == NULL)
+	if (service_ports_open(
+		ports, listener, public_port, avoid, accepted_cb, NULL) != 0)
 		return 0;
-	listeners[n_open++] = listener;
+	n_open++;
 	listener_address(listener, &address);
 	return address_port(&address);
 }
@@ -147,7 +149,7 @@ START_TEST(numbers_of_all_ranges)
 	    range_of("127.0.0.2", 102, 103), range_of("::1", 65535, 65535)};
 	struct port_set set;
 
-	ports = service_ports_new(ranges, 3);
+	ports = service_ports_new(all, ranges, 3);
 	port_set_clear(&set);
 	port_set_add(&set, 7);
 	service_ports_numbers(ports, &set);
@@ -166,7 +168,7 @@ START_TEST(every_port_is_found_and_then_none)
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 	bool seen[RANGE] = {false};
 
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	for (int i = 0; i < RANGE; i++) {
 		uint16_t port = open_one(0, NULL);
 
@@ -177,7 +179,7 @@ START_TEST(every_port_is_found_and_then_none)
 	}
 	ck_assert_uint_eq(open_one(0, NULL), 0);
 	ck_assert_int_eq(errno, EADDRINUSE);
-	listener_free(&listeners[n_open / 2]);
+	listener_close(&listeners[n_open / 2]);
 	ck_assert_uint_ne(open_one(0, NULL), 0);
 }
 END_TEST
@@ -188,12 +190,12 @@ START_TEST(a_port_rests_before_it_is_used_again)
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	first = open_one(0, NULL);
-	listener_free(&listeners[--n_open]);
+	listener_close(&listeners[--n_open]);
 	for (int i = 1; i < RANGE; i++) {
 		ck_assert_uint_ne(open_one(0, NULL), first);
-		listener_free(&listeners[--n_open]);
+		listener_close(&listeners[--n_open]);
 	}
 	ck_assert_uint_eq(open_one(0, NULL), first);
 }
@@ -208,7 +210,7 @@ START_TEST(a_tcp_service_gets_its_public_port_where_the_ranges_hold_it)
 
 	port_set_clear(&avoid);
 	port_set_add(&avoid, wanted);
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	ck_assert_uint_eq(open_one(wanted, &avoid), wanted);
 	/* taken: any other */
 	ck_assert_uint_ne(open_one(wanted, &avoid), wanted);
@@ -227,7 +229,7 @@ START_TEST(public_ports_are_avoided_as_long_as_others_are_free)
 	port_set_clear(&avoid);
 	for (uint16_t i = 0; i < RANGE; i += 2)
 		port_set_add(&avoid, (uint16_t)(low + i));
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	for (int i = 0; i < RANGE / 2; i++)
 		ck_assert(!port_set_has(&avoid, open_one(0, &avoid)));
 	for (int i = 0; i < RANGE / 2; i++)
@@ -244,7 +246,7 @@ START_TEST(ranges_take_turns_and_stand_in_for_each_other)
 	    range_of("127.0.0.1", (uint16_t)(low + 2), (uint16_t)(low + 5))};
 	int in_first = 0;
 
-	ports = service_ports_new(ranges, 2);
+	ports = service_ports_new(all, ranges, 2);
 	for (int i = 0; i < 4; i++)
 		in_first += open_one(0, NULL) <= low + 1;
 	ck_assert_int_eq(in_first, 2);
@@ -260,7 +262,7 @@ START_TEST(the_last_port_number_wraps)
 	size_t free_ones =
 	    is_free("127.0.0.1", 65534) + is_free("127.0.0.1", 65535);
 
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	for (size_t i = 0; i < free_ones; i++)
 		ck_assert_uint_ge(open_one(0, NULL), 65534);
 	ck_assert_uint_eq(open_one(0, NULL), 0);
@@ -269,7 +271,7 @@ END_TEST
 
 START_TEST(without_ranges_there_is_no_port)
 {
-	ports = service_ports_new(NULL, 0);
+	ports = service_ports_new(all, NULL, 0);
 	errno = 0;
 	ck_assert_uint_eq(open_one(0, NULL), 0);
 	ck_assert_uint_eq(open_one(4242, NULL), 0);
@@ -283,7 +285,7 @@ START_TEST(other_failures_are_reported)
 	struct listen_range range = range_of("192.0.2.1", 42500, 42999);
 	struct rlimit limit, none;
 
-	ports = service_ports_new(&range, 1);
+	ports = service_ports_new(all, &range, 1);
 	ck_assert_uint_eq(open_one(0, NULL), 0);
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "relay/device.h"
+#include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "scene.h"
@@ -238,6 +239,40 @@ START_TEST(a_ping_is_answered_idle_and_running)
 		channel_send_end(&transfer);
 		channel_expect_bytes(&transfer, NULL);
 		RUN_UNTIL(count_idle() == 1);
+	}
+}
+END_TEST
+
+/* A ping whose payload comes in three pieces, each read by itself. */
+static void
+ping_in_pieces(struct channel *channel, const struct ws_reader *reader)
+{
+	uint8_t ping[WS_HEADER_MAX + WS_CONTROL_MAX];
+	char payload[WS_CONTROL_MAX];
+	struct frame frame;
+	size_t len;
+
+	memset(payload, 'p', sizeof(payload));
+	len = frame_encode(ping, 0x89, payload, sizeof(payload));
+	peer_send(&channel->peer, ping, len - 100);
+	RUN_UNTIL(reader->left == 100);
+	peer_send(&channel->peer, ping + len - 100, 60);
+	RUN_UNTIL(reader->left == 40);
+	peer_send(&channel->peer, ping + len - 40, 40);
+	frame = channel_next(channel);
+	ck_assert_uint_eq(frame.opcode, WS_OP_PONG);
+	ck_assert_uint_eq(frame.len, sizeof(payload));
+	ck_assert_mem_eq(frame.data, payload, sizeof(payload));
+}
+
+START_TEST(a_ping_in_pieces_is_answered_on_either_channel)
+{
+	begin(_i);
+	visit_begin(&control, &transfer, &visitor, "shell");
+	for (int i = 0; i < 2; i++) {
+		ping_in_pieces(&control, &scene_device()->session->reader);
+		ping_in_pieces(
+		    &transfer, &TAILQ_FIRST(&scene_device()->running)->reader);
 	}
 }
 END_TEST
@@ -540,6 +575,8 @@ add_visits(Suite *suite)
 	tcase_add_loop_test(
 	    tests, many_small_frames_in_one_read_keep_their_order, 0, 2);
 	tcase_add_loop_test(tests, a_ping_is_answered_idle_and_running, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_ping_in_pieces_is_answered_on_either_channel, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_slow_visitor_stops_its_channel_and_no_other, 0, 2);
 	tcase_add_loop_test(

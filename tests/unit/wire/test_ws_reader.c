@@ -54,6 +54,7 @@ note_event(struct transcript *t, struct ws_event *event)
 {
 	switch (event->type) {
 	case WS_NEED_MORE:
+	case WS_NEED_ROOM:
 		break;
 	case WS_BINARY:
 	case WS_TEXT:
@@ -79,10 +80,11 @@ note_event(struct transcript *t, struct ws_event *event)
 	}
 }
 
-/* Feed one piece; its copy ends at an inaccessible page. */
+/* Feed one piece; its copy ends at an inaccessible page, and so does the room. */
 static void
 feed(struct ws_reader *r, struct transcript *t, const char *in, size_t len)
 {
+	static const char room[WS_CONTROL_MAX];
 	uint8_t *buf = (void *)guard_copy(0, in, len);
 	struct ws_event event;
 	size_t consumed;
@@ -91,6 +93,9 @@ feed(struct ws_reader *r, struct transcript *t, const char *in, size_t len)
 		ws_reader_next(r, buf, len, &consumed, &event);
 		ck_assert_uint_le(consumed, len);
 		note_event(t, &event);
+		if (event.type == WS_NEED_ROOM)
+			ws_reader_lend(
+			    r, (void *)guard_copy(1, room, sizeof(room)));
 		buf += consumed;
 		len -= consumed;
 	} while (event.type != WS_NEED_MORE);

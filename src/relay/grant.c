@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* Every text that is packed here was checked by whoever made the wide struct. */
+#include "config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "relay/grant.h"
+
+static size_t
+size_of(const struct lease *lease, const struct session_info *session)
+{
+	size_t size = offsetof(struct grant, text) + strlen(lease->label) + 1 +
+	    strlen(session->instance) + 1 + strlen(session->from) + 1;
+
+	for (size_t i = 0; i < lease->n_ports; i++)
+		size += sizeof(lease->ports[i].port) +
+		    strlen(lease->ports[i].service) + 1;
+	return size;
+}
+
+/* Each of these returns where the next thing goes, or is. */
+
+static char *
+put_text(char *to, const char *text)
+{
+	return stpcpy(to, text) + 1;
+}
+
+static const char *
+after(const char *text)
+{
+	return text + strlen(text) + 1;
+}
+
+static const char *
+take_text(const char *from, char *out, size_t size)
+{
+	bool fits = str_copy(str_of(from), out, size);
+
+	assert(fits);
+	(void)fits;
+	return after(from);
+}
+
+struct grant *
+grant_new(const struct lease *lease, const struct session_info *session)
+{
+	struct grant *grant = malloc(size_of(lease, session));
+	char *to;
+
+	if (grant == NULL)
+		return NULL;
+	grant->epoch = session->epoch;
+	grant->since_ms = session->since_ms;
+	grant->n_keepers = 1;
+	grant->n_ports = (uint8_t)lease->n_ports;
+	to = put_text(grant->text, lease->label);
+	to = put_text(to, session->instance);
+	to = put_text(to, session->from);
+	for (size_t i = 0; i < lease->n_ports; i++) {
+		const struct service_port *port = &lease->ports[i];
+
+		memcpy(to, &port->port, sizeof(port->port));
+		to = put_text(to + sizeof(port->port), port->service);
+	}
+	return grant;
+}
+
+struct grant *
+grant_keep(struct grant *grant)
+{
+	assert(grant->n_keepers < UINT8_MAX);
+	grant->n_keepers++;
+	return grant;
+}
+
+void
+grant_drop(struct grant **grantp)
+{
+	struct grant *grant = *grantp;
+
+	*grantp = NULL;
+	if (grant != NULL && --grant->n_keepers == 0)
+		free(grant);
+}
+
+const char *
+grant_label(const struct grant *grant)
+{
+	return grant->text;
+}
+
+const char *
+grant_instance(const struct grant *grant)
+{
+	return after(grant_label(grant));
+}
+
+const char *
+grant_from(const struct grant *grant)
+{
+	return after(grant_instance(grant));
+}
+
+void
+grant_lease(const struct grant *grant, struct lease *lease)
+{
+	const char *from = after(grant_from(grant));
+
+	memset(lease, 0, sizeof(*lease));
+	lease->epoch = grant->epoch;
+	(void)take_text(grant_label(grant), lease->label, sizeof(lease->label));
+	lease->n_ports = grant->n_ports;
+	for (size_t i = 0; i < lease->n_ports; i++) {
+		struct service_port *port = &lease->ports[i];
+
+		memcpy(&port->port, from, sizeof(port->port));
+		from = take_text(from + sizeof(port->port), port->service,
+		    sizeof(port->service));
+	}
+}
+
+void
+grant_session(const struct grant *grant, const char *relay_id,
+    struct session_info *session)
+{
+	memset(session, 0, sizeof(*session));
+	session->epoch = grant->epoch;
+	session->since_ms = grant->since_ms;
+	(void)take_text(relay_id, session->relay, sizeof(session->relay));
+	(void)take_text(grant_instance(grant), session->instance,
+	    sizeof(session->instance));
+	(void)take_text(
+	    grant_from(grant), session->from, sizeof(session->from));
+}
