@@ -363,6 +363,7 @@ become_ready(struct transfer *t, const uint8_t *rest, size_t len)
 	timer_set(t->agent->loop, &t->timer,
 	    (uint64_t)t->agent->settings->options.connect_timeout_ms);
 	t->ready = true;
+	conn_keep_alive(&t->channel);
 	log_debug(
 	    "transfer channel opened", LOG_S("device", t->agent->config.name));
 	pump_init(&t->pump, &t->channel, &channel_pump_ops, t);

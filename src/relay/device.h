@@ -35,6 +35,12 @@ struct device {
 	struct visitor_queue waiting;
 	struct transfer_list idle, running;
 	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
+	unsigned n_waiting, n_idle, n_running, n_digs; /* in these lists */
+	struct {
+		uint64_t since_ms; /* when recent was last halved or raised */
+		uint16_t recent;   /* most visits at once lately */
+		uint16_t floor; /* idle channels that the agent wants kept */
+	} warm;
 	struct timer
 	    timer; /* online: renew at half-life; offline: expire; moved, released: end */
 	uint64_t lease_end_ms; /* offline: on the loop's clock */

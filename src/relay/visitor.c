@@ -9,18 +9,20 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
+#include "relay/warm.h"
 
 static void
 stop_waiting(struct visitor *visitor)
 {
 	timer_clear(visitor->device->relay->loop, &visitor->timer);
-	if (visitor->waiting)
-		TAILQ_REMOVE(&visitor->device->waiting, visitor, link);
+	if (!visitor->waiting)
+		return;
+	TAILQ_REMOVE(&visitor->device->waiting, visitor, link);
+	visitor->device->n_waiting--;
 	visitor->waiting = false;
 }
 
@@ -142,15 +144,15 @@ wait_for_channel(struct visitor *visitor)
 
 	visitor->waiting = true;
 	TAILQ_INSERT_TAIL(&device->waiting, visitor, link);
-	if (online && transfer_take_idle(device))
-		return; /* it took the first who waits */
+	device->n_waiting++;
 	if (!online) {
 		visitor_hold(visitor);
 		return;
 	}
-	timer_set(relay->loop, &visitor->timer,
-	    (uint64_t)relay->options.open_timeout_ms);
-	dig_start(device);
+	if (!transfer_take_idle(device)) /* or it took the first who waits */
+		timer_set(relay->loop, &visitor->timer,
+		    (uint64_t)relay->options.open_timeout_ms);
+	warm_tend(device);
 }
 
 static struct visitor *

@@ -107,6 +107,8 @@ struct taupe_config {
 	void *memory;
 	size_t memory_size;
 
+	/* idle transfer channels that the relay shall keep ready, up to 64; 0: none */
+	uint32_t warm_channels;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
 	/* a link that stood so long was good; 30,000 */
