@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,6 +13,20 @@
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "relay/warm.h"
+
+#define KEPT 256 /* visitors whose memory is kept for the next ones */
+
+void
+visitors_init(struct relay *relay)
+{
+	pool_init(&relay->visitors, sizeof(struct visitor), KEPT);
+}
+
+void
+visitors_fini(struct relay *relay)
+{
+	pool_fini(&relay->visitors);
+}
 
 static void
 stop_waiting(struct visitor *visitor)
@@ -37,7 +50,7 @@ free_visitor(struct visitor *visitor)
 	conn_fini(&visitor->conn);
 	device->n_visitors--;
 	device->relay->n_visitors--;
-	free(visitor);
+	pool_put(&device->relay->visitors, visitor);
 }
 
 void
@@ -163,7 +176,7 @@ visitor_new(struct service *service, const struct address *from)
 	struct visitor *visitor = NULL;
 
 	if (device->n_visitors < (size_t)relay->options.max_visitors)
-		visitor = calloc(1, sizeof(*visitor));
+		visitor = pool_get(&relay->visitors);
 	if (visitor == NULL) {
 		relay->counters.visits_failed++;
 		return NULL;
