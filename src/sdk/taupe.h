@@ -311,6 +311,14 @@ TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
     const struct taupe_config *config, const struct taupe_relay *relay,
     const char *id, void *buffer, size_t size);
 
+/*
+ * After TAUPE_STEP_READY, before the next input: the stream has another buffer from now on,
+ * at least TAUPE_BUFFER_MIN, and the first one is the driver's again. A handshake wants
+ * more room than the messages of a visit, which have room in 704.
+ */
+void taupe_stream_set_buffer(
+    struct taupe_stream *stream, void *buffer, size_t size);
+
 /* The request to send when the connection stands; valid until the first input. */
 const uint8_t *taupe_stream_request(
     const struct taupe_stream *stream, size_t *len);

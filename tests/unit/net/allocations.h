@@ -13,5 +13,7 @@
 void allocations_begin(void);
 /* How many there were so far. */
 size_t allocations(void);
+/* How many bytes of them are not freed. */
+long allocated_bytes(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include "scene.h"
 
 #define VISITS 1000
+#define CROWD 80
 
 static struct channel control, transfer;
 static struct peer visitor;
@@ -69,6 +70,33 @@ START_TEST(a_thousand_visits_on_an_idle_channel_allocate_nothing)
 }
 END_TEST
 
+START_TEST(an_open_visitor_costs_less_than_two_kilobytes)
+{
+	static struct channel channels[CROWD];
+	static struct peer crowd[CROWD];
+	long before = 0;
+
+	allocations_begin();
+	scene_begin(_i, NULL);
+	agent_login(&control, "one");
+	for (int i = 0; i < CROWD; i++) {
+		if (i == CROWD / 4)
+			before = allocated_bytes();
+		visit_begin(&control, &channels[i], &crowd[i], "shell");
+		channel_send_text(&channels[i], "op=opened&visit=1");
+	}
+	run_for_ms(loop, 10);
+	ck_assert_uint_eq(relay->n_visitors, CROWD);
+	ck_assert_int_gt(allocated_bytes(), before); /* they are seen */
+	ck_assert_int_lt(
+	    (allocated_bytes() - before) / (CROWD - CROWD / 4), 2048);
+	for (int i = 0; i < CROWD; i++) {
+		peer_close(&crowd[i]);
+		peer_close(&channels[i].peer);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -81,6 +109,8 @@ main(void)
 	tcase_add_checked_fixture(tests, NULL, teardown);
 	tcase_add_loop_test(
 	    tests, a_thousand_visits_on_an_idle_channel_allocate_nothing, 0, 2);
+	tcase_add_loop_test(
+	    tests, an_open_visitor_costs_less_than_two_kilobytes, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
