@@ -162,6 +162,8 @@ static bool
 needs_handshake(const struct settings *now, const struct settings *fresh)
 {
 	if (now->n_services != fresh->n_services ||
+	    now->options.warm_channels != fresh->options.warm_channels ||
+	    now->options.metered != fresh->options.metered ||
 	    strcmp(now->secret, fresh->secret) != 0)
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)

@@ -118,8 +118,14 @@ take_open(struct control_link *link, const struct taupe_event *event)
 
 	if (error == NULL)
 		return;
-	log_warn("visitor refused", LOG_S("device", device_name(control)),
-	    LOG_STR("service", service), LOG_S("reason", error));
+	if (service.ptr == NULL)
+		log_debug("no transfer channel ahead of need",
+		    LOG_S("device", device_name(control)),
+		    LOG_S("reason", error));
+	else
+		log_warn("visitor refused",
+		    LOG_S("device", device_name(control)),
+		    LOG_STR("service", service), LOG_S("reason", error));
 	len = taupe_session_refuse(&control->session, index_of(link),
 	    event->id.ptr, error, now_ms(control), out);
 	(void)conn_write(&link->conn, out, len);

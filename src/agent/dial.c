@@ -12,9 +12,11 @@
 #include <string.h>
 
 #include "agent/dial.h"
+#include "base/pool.h"
 #include "wire/host_name.h"
 
 #define REMEMBERED 16
+#define KEPT 16 /* dials whose memory is kept for the next ones */
 #define REMEMBER_MS 30000
 
 struct remembered {
@@ -29,6 +31,7 @@ struct dialler {
 	struct resolver *resolver;
 	struct remembered remembered[REMEMBERED];
 	unsigned oldest;
+	struct pool dials; /* their memory */
 };
 
 struct dial {
@@ -59,12 +62,14 @@ dialler_new(struct loop *loop, struct resolver *resolver)
 		return NULL;
 	dialler->loop = loop;
 	dialler->resolver = resolver;
+	pool_init(&dialler->dials, sizeof(struct dial), KEPT);
 	return dialler;
 }
 
 void
 dialler_free(struct dialler **dialler)
 {
+	pool_fini(&(*dialler)->dials);
 	free(*dialler);
 	*dialler = NULL;
 }
@@ -105,7 +110,7 @@ dial_free(struct dial *dial)
 		resolve_cancel(&dial->request);
 	timer_clear(loop, &dial->timer);
 	task_cancel(loop, &dial->task);
-	free(dial);
+	pool_put(&dial->dialler->dials, dial);
 }
 
 static void
@@ -253,7 +258,7 @@ dial_start(struct dialler *dialler, struct conn *conn, const char *host,
     uint16_t port, struct tls_context *const *tls, uint64_t timeout_ms,
     dial_cb cb, void *ctx)
 {
-	struct dial *dial = calloc(1, sizeof(*dial));
+	struct dial *dial = pool_get(&dialler->dials);
 
 	if (dial == NULL)
 		return NULL;

@@ -189,6 +189,12 @@ static const struct option_row rows[] = {
     {"trusted_path", OPTION_BOOL, AT(trusted_path), "no", 0, 0, NULL, NULL, NULL,
 	"Mask payload with zeros on ws:// too, as inside TLS: for networks of "
 	"one's own, where no proxy on the way can misread it."},
+    {"warm_channels", OPTION_INT, AT(warm_channels), "1", 0, WARM_MAX, NULL,
+	NULL, "NUMBER",
+	"Transfer channels that the relay keeps ready while no visitor is "
+	"there; the next one is served faster by them."},
+    {"metered", OPTION_BOOL, AT(metered), "no", 0, 0, NULL, NULL, NULL,
+	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
 	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
@@ -416,6 +422,8 @@ settings_apply(const struct settings *settings, struct taupe_config *config)
 	config->n_relays = options->relay.count;
 	config->domains = (const char *const *)options->domain.items;
 	config->n_domains = options->domain.count;
+	config->warm_channels =
+	    options->metered ? 0 : (uint32_t)options->warm_channels;
 	config->reconnect_min_ms = (uint32_t)options->reconnect_min_ms;
 	config->reconnect_max_ms = (uint32_t)options->reconnect_max_ms;
 	config->reconnect_reset_ms = (uint32_t)options->reconnect_reset_ms;

@@ -17,7 +17,7 @@
 #include "net/crypto.h"
 #include "net/pump.h"
 
-#define STREAM_BUFFER 1024
+#define MESSAGE_BYTES 704 /* of a visit's longest control message */
 #define READ_BYTES 4096
 #define EARLY_MAX BUF_LARGE /* of a visitor's bytes that wait for the service */
 #define OPENED_DELAY_MS 100 /* the service's first bytes may say it before */
@@ -38,10 +38,11 @@ struct transfer {
 	char service_name[SERVICE_NAME_MAX + 1];
 	char from[ADDRESS_TEXT_MAX];
 	bool ready;
-	bool visiting;	/* a visit is there, for us */
-	bool early_eof; /* the visitor's end waits as well */
+	bool visiting;	       /* a visit is there, for us */
+	bool early_eof;	       /* the visitor's end waits as well */
+	struct buf *handshake; /* the stream's buffer until it is ready */
 	struct taupe_stream stream;
-	uint8_t buffer[STREAM_BUFFER];
+	uint8_t message[MESSAGE_BYTES]; /* and from then on */
 };
 
 static const struct pump_ops channel_pump_ops;
@@ -100,6 +101,13 @@ end_visit(struct transfer *t, bool reset, const char *reason)
 }
 
 static void
+free_unlisted(struct transfer *t)
+{
+	buf_put(&t->handshake);
+	free(t);
+}
+
+static void
 transfer_free(struct transfer *t, const char *reason)
 {
 	struct agent *agent = t->agent;
@@ -118,7 +126,7 @@ transfer_free(struct transfer *t, const char *reason)
 	    LOG_U("visits", taupe_stream_visit(&t->stream)));
 	LIST_REMOVE(t, link);
 	agent->n_transfers--;
-	free(t);
+	free_unlisted(t);
 	agent_check_stop(agent);
 }
 
@@ -363,6 +371,9 @@ become_ready(struct transfer *t, const uint8_t *rest, size_t len)
 	timer_set(t->agent->loop, &t->timer,
 	    (uint64_t)t->agent->settings->options.connect_timeout_ms);
 	t->ready = true;
+	taupe_stream_set_buffer(&t->stream, t->message, sizeof(t->message));
+	buf_put(&t->handshake);
+	conn_keep_alive(&t->channel);
 	log_debug(
 	    "transfer channel opened", LOG_S("device", t->agent->config.name));
 	pump_init(&t->pump, &t->channel, &channel_pump_ops, t);
@@ -477,16 +488,20 @@ transfer_dig(struct agent *agent, const struct taupe_relay *relay,
 	t->channel = t->service = (struct conn)CONN_CLOSED;
 	STAILQ_INIT(&t->early);
 	timer_init(&t->timer, timer_cb, t);
-	if (!taupe_stream_init(&t->stream, &agent->config, relay, id, t->buffer,
-		sizeof(t->buffer))) {
+	if ((t->handshake = buf_get(BUF_SMALL)) == NULL) {
 		free(t);
+		return "no memory";
+	}
+	if (!taupe_stream_init(&t->stream, &agent->config, relay, id,
+		buf_data(t->handshake), t->handshake->capacity)) {
+		free_unlisted(t);
 		return "the request is too long";
 	}
 	t->dial = dial_start(agent->dialler, &t->channel, relay->host,
 	    relay->port, tls, (uint64_t)settings->options.connect_timeout_ms,
 	    relay_dialled_cb, t);
 	if (t->dial == NULL) {
-		free(t);
+		free_unlisted(t);
 		return "no memory";
 	}
 	LIST_INSERT_HEAD(&agent->transfers, t, link);

@@ -351,6 +351,7 @@ write_location(const struct admission *admission, const struct relay_info *to,
 	    .name = str_of(claim->name),
 	    .instance = str_of(claim->instance),
 	    .hops = admission->hops + 1,
+	    .warm = claim->warm,
 	    .n_services = claim->n_services,
 	};
 	char token[LEASE_TOKEN_MAX + 1];
@@ -459,6 +460,7 @@ fill_claim(struct admission *admission, const struct control_params *params)
 	(void)str_copy(
 	    str_of(admission->upgrade->from), claim->from, sizeof(claim->from));
 	admission->hops = params->hops;
+	claim->warm = (unsigned)params->warm;
 	claim->n_services = params->n_services;
 	for (i = 0; i < params->n_services; i++) {
 		(void)str_copy(params->services[i].name,

@@ -18,6 +18,7 @@
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
+#include "relay/warm.h"
 
 #define MOVED_GRACE_MS                                                         \
 	2000 /* until the routes of a moved device have reached the proxies */
@@ -178,6 +179,7 @@ device_attach(struct relay *relay, const struct claim *claim,
 		transfers_close(device, false);
 	grant_drop(&device->grant);
 	device->grant = grant;
+	warm_set_floor(device, claim->warm);
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
@@ -298,13 +300,10 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 static void
 serve_waiting(struct device *device)
 {
-	struct visitor *visitor;
-
 	while (
 	    TAILQ_FIRST(&device->waiting) != NULL && transfer_take_idle(device))
 		;
-	TAILQ_FOREACH (visitor, &device->waiting, link)
-		dig_start(device);
+	warm_tend(device);
 }
 
 void

@@ -33,6 +33,12 @@ struct device {
 	struct visitor_queue waiting;
 	struct transfer_list idle, running;
 	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
+	uint32_t n_waiting, n_idle, n_running, n_digs; /* in these lists */
+	struct {
+		uint64_t since_ms; /* when recent was last halved or raised */
+		uint16_t recent;   /* most visits at once lately */
+		uint16_t floor; /* idle channels that the agent wants kept */
+	} warm;
 	struct timer timer;    /* for due_ms, or earlier for the session */
 	uint64_t due_ms; /* loop clock. Online: renew the lease; offline: it expires;
 			    moved, released: the end. 0: nothing is due */

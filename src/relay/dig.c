@@ -44,6 +44,7 @@ dig_free(struct dig *dig)
 	timer_clear(relay->loop, &dig->timer);
 	hash_map_remove(&relay->digs, &dig->by_id);
 	LIST_REMOVE(dig, link);
+	dig->device->n_digs--;
 	free(dig);
 }
 
@@ -53,19 +54,27 @@ expired_cb(void *ctx)
 	dig_free(ctx);
 }
 
-void
+/* For whom the next channel is; NULL: for whoever comes. */
+static const struct visitor *
+next_waiting(const struct device *device)
+{
+	return device->n_digs < device->n_waiting
+	    ? TAILQ_LAST(&device->waiting, visitor_queue)
+	    : NULL;
+}
+
+bool
 dig_start(struct device *device)
 {
 	struct relay *relay = device->relay;
-	const struct visitor *visitor =
-	    TAILQ_LAST(&device->waiting, visitor_queue);
+	const struct visitor *visitor = next_waiting(device);
 	struct dig *dig = calloc(1, sizeof(*dig));
 	uint8_t random[TRANSFER_ID_LEN / 2];
 	struct writer w;
 
 	if (dig == NULL || ws_is_clogged(&device->session->conn)) {
 		free(dig);
-		return; /* the visitor's own time runs out */
+		return false; /* a visitor's own time runs out */
 	}
 	crypto_random(random, sizeof(random));
 	writer_init(&w, dig->id, TRANSFER_ID_LEN);
@@ -74,12 +83,14 @@ dig_start(struct device *device)
 	timer_init(&dig->timer, expired_cb, dig);
 	if (hash_map_insert(&relay->digs, &dig->by_id) != 0) {
 		free(dig);
-		return;
+		return false;
 	}
+	device->n_digs++;
 	LIST_INSERT_HEAD(&device->digs, dig, link);
 	timer_set(relay->loop, &dig->timer, DIG_LIFE_MS);
 	session_send_open(device->session, dig->id,
 	    visitor != NULL ? visitor->service->name : NULL);
+	return true;
 }
 
 static struct dig *
@@ -107,15 +118,15 @@ void
 dig_refused(struct device *device, struct str id, struct str reason)
 {
 	struct dig *dig = find(device->relay, id);
-	struct visitor *visitor = TAILQ_FIRST(&device->waiting);
 
 	if (dig == NULL || dig->device != device)
 		return;
+	dig_free(dig);
+	if (device->n_digs >= device->n_waiting)
+		return;
 	log_warn("agent refused a transfer channel",
 	    LOG_S("device", device->name), LOG_STR("reason", reason));
-	dig_free(dig);
-	if (visitor != NULL)
-		visitor_fail(visitor, PAGE_REFUSED);
+	visitor_fail(TAILQ_FIRST(&device->waiting), PAGE_REFUSED);
 }
 
 void

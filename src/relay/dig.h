@@ -11,11 +11,13 @@
 
 void digs_init(struct relay *relay);
 
-/* Ask the device's agent for one more channel. Precondition: it has a session. */
-void dig_start(struct device *device);
+/* Ask the device's agent for one more channel. Precondition: it has a session. False: there
+ * is no memory, or the agent does not read what it is sent. */
+bool dig_start(struct device *device);
 /* Redeem an id: its device; NULL when it is unknown, used or expired. */
 struct device *dig_redeem(struct relay *relay, struct str id);
-/* The agent says that it cannot make the channel: the first who waits is refused. */
+/* The agent says that it cannot make the channel: if fewer are under way now than visitors
+ * wait, the first of them is refused. */
 void dig_refused(struct device *device, struct str id, struct str reason);
 /* The session has ended: none of its ids is good any more. */
 void digs_forget(struct device *device);

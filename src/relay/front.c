@@ -17,6 +17,7 @@
 #include "wire/tls_hello.h"
 
 #define GUEST_BYTES_MAX TLS_HELLO_MAX
+#define GUESTS_KEPT 64 /* whose memory is kept for the next ones */
 
 /* A visitor whose device is not known yet. */
 struct guest {
@@ -32,6 +33,7 @@ struct guest {
 struct front {
 	struct relay *relay;
 	LIST_HEAD(, guest) guests;
+	struct pool pool; /* their memory */
 	size_t n_guests;
 	size_t n_listeners;
 	struct listener listeners[FRONT_LISTENERS_MAX];
@@ -45,7 +47,7 @@ guest_free(struct guest *guest)
 	buf_put(&guest->first);
 	LIST_REMOVE(guest, link);
 	guest->front->n_guests--;
-	free(guest);
+	pool_put(&guest->front->pool, guest);
 }
 
 /* Nothing here has that name. */
@@ -185,14 +187,15 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 	struct guest *guest = NULL;
 
 	if (front->n_guests < (size_t)front->relay->options.max_handshakes)
-		guest = calloc(1, sizeof(*guest));
+		guest = pool_get(&front->pool);
 	if (guest == NULL ||
 	    (guest->first = buf_get(GUEST_BYTES_MAX)) == NULL ||
 	    conn_init(&guest->conn, front->relay->loop, fd, &guest_conn_ops,
 		guest) != 0) {
-		if (guest != NULL)
+		if (guest != NULL) {
 			buf_put(&guest->first);
-		free(guest);
+			pool_put(&front->pool, guest);
+		}
 		close(fd);
 		return;
 	}
@@ -217,6 +220,7 @@ front_new(struct relay *relay, const struct address *addresses, size_t n,
 		return NULL;
 	front->relay = relay;
 	LIST_INIT(&front->guests);
+	pool_init(&front->pool, sizeof(struct guest), GUESTS_KEPT);
 	assert(n <= FRONT_LISTENERS_MAX);
 	for (i = 0; i < n; i++) {
 		if (listener_open(&front->listeners[i], relay->listeners,
@@ -248,6 +252,7 @@ front_free(struct front **front)
 	if (*front == NULL)
 		return;
 	front_stop(*front);
+	pool_fini(&(*front)->pool);
 	free(*front);
 	*front = NULL;
 }

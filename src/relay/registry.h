@@ -61,6 +61,7 @@ struct claim {
 	char name[DEVICE_NAME_MAX + 1];
 	char instance[INSTANCE_MAX + 1];
 	char from[ADDRESS_TEXT_MAX];
+	unsigned warm; /* idle transfer channels that the agent wants kept */
 	size_t n_services;
 	struct {
 		char name[SERVICE_NAME_MAX + 1];

@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/hash_map.h"
+#include "base/pool.h"
 #include "net/farewell.h"
 #include "net/loop.h"
 #include "relay/counters.h"
@@ -35,6 +36,7 @@ struct relay {
 	struct service_ports *service_ports;
 	struct farewells *farewells;
 	struct listeners *listeners; /* all of them */
+	struct pool visitors; /* their memory */
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;

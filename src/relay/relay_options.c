@@ -166,6 +166,13 @@ static const struct option_row rows[] = {
     {"transfer_idle", OPTION_DURATION, AT(transfer_idle_ms), "60s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long an idle transfer channel is kept for the next visitor."},
+    {"warm_max", OPTION_INT, AT(warm_max), "32", 0, 1000, NULL, NULL, "NUMBER",
+	"Most transfer channels of a device that are kept or dug ahead of "
+	"need; 0 digs none ahead."},
+    {"warm_decay", OPTION_DURATION, AT(warm_decay_ms), "10s", 10, 86400000,
+	NULL, NULL, "TIME",
+	"After this, a device is expected to have half as many visitors at "
+	"once as before."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "30s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long running visits may take to finish when the relay stops."},

@@ -23,6 +23,7 @@ struct relay_options {
 	    probe_timeout_ms;
 	int64_t open_timeout_ms, handshake_timeout_ms, transfer_idle_ms,
 	    drain_timeout_ms;
+	int64_t warm_max, warm_decay_ms;
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
 	/* operation */
 	char *admin_listen, *page_dir;

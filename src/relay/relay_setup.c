@@ -23,6 +23,7 @@
 #include "relay/service.h"
 #include "relay/transfer.h"
 #include "relay/upgrade.h"
+#include "relay/visitor.h"
 #include "wire/url.h"
 
 #define FAREWELL_STALL_MS 300000
@@ -421,6 +422,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	devices_init(relay);
 	services_init(relay);
 	digs_init(relay);
+	visitors_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells = farewells_new(
 		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
@@ -453,6 +455,8 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->open_timeout_ms = fresh->open_timeout_ms;
 	options->handshake_timeout_ms = fresh->handshake_timeout_ms;
 	options->transfer_idle_ms = fresh->transfer_idle_ms;
+	options->warm_max = fresh->warm_max;
+	options->warm_decay_ms = fresh->warm_decay_ms;
 	options->drain_timeout_ms = fresh->drain_timeout_ms;
 	options->capacity = fresh->capacity;
 	options->weight = fresh->weight;
@@ -483,6 +487,7 @@ relay_teardown(struct relay *relay)
 		upgrade_free(LIST_FIRST(&relay->upgrades));
 	if (relay->loop != NULL)
 		devices_free_all(relay);
+	visitors_fini(relay);
 	farewells_free(&relay->farewells);
 	listeners_free(&relay->listeners);
 	pages_free(&relay->pages);

@@ -12,6 +12,7 @@
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/transfer.h"
+#include "relay/warm.h"
 #include "relay/ws_send.h"
 
 #define MISSED_INTERVALS 3
@@ -239,6 +240,8 @@ take_event(struct session *session, const struct ws_event *event)
 		return take_text(session, event);
 	case WS_PING:
 		ws_send_pong(&session->conn, event->data, event->len);
+		if (session->device->session == session)
+			warm_tend(session->device);
 		return 0;
 	case WS_NEED_ROOM:
 		return lend_room(session);

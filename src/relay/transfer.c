@@ -15,6 +15,7 @@
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
+#include "relay/warm.h"
 #include "relay/ws_send.h"
 
 static void
@@ -45,6 +46,34 @@ part(struct transfer *transfer)
 	return visitor;
 }
 
+static void
+set_running(struct transfer *transfer)
+{
+	struct device *device = transfer->device;
+
+	TAILQ_REMOVE(&device->idle, transfer, link);
+	device->n_idle--;
+	TAILQ_INSERT_HEAD(&device->running, transfer, link);
+	device->n_running++;
+	transfer->running = true;
+}
+
+/* Take it out of the list that it is in. */
+static void
+unlist(struct transfer *transfer)
+{
+	struct device *device = transfer->device;
+
+	if (transfer->running) {
+		TAILQ_REMOVE(&device->running, transfer, link);
+		device->n_running--;
+	} else {
+		TAILQ_REMOVE(&device->idle, transfer, link);
+		device->n_idle--;
+	}
+	transfer->running = false;
+}
+
 /* code 0: the connection is beyond a close frame. */
 static void
 close_transfer(struct transfer *transfer, unsigned code, const char *text)
@@ -56,8 +85,7 @@ close_transfer(struct transfer *transfer, unsigned code, const char *text)
 		    LOG_S("device", device->name), LOG_S("reason", text));
 	if (transfer->visitor != NULL)
 		visitor_fail(part(transfer), PAGE_OFFLINE);
-	TAILQ_REMOVE(transfer->running ? &device->running : &device->idle,
-	    transfer, link);
+	unlist(transfer);
 	timer_clear(device->relay->loop, &transfer->timer);
 	pump_fini(&transfer->pump);
 	if (code != 0) {
@@ -87,10 +115,8 @@ serve_next(struct transfer *transfer)
 		return false;
 	if (transfer->visit > 0)
 		device->relay->counters.visits_reused++;
-	TAILQ_REMOVE(&device->idle, transfer, link);
-	TAILQ_INSERT_HEAD(&device->running, transfer, link);
+	set_running(transfer);
 	timer_clear(device->relay->loop, &transfer->timer);
-	transfer->running = true;
 	transfer->answered = transfer->in_ended = transfer->out_ended = false;
 	transfer->visitor = visitor;
 	msg.visit = ++transfer->visit;
@@ -112,6 +138,7 @@ rest(struct transfer *transfer)
 	    (uint64_t)device->relay->options.transfer_idle_ms);
 	/* the channel used last is used next: the others may time out */
 	TAILQ_INSERT_HEAD(&device->idle, transfer, link);
+	device->n_idle++;
 	(void)serve_next(transfer);
 }
 
@@ -123,8 +150,7 @@ complete(struct transfer *transfer)
 		return;
 	if (transfer->visitor != NULL)
 		visitor_finish(part(transfer));
-	transfer->running = false;
-	TAILQ_REMOVE(&transfer->device->running, transfer, link);
+	unlist(transfer);
 	rest(transfer);
 }
 
@@ -352,7 +378,15 @@ static const struct pump_ops transfer_pump_ops = {
 static void
 idle_timer_cb(void *ctx)
 {
-	close_transfer(ctx, WS_CLOSE_NORMAL, "idle");
+	struct transfer *transfer = ctx;
+	struct device *device = transfer->device;
+
+	if (transfer->running || warm_is_plenty(device))
+		close_transfer(transfer, WS_CLOSE_NORMAL, "idle");
+	else if (device->n_idle > device->warm.floor)
+		timer_set(device->relay->loop, &transfer->timer,
+		    (uint64_t)device->relay->options.transfer_idle_ms);
+	/* else it is one of those that are kept, until a visit comes to it */
 }
 
 static void
@@ -374,6 +408,7 @@ transfer_new(
 	}
 	pump_init(
 	    &transfer->pump, &transfer->conn, &transfer_pump_ops, transfer);
+	conn_keep_alive(&transfer->conn);
 	device->relay->n_transfers++;
 	device->relay->counters.transfers_opened++;
 	rest(transfer);
@@ -411,8 +446,12 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 bool
 transfer_take_idle(struct device *device)
 {
-	struct transfer *transfer = TAILQ_FIRST(&device->idle);
+	struct transfer *transfer;
 
+	while ((transfer = TAILQ_FIRST(&device->idle)) != NULL &&
+	    ws_is_clogged(&transfer->conn))
+		close_transfer(
+		    transfer, WS_CLOSE_TRY_AGAIN, "the agent does not read it");
 	return transfer != NULL && serve_next(transfer);
 }
 

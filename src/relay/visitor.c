@@ -5,22 +5,37 @@
  */
 #include "config.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
+#include "relay/warm.h"
+
+#define KEPT 256 /* visitors whose memory is kept for the next ones */
+
+void
+visitors_init(struct relay *relay)
+{
+	pool_init(&relay->visitors, sizeof(struct visitor), KEPT);
+}
+
+void
+visitors_fini(struct relay *relay)
+{
+	pool_fini(&relay->visitors);
+}
 
 static void
 stop_waiting(struct visitor *visitor)
 {
 	timer_clear(visitor->device->relay->loop, &visitor->timer);
-	if (visitor->waiting)
-		TAILQ_REMOVE(&visitor->device->waiting, visitor, link);
+	if (!visitor->waiting)
+		return;
+	TAILQ_REMOVE(&visitor->device->waiting, visitor, link);
+	visitor->device->n_waiting--;
 	visitor->waiting = false;
 }
 
@@ -35,7 +50,7 @@ free_visitor(struct visitor *visitor)
 	conn_fini(&visitor->conn);
 	device->n_visitors--;
 	device->relay->n_visitors--;
-	free(visitor);
+	pool_put(&device->relay->visitors, visitor);
 }
 
 void
@@ -142,15 +157,15 @@ wait_for_channel(struct visitor *visitor)
 
 	visitor->waiting = true;
 	TAILQ_INSERT_TAIL(&device->waiting, visitor, link);
-	if (online && transfer_take_idle(device))
-		return; /* it took the first who waits */
+	device->n_waiting++;
 	if (!online) {
 		visitor_hold(visitor);
 		return;
 	}
-	timer_set(relay->loop, &visitor->timer,
-	    (uint64_t)relay->options.open_timeout_ms);
-	dig_start(device);
+	if (!transfer_take_idle(device)) /* or it took the first who waits */
+		timer_set(relay->loop, &visitor->timer,
+		    (uint64_t)relay->options.open_timeout_ms);
+	warm_tend(device);
 }
 
 static struct visitor *
@@ -161,7 +176,7 @@ visitor_new(struct service *service, const struct address *from)
 	struct visitor *visitor = NULL;
 
 	if (device->n_visitors < (size_t)relay->options.max_visitors)
-		visitor = calloc(1, sizeof(*visitor));
+		visitor = pool_get(&relay->visitors);
 	if (visitor == NULL) {
 		relay->counters.visits_failed++;
 		return NULL;

@@ -27,6 +27,9 @@ struct visitor {
 	bool probed;  /* the agent was late and was asked whether it lives */
 };
 
+void visitors_init(struct relay *relay);
+void visitors_fini(struct relay *relay);
+
 /* A visitor came to a service's listener. Takes the descriptor. */
 void visitor_accept(
     struct service *service, int fd, const struct address *from);

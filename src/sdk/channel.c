@@ -12,14 +12,34 @@ channel_random(const struct taupe_config *config, void *out, size_t len)
 	config->random_cb(config->random_ctx, out, len);
 }
 
+static void
+set_buffer(struct channel *c, void *buffer, size_t size)
+{
+	c->buffer = buffer;
+	c->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+/* The longest text message that is taken. */
+static size_t
+text_max(const struct channel *c)
+{
+	return c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
+}
+
 void
 channel_init(struct channel *c, const struct taupe_config *config, void *buffer,
     size_t size)
 {
 	memset(c, 0, sizeof(*c));
 	c->config = config;
-	c->buffer = buffer;
-	c->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+	set_buffer(c, buffer, size);
+}
+
+void
+channel_set_buffer(struct channel *c, void *buffer, size_t size)
+{
+	set_buffer(c, buffer, size);
+	c->u.reader.text_max = text_max(c);
 }
 
 /* The Host field: an IPv6 address in brackets, the port unless it is the scheme's own. */
@@ -106,13 +126,11 @@ channel_accept(
     struct channel *c, const struct http_head *head, const char **error)
 {
 	char key[WS_KEY_LEN];
-	uint32_t text_max =
-	    c->size < CONTROL_MSG_MAX ? c->size : CONTROL_MSG_MAX;
 
 	if (!handshake_response_check(head, make_key(c, key), error))
 		return false;
 	c->used = 0;
-	ws_reader_init(&c->u.reader, WS_CLIENT, text_max);
+	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
 	ws_reader_lend(&c->u.reader, c->control);
 	return true;
 }

@@ -43,6 +43,9 @@ struct channel_event {
 void channel_init(struct channel *c, const struct taupe_config *config,
     void *buffer, size_t size);
 
+/* Gather in another buffer from now on: the handshake is done, no message has begun. */
+void channel_set_buffer(struct channel *c, void *buffer, size_t size);
+
 /* Write the request. secret may be absent. The caller asks w->full. */
 void channel_request(struct channel *c, struct writer *w,
     const struct taupe_relay *relay, struct str path, struct str query,

@@ -105,6 +105,8 @@ check_services(const struct taupe_config *config)
 		return "no service";
 	if (config->n_services > SERVICES_MAX)
 		return "more than 16 services";
+	if (config->warm_channels > WARM_MAX)
+		return "more than 64 warm channels";
 	for (size_t i = 0; i < config->n_services; i++) {
 		struct str name = str_of(config->services[i].name);
 
@@ -375,6 +377,7 @@ write_query(const struct session *s, const struct link *link, struct writer *w)
 	    .name = str_of(config->name),
 	    .instance = {instance, sizeof(instance)},
 	    .hops = link->hops,
+	    .warm = config->warm_channels,
 	    .n_services = config->n_services,
 	};
 	struct writer hex;

@@ -20,7 +20,7 @@ struct stream {
 	bool visiting; /* a visit is there: not both directions have ended */
 	bool in_ended; /* relay to agent */
 	bool out_ended;
-	bool answered; /* opened, refused, payload or an end was sent */
+	bool answered;	/* opened, refused, payload or an end was sent */
 	bool zero_mask; /* of payload: nobody on the way can misread it */
 	bool
 	    aborted; /* we are done with the visit: what still comes in is discarded */
@@ -63,6 +63,12 @@ taupe_stream_init(struct taupe_stream *stream,
 	    (struct str){query, sizeof(query)}, (struct str){NULL, 0});
 	s->channel.used = (uint32_t)writer_len(&w);
 	return !w.full;
+}
+
+void
+taupe_stream_set_buffer(struct taupe_stream *stream, void *buffer, size_t size)
+{
+	channel_set_buffer(&stream_of(stream)->channel, buffer, size);
 }
 
 const uint8_t *

@@ -107,6 +107,8 @@ struct taupe_config {
 	void *memory;
 	size_t memory_size;
 
+	/* idle transfer channels that the relay shall keep ready, up to 64; 0: none */
+	uint32_t warm_channels;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
 	/* a link that stood so long was good; 30,000 */
@@ -308,6 +310,14 @@ struct taupe_step {
 TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
     const struct taupe_config *config, const struct taupe_relay *relay,
     const char *id, void *buffer, size_t size);
+
+/*
+ * After TAUPE_STEP_READY, before the next input: the stream has another buffer from now on,
+ * at least TAUPE_BUFFER_MIN, and the first one is the driver's again. A handshake wants
+ * more room than the messages of a visit, which have room in 704.
+ */
+void taupe_stream_set_buffer(
+    struct taupe_stream *stream, void *buffer, size_t size);
 
 /* The request to send when the connection stands; valid until the first input. */
 const uint8_t *taupe_stream_request(

@@ -20,6 +20,9 @@
 #include "net/tls.h"
 
 #define WRITE_IOV 64
+#define KEEP_IDLE_S 45
+#define KEEP_INTERVAL_S 15
+#define KEEP_COUNT 4
 
 static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
 static void conn_task_cb(void *arg);
@@ -248,6 +251,24 @@ bool
 conn_is_open(const struct conn *conn)
 {
 	return conn->fd >= 0;
+}
+
+static void
+set_option(int fd, int level, int option, int value)
+{
+	/* a socket without it is as good as before */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void
+conn_keep_alive(struct conn *conn)
+{
+	set_option(conn->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+#ifdef TCP_KEEPIDLE
+	set_option(conn->fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE_S);
+	set_option(conn->fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL_S);
+	set_option(conn->fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_COUNT);
+#endif
 }
 
 static ssize_t

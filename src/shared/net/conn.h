@@ -107,6 +107,11 @@ void conn_fini(struct conn *conn);
 void conn_abort(struct conn *conn);
 bool conn_is_open(const struct conn *conn);
 
+/* Let the system ask now and then, during silence, whether the peer is still there: whatever
+ * keeps a mapping on the way goes on to keep it, and a peer that has vanished breaks the
+ * connection within two minutes. */
+void conn_keep_alive(struct conn *conn);
+
 /* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
  * CONN_ERROR (errno says which). */
 ssize_t conn_read(struct conn *conn, void *out, size_t cap);

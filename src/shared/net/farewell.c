@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 
+#include "base/pool.h"
 #include "net/farewell.h"
 
 #define TURN_READS 16
+#define KEPT 64 /* whose memory is kept for the next ones */
 
 struct farewell {
 	LIST_ENTRY(farewell) link;
@@ -23,6 +25,7 @@ struct farewells {
 	uint64_t stall_ms, linger_ms;
 	size_t count;
 	LIST_HEAD(, farewell) list;
+	struct pool pool; /* their memory */
 };
 
 static void
@@ -32,7 +35,7 @@ farewell_free(struct farewell *farewell)
 	conn_fini(&farewell->conn);
 	LIST_REMOVE(farewell, link);
 	farewell->all->count--;
-	free(farewell);
+	pool_put(&farewell->all->pool, farewell);
 }
 
 static void
@@ -115,6 +118,7 @@ farewells_new(struct loop *loop, uint64_t stall_ms, uint64_t linger_ms)
 	farewells->stall_ms = stall_ms;
 	farewells->linger_ms = linger_ms;
 	LIST_INIT(&farewells->list);
+	pool_init(&farewells->pool, sizeof(struct farewell), KEPT);
 	return farewells;
 }
 
@@ -127,6 +131,7 @@ farewells_free(struct farewells **farewells)
 		return;
 	while ((farewell = LIST_FIRST(&(*farewells)->list)) != NULL)
 		farewell_free(farewell);
+	pool_fini(&(*farewells)->pool);
 	free(*farewells);
 	*farewells = NULL;
 }
@@ -154,14 +159,14 @@ farewell_take(struct farewells *farewells, struct conn *conn)
 	struct farewell *farewell;
 
 	if (conn_is_over(conn) ||
-	    (farewell = calloc(1, sizeof(*farewell))) == NULL) {
+	    (farewell = pool_get(&farewells->pool)) == NULL) {
 		conn_fini(conn);
 		return;
 	}
 	farewell->all = farewells;
 	if (conn_move(&farewell->conn, conn, &farewell_conn_ops, farewell) !=
 	    0) {
-		free(farewell);
+		pool_put(&farewells->pool, farewell);
 		return;
 	}
 	LIST_INSERT_HEAD(&farewells->list, farewell, link);

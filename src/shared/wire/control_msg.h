@@ -15,6 +15,7 @@
 #define PEERS_MAX 8          /* other relays named in a welcome */
 #define TRANSFER_ID_LEN 32   /* hexadecimal digits: 128 random bits */
 #define INSTANCE_MAX 64
+#define WARM_MAX 64          /* idle channels that an agent may want kept */
 #define LEASE_TOKEN_MAX 1024
 #define REASON_MAX 200
 
@@ -85,6 +86,7 @@ struct control_params {
 	struct str name, instance;
 	struct str lease; /* the signed lease, as it was given; absent when none */
 	uint64_t hops;    /* redirects followed so far */
+	uint64_t warm;    /* idle transfer channels that it wants kept; 0 when absent */
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];
 };

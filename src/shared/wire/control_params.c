@@ -96,7 +96,8 @@ enum params_key {
 	PARAM_INSTANCE,
 	PARAM_SERVICE,
 	PARAM_LEASE,
-	PARAM_HOPS
+	PARAM_HOPS,
+	PARAM_WARM
 };
 
 static const struct form_key params_keys[] = {
@@ -110,6 +111,8 @@ static const struct form_key params_keys[] = {
 	"not 1 to 1024 visible characters"),
     [PARAM_HOPS] =
 	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
+    [PARAM_WARM] =
+	FORM_NUMBER(control_params, warm, 0, WARM_MAX, "not 0 to 64"),
 };
 
 struct transfer_params {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../net/allocations.h"
 #include "agent/dial.h"
 #include "support.h"
 
@@ -206,6 +207,61 @@ START_TEST(cancelled_dial_calls_nobody)
 }
 END_TEST
 
+#define DIALS 500
+
+struct chain {
+	struct bench b;
+	uint16_t port;
+	unsigned dials;
+	size_t before; /* allocations at half-time */
+};
+
+static void next_dial_cb(void *ctx, const char *error);
+
+static void
+dial_again(void *ctx)
+{
+	struct chain *chain = ctx;
+	struct bench *b = &chain->b;
+
+	if (dial_start(b->dialler, &b->conn, "127.0.0.1", chain->port, NULL,
+		1000, next_dial_cb, chain) == NULL)
+		loop_stop(b->loop);
+}
+
+static void
+next_dial_cb(void *ctx, const char *error)
+{
+	struct chain *chain = ctx;
+
+	/* no ck_assert here: it allocates */
+	conn_fini(&chain->b.conn);
+	if (++chain->dials == DIALS / 2)
+		chain->before = allocations();
+	if (error != NULL || chain->dials == DIALS)
+		loop_stop(chain->b.loop);
+	else
+		dial_again(chain);
+}
+
+START_TEST(dials_one_after_the_other_allocate_nothing)
+{
+	struct chain chain = {.dials = 0};
+	int fd = listen_on_loopback(DIALS, &chain.port);
+
+	allocations_begin();
+	start(&chain.b);
+	timer_init(&chain.b.timer, dial_again, &chain);
+	timer_set(chain.b.loop, &chain.b.timer, 0);
+	ck_assert_int_eq(loop_run(chain.b.loop), 0);
+	ck_assert_uint_eq(chain.dials, DIALS);
+	ck_assert_uint_gt(chain.before, 0); /* they are seen */
+	ck_assert_uint_eq(allocations() - chain.before, 0);
+	end(&chain.b);
+	close(fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -215,6 +271,7 @@ main(void)
 	    remembered_address_that_died_is_looked_up_again,
 	    silence_is_given_up_in_time,
 	    cancelled_dial_calls_nobody,
+	    dials_one_after_the_other_allocate_nothing,
 	};
 
 	return run_suite("dial", tests, COUNT(tests));

@@ -90,10 +90,25 @@ START_TEST(minimum_is_enough_and_has_the_documented_defaults)
 	ck_assert_uint_eq(config.reconnect_max_ms, 60000);
 	ck_assert_uint_eq(config.reconnect_reset_ms, 30000);
 	ck_assert_uint_eq(config.handshake_timeout_ms, 10000);
+	ck_assert_uint_eq(config.warm_channels, 1);
 	/* nobody needs TLS: the system's authorities were not read */
 	ck_assert_ptr_null(settings->tls);
 	settings_free(&settings);
 	ck_assert_ptr_null(settings);
+}
+END_TEST
+
+START_TEST(metered_link_has_no_warm_channels)
+{
+	struct taupe_config config = {.warm_channels = 9};
+	struct settings *settings;
+
+	ck_assert_int_eq(
+	    load(MINIMUM "metered = yes\nwarm_channels = 3\n", &settings),
+	    EX_OK);
+	settings_apply(settings, &config);
+	ck_assert_uint_eq(config.warm_channels, 0);
+	settings_free(&settings);
 }
 END_TEST
 
@@ -130,6 +145,7 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {MINIMUM "relay = ws://r1.example.com/path\n", EX_CONFIG},
 	    {MINIMUM "domain = .example.com\n", EX_CONFIG},
 	    {MINIMUM "max_transfers = 0\n", EX_CONFIG},
+	    {MINIMUM "warm_channels = 65\n", EX_CONFIG},
 	    {MINIMUM "dns = resolver.example.com\n", EX_CONFIG},
 	    {MINIMUM "unknown = 1\n", EX_CONFIG},
 	};
@@ -176,6 +192,7 @@ main(void)
 	const TTest *const tests[] = {
 	    services_and_their_targets,
 	    minimum_is_enough_and_has_the_documented_defaults,
+	    metered_link_has_no_warm_channels,
 	    secret_is_the_first_line_of_its_file,
 	    what_cannot_be_used_is_refused_with_an_exit_code,
 	    empty_or_strange_secret_file_is_refused,

@@ -115,12 +115,18 @@ take_switch(struct channel *channel)
 void
 agent_login(struct channel *control, const char *instance)
 {
+	agent_login_warm(control, instance, 0);
+}
+
+void
+agent_login_warm(struct channel *control, const char *instance, unsigned warm)
+{
 	char target[200];
 
 	snprintf(target, sizeof(target),
 	    "/v1/control?name=" SCENE_DEVICE
-	    "&service=web:http&service=shell:tcp&instance=%s",
-	    instance);
+	    "&service=web:http&service=shell:tcp&instance=%s&warm=%u",
+	    instance, warm);
 	request(control, target);
 	take_switch(control);
 	channel_expect(control, "op=welcome&");

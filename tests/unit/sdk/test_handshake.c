@@ -29,6 +29,7 @@ START_TEST(request_names_device_services_and_instance_and_carries_the_secret)
 	struct bench b;
 
 	init(&b);
+	b.config.warm_channels = 3;
 	begin(&b);
 	act(&b);
 	connected(&b, 0);
@@ -52,6 +53,7 @@ START_TEST(request_names_device_services_and_instance_and_carries_the_secret)
 	ck_assert_int_eq(params.services[1].kind, SERVICE_TCP);
 	ck_assert_ptr_null(params.lease.ptr);
 	ck_assert_uint_eq(params.hops, 0);
+	ck_assert_uint_eq(params.warm, 3);
 }
 END_TEST
 

@@ -461,6 +461,46 @@ START_TEST(too_small_a_buffer_is_noticed)
 }
 END_TEST
 
+/* The handshake's buffer is for something else by then. */
+START_TEST(another_buffer_serves_from_the_handshake_on)
+{
+	uint8_t small[TAUPE_BUFFER_MIN];
+	struct bench b;
+
+	for (size_t cut = 1; cut < 80; cut += 7) {
+		start(&b, cut);
+		taupe_stream_set_buffer(&b.stream, small, sizeof(small));
+		memset(b.buffer, 0xff, sizeof(b.buffer));
+		relay_does(&b, 'O');
+		relay_does(&b, 'A');
+		ck_assert_str_eq(b.trace, "OAa");
+		for (size_t i = 0; i < sizeof(b.buffer); i++)
+			ck_assert_uint_eq(b.buffer[i], 0xff);
+	}
+}
+END_TEST
+
+START_TEST(messages_are_held_to_the_other_buffer)
+{
+	uint8_t small[TAUPE_BUFFER_MIN];
+	char text[TAUPE_BUFFER_MIN + 2] = "op=later&x=";
+	struct bytes in = {.len = 0};
+	struct bench b;
+
+	memset(text + strlen(text), 'x', TAUPE_BUFFER_MIN - strlen(text));
+	start(&b, SIZE_MAX);
+	taupe_stream_set_buffer(&b.stream, small, sizeof(small));
+	relay_text(&in, text);
+	hear(&b, &in);
+	ck_assert_str_eq(b.trace, "");
+	strcat(text, "x");
+	in.len = 0;
+	relay_text(&in, text);
+	hear(&b, &in);
+	ck_assert_str_eq(b.trace, "Fx");
+}
+END_TEST
+
 /* Hand a whole answer in, in pieces; the code of the failure. */
 static unsigned
 refused_with(const char *answer, size_t cut)
@@ -602,18 +642,18 @@ START_TEST(payload_has_a_zero_mask_only_where_nobody_can_misread_it)
 	static const uint8_t zero[4];
 	static const struct {
 		bool secure, trusted;
-	} rows[] = {{false, false}, {true, false}, {false, true}};
+	} paths[] = {{false, false}, {true, false}, {false, true}};
 	struct taupe_relay to = relay;
 	struct taupe_config own = config;
 
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		bool expected = rows[i].secure || rows[i].trusted;
+	for (size_t i = 0; i < COUNT(paths); i++) {
+		bool expected = paths[i].secure || paths[i].trusted;
 		uint8_t header[TAUPE_HEADER_MAX], out[TAUPE_MESSAGE_MAX];
 		uint8_t mask[4] = {1, 1, 1, 1};
 		struct bench b;
 
-		to.secure = rows[i].secure;
-		own.trusted_path = rows[i].trusted;
+		to.secure = paths[i].secure;
+		own.trusted_path = paths[i].trusted;
 		start_with(&b, 4096, &own, &to);
 		relay_does(&b, 'O');
 		ck_assert_uint_eq(
@@ -636,6 +676,8 @@ main(void)
 	    request_is_what_the_protocol_shows,
 	    two_channels_have_two_keys,
 	    too_small_a_buffer_is_noticed,
+	    another_buffer_serves_from_the_handshake_on,
+	    messages_are_held_to_the_other_buffer,
 	    answers_that_are_no_channel,
 	    open_names_service_and_visitor,
 	    payload_is_where_it_was_handed_in,

@@ -291,7 +291,7 @@ START_TEST(params_come_back_byte_by_byte)
 {
 	static const char query[] =
 	    "name=alice&instance=5e3a90c1&service=web:http&service=ssh:tcp"
-	    "&service=db:tls&lease=a.b-c%3D&hops=2";
+	    "&service=db:tls&lease=a.b-c%3D&hops=2&warm=64";
 	char out[256];
 	struct control_params params;
 	struct writer w;
@@ -302,6 +302,7 @@ START_TEST(params_come_back_byte_by_byte)
 	ck_assert(str_is(params.instance, "5e3a90c1"));
 	ck_assert(str_is(params.lease, "a.b-c="));
 	ck_assert_uint_eq(params.hops, 2);
+	ck_assert_uint_eq(params.warm, 64);
 	ck_assert_uint_eq(params.n_services, 3);
 	ck_assert(str_is(params.services[1].name, "ssh"));
 	ck_assert_int_eq(params.services[0].kind, SERVICE_HTTP);
@@ -313,7 +314,7 @@ START_TEST(params_come_back_byte_by_byte)
 }
 END_TEST
 
-START_TEST(params_without_lease_and_hops)
+START_TEST(params_without_lease_hops_and_warm)
 {
 	struct control_params params;
 	const char *error;
@@ -328,6 +329,7 @@ START_TEST(params_without_lease_and_hops)
 	    decode_params("name=a&instance=b&service=c:tcp", &params, &error),
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.hops, 0);
+	ck_assert_uint_eq(params.warm, 0);
 }
 END_TEST
 
@@ -346,6 +348,7 @@ START_TEST(refuses_malformed_params)
 	    {"name=a&instance=&service=c:tcp",
 		"instance: not 1 to 64 visible characters"},
 	    {"name=a&instance=b&service=c:tcp&hops=101", "hops: not 0 to 100"},
+	    {"name=a&instance=b&service=c:tcp&warm=65", "warm: not 0 to 64"},
 	    {"name=a&instance=b&service=c", NULL},
 	    {"name=a&instance=b&service=c:udp", NULL},
 	    {"name=a&instance=b&service=:tcp", NULL},
@@ -457,7 +460,7 @@ main(void)
 	    texts_are_bounded,
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
-	    params_without_lease_and_hops,
+	    params_without_lease_hops_and_warm,
 	    refuses_malformed_params,
 	    services_are_bounded,
 	    transfer_ids,

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* Channels that are dug ahead of need, and kept. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "relay/device.h"
+#include "relay/transfer.h"
+#include "scene.h"
+
+#define CROWD 5
+
+static struct channel control, transfers[CROWD + 1];
+static struct peer visitors[CROWD];
+
+static void
+begin(int backend, unsigned warm, const char *const *options)
+{
+	scene_begin(backend, options);
+	agent_login_warm(&control, "one", warm);
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < CROWD; i++)
+		peer_close(&visitors[i]);
+	for (int i = 0; i <= CROWD; i++)
+		peer_close(&transfers[i].peer);
+	peer_close(&control.peer);
+	scene_teardown();
+}
+
+/* A channel is asked for that no visitor waits for. */
+static void
+expect_ahead(char id[33])
+{
+	struct frame frame = channel_next(&control);
+
+	ck_assert_uint_eq(frame.len, 11 + 32); /* no service */
+	ck_assert_mem_eq(frame.data, "op=open&id=", 11);
+	memcpy(id, frame.data + 11, 32);
+	id[32] = '\0';
+}
+
+static void
+dig_ahead(struct channel *transfer)
+{
+	size_t before = count_idle();
+	char id[33];
+
+	expect_ahead(id);
+	agent_request(transfer, id);
+	RUN_UNTIL(count_idle() == before + 1);
+}
+
+/* Visitors come at once; the first channel is there already. */
+static void
+let_a_crowd_in(void)
+{
+	char id[33];
+
+	dig_ahead(&transfers[0]);
+	for (int i = 0; i < CROWD; i++) {
+		visitor_dial(&visitors[i], "shell");
+		/* the next one, for nobody yet */
+		expect_ahead(id);
+		agent_request(&transfers[i + 1], id);
+		RUN_UNTIL(count_idle() == 1);
+	}
+	ck_assert_uint_eq(count_running(), CROWD);
+}
+
+static void
+send_the_crowd_home(void)
+{
+	for (int i = 0; i < CROWD; i++) {
+		peer_reset(&visitors[i]);
+		RUN_UNTIL(relay->n_visitors == (size_t)(CROWD - 1 - i));
+		channel_send_text(&transfers[i], "op=abort&visit=1");
+	}
+	RUN_UNTIL(count_running() == 0);
+}
+
+START_TEST(none_is_dug_ahead_for_an_agent_that_asks_for_none)
+{
+	begin(_i, 0, NULL);
+	channel_expect_silence(&control);
+	visit_begin(&control, &transfers[0], &visitors[0], "shell");
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(as_many_are_dug_as_the_agent_asks_for)
+{
+	begin(_i, 2, NULL);
+	dig_ahead(&transfers[0]);
+	dig_ahead(&transfers[1]);
+	channel_expect_silence(&control);
+	ck_assert_uint_eq(count_idle(), 2);
+}
+END_TEST
+
+START_TEST(the_relay_has_the_last_word)
+{
+	static const char *const few[] = {"warm-max=1", NULL};
+	static const char *const none[] = {"warm-max=0", NULL};
+
+	begin(_i, 60, few);
+	dig_ahead(&transfers[0]);
+	channel_expect_silence(&control);
+	teardown();
+	begin(_i, 60, none);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(a_first_visit_is_opened_at_once_and_a_next_channel_asked_for)
+{
+	begin(_i, 1, NULL);
+	dig_ahead(&transfers[0]);
+	visitor_dial(&visitors[0], "shell");
+	RUN_UNTIL(count_running() == 1);
+	dig_ahead(&transfers[1]);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(channels_under_way_are_counted)
+{
+	char ahead[33], id[33];
+
+	begin(_i, 1, NULL);
+	expect_ahead(ahead);
+	visitor_dial(&visitors[0], "shell");
+	RUN_UNTIL(relay->n_visitors == 1);
+	expect_ahead(id);
+	channel_expect_silence(&control);
+	agent_request(&transfers[1], id);
+	RUN_UNTIL(count_running() == 1);
+	agent_request(&transfers[0], ahead);
+	RUN_UNTIL(count_idle() == 1);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(after_a_crowd_channels_fall_back_to_the_floor)
+{
+	static const char *const options[] = {
+	    "transfer-idle=100ms", "warm-decay=10ms", NULL};
+
+	begin(_i, 1, options);
+	let_a_crowd_in();
+	send_the_crowd_home();
+	RUN_UNTIL(count_idle() == 1);
+	run_for_ms(loop, 400);
+	ck_assert_uint_eq(count_idle(), 1);
+	ck_assert_uint_eq(relay->n_transfers, 1);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(while_a_crowd_is_expected_its_channels_are_kept)
+{
+	static const char *const options[] = {
+	    "transfer-idle=20ms", "warm-decay=1h", NULL};
+
+	begin(_i, 1, options);
+	let_a_crowd_in();
+	send_the_crowd_home();
+	run_for_ms(loop, 200);
+	ck_assert_uint_eq(count_idle(), CROWD);
+}
+END_TEST
+
+START_TEST(after_a_reconnect_channels_for_the_crowd_are_dug)
+{
+	static const char *const options[] = {"warm-decay=1h", NULL};
+	struct channel again;
+	char id[33];
+
+	begin(_i, 1, options);
+	let_a_crowd_in();
+	send_the_crowd_home();
+	agent_login_warm(&again, "one", 1);
+	peer_close(&control.peer);
+	control = again;
+	RUN_UNTIL(relay->n_sessions == 1);
+	for (int i = 0; i < CROWD; i++)
+		expect_ahead(id);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle)
+{
+	char id[33], text[80];
+
+	begin(_i, 1, NULL);
+	expect_ahead(id);
+	visitor_dial(&visitors[0], "shell");
+	RUN_UNTIL(relay->n_visitors == 1);
+	snprintf(text, sizeof(text), "op=refused&id=%s&reason=full", id);
+	channel_send_text(&control, text);
+	/* what was asked for when the visitor came serves it */
+	expect_ahead(id);
+	agent_request(&transfers[0], id);
+	RUN_UNTIL(count_running() == 1);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(with_the_heartbeat_a_lost_one_is_replaced)
+{
+	begin(_i, 1, NULL);
+	dig_ahead(&transfers[0]);
+	peer_close(&transfers[0].peer);
+	RUN_UNTIL(count_idle() == 0);
+	channel_expect_silence(&control);
+	channel_send(&control, 0x89, NULL, 0);
+	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PONG);
+	dig_ahead(&transfers[1]);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("warm");
+	TCase *tests = tcase_create("warm");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, NULL, teardown);
+	tcase_add_loop_test(
+	    tests, none_is_dug_ahead_for_an_agent_that_asks_for_none, 0, 2);
+	tcase_add_loop_test(tests, as_many_are_dug_as_the_agent_asks_for, 0, 2);
+	tcase_add_loop_test(tests, the_relay_has_the_last_word, 0, 2);
+	tcase_add_loop_test(tests,
+	    a_first_visit_is_opened_at_once_and_a_next_channel_asked_for, 0, 2);
+	tcase_add_loop_test(tests, channels_under_way_are_counted, 0, 2);
+	tcase_add_loop_test(
+	    tests, after_a_crowd_channels_fall_back_to_the_floor, 0, 2);
+	tcase_add_loop_test(
+	    tests, while_a_crowd_is_expected_its_channels_are_kept, 0, 2);
+	tcase_add_loop_test(
+	    tests, after_a_reconnect_channels_for_the_crowd_are_dug, 0, 2);
+	tcase_add_loop_test(tests,
+	    a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle, 0, 2);
+	tcase_add_loop_test(
+	    tests, with_the_heartbeat_a_lost_one_is_replaced, 0, 2);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
