@@ -215,6 +215,7 @@ fill_holding(
 	    str_of(device->name), holding->name, sizeof(holding->name));
 	holding->session = device->info;
 	holding->connected = device->session != NULL || device->pins > 0;
+	holding->claimed = device->pins > 0;
 	holding->lease = device->lease;
 	holding->remaining_ms =
 	    device->lease_end_ms > now ? device->lease_end_ms - now : 1;

@@ -127,6 +127,9 @@ struct holding {
 	char name[DEVICE_NAME_MAX + 1];
 	struct session_info session; /* the last one, with its epoch */
 	bool connected;
+	/* the session was claimed a moment ago: what the claim wrote need not be written again
+	 * where it stands */
+	bool claimed;
 	uint64_t remaining_ms; /* of the lease, when not connected */
 	struct lease lease;
 	const struct route *routes;

@@ -201,6 +201,14 @@ undo_hold(struct redis_tx *tx)
 		tx->registry->view.agents++;
 }
 
+/* The claim has written session and lease, and nobody has touched them since. */
+static bool
+stands_as_claimed(const struct redis_hold *op)
+{
+	return op->holding.claimed && session_is_ours(op) &&
+	    op->standing.epoch == op->holding.session.epoch;
+}
+
 static void
 write_hold(struct redis_tx *tx)
 {
@@ -210,9 +218,12 @@ write_hold(struct redis_tx *tx)
 	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
 	op->outcome = REGISTRY_OK;
-	queue_session(op);
-	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease,
-	    &holding->session, ttl_ms > 0 ? ttl_ms : 1);
+	if (!stands_as_claimed(op)) {
+		queue_session(op);
+		redis_queue_lease(tx, holding->name, &op->standing,
+		    &holding->lease, &holding->session,
+		    ttl_ms > 0 ? ttl_ms : 1);
+	}
 	queue_routes(op);
 }
 
