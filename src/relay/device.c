@@ -144,11 +144,17 @@ device_attach(struct relay *relay, const struct claim *claim,
 	return device;
 }
 
+/* At half of the lease's life, or earlier: a fleet that came at once should not renew at
+ * once for ever after. */
 static void
 renew_later(struct device *device)
 {
+	uint64_t quarter_ms = (uint64_t)device->relay->options.lease_ms / 4;
+	uint32_t jitter_ms =
+	    quarter_ms < UINT32_MAX ? (uint32_t)quarter_ms + 1 : UINT32_MAX;
+
 	timer_set(device->relay->loop, &device->timer,
-	    (uint64_t)device->relay->options.lease_ms / 2);
+	    quarter_ms + crypto_below(jitter_ms));
 }
 
 void

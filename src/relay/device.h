@@ -36,7 +36,7 @@ struct device {
 	struct transfer_list idle, running;
 	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
 	struct timer
-	    timer; /* online: renew at half-life; offline: expire; moved, released: end */
+	    timer; /* online: renew; offline: expire; moved, released: end */
 	uint64_t lease_end_ms; /* offline: on the loop's clock */
 	struct device_counters uncounted;
 	size_t n_visitors;
