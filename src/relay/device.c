@@ -194,10 +194,16 @@ fail:
 	return NULL;
 }
 
+/* At half of the lease's life, or earlier: a fleet that came at once should not renew at
+ * once for ever after. */
 static void
 renew_later(struct device *device)
 {
-	be_due_in(device, (uint64_t)device->relay->options.lease_ms / 2);
+	uint64_t quarter_ms = (uint64_t)device->relay->options.lease_ms / 4;
+	uint32_t jitter_ms =
+	    quarter_ms < UINT32_MAX ? (uint32_t)quarter_ms + 1 : UINT32_MAX;
+
+	be_due_in(device, quarter_ms + crypto_below(jitter_ms));
 }
 
 void
@@ -264,6 +270,7 @@ fill_holding(
 	    str_of(device->name), holding->name, sizeof(holding->name));
 	holding->grant = device->grant;
 	holding->connected = device->session != NULL || device->pins > 0;
+	holding->claimed = device->pins > 0;
 	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
 	LIST_FOREACH (service, &device->services, link)

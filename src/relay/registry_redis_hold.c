@@ -14,7 +14,7 @@ struct redis_holding {
 	char name[DEVICE_NAME_MAX + 1];
 	struct session_info session;
 	struct lease lease;
-	bool connected;
+	bool connected, claimed;
 	uint64_t remaining_ms;
 	size_t n_routes; /* in route_list */
 };
@@ -212,6 +212,14 @@ undo_hold(struct redis_tx *tx)
 		tx->registry->view.agents++;
 }
 
+/* The claim has written session and lease, and nobody has touched them since. */
+static bool
+stands_as_claimed(const struct redis_hold *op)
+{
+	return op->holding.claimed && session_is_ours(op) &&
+	    op->standing.epoch == op->holding.session.epoch;
+}
+
 static void
 write_hold(struct redis_tx *tx)
 {
@@ -220,21 +228,27 @@ write_hold(struct redis_tx *tx)
 	uint64_t ttl_ms =
 	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
-	if (is_stale(op)) {
-		end_with(op, REGISTRY_STALE);
-		return;
-	}
-	if (op->granted_elsewhere) {
-		end_with(op, REGISTRY_EXHAUSTED);
-		return;
-	}
 	op->outcome = REGISTRY_OK;
-	redis_tx_multi(tx);
-	queue_session(op);
-	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease,
-	    &holding->session, ttl_ms > 0 ? ttl_ms : 1);
+	if (!stands_as_claimed(op)) {
+		queue_session(op);
+		redis_queue_lease(tx, holding->name, &op->standing,
+		    &holding->lease, &holding->session,
+		    ttl_ms > 0 ? ttl_ms : 1);
+	}
 	queue_routes(op);
-	redis_tx_exec(tx);
+}
+
+static void
+decide_hold(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	if (is_stale(op))
+		end_with(op, REGISTRY_STALE);
+	else if (op->granted_elsewhere)
+		end_with(op, REGISTRY_EXHAUSTED);
+	else
+		redis_tx_write(tx, write_hold);
 }
 
 static void
@@ -246,9 +260,9 @@ look_at_heirs(struct redis_tx *tx)
 		op->owned.routes[i].leaves =
 		    !has_route(op, op->owned.routes[i].key);
 	if (redis_owned_ask(tx, &op->owned, read_heirs))
-		redis_tx_then(tx, write_hold);
+		redis_tx_then(tx, decide_hold);
 	else
-		write_hold(tx);
+		decide_hold(tx);
 }
 
 static void
@@ -264,6 +278,14 @@ send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
 }
 
 static void
+watch_device(struct redis_args *watch, const char *name)
+{
+	redis_args_addf(watch, "taupe:session:%s", name);
+	redis_args_addf(watch, "taupe:lease:%s", name);
+	redis_args_addf(watch, "taupe:owned:device:%s", name);
+}
+
+static void
 begin_hold(struct redis_tx *tx)
 {
 	struct redis_hold *op = hold_of(tx);
@@ -272,9 +294,7 @@ begin_hold(struct redis_tx *tx)
 			  routes = REDIS_ARGS_NONE;
 
 	send_owners(tx, "WATCH", &watch);
-	redis_args_addf(&watch, "taupe:session:%s", name);
-	redis_args_addf(&watch, "taupe:lease:%s", name);
-	redis_args_addf(&watch, "taupe:owned:device:%s", name);
+	watch_device(&watch, name);
 	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
@@ -353,6 +373,7 @@ redis_hold_start(struct registry *registry, const struct holding *holding,
 	    &op->holding.session);
 	grant_lease(holding->grant, &op->holding.lease);
 	op->holding.connected = holding->connected;
+	op->holding.claimed = holding->claimed;
 	op->holding.remaining_ms = holding->remaining_ms;
 	op->holding.n_routes = holding->n_routes;
 	for (size_t i = 0; i < holding->n_routes; i++)
@@ -370,12 +391,7 @@ write_expire(struct redis_tx *tx)
 	struct redis_hold *op = hold_of(tx);
 	const char *name = op->holding.name;
 
-	if (is_stale(op)) {
-		end_with(op, REGISTRY_STALE);
-		return;
-	}
 	op->outcome = REGISTRY_OK;
-	redis_tx_multi(tx);
 	queue_session(op);
 	redis_tx_queuef(
 	    tx, "DEL taupe:lease:%s taupe:owned:device:%s", name, name);
@@ -387,7 +403,15 @@ write_expire(struct redis_tx *tx)
 			    (unsigned)op->standing.lease.ports[i].port);
 	}
 	redis_owned_queue(tx, &op->owned);
-	redis_tx_exec(tx);
+}
+
+static void
+decide_expire(struct redis_tx *tx)
+{
+	if (is_stale(hold_of(tx)))
+		end_with(hold_of(tx), REGISTRY_STALE);
+	else
+		redis_tx_write(tx, write_expire);
 }
 
 static void
@@ -398,19 +422,20 @@ look_at_expired(struct redis_tx *tx)
 	for (size_t i = 0; i < op->owned.n; i++)
 		op->owned.routes[i].leaves = true;
 	if (redis_owned_ask(tx, &op->owned, read_heirs))
-		redis_tx_then(tx, write_expire);
+		redis_tx_then(tx, decide_expire);
 	else
-		write_expire(tx);
+		decide_expire(tx);
 }
 
 static void
 begin_expire(struct redis_tx *tx)
 {
 	const char *name = hold_of(tx)->holding.name;
+	struct redis_args watch = REDIS_ARGS_NONE;
 
-	redis_tx_watchf(tx,
-	    "WATCH taupe:session:%s taupe:lease:%s taupe:owned:device:%s", name,
-	    name, name);
+	redis_args_add(&watch, "WATCH");
+	watch_device(&watch, name);
+	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
 	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:device:%s", name);

@@ -54,7 +54,7 @@ struct relay {
 	struct hash_map services; /* http and tls services by host name */
 	struct hash_map
 	    digs; /* transfer channels that agents were asked for, by id */
-	LIST_HEAD(, admission) admissions;
+	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
 	LIST_HEAD(, uncounted) uncounted; /* of devices, until they are flushed */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
@@ -64,6 +64,7 @@ struct relay {
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
+	uint64_t turn_us; /* loop clock: for when the last one was turned away to */
 
 	struct timer announce_timer;
 	struct timer stop_timer;
