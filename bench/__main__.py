@@ -5,6 +5,7 @@ import contextlib
 import os
 import pathlib
 import platform
+import signal
 import sys
 import tempfile
 
@@ -120,6 +121,7 @@ def main():
         return
     machine.enter_private_network()
     machine.allow_many_files()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order: all that was started ends
     print(f"Linux {platform.release()}, {machine.CPUS} cores, congestion control "
           f"{machine.congestion_control()}, {args.rounds} rounds of {args.duration} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="taupe-bench-") as folder:

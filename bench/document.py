@@ -4,6 +4,7 @@ the page is written anew, the rest is left alone."""
 import pathlib
 import platform
 import re
+from itertools import zip_longest
 
 from . import results, tables
 from .plots import Line, Plot, draw
@@ -56,6 +57,14 @@ def write_plots():
             (PLOTS / f"{name}.svg").write_text(text)
 
 
+def pictures():
+    """Those that could be drawn, two in a row."""
+    cells = [f"![{title}, against {X_TITLES[point]}](plots/{name}.svg)"
+             for name, (_, point, title, _, _) in DRAWN.items() if (PLOTS / f"{name}.svg").exists()]
+    pairs = zip_longest(cells[::2], cells[1::2], fillvalue="")
+    return "| | |\n|---|---|\n" + "".join(f"| {left} | {right} |\n" for left, right in pairs)
+
+
 def this_machine():
     """What the figures were measured on, as long as it is the machine that writes the page."""
     models = re.findall(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
@@ -71,6 +80,7 @@ def write_page():
         "plain": tables.as_markdown(rows, False),
         "tls": tables.as_markdown(rows, True),
         "cluster": tables.cluster_as_markdown(rows),
+        "plots": pictures(),
         "spread": tables.spread_as_markdown(rows),
     }
     text = PAGE.read_text()

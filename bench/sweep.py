@@ -10,7 +10,7 @@ from .measures import Measure
 from .services import LARGE, SMALL
 
 VISITORS = (1, 10, 100, 1000)
-AGENTS = (1, 10, 100, 1000, 10000)
+AGENTS = (1, 10, 100, 1000, 5000)  # each takes two open files of the relay
 SYSTEMS = ["hap2", "taupe"]
 
 
