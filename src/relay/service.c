@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "relay/service.h"
+#include "relay/transfer.h"
 #include "relay/visitor.h"
 
 static struct str
@@ -59,6 +60,7 @@ service_free(struct service *service)
 		if (visitor->service == service)
 			visitor_fail(visitor, PAGE_OFFLINE);
 	}
+	transfers_forget_service(service);
 	if (service_host(service) != NULL)
 		hash_map_remove(
 		    &service->device->relay->services, &service->by_host);

@@ -79,12 +79,14 @@ static void
 close_transfer(struct transfer *transfer, unsigned code, const char *text)
 {
 	struct device *device = transfer->device;
+	uint64_t sent_bytes = transfer->pump.to_channel_bytes;
+	struct visitor *visitor = NULL;
 
 	if (text != NULL)
 		log_debug("transfer channel closed",
 		    LOG_S("device", device->name), LOG_S("reason", text));
 	if (transfer->visitor != NULL)
-		visitor_fail(part(transfer), PAGE_OFFLINE);
+		visitor = part(transfer);
 	unlist(transfer);
 	timer_clear(device->relay->loop, &transfer->timer);
 	pump_fini(&transfer->pump);
@@ -98,6 +100,18 @@ close_transfer(struct transfer *transfer, unsigned code, const char *text)
 	free(transfer->reader.room);
 	device->relay->n_transfers--;
 	free(transfer);
+	if (visitor != NULL && !visitor_retry(visitor, sent_bytes))
+		visitor_fail(visitor, PAGE_OFFLINE);
+}
+
+/* After such a rest a NAT may have forgotten it, or its agent may be gone. */
+static bool
+is_doubtful(const struct transfer *transfer)
+{
+	const struct relay *relay = transfer->device->relay;
+
+	return loop_now_ms(relay->loop) - transfer->rested_ms >
+	    (uint64_t)relay->options.heartbeat_ms;
 }
 
 /* Begin the next visit with the first visitor who waits; false: nobody does. */
@@ -117,13 +131,18 @@ serve_next(struct transfer *transfer)
 		device->relay->counters.visits_reused++;
 	set_running(transfer);
 	timer_clear(device->relay->loop, &transfer->timer);
-	transfer->answered = transfer->in_ended = transfer->out_ended = false;
+	transfer->answered = transfer->heard = false;
+	transfer->in_ended = transfer->out_ended = false;
 	transfer->visitor = visitor;
 	msg.visit = ++transfer->visit;
 	msg.service = str_of(visitor->service->name);
 	msg.from = str_of(address_text(&visitor->from, from));
-	visitor_joined(visitor, transfer);
 	(void)ws_append_message(&transfer->conn, &msg);
+	if (is_doubtful(transfer)) {
+		ws_append_ping(&transfer->conn); /* answered at once */
+		visitor_doubt(visitor);
+	}
+	visitor_joined(visitor, transfer);
 	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
 	    visitor->first_len);
 	return true;
@@ -134,6 +153,7 @@ rest(struct transfer *transfer)
 {
 	struct device *device = transfer->device;
 
+	transfer->rested_ms = loop_now_ms(device->relay->loop);
 	timer_set(device->relay->loop, &transfer->timer,
 	    (uint64_t)device->relay->options.transfer_idle_ms);
 	/* the channel used last is used next: the others may time out */
@@ -286,6 +306,7 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 	int result = 0;
 
 	ws_reader_next(&transfer->reader, data, len, &step->consumed, &event);
+	transfer->heard = true;
 	switch (event.type) {
 	case WS_BINARY:
 		result = take_binary(transfer, &event, step);
@@ -460,6 +481,17 @@ void
 transfer_unanswered(struct transfer *transfer)
 {
 	close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "open was not answered");
+}
+
+void
+transfers_forget_service(const struct service *service)
+{
+	struct transfer *transfer;
+
+	TAILQ_FOREACH (transfer, &service->device->running, link)
+		if (transfer->visitor != NULL &&
+		    transfer->visitor->service == service)
+			transfer->visitor->service = NULL;
 }
 
 void

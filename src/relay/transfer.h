@@ -20,10 +20,12 @@ struct transfer {
 	struct visitor *visitor; /* NULL: idle, or the visitor has left */
 	char *text;	    /* of a message that came in pieces; NULL else */
 	uint64_t visit;	    /* number of the current or last visit */
+	uint64_t rested_ms; /* idle: loop clock, since when */
 	struct timer timer; /* when it is closed: idle, or its visitor has left and the
 			       agent still has to say the last word */
 	bool running;	    /* a visit is not complete */
 	bool answered;	    /* the agent has answered this visit's open */
+	bool heard;	    /* anything has come since then */
 	bool in_ended;	    /* we have ended our direction of the visit */
 	bool out_ended;	    /* the agent has ended its direction */
 };
@@ -36,6 +38,9 @@ bool transfer_take_idle(struct device *device);
 
 /* The agent did not answer the open in time, though it lives: give the channel up. */
 void transfer_unanswered(struct transfer *transfer);
+
+/* A service is closed: visitors for it who are served already do not come back to it. */
+void transfers_forget_service(const struct service *service);
 
 /* Close all idle channels of a device (its session ended: nobody answers for them), and
  * the running ones too when the agent is known to be dead. */

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -47,6 +48,7 @@ free_visitor(struct visitor *visitor)
 
 	timer_clear(device->relay->loop, &visitor->timer);
 	buf_put(&visitor->first);
+	buf_put(&visitor->spare);
 	conn_fini(&visitor->conn);
 	device->n_visitors--;
 	device->relay->n_visitors--;
@@ -113,6 +115,29 @@ static const struct conn_ops waiting_conn_ops = {
     .broken_cb = waiting_broken_cb,
 };
 
+static void
+end_doubt(struct visitor *visitor)
+{
+	visitor->doubtful = false;
+	buf_put(&visitor->spare);
+}
+
+/* Has anything come on the channel since the open? A dead one fails the visitor, or lets it
+ * wait again. */
+static void
+settle_doubt(struct visitor *visitor)
+{
+	const struct relay *relay = visitor->device->relay;
+
+	if (!visitor->transfer->heard) {
+		transfer_unanswered(visitor->transfer);
+		return;
+	}
+	end_doubt(visitor);
+	timer_set(relay->loop, &visitor->timer,
+	    (uint64_t)relay->options.open_timeout_ms);
+}
+
 /* Waiting: the time is up, or it is time to ask whether the agent lives. Joined: the
  * agent has not answered the open. */
 static void
@@ -122,6 +147,10 @@ timer_cb(void *ctx)
 	struct device *device = visitor->device;
 	const struct relay_options *options = &device->relay->options;
 
+	if (visitor->doubtful) {
+		settle_doubt(visitor);
+		return;
+	}
 	if (device->session != NULL && !visitor->probed) {
 		visitor->probed = true;
 		timer_set(device->relay->loop, &visitor->timer,
@@ -269,15 +298,47 @@ visitor_joined(struct visitor *visitor, struct transfer *transfer)
 
 	stop_waiting(visitor);
 	visitor->transfer = transfer;
-	visitor->service = NULL;
 	visitor->probed = false;
 	relay->counters.visits_joined++;
 	timer_set(relay->loop, &visitor->timer,
-	    (uint64_t)relay->options.open_timeout_ms);
+	    visitor->doubtful ? (uint64_t)relay->options.probe_timeout_ms
+			      : (uint64_t)relay->options.open_timeout_ms);
+}
+
+void
+visitor_doubt(struct visitor *visitor)
+{
+	if (visitor->first != NULL) {
+		visitor->spare = buf_get(visitor->first_len);
+		if (visitor->spare == NULL)
+			return;
+		memcpy(buf_data(visitor->spare), buf_data(visitor->first),
+		    visitor->first_len);
+	}
+	visitor->doubtful = true;
+}
+
+bool
+visitor_retry(struct visitor *visitor, uint64_t sent_bytes)
+{
+	size_t kept = visitor->spare != NULL ? visitor->first_len : 0;
+
+	if (!visitor->doubtful || visitor->touched || sent_bytes != kept ||
+	    visitor->service == NULL || visitor->device->released)
+		return false;
+	visitor->first = visitor->spare;
+	visitor->spare = NULL;
+	visitor->doubtful = false;
+	visitor->transfer = NULL;
+	conn_set_owner(&visitor->conn, &waiting_conn_ops, visitor);
+	conn_pause(&visitor->conn);
+	wait_for_channel(visitor);
+	return true;
 }
 
 void
 visitor_answered(struct visitor *visitor)
 {
 	timer_clear(visitor->device->relay->loop, &visitor->timer);
+	end_doubt(visitor);
 }

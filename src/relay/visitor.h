@@ -14,17 +14,19 @@ struct visitor {
 	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
 	struct conn conn;
 	struct device *device;
-	struct service *service; /* valid while waiting */
+	struct service *service; /* NULL: closed while it was joined */
 	struct transfer
 	    *transfer;	   /* the one that it was joined to; NULL before */
 	struct buf *first; /* bytes that the front has read already */
 	size_t first_len;
+	struct buf *spare; /* a copy of first, while doubtful */
 	struct timer timer; /* waiting: hold; joined: the answer to open */
 	struct address from;
 	enum service_kind kind;
 	bool waiting; /* it stands in device->waiting */
 	bool touched; /* bytes of the device were handed to it */
 	bool probed;  /* the agent was late and was asked whether it lives */
+	bool doubtful; /* joined to a channel that may be dead */
 };
 
 void visitors_init(struct relay *relay);
@@ -42,6 +44,12 @@ void visitor_adopt(struct service *service, struct conn *conn,
 void visitor_hold(struct visitor *visitor);
 /* It is joined now: stop waiting, and give the agent open_timeout to answer. */
 void visitor_joined(struct visitor *visitor, struct transfer *transfer);
+/* It is about to be joined to a channel that has rested so long that it may be dead: keep
+ * what goes there first, and look after probe_timeout whether anything came back. */
+void visitor_doubt(struct visitor *visitor);
+/* The channel was dead. Let it wait for another one, if no more than its first bytes were
+ * sent, and nothing has come; false: it has to be failed. */
+bool visitor_retry(struct visitor *visitor, uint64_t sent_bytes);
 /* The agent has answered the open. */
 void visitor_answered(struct visitor *visitor);
 

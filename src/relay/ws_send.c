@@ -69,6 +69,12 @@ ws_send_ping(struct conn *conn)
 }
 
 void
+ws_append_ping(struct conn *conn)
+{
+	append_frame(conn, WS_OP_PING, NULL, 0);
+}
+
+void
 ws_send_pong(struct conn *conn, const void *data, size_t len)
 {
 	assert(len <= WS_CONTROL_MAX);

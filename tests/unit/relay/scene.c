@@ -97,9 +97,8 @@ request(struct channel *channel, const char *target)
 	peer_send(&channel->peer, head, strlen(head));
 }
 
-/* Skip the response's head, which must say 101. */
-static void
-take_switch(struct channel *channel)
+void
+agent_take_switch(struct channel *channel)
 {
 	const struct peer *peer = &channel->peer;
 	size_t end = 4;
@@ -128,7 +127,7 @@ agent_login_warm(struct channel *control, const char *instance, unsigned warm)
 	    "&service=web:http&service=shell:tcp&instance=%s&warm=%u",
 	    instance, warm);
 	request(control, target);
-	take_switch(control);
+	agent_take_switch(control);
 	channel_expect(control, "op=welcome&");
 }
 
@@ -155,7 +154,7 @@ agent_dig(struct channel *control, struct channel *transfer, char id[33])
 	memcpy(id, frame.data + 11, 32);
 	id[32] = '\0';
 	agent_request(transfer, id);
-	take_switch(transfer);
+	agent_take_switch(transfer);
 }
 
 struct frame

@@ -38,6 +38,8 @@ void agent_login_warm(
 /* Wait for the request on the control channel, and dig that channel; its id in 32 digits and
  * a zero may be kept. */
 void agent_dig(struct channel *control, struct channel *transfer, char id[33]);
+/* Skip the head of the answer to a request: 101. */
+void agent_take_switch(struct channel *channel);
 /* Send a request for a channel with that id; the answer is not read. */
 void agent_request(struct channel *transfer, const char *id);
 

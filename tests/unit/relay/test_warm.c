@@ -51,6 +51,7 @@ dig_ahead(struct channel *transfer)
 
 	expect_ahead(id);
 	agent_request(transfer, id);
+	agent_take_switch(transfer);
 	RUN_UNTIL(count_idle() == before + 1);
 }
 
@@ -223,6 +224,67 @@ START_TEST(with_the_heartbeat_a_lost_one_is_replaced)
 }
 END_TEST
 
+/* Channels that have rested for longer than a heartbeat are not trusted. */
+
+static const char *const doubting[] = {
+    "heartbeat=300ms", "probe-timeout=60ms", NULL};
+
+/* A channel rests for that long, then a visitor comes to it. */
+static void
+visit_after_a_rest(void)
+{
+	dig_ahead(&transfers[0]);
+	run_for_ms(loop, 400);
+	visitor_dial(&visitors[0], "shell");
+	peer_send(&visitors[0], "request", 7);
+	channel_expect(&transfers[0], "op=open&visit=1&service=shell&");
+	ck_assert_uint_eq(channel_next(&transfers[0]).opcode, WS_OP_PING);
+	channel_expect_bytes(&transfers[0], "request");
+}
+
+START_TEST(a_dead_channel_costs_its_visitor_nothing)
+{
+	char id[33];
+
+	begin(_i, 1, doubting);
+	visit_after_a_rest();
+	expect_ahead(id);
+	channel_expect_close(&transfers[0], WS_CLOSE_TRY_AGAIN);
+	ck_assert_uint_eq(relay->n_visitors, 1);
+	agent_request(&transfers[1], id);
+	RUN_UNTIL(count_running() == 1);
+	agent_take_switch(&transfers[1]);
+	channel_expect(&transfers[1], "op=open&visit=1&service=shell&");
+	channel_expect_bytes(&transfers[1], "request");
+	channel_send_bytes(&transfers[1], "response");
+	run_until_received(loop, &visitors[0], 8);
+	ck_assert_mem_eq(visitors[0].data, "response", 8);
+}
+END_TEST
+
+START_TEST(bytes_beyond_the_first_are_not_sent_twice)
+{
+	begin(_i, 1, doubting);
+	visit_after_a_rest();
+	peer_send(&visitors[0], "more", 4);
+	channel_expect_bytes(&transfers[0], "more");
+	run_until_reset(loop, &visitors[0]);
+	ck_assert_uint_eq(relay->n_visitors, 0);
+}
+END_TEST
+
+START_TEST(a_live_channel_may_take_its_time)
+{
+	begin(_i, 1, doubting);
+	visit_after_a_rest();
+	channel_send(&transfers[0], 0x8a, NULL, 0);
+	run_for_ms(loop, 150);
+	ck_assert_uint_eq(relay->n_visitors, 1);
+	channel_send_bytes(&transfers[0], "response");
+	run_until_received(loop, &visitors[0], 8);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -250,6 +312,11 @@ main(void)
 	    a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle, 0, 2);
 	tcase_add_loop_test(
 	    tests, with_the_heartbeat_a_lost_one_is_replaced, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_dead_channel_costs_its_visitor_nothing, 0, 2);
+	tcase_add_loop_test(
+	    tests, bytes_beyond_the_first_are_not_sent_twice, 0, 2);
+	tcase_add_loop_test(tests, a_live_channel_may_take_its_time, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
