@@ -133,8 +133,29 @@ conn_init(struct conn *conn, struct loop *loop, int fd,
 	return begin_watching(conn);
 }
 
+/* The system chooses the port when it knows where to: then each peer's ports count. */
+static int
+bind_source(int fd, const struct address *from)
+{
+#ifdef IP_BIND_ADDRESS_NO_PORT
+	int on = 1;
+
+	(void)setsockopt(
+	    fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+#endif
+	return bind(fd, &from->sa, from->len);
+}
+
 int
 conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
+    const struct conn_ops *ops, void *owner)
+{
+	return conn_connect_from(conn, loop, NULL, to, ops, owner);
+}
+
+int
+conn_connect_from(struct conn *conn, struct loop *loop,
+    const struct address *from, const struct address *to,
     const struct conn_ops *ops, void *owner)
 {
 	int saved,
@@ -145,6 +166,8 @@ conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
 	if (fd < 0)
 		return -1;
 	set_nodelay(fd);
+	if (from != NULL && bind_source(fd, from) != 0)
+		goto fail;
 	if (connect(fd, &to->sa, to->len) != 0 && errno != EINPROGRESS)
 		goto fail;
 	conn_prepare(conn, loop, fd, true, ops, owner);

@@ -87,6 +87,10 @@ int conn_init_read(struct conn *conn, struct loop *loop, int fd,
 /* Start to connect to an address. -1 with errno: it failed at once; no callback comes. */
 int conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
     const struct conn_ops *ops, void *owner);
+/* The same, from an address of this host (its port 0: any); NULL: whichever the system takes. */
+int conn_connect_from(struct conn *conn, struct loop *loop,
+    const struct address *from, const struct address *to,
+    const struct conn_ops *ops, void *owner);
 
 /* Speak TLS on it from the first byte on; connected_cb says how the handshake went. The
  * connection owns tls from here. After conn_connect(), or after conn_init(). */
