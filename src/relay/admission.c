@@ -21,7 +21,7 @@
 	500 /* for the news of a probe's end to come from another relay */
 
 struct admission {
-	LIST_ENTRY(admission) link; /* in relay->admissions */
+	struct hash_node by_name; /* in relay->admissions */
 	struct relay *relay;
 	struct upgrade *upgrade;
 	struct device *device; /* pinned, once attached */
@@ -39,6 +39,25 @@ struct admission {
 
 static void claim_name(struct admission *admission);
 
+static struct admission *
+admission_of(struct hash_node *node)
+{
+	return HASH_ENTRY(node, struct admission, by_name);
+}
+
+static struct str
+key_cb(const struct hash_node *node)
+{
+	return str_of(
+	    HASH_ENTRY(node, const struct admission, by_name)->claim.name);
+}
+
+void
+admissions_init(struct relay *relay)
+{
+	hash_map_init(&relay->admissions, key_cb);
+}
+
 static void
 admission_free(struct admission *admission)
 {
@@ -46,7 +65,7 @@ admission_free(struct admission *admission)
 	timer_clear(admission->relay->loop, &admission->probe_timer);
 	if (admission->device != NULL)
 		device_unpin(admission->device);
-	LIST_REMOVE(admission, link);
+	hash_map_remove(&admission->relay->admissions, &admission->by_name);
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
 	free(admission);
 }
@@ -209,26 +228,30 @@ probe_holder(struct admission *admission)
 	}
 }
 
+static void
+take_notice(struct admission *admission, const struct registry_event *event)
+{
+	if (event->type == REGISTRY_DEVICE)
+		admission->changed = true;
+	if (!admission->probing || event->epoch != admission->holder.epoch)
+		return;
+	if (event->type == REGISTRY_ALIVE)
+		refuse_held(admission);
+	else if (event->type == REGISTRY_SESSION && !event->up)
+		holder_dead(admission);
+}
+
 void
 admissions_notice(struct relay *relay, const struct registry_event *event)
 {
-	struct admission *admission, *next;
+	struct hash_node *node =
+	    hash_map_find(&relay->admissions, str_of(event->name));
 
-	for (admission = LIST_FIRST(&relay->admissions); admission != NULL;
-	     admission = next) {
-		next = LIST_NEXT(admission, link);
-		if (strcmp(admission->claim.name, event->name) != 0)
-			continue;
-		if (event->type == REGISTRY_DEVICE)
-			admission->changed = true;
-		if (!admission->probing)
-			continue;
-		if (event->type == REGISTRY_ALIVE &&
-		    event->epoch == admission->holder.epoch)
-			refuse_held(admission);
-		else if (event->type == REGISTRY_SESSION && !event->up &&
-		    event->epoch == admission->holder.epoch)
-			holder_dead(admission);
+	while (node != NULL) {
+		struct admission *admission = admission_of(node);
+
+		node = hash_map_find_next(&relay->admissions, node);
+		take_notice(admission, event);
 	}
 }
 
@@ -473,6 +496,32 @@ fill_claim(struct admission *admission, const struct control_params *params)
 		    admission->secret_sha256, &claim->signed_lease, NULL);
 }
 
+/* NULL when there is no memory. */
+static struct admission *
+admission_new(struct upgrade *upgrade, const struct http_head *head,
+    const struct control_params *params)
+{
+	struct relay *relay = upgrade->relay;
+	struct admission *admission = calloc(1, sizeof(*admission));
+	struct str secret = handshake_bearer(head);
+
+	if (admission == NULL)
+		return NULL;
+	admission->relay = relay;
+	admission->upgrade = upgrade;
+	admission->probe.cb = probed_cb;
+	admission->probe.ctx = admission;
+	timer_init(&admission->probe_timer, probe_timer_cb, admission);
+	crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
+	    admission->secret_sha256);
+	fill_claim(admission, params);
+	if (hash_map_insert(&relay->admissions, &admission->by_name) != 0) {
+		free(admission);
+		return NULL;
+	}
+	return admission;
+}
+
 void
 admission_start(struct upgrade *upgrade, struct http_head *head)
 {
@@ -480,14 +529,13 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	struct admission *admission;
 	struct control_params params;
 	const char *error = NULL;
-	struct str secret;
 
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
 		&params, &error) != WIRE_DONE) {
 		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
-	if ((admission = calloc(1, sizeof(*admission))) == NULL) {
+	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 503,
 			.code = "overload",
@@ -495,31 +543,24 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 			.retry_after_s = 30});
 		return;
 	}
-	admission->relay = relay;
-	admission->upgrade = upgrade;
-	admission->probe.cb = probed_cb;
-	admission->probe.ctx = admission;
-	timer_init(&admission->probe_timer, probe_timer_cb, admission);
-	LIST_INSERT_HEAD(&relay->admissions, admission, link);
 	timer_clear(relay->loop, &upgrade->timer);
-	secret = handshake_bearer(head);
-	crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
-	    admission->secret_sha256);
-	fill_claim(admission, &params);
 	if (relay->registry->ops->device_get(relay->registry,
 		admission->claim.name, device_cb, admission) != 0)
 		reject_busy(admission, "the relay is out of memory");
 }
 
+static void
+free_cb(void *ctx, struct hash_node *node)
+{
+	struct admission *admission = admission_of(node);
+
+	(void)ctx;
+	admission->device = NULL; /* the registry is gone: nothing is written */
+	admission_free(admission); /* its upgrade is freed with the others */
+}
+
 void
 admissions_free_all(struct relay *relay)
 {
-	struct admission *admission;
-
-	while ((admission = LIST_FIRST(&relay->admissions)) != NULL) {
-		admission->device =
-		    NULL; /* the registry is gone: nothing is written */
-		admission_free(
-		    admission); /* its upgrade is freed with the others */
-	}
+	hash_map_each(&relay->admissions, free_cb, NULL);
 }

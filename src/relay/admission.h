@@ -8,6 +8,7 @@
 
 #include "relay/upgrade.h"
 
+void admissions_init(struct relay *relay);
 /* Begin; takes the upgrade. The head is read during the call only. */
 void admission_start(struct upgrade *upgrade, struct http_head *head);
 

@@ -54,7 +54,7 @@ struct relay {
 	struct hash_map services; /* http and tls services by host name */
 	struct hash_map
 	    digs; /* transfer channels that agents were asked for, by id */
-	LIST_HEAD(, admission) admissions;
+	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
 	LIST_HEAD(, uncounted) uncounted; /* of devices, until they are flushed */
 	LIST_HEAD(, device) released; /* whose last visits are still running */

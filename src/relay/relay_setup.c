@@ -419,6 +419,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	(void)str_copy(
 	    str_of(relay->options.id), relay->self.id, sizeof(relay->self.id));
 	TAILQ_INIT(&relay->backlog);
+	admissions_init(relay);
 	devices_init(relay);
 	services_init(relay);
 	digs_init(relay);
@@ -492,6 +493,7 @@ relay_teardown(struct relay *relay)
 	listeners_free(&relay->listeners);
 	pages_free(&relay->pages);
 	service_ports_free(&relay->service_ports);
+	hash_map_fini(&relay->admissions);
 	hash_map_fini(&relay->devices);
 	hash_map_fini(&relay->services);
 	hash_map_fini(&relay->digs);

@@ -89,16 +89,30 @@ grow(struct hash_map *map)
 	return 0;
 }
 
-struct hash_node *
-hash_map_find(const struct hash_map *map, struct str key)
+/* From this node of a bucket on. */
+static struct hash_node *
+find_from(const struct hash_map *map, struct hash_node *node, uint64_t hash,
+    struct str key)
 {
-	uint64_t hash = hash_of(key);
-	struct hash_node *node = map->n_buckets ? *bucket_of(map, hash) : NULL;
-
 	while (node != NULL &&
 	    !(node->hash == hash && str_equal(map->key_cb(node), key)))
 		node = node->next;
 	return node;
+}
+
+struct hash_node *
+hash_map_find(const struct hash_map *map, struct str key)
+{
+	uint64_t hash = hash_of(key);
+
+	return find_from(
+	    map, map->n_buckets ? *bucket_of(map, hash) : NULL, hash, key);
+}
+
+struct hash_node *
+hash_map_find_next(const struct hash_map *map, const struct hash_node *node)
+{
+	return find_from(map, node->next, node->hash, map->key_cb(node));
 }
 
 int

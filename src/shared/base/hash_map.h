@@ -30,7 +30,10 @@ void hash_map_init(
 /* Free the table; the entries are the caller's. */
 void hash_map_fini(struct hash_map *map);
 struct hash_node *hash_map_find(const struct hash_map *map, struct str key);
-/* Precondition: its key is not in the map. -1: no memory. */
+/* The next entry with the same key as this one of the map, for maps whose keys may repeat. */
+struct hash_node *hash_map_find_next(
+    const struct hash_map *map, const struct hash_node *node);
+/* A key may be in the map several times, if the caller can do with that. -1: no memory. */
 int hash_map_insert(struct hash_map *map, struct hash_node *node);
 /* Precondition: it is in the map. */
 void hash_map_remove(struct hash_map *map, struct hash_node *node);
