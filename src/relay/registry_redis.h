@@ -12,7 +12,7 @@
 #include "net/redis_link.h"
 #include "relay/port_set.h"
 #include "relay/registry_answer.h"
-#include "relay/registry_redis_tx.h"
+#include "relay/registry_redis_lane.h"
 
 #define REDIS_LANES 4
 #define STREAM_ID_MAX 48 /* "1764567890123-0" */

@@ -97,22 +97,20 @@ undo_claim(struct redis_tx *tx)
 }
 
 static void
-write_claim(struct redis_claim *op)
+write_claim(struct redis_tx *tx)
 {
-	struct redis_tx *tx = &op->tx;
+	struct redis_claim *op = claim_of(tx);
 	const char *name = op->claim.name;
 
 	fill_session(op);
 	op->result.status = REGISTRY_OK;
 	tx->registry->view.agents++;
-	redis_tx_multi(tx);
 	redis_queue_session(tx, name, &op->result.session);
 	redis_queue_lease(tx, name, &op->standing, &op->result.lease,
 	    &op->result.session, tx->registry->lease_ms);
 	if (op->has_session)
 		redis_queue_session_event(tx, name, &op->session, false);
 	redis_queue_session_event(tx, name, &op->result.session, true);
-	redis_tx_exec(tx);
 }
 
 /* Choosing. */
@@ -227,7 +225,7 @@ choose(struct redis_tx *tx)
 	}
 	lacking = choose_ports(op);
 	if (lacking == NULL) {
-		write_claim(op);
+		redis_tx_write(tx, write_claim);
 	} else if ((lacking->n_ports > 0 &&
 		       lacking->ports[0].source == PLAN_RESERVED) ||
 	    op->n_drawn >= tx->registry->public_ports.count) {
@@ -354,13 +352,16 @@ static void
 looked(struct redis_tx *tx)
 {
 	struct redis_claim *op = claim_of(tx);
+	struct redis_args watch = REDIS_ARGS_NONE;
 
 	if (op->plan.labels[0].source != PLAN_RESERVED ||
 	    op->label_owner[0] == '\0') {
 		choose(tx);
 		return;
 	}
-	redis_tx_watchf(tx, "WATCH taupe:lease:%s", op->label_owner);
+	redis_args_add(&watch, "WATCH");
+	redis_args_addf(&watch, "taupe:lease:%s", op->label_owner);
+	redis_tx_watch(tx, &watch);
 	redis_tx_readf(
 	    tx, read_owner_label, "HGET taupe:lease:%s label", op->label_owner);
 	redis_tx_then(tx, choose);
@@ -450,10 +451,13 @@ begin_claim(struct redis_tx *tx)
 {
 	struct redis_claim *op = claim_of(tx);
 	const char *name = op->claim.name;
+	struct redis_args watch = REDIS_ARGS_NONE;
 
 	op->result = (struct claim_result){0};
-	redis_tx_watchf(
-	    tx, "WATCH taupe:session:%s taupe:lease:%s", name, name);
+	redis_args_add(&watch, "WATCH");
+	redis_args_addf(&watch, "taupe:session:%s", name);
+	redis_args_addf(&watch, "taupe:lease:%s", name);
+	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
 	redis_tx_then(tx, decide);

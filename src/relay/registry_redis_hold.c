@@ -220,21 +220,24 @@ write_hold(struct redis_tx *tx)
 	uint64_t ttl_ms =
 	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
-	if (is_stale(op)) {
-		end_with(op, REGISTRY_STALE);
-		return;
-	}
-	if (op->granted_elsewhere) {
-		end_with(op, REGISTRY_EXHAUSTED);
-		return;
-	}
 	op->outcome = REGISTRY_OK;
-	redis_tx_multi(tx);
 	queue_session(op);
 	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease,
 	    &holding->session, ttl_ms > 0 ? ttl_ms : 1);
 	queue_routes(op);
-	redis_tx_exec(tx);
+}
+
+static void
+decide_hold(struct redis_tx *tx)
+{
+	struct redis_hold *op = hold_of(tx);
+
+	if (is_stale(op))
+		end_with(op, REGISTRY_STALE);
+	else if (op->granted_elsewhere)
+		end_with(op, REGISTRY_EXHAUSTED);
+	else
+		redis_tx_write(tx, write_hold);
 }
 
 static void
@@ -246,9 +249,9 @@ look_at_heirs(struct redis_tx *tx)
 		op->owned.routes[i].leaves =
 		    !has_route(op, op->owned.routes[i].key);
 	if (redis_owned_ask(tx, &op->owned, read_heirs))
-		redis_tx_then(tx, write_hold);
+		redis_tx_then(tx, decide_hold);
 	else
-		write_hold(tx);
+		decide_hold(tx);
 }
 
 static void
@@ -264,6 +267,14 @@ send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
 }
 
 static void
+watch_device(struct redis_args *watch, const char *name)
+{
+	redis_args_addf(watch, "taupe:session:%s", name);
+	redis_args_addf(watch, "taupe:lease:%s", name);
+	redis_args_addf(watch, "taupe:owned:device:%s", name);
+}
+
+static void
 begin_hold(struct redis_tx *tx)
 {
 	struct redis_hold *op = hold_of(tx);
@@ -272,9 +283,7 @@ begin_hold(struct redis_tx *tx)
 			  routes = REDIS_ARGS_NONE;
 
 	send_owners(tx, "WATCH", &watch);
-	redis_args_addf(&watch, "taupe:session:%s", name);
-	redis_args_addf(&watch, "taupe:lease:%s", name);
-	redis_args_addf(&watch, "taupe:owned:device:%s", name);
+	watch_device(&watch, name);
 	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
@@ -370,12 +379,7 @@ write_expire(struct redis_tx *tx)
 	struct redis_hold *op = hold_of(tx);
 	const char *name = op->holding.name;
 
-	if (is_stale(op)) {
-		end_with(op, REGISTRY_STALE);
-		return;
-	}
 	op->outcome = REGISTRY_OK;
-	redis_tx_multi(tx);
 	queue_session(op);
 	redis_tx_queuef(
 	    tx, "DEL taupe:lease:%s taupe:owned:device:%s", name, name);
@@ -387,7 +391,15 @@ write_expire(struct redis_tx *tx)
 			    (unsigned)op->standing.lease.ports[i].port);
 	}
 	redis_owned_queue(tx, &op->owned);
-	redis_tx_exec(tx);
+}
+
+static void
+decide_expire(struct redis_tx *tx)
+{
+	if (is_stale(hold_of(tx)))
+		end_with(hold_of(tx), REGISTRY_STALE);
+	else
+		redis_tx_write(tx, write_expire);
 }
 
 static void
@@ -398,19 +410,20 @@ look_at_expired(struct redis_tx *tx)
 	for (size_t i = 0; i < op->owned.n; i++)
 		op->owned.routes[i].leaves = true;
 	if (redis_owned_ask(tx, &op->owned, read_heirs))
-		redis_tx_then(tx, write_expire);
+		redis_tx_then(tx, decide_expire);
 	else
-		write_expire(tx);
+		decide_expire(tx);
 }
 
 static void
 begin_expire(struct redis_tx *tx)
 {
 	const char *name = hold_of(tx)->holding.name;
+	struct redis_args watch = REDIS_ARGS_NONE;
 
-	redis_tx_watchf(tx,
-	    "WATCH taupe:session:%s taupe:lease:%s taupe:owned:device:%s", name,
-	    name, name);
+	redis_args_add(&watch, "WATCH");
+	watch_device(&watch, name);
+	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
 	redis_tx_readf(tx, read_owned, "SMEMBERS taupe:owned:device:%s", name);

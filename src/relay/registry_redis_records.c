@@ -21,6 +21,13 @@ redis_reply_text(const redisReply *reply, struct str *text)
 }
 
 bool
+redis_reply_is_status(const redisReply *reply, const char *text)
+{
+	return reply->type == REDIS_REPLY_STATUS &&
+	    strcmp(reply->str, text) == 0;
+}
+
+bool
 redis_reply_is_array(const redisReply *reply, size_t elements)
 {
 	return reply->type == REDIS_REPLY_ARRAY && reply->elements == elements;

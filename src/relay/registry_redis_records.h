@@ -16,6 +16,7 @@ struct redis_lease {
 
 /* A string (or status); false for any other type. */
 bool redis_reply_text(const redisReply *reply, struct str *text);
+bool redis_reply_is_status(const redisReply *reply, const char *text);
 bool redis_reply_is_array(const redisReply *reply, size_t elements);
 
 /* GET session:NAME; *exists is false for nil. */

@@ -68,20 +68,14 @@ read_heirs(struct redis_tx *tx, const redisReply *reply)
 
 /* It lives, for so long: look again then. */
 static void
-postpone(struct redis_tx *tx)
+write_postponed(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 	uint64_t ttl_ms = sweep->ttl_ms >= 0 ? (uint64_t)sweep->ttl_ms
 					     : tx->registry->lease_ms;
 
-	if (sweep->is_relay) {
-		redis_tx_end(tx, REGISTRY_OK);
-		return;
-	}
-	redis_tx_multi(tx);
 	redis_tx_queuef(tx, "ZADD taupe:leases XX %llu %s",
 	    (unsigned long long)(loop_wall_ms() + ttl_ms), sweep->name);
-	redis_tx_exec(tx);
 }
 
 static void
@@ -89,12 +83,16 @@ write_sweep(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
-	redis_tx_multi(tx);
 	redis_owned_queue(tx, &sweep->owned);
 	redis_tx_queuef(
 	    tx, "DEL taupe:owned:%s:%s", owner_of(sweep), sweep->name);
 	redis_tx_queuef(tx, "ZREM taupe:%s %s", index_of(sweep), sweep->name);
-	redis_tx_exec(tx);
+}
+
+static void
+look_over(struct redis_tx *tx)
+{
+	redis_tx_write(tx, write_sweep);
 }
 
 static void
@@ -102,16 +100,20 @@ looked(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
+	if (sweep->ttl_ms != -2 && sweep->is_relay) {
+		redis_tx_end(tx, REGISTRY_OK);
+		return;
+	}
 	if (sweep->ttl_ms != -2) {
-		postpone(tx);
+		redis_tx_write(tx, write_postponed);
 		return;
 	}
 	for (size_t i = 0; i < sweep->owned.n; i++)
 		sweep->owned.routes[i].leaves = true;
 	if (redis_owned_ask(tx, &sweep->owned, read_heirs))
-		redis_tx_then(tx, write_sweep);
+		redis_tx_then(tx, look_over);
 	else
-		write_sweep(tx);
+		look_over(tx);
 }
 
 static void
@@ -120,9 +122,12 @@ begin_sweep(struct redis_tx *tx)
 	struct redis_sweep *sweep = sweep_of(tx);
 	const char *name = sweep->name, *guard = guard_of(sweep),
 		   *owner = owner_of(sweep);
+	struct redis_args watch = REDIS_ARGS_NONE;
 
-	redis_tx_watchf(tx, "WATCH taupe:%s:%s taupe:owned:%s:%s", guard, name,
-	    owner, name);
+	redis_args_add(&watch, "WATCH");
+	redis_args_addf(&watch, "taupe:%s:%s", guard, name);
+	redis_args_addf(&watch, "taupe:owned:%s:%s", owner, name);
+	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_ttl, "PTTL taupe:%s:%s", guard, name);
 	redis_tx_readf(
 	    tx, read_owned, "SMEMBERS taupe:owned:%s:%s", owner, name);
