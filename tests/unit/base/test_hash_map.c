@@ -137,6 +137,34 @@ START_TEST(keys_are_bytes_of_a_length)
 }
 END_TEST
 
+START_TEST(entries_of_one_key_are_all_found)
+{
+	struct hash_node *node;
+	int n = 0;
+
+	put_numbered(0, MANY / 2);
+	for (int i = 0; i < 3; i++)
+		put(&things[MANY - 1 - i], "device-7", 8);
+	for (node = hash_map_find(&map, STR("device-7")); node != NULL;
+	     node = hash_map_find_next(&map, node)) {
+		ck_assert(!HASH_ENTRY(node, struct thing, node)->seen);
+		HASH_ENTRY(node, struct thing, node)->seen = true;
+		n++;
+	}
+	ck_assert_int_eq(n, 4);
+	ck_assert(things[7].seen);
+	for (int i = 0; i < 3; i++)
+		ck_assert(things[MANY - 1 - i].seen);
+	hash_map_remove(&map, &things[7].node);
+	hash_map_remove(&map, &things[MANY - 2].node);
+	node = hash_map_find(&map, STR("device-7"));
+	ck_assert_ptr_nonnull(node);
+	node = hash_map_find_next(&map, node);
+	ck_assert_ptr_nonnull(node);
+	ck_assert_ptr_null(hash_map_find_next(&map, node));
+}
+END_TEST
+
 static void
 see_cb(void *ctx, struct hash_node *node)
 {
@@ -207,6 +235,7 @@ main(void)
 	tcase_add_test(tests, finds_every_entry_while_it_grows);
 	tcase_add_test(tests, what_was_removed_is_gone_and_the_rest_stays);
 	tcase_add_test(tests, keys_are_bytes_of_a_length);
+	tcase_add_test(tests, entries_of_one_key_are_all_found);
 	tcase_add_test(tests, each_visits_every_entry_once);
 	tcase_add_test(tests, each_may_remove_what_it_is_given);
 	tcase_add_test(tests, spreads_similar_keys);

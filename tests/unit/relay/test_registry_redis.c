@@ -345,6 +345,44 @@ START_TEST(relays_that_grant_at_once_never_grant_the_same)
 }
 END_TEST
 
+static long
+transactions(void)
+{
+	const char *stats = redis_ask("INFO commandstats"),
+		   *found = strstr(stats, "cmdstat_multi:calls=");
+
+	return found != NULL ? atol(found + strlen("cmdstat_multi:calls=")) : 0;
+}
+
+START_TEST(claims_at_once_share_their_transactions)
+{
+	long before;
+
+	/* the announcements are transactions, too */
+	scene.settings.announce_ms = 60000;
+	registry_free(&scene.registry);
+	scene.n_events = 0;
+	scene.registry = open_registry("r1", scene_event_cb, NULL);
+	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
+	before = transactions();
+	for (int i = 0; i < 40; i++) {
+		struct claim claim = {.n_services = 1};
+
+		sprintf(claim.name, "device-%d", i);
+		strcpy(claim.device.name, claim.name);
+		strcpy(claim.instance, "i1");
+		strcpy(claim.services[0].name, "web");
+		claim.services[0].kind = SERVICE_HTTP;
+		ck_assert_int_eq(scene.registry->ops->claim(
+				     scene.registry, &claim, tally_cb, NULL),
+		    0);
+	}
+	scene_run_until(all_answered);
+	ck_assert_int_eq(n_granted, 40);
+	ck_assert_int_le(transactions() - before, 2);
+}
+END_TEST
+
 static bool
 two_answered(void)
 {
@@ -843,6 +881,7 @@ own_tests(void)
 	tcase_add_test(tcase, a_lease_that_was_renewed_is_not_swept);
 	tcase_add_test(tcase, keys_live_as_long_as_they_should);
 	tcase_add_test(tcase, relays_that_grant_at_once_never_grant_the_same);
+	tcase_add_test(tcase, claims_at_once_share_their_transactions);
 	tcase_add_test(tcase, a_name_claimed_twice_at_once_has_one_holder);
 	tcase_add_test(tcase, a_device_that_moves_is_fenced_at_its_old_relay);
 	tcase_add_test(tcase, the_view_follows_the_sessions_of_others);
