@@ -264,6 +264,7 @@ fill_holding(
 	    str_of(device->name), holding->name, sizeof(holding->name));
 	holding->grant = device->grant;
 	holding->connected = device->session != NULL || device->pins > 0;
+	holding->claimed = device->pins > 0;
 	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
 	LIST_FOREACH (service, &device->services, link)

@@ -130,6 +130,9 @@ struct holding {
 	char name[DEVICE_NAME_MAX + 1];
 	struct grant *grant; /* the lease, and its last session: may be kept */
 	bool connected;
+	/* the session was claimed a moment ago: what the claim wrote need not be written again
+	 * where it stands */
+	bool claimed;
 	uint64_t remaining_ms; /* of the lease, when not connected */
 	const struct route *routes;
 	size_t n_routes;

@@ -14,7 +14,7 @@ struct redis_holding {
 	char name[DEVICE_NAME_MAX + 1];
 	struct session_info session;
 	struct lease lease;
-	bool connected;
+	bool connected, claimed;
 	uint64_t remaining_ms;
 	size_t n_routes; /* in route_list */
 };
@@ -212,6 +212,14 @@ undo_hold(struct redis_tx *tx)
 		tx->registry->view.agents++;
 }
 
+/* The claim has written session and lease, and nobody has touched them since. */
+static bool
+stands_as_claimed(const struct redis_hold *op)
+{
+	return op->holding.claimed && session_is_ours(op) &&
+	    op->standing.epoch == op->holding.session.epoch;
+}
+
 static void
 write_hold(struct redis_tx *tx)
 {
@@ -221,9 +229,12 @@ write_hold(struct redis_tx *tx)
 	    holding->connected ? tx->registry->lease_ms : holding->remaining_ms;
 
 	op->outcome = REGISTRY_OK;
-	queue_session(op);
-	redis_queue_lease(tx, holding->name, &op->standing, &holding->lease,
-	    &holding->session, ttl_ms > 0 ? ttl_ms : 1);
+	if (!stands_as_claimed(op)) {
+		queue_session(op);
+		redis_queue_lease(tx, holding->name, &op->standing,
+		    &holding->lease, &holding->session,
+		    ttl_ms > 0 ? ttl_ms : 1);
+	}
 	queue_routes(op);
 }
 
@@ -362,6 +373,7 @@ redis_hold_start(struct registry *registry, const struct holding *holding,
 	    &op->holding.session);
 	grant_lease(holding->grant, &op->holding.lease);
 	op->holding.connected = holding->connected;
+	op->holding.claimed = holding->claimed;
 	op->holding.remaining_ms = holding->remaining_ms;
 	op->holding.n_routes = holding->n_routes;
 	for (size_t i = 0; i < holding->n_routes; i++)
