@@ -530,6 +530,10 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	struct control_params params;
 	const char *error = NULL;
 
+	if (relay->admissions.count >= (size_t)relay->options.max_handshakes) {
+		upgrade_turn_away(upgrade);
+		return;
+	}
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
 		&params, &error) != WIRE_DONE) {
 		upgrade_reject_bad(upgrade, 400, error);

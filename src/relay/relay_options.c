@@ -188,8 +188,9 @@ static const struct option_row rows[] = {
 	NULL, "NUMBER", "Most visitors at once on one device."},
     {"max_handshakes", OPTION_INT, AT(max_handshakes), "10000", 1, 1000000,
 	NULL, NULL, "NUMBER",
-	"Most connections at once that have not said yet, or not proved yet, "
-	"whom they are: agents get 429 above it."},
+	"Most connections at once that have not said yet whom they are, and "
+	"most agents at once that have not been let in yet: agents get 429 "
+	"above it."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},

@@ -14,7 +14,9 @@
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
-#define RETRY_AFTER_S 5 /* when there are too many; up to twice that */
+/* So long max_handshakes agents are thought to need until they are through. */
+#define TURN_MS 2000
+#define TURN_LATEST_MS 30000
 
 void
 upgrade_free(struct upgrade *upgrade)
@@ -112,6 +114,33 @@ upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
 	write_answer(&upgrade->conn, error);
 	farewell_take(relay->farewells, &upgrade->conn);
 	upgrade_free(upgrade);
+}
+
+/* When there are too many, each that is turned away gets its turn behind those before it,
+ * at the rate at which we expect to get through: a crowd that came back at the same time
+ * would find the door as full as before, and then nobody at it. */
+static unsigned
+next_turn_s(struct relay *relay)
+{
+	uint64_t now_us = loop_now_ms(relay->loop) * 1000,
+		 first_us = now_us + TURN_MS * 1000;
+
+	if (relay->turn_us < first_us)
+		relay->turn_us = first_us;
+	if (relay->turn_us < now_us + TURN_LATEST_MS * 1000)
+		relay->turn_us +=
+		    TURN_MS * 1000 / (uint64_t)relay->options.max_handshakes;
+	return (unsigned)((relay->turn_us - now_us) / 1000000);
+}
+
+void
+upgrade_turn_away(struct upgrade *upgrade)
+{
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = 429,
+		.code = "overload",
+		.reason = "too many connections at once",
+		.retry_after_s = next_turn_s(upgrade->relay)});
 }
 
 void
@@ -269,6 +298,13 @@ timeout_cb(void *ctx)
 		.reason = "the request did not arrive in time"});
 }
 
+/* Those that have not said yet whom they are. */
+static size_t
+count_silent(const struct relay *relay)
+{
+	return relay->n_upgrades - relay->admissions.count;
+}
+
 void
 upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes)
@@ -277,7 +313,7 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 	struct upgrade *upgrade = NULL;
 
 	/* those that were told so and linger are not bounded otherwise */
-	if (relay->n_upgrades < most ||
+	if (count_silent(relay) < most ||
 	    farewells_count(relay->farewells) < most)
 		upgrade = calloc(1, sizeof(*upgrade));
 	if (upgrade == NULL ||
@@ -299,11 +335,6 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 	timer_init(&upgrade->timer, timeout_cb, upgrade);
 	timer_set(relay->loop, &upgrade->timer,
 	    (uint64_t)relay->options.handshake_timeout_ms);
-	if (relay->n_upgrades > most)
-		upgrade_reject(upgrade,
-		    &(struct upgrade_error){.status = 429,
-			.code = "overload",
-			.reason = "too many connections at once",
-			.retry_after_s =
-			    RETRY_AFTER_S + crypto_below(RETRY_AFTER_S)});
+	if (count_silent(relay) > most)
+		upgrade_turn_away(upgrade);
 }

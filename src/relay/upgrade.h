@@ -48,6 +48,8 @@ void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */
 void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
+/* Refuse it because there are too many, for now. */
+void upgrade_turn_away(struct upgrade *upgrade);
 /* Answer 101. The caller then takes upgrade->conn by moving it, looks at
  * upgrade_rest(), and frees the upgrade. */
 void upgrade_switch(struct upgrade *upgrade);
