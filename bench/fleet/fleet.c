@@ -26,6 +26,20 @@
 
 /* ---- what is told ---- */
 
+static void
+report_counts(const struct fleet *fleet)
+{
+	const struct fleet_counts *c = &fleet->counts;
+
+	printf("{\"event\":\"counts\",\"ms\":%" PRIu64 ",\"up\":%" PRIu64
+	       ",\"dialled\":%" PRIu64 ",\"welcomes\":%" PRIu64
+	       ",\"redirects\":%" PRIu64 ",\"refused\":%" PRIu64
+	       ",\"failed\":%" PRIu64 ",\"lost\":%" PRIu64
+	       ",\"visits\":%" PRIu64 "}\n",
+	    loop_now_ms(fleet->loop), c->up, c->dialled, c->welcomes,
+	    c->redirects, c->refused, c->failed, c->lost, c->visits);
+}
+
 static int
 compare_u32(const void *a, const void *b)
 {
@@ -45,6 +59,7 @@ report_complete(const struct fleet *fleet)
 		return;
 	for (size_t i = 0; i < n; i++)
 		ways[i] = fleet->agents[i].way_ms;
+	report_counts(fleet);
 	qsort(ways, n, sizeof(*ways), compare_u32);
 	printf("{\"event\":\"complete\",\"ms\":%" PRIu64
 	       ",\"up\":%zu,\"way_p50_ms\":%" PRIu32 ",\"way_p99_ms\":%" PRIu32
@@ -52,20 +67,6 @@ report_complete(const struct fleet *fleet)
 	    loop_now_ms(fleet->loop), n, ways[n / 2], ways[n * 99 / 100],
 	    ways[n - 1]);
 	free(ways);
-}
-
-static void
-report_counts(const struct fleet *fleet)
-{
-	const struct fleet_counts *c = &fleet->counts;
-
-	printf("{\"event\":\"counts\",\"ms\":%" PRIu64 ",\"up\":%" PRIu64
-	       ",\"dialled\":%" PRIu64 ",\"welcomes\":%" PRIu64
-	       ",\"redirects\":%" PRIu64 ",\"refused\":%" PRIu64
-	       ",\"failed\":%" PRIu64 ",\"lost\":%" PRIu64
-	       ",\"visits\":%" PRIu64 "}\n",
-	    loop_now_ms(fleet->loop), c->up, c->dialled, c->welcomes,
-	    c->redirects, c->refused, c->failed, c->lost, c->visits);
 }
 
 static void
@@ -115,7 +116,8 @@ void
 fleet_welcomed(struct fleet_agent *agent, struct taupe_text label)
 {
 	struct fleet *fleet = agent->fleet;
-	size_t step = fleet->n / (size_t)fleet->options.sample + 1;
+	size_t sample = (size_t)fleet->options.sample,
+	       step = (fleet->n + sample - 1) / sample;
 
 	if (agent_number(agent) % step == 0)
 		printf("{\"event\":\"welcome\",\"ms\":%" PRIu64

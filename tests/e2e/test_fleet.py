@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""A fleet of agents (bench/fleet) at relays with Redis, router and HAProxy: all come back by
+themselves, with what they had, and none costs more than the one before it."""
+import json
+import secrets
+import time
+
+import pytest
+
+from harness.process import Process, binary
+from harness.programs import Device, sha256_hex
+from harness.scenes import Cluster
+from harness.wait import until
+
+AGENTS = 300
+# What Redis has to do for one agent that connects. A few of these are shared by those that come
+# together; MULTI and EXEC belong to none of them.
+COMMANDS_MAX = {
+    "get": 2, "mget": 2, "hmget": 2, "hgetall": 3, "smembers": 1, "watch": 3, "set": 2, "hset": 2,
+    "pexpire": 1, "sadd": 1, "zadd": 1, "xadd": 2}
+
+
+class Fleet:
+    def __init__(self, group, relays, window, agents=AGENTS):
+        self.secret = secrets.token_urlsafe(24)
+        path = group.folder / "fleet.secret"
+        path.write_text(self.secret + "\n")
+        options = {"agents": agents, "secret_file": path, "sample": agents, "window": window,
+                   "domain": "example.test"}
+        argv = [word for relay in relays for word in ("--relay", relay.url)]
+        argv += [word for key, value in options.items()
+                 for word in (f"--{key.replace('_', '-')}", str(value))]
+        self.names = [f"a{number:06}" for number in range(agents)]
+        self.argv, self.group = argv, group
+
+    def register(self, redis):
+        pipe = redis.client.pipeline()
+        for name in self.names:
+            device = Device(name)
+            pipe.hset(f"taupe:device:{name}", mapping={
+                **device.redis_hash(), "secret_sha256": sha256_hex(self.secret)})
+        pipe.execute()
+
+    def start(self):
+        self.process = Process(self.group, "fleet", [binary("bench/fleet/fleet"), *self.argv])
+        return self
+
+    def events(self, kind):
+        return [json.loads(line) for line in self.process.lines(f'"event":"{kind}"')]
+
+    def wait_complete(self, count=1, timeout=60):
+        self.process.wait_line('"event":"complete"', count=count, timeout=timeout)
+
+    def counts(self):
+        return self.events("counts")[-1]
+
+    def labels(self):
+        """As the last welcome of each agent has told them."""
+        return {event["name"]: event["label"] for event in self.events("welcome")}
+
+
+def make(group, relays, window=100, **config):
+    """A cluster whose relays have a port for each agent, and a fleet that knows the first one."""
+    cluster = Cluster(group, relays=0)
+    net = f"127.{secrets.randbelow(100) + 100}.{secrets.randbelow(256)}"
+    for number in range(1, relays + 1):
+        cluster.relays.append(cluster.add_relay(
+            f"r{number}", service_listen=f"{net}.{number}:10000-19999", log_level="info",
+            **config))
+    until("the relays know each other", lambda: all(
+        len(relay.api("relays")["relays"]) == relays for relay in cluster.relays))
+    fleet = Fleet(group, cluster.relays[:1], window=window)
+    fleet.register(cluster.redis)
+    return cluster, fleet
+
+
+def calls(redis):
+    stats = redis.client.info("commandstats")
+    return {name.removeprefix("cmdstat_"): values["calls"] for name, values in stats.items()}
+
+
+def assert_whole(cluster, fleet):
+    """Each agent has a session, a lease and a route, and those that we try are reached."""
+    client, labels = cluster.redis.client, fleet.labels()
+    assert len(labels) == len(set(labels.values())) == AGENTS
+    until("all routes are written", lambda: len(cluster.redis.routes()) == AGENTS)
+    for name in fleet.names:
+        assert client.hget(f"taupe:lease:{name}", "label") == labels[name]
+        assert client.exists(f"taupe:session:{name}")
+    for name in fleet.names[::AGENTS // 20]:
+        answer = cluster.wait_served(f"{labels[name]}.example.test")
+        assert answer.text == name
+
+
+@pytest.fixture(name="one", scope="module")
+def fixture_one(module_group):
+    cluster, fleet = make(module_group, 1)
+    cluster.before = calls(cluster.redis)
+    fleet.start().wait_complete()
+    cluster.after = calls(cluster.redis)
+    return cluster, fleet
+
+
+def test_every_agent_of_a_fleet_has_its_name_and_is_reached(one):
+    assert_whole(*one)
+
+
+def test_redis_does_no_more_for_each_agent_than_it_must(one):
+    cluster, _ = one
+    for command, most in COMMANDS_MAX.items():
+        each = (cluster.after[command] - cluster.before.get(command, 0)) / AGENTS
+        print(f"{command} {each:.2f}")
+        # a tenth for announcements and for what was tried again
+        assert each <= most * 1.1, f"{command}: {each:.2f} for each agent"
+
+
+def test_agents_that_come_together_share_their_transactions(one):
+    cluster, _ = one
+    each = (cluster.after["exec"] - cluster.before.get("exec", 0)) / AGENTS
+    print(f"exec {each:.2f}")
+    assert each < 1, f"{each:.2f} transactions for each agent"
+
+
+def test_relay_killed_and_started_again_has_all_back_with_the_same_names(one):
+    cluster, fleet = one
+    labels, complete = fleet.labels(), len(fleet.events("complete"))
+    cluster.relay.process.kill()
+    killed = time.monotonic()
+    cluster.relay.start(wait=False)
+    fleet.wait_complete(complete + 1)
+    took = time.monotonic() - killed
+    print(f"all {AGENTS} back {took:.1f} s after the kill: {fleet.counts()}")
+    assert took < 20
+    assert fleet.labels() == labels
+    assert fleet.counts()["lost"] == AGENTS
+    assert_whole(cluster, fleet)
+    assert cluster.redis.client.zcard("taupe:leases") == AGENTS
+
+
+def test_a_fleet_at_a_closed_door_is_let_in_turn_by_turn(group):
+    cluster, fleet = make(group, 1, window=AGENTS, max_handshakes=20)
+    fleet.start().wait_complete(timeout=120)
+    print(fleet.counts())
+    assert cluster.relay.process.lines("status=429"), "there were more than 20 at once"
+    assert_whole(cluster, fleet)
+
+
+def test_relay_gone_for_good_has_its_agents_at_the_other(group):
+    cluster, fleet = make(group, 2)
+    fleet.start().wait_complete()
+    loads = [int(relay.metrics()["taupe_relay_agents"]) for relay in cluster.relays]
+    print("agents per relay:", loads, fleet.counts())
+    assert all(abs(load - AGENTS / 2) <= AGENTS / 10 for load in loads), loads
+    assert fleet.counts()["redirects"] >= AGENTS / 3
+    labels, complete = fleet.labels(), len(fleet.events("complete"))
+    cluster.relays[0].process.kill()
+    fleet.wait_complete(complete + 1)
+    assert int(cluster.relays[1].metrics()["taupe_relay_agents"]) == AGENTS
+    assert fleet.labels() == labels
+    assert_whole(cluster, fleet)
