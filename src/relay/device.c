@@ -194,10 +194,16 @@ fail:
 	return NULL;
 }
 
+/* At half of the lease's life, or earlier: a fleet that came at once should not renew at
+ * once for ever after. */
 static void
 renew_later(struct device *device)
 {
-	be_due_in(device, (uint64_t)device->relay->options.lease_ms / 2);
+	uint64_t quarter_ms = (uint64_t)device->relay->options.lease_ms / 4;
+	uint32_t jitter_ms =
+	    quarter_ms < UINT32_MAX ? (uint32_t)quarter_ms + 1 : UINT32_MAX;
+
+	be_due_in(device, quarter_ms + crypto_below(jitter_ms));
 }
 
 void

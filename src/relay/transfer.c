@@ -438,6 +438,7 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	upgrade_switch(upgrade);
+	(void)conn_flush(&upgrade->conn);
 	rest = upgrade_rest(upgrade, &len);
 	transfer_new(device, &upgrade->conn, rest, len);
 	upgrade_free(upgrade);

@@ -152,7 +152,7 @@ upgrade_switch(struct upgrade *upgrade)
 	timer_clear(upgrade->relay->loop, &upgrade->timer);
 	writer_init(&w, head, sizeof(head));
 	handshake_response_write(&w, (struct str){upgrade->key, WS_KEY_LEN});
-	(void)conn_write(&upgrade->conn, head, writer_len(&w));
+	(void)conn_append(&upgrade->conn, head, writer_len(&w));
 }
 
 uint8_t *

@@ -50,8 +50,8 @@ void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *re
 void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
 /* Refuse it because there are too many, for now. */
 void upgrade_turn_away(struct upgrade *upgrade);
-/* Answer 101. The caller then takes upgrade->conn by moving it, looks at
- * upgrade_rest(), and frees the upgrade. */
+/* Answer 101, which goes with what the caller writes next (see conn_append()). The caller
+ * then takes upgrade->conn by moving it, looks at upgrade_rest(), and frees the upgrade. */
 void upgrade_switch(struct upgrade *upgrade);
 uint8_t *upgrade_rest(struct upgrade *upgrade, size_t *len);
 void upgrade_free(struct upgrade *upgrade);
