@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The driver of docs/SDK.md, as small as it can be: single_link, no TLS, no state file.
+ * The driver of docs/SDK.md, as small as it can be: single_link, and no state file.
  * When to come back, where to and with which lease is libtaupe's business.
  */
 #include "config.h"
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "fleet/agent.h"
 #include "fleet/visit.h"
+#include "net/tls.h"
 
 #define READ_BYTES 4096
 
@@ -35,16 +36,27 @@ agent_dial(struct fleet_agent *agent, struct conn *conn,
 {
 	struct fleet *fleet = agent->fleet;
 	struct address to = fleet->proxy, from;
+	struct tls *tls;
 
 	fleet_source_address(fleet, agent_number(agent), &from);
 	/* a host name is the proxy's business */
 	if (!address_parse_ip(str_of(relay->host), relay->port, &to))
 		address_set_port(&to, relay->port);
-	if (to.len == 0 || relay->secure) {
+	if (to.len == 0 || (relay->secure && fleet->tls == NULL)) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
-	return conn_connect_from(conn, fleet->loop, &from, &to, ops, owner);
+	if (conn_connect_from(conn, fleet->loop, &from, &to, ops, owner) != 0)
+		return -1;
+	if (!relay->secure)
+		return 0;
+	if ((tls = tls_new_client(fleet->tls, relay->host)) == NULL) {
+		conn_fini(conn);
+		errno = ENOMEM;
+		return -1;
+	}
+	conn_start_tls(conn, tls);
+	return 0;
 }
 
 static void

@@ -21,6 +21,7 @@
 #include "fleet/visit.h"
 #include "net/crypto.h"
 #include "net/descriptors.h"
+#include "net/tls.h"
 #include "wire/control_msg.h"
 #include "wire/url.h"
 
@@ -226,6 +227,8 @@ static const struct option_row rows[] = {
 	"Source address of the first agent; the others have the next ones."},
     {"proxy", OPTION_STRING, AT(proxy), NULL, 1, 15, NULL, check_ip4, "ADDRESS",
 	"Where relays are that have a host name."},
+    {"ca_file", OPTION_STRING, AT(ca_file), NULL, 1, 4095, NULL, NULL, "FILE",
+	"Whom relays' certificates must be from; needed for wss."},
     {"window", OPTION_INT, AT(window), "1000", 1, 1000000, NULL, NULL, "NUMBER",
 	"How many may be on the way to their first welcome at once."},
     {"sample", OPTION_INT, AT(sample), "1", 1, 1000000, NULL, NULL, "NUMBER",
@@ -269,6 +272,21 @@ read_secret(struct fleet *fleet)
 }
 
 static int
+make_tls(struct fleet *fleet)
+{
+	const char *path = fleet->options.ca_file, *error;
+
+	if (path == NULL)
+		return 0;
+	fleet->tls = tls_context_new_client(path, &error);
+	if (fleet->tls != NULL)
+		return 0;
+	log_error("ca_file cannot be used", LOG_S("file", path),
+	    LOG_S("error", error));
+	return -1;
+}
+
+static int
 configure(struct fleet *fleet)
 {
 	const struct fleet_options *options = &fleet->options;
@@ -295,7 +313,7 @@ configure(struct fleet *fleet)
 	    .random_ctx = fleet,
 	    .single_link = true,
 	};
-	return read_secret(fleet);
+	return make_tls(fleet) != 0 ? -1 : read_secret(fleet);
 }
 
 /* ---- life ---- */
@@ -359,6 +377,7 @@ fini(struct fleet *fleet)
 		if (fleet->agents[i].fleet != NULL)
 			agent_fini(&fleet->agents[i]);
 	free(fleet->agents);
+	tls_context_free(&fleet->tls);
 	loop_free(&fleet->loop);
 	options_free(&table, &fleet->options);
 	buf_pool_drain();

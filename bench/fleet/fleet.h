@@ -20,7 +20,7 @@ struct fleet_options {
 	struct option_list relay, domain;
 	int64_t agents, window, sample, report_ms;
 	bool steps;
-	char *name, *secret_file, *service, *first_address, *proxy;
+	char *name, *secret_file, *service, *first_address, *proxy, *ca_file;
 };
 
 struct fleet {
@@ -29,6 +29,7 @@ struct fleet {
 	struct taupe_config config; /* what all agents' have in common */
 	struct taupe_service service;
 	struct address first_address, proxy;
+	struct tls_context *tls; /* NULL without ca_file */
 	char secret[TAUPE_SECRET_MAX + 1];
 	uint8_t random_pool[4096];
 	size_t random_used;
