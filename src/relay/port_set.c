@@ -76,15 +76,16 @@ port_set_parse(struct port_set *set, struct str text)
 	return true;
 }
 
-uint16_t
-port_set_next(const struct port_set *set, uint16_t from)
+/* flip: all ones to look for a port that is not there. */
+static uint16_t
+find_next(const struct port_set *set, uint16_t from, uint64_t flip)
 {
 	/* the word of `from` is looked at twice: from its bit on, and whole at the end */
 	uint64_t mask = ~UINT64_C(0) << (from % WORD_BITS);
 
 	for (unsigned i = 0; i <= PORTS / WORD_BITS; i++) {
 		unsigned at = (from / WORD_BITS + i) % (PORTS / WORD_BITS);
-		uint64_t word = set->bits[at] & mask;
+		uint64_t word = (set->bits[at] ^ flip) & mask;
 
 		if (word != 0)
 			return (uint16_t)(at * WORD_BITS +
@@ -92,4 +93,16 @@ port_set_next(const struct port_set *set, uint16_t from)
 		mask = ~UINT64_C(0);
 	}
 	return 0;
+}
+
+uint16_t
+port_set_next(const struct port_set *set, uint16_t from)
+{
+	return find_next(set, from, 0);
+}
+
+uint16_t
+port_set_next_absent(const struct port_set *set, uint16_t from)
+{
+	return find_next(set, from, ~UINT64_C(0));
 }

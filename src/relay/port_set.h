@@ -23,5 +23,7 @@ void port_set_remove(struct port_set *set, uint16_t port);
 bool port_set_has(const struct port_set *set, uint16_t port);
 /* The first port of the set at or after `from`, going round; 0 when the set is empty. */
 uint16_t port_set_next(const struct port_set *set, uint16_t from);
+/* The same of those that are not in it; 0 may be one of them. */
+uint16_t port_set_next_absent(const struct port_set *set, uint16_t from);
 
 #endif

@@ -95,22 +95,38 @@ open_at(struct service_ports *ports, struct listener *listener, size_t i,
 	return listener_open(listener, ports->set, &address, false, cb, ctx);
 }
 
+/* How many ports from here to the end of the range are all to be avoided. */
+static uint32_t
+count_avoided(const struct listen_range *range, const struct port_set *avoid,
+    uint16_t port)
+{
+	uint16_t next = port_set_next_absent(avoid, port);
+
+	return next >= port && next <= range->high
+	    ? (uint32_t)(next - port)
+	    : (uint32_t)(range->high - port) + 1;
+}
+
 /* Any free port of one range; avoid may be NULL. */
 static int
 open_any(struct service_ports *ports, struct listener *listener, size_t i,
     const struct port_set *avoid, listener_cb cb, void *ctx)
 {
 	const struct listen_range *range = &ports->ranges[i].range;
-	uint32_t count = (uint32_t)range->high - range->low + 1, tried;
+	uint32_t count = (uint32_t)range->high - range->low + 1, tried = 0;
 
-	for (tried = 0; tried < count; tried++) {
-		uint16_t port = ports->ranges[i].next;
+	while (tried < count) {
+		uint32_t port = ports->ranges[i].next, avoided = 0;
 
+		if (avoid != NULL)
+			avoided = count_avoided(range, avoid, (uint16_t)port);
+		tried += avoided;
+		port += avoided;
 		ports->ranges[i].next =
-		    port == range->high ? range->low : port + 1;
-		if (avoid != NULL && port_set_has(avoid, port))
+		    port >= range->high ? range->low : (uint16_t)(port + 1);
+		if (port > range->high || tried++ >= count)
 			continue;
-		if (open_at(ports, listener, i, port, cb, ctx) == 0)
+		if (open_at(ports, listener, i, (uint16_t)port, cb, ctx) == 0)
 			return 0;
 		if (errno != EADDRINUSE && errno != EACCES)
 			return -1;

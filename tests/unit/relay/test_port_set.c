@@ -122,6 +122,23 @@ START_TEST(a_walk_visits_each_port_once)
 }
 END_TEST
 
+START_TEST(finds_the_next_port_that_is_not_there)
+{
+	struct port_set set;
+
+	port_set_clear(&set);
+	ck_assert_uint_eq(port_set_next_absent(&set, 7), 7);
+	ck_assert(port_set_parse(&set, STR("64-200,300-65535")));
+	ck_assert_uint_eq(port_set_next_absent(&set, 63), 63);
+	ck_assert_uint_eq(port_set_next_absent(&set, 64), 201);
+	ck_assert_uint_eq(port_set_next_absent(&set, 130), 201);
+	ck_assert_uint_eq(port_set_next_absent(&set, 250), 250);
+	ck_assert_uint_eq(port_set_next_absent(&set, 300), 0);
+	ck_assert(port_set_parse(&set, STR("1-65535")));
+	ck_assert_uint_eq(port_set_next_absent(&set, 1), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -136,6 +153,7 @@ main(void)
 	tcase_add_test(tests, adds_removes_and_counts);
 	tcase_add_test(tests, goes_round_from_any_place);
 	tcase_add_test(tests, a_walk_visits_each_port_once);
+	tcase_add_test(tests, finds_the_next_port_that_is_not_there);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
