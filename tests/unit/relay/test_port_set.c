@@ -124,8 +124,6 @@ END_TEST
 
 START_TEST(finds_the_next_port_that_is_not_there)
 {
-	struct port_set set;
-
 	port_set_clear(&set);
 	ck_assert_uint_eq(port_set_next_absent(&set, 7), 7);
 	ck_assert(port_set_parse(&set, STR("64-200,300-65535")));
