@@ -234,7 +234,8 @@ static const struct option_row rows[] = {
     {"sample", OPTION_INT, AT(sample), "1", 1, 1000000, NULL, NULL, "NUMBER",
 	"About how many agents' welcomes are told one by one."},
     {"steps", OPTION_BOOL, AT(steps), "no", 0, 0, NULL, NULL, NULL,
-	"Run as many as each line on standard input says, instead of all."},
+	"Run as many as each line on standard input, a socket, says, instead "
+	"of all."},
     {"report", OPTION_DURATION, AT(report_ms), "200ms", 10, 60000, NULL, NULL,
 	"TIME", "How often the counts are told, if they have changed."},
     {0},
@@ -358,7 +359,7 @@ run(struct fleet *fleet)
 	    (fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK) != 0 ||
 		conn_init(&fleet->input, fleet->loop, STDIN_FILENO, &input_ops,
 		    fleet) != 0)) {
-		log_error("standard input is neither pipe nor socket",
+		log_error("standard input is not a socket",
 		    LOG_S("error", log_errno()));
 		return EX_USAGE;
 	}
