@@ -39,6 +39,8 @@ def parse_arguments():
     parser.add_argument("--patience", type=int,
                         help="seconds in all to wait and repeat while others use the machine "
                         "(1200)")
+    parser.add_argument("--congestion", default="cubic",
+                        help="congestion control of all connections: cubic, bbr, reno")
     parser.add_argument("--quick", action="store_true", help="the short form, two minutes")
     parser.add_argument("--sweep", action="store_true",
                         help="measure at growing numbers of visitors and agents instead")
@@ -119,7 +121,7 @@ def main():
     if args.document:
         document.write()
         return
-    machine.enter_private_network()
+    machine.enter_private_network(args.congestion)
     machine.allow_many_files()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order: all that was started ends
     print(f"Linux {platform.release()}, {machine.CPUS} cores, congestion control "

@@ -20,16 +20,17 @@ PREPARE = r"""
 ip link set lo up || exit
 for to in 127.0.0.0/8 127.0.0.1; do
 	ip route change local $to dev lo proto kernel scope host src 127.0.0.1 table local \
-		congctl cubic
+		congctl "$TAUPE_BENCH_CONGESTION" || exit
 done
 exec "$@"
 """
 
 
-def enter_private_network():
+def enter_private_network(congestion):
     """Begin again inside a network namespace that has loopback and nothing else."""
     if os.environ.get(MARK) == str(os.getpid()):
         return
+    os.environ["TAUPE_BENCH_CONGESTION"] = congestion
     os.environ[MARK] = str(os.getpid())  # unshare and sh exec, so the process stays the same
     flags = "-n" if os.geteuid() == 0 else "-rn"
     os.execvp("unshare", ["unshare", flags, "sh", "-c", PREPARE, "sh", sys.executable, "-m",
