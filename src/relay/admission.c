@@ -33,6 +33,7 @@ struct admission {
 	struct probe probe;	    /* of a session here */
 	struct timer probe_timer;   /* of one elsewhere */
 	bool probing;
+	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
 };
@@ -66,6 +67,7 @@ admission_free(struct admission *admission)
 	if (admission->device != NULL)
 		device_unpin(admission->device);
 	hash_map_remove(&admission->relay->admissions, &admission->by_name);
+	admission->relay->n_placed -= admission->placed;
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
 	free(admission);
 }
@@ -398,13 +400,22 @@ write_location(const struct admission *admission, const struct relay_info *to,
 	return !w.full;
 }
 
+/* A crowd that comes at once is counted before it has its sessions. */
+static void
+stay(struct admission *admission)
+{
+	admission->placed = true;
+	admission->relay->n_placed++;
+}
+
 /* True: the agent was sent away. */
 static bool
 place(struct admission *admission)
 {
 	struct relay *relay = admission->relay;
+	struct relay_info self = relay->self;
 	struct placement_question question = {
-	    .self = &relay->self,
+	    .self = &self,
 	    .hops = admission->hops,
 	    .now_ms = loop_now_ms(relay->loop),
 	    .random = crypto_below(UINT32_MAX),
@@ -412,14 +423,19 @@ place(struct admission *admission)
 	const struct relay_info *to = NULL;
 	char location[URL_MAX + CONTROL_MSG_MAX / 2];
 
+	self.agents += relay->n_placed;
 	question.n_relays =
 	    relay->registry->ops->relays(relay->registry, &question.relays);
 	switch (placement_decide(&relay->placement, &question, &to)) {
 	case PLACEMENT_KEEP:
+		stay(admission);
 		return false;
 	case PLACEMENT_REDIRECT:
-		if (!write_location(admission, to, location, sizeof(location)))
+		if (!write_location(
+			admission, to, location, sizeof(location))) {
+			stay(admission);
 			return false;
+		}
 		relay->counters.agents_redirected++;
 		log_info("agent redirected",
 		    LOG_S("device", admission->claim.name), LOG_S("to", to->id),
@@ -548,6 +564,7 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	timer_clear(relay->loop, &upgrade->timer);
+	upgrade_head_read(upgrade);
 	if (relay->registry->ops->device_get(relay->registry,
 		admission->claim.name, device_cb, admission) != 0)
 		reject_busy(admission, "the relay is out of memory");

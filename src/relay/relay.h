@@ -64,6 +64,7 @@ struct relay {
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
+	size_t n_placed;  /* agents that stay here and have no session yet */
 	uint64_t turn_us; /* loop clock: for when the last one was turned away to */
 
 	struct timer announce_timer;

@@ -18,6 +18,14 @@
 #define TURN_MS 2000
 #define TURN_LATEST_MS 30000
 
+static void
+drop_head(struct upgrade *upgrade)
+{
+	if (upgrade->head != NULL)
+		crypto_wipe(buf_data(upgrade->head), upgrade->head_len);
+	buf_put(&upgrade->head);
+}
+
 void
 upgrade_free(struct upgrade *upgrade)
 {
@@ -25,9 +33,7 @@ upgrade_free(struct upgrade *upgrade)
 	LIST_REMOVE(upgrade, link);
 	upgrade->relay->n_upgrades--;
 	conn_fini(&upgrade->conn);
-	if (upgrade->head != NULL)
-		crypto_wipe(buf_data(upgrade->head), upgrade->head_len);
-	buf_put(&upgrade->head);
+	drop_head(upgrade);
 	free(upgrade);
 }
 
@@ -159,7 +165,14 @@ uint8_t *
 upgrade_rest(struct upgrade *upgrade, size_t *len)
 {
 	*len = upgrade->head_len - upgrade->head_end;
-	return buf_data(upgrade->head) + upgrade->head_end;
+	return *len > 0 ? buf_data(upgrade->head) + upgrade->head_end : NULL;
+}
+
+void
+upgrade_head_read(struct upgrade *upgrade)
+{
+	if (upgrade->head_len == upgrade->head_end)
+		drop_head(upgrade);
 }
 
 void

@@ -14,7 +14,7 @@ struct upgrade {
 	struct conn conn;
 	struct relay *relay;
 	const struct upgrade_route *routes;
-	struct buf *head; /* what was read */
+	struct buf *head; /* what was read; NULL once nobody needs it */
 	size_t head_len;
 	size_t head_end; /* where the request head ends: the rest is frames */
 	struct timer timer;
@@ -53,7 +53,10 @@ void upgrade_turn_away(struct upgrade *upgrade);
 /* Answer 101, which goes with what the caller writes next (see conn_append()). The caller
  * then takes upgrade->conn by moving it, looks at upgrade_rest(), and frees the upgrade. */
 void upgrade_switch(struct upgrade *upgrade);
+/* NULL when there are none. */
 uint8_t *upgrade_rest(struct upgrade *upgrade, size_t *len);
+/* The head is not needed any more: whoever waits for long holds no buffer for it. */
+void upgrade_head_read(struct upgrade *upgrade);
 void upgrade_free(struct upgrade *upgrade);
 
 #endif
