@@ -60,8 +60,10 @@ class Device:
 
 
 class Relay:
-    def __init__(self, group, name="r1", netns=None, host="127.0.0.1", start=True, **config):
-        self.group, self.name, self.netns = group, name, netns
+    def __init__(self, group, name="r1", netns=None, host="127.0.0.1", start=True, wrapper=(),
+                 **config):
+        """wrapper: what the program is started by, as valgrind."""
+        self.group, self.name, self.netns, self.wrapper = group, name, netns, wrapper
         self.agent_port, self.admin_port = ports.take(), ports.take()
         self.visitor_port = None
         self.config = {
@@ -82,8 +84,8 @@ class Relay:
 
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "relay", self.config)
-        self.process = Process(self.group, self.name, [binary("taupe-relay"), "--config", str(path)],
-                               netns=self.netns)
+        self.process = Process(self.group, self.name, [
+            *self.wrapper, binary("taupe-relay"), "--config", str(path)], netns=self.netns)
         if wait:
             self.wait_ready()
         return self
@@ -132,9 +134,9 @@ class Relay:
 
 class Agent:
     def __init__(self, group, device, relays, services, name=None, netns=None, start=True,
-                 **config):
-        """services: ["web:http:127.0.0.1:8080", …]"""
-        self.group, self.device, self.netns = group, device, netns
+                 wrapper=(), **config):
+        """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by"""
+        self.group, self.device, self.netns, self.wrapper = group, device, netns, wrapper
         self.name = name or f"agent-{device.name}"
         secret_file = group.folder / f"{self.name}.secret"
         secret_file.write_text(device.secret + "\n")
@@ -163,8 +165,8 @@ class Agent:
 
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
-        self.process = Process(self.group, self.name, [binary("taupe-agent"), "--config", str(path)],
-                               netns=self.netns)
+        self.process = Process(self.group, self.name, [
+            *self.wrapper, binary("taupe-agent"), "--config", str(path)], netns=self.netns)
         if wait:
             self.wait_connected()
         return self

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Counts what a program does, where its time would say more about the machine: system calls by
+strace, instructions by callgrind, wake-ups and memory from /proc."""
+import collections
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from .process import BUILD, binary
+
+
+def sanitizer_build():
+    return b"__asan_init" in pathlib.Path(binary("taupe-relay")).read_bytes()
+
+
+def need_plain_build():
+    """Skip where a sanitizer would be counted along."""
+    if sanitizer_build():
+        pytest.skip(f"{BUILD.name} has sanitizers, whose own work and memory would count")
+
+
+def need_tool(name):
+    if not shutil.which(name):
+        pytest.skip(f"{name} is not installed")
+
+
+class SystemCalls:
+    """While the block runs, counts the system calls of a running program; then calls[name]."""
+
+    def __init__(self, process):
+        need_tool("strace")
+        self.process = process
+        self.summary = process.group.folder / f"{process.name}.strace"
+        self.calls = None
+
+    def __enter__(self):
+        self.strace = subprocess.Popen(
+            ["strace", "-c", "-U", "name,calls", "-o", str(self.summary), "-p",
+             str(self.process.pid)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        said = self.strace.stderr.readline()
+        if "attached" not in said:
+            self.strace.wait(10)
+            pytest.skip(f"strace may not look at a program here: {said.strip()}")
+        return self
+
+    def __exit__(self, *_):
+        self.strace.send_signal(signal.SIGINT)
+        self.strace.communicate(timeout=30)
+        rows = re.findall(r"^(\w+) +(\d+)$", self.summary.read_text(), re.MULTILINE)
+        self.calls = collections.Counter({name: int(count) for name, count in rows
+                                          if name != "total"})
+
+    def total(self):
+        return self.calls.total()
+
+    def per(self, count):
+        """For the test's output: how often each call came for one of so many."""
+        return "  ".join(f"{name} {calls / count:.2f}" for name, calls in self.calls.most_common()
+                         if calls / count >= 0.005)
+
+
+class Instructions:
+    """Counts the instructions of a program that was started with wrapper(), its libraries
+    included: taken() gives how many since it was last asked."""
+
+    def __init__(self, process):
+        self.process = process
+        self.dumps = 0
+
+    @staticmethod
+    def wrapper(folder, name):
+        need_tool("valgrind")
+        return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/{name}.callgrind"]
+
+    def taken(self):
+        self.dumps += 1
+        done = subprocess.run(["vgdb", f"--pid={self.process.pid}", "dump"], timeout=60,
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        dump = self.process.group.folder / f"{self.process.name}.callgrind.{self.dumps}"
+        return int(re.search(r"^(?:totals|summary): (\d+)", dump.read_text(), re.MULTILINE)[1])
+
+
+def memory_kib(process):
+    """What is the program's alone, in resident memory."""
+    rollup = pathlib.Path(f"/proc/{process.pid}/smaps_rollup").read_text()
+    return sum(int(kib) for kib in re.findall(r"^Private_\w+: +(\d+)", rollup, re.MULTILINE))
+
+
+def wake_ups(process):
+    """How often it has gone to sleep so far, which is how often it was woken."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""How many instructions relay and agent spend on a request, their libraries included and the kernel
+left out: figures that do not depend on how busy the machine is."""
+import pytest
+
+from harness.cost_scene import CostScene
+from harness.counting import Instructions, need_plain_build
+
+# Instructions of one request or visit, seen on a build with -O2; TOLERANCE above that fails.
+# kept, new and new_at_front are those of test_cost_system_calls.py.
+SEEN = {
+    "kept": {"relay": 3_450, "agent": 3_730},
+    "new": {"relay": 13_830, "agent": 13_800},
+    "new_at_front": {"relay": 20_210, "agent": 14_020},
+}
+TOLERANCE = 1.10
+
+WARM_UP = 20
+FEW, MANY = 100, 300  # their difference counts: what happens once drops out
+
+PROGRAMS = ("relay", "agent")
+
+
+@pytest.fixture(scope="module")
+def scene(module_group):
+    need_plain_build()
+    wrappers = {name: Instructions.wrapper(module_group.folder, file)
+                for name, file in (("relay", "r1"), ("agent", "agent-alice"))}
+    return CostScene(module_group, wrappers, heartbeat="1s")
+
+
+@pytest.fixture(scope="module")
+def counters(scene):
+    return {name: Instructions(scene.programs[name]) for name in PROGRAMS}
+
+
+@pytest.mark.parametrize("kind", SEEN)
+def test_requests_take_no_more_instructions_than_they_did(scene, counters, kind):
+    request = getattr(scene, kind)()
+
+    def spend(count):
+        for _ in range(count):
+            request()
+        return {name: counters[name].taken() for name in PROGRAMS}
+
+    spend(WARM_UP)
+    few, many = spend(FEW), spend(MANY)
+    each = {name: (many[name] - few[name]) / (MANY - FEW) for name in PROGRAMS}
+    print(f"{kind}: {each['relay']:.0f} in the relay, {each['agent']:.0f} in the agent")
+    for name in PROGRAMS:
+        assert each[name] <= SEEN[kind][name] * TOLERANCE, name
