@@ -2,11 +2,14 @@
 /*
  * The pool: one free list per capacity, last in first out, so that the memory that is
  * handed out is the memory that was just used. What is kept is bounded; the rest goes
- * back to the allocator, so that a burst does not stay for ever.
+ * back to the system, so that a burst does not stay for ever.
  */
 #include "config.h"
 
 #include <assert.h>
+#ifdef HAVE_MALLOPT
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +33,16 @@ static struct pool *
 pool_for(size_t room)
 {
 	return room <= BUF_SMALL ? &pools[0] : &pools[1];
+}
+
+/* Of its heap, glibc returns what lies on top, and one small thing that outlives a burst
+ * keeps all below it. Large buffers get mappings of their own: they leave when freed. */
+void
+buf_pool_init(void)
+{
+#ifdef HAVE_MALLOPT
+	(void)mallopt(M_MMAP_THRESHOLD, BUF_LARGE);
+#endif
 }
 
 struct buf *

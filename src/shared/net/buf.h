@@ -55,6 +55,8 @@ void buf_add_span(struct buf *buf, uint32_t offset, uint32_t length);
 /* Bytes still to be written. */
 size_t buf_pending(const struct buf *buf);
 
+/* Tell the allocator what the pool needs of it, once; loop_new() does it. */
+void buf_pool_init(void);
 /* Free the pooled buffers (at exit, so that leak checkers are content). */
 void buf_pool_drain(void);
 

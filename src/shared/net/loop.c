@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "net/buf.h"
 #include "net/loop.h"
 
 #define WHEEL_SLOTS 4096
@@ -244,6 +245,7 @@ loop_new(void)
 	if (loop->wheel_event == NULL || loop->task_event == NULL)
 		goto fail;
 	signal(SIGPIPE, SIG_IGN);
+	buf_pool_init();
 	return loop;
 fail:
 	if (config != NULL)
