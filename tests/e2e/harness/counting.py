@@ -95,3 +95,17 @@ def wake_ups(process):
     """How often it has gone to sleep so far, which is how often it was woken."""
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
     return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
+
+
+def stat(process):
+    """The fields of /proc/PID/stat behind the name: the first is the state."""
+    return pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def is_asleep(process):
+    return stat(process)[0] == "S"
+
+
+def cpu_ticks(process):
+    """Its processor time so far, in ticks of a hundredth of a second."""
+    return sum(map(int, stat(process)[11:13]))
