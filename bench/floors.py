@@ -9,7 +9,7 @@ PUBLIC = {"web": 8001, "bulk": 8002, "pieces": 8003}  # a hop's ports, at an add
 
 CONFIG = """\
 global
-	maxconn 8000
+	maxconn 4000
 	nbthread 1
 defaults
 	mode tcp
@@ -19,9 +19,9 @@ defaults
 """
 
 
-def hop(place, name, ip, targets, bind="", server=""):
-    """One HAProxy that forwards PUBLIC at ip to the targets."""
-    text = CONFIG
+def hop(place, name, ip, targets, bind="", server="", more=""):
+    """One HAProxy that forwards PUBLIC at ip to the targets. more: lines for its defaults."""
+    text = CONFIG + more
     for service, (host, port) in targets.items():
         text += (f"listen {service}\n\tbind {ip}:{PUBLIC[service]} {bind}\n"
                  f"\tserver next {host}:{port} {server}\n")
@@ -50,16 +50,22 @@ def hap1(place):
     return Setup(ip, PUBLIC, [hop(place, "only", ip, services())], [])
 
 
-def two_hops(place, bind="", server=""):
+def two_hops(place, bind="", server="", more=""):
     outer, inner = place.take_ip(), place.take_ip()
-    agent = hop(place, "inner", inner, services(), bind=bind)
-    relay = hop(place, "outer", outer, hops(inner), server=server)
+    agent = hop(place, "inner", inner, services(), bind=bind, more=more)
+    relay = hop(place, "outer", outer, hops(inner), server=server, more=more)
     return Setup(outer, PUBLIC, [relay], [agent])
 
 
 @setup("hap2")
 def hap2(place):
     return two_hops(place)
+
+
+@setup("hap2-splice")
+def hap2_splice(place):
+    """What the kernel saves when no byte comes to user space."""
+    return two_hops(place, more="\toption splice-auto\n")
 
 
 def certificate(place, ip):
