@@ -18,6 +18,8 @@
 #include "relay/warm.h"
 #include "relay/ws_send.h"
 
+#define EOF_WAIT_MS 10 /* for a visit with which the last one's end can go */
+
 static void
 count_bytes(struct transfer *transfer)
 {
@@ -132,7 +134,7 @@ serve_next(struct transfer *transfer)
 	set_running(transfer);
 	timer_clear(device->relay->loop, &transfer->timer);
 	transfer->answered = transfer->heard = false;
-	transfer->in_ended = transfer->out_ended = false;
+	transfer->in_ended = transfer->out_ended = transfer->eof_waits = false;
 	transfer->visitor = visitor;
 	msg.visit = ++transfer->visit;
 	msg.service = str_of(visitor->service->name);
@@ -155,7 +157,9 @@ rest(struct transfer *transfer)
 
 	transfer->rested_ms = loop_now_ms(device->relay->loop);
 	timer_set(device->relay->loop, &transfer->timer,
-	    (uint64_t)device->relay->options.transfer_idle_ms);
+	    transfer->eof_waits
+		? EOF_WAIT_MS
+		: (uint64_t)device->relay->options.transfer_idle_ms);
 	/* the channel used last is used next: the others may time out */
 	TAILQ_INSERT_HEAD(&device->idle, transfer, link);
 	device->n_idle++;
@@ -361,7 +365,13 @@ raw_eof_cb(void *owner)
 
 	if (transfer->in_ended)
 		return;
-	ws_send_eof(&transfer->conn);
+	/* to a service that has ended, too, it is no news: it goes with the next open */
+	transfer->eof_waits =
+	    transfer->out_ended && conn_queued(&transfer->conn) == 0;
+	if (transfer->eof_waits)
+		ws_append_eof(&transfer->conn);
+	else
+		ws_send_eof(&transfer->conn);
 	transfer->in_ended = true;
 	complete(transfer);
 }
@@ -402,6 +412,13 @@ idle_timer_cb(void *ctx)
 	struct transfer *transfer = ctx;
 	struct device *device = transfer->device;
 
+	if (transfer->eof_waits) {
+		transfer->eof_waits = false;
+		(void)conn_flush(&transfer->conn);
+		timer_set(device->relay->loop, &transfer->timer,
+		    (uint64_t)device->relay->options.transfer_idle_ms);
+		return;
+	}
 	if (transfer->running || warm_is_plenty(device))
 		close_transfer(transfer, WS_CLOSE_NORMAL, "idle");
 	else if (device->n_idle > device->warm.floor)

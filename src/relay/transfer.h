@@ -22,11 +22,13 @@ struct transfer {
 	uint64_t visit;	    /* number of the current or last visit */
 	uint64_t rested_ms; /* idle: loop clock, since when */
 	struct timer timer; /* when it is closed: idle, or its visitor has left and the
-			       agent still has to say the last word */
+			       agent still has to say the last word; or when the end of
+			       the last visit is sent, if nothing else is before */
 	bool running;	    /* a visit is not complete */
 	bool answered;	    /* the agent has answered this visit's open */
 	bool heard;	    /* anything has come since then */
 	bool in_ended;	    /* we have ended our direction of the visit */
+	bool eof_waits;	    /* and what says so waits for the next open, for a moment */
 	bool out_ended;	    /* the agent has ended its direction */
 };
 

@@ -98,6 +98,12 @@ ws_send_close(struct conn *conn, unsigned code, const char *text)
 }
 
 void
+ws_append_eof(struct conn *conn)
+{
+	append_frame(conn, WS_OP_BINARY, NULL, 0);
+}
+
+void
 ws_send_eof(struct conn *conn)
 {
 	send_frame(conn, WS_OP_BINARY, NULL, 0);

@@ -23,5 +23,6 @@ void ws_send_pong(struct conn *conn, const void *data, size_t len);
 void ws_send_close(struct conn *conn, unsigned code, const char *text);
 /* The empty binary message: end-of-file. */
 void ws_send_eof(struct conn *conn);
+void ws_append_eof(struct conn *conn);
 
 #endif

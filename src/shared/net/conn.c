@@ -439,6 +439,8 @@ write_some(struct conn *conn)
 {
 	struct iovec iov[WRITE_IOV];
 	size_t n = queue_gather(conn, iov), done;
+	/* the end follows at once, and travels with the last bytes */
+	int flags = conn->shut_after ? MSG_MORE : 0;
 	ssize_t got;
 
 	if (conn->tls != NULL)
@@ -454,9 +456,10 @@ write_some(struct conn *conn)
 		}
 	do
 		got = n == 1
-		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, 0)
+		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, flags)
 		    : sendmsg(conn->fd,
-			  &(struct msghdr){.msg_iov = iov, .msg_iovlen = n}, 0);
+			  &(struct msghdr){.msg_iov = iov, .msg_iovlen = n},
+			  flags);
 	while (got < 0 && errno == EINTR);
 	if (got >= 0)
 		return got;
@@ -472,7 +475,9 @@ end_direction(struct conn *conn)
 	conn->shut = true;
 	if (conn->tls != NULL)
 		(void)tls_shutdown(conn->tls);
-	(void)shutdown(conn->fd, SHUT_WR);
+	/* when the peer has ended, too, closing says it with one call less */
+	if (!conn->ended)
+		(void)shutdown(conn->fd, SHUT_WR);
 }
 
 static int
@@ -607,8 +612,7 @@ conn_shutdown(struct conn *conn)
 	if (conn->fd < 0 || conn->shut_after)
 		return;
 	conn->shut_after = true;
-	if (!conn->connecting && !conn->handshaking)
-		end_direction(conn);
+	(void)conn_flush(conn);
 }
 
 bool

@@ -136,7 +136,8 @@ int conn_append(struct conn *conn, const void *data, size_t len);
 int conn_flush(struct conn *conn);
 /* Bytes that wait in the queue. */
 size_t conn_queued(const struct conn *conn);
-/* End our direction once the queue is written (TCP half-close; with TLS a close-notify). */
+/* End our direction once the queue is written (TCP half-close; with TLS a close-notify). Where
+ * the peer's end was read before, it is closing that tells it: see conn_is_over(). */
 void conn_shutdown(struct conn *conn);
 /* Has the peer ended, and is everything written? Then nothing is left to do but to close. */
 bool conn_is_over(const struct conn *conn);

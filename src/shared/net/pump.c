@@ -46,11 +46,11 @@ next_read_bytes(uint32_t bytes, size_t got)
 	return got < BUF_SMALL ? BUF_SMALL : bytes;
 }
 
-/* Hand what was decoded so far to the raw side. When there is more to decode behind it,
+/* Put what was decoded so far into the raw side's queue. When there is more to decode behind it,
  * that moves to a buffer of its own: this happens only when one visit ends and the next
  * begins within one read. */
 static int
-flush_inbound(struct pump *pump)
+queue_inbound(struct pump *pump)
 {
 	struct buf *rest = NULL;
 
@@ -63,7 +63,7 @@ flush_inbound(struct pump *pump)
 		pump->rest = buf_data(rest);
 	}
 	if (pump->raw != NULL)
-		(void)conn_write_buf(pump->raw, &pump->inbound);
+		(void)conn_append_buf(pump->raw, &pump->inbound);
 	else
 		buf_put(&pump->inbound);
 	pump->inbound = rest;
@@ -94,10 +94,13 @@ decode_inbound(struct pump *pump)
 			    (uint32_t)step.length);
 		}
 	}
-	(void)flush_inbound(pump);
+	(void)queue_inbound(pump);
 	buf_put(&pump->inbound);
-	if (pump->raw != NULL && conn_queued(pump->raw) > 0)
-		conn_pause(pump->channel);
+	if (pump->raw != NULL) {
+		(void)conn_flush(pump->raw);
+		if (conn_queued(pump->raw) > 0)
+			conn_pause(pump->channel);
+	}
 	return PUMP_STEP;
 }
 
@@ -295,7 +298,7 @@ pump_end_raw(struct pump *pump)
 {
 	if (pump->raw == NULL)
 		return;
-	if (flush_inbound(pump) != 0)
+	if (queue_inbound(pump) != 0)
 		pump->ops->raw_failed(pump->owner);
 	else
 		conn_shutdown(pump->raw);

@@ -269,6 +269,11 @@ START_TEST(the_raw_end_comes_after_its_last_byte)
 	peer_send_frame(&channel, 'D', "late", 4);
 	run_until_received(loop, &raw, 4);
 	peer_send_frame(&channel, 'E', "", 0);
+	/* both have ended: it is closing that tells the raw side */
+	RUN_UNTIL(conn_is_shut(&owner->raws[0]));
+	ck_assert(conn_is_over(&owner->raws[0]));
+	pump_leave(&owner->pump);
+	conn_fini(&owner->raws[0]);
 	run_until_ended(loop, &raw);
 	ck_assert_uint_eq(raw.len, 4);
 	ck_assert_int_eq(owner->n_eof, 1);
