@@ -194,6 +194,23 @@ START_TEST(after_a_reconnect_channels_for_the_crowd_are_dug)
 }
 END_TEST
 
+START_TEST(a_new_session_is_asked_for_those_who_wait)
+{
+	struct channel again;
+	char id[33];
+
+	begin(_i, 0, NULL);
+	visitor_dial(&visitors[0], "shell");
+	channel_expect(&control, "op=open&id=");
+	/* the link was lost, with what was asked for on it */
+	agent_login(&again, "one");
+	peer_close(&control.peer);
+	control = again;
+	agent_dig(&control, &transfers[0], id);
+	channel_expect(&transfers[0], "op=open&visit=1&service=shell&");
+}
+END_TEST
+
 START_TEST(a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle)
 {
 	char id[33], text[80];
@@ -364,6 +381,8 @@ main(void)
 	    tests, while_a_crowd_is_expected_its_channels_are_kept, 0, 2);
 	tcase_add_loop_test(
 	    tests, after_a_reconnect_channels_for_the_crowd_are_dug, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_new_session_is_asked_for_those_who_wait, 0, 2);
 	tcase_add_loop_test(tests,
 	    a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle, 0, 2);
 	tcase_add_loop_test(
