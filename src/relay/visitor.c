@@ -192,7 +192,8 @@ wait_for_channel(struct visitor *visitor)
 		visitor_hold(visitor);
 		return;
 	}
-	if (!transfer_take_idle(device)) /* or it took the first who waits */
+	(void)transfer_take_idle(device); /* it takes the first who waits */
+	if (visitor->waiting)
 		timer_set(relay->loop, &visitor->timer,
 		    (uint64_t)relay->options.open_timeout_ms);
 	warm_tend(device);
