@@ -322,6 +322,25 @@ START_TEST(what_was_held_back_follows_the_sign_of_life)
 }
 END_TEST
 
+/* Sent along, or held back: it comes to the other channel as well. */
+START_TEST(the_visitors_end_is_not_lost_with_a_dead_channel)
+{
+	const char *bytes = _i < 2 ? get : "POST / HTTP/1.1\r\n\r\n";
+
+	begin(_i % 2, 1, doubting);
+	visit_after_a_rest("web", bytes);
+	peer_end(&visitors[0]);
+	if (_i < 2) {
+		channel_expect_bytes(&transfers[0], bytes);
+		channel_expect_bytes(&transfers[0], NULL);
+	}
+	serve_on_another_channel("web", bytes);
+	channel_expect_bytes(&transfers[1], NULL);
+	channel_send_end(&transfers[1]);
+	run_until_ended(loop, &visitors[0]);
+}
+END_TEST
+
 START_TEST(a_service_that_speaks_first_is_a_sign_of_life)
 {
 	begin(_i, 1, doubting);
@@ -393,6 +412,8 @@ main(void)
 	    tests, what_must_not_be_done_twice_waits_for_a_sign_of_life, 0, 8);
 	tcase_add_loop_test(
 	    tests, what_was_held_back_follows_the_sign_of_life, 0, 2);
+	tcase_add_loop_test(
+	    tests, the_visitors_end_is_not_lost_with_a_dead_channel, 0, 4);
 	tcase_add_loop_test(
 	    tests, a_service_that_speaks_first_is_a_sign_of_life, 0, 2);
 	tcase_add_loop_test(
