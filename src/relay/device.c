@@ -324,8 +324,10 @@ device_online(struct device *device, struct session *session)
 	session_welcome(session);
 	if (before != NULL) {
 		session_close(before, CLOSE_TAKEN_OVER);
-		/* whoever comes back without a goodbye has lost them with its link */
+		/* whoever comes back without a goodbye has lost with its link what was there,
+		 * and what was asked for */
 		transfers_close(device, false);
+		digs_forget(device);
 	}
 	device->relay->counters.sessions_opened++;
 	log_info("session opened", LOG_S("device", device->name),

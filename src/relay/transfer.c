@@ -116,6 +116,25 @@ is_doubtful(const struct transfer *transfer)
 	    (uint64_t)relay->options.heartbeat_ms;
 }
 
+/* Let the bytes of its visitor run. */
+static void
+join(struct transfer *transfer)
+{
+	struct visitor *visitor = transfer->visitor;
+
+	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
+	    visitor->first_len);
+}
+
+/* The channel lives: who was held back is so no longer. */
+static void
+heard(struct transfer *transfer)
+{
+	transfer->heard = true;
+	if (transfer->visitor != NULL && transfer->pump.raw == NULL)
+		join(transfer);
+}
+
 /* Begin the next visit with the first visitor who waits; false: nobody does. */
 static bool
 serve_next(struct transfer *transfer)
@@ -145,8 +164,10 @@ serve_next(struct transfer *transfer)
 		visitor_doubt(visitor);
 	}
 	visitor_joined(visitor, transfer);
-	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
-	    visitor->first_len);
+	if (visitor_is_held_back(visitor))
+		(void)conn_flush(&transfer->conn);
+	else
+		join(transfer);
 	return true;
 }
 
@@ -194,6 +215,7 @@ answered(struct transfer *transfer)
 	if (transfer->answered || transfer->visitor == NULL)
 		return;
 	transfer->answered = true;
+	heard(transfer); /* before its bytes */
 	visitor_answered(transfer->visitor);
 }
 
@@ -310,7 +332,6 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 	int result = 0;
 
 	ws_reader_next(&transfer->reader, data, len, &step->consumed, &event);
-	transfer->heard = true;
 	switch (event.type) {
 	case WS_BINARY:
 		result = take_binary(transfer, &event, step);
@@ -342,7 +363,10 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 	case WS_NEED_MORE:
 		break;
 	}
-	return result == 0 ? PUMP_STEP : PUMP_GONE;
+	if (result != 0)
+		return PUMP_GONE;
+	heard(transfer);
+	return PUMP_STEP;
 }
 
 static size_t

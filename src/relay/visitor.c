@@ -14,6 +14,7 @@
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "relay/warm.h"
+#include "wire/http_head.h"
 
 #define KEPT 256 /* visitors whose memory is kept for the next ones */
 
@@ -191,7 +192,8 @@ wait_for_channel(struct visitor *visitor)
 		visitor_hold(visitor);
 		return;
 	}
-	if (!transfer_take_idle(device)) /* or it took the first who waits */
+	(void)transfer_take_idle(device); /* it takes the first who waits */
+	if (visitor->waiting)
 		timer_set(relay->loop, &visitor->timer,
 		    (uint64_t)relay->options.open_timeout_ms);
 	warm_tend(device);
@@ -305,17 +307,43 @@ visitor_joined(struct visitor *visitor, struct transfer *transfer)
 			      : (uint64_t)relay->options.open_timeout_ms);
 }
 
+/* Are its first bytes of no consequence if the service gets them twice? A TLS handshake is
+ * begun anew, and a request with a safe method may be repeated (RFC 9110 section 9.2.2). */
+static bool
+may_be_repeated(const struct visitor *visitor)
+{
+	static const char *const safe[] = {"GET", "HEAD", "OPTIONS"};
+	struct http_head head;
+	size_t consumed;
+
+	if (visitor->first == NULL || visitor->kind == SERVICE_TCP)
+		return false;
+	if (visitor->kind == SERVICE_TLS)
+		return true;
+	if (http_request_parse((char *)buf_data(visitor->first),
+		visitor->first_len, &head, &consumed) != WIRE_DONE ||
+	    consumed != visitor->first_len)
+		return false;
+	for (size_t i = 0; i < sizeof(safe) / sizeof(safe[0]); i++)
+		if (str_equal(head.method, str_of(safe[i])))
+			return true;
+	return false;
+}
+
 void
 visitor_doubt(struct visitor *visitor)
 {
-	if (visitor->first != NULL) {
-		visitor->spare = buf_get(visitor->first_len);
-		if (visitor->spare == NULL)
-			return;
+	visitor->doubtful = true;
+	if (may_be_repeated(visitor) &&
+	    (visitor->spare = buf_get(visitor->first_len)) != NULL)
 		memcpy(buf_data(visitor->spare), buf_data(visitor->first),
 		    visitor->first_len);
-	}
-	visitor->doubtful = true;
+}
+
+bool
+visitor_is_held_back(const struct visitor *visitor)
+{
+	return visitor->doubtful && visitor->spare == NULL;
 }
 
 bool
@@ -326,7 +354,8 @@ visitor_retry(struct visitor *visitor, uint64_t sent_bytes)
 	if (!visitor->doubtful || visitor->touched || sent_bytes != kept ||
 	    visitor->service == NULL || visitor->device->released)
 		return false;
-	visitor->first = visitor->spare;
+	if (visitor->spare != NULL)
+		visitor->first = visitor->spare;
 	visitor->spare = NULL;
 	visitor->doubtful = false;
 	visitor->transfer = NULL;

@@ -19,7 +19,7 @@ struct visitor {
 	    *transfer;	   /* the one that it was joined to; NULL before */
 	struct buf *first; /* bytes that the front has read already */
 	size_t first_len;
-	struct buf *spare; /* a copy of first, while doubtful */
+	struct buf *spare; /* a copy of first, if that was sent while doubtful */
 	struct timer timer; /* waiting: hold; joined: the answer to open */
 	struct address from;
 	enum service_kind kind;
@@ -45,8 +45,12 @@ void visitor_hold(struct visitor *visitor);
 /* It is joined now: stop waiting, and give the agent open_timeout to answer. */
 void visitor_joined(struct visitor *visitor, struct transfer *transfer);
 /* It is about to be joined to a channel that has rested so long that it may be dead: keep
- * what goes there first, and look after probe_timeout whether anything came back. */
+ * what goes there first, if that may be sent twice, and look after probe_timeout whether
+ * anything came back. */
 void visitor_doubt(struct visitor *visitor);
+/* Must its bytes wait until the channel has shown that it lives? They could not be sent
+ * again on another one. */
+bool visitor_is_held_back(const struct visitor *visitor);
 /* The channel was dead. Let it wait for another one, if no more than its first bytes were
  * sent, and nothing has come; false: it has to be failed. */
 bool visitor_retry(struct visitor *visitor, uint64_t sent_bytes);

@@ -131,7 +131,6 @@ channel_accept(
 		return false;
 	c->used = 0;
 	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
-	ws_reader_lend(&c->u.reader, c->control);
 	return true;
 }
 
@@ -269,6 +268,8 @@ channel_next(struct channel *c, uint8_t *data, size_t len,
 	size_t done = 0;
 
 	memset(event, 0, sizeof(*event));
+	/* each time: the driver may have moved us */
+	ws_reader_lend(&c->u.reader, c->control);
 	while (
 	    done < len && event->result == CHANNEL_MORE && output->len == 0) {
 		struct ws_event ws;

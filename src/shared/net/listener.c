@@ -257,7 +257,9 @@ listener_close(struct listener *listener)
 	for (int i = 0; i < set->n_ready; i++)
 		if (set->ready[i].data.ptr == listener)
 			set->ready[i].data.ptr = NULL;
-	close(listener->fd); /* which takes it out of the set, too */
+	/* closing does not take it out while a copy is open in a process just forked */
+	(void)epoll_ctl(set->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+	close(listener->fd);
 	listener->fd = -1;
 }
 

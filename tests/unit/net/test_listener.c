@@ -156,6 +156,27 @@ START_TEST(may_be_closed_from_anothers_callback)
 }
 END_TEST
 
+/* As in a process that was just forked: the socket lives on, but not for us. */
+START_TEST(is_closed_while_its_descriptor_has_a_copy)
+{
+	struct address address = address_from("127.0.0.1:0");
+	struct listener *closed = malloc(sizeof(*closed));
+	int copy, fd;
+
+	ck_assert_ptr_nonnull(closed);
+	open_listener(closed, &address, false);
+	listener_address(closed, &bound);
+	copy = dup(closed->fd);
+	listener_close(closed);
+	free(closed);
+	fd = dial(&bound);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_accepted, 0);
+	close(fd);
+	close(copy);
+}
+END_TEST
+
 START_TEST(many_at_once_are_all_served)
 {
 	struct address address = address_from("127.0.0.1:0"), to;
@@ -305,6 +326,7 @@ main(void)
 	tcase_add_test(tests, accepts_more_than_one_batch);
 	tcase_add_test(tests, may_be_closed_from_its_callback);
 	tcase_add_test(tests, may_be_closed_from_anothers_callback);
+	tcase_add_test(tests, is_closed_while_its_descriptor_has_a_copy);
 	tcase_add_test(tests, many_at_once_are_all_served);
 	tcase_add_test(tests, a_port_in_use_is_refused);
 	tcase_add_test(tests, processes_may_share_a_port);

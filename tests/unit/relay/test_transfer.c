@@ -277,6 +277,35 @@ START_TEST(a_ping_in_pieces_is_answered_on_either_channel)
 }
 END_TEST
 
+/* A channel may become free before its agent has read what is queued, while somebody waits. */
+START_TEST(whoever_is_not_served_by_an_idle_channel_waits_with_a_limit)
+{
+	static const char *const options[] = {
+	    "open-timeout=500ms", "probe-timeout=60ms", "hold=60ms", NULL};
+	struct transfer *clogged;
+	struct peer waiting, last;
+
+	scene_begin(_i, options);
+	agent_login(&control, "one");
+	visit_begin(&control, &transfer, &visitor, "shell");
+	peer_end(&visitor);
+	channel_expect_bytes(&transfer, NULL);
+	clogged = TAILQ_FIRST(&scene_device()->running);
+	clogged->conn.queued_bytes += 1u << 20;
+	visitor_dial(&waiting, "shell");
+	RUN_UNTIL(scene_device()->n_waiting == 1);
+	channel_send_end(&transfer);
+	RUN_UNTIL(count_idle() == 1);
+	clogged->conn.queued_bytes -= 1u << 20;
+	visitor_dial(&last, "shell");
+	channel_expect(&transfer, "op=open&visit=2&service=shell&");
+	channel_send_text(&transfer, "op=opened&visit=2");
+	run_until_reset(loop, &last);
+	peer_close(&last);
+	peer_close(&waiting);
+}
+END_TEST
+
 /* Resets. */
 
 START_TEST(an_abort_resets_the_visitor_and_keeps_the_channel)
@@ -575,6 +604,8 @@ add_visits(Suite *suite)
 	tcase_add_loop_test(
 	    tests, many_small_frames_in_one_read_keep_their_order, 0, 2);
 	tcase_add_loop_test(tests, a_ping_is_answered_idle_and_running, 0, 2);
+	tcase_add_loop_test(tests,
+	    whoever_is_not_served_by_an_idle_channel_waits_with_a_limit, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_ping_in_pieces_is_answered_on_either_channel, 0, 2);
 	tcase_add_loop_test(

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/device.h"
 #include "relay/transfer.h"
@@ -193,6 +194,23 @@ START_TEST(after_a_reconnect_channels_for_the_crowd_are_dug)
 }
 END_TEST
 
+START_TEST(a_new_session_is_asked_for_those_who_wait)
+{
+	struct channel again;
+	char id[33];
+
+	begin(_i, 0, NULL);
+	visitor_dial(&visitors[0], "shell");
+	channel_expect(&control, "op=open&id=");
+	/* the link was lost, with what was asked for on it */
+	agent_login(&again, "one");
+	peer_close(&control.peer);
+	control = again;
+	agent_dig(&control, &transfers[0], id);
+	channel_expect(&transfers[0], "op=open&visit=1&service=shell&");
+}
+END_TEST
+
 START_TEST(a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle)
 {
 	char id[33], text[80];
@@ -229,46 +247,120 @@ END_TEST
 static const char *const doubting[] = {
     "heartbeat=300ms", "probe-timeout=60ms", NULL};
 
+static const char get[] = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
 /* A channel rests for that long, then a visitor comes to it. */
 static void
-visit_after_a_rest(void)
+visit_after_a_rest(const char *service, const char *bytes)
 {
+	char open[60];
+
 	dig_ahead(&transfers[0]);
 	run_for_ms(loop, 400);
-	visitor_dial(&visitors[0], "shell");
-	peer_send(&visitors[0], "request", 7);
-	channel_expect(&transfers[0], "op=open&visit=1&service=shell&");
+	visitor_dial(&visitors[0], service);
+	peer_send(&visitors[0], bytes, strlen(bytes));
+	snprintf(open, sizeof(open), "op=open&visit=1&service=%s&", service);
+	channel_expect(&transfers[0], open);
 	ck_assert_uint_eq(channel_next(&transfers[0]).opcode, WS_OP_PING);
-	channel_expect_bytes(&transfers[0], "request");
 }
 
-START_TEST(a_dead_channel_costs_its_visitor_nothing)
+/* The channel is given up, and another one serves the visitor. */
+static void
+serve_on_another_channel(const char *service, const char *bytes)
 {
-	char id[33];
+	char id[33], open[60];
 
-	begin(_i, 1, doubting);
-	visit_after_a_rest();
 	expect_ahead(id);
 	channel_expect_close(&transfers[0], WS_CLOSE_TRY_AGAIN);
 	ck_assert_uint_eq(relay->n_visitors, 1);
 	agent_request(&transfers[1], id);
 	RUN_UNTIL(count_running() == 1);
 	agent_take_switch(&transfers[1]);
-	channel_expect(&transfers[1], "op=open&visit=1&service=shell&");
-	channel_expect_bytes(&transfers[1], "request");
+	snprintf(open, sizeof(open), "op=open&visit=1&service=%s&", service);
+	channel_expect(&transfers[1], open);
+	channel_expect_bytes(&transfers[1], bytes);
 	channel_send_bytes(&transfers[1], "response");
 	run_until_received(loop, &visitors[0], 8);
 	ck_assert_mem_eq(visitors[0].data, "response", 8);
+}
+
+START_TEST(a_dead_channel_costs_its_visitor_nothing)
+{
+	begin(_i, 1, doubting);
+	visit_after_a_rest("web", get);
+	channel_expect_bytes(&transfers[0], get);
+	serve_on_another_channel("web", get);
+}
+END_TEST
+
+START_TEST(what_must_not_be_done_twice_waits_for_a_sign_of_life)
+{
+	static const struct {
+		const char *service, *bytes;
+	} visits[] = {
+	    {"web", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"},
+	    {"web", "GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/1.1\r\n"},
+	    {"web", "GET / HT"},
+	    {"shell", "withdraw"},
+	};
+
+	begin(_i % 2, 1, doubting);
+	visit_after_a_rest(visits[_i / 2].service, visits[_i / 2].bytes);
+	serve_on_another_channel(visits[_i / 2].service, visits[_i / 2].bytes);
+}
+END_TEST
+
+START_TEST(what_was_held_back_follows_the_sign_of_life)
+{
+	begin(_i, 1, doubting);
+	visit_after_a_rest("shell", "withdraw");
+	channel_send(&transfers[0], 0x8a, NULL, 0);
+	channel_expect_bytes(&transfers[0], "withdraw");
+	run_for_ms(loop, 150);
+	channel_send_bytes(&transfers[0], "response");
+	run_until_received(loop, &visitors[0], 8);
+}
+END_TEST
+
+/* Sent along, or held back: it comes to the other channel as well. */
+START_TEST(the_visitors_end_is_not_lost_with_a_dead_channel)
+{
+	const char *bytes = _i < 2 ? get : "POST / HTTP/1.1\r\n\r\n";
+
+	begin(_i % 2, 1, doubting);
+	visit_after_a_rest("web", bytes);
+	peer_end(&visitors[0]);
+	if (_i < 2) {
+		channel_expect_bytes(&transfers[0], bytes);
+		channel_expect_bytes(&transfers[0], NULL);
+	}
+	serve_on_another_channel("web", bytes);
+	channel_expect_bytes(&transfers[1], NULL);
+	channel_send_end(&transfers[1]);
+	run_until_ended(loop, &visitors[0]);
+}
+END_TEST
+
+START_TEST(a_service_that_speaks_first_is_a_sign_of_life)
+{
+	begin(_i, 1, doubting);
+	visit_after_a_rest("shell", "withdraw");
+	channel_send_bytes(&transfers[0], "greeting");
+	run_until_received(loop, &visitors[0], 8);
+	ck_assert_mem_eq(visitors[0].data, "greeting", 8);
+	channel_expect_bytes(&transfers[0], "withdraw");
 }
 END_TEST
 
 START_TEST(bytes_beyond_the_first_are_not_sent_twice)
 {
 	begin(_i, 1, doubting);
-	visit_after_a_rest();
+	visit_after_a_rest("web", get);
+	channel_expect_bytes(&transfers[0], get);
 	peer_send(&visitors[0], "more", 4);
 	channel_expect_bytes(&transfers[0], "more");
-	run_until_reset(loop, &visitors[0]);
+	run_until_ended(loop, &visitors[0]);
+	ck_assert_mem_eq(visitors[0].data, "HTTP/1.1 503 ", 13);
 	ck_assert_uint_eq(relay->n_visitors, 0);
 }
 END_TEST
@@ -276,7 +368,7 @@ END_TEST
 START_TEST(a_live_channel_may_take_its_time)
 {
 	begin(_i, 1, doubting);
-	visit_after_a_rest();
+	visit_after_a_rest("web", get);
 	channel_send(&transfers[0], 0x8a, NULL, 0);
 	run_for_ms(loop, 150);
 	ck_assert_uint_eq(relay->n_visitors, 1);
@@ -308,12 +400,22 @@ main(void)
 	    tests, while_a_crowd_is_expected_its_channels_are_kept, 0, 2);
 	tcase_add_loop_test(
 	    tests, after_a_reconnect_channels_for_the_crowd_are_dug, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_new_session_is_asked_for_those_who_wait, 0, 2);
 	tcase_add_loop_test(tests,
 	    a_refusal_ahead_of_need_hurts_no_visitor_and_is_no_circle, 0, 2);
 	tcase_add_loop_test(
 	    tests, with_the_heartbeat_a_lost_one_is_replaced, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_dead_channel_costs_its_visitor_nothing, 0, 2);
+	tcase_add_loop_test(
+	    tests, what_must_not_be_done_twice_waits_for_a_sign_of_life, 0, 8);
+	tcase_add_loop_test(
+	    tests, what_was_held_back_follows_the_sign_of_life, 0, 2);
+	tcase_add_loop_test(
+	    tests, the_visitors_end_is_not_lost_with_a_dead_channel, 0, 4);
+	tcase_add_loop_test(
+	    tests, a_service_that_speaks_first_is_a_sign_of_life, 0, 2);
 	tcase_add_loop_test(
 	    tests, bytes_beyond_the_first_are_not_sent_twice, 0, 2);
 	tcase_add_loop_test(tests, a_live_channel_may_take_its_time, 0, 2);

@@ -6,6 +6,7 @@
  * each length, right before an inaccessible page.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "support.h"
@@ -501,6 +502,24 @@ START_TEST(messages_are_held_to_the_other_buffer)
 }
 END_TEST
 
+START_TEST(may_be_moved_in_memory_between_inputs)
+{
+	struct bench *before = malloc(sizeof(*before)), b;
+	struct bytes in = {.len = 0}, rest = {.len = 0};
+
+	ck_assert_ptr_nonnull(before);
+	start(before, SIZE_MAX);
+	relay_frame(&in, WS_OP_PING, "probe", 5);
+	bytes_add(&rest, in.data + 4, in.len - 4);
+	in.len = 4;
+	hear(before, &in);
+	b = *before;
+	free(before);
+	hear(&b, &rest);
+	ck_assert_str_eq(b.trace, "g");
+}
+END_TEST
+
 /* Hand a whole answer in, in pieces; the code of the failure. */
 static unsigned
 refused_with(const char *answer, size_t cut)
@@ -678,6 +697,7 @@ main(void)
 	    too_small_a_buffer_is_noticed,
 	    another_buffer_serves_from_the_handshake_on,
 	    messages_are_held_to_the_other_buffer,
+	    may_be_moved_in_memory_between_inputs,
 	    answers_that_are_no_channel,
 	    open_names_service_and_visitor,
 	    payload_is_where_it_was_handed_in,
