@@ -354,7 +354,9 @@ transactions(void)
 	return found != NULL ? atol(found + strlen("cmdstat_multi:calls=")) : 0;
 }
 
-START_TEST(claims_at_once_share_their_transactions)
+/* How many transactions 40 claims at once take. */
+static long
+count_for_claims(enum service_kind kind)
 {
 	long before;
 
@@ -371,15 +373,29 @@ START_TEST(claims_at_once_share_their_transactions)
 		sprintf(claim.name, "device-%d", i);
 		strcpy(claim.device.name, claim.name);
 		strcpy(claim.instance, "i1");
-		strcpy(claim.services[0].name, "web");
-		claim.services[0].kind = SERVICE_HTTP;
+		strcpy(claim.services[0].name, "one");
+		claim.services[0].kind = kind;
 		ck_assert_int_eq(scene.registry->ops->claim(
 				     scene.registry, &claim, tally_cb, NULL),
 		    0);
 	}
 	scene_run_until(all_answered);
 	ck_assert_int_eq(n_granted, 40);
-	ck_assert_int_le(transactions() - before, 2);
+	return transactions() - before;
+}
+
+START_TEST(claims_at_once_share_their_transactions)
+{
+	ck_assert_int_le(count_for_claims(SERVICE_HTTP), 2);
+}
+END_TEST
+
+START_TEST(claims_of_ports_at_once_share_their_transactions)
+{
+	port_set_clear(&scene.public_ports);
+	ck_assert(port_set_parse(&scene.public_ports, STR("20000-29999")));
+	/* few want the same port by chance */
+	ck_assert_int_le(count_for_claims(SERVICE_TCP), 8);
 }
 END_TEST
 
@@ -932,6 +948,7 @@ own_tests(void)
 	tcase_add_test(tcase, keys_live_as_long_as_they_should);
 	tcase_add_test(tcase, relays_that_grant_at_once_never_grant_the_same);
 	tcase_add_test(tcase, claims_at_once_share_their_transactions);
+	tcase_add_test(tcase, claims_of_ports_at_once_share_their_transactions);
 	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
 	tcase_add_test(tcase,
 	    routes_that_go_over_to_a_lease_that_ends_meanwhile_end_with_it);
