@@ -120,8 +120,8 @@ port_set_nth(const struct port_set *set, uint32_t n)
 		}
 		for (; n > 0; n--)
 			word &= word - 1;
-		return (uint16_t)(at * WORD_BITS +
-		    (unsigned)__builtin_ctzll(word));
+		return (
+		    uint16_t)(at * WORD_BITS + (unsigned)__builtin_ctzll(word));
 	}
 	return 0;
 }
