@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The benchmark runs, interleaves with its reference, and writes rows of the agreed shape."""
 import json
+import socket
 import subprocess
 import sys
 import types
@@ -11,7 +12,8 @@ from harness.process import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT))  # the benchmark stands beside the tests
 import bench.__main__  # noqa: E402  enters the setups that are named here
-from bench import document, measures, parts, results, rounds  # noqa: E402
+from bench import document, measures, memory, parts, results, rounds  # noqa: E402
+from bench.programs import Failure  # noqa: E402
 
 KEYS = {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}
 
@@ -50,6 +52,14 @@ def test_paths_of_a_cluster_are_measured(tmp_path):
 def test_only_full_measurements_go_into_the_kept_results(arguments, kept, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["scripts/bench", *arguments])
     assert bench.__main__.parse_arguments().json == kept
+
+
+def test_visitor_whose_answer_is_cut_off_is_no_silent_visitor():
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf")
+    theirs.close()
+    with ours, pytest.raises(Failure):
+        memory.read_answer(ours)
 
 
 def test_unknown_metric_is_refused():
