@@ -49,7 +49,7 @@ def parse_arguments():
                         "bench/results")
     parser.add_argument("--json", type=pathlib.Path,
                         help="where the rows go, beside those of other systems and metrics there; "
-                        "a file in bench/results if neither systems nor metrics are chosen")
+                        "a file in bench/results if all is measured")
     args = parser.parse_args()
     for given, known in ((args.systems or [], SETUPS), (args.metrics or [], measures.METRICS)):
         for name in given:
@@ -61,7 +61,7 @@ def parse_arguments():
 
 def fill_in(args):
     """What was not said."""
-    if not (args.json or args.systems or args.metrics):
+    if not (args.json or args.systems or args.metrics or args.quick):
         args.json = document.SWEEP if args.sweep else document.LATEST
     for name, value in (SWEEP if args.sweep else QUICK if args.quick else ALL).items():
         if getattr(args, name) is None:

@@ -39,7 +39,8 @@ def static(place, ip, targets):
     for kind in KINDS:
         lines = [f"{key} {host},{port}\n" for key, (host, port) in entries.get(kind, [])]
         place.write(f"maps/{kind}.map", "".join(lines))
-        place.write(f"maps/{kind}.new.map", "")
+        for overlay in ("new", "again"):
+            place.write(f"maps/{kind}.{overlay}.map", "")
     return Setup(ip, ports, [start_haproxy(place, ip)], [], HOST)
 
 
@@ -91,7 +92,7 @@ def taupe_cluster(place):
     maps.mkdir()
     place.start("router", [place.build / "taupe-router", *access(place, ip, "taupe-router"),
                            "--haproxy", place.folder / "haproxy.sock", "--map-dir", maps])
-    wait_until("the router", (maps / "tcp.new.map").exists)
+    wait_until("the router", (maps / "relay.again.map").exists)
     front = start_haproxy(place, ip)
     cluster_key = place.write("cluster.key", secrets.token_hex(32) + "\n", mode=0o600)
     relay = ours.start_relay(place, ip, *access(place, ip, "taupe-relay"), "--cluster-key-file",

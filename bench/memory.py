@@ -51,7 +51,10 @@ def read_answer(sock):
     head, _, body = data.partition(b"\r\n\r\n")
     left = int(head.lower().partition(b"content-length:")[2].split()[0]) - len(body)
     while left > 0:
-        left -= len(sock.recv(left)) or left
+        piece = sock.recv(left)
+        if not piece:
+            raise Failure("an answer was cut off")
+        left -= len(piece)
 
 
 def per_visitor(before, after, count, name):

@@ -39,7 +39,7 @@ start_haproxy() {
 	# shellcheck disable=SC2046
 	start router "$build/taupe-router" $(redis_options taupe-router) \
 		--haproxy "$work/haproxy.sock" --map-dir "$work/maps"
-	await "the router" test -f "$work/maps/tcp.again.map"
+	await "the router" test -f "$work/maps/relay.again.map"
 	start haproxy env TAUPE_UNPRIVILEGED=1 TAUPE_LOG=stdout \
 		TAUPE_HTTP="127.0.0.1:$web_port" TAUPE_HTTPS="127.0.0.1:$tls_port" \
 		TAUPE_PORTS="127.0.0.1:$tcp_port-$((tcp_port + 15))" \

@@ -81,6 +81,14 @@ claim_plan_make(struct claim_plan *plan, const struct claim *claim,
 			    claim->services[i].name, standing, public_ports);
 }
 
+uint16_t
+claim_plan_any_port(const struct port_set *public_ports)
+{
+	return public_ports->count == 0
+	    ? 0
+	    : port_set_nth(public_ports, crypto_below(public_ports->count));
+}
+
 bool
 claim_plan_acceptable(enum plan_source source, const struct plan_fact *fact)
 {

@@ -48,6 +48,10 @@ struct plan_fact {
 void claim_plan_make(struct claim_plan *plan, const struct claim *claim,
     const struct lease *standing, const struct port_set *public_ports);
 
+/* Where to begin to look for a port to draw: at any of them, so that those that look at
+ * once look at different ones. 0: there is none. */
+uint16_t claim_plan_any_port(const struct port_set *public_ports);
+
 /* May a candidate of this source be granted? */
 bool claim_plan_acceptable(
     enum plan_source source, const struct plan_fact *fact);

@@ -106,3 +106,22 @@ port_set_next_absent(const struct port_set *set, uint16_t from)
 {
 	return find_next(set, from, ~UINT64_C(0));
 }
+
+uint16_t
+port_set_nth(const struct port_set *set, uint32_t n)
+{
+	for (unsigned at = 0; at < PORTS / WORD_BITS; at++) {
+		uint64_t word = set->bits[at];
+		uint32_t here = (uint32_t)__builtin_popcountll(word);
+
+		if (n >= here) {
+			n -= here;
+			continue;
+		}
+		for (; n > 0; n--)
+			word &= word - 1;
+		return (
+		    uint16_t)(at * WORD_BITS + (unsigned)__builtin_ctzll(word));
+	}
+	return 0;
+}

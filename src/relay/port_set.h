@@ -25,5 +25,7 @@ bool port_set_has(const struct port_set *set, uint16_t port);
 uint16_t port_set_next(const struct port_set *set, uint16_t from);
 /* The same of those that are not in it; 0 may be one of them. */
 uint16_t port_set_next_absent(const struct port_set *set, uint16_t from);
+/* The port of the set that has n others before it; 0 when there is none. */
+uint16_t port_set_nth(const struct port_set *set, uint32_t n);
 
 #endif

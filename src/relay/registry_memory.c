@@ -125,7 +125,7 @@ static uint16_t
 draw_port(
     const struct memory *memory, const char *name, const struct lease *chosen)
 {
-	uint16_t port = (uint16_t)crypto_below(65536);
+	uint16_t port = claim_plan_any_port(&memory->public_ports);
 
 	for (uint32_t i = 0; i < memory->public_ports.count; i++, port++) {
 		struct plan_fact fact;

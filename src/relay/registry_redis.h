@@ -17,7 +17,6 @@
 #define REDIS_LANES 4
 #define STREAM_ID_MAX 48 /* "1764567890123-0" */
 #define STREAM_ADD "XADD taupe:events MAXLEN ~ 100000 * "
-#define ROUTE_STORED_MAX (ROUTE_VALUE_MAX + 24) /* with its epoch */
 
 /* A relay in the view, with the number of its last message about its load: events and
  * announcements come by different ways, and the later one counts. */

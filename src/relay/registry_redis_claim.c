@@ -439,7 +439,7 @@ decide(struct redis_tx *tx)
 	claim_plan_make(&op->plan, &op->claim,
 	    op->standing.exists ? &op->standing.lease : NULL,
 	    &tx->registry->public_ports);
-	op->cursor = (uint16_t)crypto_below(65536);
+	op->cursor = claim_plan_any_port(&tx->registry->public_ports);
 	op->n_drawn = op->n_looks = 0;
 	op->n_candidates = 0;
 	op->n_draws = 2 * count_undecided(&op->plan);

@@ -88,7 +88,7 @@ read_heirs(struct redis_tx *tx, const redisReply *reply)
 {
 	struct redis_hold *op = hold_of(tx);
 
-	return redis_owned_read_heirs(&op->owned, op->holding.name, reply);
+	return redis_owned_read_heirs(tx, &op->owned, op->holding.name, reply);
 }
 
 static bool

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Riders of one lane must not touch the same keys: WATCH does not tell a connection of
- * what it has written itself. Who watches what one before it watches takes the next
+ * what it has written itself. Who touches what one before it touches takes the next
  * ride. When somebody else has written what any of them watches, none of them has written
  * anything, and each tries again on a lane of its own.
  */
@@ -230,21 +230,35 @@ hash_of(const char *key)
 }
 
 void
+redis_lane_touch(struct redis_tx *tx, const char *key)
+{
+	if (tx->n_touched++ < TX_TOUCHED_MAX)
+		tx->touched[tx->n_touched - 1] = hash_of(key);
+}
+
+void
 redis_lane_watch(struct redis_tx *tx, const struct redis_args *command)
 {
 	tx->lane->watching = true;
 	for (size_t i = 1; i < command->n; i++)
-		if (tx->n_watched++ < TX_WATCHED_MAX)
-			tx->watched[tx->n_watched - 1] =
-			    hash_of(command->text + command->starts[i]);
+		redis_lane_touch(tx, command->text + command->starts[i]);
 }
 
 static bool
+touches_too_much(const struct redis_tx *tx)
+{
+	return tx->n_touched > TX_TOUCHED_MAX;
+}
+
+/* Who touches too much gets off itself, unless nobody else is left. */
+static bool
 have_common_key(const struct redis_tx *a, const struct redis_tx *b)
 {
-	for (size_t i = 0; i < a->n_watched; i++)
-		for (size_t k = 0; k < b->n_watched; k++)
-			if (a->watched[i] == b->watched[k])
+	if (touches_too_much(a) || touches_too_much(b))
+		return false;
+	for (size_t i = 0; i < a->n_touched; i++)
+		for (size_t k = 0; k < b->n_touched; k++)
+			if (a->touched[i] == b->touched[k])
 				return true;
 	return false;
 }
@@ -254,7 +268,7 @@ must_get_off(const struct redis_tx *tx)
 {
 	const struct redis_tx *before = TAILQ_FIRST(&tx->lane->riders);
 
-	if (tx->n_watched > TX_WATCHED_MAX)
+	if (touches_too_much(tx))
 		return true;
 	for (; before != tx; before = TAILQ_NEXT(before, link))
 		if (have_common_key(before, tx))
@@ -281,7 +295,7 @@ sort_out(struct redis_lane *lane)
 		before = TAILQ_PREV(tx, redis_tx_list, link);
 		if (!must_get_off(tx))
 			continue;
-		tx->alone = tx->n_watched > TX_WATCHED_MAX;
+		tx->alone = touches_too_much(tx);
 		get_off(tx);
 	}
 }
@@ -341,7 +355,7 @@ board(struct redis_lane *lane, struct redis_tx *tx)
 	tx->lane = lane;
 	tx->attempts++;
 	tx->failed = tx->ready = false;
-	tx->n_watched = tx->n_steps = 0;
+	tx->n_touched = tx->n_steps = 0;
 	tx->ops->begin(tx);
 }
 

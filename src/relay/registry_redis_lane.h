@@ -40,6 +40,10 @@ int redis_lanes_init(struct redis_registry *registry, size_t n,
 void redis_lanes_fini(struct redis_registry *registry);
 bool redis_lanes_up(const struct redis_registry *registry);
 
+/* A rider is about to write a key that it does not watch, but others may. Before
+ * redis_tx_write(). */
+void redis_lane_touch(struct redis_tx *tx, const char *key);
+
 /* For registry_redis_tx.c: a rider watches the keys of a WATCH command; it is about to take
  * its next step (false: it must not, and begins again later); it is ready to write; it
  * leaves without having written. */

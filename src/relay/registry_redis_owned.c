@@ -4,11 +4,13 @@
  * label that HOST begins with. Whoever is granted a label or port writes its key, so
  * watching that one is enough to see a new holder come.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "relay/registry_redis_owned.h"
 #include "relay/registry_redis_records.h"
 
+#define OWNED_BY "taupe:owned:device:"
 #define GUARD_MAX (LABEL_MAX + 16) /* "taupe:label:" and a label */
 
 bool
@@ -105,9 +107,19 @@ redis_owned_ask(
 	return any;
 }
 
+static void
+inherit(struct redis_tx *tx, struct redis_owned_route *route, struct str heir)
+{
+	char key[sizeof(OWNED_BY) + DEVICE_NAME_MAX];
+
+	(void)str_copy(heir, route->heir, sizeof(route->heir));
+	snprintf(key, sizeof(key), OWNED_BY "%s", route->heir);
+	redis_lane_touch(tx, key);
+}
+
 bool
-redis_owned_read_heirs(
-    struct redis_owned *owned, const char *name, const redisReply *reply)
+redis_owned_read_heirs(struct redis_tx *tx, struct redis_owned *owned,
+    const char *name, const redisReply *reply)
 {
 	char guard[GUARD_MAX];
 	struct str holder;
@@ -131,8 +143,7 @@ redis_owned_read_heirs(
 		/* what no relay has written is nobody's */
 		if (device_name_valid(holder) &&
 		    !str_equal(holder, str_of(name)))
-			(void)str_copy(
-			    holder, route->heir, sizeof(route->heir));
+			inherit(tx, route, holder);
 	}
 	return at == reply->elements;
 }
@@ -146,7 +157,7 @@ redis_owned_queue(struct redis_tx *tx, const struct redis_owned *owned)
 		if (!route->leaves)
 			continue;
 		if (route->heir[0] != '\0')
-			redis_tx_queuef(tx, "SADD taupe:owned:device:%s %s",
+			redis_tx_queuef(tx, "SADD " OWNED_BY "%s %s",
 			    route->heir, route->key);
 		else
 			redis_queue_route(tx, route->key, NULL, 0);

@@ -31,8 +31,8 @@ void redis_owned_fini(struct redis_owned *owned);
 bool redis_owned_ask(struct redis_tx *tx, const struct redis_owned *owned,
     redis_tx_reply reader);
 /* name: the owner. */
-bool redis_owned_read_heirs(
-    struct redis_owned *owned, const char *name, const redisReply *reply);
+bool redis_owned_read_heirs(struct redis_tx *tx, struct redis_owned *owned,
+    const char *name, const redisReply *reply);
 
 /* Queue the removal of those that leave, with their events. The set itself is the
  * caller's. */

@@ -63,7 +63,7 @@ read_heirs(struct redis_tx *tx, const redisReply *reply)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
-	return redis_owned_read_heirs(&sweep->owned, sweep->name, reply);
+	return redis_owned_read_heirs(tx, &sweep->owned, sweep->name, reply);
 }
 
 /* It lives, for so long: look again then. */

@@ -11,7 +11,7 @@
 #include "relay/registry_redis_args.h"
 
 #define TX_READS_MAX 8	  /* replies of one step */
-#define TX_WATCHED_MAX 24 /* keys; who watches more does not share a lane */
+#define TX_TOUCHED_MAX 24 /* keys; who touches more does not share a lane */
 
 struct redis_registry;
 struct redis_tx;
@@ -52,8 +52,9 @@ struct redis_tx {
 	size_t n_readers, next_reader;
 	/* its part of what EXEC answers */
 	size_t first_queued, n_queued;
-	size_t n_watched; /* keys; may be more than have room here */
-	uint64_t watched[TX_WATCHED_MAX];
+	/* keys that it watches, or writes where others watch; may be more than have room */
+	uint64_t touched[TX_TOUCHED_MAX];
+	size_t n_touched;
 };
 TAILQ_HEAD(redis_tx_list, redis_tx);
 

@@ -19,7 +19,6 @@
 #define RETRY_MS 1000
 #define PATH_MAX_LEN 4200
 #define LINE_MAX_LEN 512
-#define ALL_KINDS ((1u << ROUTE_KINDS) - 1)
 
 static const char head_mark[] = "# taupe-router wrote this; events up to ";
 

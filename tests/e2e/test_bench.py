@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The benchmark runs, interleaves with its reference, and writes rows of the agreed shape."""
 import json
+import socket
 import subprocess
 import sys
 import types
@@ -10,8 +11,9 @@ import pytest
 from harness.process import BUILD, ROOT
 
 sys.path.insert(0, str(ROOT))  # the benchmark stands beside the tests
-import bench.ours  # noqa: E402,F401  enters the setups that are named here
-from bench import measures, parts, results, rounds  # noqa: E402
+import bench.__main__  # noqa: E402  enters the setups that are named here
+from bench import document, measures, memory, parts, results, rounds  # noqa: E402
+from bench.programs import Failure  # noqa: E402
 
 KEYS = {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}
 
@@ -34,6 +36,30 @@ def test_smallest_benchmark_gives_every_row(tmp_path):
         assert KEYS <= set(row)
         assert 0 < row["min"] <= row["median"] <= row["max"]
         assert row["vs_hap2"] > 0
+
+
+def test_paths_of_a_cluster_are_measured(tmp_path):
+    out, systems = tmp_path / "rows.json", {"haproxy", "haproxy-hap2", "taupe-cluster"}
+    done = run_bench("--systems", ",".join(systems), "--metrics", "new_p50_us", "--rounds", "1",
+                     "--duration", "1", "--patience", "0", "--json", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {row["system"] for row in json.loads(out.read_text())} == systems | {"hap2"}, done.stderr
+
+
+@pytest.mark.parametrize("arguments, kept", [
+    ([], document.LATEST), (["--sweep"], document.SWEEP), (["--quick"], None),
+    (["--systems", "taupe"], None), (["--metrics", "close_rps"], None)])
+def test_only_full_measurements_go_into_the_kept_results(arguments, kept, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["scripts/bench", *arguments])
+    assert bench.__main__.parse_arguments().json == kept
+
+
+def test_visitor_whose_answer_is_cut_off_is_no_silent_visitor():
+    ours, theirs = socket.socketpair()
+    theirs.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf")
+    theirs.close()
+    with ours, pytest.raises(Failure):
+        memory.read_answer(ours)
 
 
 def test_unknown_metric_is_refused():

@@ -137,6 +137,21 @@ START_TEST(finds_the_next_port_that_is_not_there)
 }
 END_TEST
 
+START_TEST(counts_to_any_of_its_ports)
+{
+	port_set_clear(&set);
+	ck_assert_uint_eq(port_set_nth(&set, 0), 0);
+	ck_assert(port_set_parse(&set, STR("2,63-65,20000-20999,65535")));
+	ck_assert_uint_eq(port_set_nth(&set, 0), 2);
+	ck_assert_uint_eq(port_set_nth(&set, 1), 63);
+	ck_assert_uint_eq(port_set_nth(&set, 3), 65);
+	ck_assert_uint_eq(port_set_nth(&set, 4), 20000);
+	ck_assert_uint_eq(port_set_nth(&set, 1003), 20999);
+	ck_assert_uint_eq(port_set_nth(&set, 1004), 65535);
+	ck_assert_uint_eq(port_set_nth(&set, 1005), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -152,6 +167,7 @@ main(void)
 	tcase_add_test(tests, goes_round_from_any_place);
 	tcase_add_test(tests, a_walk_visits_each_port_once);
 	tcase_add_test(tests, finds_the_next_port_that_is_not_there);
+	tcase_add_test(tests, counts_to_any_of_its_ports);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

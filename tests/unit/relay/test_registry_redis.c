@@ -354,7 +354,9 @@ transactions(void)
 	return found != NULL ? atol(found + strlen("cmdstat_multi:calls=")) : 0;
 }
 
-START_TEST(claims_at_once_share_their_transactions)
+/* How many transactions 40 claims at once take. */
+static long
+count_for_claims(enum service_kind kind)
 {
 	long before;
 
@@ -371,15 +373,29 @@ START_TEST(claims_at_once_share_their_transactions)
 		sprintf(claim.name, "device-%d", i);
 		strcpy(claim.device.name, claim.name);
 		strcpy(claim.instance, "i1");
-		strcpy(claim.services[0].name, "web");
-		claim.services[0].kind = SERVICE_HTTP;
+		strcpy(claim.services[0].name, "one");
+		claim.services[0].kind = kind;
 		ck_assert_int_eq(scene.registry->ops->claim(
 				     scene.registry, &claim, tally_cb, NULL),
 		    0);
 	}
 	scene_run_until(all_answered);
 	ck_assert_int_eq(n_granted, 40);
-	ck_assert_int_le(transactions() - before, 2);
+	return transactions() - before;
+}
+
+START_TEST(claims_at_once_share_their_transactions)
+{
+	ck_assert_int_le(count_for_claims(SERVICE_HTTP), 2);
+}
+END_TEST
+
+START_TEST(claims_of_ports_at_once_share_their_transactions)
+{
+	port_set_clear(&scene.public_ports);
+	ck_assert(port_set_parse(&scene.public_ports, STR("20000-29999")));
+	/* few want the same port by chance */
+	ck_assert_int_le(count_for_claims(SERVICE_TCP), 8);
 }
 END_TEST
 
@@ -388,6 +404,56 @@ two_answered(void)
 {
 	return n_answers == 2;
 }
+
+START_TEST(a_claim_that_looks_at_many_ports_rides_alone)
+{
+	struct claim many = scene_claim("alice", "i1", ""),
+		     one = scene_claim("bob", "i1", "web:http");
+
+	for (; many.n_services < SERVICES_MAX; many.n_services++) {
+		sprintf(many.services[many.n_services].name, "s%zu",
+		    many.n_services);
+		many.services[many.n_services].kind = SERVICE_TCP;
+	}
+	ck_assert_int_eq(
+	    scene.registry->ops->claim(scene.registry, &many, tally_cb, NULL),
+	    0);
+	ck_assert_int_eq(
+	    scene.registry->ops->claim(scene.registry, &one, tally_cb, NULL),
+	    0);
+	scene_run_until(two_answered);
+	ck_assert_int_eq(n_granted, 2);
+	ck_assert_uint_eq(granted_ports.count, SERVICES_MAX);
+}
+END_TEST
+
+static void
+ended_cb(void *ctx, enum registry_status status)
+{
+	(void)ctx;
+	ck_assert_int_eq(status, REGISTRY_OK);
+	n_answers++;
+}
+
+START_TEST(routes_that_go_over_to_a_lease_that_ends_meanwhile_end_with_it)
+{
+	struct claim_result alice = scene_join("alice", "i1", "web:http"),
+			    bob = scene_join("bob", "i1", "web:http");
+	struct route route = {.value = "127.0.0.1,30001"};
+
+	sprintf(route.key, "http/%s.example.com", alice.lease.label);
+	hold_routes(&alice, &route, 1);
+	redis_ask("SET taupe:label:%s bob", alice.lease.label);
+	ck_assert_int_eq(scene.registry->ops->expire(scene.registry, "alice",
+			     alice.session.epoch, ended_cb, NULL),
+	    0);
+	ck_assert_int_eq(scene.registry->ops->expire(scene.registry, "bob",
+			     bob.session.epoch, ended_cb, NULL),
+	    0);
+	scene_run_until(two_answered);
+	ck_assert_str_eq(redis_ask("HKEYS taupe:routes"), "");
+}
+END_TEST
 
 START_TEST(a_name_claimed_twice_at_once_has_one_holder)
 {
@@ -882,6 +948,10 @@ own_tests(void)
 	tcase_add_test(tcase, keys_live_as_long_as_they_should);
 	tcase_add_test(tcase, relays_that_grant_at_once_never_grant_the_same);
 	tcase_add_test(tcase, claims_at_once_share_their_transactions);
+	tcase_add_test(tcase, claims_of_ports_at_once_share_their_transactions);
+	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
+	tcase_add_test(tcase,
+	    routes_that_go_over_to_a_lease_that_ends_meanwhile_end_with_it);
 	tcase_add_test(tcase, a_name_claimed_twice_at_once_has_one_holder);
 	tcase_add_test(tcase, a_device_that_moves_is_fenced_at_its_old_relay);
 	tcase_add_test(tcase, the_view_follows_the_sessions_of_others);
