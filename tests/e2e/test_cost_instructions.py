@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: MIT
 """How many instructions relay and agent spend on a request, their libraries included and the kernel
-left out: figures that do not depend on how busy the machine is."""
+left out: figures that hardly depend on how busy the machine is. What is left of chance only adds:
+of several attempts the best one counts."""
 import pytest
 
 from harness.cost_scene import CostScene
-from harness.counting import Instructions, need_plain_build
+from harness.counting import Instructions, expect_at_most, need_plain_build
 
 # Instructions of one request or visit, seen on a build with -O2; TOLERANCE above that fails.
 # kept, new and new_at_front are those of test_cost_system_calls.py.
 SEEN = {
-    "kept": {"relay": 3_450, "agent": 3_730},
-    "new": {"relay": 13_830, "agent": 13_800},
-    "new_at_front": {"relay": 20_210, "agent": 14_020},
+    "kept": {"relay": 3_460, "agent": 3_750},
+    "new": {"relay": 13_200, "agent": 13_100},
+    "new_at_front": {"relay": 19_700, "agent": 13_500},
 }
 TOLERANCE = 1.10
 
@@ -43,9 +44,11 @@ def test_requests_take_no_more_instructions_than_they_did(scene, counters, kind)
             request()
         return {name: counters[name].taken() for name in PROGRAMS}
 
+    def attempt():
+        few, many = spend(FEW), spend(MANY)
+        each = {name: (many[name] - few[name]) / (MANY - FEW) for name in PROGRAMS}
+        print(f"{kind}: {each['relay']:.0f} in the relay, {each['agent']:.0f} in the agent")
+        return max(each[name] / SEEN[kind][name] for name in PROGRAMS)
+
     spend(WARM_UP)
-    few, many = spend(FEW), spend(MANY)
-    each = {name: (many[name] - few[name]) / (MANY - FEW) for name in PROGRAMS}
-    print(f"{kind}: {each['relay']:.0f} in the relay, {each['agent']:.0f} in the agent")
-    for name in PROGRAMS:
-        assert each[name] <= SEEN[kind][name] * TOLERANCE, name
+    expect_at_most(TOLERANCE, attempt)

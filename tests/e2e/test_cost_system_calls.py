@@ -1,35 +1,37 @@
 # SPDX-License-Identifier: MIT
-"""How many system calls relay and agent make: figures that do not depend on how busy the machine
-is. A bound that is exceeded says that something is read, written, watched or woken for once more
-than it was."""
+"""How many system calls relay and agent make: figures that hardly depend on how busy the machine is.
+A bound that is exceeded says that something is read, written, watched or woken for once more than
+it was. What is left of chance only adds: of several attempts the best one counts."""
 import time
 
 import pytest
 
 from harness.cost_scene import CostScene
-from harness.counting import SystemCalls, need_plain_build
+from harness.counting import SystemCalls, expect_at_most, need_plain_build
 
-# System calls of one request or visit, at most. "wait" is epoll_wait.
+# System calls of one request or visit, at most. "wait" is epoll_wait; what is above the sum is for
+# the second look for a reset, which all share once a second.
 #
 # kept: 1 KB on a visit that is open. Both: wait, receive and send, there and back; fewer there
 # cannot be while bytes pass through user space.
 # new: a connection with one request, at the service's own listener, while a channel is warm.
-#   relay  wait, accept4 until there is none (2), receive the request, watch, send it with the open,
-#          wait, receive the answer with the end, send it on, receive the visitor's end, send that,
-#          shut down, end the watch, close: 14
-#   agent  wait, receive, socket, TCP_NODELAY, connect, watch, wait for it, send the request, wait,
-#          receive the answer and the end (2), send both, shut down, end the watch, close: 15
-#   and now and then a wait, a receive and a send more, where an end comes after its answer.
-# new_at_front: the relay watches its guest before it knows whom he wants, and moves him then.
+#   relay  wait, wait of the listeners, accept4, receive the request, watch, send it with the open,
+#          accept4 that finds none; wait, receive the answer with the service's end, send, shut down;
+#          wait, receive the visitor's end, send that, end the watch, close: 16
+#   agent  wait, receive, socket, TCP_NODELAY, connect, watch; wait, send the request; wait, receive
+#          the answer, receive the end, send both; wait, receive the visitor's end, shut down, end the
+#          watch, close: 17
+# new_at_front: the relay watches its guest before it knows whom he wants, and moves him then: the
+# watch ends and begins again, with a turn of the loop and a wait for him.
 PER_REQUEST = {
     "kept": {"relay": 6.1, "agent": 6.1},
-    "new": {"relay": 16, "agent": 19},
-    "new_at_front": {"relay": 20, "agent": 19},
+    "new": {"relay": 16.3, "agent": 17.3},
+    "new_at_front": {"relay": 20.3, "agent": 17.3},
 }
 
 # System calls for as many bytes as one read may take, at most: one to receive, one to send, and
-# less than one wait, since there is more to read as a rule. Who reads from the outside meets
-# shorter pieces, because the sender is no faster.
+# less than one wait, since there is more to read as a rule. Who reads from the outside finds the
+# rest of a segment that is longer than a read, or pieces of a sender that is no faster.
 PIECE_BYTES = 64512
 PER_PIECE = {
     "download": {"relay": 3.2, "agent": 4.5},
@@ -40,11 +42,12 @@ PER_PIECE = {
 # For one heartbeat of an agent:
 #   relay  wait, receive the ping, send the pong
 #   agent  wait for the time, send the ping, wait, receive the pong
-#   and the second look for a reset, which several share
+#   and the second look for a reset, which several share, and for either wait for a time up to three
+#   waits more of a millisecond, because the clock of the event loop is coarse
 # By itself in a second:
 #   relay  looks for another device file, announces itself, turns its wheel
 #   agent  nothing
-PER_HEARTBEAT = {"relay": 4.6, "agent": 5.5}
+PER_HEARTBEAT = {"relay": 4.3, "agent": 7}
 PER_SECOND = {"relay": 5, "agent": 0}
 
 REQUESTS = 300
@@ -69,22 +72,30 @@ def test_requests_take_no_more_system_calls_than_they_need(scene, kind, program)
     request = getattr(scene, kind)()
     for _ in range(WARM_UP):
         request()
-    with SystemCalls(scene.programs[program]) as calls:
-        for _ in range(REQUESTS):
-            request()
-    print(f"{kind}, {program}: {calls.total() / REQUESTS:.2f} a request: {calls.per(REQUESTS)}")
-    assert calls.total() / REQUESTS <= PER_REQUEST[kind][program], calls.per(REQUESTS)
+
+    def attempt():
+        with SystemCalls(scene.programs[program]) as calls:
+            for _ in range(REQUESTS):
+                request()
+        print(f"{kind}, {program}: {calls.total() / REQUESTS:.2f} each: {calls.per(REQUESTS)}")
+        return calls.total() / REQUESTS
+
+    expect_at_most(PER_REQUEST[kind][program], attempt)
 
 
 @both_programs
 @pytest.mark.parametrize("direction", PER_PIECE)
 def test_bulk_takes_one_read_and_one_write_for_each_large_piece(scene, direction, program):
     pieces = BULK_BYTES / PIECE_BYTES
-    with SystemCalls(scene.programs[program]) as calls:
-        getattr(scene, direction)(BULK_BYTES)
-    print(f"{direction}, {program}: {calls.total() * 1e9 / BULK_BYTES:.0f} a GB; "
-          f"for {PIECE_BYTES} bytes: {calls.per(pieces)}")
-    assert calls.total() / pieces <= PER_PIECE[direction][program], calls.per(pieces)
+
+    def attempt():
+        with SystemCalls(scene.programs[program]) as calls:
+            getattr(scene, direction)(BULK_BYTES)
+        print(f"{direction}, {program}: {calls.total() * 1e9 / BULK_BYTES:.0f} a GB; "
+              f"for {PIECE_BYTES} bytes: {calls.per(pieces)}")
+        return calls.total() / pieces
+
+    expect_at_most(PER_PIECE[direction][program], attempt)
 
 
 @both_programs
@@ -93,9 +104,13 @@ def test_idle_programs_do_no_more_than_their_heartbeats(group, program):
     scene = CostScene(group, heartbeat=f"{HEARTBEAT_S * 1000:.0f}ms")
     for number in range(AGENTS - 1):
         scene.alone.agent(f"idle{number}", ["web:http:127.0.0.1:1"], log_level="info")
-    with SystemCalls(scene.programs[program]) as calls:
-        time.sleep(IDLE_S)
     beats = IDLE_S / HEARTBEAT_S * (AGENTS if program == "relay" else 1)
-    print(f"idle, {program}: {calls.total()} for {beats:.0f} heartbeats: {calls.per(beats)}")
-    assert calls.calls["sendto"] >= beats * 0.7, "this counts heartbeats"
-    assert calls.total() <= beats * PER_HEARTBEAT[program] + IDLE_S * PER_SECOND[program]
+
+    def attempt():
+        with SystemCalls(scene.programs[program]) as calls:
+            time.sleep(IDLE_S)
+        print(f"idle, {program}: {calls.total()} for {beats:.0f} heartbeats: {calls.per(beats)}")
+        assert calls.calls["sendto"] >= beats * 0.7, "this counts heartbeats"
+        return calls.total()
+
+    expect_at_most(beats * PER_HEARTBEAT[program] + IDLE_S * PER_SECOND[program], attempt)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A relay that stands alone and one agent, with services that answer in one write, so that what is
-counted in relay and agent is theirs and not the service's habit."""
+"""A relay that stands alone and one agent, with a service and visitors who do one thing after the
+other: what is counted in relay and agent is theirs, and not who was faster today."""
 import socket
+import threading
 
 from .fakes import Server
 from .scenes import Standalone
@@ -11,13 +12,16 @@ PIECE = bytes(1 << 20)
 
 
 def web(sock, server):
-    """Answers with 1 KB, and ends when it was asked to."""
-    while True:
-        head = server.read_head(sock)
+    """Answers with 1 KB; when it was asked to end, in the very segment that says so. Then it waits
+    for the visitor's end, and tells server.ended."""
+    while "Connection: close" not in server.read_head(sock):
         server.heads.clear()
         sock.sendall(ANSWER)
-        if "Connection: close" in head:
-            return
+    server.heads.clear()
+    sock.sendall(ANSWER, socket.MSG_MORE)
+    sock.shutdown(socket.SHUT_WR)
+    assert sock.recv(1) == b""
+    server.ended.release()
 
 
 def source(sock, _server):
@@ -46,11 +50,12 @@ class CostScene:
 
     def __init__(self, group, wrappers=None, **config):
         wrappers = wrappers or {}
+        self.web, *others = (Server(handler) for handler in (web, source, sink))
+        self.web.ended = threading.Semaphore(0)
         targets = {}
-        for handler in (web, source, sink):
-            server = Server(handler)
+        for server in (self.web, *others):
             group.exits.callback(server.close)
-            targets[handler.__name__] = "{}:{}".format(*server.address)
+            targets[server.handler.__name__] = "{}:{}".format(*server.address)
         # what is written to the log is no part of the cost
         self.alone = Standalone(group, log_level="info", wrapper=wrappers.get("relay", ()), **config)
         self.agent = self.alone.agent("alice", [
@@ -76,6 +81,7 @@ class CostScene:
         with sock:
             self.request(sock, "Connection: close")
             assert sock.recv(1) == b""
+        assert self.web.ended.acquire(timeout=30), "the visitor's end has not arrived"
 
     def kept(self):
         """A function that asks for 1 KB on a connection that stays open."""
