@@ -20,11 +20,17 @@ enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
  * (static or valid until the next call). */
 struct tls_context *tls_context_new_client(
     const char *ca_file, const char **error);
+/* A server's context: certificate is a PEM file with the certificate and its chain, key one
+ * with its private key; NULL: that is in the first file, too. NULL on failure, as above. */
+struct tls_context *tls_context_new_server(
+    const char *certificate, const char *key, const char **error);
 void tls_context_free(struct tls_context **context);
 
 /* A client connection to host: its name is sent as SNI (unless it is an address) and must
  * stand in the certificate. NULL when there is no memory. */
 struct tls *tls_new_client(struct tls_context *context, const char *host);
+/* The server's end of a connection; NULL when there is no memory. */
+struct tls *tls_new_server(struct tls_context *context);
 void tls_free(struct tls **tls);
 
 /* Bind to the connection's socket; before the first handshake call. */
@@ -37,7 +43,8 @@ enum tls_result tls_write(
     struct tls *tls, const void *data, size_t len, size_t *done);
 /* Send close-notify; TLS_OK when it is sent. */
 enum tls_result tls_shutdown(struct tls *tls);
-/* Why the last call failed: "certificate verify failed: self-signed certificate". */
+/* Why the last call failed: "certificate verify failed: self-signed certificate". Valid
+ * as long as the connection. */
 const char *tls_error(struct tls *tls);
 
 #endif
