@@ -107,6 +107,7 @@ tls_free(struct tls **tlsp)
 		SSL_set_shutdown(
 		    tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(tls->ssl);
+	tls_bio_fini(&tls->bio);
 	tls_context_free(&tls->context);
 	free(tls->error);
 	free(tls);
@@ -133,11 +134,14 @@ fail_with(struct tls *tls, const char *why)
 int
 tls_set_fd(struct tls *tls, int fd)
 {
-	ERR_clear_error();
-	if (SSL_set_fd(tls->ssl, fd) == 1)
-		return 0;
-	fail_with(tls, tls_queued_reason());
-	return -1;
+	BIO *bio = tls_bio_new(&tls->bio, fd);
+
+	if (bio == NULL) {
+		fail_with(tls, "out of memory");
+		return -1;
+	}
+	SSL_set_bio(tls->ssl, bio, bio);
+	return 0;
 }
 
 /* A device without a clock of its own wakes up in 1970. */
@@ -237,53 +241,135 @@ outcome_without_end(struct tls *tls, int returned)
 }
 
 enum tls_result
-tls_handshake(struct tls *tls)
+tls_flush(struct tls *tls)
 {
 	enum tls_result result;
 
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	result = outcome_without_end(tls, SSL_do_handshake(tls->ssl));
-	if (result == TLS_OK)
-		tls->established = true;
+	result = tls_bio_flush(&tls->bio);
+	if (result == TLS_FAILED)
+		fail_with(tls, strerror(errno));
 	return result;
+}
+
+size_t
+tls_unsent(const struct tls *tls)
+{
+	return tls_bio_unsent(&tls->bio);
+}
+
+/* That nothing came at all, and no end either, only a receive can say: a short one before it
+ * cannot. */
+static bool
+must_ask(struct tls *tls, enum tls_result result)
+{
+	bool was_dry = tls->bio.dry;
+
+	tls->bio.dry = false;
+	return result == TLS_WANT_READ && was_dry;
+}
+
+enum tls_result
+tls_handshake(struct tls *tls)
+{
+	enum tls_result result, sent;
+
+	if (tls->failed)
+		return TLS_FAILED;
+	do {
+		prepare();
+		result = outcome_without_end(tls, SSL_do_handshake(tls->ssl));
+	} while (must_ask(tls, result));
+	if (result == TLS_FAILED) {
+		(void)tls_bio_flush(&tls->bio); /* the peer is told why */
+		return TLS_FAILED;
+	}
+	tls->established = result == TLS_OK;
+	if ((sent = tls_flush(tls)) == TLS_FAILED)
+		return TLS_FAILED;
+	return tls->established || sent == TLS_OK ? result : sent;
+}
+
+/* Nothing is left of what was received, and a receive would say that there is no more. */
+static bool
+is_empty(const struct tls *tls)
+{
+	return tls->bio.dry && tls->bio.in == NULL &&
+	    SSL_has_pending(tls->ssl) == 0;
 }
 
 enum tls_result
 tls_read(struct tls *tls, void *out, size_t cap, size_t *done)
 {
+	enum tls_result result;
+
 	assert(cap > 0);
 	*done = 0;
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	return outcome(tls, SSL_read_ex(tls->ssl, out, cap, done));
+	tls->bio.dry = false;
+	do {
+		size_t got = 0;
+
+		prepare();
+		result = outcome(tls,
+		    SSL_read_ex(
+			tls->ssl, (char *)out + *done, cap - *done, &got));
+		*done += got;
+	} while (result == TLS_OK ? *done < cap && !is_empty(tls)
+				  : *done == 0 && must_ask(tls, result));
+	tls->dry = result == TLS_WANT_READ || is_empty(tls);
+	if (tls->failed)
+		(void)tls_bio_flush(&tls->bio); /* the peer is told why */
+	return *done > 0 ? TLS_OK : result;
+}
+
+bool
+tls_is_dry(const struct tls *tls)
+{
+	return tls->dry;
 }
 
 enum tls_result
 tls_write(struct tls *tls, const void *data, size_t len, size_t *done)
 {
+	enum tls_result result;
+
 	assert(len > 0);
 	*done = 0;
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	return outcome_without_end(
-	    tls, SSL_write_ex(tls->ssl, data, len, done));
+	do {
+		size_t taken = 0;
+
+		prepare();
+		result = outcome_without_end(tls,
+		    SSL_write_ex(tls->ssl, (const char *)data + *done,
+			len - *done, &taken));
+		*done += taken;
+	} while (result == TLS_OK && *done < len);
+	return *done > 0 && !tls->failed ? TLS_OK : result;
 }
 
 enum tls_result
 tls_shutdown(struct tls *tls)
 {
+	enum tls_result result;
 	int returned;
 
 	if (tls->failed || !tls->established)
 		return TLS_FAILED;
-	prepare();
-	returned = SSL_shutdown(tls->ssl);
-	/* 0: sent, the peer's own has not come yet */
-	return returned >= 0 ? TLS_OK : outcome_without_end(tls, returned);
+	if (!tls->said_bye) {
+		prepare();
+		/* 0: the peer's own has not come yet */
+		returned = SSL_shutdown(tls->ssl);
+		if (returned < 0 &&
+		    (result = outcome_without_end(tls, returned)) != TLS_OK)
+			return result;
+		tls->said_bye = true;
+	}
+	return tls_flush(tls);
 }
 
 const char *

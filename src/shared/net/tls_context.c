@@ -120,11 +120,10 @@ tls_queued_reason(void)
 }
 
 static void
-explain(const char *what, const char *file)
+explain(const char *what, const char *file, const char *why)
 {
 	snprintf(context_error, sizeof(context_error), "cannot load %s%s%s: %s",
-	    what, file != NULL ? " from " : "", file != NULL ? file : "",
-	    tls_queued_reason());
+	    what, file != NULL ? " from " : "", file != NULL ? file : "", why);
 }
 
 /* What both sides want. NULL: no memory. */
@@ -167,7 +166,7 @@ load_trust(SSL_CTX *ssl, const char *ca_file)
 		return 0;
 	explain(ca_file != NULL ? "trusted certificates"
 				: "the system's trusted certificates",
-	    ca_file);
+	    ca_file, tls_queued_reason());
 	return -1;
 }
 
@@ -204,18 +203,30 @@ no_password_cb(char *out, int size, int writing, void *arg)
 }
 
 static int
+load_key(SSL_CTX *ssl, const char *file)
+{
+	int lib;
+
+	if (SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1)
+		return 0;
+	/* what the decoders of OpenSSL 3 say does not help anybody */
+	lib = ERR_GET_LIB(ERR_peek_error());
+	explain("the certificate's private key", file,
+	    lib == ERR_LIB_SYS || lib == ERR_LIB_X509
+		? tls_queued_reason()
+		: "there is none without a password in it");
+	return -1;
+}
+
+static int
 load_certificate(SSL_CTX *ssl, const char *certificate, const char *key)
 {
 	SSL_CTX_set_default_passwd_cb(ssl, no_password_cb);
 	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
-		explain("a certificate", certificate);
+		explain("a certificate", certificate, tls_queued_reason());
 		return -1;
 	}
-	if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) != 1) {
-		explain("the certificate's private key", key);
-		return -1;
-	}
-	return 0;
+	return load_key(ssl, key);
 }
 
 struct tls_context *

@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of TLS share: tls_context.c owns what connections have in common (trust,
- * certificates, remembered sessions), tls.c one connection. */
+ * certificates, remembered sessions), tls.c one connection, tls_bio.c its way to the socket. */
 #ifndef TAUPE_NET_TLS_INTERNAL_H
 #define TAUPE_NET_TLS_INTERNAL_H
 
 #include <openssl/ssl.h>
 
 #include "net/tls.h"
+#include "net/tls_bio.h"
 
 #define TLS_HOST_MAX 255
 
 struct tls {
 	SSL *ssl;
 	struct tls_context *context; /* one reference */
+	struct tls_bio bio;
 	char *error; /* why it failed; NULL: it has not, or there was no memory */
 	bool established;
-	bool failed; /* OpenSSL forbids SSL_shutdown() then */
+	bool failed;   /* OpenSSL forbids SSL_shutdown() then */
+	bool said_bye; /* our close-notify is sealed */
+	bool dry;      /* as tls_is_dry() says */
 	char host[]; /* whom a client calls; "" for a server */
 };
 
