@@ -20,11 +20,14 @@
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
 
+#define AGENT_LISTENERS_MAX 16 /* of either kind */
+
 struct admission;
 struct holding_write;
 struct device;
 struct front;
 struct http_admin;
+struct tls_context;
 struct upgrade;
 
 struct relay {
@@ -45,8 +48,10 @@ struct relay {
 	    self_route; /* relay/HOST → our agent listener; key "" when none */
 	struct lease_key lease_key;
 
-	size_t n_agent_listeners;
-	struct listener agent_listeners[16];
+	size_t n_agent_listeners, n_agent_tls_listeners;
+	struct listener agent_listeners[AGENT_LISTENERS_MAX];
+	struct listener agent_tls_listeners[AGENT_LISTENERS_MAX];
+	struct tls_context *agent_tls; /* NULL without agent_tls_listen */
 	struct front *front;	  /* NULL without visitor_listen */
 	struct http_admin *admin; /* NULL without admin_listen */
 

@@ -87,11 +87,23 @@ static const struct option_row rows[] = {
 	HOST_NAME_MAX - LABEL_MAX, NULL, check_domain, "DOMAIN",
 	"Domain under which devices get their names."},
     {"agent_listen", OPTION_LIST, AT(agent_listen), "127.0.0.1:8000", 1, 64,
-	NULL, check_address_port, "ADDRESS:PORT", "Where agents connect."},
+	NULL, check_address_port, "ADDRESS:PORT",
+	"Where agents connect without TLS, or through a proxy that has ended "
+	"it."},
+    {"agent_tls_listen", OPTION_LIST, AT(agent_tls_listen), NULL, 1, 64, NULL,
+	check_address_port, "ADDRESS:PORT",
+	"Where agents connect with TLS 1.2 or 1.3; needs tls_certificate."},
+    {"tls_certificate", OPTION_STRING, AT(tls_certificate), NULL, 1, 4095, NULL,
+	NULL, FILE_ARG,
+	"The certificate for agent_tls_listen and its chain, as PEM; SIGHUP "
+	"reads it again."},
+    {"tls_key", OPTION_STRING, AT(tls_key), NULL, 1, 4095, NULL, NULL, FILE_ARG,
+	"The certificate's private key, as PEM without a password; by default "
+	"it is in tls_certificate as well."},
     {"agent_url", OPTION_STRING, AT(agent_url), NULL, 1, 250, NULL, check_url,
 	"URL",
-	"Base URL at which agents reach this very relay; by default ws:// and "
-	"the first "
+	"Base URL at which agents reach this very relay; by default wss:// and "
+	"the first agent_tls_listen, or else ws:// and the first "
 	"agent_listen."},
     {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
 	check_ip, "ADDRESS",
@@ -162,7 +174,8 @@ static const struct option_row rows[] = {
 	"How long an agent may take for a visitor before it is probed."},
     {"handshake_timeout", OPTION_DURATION, AT(handshake_timeout_ms), "10s", 50,
 	300000, NULL, NULL, "TIME",
-	"How long a request head may take to arrive."},
+	"How long a request head may take to arrive, the TLS handshake "
+	"included."},
     {"transfer_idle", OPTION_DURATION, AT(transfer_idle_ms), "60s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long an idle transfer channel is kept for the next visitor."},
@@ -190,7 +203,7 @@ static const struct option_row rows[] = {
 	NULL, NULL, "NUMBER",
 	"Most connections at once that have not said yet whom they are, and "
 	"most agents at once that have not been let in yet: agents get 429 "
-	"above it."},
+	"above it, or with TLS an end."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},

@@ -8,8 +8,9 @@
 struct relay_options {
 	/* who we are */
 	char *id, *agent_url, *domain;
-	struct option_list agent_listen, service_listen, visitor_listen,
-	    trusted_proxy;
+	struct option_list agent_listen, agent_tls_listen, service_listen,
+	    visitor_listen, trusted_proxy;
+	char *tls_certificate, *tls_key;
 	char *advertise_address, *public_ports;
 	int public_scheme;
 	int64_t public_http_port, public_tls_port;

@@ -16,15 +16,14 @@
 #include "net/redis_link.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
+#include "relay/agent_door.h"
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/front.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
-#include "relay/transfer.h"
 #include "relay/upgrade.h"
 #include "relay/visitor.h"
-#include "wire/url.h"
 
 #define FAREWELL_STALL_MS 300000
 #define FAREWELL_LINGER_MS 3000
@@ -56,8 +55,11 @@ check_authentication(struct relay *relay)
 {
 	const struct relay_options *options = &relay->options;
 	const char *agents = beyond_loopback(&options->agent_listen);
-	const char *outside = agents;
+	const char *outside;
 
+	if (agents == NULL)
+		agents = beyond_loopback(&options->agent_tls_listen);
+	outside = agents;
 	if (outside == NULL)
 		outside = beyond_loopback(&options->service_listen);
 	if (outside == NULL)
@@ -142,15 +144,6 @@ setup_key(struct relay *relay)
 	return 0;
 }
 
-static bool
-is_wildcard(const struct address *address)
-{
-	char ip[ADDRESS_TEXT_MAX];
-
-	address_ip_text(address, ip);
-	return strcmp(ip, "0.0.0.0") == 0 || strcmp(ip, "::") == 0;
-}
-
 static int
 setup_ports(struct relay *relay)
 {
@@ -164,7 +157,7 @@ setup_ports(struct relay *relay)
 		(void)listen_range_parse(str_of(list->items[i]), &ranges[i]);
 	for (i = 0; i < list->count; i++) {
 		if (relay->options.advertise_address == NULL &&
-		    is_wildcard(&ranges[i].address)) {
+		    address_is_wildcard(&ranges[i].address)) {
 			log_error("service_listen is a wildcard, which no "
 				  "proxy can connect to",
 			    LOG_S("service_listen", list->items[i]),
@@ -244,20 +237,8 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 	return relay->registry != NULL ? 0 : EX_CONFIG;
 }
 
-static void
-agent_cb(void *ctx, int fd, const struct address *peer)
-{
-	static const struct upgrade_route routes[] = {
-	    {CONTROL_PATH, admission_start},
-	    {TRANSFER_PATH, transfer_admit},
-	    {NULL, NULL},
-	};
-
-	upgrade_accept(ctx, fd, peer, routes);
-}
-
-static void
-log_listening(const char *what, const struct address *address)
+void
+relay_log_listening(const char *what, const struct address *address)
 {
 	char text[ADDRESS_TEXT_MAX];
 
@@ -265,8 +246,8 @@ log_listening(const char *what, const struct address *address)
 	    LOG_S("address", address_text(address, text)));
 }
 
-static int
-cannot_bind(const char *key, const struct address *address)
+int
+relay_cannot_bind(const char *key, const struct address *address)
 {
 	char text[ADDRESS_TEXT_MAX];
 
@@ -274,92 +255,6 @@ cannot_bind(const char *key, const struct address *address)
 	    LOG_S("address", address_text(address, text)),
 	    LOG_S("error", log_errno()));
 	return EX_UNAVAILABLE;
-}
-
-static int
-setup_agent_listeners(struct relay *relay)
-{
-	const struct option_list *list = &relay->options.agent_listen;
-	const size_t max =
-	    sizeof(relay->agent_listeners) / sizeof(relay->agent_listeners[0]);
-	size_t i;
-
-	if (list->count > max) {
-		log_error("too many agent_listen", LOG_U("most", max));
-		return EX_CONFIG;
-	}
-	for (i = 0; i < list->count; i++) {
-		struct address address;
-
-		(void)address_parse(str_of(list->items[i]), &address);
-		if (listener_open(&relay->agent_listeners[i], relay->listeners,
-			&address, false, agent_cb, relay) != 0)
-			return cannot_bind("agent_listen", &address);
-		relay->n_agent_listeners++;
-		listener_address(&relay->agent_listeners[i], &address);
-		log_listening("agents", &address);
-	}
-	return 0;
-}
-
-/* A host name in our URL can be routed to us by the proxy. */
-static int
-setup_self_route(struct relay *relay, const struct address *listening)
-{
-	const char *advertised = relay->options.advertise_address;
-	char ip[ADDRESS_TEXT_MAX];
-	struct address address;
-	struct url url;
-
-	if (!url_parse(str_of(relay->self.url), &url) ||
-	    address_parse_ip(url.host, 0, &address))
-		return 0;
-	if (advertised == NULL && is_wildcard(listening)) {
-		log_error("agent_listen is a wildcard, which no proxy can "
-			  "connect to",
-		    LOG_S("agent_listen", relay->self.address),
-		    LOG_S("hint",
-			"set advertise_address to this host's address"));
-		return EX_CONFIG;
-	}
-	snprintf(relay->self_route.key, sizeof(relay->self_route.key),
-	    "relay/%.*s", STR_ARG(url.host));
-	snprintf(relay->self_route.value, sizeof(relay->self_route.value),
-	    "%s,%u",
-	    advertised != NULL ? advertised : address_ip_text(listening, ip),
-	    address_port(listening));
-	return 0;
-}
-
-/* How agents and the proxy reach us. */
-static int
-setup_self(struct relay *relay)
-{
-	const struct relay_options *options = &relay->options;
-	struct relay_info *self = &relay->self;
-	struct address address;
-
-	listener_address(&relay->agent_listeners[0], &address);
-	address_text(&address, self->address);
-	if (options->agent_url == NULL && is_wildcard(&address)) {
-		log_error("agent_listen is a wildcard, which agents cannot dig "
-			  "their transfer channels to",
-		    LOG_S("agent_listen", self->address),
-		    LOG_S("hint",
-			"set agent_url to the URL at which agents reach this "
-			"relay"));
-		return EX_CONFIG;
-	}
-	if (options->agent_url != NULL)
-		(void)str_copy(
-		    str_of(options->agent_url), self->url, sizeof(self->url));
-	else
-		snprintf(
-		    self->url, sizeof(self->url), "ws://%s", self->address);
-	self->weight = (uint32_t)options->weight;
-	self->capacity = (uint64_t)options->capacity;
-	self->since_ms = loop_wall_ms();
-	return setup_self_route(relay, &address);
 }
 
 static int
@@ -380,10 +275,10 @@ setup_front(struct relay *relay)
 	if (n == 0)
 		return 0;
 	if ((relay->front = front_new(relay, addresses, n, &failed)) == NULL)
-		return cannot_bind("visitor_listen", failed);
+		return relay_cannot_bind("visitor_listen", failed);
 	for (i = 0; i < n; i++) {
 		front_address(relay->front, i, &address);
-		log_listening("visitors", &address);
+		relay_log_listening("visitors", &address);
 	}
 	return 0;
 }
@@ -405,9 +300,9 @@ setup_admin(struct relay *relay)
 	relay->admin =
 	    http_admin_new(relay->loop, &address, relay_admin_routes, relay);
 	if (relay->admin == NULL)
-		return cannot_bind("admin_listen", &address);
+		return relay_cannot_bind("admin_listen", &address);
 	http_admin_address(relay->admin, &address);
-	log_listening("admin", &address);
+	relay_log_listening("admin", &address);
 	return 0;
 }
 
@@ -438,9 +333,8 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	    (code = setup_ports(relay)) != 0 ||
 	    (code = setup_registry(relay, event_cb)) != 0 ||
 	    (code = check_authentication(relay)) != 0 ||
-	    (code = setup_agent_listeners(relay)) != 0)
-		return code;
-	if ((code = setup_self(relay)) != 0 || (code = setup_front(relay)) != 0)
+	    (code = agent_doors_open(relay)) != 0 ||
+	    (code = setup_front(relay)) != 0)
 		return code;
 	return setup_admin(relay);
 }
@@ -470,16 +364,14 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	    options->log_syslog);
 	if (pages_load(&relay->pages, fresh->page_dir) != 0)
 		log_warn("pages stay as they were");
+	agent_doors_reload(relay, fresh);
 }
 
 void
 relay_teardown(struct relay *relay)
 {
-	size_t i;
-
 	http_admin_free(&relay->admin);
-	for (i = 0; i < relay->n_agent_listeners; i++)
-		listener_close(&relay->agent_listeners[i]);
+	agent_doors_close(relay);
 	front_free(&relay->front);
 	if (relay->registry != NULL)
 		registry_free(&relay->registry);

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/tls.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
@@ -25,6 +26,8 @@ drop_head(struct upgrade *upgrade)
 		crypto_wipe(buf_data(upgrade->head), upgrade->head_len);
 	buf_put(&upgrade->head);
 }
+
+static const char crowded[] = "too many connections at once";
 
 void
 upgrade_free(struct upgrade *upgrade)
@@ -145,7 +148,7 @@ upgrade_turn_away(struct upgrade *upgrade)
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 429,
 		.code = "overload",
-		.reason = "too many connections at once",
+		.reason = crowded,
 		.retry_after_s = next_turn_s(upgrade->relay)});
 }
 
@@ -289,6 +292,27 @@ readable_cb(struct conn *conn)
 	}
 }
 
+/* There is no way yet to tell the agent. */
+static void
+fail_tls(struct upgrade *upgrade, const char *error)
+{
+	upgrade->relay->counters.tls_failed++;
+	log_info("TLS handshake with an agent failed",
+	    LOG_S("from", upgrade->from), LOG_S("error", error));
+	upgrade_free(upgrade);
+}
+
+static void
+connected_cb(struct conn *conn, const char *error)
+{
+	struct upgrade *upgrade = conn->owner;
+
+	if (error != NULL)
+		fail_tls(upgrade, error);
+	else
+		upgrade->shaking_hands = false;
+}
+
 static void
 broken_cb(struct conn *conn)
 {
@@ -297,6 +321,7 @@ broken_cb(struct conn *conn)
 
 static const struct conn_ops upgrade_conn_ops = {
     .readable_cb = readable_cb,
+    .connected_cb = connected_cb,
     .broken_cb = broken_cb,
 };
 
@@ -305,6 +330,10 @@ timeout_cb(void *ctx)
 {
 	struct upgrade *upgrade = ctx;
 
+	if (upgrade->shaking_hands) {
+		fail_tls(upgrade, "it took too long");
+		return;
+	}
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 408,
 		.code = "bad_request",
@@ -318,36 +347,59 @@ count_silent(const struct relay *relay)
 	return relay->n_upgrades - relay->admissions.count;
 }
 
-void
-upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes)
+/* Takes the descriptor. NULL: no memory. */
+static struct upgrade *
+upgrade_new(struct relay *relay, int fd, struct tls_context *context)
 {
-	size_t most = (size_t)relay->options.max_handshakes;
-	struct upgrade *upgrade = NULL;
+	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
+	struct tls *tls = NULL;
 
-	/* those that were told so and linger are not bounded otherwise */
-	if (count_silent(relay) < most ||
-	    farewells_count(relay->farewells) < most)
-		upgrade = calloc(1, sizeof(*upgrade));
 	if (upgrade == NULL ||
 	    (upgrade->head = buf_get(HTTP_HEAD_MAX)) == NULL ||
+	    (context != NULL && (tls = tls_new_server(context)) == NULL) ||
 	    conn_init(&upgrade->conn, relay->loop, fd, &upgrade_conn_ops,
 		upgrade) != 0) {
+		tls_free(&tls);
 		if (upgrade != NULL)
 			buf_put(&upgrade->head);
 		free(upgrade);
 		close(fd);
+		return NULL;
+	}
+	if (tls != NULL)
+		conn_start_tls(&upgrade->conn, tls);
+	upgrade->shaking_hands = tls != NULL;
+	upgrade->relay = relay;
+	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
+	relay->n_upgrades++;
+	return upgrade;
+}
+
+void
+upgrade_accept(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *tls)
+{
+	size_t most = (size_t)relay->options.max_handshakes;
+	struct upgrade *upgrade;
+
+	/* those that were told so and linger are not bounded otherwise */
+	if (count_silent(relay) >= most &&
+	    farewells_count(relay->farewells) >= most) {
+		close(fd);
 		return;
 	}
-	upgrade->relay = relay;
+	if ((upgrade = upgrade_new(relay, fd, tls)) == NULL)
+		return;
 	upgrade->routes = routes;
 	upgrade->peer = *peer;
 	address_text(peer, upgrade->from);
-	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
-	relay->n_upgrades++;
 	timer_init(&upgrade->timer, timeout_cb, upgrade);
 	timer_set(relay->loop, &upgrade->timer,
 	    (uint64_t)relay->options.handshake_timeout_ms);
-	if (count_silent(relay) > most)
+	if (count_silent(relay) <= most)
+		return;
+	if (upgrade->shaking_hands)
+		fail_tls(upgrade, crowded);
+	else
 		upgrade_turn_away(upgrade);
 }

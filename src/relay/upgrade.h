@@ -22,6 +22,7 @@ struct upgrade {
 	char from
 	    [ADDRESS_TEXT_MAX]; /* the agent's address, through a trusted proxy too */
 	char key[WS_KEY_LEN];
+	bool shaking_hands; /* of TLS: nothing can be answered yet */
 };
 
 /* What is said besides the status. */
@@ -41,9 +42,10 @@ struct upgrade_route {
 	void (*cb)(struct upgrade *upgrade, struct http_head *head);
 };
 
-/* An agent has connected. Takes the descriptor; routes is kept, not copied. */
+/* An agent has connected. Takes the descriptor; routes is kept, not copied. tls: shake
+ * hands first; NULL: it does not. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes);
+    const struct upgrade_route *routes, struct tls_context *tls);
 /* Refuse a request whose parameters are malformed. */
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */

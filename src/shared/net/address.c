@@ -155,6 +155,17 @@ address_is_loopback(const struct address *address)
 	    (IN6_IS_ADDR_V4MAPPED(ip6) && ip6->s6_addr[12] == 127);
 }
 
+bool
+address_is_wildcard(const struct address *address)
+{
+	if (address->len == 0)
+		return false;
+	if (address->sa.sa_family == AF_INET)
+		return address->in.sin_addr.s_addr == htonl(INADDR_ANY);
+	return address->sa.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
 static void
 address_of(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
     struct address *address)

@@ -31,6 +31,8 @@ uint16_t address_port(const struct address *address);
 void address_set_port(struct address *address, uint16_t port);
 /* 127.0.0.0/8, ::1 and ::ffff:127.0.0.0/104 */
 bool address_is_loopback(const struct address *address);
+/* 0.0.0.0 or :: */
+bool address_is_wildcard(const struct address *address);
 /* The addresses of a socket's two ends; *len is 0 when the system gives none. */
 void address_of_peer(int fd, struct address *address);
 void address_of_socket(int fd, struct address *address);

@@ -27,12 +27,17 @@ struct pool {
 static struct pool pools[] = {
     {STAILQ_HEAD_INITIALIZER(pools[0].free), 0, BUF_SMALL},
     {STAILQ_HEAD_INITIALIZER(pools[1].free), 0, BUF_LARGE},
+    {STAILQ_HEAD_INITIALIZER(pools[2].free), 0, BUF_SEALED},
 };
 
 static struct pool *
 pool_for(size_t room)
 {
-	return room <= BUF_SMALL ? &pools[0] : &pools[1];
+	size_t i = 0;
+
+	while (room > pools[i].capacity)
+		i++;
+	return &pools[i];
 }
 
 /* Of its heap, glibc returns what lies on top, and one small thing that outlives a burst
@@ -48,10 +53,12 @@ buf_pool_init(void)
 struct buf *
 buf_get(size_t room)
 {
-	struct pool *pool = pool_for(room);
-	struct buf *buf = STAILQ_FIRST(&pool->free);
+	struct pool *pool;
+	struct buf *buf;
 
-	assert(room <= BUF_LARGE);
+	assert(room <= BUF_SEALED);
+	pool = pool_for(room);
+	buf = STAILQ_FIRST(&pool->free);
 	if (buf != NULL) {
 		STAILQ_REMOVE_HEAD(&pool->free, link);
 		pool->count--;

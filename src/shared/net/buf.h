@@ -17,6 +17,8 @@
 /* With its frame header it fits into one segment of the loopback, and into one of what
  * segmentation offload makes: 64 KiB would leave a tail that travels alone. */
 #define BUF_LARGE 64512
+/* A full BUF_LARGE and its header as TLS records; fits, too. */
+#define BUF_SEALED 65024
 #define BUF_SPANS 16
 
 struct buf_span {
@@ -34,8 +36,8 @@ struct buf {
 };
 STAILQ_HEAD(buf_list, buf);
 
-/* A buffer for at least `room` bytes (BUF_SMALL or BUF_LARGE), without spans; NULL when
- * there is no memory. */
+/* A buffer for at least `room` bytes (the next of BUF_SMALL, BUF_LARGE, BUF_SEALED), without
+ * spans; NULL when there is no memory. */
 struct buf *buf_get(size_t room);
 /* Give it back; clears the pointer. NULL inside is fine. */
 void buf_put(struct buf **buf);

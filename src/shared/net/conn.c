@@ -27,6 +27,19 @@
 static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
 static void conn_task_cb(void *arg);
 
+/* Bytes that TLS has sealed and the system has not taken. */
+static size_t
+sealed_bytes(const struct conn *conn)
+{
+	return conn->tls != NULL ? tls_unsent(conn->tls) : 0;
+}
+
+static bool
+is_drained(const struct conn *conn)
+{
+	return STAILQ_EMPTY(&conn->queue) && sealed_bytes(conn) == 0;
+}
+
 static short
 wanted_events(const struct conn *conn)
 {
@@ -34,8 +47,7 @@ wanted_events(const struct conn *conn)
 
 	if (!conn->paused || conn->handshaking)
 		what |= EV_READ;
-	if (conn->connecting || conn->handshaking ||
-	    !STAILQ_EMPTY(&conn->queue))
+	if (conn->connecting || conn->handshaking || !is_drained(conn))
 		what |= EV_WRITE;
 	return what;
 }
@@ -294,13 +306,33 @@ conn_keep_alive(struct conn *conn)
 #endif
 }
 
+/* A short read has emptied the socket (epoll(7), question 9): the next bytes make a new
+ * edge, and the read that would only say so is spared. An end behind the bytes makes
+ * none, but then EV_CLOSED came with them. A reset behind them makes none either, and
+ * libevent reports it as mere readiness: hence a second look, later. */
+static void
+expect_edge(struct conn *conn)
+{
+	conn->readable = false;
+	conn->look_again = true;
+	task_put_off(conn->loop, &conn->task);
+}
+
 static ssize_t
 read_tls(struct conn *conn, void *out, size_t cap)
 {
 	size_t done;
+	bool waited = sealed_bytes(conn) > 0;
+	enum tls_result result = tls_read(conn->tls, out, cap, &done);
 
-	switch (tls_read(conn->tls, out, cap, &done)) {
+	/* An answer goes at once. Where something waited it goes along, from conn_serve(),
+	 * so that whoever waits for the queue to be empty hears of it. */
+	if (!waited && sealed_bytes(conn) > 0 && tls_flush(conn->tls) != TLS_OK)
+		watch_for_room(conn);
+	switch (result) {
 	case TLS_OK:
+		if (tls_is_dry(conn->tls) && conn->edge && !conn->hung_up)
+			expect_edge(conn);
 		return (ssize_t)done;
 	case TLS_WANT_READ:
 	case TLS_WANT_WRITE:
@@ -312,18 +344,6 @@ read_tls(struct conn *conn, void *out, size_t cap)
 		break;
 	}
 	return CONN_ERROR;
-}
-
-/* A short read has emptied the socket (epoll(7), question 9): the next bytes make a new
- * edge, and the read that would only say so is spared. An end behind the bytes makes
- * none, but then EV_CLOSED came with them. A reset behind them makes none either, and
- * libevent reports it as mere readiness: hence a second look, later. */
-static void
-expect_edge(struct conn *conn)
-{
-	conn->readable = false;
-	conn->look_again = true;
-	task_put_off(conn->loop, &conn->task);
 }
 
 static ssize_t
@@ -432,28 +452,44 @@ queue_gather(struct conn *conn, struct iovec iov[WRITE_IOV])
 	return n;
 }
 
+/* Seal what waits first, or when all is sealed, send it. */
+static ssize_t
+write_tls(struct conn *conn)
+{
+	const struct buf *buf = STAILQ_FIRST(&conn->queue);
+	const struct buf_span *span;
+	enum tls_result result;
+	size_t done = 0;
+
+	if (buf != NULL) {
+		span = &buf->span[buf->first_span];
+		result = tls_write(
+		    conn->tls, buf->space + span->offset, span->length, &done);
+	} else {
+		result = tls_flush(conn->tls);
+	}
+	switch (result) {
+	case TLS_OK:
+		return (ssize_t)done;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		return CONN_AGAIN;
+	default:
+		return CONN_ERROR;
+	}
+}
+
 /* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. The socket's own calls
  * are shorter ways than read(2) and writev(2), which lead through the file system. */
 static ssize_t
-write_some(struct conn *conn)
+write_plain(struct conn *conn)
 {
 	struct iovec iov[WRITE_IOV];
-	size_t n = queue_gather(conn, iov), done;
+	size_t n = queue_gather(conn, iov);
 	/* the end follows at once, and travels with the last bytes */
 	int flags = conn->shut_after ? MSG_MORE : 0;
 	ssize_t got;
 
-	if (conn->tls != NULL)
-		switch (tls_write(
-		    conn->tls, iov[0].iov_base, iov[0].iov_len, &done)) {
-		case TLS_OK:
-			return (ssize_t)done;
-		case TLS_WANT_READ:
-		case TLS_WANT_WRITE:
-			return CONN_AGAIN;
-		default:
-			return CONN_ERROR;
-		}
 	do
 		got = n == 1
 		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, flags)
@@ -470,11 +506,13 @@ write_some(struct conn *conn)
 static void
 end_direction(struct conn *conn)
 {
-	if (!conn->shut_after || conn->shut || !STAILQ_EMPTY(&conn->queue))
+	if (!conn->shut_after || conn->shut || !is_drained(conn))
 		return;
+	if (conn->tls != NULL && tls_shutdown(conn->tls) == TLS_WANT_WRITE) {
+		watch_for_room(conn);
+		return;
+	}
 	conn->shut = true;
-	if (conn->tls != NULL)
-		(void)tls_shutdown(conn->tls);
 	/* when the peer has ended, too, closing says it with one call less */
 	if (!conn->ended)
 		(void)shutdown(conn->fd, SHUT_WR);
@@ -483,8 +521,9 @@ end_direction(struct conn *conn)
 static int
 flush(struct conn *conn)
 {
-	while (conn->writable && !STAILQ_EMPTY(&conn->queue)) {
-		ssize_t done = write_some(conn);
+	while (conn->writable && !is_drained(conn)) {
+		ssize_t done =
+		    conn->tls != NULL ? write_tls(conn) : write_plain(conn);
 
 		if (done == CONN_AGAIN) {
 			watch_for_room(conn);
@@ -603,7 +642,7 @@ conn_write(struct conn *conn, const void *data, size_t len)
 size_t
 conn_queued(const struct conn *conn)
 {
-	return conn->queued_bytes;
+	return conn->queued_bytes + sealed_bytes(conn);
 }
 
 void
@@ -618,7 +657,7 @@ conn_shutdown(struct conn *conn)
 bool
 conn_is_over(const struct conn *conn)
 {
-	return conn->ended && STAILQ_EMPTY(&conn->queue);
+	return conn->ended && is_drained(conn);
 }
 
 bool
@@ -672,7 +711,7 @@ conn_serve(struct conn *conn, const bool *gone)
 {
 	/* before any callback: what the owner writes there may empty the queue, and whoever
 	 * waits for that must hear of it all the same */
-	bool waited = !STAILQ_EMPTY(&conn->queue);
+	bool waited = !is_drained(conn);
 
 	if (conn->connecting) {
 		if (!conn->writable || !finish_connect(conn) || *gone)
@@ -683,8 +722,8 @@ conn_serve(struct conn *conn, const bool *gone)
 		if (*gone || conn->handshaking)
 			return;
 	}
-	if (!conn->broken && flush(conn) == 0 && waited &&
-	    STAILQ_EMPTY(&conn->queue) && conn->ops->drained_cb != NULL) {
+	if (!conn->broken && flush(conn) == 0 && waited && is_drained(conn) &&
+	    conn->ops->drained_cb != NULL) {
 		conn->ops->drained_cb(conn);
 		if (*gone)
 			return;

@@ -134,7 +134,7 @@ int conn_append_buf(struct conn *conn, struct buf **buf);
 int conn_append(struct conn *conn, const void *data, size_t len);
 /* Write what is queued, as far as the system takes it; -1 as above. */
 int conn_flush(struct conn *conn);
-/* Bytes that wait in the queue. */
+/* Bytes that wait in the queue, or sealed by TLS for the system to take. */
 size_t conn_queued(const struct conn *conn);
 /* End our direction once the queue is written (TCP half-close; with TLS a close-notify). Where
  * the peer's end was read before, it is closing that tells it: see conn_is_over(). */

@@ -1,178 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS clients on OpenSSL. The context remembers the last session of a few hosts, so that
- * agents that all come back at once resume instead of negotiating anew. Before each call
- * the thread's error queue is emptied: what an earlier connection left there would be
- * taken for this one's error.
+ * One connection on OpenSSL. Before each call the thread's error queue is emptied: what an
+ * earlier connection left there would be taken for this one's error.
  */
 #include "config.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "net/address.h"
-#include "net/tls.h"
-
-#define HOST_MAX 255
-#define REMEMBERED 8
-
-struct tls_context {
-	SSL_CTX *ssl;
-	unsigned references;
-	unsigned oldest; /* of remembered[] */
-	struct {
-		char host[HOST_MAX + 1];
-		SSL_SESSION *session; /* NULL: none */
-	} remembered[REMEMBERED];
-};
-
-struct tls {
-	SSL *ssl;
-	struct tls_context *context;
-	bool established;
-	bool failed; /* OpenSSL forbids SSL_shutdown() then */
-	char host[HOST_MAX + 1];
-	char error[HOST_MAX + 161];
-};
-
-static char context_error[512];
-
-static void
-forget(struct tls_context *context, unsigned i)
-{
-	SSL_SESSION_free(context->remembered[i].session);
-	context->remembered[i].session = NULL;
-	context->remembered[i].host[0] = '\0';
-}
-
-static SSL_SESSION *
-recall(const struct tls_context *context, const char *host)
-{
-	for (unsigned i = 0; i < REMEMBERED; i++)
-		if (strcmp(context->remembered[i].host, host) == 0)
-			return context->remembered[i].session;
-	return NULL;
-}
-
-/* Takes the session. */
-static void
-remember(struct tls_context *context, const char *host, SSL_SESSION *session)
-{
-	unsigned at = 0;
-
-	while (
-	    at < REMEMBERED && strcmp(context->remembered[at].host, host) != 0)
-		at++;
-	if (at == REMEMBERED) {
-		at = context->oldest;
-		context->oldest = (context->oldest + 1) % REMEMBERED;
-	}
-	forget(context, at);
-	snprintf(context->remembered[at].host,
-	    sizeof(context->remembered[at].host), "%s", host);
-	context->remembered[at].session = session;
-}
-
-static int
-new_session_cb(SSL *ssl, SSL_SESSION *session)
-{
-	struct tls *tls = SSL_get_app_data(ssl);
-
-	remember(tls->context, tls->host, session);
-	return 1;
-}
-
-static void
-context_release(struct tls_context *context)
-{
-	if (--context->references > 0)
-		return;
-	for (unsigned i = 0; i < REMEMBERED; i++)
-		forget(context, i);
-	SSL_CTX_free(context->ssl);
-	free(context);
-}
-
-static const char *
-queued_reason(void)
-{
-	const char *reason = ERR_reason_error_string(ERR_peek_error());
-
-	return reason != NULL ? reason : "unknown error";
-}
-
-static int
-load_trust(SSL_CTX *ssl, const char *ca_file)
-{
-	if (ca_file == NULL) {
-		if (SSL_CTX_set_default_verify_paths(ssl) == 1)
-			return 0;
-		snprintf(context_error, sizeof(context_error),
-		    "cannot load the system's trusted certificates: %s",
-		    queued_reason());
-		return -1;
-	}
-	if (SSL_CTX_load_verify_locations(ssl, ca_file, NULL) == 1)
-		return 0;
-	snprintf(context_error, sizeof(context_error),
-	    "cannot load trusted certificates from %s: %s", ca_file,
-	    queued_reason());
-	return -1;
-}
-
-struct tls_context *
-tls_context_new_client(const char *ca_file, const char **error)
-{
-	struct tls_context *context = calloc(1, sizeof(*context));
-	SSL_CTX *ssl;
-
-	ERR_clear_error();
-	*error = "out of memory";
-	if (context == NULL)
-		return NULL;
-	context->references = 1;
-	ssl = context->ssl = SSL_CTX_new(TLS_client_method());
-	if (ssl == NULL)
-		goto fail;
-	if (SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION) != 1)
-		goto fail;
-	SSL_CTX_set_mode(ssl,
-	    SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_options(
-	    ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
-#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
-	/* Its session would be spoilt, and a relay that died is when resuming matters. */
-	SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
-#endif
-	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_session_cache_mode(
-	    ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	SSL_CTX_sess_set_new_cb(ssl, new_session_cb);
-	if (load_trust(ssl, ca_file) != 0) {
-		*error = context_error;
-		goto fail;
-	}
-	*error = NULL;
-	return context;
-fail:
-	context_release(context);
-	return NULL;
-}
-
-void
-tls_context_free(struct tls_context **context)
-{
-	if (*context != NULL)
-		context_release(*context);
-	*context = NULL;
-}
+#include "net/tls_internal.h"
 
 /* The peer must be who we meant to call: by name (RFC 6125) or by address. */
 static int
@@ -200,35 +42,56 @@ expect_host(SSL *ssl, const char *host)
 	return SSL_set_tlsext_host_name(ssl, host) == 1 ? 0 : -1;
 }
 
-struct tls *
-tls_new_client(struct tls_context *context, const char *host)
+static struct tls *
+tls_new(struct tls_context *context, struct str host)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
-	struct str name = str_of(host);
-	SSL_SESSION *session;
+	struct tls *tls = calloc(1, sizeof(*tls) + host.len + 1);
 
 	if (tls == NULL)
 		return NULL;
 	ERR_clear_error();
-	tls->context = context;
-	context->references++;
+	if (host.len > 0)
+		memcpy(tls->host, host.ptr, host.len);
+	tls->context = tls_context_hold(context);
+	tls->ssl = SSL_new(tls_context_ssl(context));
+	if (tls->ssl == NULL || SSL_set_app_data(tls->ssl, tls) != 1)
+		tls_free(&tls);
+	return tls;
+}
+
+struct tls *
+tls_new_client(struct tls_context *context, const char *host)
+{
+	struct str name = str_of(host);
+	struct tls *tls;
+	SSL_SESSION *session;
+
 	/* A final dot is for the name server; certificates and SNI have none. */
 	if (name.len > 1 && name.ptr[name.len - 1] == '.')
 		name.len--;
-	if (name.len == 0 || !str_copy(name, tls->host, sizeof(tls->host)))
-		goto fail;
-	tls->ssl = SSL_new(context->ssl);
-	if (tls->ssl == NULL || SSL_set_app_data(tls->ssl, tls) != 1 ||
-	    expect_host(tls->ssl, tls->host) != 0)
+	if (name.len == 0 || name.len > TLS_HOST_MAX ||
+	    (tls = tls_new(context, name)) == NULL)
+		return NULL;
+	if (expect_host(tls->ssl, tls->host) != 0)
 		goto fail;
 	SSL_set_connect_state(tls->ssl);
-	session = recall(context, tls->host);
+	session = tls_context_recall(context, tls->host);
 	if (session != NULL && SSL_set_session(tls->ssl, session) != 1)
 		goto fail;
 	return tls;
 fail:
 	tls_free(&tls);
 	return NULL;
+}
+
+struct tls *
+tls_new_server(struct tls_context *context)
+{
+	struct tls *tls = tls_new(context, (struct str){NULL, 0});
+
+	if (tls != NULL)
+		SSL_set_accept_state(tls->ssl);
+	return tls;
 }
 
 void
@@ -244,20 +107,41 @@ tls_free(struct tls **tlsp)
 		SSL_set_shutdown(
 		    tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(tls->ssl);
-	context_release(tls->context);
+	tls_bio_fini(&tls->bio);
+	tls_context_free(&tls->context);
+	free(tls->error);
 	free(tls);
+}
+
+static void
+fail_text(struct tls *tls, const char *text)
+{
+	tls->failed = true;
+	free(tls->error);
+	tls->error = strdup(text);
+}
+
+static void
+fail_with(struct tls *tls, const char *why)
+{
+	char text[TLS_HOST_MAX + 161];
+
+	snprintf(text, sizeof(text), "TLS%s%s failed: %s",
+	    tls->host[0] != '\0' ? " with " : "", tls->host, why);
+	fail_text(tls, text);
 }
 
 int
 tls_set_fd(struct tls *tls, int fd)
 {
-	ERR_clear_error();
-	if (SSL_set_fd(tls->ssl, fd) == 1)
-		return 0;
-	snprintf(tls->error, sizeof(tls->error), "TLS with %s failed: %s",
-	    tls->host, queued_reason());
-	tls->failed = true;
-	return -1;
+	BIO *bio = tls_bio_new(&tls->bio, fd);
+
+	if (bio == NULL) {
+		fail_with(tls, "out of memory");
+		return -1;
+	}
+	SSL_set_bio(tls->ssl, bio, bio);
+	return 0;
 }
 
 /* A device without a clock of its own wakes up in 1970. */
@@ -270,28 +154,42 @@ hint_for(long verdict)
 }
 
 static void
+fail_verification(struct tls *tls, long verdict)
+{
+	char text[TLS_HOST_MAX + 161];
+
+	snprintf(text, sizeof(text), "certificate verify failed for %s: %s%s",
+	    tls->host, X509_verify_cert_error_string(verdict),
+	    hint_for(verdict));
+	fail_text(tls, text);
+}
+
+/* What a peer that speaks HTTP, or anything else, is taken for. */
+static bool
+is_not_tls(unsigned long error)
+{
+	int reason = ERR_GET_REASON(error);
+
+	return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+	    (reason == SSL_R_WRONG_VERSION_NUMBER ||
+		reason == SSL_R_HTTP_REQUEST);
+}
+
+static void
 describe_failure(struct tls *tls, int kind, int saved_errno)
 {
 	long verdict = SSL_get_verify_result(tls->ssl);
-	const char *why;
 
-	if (!tls->established && verdict != X509_V_OK) {
-		snprintf(tls->error, sizeof(tls->error),
-		    "certificate verify failed for %s: %s%s", tls->host,
-		    X509_verify_cert_error_string(verdict), hint_for(verdict));
-		return;
-	}
-	if (ERR_peek_error() != 0)
-		why = queued_reason();
+	if (!tls->established && verdict != X509_V_OK)
+		fail_verification(tls, verdict);
+	else if (!tls->established && is_not_tls(ERR_peek_error()))
+		fail_with(tls, "the peer does not speak TLS");
+	else if (ERR_peek_error() != 0)
+		fail_with(tls, tls_queued_reason());
 	else if (kind == SSL_ERROR_SYSCALL && saved_errno != 0)
-		why = strerror(saved_errno);
+		fail_with(tls, strerror(saved_errno));
 	else
-		why = "the connection was closed";
-	if (!tls->established &&
-	    ERR_GET_REASON(ERR_peek_error()) == SSL_R_WRONG_VERSION_NUMBER)
-		why = "the peer does not speak TLS";
-	snprintf(tls->error, sizeof(tls->error), "TLS with %s failed: %s",
-	    tls->host, why);
+		fail_with(tls, "the connection was closed");
 }
 
 static enum tls_result
@@ -315,7 +213,6 @@ outcome(struct tls *tls, int returned)
 		    ERR_peek_error() == 0)
 			return TLS_EOF;
 		describe_failure(tls, kind, saved_errno);
-		tls->failed = true;
 		ERR_clear_error();
 		return TLS_FAILED;
 	}
@@ -337,66 +234,146 @@ outcome_without_end(struct tls *tls, int returned)
 
 	if (result != TLS_EOF)
 		return result;
-	snprintf(tls->error, sizeof(tls->error), "TLS with %s failed: %s",
-	    tls->host,
+	fail_with(tls,
 	    saved_errno != 0 ? strerror(saved_errno)
 			     : "the connection was closed");
-	tls->failed = true;
 	return TLS_FAILED;
 }
 
 enum tls_result
-tls_handshake(struct tls *tls)
+tls_flush(struct tls *tls)
 {
 	enum tls_result result;
 
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	result = outcome_without_end(tls, SSL_do_handshake(tls->ssl));
-	if (result == TLS_OK)
-		tls->established = true;
+	result = tls_bio_flush(&tls->bio);
+	if (result == TLS_FAILED)
+		fail_with(tls, strerror(errno));
 	return result;
+}
+
+size_t
+tls_unsent(const struct tls *tls)
+{
+	return tls_bio_unsent(&tls->bio);
+}
+
+/* That nothing came at all, and no end either, only a receive can say: a short one before it
+ * cannot. */
+static bool
+must_ask(struct tls *tls, enum tls_result result)
+{
+	bool was_dry = tls->bio.dry;
+
+	tls->bio.dry = false;
+	return result == TLS_WANT_READ && was_dry;
+}
+
+enum tls_result
+tls_handshake(struct tls *tls)
+{
+	enum tls_result result, sent;
+
+	if (tls->failed)
+		return TLS_FAILED;
+	do {
+		prepare();
+		result = outcome_without_end(tls, SSL_do_handshake(tls->ssl));
+	} while (must_ask(tls, result));
+	if (result == TLS_FAILED) {
+		(void)tls_bio_flush(&tls->bio); /* the peer is told why */
+		return TLS_FAILED;
+	}
+	tls->established = result == TLS_OK;
+	if ((sent = tls_flush(tls)) == TLS_FAILED)
+		return TLS_FAILED;
+	return tls->established || sent == TLS_OK ? result : sent;
+}
+
+/* Nothing is left of what was received, and a receive would say that there is no more. */
+static bool
+is_empty(const struct tls *tls)
+{
+	return tls->bio.dry && tls->bio.in == NULL &&
+	    SSL_has_pending(tls->ssl) == 0;
 }
 
 enum tls_result
 tls_read(struct tls *tls, void *out, size_t cap, size_t *done)
 {
+	enum tls_result result;
+
 	assert(cap > 0);
 	*done = 0;
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	return outcome(tls, SSL_read_ex(tls->ssl, out, cap, done));
+	tls->bio.dry = false;
+	do {
+		size_t got = 0;
+
+		prepare();
+		result = outcome(tls,
+		    SSL_read_ex(
+			tls->ssl, (char *)out + *done, cap - *done, &got));
+		*done += got;
+	} while (result == TLS_OK ? *done < cap && !is_empty(tls)
+				  : *done == 0 && must_ask(tls, result));
+	tls->dry = result == TLS_WANT_READ || is_empty(tls);
+	if (tls->failed)
+		(void)tls_bio_flush(&tls->bio); /* the peer is told why */
+	return *done > 0 ? TLS_OK : result;
+}
+
+bool
+tls_is_dry(const struct tls *tls)
+{
+	return tls->dry;
 }
 
 enum tls_result
 tls_write(struct tls *tls, const void *data, size_t len, size_t *done)
 {
+	enum tls_result result;
+
 	assert(len > 0);
 	*done = 0;
 	if (tls->failed)
 		return TLS_FAILED;
-	prepare();
-	return outcome_without_end(
-	    tls, SSL_write_ex(tls->ssl, data, len, done));
+	do {
+		size_t taken = 0;
+
+		prepare();
+		result = outcome_without_end(tls,
+		    SSL_write_ex(tls->ssl, (const char *)data + *done,
+			len - *done, &taken));
+		*done += taken;
+	} while (result == TLS_OK && *done < len);
+	return *done > 0 && !tls->failed ? TLS_OK : result;
 }
 
 enum tls_result
 tls_shutdown(struct tls *tls)
 {
+	enum tls_result result;
 	int returned;
 
 	if (tls->failed || !tls->established)
 		return TLS_FAILED;
-	prepare();
-	returned = SSL_shutdown(tls->ssl);
-	/* 0: sent, the peer's own has not come yet */
-	return returned >= 0 ? TLS_OK : outcome_without_end(tls, returned);
+	if (!tls->said_bye) {
+		prepare();
+		/* 0: the peer's own has not come yet */
+		returned = SSL_shutdown(tls->ssl);
+		if (returned < 0 &&
+		    (result = outcome_without_end(tls, returned)) != TLS_OK)
+			return result;
+		tls->said_bye = true;
+	}
+	return tls_flush(tls);
 }
 
 const char *
 tls_error(struct tls *tls)
 {
-	return tls->error;
+	return tls->error != NULL ? tls->error : "out of memory";
 }

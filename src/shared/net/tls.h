@@ -20,24 +20,43 @@ enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
  * (static or valid until the next call). */
 struct tls_context *tls_context_new_client(
     const char *ca_file, const char **error);
+/* A server's context: certificate is a PEM file with the certificate and its chain, key one
+ * with its private key; NULL: that is in the first file, too. NULL on failure, as above. */
+struct tls_context *tls_context_new_server(
+    const char *certificate, const char *key, const char **error);
 void tls_context_free(struct tls_context **context);
 
 /* A client connection to host: its name is sent as SNI (unless it is an address) and must
  * stand in the certificate. NULL when there is no memory. */
 struct tls *tls_new_client(struct tls_context *context, const char *host);
+/* The server's end of a connection; NULL when there is no memory. */
+struct tls *tls_new_server(struct tls_context *context);
 void tls_free(struct tls **tls);
 
 /* Bind to the connection's socket; before the first handshake call. */
 int tls_set_fd(struct tls *tls, int fd);
 enum tls_result tls_handshake(struct tls *tls);
-/* On TLS_OK *done > 0 bytes. TLS_EOF comes without a close-notify as well: the protocols
- * of taupe mark their own ends, so that a cut cannot be taken for one. */
+/* On TLS_OK *done > 0 bytes, of as many records as fit. TLS_EOF comes without a close-notify
+ * as well: the protocols of taupe mark their own ends, so that a cut cannot be taken for
+ * one. */
 enum tls_result tls_read(struct tls *tls, void *out, size_t cap, size_t *done);
+/* Did the last read empty the socket, and deliver all that it held? Then there is nothing to
+ * read before the system says so. */
+bool tls_is_dry(const struct tls *tls);
+/* Seal bytes: on TLS_OK *done > 0 of them, which are TLS's from then on, and go out with
+ * tls_flush(). TLS_WANT_WRITE: what is sealed must be sent first; the next call offers
+ * the same bytes again, from any place in memory, with others behind them or not. */
 enum tls_result tls_write(
     struct tls *tls, const void *data, size_t len, size_t *done);
-/* Send close-notify; TLS_OK when it is sent. */
+/* Send what is sealed; TLS_OK when all is sent. */
+enum tls_result tls_flush(struct tls *tls);
+/* Bytes that are sealed and not sent. Reading and the handshake seal, too: answers, tickets. */
+size_t tls_unsent(const struct tls *tls);
+/* Send close-notify behind what is sealed; TLS_OK when all is sent. May be called again. Not
+ * after a tls_write() that has to be repeated. */
 enum tls_result tls_shutdown(struct tls *tls);
-/* Why the last call failed: "certificate verify failed: self-signed certificate". */
+/* Why the last call failed: "certificate verify failed: self-signed certificate". Valid
+ * as long as the connection. */
 const char *tls_error(struct tls *tls);
 
 #endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A proxy in front speaks to us without TLS: only a listener without is announced to it.
+ * Connections keep the certificate's context that they began with.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "net/listener.h"
+#include "net/tls.h"
+#include "relay/admission.h"
+#include "relay/agent_door.h"
+#include "relay/relay_setup.h"
+#include "relay/transfer.h"
+#include "relay/upgrade.h"
+#include "wire/url.h"
+
+static const struct upgrade_route routes[] = {
+    {CONTROL_PATH, admission_start},
+    {TRANSFER_PATH, transfer_admit},
+    {NULL, NULL},
+};
+
+static void
+plain_cb(void *ctx, int fd, const struct address *peer)
+{
+	upgrade_accept(ctx, fd, peer, routes, NULL);
+}
+
+static void
+tls_cb(void *ctx, int fd, const struct address *peer)
+{
+	struct relay *relay = ctx;
+
+	upgrade_accept(relay, fd, peer, routes, relay->agent_tls);
+}
+
+/* -1: logged. */
+static int
+load_certificate(struct relay *relay, const struct relay_options *options)
+{
+	const char *error;
+	struct tls_context *fresh = tls_context_new_server(
+	    options->tls_certificate, options->tls_key, &error);
+
+	if (fresh == NULL) {
+		log_error("no certificate for agents", LOG_S("error", error));
+		return -1;
+	}
+	tls_context_free(&relay->agent_tls);
+	relay->agent_tls = fresh;
+	return 0;
+}
+
+static int
+check_options(const struct relay_options *options)
+{
+	size_t n_tls = options->agent_tls_listen.count;
+
+	if (options->agent_listen.count + n_tls == 0) {
+		log_error("agents could not connect: neither agent_listen nor "
+			  "agent_tls_listen is set");
+		return EX_CONFIG;
+	}
+	if (n_tls > 0 && options->tls_certificate == NULL) {
+		log_error("agent_tls_listen needs a certificate",
+		    LOG_S("hint", "set tls_certificate"));
+		return EX_CONFIG;
+	}
+	if (n_tls == 0 &&
+	    (options->tls_certificate != NULL || options->tls_key != NULL)) {
+		log_error("nobody would see the certificate",
+		    LOG_S("hint",
+			"set agent_tls_listen, or leave tls_certificate and "
+			"tls_key out"));
+		return EX_CONFIG;
+	}
+	return 0;
+}
+
+static int
+open_listeners(struct relay *relay, const char *key,
+    const struct option_list *list, listener_cb cb,
+    struct listener listeners[AGENT_LISTENERS_MAX], size_t *n)
+{
+	if (list->count > AGENT_LISTENERS_MAX) {
+		log_error("too many addresses to listen at", LOG_S("key", key),
+		    LOG_U("most", AGENT_LISTENERS_MAX));
+		return EX_CONFIG;
+	}
+	for (; *n < list->count; ++*n) {
+		struct address address;
+
+		(void)address_parse(str_of(list->items[*n]), &address);
+		if (listener_open(&listeners[*n], relay->listeners, &address,
+			false, cb, relay) != 0)
+			return relay_cannot_bind(key, &address);
+		listener_address(&listeners[*n], &address);
+		relay_log_listening(
+		    cb == tls_cb ? "agents with TLS" : "agents", &address);
+	}
+	return 0;
+}
+
+/* The URL that agents get for us. */
+static int
+set_url(struct relay *relay)
+{
+	struct relay_info *self = &relay->self;
+	const char *configured = relay->options.agent_url;
+	bool tls = relay->n_agent_tls_listeners > 0;
+	char text[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	if (configured != NULL) {
+		(void)str_copy(
+		    str_of(configured), self->url, sizeof(self->url));
+		return 0;
+	}
+	listener_address(
+	    tls ? &relay->agent_tls_listeners[0] : &relay->agent_listeners[0],
+	    &address);
+	address_text(&address, text);
+	if (address_is_wildcard(&address)) {
+		log_error("agents cannot dig their transfer channels to a "
+			  "wildcard",
+		    LOG_S(tls ? "agent_tls_listen" : "agent_listen", text),
+		    LOG_S("hint",
+			"set agent_url to the URL at which agents reach this "
+			"relay"));
+		return EX_CONFIG;
+	}
+	snprintf(
+	    self->url, sizeof(self->url), "%s://%s", tls ? "wss" : "ws", text);
+	return 0;
+}
+
+static int
+check_url(const struct relay *relay, const struct url *url)
+{
+	if (url->secure || relay->n_agent_listeners > 0)
+		return 0;
+	log_error("agents would come without TLS, and nothing listens for "
+		  "that",
+	    LOG_S("agent_url", relay->self.url),
+	    LOG_S(
+		"hint", "set agent_url to a wss URL, or agent_listen as well"));
+	return EX_CONFIG;
+}
+
+/* A host name in our URL can be routed to us by the proxy. */
+static int
+set_route(struct relay *relay, const struct url *url)
+{
+	const char *advertised = relay->options.advertise_address;
+	char ip[ADDRESS_TEXT_MAX];
+	struct address address;
+
+	if (relay->n_agent_listeners == 0 ||
+	    address_parse_ip(url->host, 0, &address))
+		return 0;
+	listener_address(&relay->agent_listeners[0], &address);
+	if (advertised == NULL && address_is_wildcard(&address)) {
+		log_error("agent_listen is a wildcard, which no proxy can "
+			  "connect to",
+		    LOG_S("agent_listen", relay->self.address),
+		    LOG_S("hint",
+			"set advertise_address to this host's address"));
+		return EX_CONFIG;
+	}
+	snprintf(relay->self_route.key, sizeof(relay->self_route.key),
+	    "relay/%.*s", STR_ARG(url->host));
+	snprintf(relay->self_route.value, sizeof(relay->self_route.value),
+	    "%s,%u",
+	    advertised != NULL ? advertised : address_ip_text(&address, ip),
+	    address_port(&address));
+	return 0;
+}
+
+/* How agents and the proxy reach us. */
+static int
+announce_self(struct relay *relay)
+{
+	struct relay_info *self = &relay->self;
+	struct address address;
+	struct url url;
+	int code;
+
+	listener_address(relay->n_agent_listeners > 0
+		? &relay->agent_listeners[0]
+		: &relay->agent_tls_listeners[0],
+	    &address);
+	address_text(&address, self->address);
+	if ((code = set_url(relay)) != 0)
+		return code;
+	self->weight = (uint32_t)relay->options.weight;
+	self->capacity = (uint64_t)relay->options.capacity;
+	self->since_ms = loop_wall_ms();
+	if (!url_parse(str_of(self->url), &url))
+		return 0;
+	if ((code = check_url(relay, &url)) != 0)
+		return code;
+	return set_route(relay, &url);
+}
+
+int
+agent_doors_open(struct relay *relay)
+{
+	const struct relay_options *options = &relay->options;
+	int code;
+
+	if ((code = check_options(options)) != 0)
+		return code;
+	if (options->agent_tls_listen.count > 0 &&
+	    load_certificate(relay, options) != 0)
+		return EX_NOINPUT;
+	if ((code = open_listeners(relay, "agent_listen",
+		 &options->agent_listen, plain_cb, relay->agent_listeners,
+		 &relay->n_agent_listeners)) != 0 ||
+	    (code = open_listeners(relay, "agent_tls_listen",
+		 &options->agent_tls_listen, tls_cb, relay->agent_tls_listeners,
+		 &relay->n_agent_tls_listeners)) != 0)
+		return code;
+	return announce_self(relay);
+}
+
+void
+agent_doors_reload(struct relay *relay, const struct relay_options *fresh)
+{
+	if (relay->agent_tls == NULL)
+		return;
+	if (fresh->tls_certificate == NULL)
+		log_error("no certificate for agents",
+		    LOG_S("error", "tls_certificate is not set any more"));
+	else if (load_certificate(relay, fresh) == 0)
+		return;
+	log_warn("the certificate stays as it was");
+}
+
+void
+agent_doors_close(struct relay *relay)
+{
+	for (size_t i = 0; i < relay->n_agent_listeners; i++)
+		listener_close(&relay->agent_listeners[i]);
+	for (size_t i = 0; i < relay->n_agent_tls_listeners; i++)
+		listener_close(&relay->agent_tls_listeners[i]);
+	tls_context_free(&relay->agent_tls);
+}

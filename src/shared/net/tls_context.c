@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's context remembers the last session of a few hosts, so that agents that all
+ * come back at once resume instead of negotiating anew. A server's context keeps no
+ * session: what it needs to resume one stands in the ticket that the client has, and it
+ * can read it as long as it has the ticket's key, which is OpenSSL's random one.
+ */
+#include "config.h"
+
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/tls_internal.h"
+
+#define REMEMBERED 8
+
+/* 128 bits first, which is the fastest where the processor knows AES. */
+#define SUITES_1_3                                                             \
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                       \
+	"TLS_CHACHA20_POLY1305_SHA256"
+/* What a server takes: AEADs with forward secrecy. A client that puts ChaCha first has no
+ * AES in its processor, and gets it. */
+#define SUITES_1_2 "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20"
+
+struct tls_context {
+	SSL_CTX *ssl;
+	unsigned references;
+	unsigned oldest; /* of remembered[] */
+	struct {
+		char host[TLS_HOST_MAX + 1];
+		SSL_SESSION *session; /* NULL: none */
+	} remembered[REMEMBERED];
+};
+
+static char context_error[512];
+
+static void
+forget(struct tls_context *context, unsigned i)
+{
+	SSL_SESSION_free(context->remembered[i].session);
+	context->remembered[i].session = NULL;
+	context->remembered[i].host[0] = '\0';
+}
+
+SSL_SESSION *
+tls_context_recall(const struct tls_context *context, const char *host)
+{
+	for (unsigned i = 0; i < REMEMBERED; i++)
+		if (strcmp(context->remembered[i].host, host) == 0)
+			return context->remembered[i].session;
+	return NULL;
+}
+
+/* Takes the session. */
+static void
+remember(struct tls_context *context, const char *host, SSL_SESSION *session)
+{
+	unsigned at = 0;
+
+	while (
+	    at < REMEMBERED && strcmp(context->remembered[at].host, host) != 0)
+		at++;
+	if (at == REMEMBERED) {
+		at = context->oldest;
+		context->oldest = (context->oldest + 1) % REMEMBERED;
+	}
+	forget(context, at);
+	snprintf(context->remembered[at].host,
+	    sizeof(context->remembered[at].host), "%s", host);
+	context->remembered[at].session = session;
+}
+
+static int
+new_session_cb(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+
+	remember(tls->context, tls->host, session);
+	return 1;
+}
+
+SSL_CTX *
+tls_context_ssl(struct tls_context *context)
+{
+	return context->ssl;
+}
+
+struct tls_context *
+tls_context_hold(struct tls_context *context)
+{
+	context->references++;
+	return context;
+}
+
+void
+tls_context_free(struct tls_context **contextp)
+{
+	struct tls_context *context = *contextp;
+
+	*contextp = NULL;
+	if (context == NULL || --context->references > 0)
+		return;
+	for (unsigned i = 0; i < REMEMBERED; i++)
+		forget(context, i);
+	SSL_CTX_free(context->ssl);
+	free(context);
+}
+
+const char *
+tls_queued_reason(void)
+{
+	unsigned long error = ERR_peek_error();
+	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS
+	    ? strerror(ERR_GET_REASON(error))
+	    : ERR_reason_error_string(error);
+
+	return reason != NULL ? reason : "unknown error";
+}
+
+static void
+explain(const char *what, const char *file, const char *why)
+{
+	snprintf(context_error, sizeof(context_error), "cannot load %s%s%s: %s",
+	    what, file != NULL ? " from " : "", file != NULL ? file : "", why);
+}
+
+/* What both sides want. NULL: no memory. */
+static struct tls_context *
+context_new(const SSL_METHOD *method)
+{
+	struct tls_context *context = calloc(1, sizeof(*context));
+
+	ERR_clear_error();
+	if (context == NULL)
+		return NULL;
+	context->references = 1;
+	context->ssl = SSL_CTX_new(method);
+	if (context->ssl == NULL ||
+	    SSL_CTX_set_min_proto_version(context->ssl, TLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_ciphersuites(context->ssl, SUITES_1_3) != 1) {
+		tls_context_free(&context);
+		return NULL;
+	}
+	SSL_CTX_set_mode(context->ssl,
+	    SSL_MODE_ENABLE_PARTIAL_WRITE |
+		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_options(
+	    context->ssl, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+#ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
+	/* Its session would be spoilt, and a relay that died is when resuming matters. */
+	SSL_CTX_set_options(context->ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
+#endif
+	return context;
+}
+
+static int
+load_trust(SSL_CTX *ssl, const char *ca_file)
+{
+	int loaded = ca_file != NULL
+	    ? SSL_CTX_load_verify_locations(ssl, ca_file, NULL)
+	    : SSL_CTX_set_default_verify_paths(ssl);
+
+	if (loaded == 1)
+		return 0;
+	explain(ca_file != NULL ? "trusted certificates"
+				: "the system's trusted certificates",
+	    ca_file, tls_queued_reason());
+	return -1;
+}
+
+struct tls_context *
+tls_context_new_client(const char *ca_file, const char **error)
+{
+	struct tls_context *context = context_new(TLS_client_method());
+
+	*error = "out of memory";
+	if (context == NULL)
+		return NULL;
+	SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_session_cache_mode(
+	    context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(context->ssl, new_session_cb);
+	if (load_trust(context->ssl, ca_file) != 0) {
+		*error = context_error;
+		tls_context_free(&context);
+		return NULL;
+	}
+	*error = NULL;
+	return context;
+}
+
+/* OpenSSL would ask for the password at the terminal. */
+static int
+no_password_cb(char *out, int size, int writing, void *arg)
+{
+	(void)out;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return 0;
+}
+
+static int
+load_key(SSL_CTX *ssl, const char *file)
+{
+	int lib;
+
+	if (SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1)
+		return 0;
+	/* what the decoders of OpenSSL 3 say does not help anybody */
+	lib = ERR_GET_LIB(ERR_peek_error());
+	explain("the certificate's private key", file,
+	    lib == ERR_LIB_SYS || lib == ERR_LIB_X509
+		? tls_queued_reason()
+		: "there is none without a password in it");
+	return -1;
+}
+
+static int
+load_certificate(SSL_CTX *ssl, const char *certificate, const char *key)
+{
+	SSL_CTX_set_default_passwd_cb(ssl, no_password_cb);
+	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
+		explain("a certificate", certificate, tls_queued_reason());
+		return -1;
+	}
+	return load_key(ssl, key);
+}
+
+struct tls_context *
+tls_context_new_server(
+    const char *certificate, const char *key, const char **error)
+{
+	struct tls_context *context = context_new(TLS_server_method());
+
+	*error = "out of memory";
+	if (context == NULL)
+		return NULL;
+	SSL_CTX_set_options(context->ssl,
+	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(context->ssl, 1);
+	if (SSL_CTX_set_cipher_list(context->ssl, SUITES_1_2) != 1)
+		goto fail;
+	if (load_certificate(context->ssl, certificate,
+		key != NULL ? key : certificate) != 0) {
+		*error = context_error;
+		goto fail;
+	}
+	*error = NULL;
+	return context;
+fail:
+	tls_context_free(&context);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of TLS share: tls_context.c owns what connections have in common (trust,
+ * certificates, remembered sessions), tls.c one connection, tls_bio.c its way to the socket. */
+#ifndef TAUPE_NET_TLS_INTERNAL_H
+#define TAUPE_NET_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+
+#include "net/tls.h"
+#include "net/tls_bio.h"
+
+#define TLS_HOST_MAX 255
+
+struct tls {
+	SSL *ssl;
+	struct tls_context *context; /* one reference */
+	struct tls_bio bio;
+	char *error; /* why it failed; NULL: it has not, or there was no memory */
+	bool established;
+	bool failed;   /* OpenSSL forbids SSL_shutdown() then */
+	bool said_bye; /* our close-notify is sealed */
+	bool dry;      /* as tls_is_dry() says */
+	char host[]; /* whom a client calls; "" for a server */
+};
+
+SSL_CTX *tls_context_ssl(struct tls_context *context);
+struct tls_context *tls_context_hold(struct tls_context *context);
+/* The session that this host gave last; NULL: none. The context's own. */
+SSL_SESSION *tls_context_recall(
+    const struct tls_context *context, const char *host);
+/* The oldest error in the thread's queue as text. */
+const char *tls_queued_reason(void);
+
+#endif
