@@ -22,6 +22,7 @@
 
 #define WHEEL_SLOTS 4096
 #define SIGNALS_MAX 8
+#define LATER_BATCH 256 /* tasks that were put off, in one turn */
 
 struct signal_watch {
 	struct event event;
@@ -34,7 +35,9 @@ struct loop {
 	struct event *wheel_event;
 	struct event *task_event;
 	struct task_list tasks, later;
-	size_t n_tasks;
+	size_t n_tasks, n_later;
+	size_t
+	    n_due; /* of those put off: their time has come, but not all at once */
 	struct timer later_timer;
 	uint64_t start_ms;   /* monotonic clock at tick 0 */
 	uint64_t done_tick;  /* every tick up to here was handled */
@@ -209,15 +212,27 @@ task_run_cb(evutil_socket_t fd, short what, void *arg)
 		tasks_arm(loop);
 }
 
-/* A list is all that these tasks need: they are called at the same time. */
+/* A list is all that these tasks need: they are called together, but in batches, or else
+ * whatever else happens would wait for all of them. */
 static void
 later_cb(void *ctx)
 {
 	struct loop *loop = ctx;
 	struct task *task;
 
-	while ((task = TAILQ_FIRST(&loop->later)) != NULL)
+	if (loop->n_due == 0)
+		loop->n_due = loop->n_later;
+	for (int i = 0; i < LATER_BATCH && loop->n_due > 0 &&
+	     (task = TAILQ_FIRST(&loop->later)) != NULL;
+	     i++) {
+		loop->n_due--;
 		task_post(loop, task);
+	}
+	if (TAILQ_EMPTY(&loop->later))
+		loop->n_due = 0;
+	else
+		timer_set(loop, &loop->later_timer,
+		    loop->n_due > 0 ? LOOP_TICK_MS : LOOP_LATER_MS);
 }
 
 struct loop *
@@ -355,8 +370,10 @@ task_put_off(struct loop *loop, struct task *task)
 	if (task->state != TASK_IDLE)
 		return;
 	task->state = TASK_LATER;
-	if (TAILQ_EMPTY(&loop->later))
+	if (loop->n_later++ == 0) {
+		loop->n_due = 0;
 		timer_set(loop, &loop->later_timer, LOOP_LATER_MS);
+	}
 	TAILQ_INSERT_TAIL(&loop->later, task, link);
 }
 
@@ -368,6 +385,7 @@ task_cancel(struct loop *loop, struct task *task)
 		loop->n_tasks--;
 	} else if (task->state == TASK_LATER) {
 		TAILQ_REMOVE(&loop->later, task, link);
+		loop->n_later--;
 	}
 	task->state = TASK_IDLE;
 }

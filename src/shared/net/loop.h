@@ -26,7 +26,7 @@ struct timer {
 };
 TAILQ_HEAD(timer_list, timer);
 
-#define LOOP_LATER_MS 1000 /* after which a task that was put off is called, at the latest */
+#define LOOP_LATER_MS 1000 /* after which a task that was put off is due, at the latest */
 
 /* A call that is made once the current callback has returned to the loop, or later. */
 struct task {
@@ -66,7 +66,7 @@ bool timer_is_set(const struct timer *timer);
 void task_init(struct task *task, void (*cb)(void *ctx), void *ctx);
 /* Call soon; a task that is pending already stays so. */
 void task_post(struct loop *loop, struct task *task);
-/* Call within LOOP_LATER_MS, together with all others that were put off: for checks that no
+/* Call within LOOP_LATER_MS, or soon after where very many were put off: for checks that no
  * event asks for. A task that is pending or put off already stays so. */
 void task_put_off(struct loop *loop, struct task *task);
 void task_cancel(struct loop *loop, struct task *task);

@@ -2,6 +2,9 @@
 #include <check.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "net/child.h"
@@ -102,6 +105,50 @@ START_TEST(holds_no_descriptor_open)
 }
 END_TEST
 
+static _Atomic int *at_work; /* shared by all processes */
+
+static int
+report_and_sleep_cb(void *ctx)
+{
+	*at_work = 1;
+	return sleep_cb(ctx);
+}
+
+/* In a process of its own, which tells who does the work, and ends. */
+static void
+start_and_end(void)
+{
+	if (child_run(&child, report_and_sleep_cb) != 0)
+		_exit(EXIT_FAILURE);
+	while (*at_work == 0)
+		usleep(1000);
+	_exit(write(ends[1], &child.pid, sizeof(child.pid)) < 0);
+}
+
+START_TEST(ends_with_the_process_that_started_it)
+{
+	pid_t parent, worker;
+	int status;
+
+	at_work = mmap(NULL, sizeof(*at_work), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert(at_work != MAP_FAILED);
+	/* we inherit the work */
+	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	parent = fork();
+	ck_assert_int_ge(parent, 0);
+	if (parent == 0)
+		start_and_end();
+	ck_assert_int_eq(waitpid(parent, &status, 0), parent);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(
+	    read(ends[0], &worker, sizeof(worker)), sizeof(worker));
+	ck_assert_int_eq(waitpid(worker, &status, 0), worker);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	ck_assert_int_eq(munmap(at_work, sizeof(*at_work)), 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -116,6 +163,7 @@ main(void)
 	tcase_add_test(tcase, one_that_is_killed_is_told_apart);
 	tcase_add_test(tcase, can_be_waited_for);
 	tcase_add_test(tcase, holds_no_descriptor_open);
+	tcase_add_test(tcase, ends_with_the_process_that_started_it);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

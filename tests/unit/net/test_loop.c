@@ -479,6 +479,45 @@ START_TEST(tasks_that_were_put_off_run_together_within_the_time)
 }
 END_TEST
 
+#define CROWD 5000
+
+struct turns {
+	struct task task;
+	int count; /* while the crowd is being served */
+};
+
+static void
+turn_cb(void *ctx)
+{
+	struct turns *turns = ctx;
+
+	turns->count += n_jobs > 0 && n_jobs < CROWD;
+	if (n_jobs < CROWD)
+		task_post(loop, &turns->task);
+}
+
+START_TEST(very_many_that_were_put_off_do_not_stop_the_loop)
+{
+	struct job *jobs = calloc(CROWD, sizeof(*jobs));
+	struct turns turns = {.count = 0};
+
+	ck_assert_ptr_nonnull(jobs);
+	for (int i = 0; i < CROWD; i++) {
+		job_init(&jobs[i]);
+		task_put_off(loop, &jobs[i].task);
+	}
+	task_init(&turns.task, turn_cb, &turns);
+	task_post(loop, &turns.task);
+	run_until(loop, &n_jobs, CROWD);
+	ck_assert_int_ge(turns.count, 10);
+	for (int i = 0; i < CROWD; i++)
+		ck_assert_int_eq(jobs[i].times, 1);
+	run_for_ms(loop, 20);
+	task_cancel(loop, &turns.task);
+	free(jobs);
+}
+END_TEST
+
 START_TEST(a_task_that_was_put_off_can_be_posted_or_cancelled)
 {
 	struct job posted, cancelled, last;
@@ -675,6 +714,7 @@ add_task_tests(Suite *suite)
 	tcase_add_test(tests, tasks_run_later_once_and_in_order);
 	tcase_add_test(
 	    tests, tasks_that_were_put_off_run_together_within_the_time);
+	tcase_add_test(tests, very_many_that_were_put_off_do_not_stop_the_loop);
 	tcase_add_test(
 	    tests, a_task_that_was_put_off_can_be_posted_or_cancelled);
 	tcase_add_test(tests, a_cancelled_task_does_not_run);
