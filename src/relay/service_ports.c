@@ -114,22 +114,29 @@ open_any(struct service_ports *ports, struct listener *listener, size_t i,
 {
 	const struct listen_range *range = &ports->ranges[i].range;
 	uint32_t count = (uint32_t)range->high - range->low + 1, tried = 0;
+	uint32_t port = ports->ranges[i].next;
 
 	while (tried < count) {
-		uint32_t port = ports->ranges[i].next, avoided = 0;
+		uint32_t avoided = avoid != NULL
+		    ? count_avoided(range, avoid, (uint16_t)port)
+		    : 0;
 
-		if (avoid != NULL)
-			avoided = count_avoided(range, avoid, (uint16_t)port);
 		tried += avoided;
 		port += avoided;
-		ports->ranges[i].next =
-		    port >= range->high ? range->low : (uint16_t)(port + 1);
-		if (port > range->high || tried++ >= count)
+		if (port > range->high) {
+			port = range->low;
 			continue;
+		}
+		if (tried++ >= count)
+			break;
+		/* moves on by what was tried only: the next search goes on from there */
+		ports->ranges[i].next =
+		    port == range->high ? range->low : (uint16_t)(port + 1);
 		if (open_at(ports, listener, i, (uint16_t)port, cb, ctx) == 0)
 			return 0;
 		if (errno != EADDRINUSE && errno != EACCES)
 			return -1;
+		port = ports->ranges[i].next;
 	}
 	return -1;
 }

@@ -201,6 +201,26 @@ START_TEST(a_port_rests_before_it_is_used_again)
 }
 END_TEST
 
+/* A relay that stands alone has every port to avoid: the search must not begin at the first
+ * one each time, where all are taken. */
+START_TEST(a_search_goes_on_where_the_last_one_ended_though_all_are_public)
+{
+	uint16_t low = free_range(42150), first;
+	struct listen_range range =
+	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
+	struct port_set public;
+
+	ports = service_ports_new(all, &range, 1);
+	service_ports_numbers(ports, &public);
+	first = open_one(0, &public);
+	ck_assert_uint_ne(first, 0);
+	listener_close(&listeners[n_open - 1]);
+	for (int i = 1; i < RANGE; i++)
+		ck_assert_uint_ne(open_one(0, &public), first);
+	ck_assert_uint_eq(open_one(0, &public), first);
+}
+END_TEST
+
 START_TEST(a_tcp_service_gets_its_public_port_where_the_ranges_hold_it)
 {
 	uint16_t low = free_range(42200), wanted = low + 5;
@@ -311,6 +331,8 @@ main(void)
 	tcase_add_test(tests, numbers_of_all_ranges);
 	tcase_add_test(tests, every_port_is_found_and_then_none);
 	tcase_add_test(tests, a_port_rests_before_it_is_used_again);
+	tcase_add_test(tests,
+	    a_search_goes_on_where_the_last_one_ended_though_all_are_public);
 	tcase_add_test(
 	    tests, a_tcp_service_gets_its_public_port_where_the_ranges_hold_it);
 	tcase_add_test(
