@@ -421,10 +421,23 @@ START_TEST(half_a_handshake_and_an_end_is_an_error)
 	ck_assert_int_eq(
 	    send(ends[0], begun, sizeof(begun), 0), (ssize_t)sizeof(begun));
 	ck_assert_int_eq(shutdown(ends[0], SHUT_WR), 0);
-	/* the end stands behind bytes that one receive took: it is seen all the same */
-	while (tls_handshake(server) == TLS_WANT_READ)
-		;
+	/* no event would tell of the end once more */
+	ck_assert_int_eq(tls_handshake(server), TLS_FAILED);
 	ck_assert_ptr_nonnull(strstr(tls_error(server), "TLS failed: "));
+}
+END_TEST
+
+START_TEST(an_end_behind_half_a_record_is_seen_at_once)
+{
+	static const uint8_t begun[] = {0x17, 3, 3, 0, 100, 1};
+	size_t done;
+
+	connect_ends(0);
+	ck_assert_int_eq(
+	    send(ends[0], begun, sizeof(begun), 0), (ssize_t)sizeof(begun));
+	ck_assert_int_eq(shutdown(ends[0], SHUT_WR), 0);
+	ck_assert_int_eq(tls_read(server, got, sizeof(got), &done), TLS_EOF);
+	ck_assert_uint_eq(done, 0);
 }
 END_TEST
 
@@ -450,6 +463,7 @@ main(void)
 	tcase_add_test(tests, an_answer_waits_for_room_and_reading_goes_on);
 	tcase_add_test(tests, a_flush_to_nobody_fails);
 	tcase_add_test(tests, half_a_handshake_and_an_end_is_an_error);
+	tcase_add_test(tests, an_end_behind_half_a_record_is_seen_at_once);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
