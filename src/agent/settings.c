@@ -186,7 +186,8 @@ static const struct option_row rows[] = {
     {"max_transfers", OPTION_INT, AT(max_transfers), "256", 1, 100000, NULL,
 	NULL, "NUMBER",
 	"Transfer channels at a time; more visitors are refused."},
-    {"trusted_path", OPTION_BOOL, AT(trusted_path), "no", 0, 0, NULL, NULL, NULL,
+    {"trusted_path", OPTION_BOOL, AT(trusted_path), "no", 0, 0, NULL, NULL,
+	NULL,
 	"Mask payload with zeros on ws:// too, as inside TLS: for networks of "
 	"one's own, where no proxy on the way can misread it."},
     {"warm_channels", OPTION_INT, AT(warm_channels), "1", 0, WARM_MAX, NULL,

@@ -13,32 +13,17 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include "net/conn.h"
+#include "net/conn_internal.h"
 #include "net/tls.h"
 
-#define WRITE_IOV 64
 #define KEEP_IDLE_S 45
 #define KEEP_INTERVAL_S 15
 #define KEEP_COUNT 4
 
 static void conn_event_cb(evutil_socket_t fd, short what, void *arg);
 static void conn_task_cb(void *arg);
-
-/* Bytes that TLS has sealed and the system has not taken. */
-static size_t
-sealed_bytes(const struct conn *conn)
-{
-	return conn->tls != NULL ? tls_unsent(conn->tls) : 0;
-}
-
-static bool
-is_drained(const struct conn *conn)
-{
-	return STAILQ_EMPTY(&conn->queue) && sealed_bytes(conn) == 0;
-}
 
 static short
 wanted_events(const struct conn *conn)
@@ -47,14 +32,13 @@ wanted_events(const struct conn *conn)
 
 	if (!conn->paused || conn->handshaking)
 		what |= EV_READ;
-	if (conn->connecting || conn->handshaking || !is_drained(conn))
+	if (conn->connecting || conn->handshaking || !conn_is_drained(conn))
 		what |= EV_WRITE;
 	return what;
 }
 
-/* Level-triggered systems only: watch what is wanted now. */
-static void
-update_interest(struct conn *conn)
+void
+conn_update_interest(struct conn *conn)
 {
 	short what;
 
@@ -91,8 +75,8 @@ watch(struct conn *conn)
 
 /* Edges only: room is watched for from the first time on that there was none. Asked for
  * at the start, it would be news at once, and a turn of the loop for each connection. */
-static void
-watch_for_room(struct conn *conn)
+void
+conn_watch_for_room(struct conn *conn)
 {
 	conn->writable = false;
 	if (!conn->edge || (event_get_events(&conn->event) & EV_WRITE))
@@ -202,9 +186,9 @@ conn_start_tls(struct conn *conn, struct tls *tls)
 	if (tls_set_fd(tls, conn->fd) != 0)
 		conn->broken = true;
 	if (!conn->connecting)
-		watch_for_room(conn); /* the handshake waits for both */
+		conn_watch_for_room(conn); /* the handshake waits for both */
 	task_post(conn->loop, &conn->task);
-	update_interest(conn);
+	conn_update_interest(conn);
 }
 
 void
@@ -322,13 +306,14 @@ static ssize_t
 read_tls(struct conn *conn, void *out, size_t cap)
 {
 	size_t done;
-	bool waited = sealed_bytes(conn) > 0;
+	bool waited = conn_sealed_bytes(conn) > 0;
 	enum tls_result result = tls_read(conn->tls, out, cap, &done);
 
 	/* An answer goes at once. Where something waited it goes along, from conn_serve(),
 	 * so that whoever waits for the queue to be empty hears of it. */
-	if (!waited && sealed_bytes(conn) > 0 && tls_flush(conn->tls) != TLS_OK)
-		watch_for_room(conn);
+	if (!waited && conn_sealed_bytes(conn) > 0 &&
+	    tls_flush(conn->tls) != TLS_OK)
+		conn_watch_for_room(conn);
 	switch (result) {
 	case TLS_OK:
 		if (tls_is_dry(conn->tls) && conn->edge && !conn->hung_up)
@@ -400,7 +385,7 @@ void
 conn_pause(struct conn *conn)
 {
 	conn->paused = true;
-	update_interest(conn);
+	conn_update_interest(conn);
 }
 
 void
@@ -411,259 +396,7 @@ conn_resume(struct conn *conn)
 	conn->paused = false;
 	if (conn->readable)
 		task_post(conn->loop, &conn->task);
-	update_interest(conn);
-}
-
-/* Take `done` written bytes off the front of the queue. */
-static void
-queue_advance(struct conn *conn, size_t done)
-{
-	conn->queued_bytes -= (uint32_t)done;
-	while (done > 0) {
-		struct buf *buf = STAILQ_FIRST(&conn->queue);
-		struct buf_span *span = &buf->span[buf->first_span];
-
-		if (done < span->length) {
-			span->offset += (uint32_t)done;
-			span->length -= (uint32_t)done;
-			return;
-		}
-		done -= span->length;
-		if (++buf->first_span == buf->n_spans) {
-			STAILQ_REMOVE_HEAD(&conn->queue, link);
-			buf_put(&buf);
-		}
-	}
-}
-
-static size_t
-queue_gather(struct conn *conn, struct iovec iov[WRITE_IOV])
-{
-	struct buf *buf;
-	size_t n = 0, i;
-
-	STAILQ_FOREACH (buf, &conn->queue, link)
-		for (i = buf->first_span; i < buf->n_spans; i++) {
-			if (n == WRITE_IOV)
-				return n;
-			iov[n].iov_base = buf->space + buf->span[i].offset;
-			iov[n++].iov_len = buf->span[i].length;
-		}
-	return n;
-}
-
-/* Seal what waits first, or when all is sealed, send it. */
-static ssize_t
-write_tls(struct conn *conn)
-{
-	const struct buf *buf = STAILQ_FIRST(&conn->queue);
-	const struct buf_span *span;
-	enum tls_result result;
-	size_t done = 0;
-
-	if (buf != NULL) {
-		span = &buf->span[buf->first_span];
-		result = tls_write(
-		    conn->tls, buf->space + span->offset, span->length, &done);
-	} else {
-		result = tls_flush(conn->tls);
-	}
-	switch (result) {
-	case TLS_OK:
-		return (ssize_t)done;
-	case TLS_WANT_READ:
-	case TLS_WANT_WRITE:
-		return CONN_AGAIN;
-	default:
-		return CONN_ERROR;
-	}
-}
-
-/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. The socket's own calls
- * are shorter ways than read(2) and writev(2), which lead through the file system. */
-static ssize_t
-write_plain(struct conn *conn)
-{
-	struct iovec iov[WRITE_IOV];
-	size_t n = queue_gather(conn, iov);
-	/* the end follows at once, and travels with the last bytes */
-	int flags = conn->shut_after ? MSG_MORE : 0;
-	ssize_t got;
-
-	do
-		got = n == 1
-		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, flags)
-		    : sendmsg(conn->fd,
-			  &(struct msghdr){.msg_iov = iov, .msg_iovlen = n},
-			  flags);
-	while (got < 0 && errno == EINTR);
-	if (got >= 0)
-		return got;
-	return errno == EAGAIN || errno == EWOULDBLOCK ? CONN_AGAIN
-						       : CONN_ERROR;
-}
-
-static void
-end_direction(struct conn *conn)
-{
-	if (!conn->shut_after || conn->shut || !is_drained(conn))
-		return;
-	if (conn->tls != NULL && tls_shutdown(conn->tls) == TLS_WANT_WRITE) {
-		watch_for_room(conn);
-		return;
-	}
-	conn->shut = true;
-	/* when the peer has ended, too, closing says it with one call less */
-	if (!conn->ended)
-		(void)shutdown(conn->fd, SHUT_WR);
-}
-
-static int
-flush(struct conn *conn)
-{
-	while (conn->writable && !is_drained(conn)) {
-		ssize_t done =
-		    conn->tls != NULL ? write_tls(conn) : write_plain(conn);
-
-		if (done == CONN_AGAIN) {
-			watch_for_room(conn);
-		} else if (done == CONN_ERROR) {
-			conn->broken = true;
-			task_post(conn->loop, &conn->task);
-			return -1;
-		} else {
-			queue_advance(conn, (size_t)done);
-		}
-	}
-	end_direction(conn);
-	return 0;
-}
-
-int
-conn_append_buf(struct conn *conn, struct buf **buf)
-{
-	size_t bytes = buf_pending(*buf);
-
-	assert(!conn->shut_after);
-	if (conn->broken || conn->fd < 0 || bytes == 0) {
-		buf_put(buf);
-		return bytes == 0 && !conn->broken && conn->fd >= 0 ? 0 : -1;
-	}
-	STAILQ_INSERT_TAIL(&conn->queue, *buf, link);
-	*buf = NULL;
-	conn->queued_bytes += (uint32_t)bytes;
-	return 0;
-}
-
-int
-conn_flush(struct conn *conn)
-{
-	if (conn->connecting || conn->handshaking || conn->fd < 0)
-		return 0;
-	if (conn->broken || flush(conn) != 0)
-		return -1;
-	update_interest(conn);
-	return 0;
-}
-
-int
-conn_write_buf(struct conn *conn, struct buf **buf)
-{
-	if (conn_append_buf(conn, buf) != 0)
-		return -1;
-	return conn_flush(conn);
-}
-
-static struct buf *
-queue_last(struct conn *conn)
-{
-	char *next =
-	    (char *)conn->queue.stqh_last; /* glibc has no STAILQ_LAST */
-
-	if (STAILQ_EMPTY(&conn->queue))
-		return NULL;
-	return (struct buf *)(void *)(next - offsetof(struct buf, link));
-}
-
-/* Put data behind what waits last, if there is room: else each little frame to a peer that
- * does not read would hold a buffer of its own. */
-static bool
-write_behind(struct conn *conn, const void *data, size_t len)
-{
-	struct buf *last = queue_last(conn);
-	struct buf_span *span;
-	size_t end;
-
-	if (last == NULL || conn->broken)
-		return false;
-	span = &last->span[last->n_spans - 1];
-	end = (size_t)span->offset + span->length;
-	if (len > BUF_HEADROOM + last->capacity - end)
-		return false;
-	memcpy(last->space + end, data, len);
-	span->length += (uint32_t)len;
-	conn->queued_bytes += (uint32_t)len;
-	return true;
-}
-
-int
-conn_append(struct conn *conn, const void *data, size_t len)
-{
-	assert(!conn->shut_after);
-	if (write_behind(conn, data, len))
-		return 0;
-	while (len > 0) {
-		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
-		struct buf *buf = buf_get(piece);
-
-		if (buf == NULL) {
-			conn->broken = true;
-			task_post(conn->loop, &conn->task);
-			return -1;
-		}
-		memcpy(buf_data(buf), data, piece);
-		buf_add_span(buf, BUF_HEADROOM, (uint32_t)piece);
-		if (conn_append_buf(conn, &buf) != 0)
-			return -1;
-		data = (const char *)data + piece;
-		len -= piece;
-	}
-	return 0;
-}
-
-int
-conn_write(struct conn *conn, const void *data, size_t len)
-{
-	if (conn_append(conn, data, len) != 0)
-		return -1;
-	return conn_flush(conn);
-}
-
-size_t
-conn_queued(const struct conn *conn)
-{
-	return conn->queued_bytes + sealed_bytes(conn);
-}
-
-void
-conn_shutdown(struct conn *conn)
-{
-	if (conn->fd < 0 || conn->shut_after)
-		return;
-	conn->shut_after = true;
-	(void)conn_flush(conn);
-}
-
-bool
-conn_is_over(const struct conn *conn)
-{
-	return conn->ended && is_drained(conn);
-}
-
-bool
-conn_is_shut(const struct conn *conn)
-{
-	return conn->shut;
+	conn_update_interest(conn);
 }
 
 /* The socket is connected, or not: say so, unless TLS comes first. False: it is not. */
@@ -711,7 +444,7 @@ conn_serve(struct conn *conn, const bool *gone)
 {
 	/* before any callback: what the owner writes there may empty the queue, and whoever
 	 * waits for that must hear of it all the same */
-	bool waited = !is_drained(conn);
+	bool waited = !conn_is_drained(conn);
 
 	if (conn->connecting) {
 		if (!conn->writable || !finish_connect(conn) || *gone)
@@ -722,8 +455,8 @@ conn_serve(struct conn *conn, const bool *gone)
 		if (*gone || conn->handshaking)
 			return;
 	}
-	if (!conn->broken && flush(conn) == 0 && waited && is_drained(conn) &&
-	    conn->ops->drained_cb != NULL) {
+	if (!conn->broken && conn_flush_queue(conn) == 0 && waited &&
+	    conn_is_drained(conn) && conn->ops->drained_cb != NULL) {
 		conn->ops->drained_cb(conn);
 		if (*gone)
 			return;
@@ -752,7 +485,7 @@ conn_dispatch(struct conn *conn)
 	if (gone)
 		return;
 	conn->gone = NULL;
-	update_interest(conn);
+	conn_update_interest(conn);
 }
 
 static void

@@ -53,7 +53,8 @@ main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_test(tests, a_short_slice_is_shorter_and_leaves_the_nice_value);
+	tcase_add_test(
+	    tests, a_short_slice_is_shorter_and_leaves_the_nice_value);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -21,7 +21,7 @@
 #include "scene.h"
 
 #define AGENTS 400
-#define AT_ONCE 10 /* a turn of the loop in a test takes milliseconds */
+#define AT_ONCE 10  /* a turn of the loop in a test takes milliseconds */
 #define WARM_UP 100 /* pools and tables have begun then */
 #define MOST_AGENTS (WARM_UP + 2 * AGENTS)
 #define HIGH_FD 5000
