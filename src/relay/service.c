@@ -101,6 +101,67 @@ service_alloc(struct device *device, const char *name, enum service_kind kind,
 	return service;
 }
 
+static int
+open_listener(struct service *service)
+{
+	struct relay *relay = service->device->relay;
+
+	if (service_ports_open(relay->service_ports, &service->listener,
+		service->public_port, &relay->public_ports, accept_cb,
+		service) != 0)
+		return -1;
+	if (service->kind != SERVICE_TCP)
+		listener_await_bytes(&service->listener);
+	return 0;
+}
+
+static uint16_t
+port_of(const struct service *service)
+{
+	struct address address;
+
+	listener_address(&service->listener, &address);
+	return address_port(&address);
+}
+
+struct holder_search {
+	uint16_t port;
+	struct service *holder;
+};
+
+static void
+match_port_cb(void *ctx, struct hash_node *node)
+{
+	struct holder_search *search = ctx;
+	struct service *service = HASH_ENTRY(node, struct service, by_host);
+
+	if (port_of(service) == search->port)
+		search->holder = service;
+}
+
+/* A public number is the tcp service's that it is leased to. A listener that has it because
+ * no other number was free when it came gives way, and has its route written anew: whoever
+ * comes to the number must not be led to another service. */
+static void
+take_number(struct service *service)
+{
+	struct relay *relay = service->device->relay;
+	struct holder_search search = {.port = service->public_port};
+
+	hash_map_each(&relay->services, match_port_cb, &search);
+	if (search.holder == NULL)
+		return; /* another program's */
+	listener_close(&service->listener);
+	listener_close(&search.holder->listener);
+	if (open_listener(service) != 0 || open_listener(search.holder) != 0)
+		log_error("a service has lost its listener",
+		    LOG_S("device", search.holder->device->name),
+		    LOG_S("error", log_errno()),
+		    LOG_S("hint", "widen service_listen"));
+	if (search.holder->device != service->device)
+		device_hold(search.holder->device, NULL, NULL);
+}
+
 static struct service *
 service_new(struct device *device, const char *name, enum service_kind kind,
     const char *host, uint16_t public_port, const char **error)
@@ -115,10 +176,10 @@ service_new(struct device *device, const char *name, enum service_kind kind,
 	if (host != NULL &&
 	    hash_map_insert(&relay->services, &service->by_host) != 0)
 		goto fail;
-	if (service_ports_open(relay->service_ports, &service->listener,
-		public_port, &relay->public_ports, accept_cb, service) == 0) {
-		if (kind != SERVICE_TCP)
-			listener_await_bytes(&service->listener);
+	if (open_listener(service) == 0) {
+		if (public_port != 0 && port_of(service) != public_port &&
+		    service_ports_have(relay->service_ports, public_port))
+			take_number(service);
 		return service;
 	}
 	log_error("no port for a service's listener",

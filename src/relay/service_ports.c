@@ -85,6 +85,16 @@ service_ports_numbers(const struct service_ports *ports, struct port_set *set)
 			port_set_add(set, (uint16_t)port);
 }
 
+bool
+service_ports_have(const struct service_ports *ports, uint16_t port)
+{
+	for (size_t i = 0; i < ports->n; i++)
+		if (port >= ports->ranges[i].range.low &&
+		    port <= ports->ranges[i].range.high)
+			return true;
+	return false;
+}
+
 static int
 open_at(struct service_ports *ports, struct listener *listener, size_t i,
     uint16_t port, listener_cb cb, void *ctx)

@@ -28,6 +28,9 @@ void service_ports_free(struct service_ports **ports);
 void service_ports_numbers(
     const struct service_ports *ports, struct port_set *set);
 
+/* Is this number in one of the ranges? */
+bool service_ports_have(const struct service_ports *ports, uint16_t port);
+
 /*
  * Open a listener. A tcp service names its public port: where the ranges hold it, the
  * listener takes just that one, so that the service can also be reached without a proxy.

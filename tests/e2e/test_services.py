@@ -4,7 +4,7 @@ import pytest
 
 from harness import ports
 from harness.programs import SampleServices, Sshd
-from harness.scenes import Cluster, wait_tcp
+from harness.scenes import Cluster, Standalone, wait_tcp
 from harness.visitors import tcp_outcome
 from harness.wait import until
 
@@ -71,6 +71,22 @@ def test_reserved_label_and_port_go_to_their_device_and_no_other(group):
     assert agent.port("raw") == port + 1
     assert cluster.wait_served("our-printer.example.test").text == "web"
     assert wait_tcp(("127.0.0.1", port + 1)) == "web"
+
+
+def test_public_port_leads_to_whom_it_is_leased_though_a_web_service_listens_there(group):
+    """A relay that stands alone has one range for both: the web service that took the number,
+    because it came first, gives way, and is served all the same."""
+    services = SampleServices(group, "web", "files")
+    relay = Standalone(group)
+    web = f"web:http:{services.target('web', 'http')}"
+    alice = relay.agent(relay.device("alice"), [web])
+    bob = relay.agent(relay.device("bob", ports_=[f"raw:{relay.first_port}"]),
+                      [f"raw:tcp:{services.target('files', 'tcp')}",
+                       f"site:http:{services.target('files', 'http')}"])
+    assert bob.port("raw") == relay.first_port
+    assert wait_tcp(("127.0.0.1", relay.first_port)) == "files"
+    assert relay.get(alice.host()).text == "web"
+    assert relay.get(bob.host()).text == "files"
 
 
 def test_ports_come_from_ipv4_and_ipv6_ranges_that_lie_apart(group):

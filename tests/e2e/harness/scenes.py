@@ -17,7 +17,7 @@ class Standalone:
         self._write()
         self.front_port = ports.take()
         self.front = ("127.0.0.1", self.front_port)
-        services = ports.take_block()
+        self.first_port = services = ports.take_block()
         self.relay = Relay(group, name, visitor_listen=f"127.0.0.1:{self.front_port}",
                            devices_file=self.devices_file,
                            service_listen=f"127.0.0.1:{services}-{services + ports.BLOCK - 1}",
