@@ -389,9 +389,12 @@ raw_eof_cb(void *owner)
 
 	if (transfer->in_ended)
 		return;
-	/* to a service that has ended, too, it is no news: it goes with the next open */
-	transfer->eof_waits =
-	    transfer->out_ended && conn_queued(&transfer->conn) == 0;
+	/* to a service that has ended, too, it is no news: in a crowd it goes with the next
+	 * open. One visitor after the other is served sooner if the agent has parted from the
+	 * last one's service by then. */
+	transfer->eof_waits = transfer->out_ended &&
+	    transfer->device->n_running > 1 &&
+	    conn_queued(&transfer->conn) == 0;
 	if (transfer->eof_waits)
 		ws_append_eof(&transfer->conn);
 	else
