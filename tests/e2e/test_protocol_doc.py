@@ -22,8 +22,9 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KNOWN_KEYS = {
     "op", "id", "service", "from", "reason", "to", "visit", "epoch", "heartbeat_ms", "lease_ms",
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
+    "mux", "visits", "window", "bytes", "shared", "stream",
 }
-CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move"}
+CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved"}
 
 
 class FrameExample:

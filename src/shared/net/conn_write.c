@@ -246,10 +246,33 @@ conn_append(struct conn *conn, const void *data, size_t len)
 	return 0;
 }
 
+/* With nothing queued before it: what the system takes of data at once is not copied. The
+ * bytes taken; an error is left to be found by who queues the rest. */
+static size_t
+write_at_once(struct conn *conn, const void *data, size_t len)
+{
+	ssize_t done;
+
+	if (!STAILQ_EMPTY(&conn->queue) || conn->tls != NULL ||
+	    !conn->writable || conn->connecting || conn->broken ||
+	    conn->fd < 0)
+		return 0;
+	do
+		done = send(conn->fd, data, len, 0);
+	while (done < 0 && errno == EINTR);
+	return done > 0 ? (size_t)done : 0;
+}
+
 int
 conn_write(struct conn *conn, const void *data, size_t len)
 {
-	if (conn_append(conn, data, len) != 0)
+	size_t done;
+
+	assert(!conn->shut_after);
+	done = len > 0 ? write_at_once(conn, data, len) : 0;
+	if (done == len)
+		return conn->broken || conn->fd < 0 ? -1 : 0;
+	if (conn_append(conn, (const char *)data + done, len - done) != 0)
 		return -1;
 	return conn_flush(conn);
 }

@@ -37,6 +37,14 @@ pump_fini(struct pump *pump)
 	pump->rest_len = 0;
 }
 
+/* The channel is read on, unless its owner holds it. */
+static void
+resume_channel(struct pump *pump)
+{
+	if (!pump->held)
+		conn_resume(pump->channel);
+}
+
 /* Reads follow the flow: large while the system fills them, small when it does not. */
 static uint32_t
 next_read_bytes(uint32_t bytes, size_t got)
@@ -249,7 +257,7 @@ raw_drained_cb(struct conn *conn)
 {
 	struct pump *pump = conn->owner;
 
-	conn_resume(pump->channel);
+	resume_channel(pump);
 }
 
 static void
@@ -291,6 +299,8 @@ pump_join(
 	else if (first != NULL)
 		buf_put(first);
 	flush_channel(pump);
+	if (conn_queued(raw) > 0)
+		conn_pause(pump->channel);
 }
 
 void
@@ -312,5 +322,15 @@ pump_leave(struct pump *pump)
 	if (pump->inbound != NULL)
 		pump->inbound->n_spans = 0;
 	pump->raw = NULL;
-	conn_resume(pump->channel);
+	resume_channel(pump);
+}
+
+void
+pump_hold(struct pump *pump, bool hold)
+{
+	pump->held = hold;
+	if (hold)
+		conn_pause(pump->channel);
+	else if (pump->raw == NULL || conn_queued(pump->raw) == 0)
+		conn_resume(pump->channel);
 }

@@ -64,6 +64,7 @@ struct pump {
 	uint32_t channel_read_bytes,
 	    raw_read_bytes; /* of the next read: follows the flow */
 	bool raw_ended;	    /* its end was reported */
+	bool held;	    /* the channel is not read: pump_hold() */
 };
 
 /* Take over a channel, its callbacks included; nothing is joined yet. */
@@ -75,11 +76,14 @@ void pump_fini(struct pump *pump);
 enum pump_verdict pump_feed(struct pump *pump, const uint8_t *data, size_t len);
 
 /* Join a raw connection, both ways, from now on; it may still be connecting. The pump
- * takes its callbacks, not its memory. *first: a buffer with first_len bytes of the raw
+ * takes its callbacks, not its memory; what waits in its queue is written first. *first: a buffer with first_len bytes of the raw
  * side that were read already, to be sent first; taken and cleared (may be NULL). Writes
  * what the owner has appended to the channel along with it. */
 void pump_join(
     struct pump *pump, struct conn *raw, struct buf **first, size_t first_len);
+/* Do not read the channel, whatever the raw side takes, until it is held no longer. The raw side
+ * is read as ever. */
+void pump_hold(struct pump *pump, bool hold);
 /* The channel's direction ended: write what is left to the raw side, then end there. */
 void pump_end_raw(struct pump *pump);
 /* Forget the raw connection: after pump_end_raw() when the visit is complete (its queue may

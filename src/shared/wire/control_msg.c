@@ -5,6 +5,7 @@
 #include "wire/control_msg.h"
 
 #include "wire/form_table.h"
+#include "wire/mux_frame.h"
 #include "wire/url.h"
 
 #define VISITOR_ADDRESS_MAX 80
@@ -88,9 +89,13 @@ put_peers(const struct form_key *key, const void *object, struct writer *w,
 enum msg_key {
 	KEY_OP,
 	KEY_ID,
+	KEY_MUX,
 	KEY_VISIT,
 	KEY_SERVICE,
 	KEY_FROM,
+	KEY_SHARED,
+	KEY_STREAM,
+	KEY_BYTES,
 	KEY_TO,
 	KEY_REASON,
 	KEY_EPOCH,
@@ -123,6 +128,9 @@ static const struct {
 	"refused needs a reason"},
     [CONTROL_ABORT] = {"abort", 0, 0, NULL},
     [CONTROL_MOVE] = {"move", 0, 0, NULL},
+    [CONTROL_CREDIT] = {"credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES), 0,
+	"credit needs visit and bytes"},
+    [CONTROL_MOVED] = {"moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"},
 };
 
 static bool
@@ -152,12 +160,19 @@ static const struct form_key msg_keys[] = {
     [KEY_OP] = {.name = "op", .take = take_op, .put = put_op},
     [KEY_ID] = FORM_TEXT(control_msg, id, control_id_valid,
 	"not 32 lower-case hexadecimal digits"),
+    [KEY_MUX] = FORM_NUMBER(control_msg, mux, 1, 1, "not 1"),
     [KEY_VISIT] =
 	FORM_NUMBER(control_msg, visit, 1, UINT64_MAX, "not a number from 1"),
     [KEY_SERVICE] = FORM_TEXT(
 	control_msg, service, service_name_valid, "not a service name"),
     [KEY_FROM] =
 	FORM_TEXT(control_msg, from, check_visitor_address, "not an address"),
+    [KEY_SHARED] = FORM_TEXT(control_msg, shared, control_id_valid,
+	"not 32 lower-case hexadecimal digits"),
+    [KEY_STREAM] = FORM_NUMBER(control_msg, stream, 1, MUX_VISIT_MAX,
+	"not a number from 1 to 4294967295"),
+    [KEY_BYTES] = FORM_NUMBER(control_msg, bytes, 1, MUX_WINDOW_MAX,
+	"not 1 to 16777216"),
     [KEY_TO] = FORM_TEXT(control_msg, to, url_relay_valid, "not a relay's URL"),
     [KEY_REASON] = FORM_TEXT(
 	control_msg, reason, check_reason, "more than 200 characters"),

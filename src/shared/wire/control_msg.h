@@ -16,6 +16,10 @@
 #define TRANSFER_ID_LEN 32   /* hexadecimal digits: 128 random bits */
 #define INSTANCE_MAX 64
 #define WARM_MAX 64          /* idle channels that an agent may want kept */
+#define MUX_VISITS_MAX 65535 /* visits at once that an agent may offer to take */
+#define MUX_WINDOW_MIN 1024
+#define MUX_WINDOW_MAX (16u << 20)
+#define MUX_WINDOW 65536 /* the relay's, and an agent's that names none */
 #define LEASE_TOKEN_MAX 1024
 #define REASON_MAX 200
 
@@ -26,7 +30,9 @@ enum control_op {
 	CONTROL_OPENED,  /* agent → relay, on transfer: the service has taken the visitor */
 	CONTROL_REFUSED, /* agent → relay: no channel (control) or no service (transfer) */
 	CONTROL_ABORT,   /* both ways, on transfer: reset this visit */
-	CONTROL_MOVE     /* relay → agent: go to another relay */
+	CONTROL_MOVE,    /* relay → agent: go to another relay */
+	CONTROL_CREDIT,  /* both ways, on a shared channel: so many bytes more of a visit */
+	CONTROL_MOVED    /* both ways, there: the last word about a visit; it goes on elsewhere */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
@@ -54,7 +60,11 @@ struct control_msg {
 	struct str from;    /* open: the visitor's address, "192.0.2.1:50312" */
 	struct str reason;  /* refused, abort, move: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
-	uint64_t visit;     /* open, opened, refused, abort on transfer; 0 when absent */
+	uint64_t visit;     /* all but move, on transfer; 0 when absent */
+	uint64_t mux;       /* open on control: 1, if the channel is to be shared */
+	uint64_t bytes;     /* credit */
+	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
+	uint64_t stream;    /* … which has this number there */
 	/* welcome */
 	uint64_t epoch, heartbeat_ms, lease_ms;
 	struct str label, relay, lease;
@@ -87,6 +97,9 @@ struct control_params {
 	struct str lease; /* the signed lease, as it was given; absent when none */
 	uint64_t hops;    /* redirects followed so far */
 	uint64_t warm;    /* idle transfer channels that it wants kept; 0 when absent */
+	uint64_t mux;      /* 1: it can share a channel among visits */
+	uint64_t visits;   /* so many on one at once, at most; 0 when absent */
+	uint64_t window;   /* bytes of each that it takes before it gives credit; 0 when absent */
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];
 };

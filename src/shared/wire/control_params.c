@@ -97,7 +97,10 @@ enum params_key {
 	PARAM_SERVICE,
 	PARAM_LEASE,
 	PARAM_HOPS,
-	PARAM_WARM
+	PARAM_WARM,
+	PARAM_MUX,
+	PARAM_VISITS,
+	PARAM_WINDOW
 };
 
 static const struct form_key params_keys[] = {
@@ -113,6 +116,11 @@ static const struct form_key params_keys[] = {
 	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
     [PARAM_WARM] =
 	FORM_NUMBER(control_params, warm, 0, WARM_MAX, "not 0 to 64"),
+    [PARAM_MUX] = FORM_NUMBER(control_params, mux, 0, 1, "not 0 or 1"),
+    [PARAM_VISITS] = FORM_NUMBER(
+	control_params, visits, 1, MUX_VISITS_MAX, "not 1 to 65535"),
+    [PARAM_WINDOW] = FORM_NUMBER(control_params, window, MUX_WINDOW_MIN,
+	MUX_WINDOW_MAX, "not 1024 to 16777216"),
 };
 
 struct transfer_params {

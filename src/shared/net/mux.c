@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Frames are appended to the channel and flushed by a task, which the loop runs when every
+ * connection that was ready has had its turn. In the other direction payload goes to its raw
+ * side straight from the buffer that it was read to: only what the system does not take at
+ * once is copied. It is written when the next thing was decoded, because an end right behind
+ * it then travels in the same segment.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "net/mux.h"
+
+#define TURN_BYTES BUF_LARGE /* most that one callback reads */
+#define QUEUE_BYTES                                                            \
+	(2u * BUF_LARGE) /* in the channel's queue, before it is flushed at once */
+
+static const struct conn_ops channel_conn_ops, raw_conn_ops;
+
+static void flush_task_cb(void *ctx);
+
+void
+mux_init(struct mux *mux, struct conn *channel, const struct mux_ops *ops,
+    void *owner)
+{
+	memset(mux, 0, sizeof(*mux));
+	mux->loop = channel->loop;
+	mux->channel = channel;
+	mux->ops = ops;
+	mux->owner = owner;
+	mux->read_bytes = BUF_SMALL;
+	TAILQ_INIT(&mux->stopped);
+	task_init(&mux->flush_task, flush_task_cb, mux);
+	conn_set_owner(channel, &channel_conn_ops, mux);
+	conn_resume(channel);
+}
+
+void
+mux_fini(struct mux *mux)
+{
+	assert(TAILQ_EMPTY(&mux->stopped));
+	task_cancel(mux->loop, &mux->flush_task);
+	(void)conn_flush(mux->channel);
+	mux->pending = NULL;
+}
+
+/* Reads follow the flow: large while the system fills them, small when it does not. */
+static uint32_t
+next_read_bytes(uint32_t bytes, size_t cap, size_t got)
+{
+	if (got == cap)
+		return cap < bytes ? bytes : BUF_LARGE;
+	return got < BUF_SMALL ? BUF_SMALL : bytes;
+}
+
+/* ---- to the channel ---- */
+
+static void
+start_again(struct mux_side *side)
+{
+	TAILQ_REMOVE(&side->mux->stopped, side, link);
+	side->stopped = false;
+	mux_resume_raw(side);
+}
+
+static void
+unblock(struct mux *mux)
+{
+	struct mux_side *side;
+
+	mux->blocked = false;
+	while ((side = TAILQ_FIRST(&mux->stopped)) != NULL)
+		start_again(side);
+}
+
+static void
+flush(struct mux *mux)
+{
+	task_cancel(mux->loop, &mux->flush_task);
+	(void)conn_flush(mux->channel); /* broken: channel_broken_cb comes */
+	if (conn_queued(mux->channel) > 0)
+		mux->blocked = true;
+	else if (mux->blocked)
+		unblock(mux);
+}
+
+static void
+flush_task_cb(void *ctx)
+{
+	flush(ctx);
+}
+
+void
+mux_flush_soon(struct mux *mux)
+{
+	if (!conn_is_open(mux->channel))
+		return;
+	if (!mux->blocked && conn_queued(mux->channel) >= QUEUE_BYTES)
+		flush(mux);
+	else
+		task_post(mux->loop, &mux->flush_task);
+}
+
+/* Make buf's bytes from data on one message. */
+static void
+append_message(
+    struct mux_side *side, struct buf **buf, uint8_t *data, size_t len)
+{
+	struct mux *mux = side->mux;
+	size_t header = mux->ops->encode(mux->owner, side, data, len);
+	size_t offset = (size_t)(data - (*buf)->space);
+
+	assert(header <= BUF_HEADROOM && len <= side->credit);
+	side->credit -= (uint32_t)len;
+	side->to_channel_bytes += len;
+	buf_add_span(
+	    *buf, (uint32_t)(offset - header), (uint32_t)(header + len));
+	(void)conn_append_buf(mux->channel, buf);
+	mux_flush_soon(mux);
+}
+
+/* Send of the first bytes as much as there is credit for. */
+static void
+send_first(struct mux_side *side)
+{
+	size_t len =
+	    side->first_len < side->credit ? side->first_len : side->credit;
+	struct buf *piece;
+
+	if (side->first == NULL || len == 0)
+		return;
+	if (len == side->first_len) {
+		append_message(side, &side->first,
+		    buf_data(side->first) + side->first_at, len);
+		return;
+	}
+	if ((piece = buf_get(len)) == NULL)
+		return; /* with the next credit */
+	memcpy(buf_data(piece), buf_data(side->first) + side->first_at, len);
+	side->first_at += (uint32_t)len;
+	side->first_len -= (uint32_t)len;
+	append_message(side, &piece, buf_data(piece), len);
+}
+
+/* May the raw side be read? If not, it is stopped until that may have changed. */
+static bool
+may_read(struct mux_side *side)
+{
+	struct mux *mux = side->mux;
+
+	if (side->first == NULL && side->credit > 0 && !mux->blocked)
+		return true;
+	conn_pause(side->raw);
+	if (mux->blocked && !side->stopped) {
+		side->stopped = true;
+		TAILQ_INSERT_TAIL(&mux->stopped, side, link);
+	}
+	return false;
+}
+
+static void
+raw_readable_cb(struct conn *conn)
+{
+	struct mux_side *side = conn->owner;
+	struct mux *mux = side->mux;
+	size_t turn = 0;
+
+	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
+		struct buf *buf = buf_get(side->read_bytes);
+		size_t cap = buf == NULL	     ? 0
+		    : buf->capacity < side->credit ? buf->capacity
+						   : side->credit;
+		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), cap)
+					  : CONN_ERROR;
+
+		if (got > 0) {
+			side->read_bytes = next_read_bytes(
+			    buf->capacity, cap, (size_t)got);
+			turn += (size_t)got;
+			append_message(side, &buf, buf_data(buf), (size_t)got);
+			continue;
+		}
+		buf_put(&buf);
+		if (got == 0) {
+			side->raw_ended = true;
+			conn_pause(conn);
+			mux->ops->raw_eof(mux->owner, side);
+		} else if (got == CONN_ERROR) {
+			mux->ops->raw_failed(mux->owner, side);
+		}
+		return;
+	}
+}
+
+bool
+mux_give_credit(struct mux_side *side, uint64_t bytes)
+{
+	if (bytes > INT32_MAX || side->credit + bytes > INT32_MAX)
+		return false;
+	side->credit += (uint32_t)bytes;
+	send_first(side);
+	mux_resume_raw(side);
+	return true;
+}
+
+void
+mux_pause_raw(struct mux_side *side)
+{
+	if (side->raw != NULL)
+		conn_pause(side->raw);
+}
+
+void
+mux_resume_raw(struct mux_side *side)
+{
+	if (side->raw != NULL && side->raw->owner == side && !side->raw_ended &&
+	    !side->stopped)
+		conn_resume(side->raw);
+}
+
+/* ---- to the raw side ---- */
+
+/* What the raw side has taken is credit for the peer. */
+static void
+give_back(struct mux_side *side)
+{
+	uint32_t bytes = side->owed;
+
+	if (side->peer_ended || bytes < side->owed_max ||
+	    conn_queued(side->raw) > 0)
+		return;
+	side->owed = 0;
+	side->window += bytes;
+	side->mux->ops->credit(side->mux->owner, side, bytes);
+	mux_flush_soon(side->mux);
+}
+
+static void
+raw_drained_cb(struct conn *conn)
+{
+	give_back(conn->owner);
+}
+
+static void
+raw_broken_cb(struct conn *conn)
+{
+	struct mux_side *side = conn->owner;
+
+	side->mux->ops->raw_failed(side->mux->owner, side);
+}
+
+static const struct conn_ops raw_conn_ops = {
+    .readable_cb = raw_readable_cb,
+    .drained_cb = raw_drained_cb,
+    .broken_cb = raw_broken_cb,
+};
+
+/* Keep what comes for a raw connection that is not there yet: its window bounds it. */
+static int
+keep_early(struct mux_side *side, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
+		struct buf *buf = buf_get(piece);
+
+		if (buf == NULL)
+			return -1;
+		memcpy(buf_data(buf), data, piece);
+		buf_add_span(buf, BUF_HEADROOM, (uint32_t)piece);
+		STAILQ_INSERT_TAIL(&side->early, buf, link);
+		data += piece;
+		len -= piece;
+	}
+	return 0;
+}
+
+/* Write what waits for what comes behind it; behind it comes the end. */
+static void
+write_pending(struct mux *mux, bool end)
+{
+	struct mux_side *side = mux->pending;
+
+	mux->pending = NULL;
+	if (side == NULL)
+		return;
+	if (end)
+		(void)conn_append(
+		    side->raw, mux->pending_data, mux->pending_len);
+	else
+		(void)conn_write(
+		    side->raw, mux->pending_data, mux->pending_len);
+	if (side->raw->owner == side)
+		give_back(side);
+}
+
+/* -1: no memory. */
+static int
+take_payload(struct mux *mux, const struct mux_step *step)
+{
+	struct mux_side *side = step->side;
+
+	assert(step->length <= side->window);
+	if (side->discards)
+		return 0;
+	side->window -= (uint32_t)step->length;
+	side->owed += (uint32_t)step->length;
+	side->to_raw_bytes += step->length;
+	if (side->raw == NULL)
+		return keep_early(side, step->payload, step->length);
+	mux->pending = side;
+	mux->pending_data = step->payload;
+	mux->pending_len = step->length;
+	return 0;
+}
+
+static enum pump_verdict
+decode(struct mux *mux, uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		struct mux_step step = {0};
+
+		if (mux->ops->decode(mux->owner, data, len, &step) ==
+		    PUMP_GONE)
+			return PUMP_GONE;
+		assert(step.consumed > 0 && step.consumed <= len);
+		data += step.consumed;
+		len -= step.consumed;
+		if (step.length == 0)
+			continue;
+		write_pending(mux, false);
+		if (take_payload(mux, &step) != 0) {
+			mux->ops->channel_ended(mux->owner, PUMP_ERROR);
+			return PUMP_GONE;
+		}
+	}
+	write_pending(mux, false);
+	return PUMP_STEP;
+}
+
+enum pump_verdict
+mux_feed(struct mux *mux, const uint8_t *data, size_t len)
+{
+	while (len > 0) {
+		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
+		struct buf *buf = buf_get(piece);
+		enum pump_verdict verdict;
+
+		if (buf == NULL) {
+			mux->ops->channel_ended(mux->owner, PUMP_ERROR);
+			return PUMP_GONE;
+		}
+		memcpy(buf_data(buf), data, piece);
+		verdict = decode(mux, buf_data(buf), piece);
+		buf_put(&buf);
+		if (verdict == PUMP_GONE)
+			return PUMP_GONE;
+		data += piece;
+		len -= piece;
+	}
+	return PUMP_STEP;
+}
+
+static void
+channel_readable_cb(struct conn *conn)
+{
+	struct mux *mux = conn->owner;
+	size_t turn = 0;
+
+	while (turn < TURN_BYTES) {
+		struct buf *buf = buf_get(mux->read_bytes);
+		ssize_t got = buf != NULL
+		    ? conn_read(conn, buf_data(buf), buf->capacity)
+		    : CONN_ERROR;
+		enum pump_verdict verdict;
+
+		if (got <= 0) {
+			buf_put(&buf);
+			if (got != CONN_AGAIN)
+				mux->ops->channel_ended(mux->owner,
+				    got == 0 ? PUMP_EOF : PUMP_ERROR);
+			return;
+		}
+		mux->read_bytes = next_read_bytes(
+		    buf->capacity, buf->capacity, (size_t)got);
+		turn += (size_t)got;
+		verdict = decode(mux, buf_data(buf), (size_t)got);
+		buf_put(&buf);
+		if (verdict == PUMP_GONE)
+			return;
+	}
+}
+
+static void
+channel_drained_cb(struct conn *conn)
+{
+	unblock(conn->owner);
+}
+
+static void
+channel_broken_cb(struct conn *conn)
+{
+	struct mux *mux = conn->owner;
+
+	mux->ops->channel_ended(mux->owner, PUMP_ERROR);
+}
+
+static const struct conn_ops channel_conn_ops = {
+    .readable_cb = channel_readable_cb,
+    .drained_cb = channel_drained_cb,
+    .broken_cb = channel_broken_cb,
+};
+
+/* ---- a side's life ---- */
+
+void
+mux_side_init(
+    struct mux_side *side, struct mux *mux, uint32_t credit, uint32_t window)
+{
+	memset(side, 0, sizeof(*side));
+	side->mux = mux;
+	side->credit = credit;
+	side->window = window;
+	side->owed_max = window / 2;
+	side->read_bytes = BUF_SMALL;
+	STAILQ_INIT(&side->early);
+}
+
+static void
+drop_kept(struct mux_side *side)
+{
+	struct buf *buf;
+
+	while ((buf = STAILQ_FIRST(&side->early)) != NULL) {
+		STAILQ_REMOVE_HEAD(&side->early, link);
+		buf_put(&buf);
+	}
+	buf_put(&side->first);
+}
+
+void
+mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
+    size_t first_len)
+{
+	struct buf *buf;
+
+	assert(side->raw == NULL && !side->discards);
+	side->raw = raw;
+	conn_set_owner(raw, &raw_conn_ops, side);
+	while ((buf = STAILQ_FIRST(&side->early)) != NULL) {
+		STAILQ_REMOVE_HEAD(&side->early, link);
+		(void)conn_append_buf(raw, &buf);
+	}
+	if (side->peer_ended)
+		conn_shutdown(raw);
+	else
+		(void)conn_flush(raw);
+	give_back(side);
+	if (first != NULL && *first != NULL) {
+		side->first = *first;
+		side->first_at = 0;
+		side->first_len = (uint32_t)first_len;
+		*first = NULL;
+		send_first(side);
+	}
+	conn_resume(raw);
+}
+
+void
+mux_end_raw(struct mux_side *side)
+{
+	struct mux *mux = side->mux;
+
+	side->peer_ended = true;
+	write_pending(mux, mux->pending == side);
+	if (side->raw != NULL)
+		conn_shutdown(side->raw);
+}
+
+void
+mux_hand_over(struct mux_side *side, struct conn *raw)
+{
+	write_pending(side->mux, false);
+	side->raw = raw;
+	if (side->stopped) {
+		TAILQ_REMOVE(&side->mux->stopped, side, link);
+		side->stopped = false;
+	}
+}
+
+void
+mux_leave(struct mux_side *side)
+{
+	struct mux *mux = side->mux;
+
+	if (mux->pending == side)
+		mux->pending = NULL;
+	if (side->stopped)
+		TAILQ_REMOVE(&mux->stopped, side, link);
+	side->stopped = false;
+	side->discards = true;
+	side->raw = NULL;
+	drop_kept(side);
+}
