@@ -24,7 +24,7 @@ KNOWN_KEYS = {
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
     "mux", "visits", "window", "bytes", "shared", "stream",
 }
-CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved"}
+CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays"}
 
 
 class FrameExample:

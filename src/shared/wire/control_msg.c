@@ -131,6 +131,7 @@ static const struct {
     [CONTROL_CREDIT] = {"credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES), 0,
 	"credit needs visit and bytes"},
     [CONTROL_MOVED] = {"moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"},
+    [CONTROL_STAYS] = {"stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"},
 };
 
 static bool

@@ -32,7 +32,8 @@ enum control_op {
 	CONTROL_ABORT,   /* both ways, on transfer: reset this visit */
 	CONTROL_MOVE,    /* relay → agent: go to another relay */
 	CONTROL_CREDIT,  /* both ways, on a shared channel: so many bytes more of a visit */
-	CONTROL_MOVED    /* both ways, there: the last word about a visit; it goes on elsewhere */
+	CONTROL_MOVED,   /* both ways, there: the last word about a visit; it goes on elsewhere */
+	CONTROL_STAYS    /* agent → relay, there: a visit does not move */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
