@@ -481,8 +481,9 @@ mux_end_raw(struct mux_side *side)
 void
 mux_hand_over(struct mux_side *side, struct conn *raw)
 {
-	write_pending(side->mux, false);
+	/* what waits to be written has to go to the new place, too: the old one is closed */
 	side->raw = raw;
+	write_pending(side->mux, false);
 	if (side->stopped) {
 		TAILQ_REMOVE(&side->mux->stopped, side, link);
 		side->stopped = false;
