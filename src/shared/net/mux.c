@@ -57,12 +57,28 @@ next_read_bytes(uint32_t bytes, size_t cap, size_t got)
 
 /* ---- to the channel ---- */
 
+/* The raw connection is there, and its callbacks are ours. */
+static bool
+has_raw(const struct mux_side *side)
+{
+	return side->raw != NULL && side->raw->owner == side;
+}
+
+/* Read the raw side on, unless something else holds it. */
+static void
+resume(struct mux_side *side)
+{
+	if (has_raw(side) && !side->raw_ended && !side->stopped &&
+	    !side->paused)
+		conn_resume(side->raw);
+}
+
 static void
 start_again(struct mux_side *side)
 {
 	TAILQ_REMOVE(&side->mux->stopped, side, link);
 	side->stopped = false;
-	mux_resume_raw(side);
+	resume(side);
 }
 
 static void
@@ -129,7 +145,7 @@ send_first(struct mux_side *side)
 	    side->first_len < side->credit ? side->first_len : side->credit;
 	struct buf *piece;
 
-	if (side->first == NULL || len == 0)
+	if (side->first == NULL || len == 0 || side->paused)
 		return;
 	if (len == side->first_len) {
 		append_message(side, &side->first,
@@ -201,23 +217,24 @@ mux_give_credit(struct mux_side *side, uint64_t bytes)
 		return false;
 	side->credit += (uint32_t)bytes;
 	send_first(side);
-	mux_resume_raw(side);
+	resume(side);
 	return true;
 }
 
 void
 mux_pause_raw(struct mux_side *side)
 {
-	if (side->raw != NULL)
+	side->paused = true;
+	if (has_raw(side))
 		conn_pause(side->raw);
 }
 
 void
 mux_resume_raw(struct mux_side *side)
 {
-	if (side->raw != NULL && side->raw->owner == side && !side->raw_ended &&
-	    !side->stopped)
-		conn_resume(side->raw);
+	side->paused = false;
+	send_first(side);
+	resume(side);
 }
 
 /* ---- to the raw side ---- */
@@ -291,7 +308,7 @@ write_pending(struct mux *mux, bool end)
 	else
 		(void)conn_write(
 		    side->raw, mux->pending_data, mux->pending_len);
-	if (side->raw->owner == side)
+	if (has_raw(side))
 		give_back(side);
 }
 
@@ -464,7 +481,7 @@ mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
 		*first = NULL;
 		send_first(side);
 	}
-	conn_resume(raw);
+	resume(side);
 }
 
 void
