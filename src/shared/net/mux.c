@@ -15,7 +15,8 @@
 
 #define TURN_BYTES BUF_LARGE /* most that one callback reads */
 #define QUEUE_BYTES                                                            \
-	(2u * BUF_LARGE) /* in the channel's queue, before it is flushed at once */
+	(2u *                                                                  \
+	    BUF_LARGE) /* in the channel's queue, before it is flushed at once */
 
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 
@@ -119,22 +120,31 @@ mux_flush_soon(struct mux *mux)
 		task_post(mux->loop, &mux->flush_task);
 }
 
+/* Make the header in front of the next payload of a side: its length. */
+static size_t
+encode(struct mux_side *side, uint8_t *data, size_t len)
+{
+	struct mux *mux = side->mux;
+	size_t header = mux->ops->encode(mux->owner, side, data, len);
+
+	assert(header <= BUF_HEADROOM && len <= side->credit);
+	side->credit -= (uint32_t)len;
+	side->to_channel_bytes += len;
+	return header;
+}
+
 /* Make buf's bytes from data on one message. */
 static void
 append_message(
     struct mux_side *side, struct buf **buf, uint8_t *data, size_t len)
 {
-	struct mux *mux = side->mux;
-	size_t header = mux->ops->encode(mux->owner, side, data, len);
+	size_t header = encode(side, data, len);
 	size_t offset = (size_t)(data - (*buf)->space);
 
-	assert(header <= BUF_HEADROOM && len <= side->credit);
-	side->credit -= (uint32_t)len;
-	side->to_channel_bytes += len;
 	buf_add_span(
 	    *buf, (uint32_t)(offset - header), (uint32_t)(header + len));
-	(void)conn_append_buf(mux->channel, buf);
-	mux_flush_soon(mux);
+	(void)conn_append_buf(side->mux->channel, buf);
+	mux_flush_soon(side->mux);
 }
 
 /* Send of the first bytes as much as there is credit for. */
@@ -143,21 +153,21 @@ send_first(struct mux_side *side)
 {
 	size_t len =
 	    side->first_len < side->credit ? side->first_len : side->credit;
-	struct buf *piece;
+	uint8_t *data;
+	size_t header;
 
 	if (side->first == NULL || len == 0 || side->paused)
 		return;
+	data = buf_data(side->first) + side->first_at;
 	if (len == side->first_len) {
-		append_message(side, &side->first,
-		    buf_data(side->first) + side->first_at, len);
+		append_message(side, &side->first, data, len);
 		return;
 	}
-	if ((piece = buf_get(len)) == NULL)
-		return; /* with the next credit */
-	memcpy(buf_data(piece), buf_data(side->first) + side->first_at, len);
+	header = encode(side, data, len);
+	(void)conn_append(side->mux->channel, data - header, header + len);
 	side->first_at += (uint32_t)len;
 	side->first_len -= (uint32_t)len;
-	append_message(side, &piece, buf_data(piece), len);
+	mux_flush_soon(side->mux);
 }
 
 /* May the raw side be read? If not, it is stopped until that may have changed. */
@@ -185,15 +195,15 @@ raw_readable_cb(struct conn *conn)
 
 	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf == NULL	     ? 0
+		size_t cap = buf == NULL	   ? 0
 		    : buf->capacity < side->credit ? buf->capacity
 						   : side->credit;
 		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), cap)
 					  : CONN_ERROR;
 
 		if (got > 0) {
-			side->read_bytes = next_read_bytes(
-			    buf->capacity, cap, (size_t)got);
+			side->read_bytes =
+			    next_read_bytes(buf->capacity, cap, (size_t)got);
 			turn += (size_t)got;
 			append_message(side, &buf, buf_data(buf), (size_t)got);
 			continue;
@@ -338,8 +348,7 @@ decode(struct mux *mux, uint8_t *data, size_t len)
 	while (len > 0) {
 		struct mux_step step = {0};
 
-		if (mux->ops->decode(mux->owner, data, len, &step) ==
-		    PUMP_GONE)
+		if (mux->ops->decode(mux->owner, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
 		data += step.consumed;
@@ -399,8 +408,8 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		mux->read_bytes = next_read_bytes(
-		    buf->capacity, buf->capacity, (size_t)got);
+		mux->read_bytes =
+		    next_read_bytes(buf->capacity, buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);
@@ -474,12 +483,14 @@ mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
 	else
 		(void)conn_flush(raw);
 	give_back(side);
-	if (first != NULL && *first != NULL) {
+	if (first != NULL && first_len > 0) {
 		side->first = *first;
 		side->first_at = 0;
 		side->first_len = (uint32_t)first_len;
 		*first = NULL;
 		send_first(side);
+	} else if (first != NULL) {
+		buf_put(first);
 	}
 	resume(side);
 }
