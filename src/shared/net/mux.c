@@ -288,6 +288,8 @@ static const struct conn_ops raw_conn_ops = {
 static int
 keep_early(struct mux_side *side, const uint8_t *data, size_t len)
 {
+	if (buf_list_append(&side->early, data, len))
+		return 0;
 	while (len > 0) {
 		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
 		struct buf *buf = buf_get(piece);
