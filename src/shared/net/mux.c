@@ -15,7 +15,8 @@
 
 #define TURN_BYTES BUF_LARGE /* most that one callback reads */
 #define QUEUE_BYTES                                                            \
-	(2u * BUF_LARGE) /* in the channel's queue, before it is flushed at once */
+	(2u *                                                                  \
+	    BUF_LARGE) /* in the channel's queue, before it is flushed at once */
 
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 
@@ -169,15 +170,15 @@ raw_readable_cb(struct conn *conn)
 
 	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf == NULL	     ? 0
+		size_t cap = buf == NULL	   ? 0
 		    : buf->capacity < side->credit ? buf->capacity
 						   : side->credit;
 		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), cap)
 					  : CONN_ERROR;
 
 		if (got > 0) {
-			side->read_bytes = next_read_bytes(
-			    buf->capacity, cap, (size_t)got);
+			side->read_bytes =
+			    next_read_bytes(buf->capacity, cap, (size_t)got);
 			turn += (size_t)got;
 			append_message(side, &buf, buf_data(buf), (size_t)got);
 			continue;
@@ -321,8 +322,7 @@ decode(struct mux *mux, uint8_t *data, size_t len)
 	while (len > 0) {
 		struct mux_step step = {0};
 
-		if (mux->ops->decode(mux->owner, data, len, &step) ==
-		    PUMP_GONE)
+		if (mux->ops->decode(mux->owner, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
 		data += step.consumed;
@@ -382,8 +382,8 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		mux->read_bytes = next_read_bytes(
-		    buf->capacity, buf->capacity, (size_t)got);
+		mux->read_bytes =
+		    next_read_bytes(buf->capacity, buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);
