@@ -261,6 +261,8 @@ take_step(struct transfer *t, const struct taupe_step *step,
 	switch (step->type) {
 	case TAUPE_STEP_NONE:
 	case TAUPE_STEP_READY:
+	case TAUPE_STEP_CREDIT: /* of shared channels */
+	case TAUPE_STEP_MOVED:
 		break;
 	case TAUPE_STEP_OPEN:
 		begin_visit(t, step);
