@@ -5,7 +5,7 @@
  * numbers rise by one, so that they spread over the chains evenly.
  */
 #include "sdk/transfer.h"
-#include "sdk/visit.h"
+#include "sdk/visit_state.h"
 #include "wire/mux_frame.h"
 
 #define NO_SLOT UINT16_MAX
@@ -16,7 +16,7 @@ struct slot {
 	uint32_t credit; /* bytes that we may still send */
 	uint16_t first;	 /* of the chain with this place */
 	uint16_t next;	 /* in its chain, or in the list of free ones */
-	struct visit visit;
+	struct visit_state visit;
 	bool moving; /* our last word was said, the relay's is awaited */
 };
 
@@ -178,14 +178,14 @@ take_open(struct mux *m, const struct control_msg *msg, struct taupe_step *step)
 	m->last = (uint32_t)msg->visit;
 	slot = take_slot(m, m->last);
 	step->visit = place_of(m, slot);
-	visit_begin(&slot->visit, &m->transfer.channel, msg, step);
+	visit_state_begin(&slot->visit, &m->transfer.channel, msg, step);
 }
 
 static void
 take_credit(
     struct mux *m, struct slot *slot, uint64_t bytes, struct taupe_step *step)
 {
-	if (!visit_can_speak(&slot->visit))
+	if (!visit_state_can_speak(&slot->visit))
 		return;
 	if (bytes > (uint64_t)INT32_MAX - slot->credit) {
 		protest(m, step, "more credit than can be counted");
@@ -214,7 +214,7 @@ static void
 take_abort(struct mux *m, struct slot *slot, struct taupe_step *step)
 {
 	step->visit = place_of(m, slot);
-	visit_take_abort(
+	visit_state_take_abort(
 	    &slot->visit, &m->transfer.channel, slot->number, step);
 	settle(m, slot);
 }
@@ -279,7 +279,7 @@ take_payload(struct mux *m, struct slot *slot, uint8_t *data, size_t len,
 		return;
 	}
 	slot->window -= (uint32_t)len;
-	error = visit_take_payload(&slot->visit, data, len, step);
+	error = visit_state_take_payload(&slot->visit, data, len, step);
 	if (error != NULL)
 		protest(m, step, error);
 	step->visit = place_of(m, slot);
@@ -288,8 +288,9 @@ take_payload(struct mux *m, struct slot *slot, uint8_t *data, size_t len,
 static void
 take_end(struct mux *m, struct slot *slot, struct taupe_step *step)
 {
-	const char *error = slot->moving ? "an end in place of the last word"
-					 : visit_take_end(&slot->visit, step);
+	const char *error = slot->moving
+	    ? "an end in place of the last word"
+	    : visit_state_take_end(&slot->visit, step);
 
 	if (error != NULL) {
 		protest(m, step, error);
@@ -365,7 +366,7 @@ taupe_mux_frame(struct taupe_mux *mux, size_t visit, size_t len,
 	uint8_t *prefix;
 	size_t header_len;
 
-	if (slot == NULL || !visit_can_speak(&slot->visit) || len == 0 ||
+	if (slot == NULL || !visit_state_can_speak(&slot->visit) || len == 0 ||
 	    len > slot->credit)
 		return 0;
 	slot->visit.answered = true;
@@ -385,8 +386,8 @@ taupe_mux_opened(
 	struct mux *m = mux_of(mux);
 	struct slot *slot = slot_to_speak(m, visit);
 
-	return slot != NULL ? visit_opened(&slot->visit, &m->transfer.channel,
-				  slot->number, out)
+	return slot != NULL ? visit_state_opened(&slot->visit,
+				  &m->transfer.channel, slot->number, out)
 			    : 0;
 }
 
@@ -400,7 +401,7 @@ taupe_mux_refused(struct taupe_mux *mux, size_t visit, const char *reason,
 
 	if (slot == NULL)
 		return 0;
-	len = visit_refused(
+	len = visit_state_refused(
 	    &slot->visit, &m->transfer.channel, slot->number, reason, out);
 	settle(m, slot);
 	return len;
@@ -414,7 +415,7 @@ taupe_mux_eof(
 	struct slot *slot = slot_to_speak(m, visit);
 	uint8_t prefix[MUX_PREFIX_LEN];
 
-	if (slot == NULL || !visit_end(&slot->visit))
+	if (slot == NULL || !visit_state_end(&slot->visit))
 		return 0;
 	mux_prefix_encode(slot->number, prefix);
 	settle(m, slot);
@@ -432,8 +433,8 @@ taupe_mux_abort(
 
 	if (slot == NULL)
 		return 0;
-	len =
-	    visit_abort(&slot->visit, &m->transfer.channel, slot->number, out);
+	len = visit_state_abort(
+	    &slot->visit, &m->transfer.channel, slot->number, out);
 	settle(m, slot);
 	return len;
 }

@@ -4,12 +4,12 @@
  * Everything late is told by the visit's number.
  */
 #include "sdk/transfer.h"
-#include "sdk/visit.h"
+#include "sdk/visit_state.h"
 
 struct stream {
 	struct transfer transfer;
 	uint64_t number; /* of the visit at hand, or the last one */
-	struct visit visit;
+	struct visit_state visit;
 };
 
 _Static_assert(sizeof(struct stream) <= sizeof(struct taupe_stream),
@@ -37,7 +37,7 @@ taupe_stream_init(struct taupe_stream *stream,
 	struct stream *s = stream_of(stream);
 
 	s->number = 0;
-	s->visit = (struct visit){.running = false};
+	s->visit = (struct visit_state){.running = false};
 	return transfer_init(&s->transfer, config, relay, id, buffer, size);
 }
 
@@ -70,9 +70,10 @@ take_open(
 	} else {
 		s->number = msg->visit;
 		if (moves)
-			visit_begin_moved(&s->visit, msg, step);
+			visit_state_begin_moved(&s->visit, msg, step);
 		else
-			visit_begin(&s->visit, &s->transfer.channel, msg, step);
+			visit_state_begin(
+			    &s->visit, &s->transfer.channel, msg, step);
 	}
 }
 
@@ -83,7 +84,7 @@ take_abort(
 	if (msg->visit == 0)
 		transfer_protest(&s->transfer, step, "abort without a visit");
 	else if (s->visit.running && msg->visit == s->number)
-		visit_take_abort(
+		visit_state_take_abort(
 		    &s->visit, &s->transfer.channel, s->number, step);
 }
 
@@ -113,9 +114,9 @@ take_bytes(struct stream *s, const struct channel_event *event,
 	const char *error = NULL;
 
 	if (event->empty)
-		error = visit_take_end(&s->visit, step);
+		error = visit_state_take_end(&s->visit, step);
 	else if (event->len > 0)
-		error = visit_take_payload(
+		error = visit_state_take_payload(
 		    &s->visit, event->data, event->len, step);
 	if (error != NULL)
 		transfer_protest(&s->transfer, step, error);
@@ -147,8 +148,8 @@ taupe_stream_frame(struct taupe_stream *stream, size_t len,
 {
 	struct stream *s = stream_of(stream);
 
-	if (!transfer_is_ready(&s->transfer) || !visit_can_speak(&s->visit) ||
-	    len == 0)
+	if (!transfer_is_ready(&s->transfer) ||
+	    !visit_state_can_speak(&s->visit) || len == 0)
 		return 0;
 	s->visit.answered = true;
 	return transfer_frame(&s->transfer, len, header, mask);
@@ -167,7 +168,8 @@ taupe_stream_opened(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 
 	if (!transfer_is_ready(&s->transfer))
 		return 0;
-	return visit_opened(&s->visit, &s->transfer.channel, s->number, out);
+	return visit_state_opened(
+	    &s->visit, &s->transfer.channel, s->number, out);
 }
 
 size_t
@@ -178,7 +180,7 @@ taupe_stream_refused(struct taupe_stream *stream, const char *reason,
 
 	if (!transfer_is_ready(&s->transfer))
 		return 0;
-	return visit_refused(
+	return visit_state_refused(
 	    &s->visit, &s->transfer.channel, s->number, reason, out);
 }
 
@@ -187,7 +189,7 @@ taupe_stream_eof(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct stream *s = stream_of(stream);
 
-	if (!transfer_is_ready(&s->transfer) || !visit_end(&s->visit))
+	if (!transfer_is_ready(&s->transfer) || !visit_state_end(&s->visit))
 		return 0;
 	return channel_frame(&s->transfer.channel, WS_OP_BINARY, NULL, 0, out);
 }
@@ -199,7 +201,8 @@ taupe_stream_abort(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 
 	if (!transfer_is_ready(&s->transfer))
 		return 0;
-	return visit_abort(&s->visit, &s->transfer.channel, s->number, out);
+	return visit_state_abort(
+	    &s->visit, &s->transfer.channel, s->number, out);
 }
 
 size_t

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "sdk/visit.h"
+#include "sdk/visit_state.h"
 
 static void
-settle(struct visit *v)
+settle(struct visit_state *v)
 {
 	if (v->in_ended && v->out_ended)
 		v->running = false;
@@ -20,14 +20,14 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 }
 
 void
-visit_begin(struct visit *v, const struct channel *c,
+visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
 	struct control_msg refusal = {.op = CONTROL_REFUSED,
 	    .visit = msg->visit,
 	    .reason = STR("no such service")};
 
-	*v = (struct visit){.running = true};
+	*v = (struct visit_state){.running = true};
 	if (find_service(c->config, msg->service, &step->service)) {
 		step->type = TAUPE_STEP_OPEN;
 		step->from = text_of(msg->from);
@@ -39,10 +39,10 @@ visit_begin(struct visit *v, const struct channel *c,
 }
 
 void
-visit_begin_moved(
-    struct visit *v, const struct control_msg *msg, struct taupe_step *step)
+visit_state_begin_moved(struct visit_state *v, const struct control_msg *msg,
+    struct taupe_step *step)
 {
-	*v = (struct visit){.running = true};
+	*v = (struct visit_state){.running = true};
 	step->type = TAUPE_STEP_OPEN;
 	step->from = text_of(msg->from);
 	step->shared = text_of(msg->shared);
@@ -50,8 +50,8 @@ visit_begin_moved(
 }
 
 const char *
-visit_take_payload(
-    struct visit *v, uint8_t *data, size_t len, struct taupe_step *step)
+visit_state_take_payload(
+    struct visit_state *v, uint8_t *data, size_t len, struct taupe_step *step)
 {
 	if (!v->running)
 		return "payload without a visit";
@@ -66,7 +66,7 @@ visit_take_payload(
 }
 
 const char *
-visit_take_end(struct visit *v, struct taupe_step *step)
+visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 {
 	if (!v->running)
 		return "an end without a visit";
@@ -88,8 +88,8 @@ put_abort(const struct channel *c, uint64_t number, uint8_t *out, size_t cap)
 }
 
 void
-visit_take_abort(struct visit *v, const struct channel *c, uint64_t number,
-    struct taupe_step *step)
+visit_state_take_abort(struct visit_state *v, const struct channel *c,
+    uint64_t number, struct taupe_step *step)
 {
 	if (!v->aborted)
 		step->type = TAUPE_STEP_ABORT;
@@ -100,38 +100,38 @@ visit_take_abort(struct visit *v, const struct channel *c, uint64_t number,
 }
 
 size_t
-visit_opened(struct visit *v, const struct channel *c, uint64_t number,
-    uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_opened(struct visit_state *v, const struct channel *c,
+    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct control_msg msg = {.op = CONTROL_OPENED, .visit = number};
 
-	if (!visit_can_speak(v) || v->answered)
+	if (!visit_state_can_speak(v) || v->answered)
 		return 0;
 	v->answered = true;
 	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
 }
 
 size_t
-visit_refused(struct visit *v, const struct channel *c, uint64_t number,
-    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_refused(struct visit_state *v, const struct channel *c,
+    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	char safe[SAFE_REASON_MAX];
 	struct control_msg msg = {.op = CONTROL_REFUSED,
 	    .visit = number,
 	    .reason = channel_safe_reason(reason, safe)};
 
-	if (!visit_can_speak(v))
+	if (!visit_state_can_speak(v))
 		return 0;
 	if (v->answered)
-		return visit_abort(v, c, number, out);
+		return visit_state_abort(v, c, number, out);
 	v->answered = v->out_ended = v->aborted = true;
 	settle(v);
 	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
 }
 
 size_t
-visit_abort(struct visit *v, const struct channel *c, uint64_t number,
-    uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_abort(struct visit_state *v, const struct channel *c,
+    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	/* allowed after our own end of file too: see PROTOCOL 5.4 */
 	if (!v->running || v->aborted)
@@ -142,9 +142,9 @@ visit_abort(struct visit *v, const struct channel *c, uint64_t number,
 }
 
 bool
-visit_end(struct visit *v)
+visit_state_end(struct visit_state *v)
 {
-	if (!visit_can_speak(v))
+	if (!visit_state_can_speak(v))
 		return false;
 	v->answered = v->out_ended = true;
 	settle(v);

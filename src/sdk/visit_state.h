@@ -6,12 +6,12 @@
  *
  * What is said too late is answered with no bytes.
  */
-#ifndef TAUPE_SDK_VISIT_H
-#define TAUPE_SDK_VISIT_H
+#ifndef TAUPE_SDK_VISIT_STATE_H
+#define TAUPE_SDK_VISIT_STATE_H
 
 #include "sdk/channel.h"
 
-struct visit {
+struct visit_state {
 	bool running : 1;  /* not both directions have ended */
 	bool in_ended : 1; /* relay to agent */
 	bool out_ended : 1;
@@ -21,37 +21,37 @@ struct visit {
 };
 
 /* It begins as msg says. The step names the service; or refuses, if it is none of ours. */
-void visit_begin(struct visit *v, const struct channel *c,
+void visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step);
 
 /* It moves here from a shared channel, where it began. */
-void visit_begin_moved(
-    struct visit *v, const struct control_msg *msg, struct taupe_step *step);
+void visit_state_begin_moved(struct visit_state *v,
+    const struct control_msg *msg, struct taupe_step *step);
 
 /* The relay sent payload, its end, or an abort. NULL, or how it broke the protocol. */
-WIRE_MUST_CHECK const char *visit_take_payload(
-    struct visit *v, uint8_t *data, size_t len, struct taupe_step *step);
-WIRE_MUST_CHECK const char *visit_take_end(
-    struct visit *v, struct taupe_step *step);
+WIRE_MUST_CHECK const char *visit_state_take_payload(
+    struct visit_state *v, uint8_t *data, size_t len, struct taupe_step *step);
+WIRE_MUST_CHECK const char *visit_state_take_end(
+    struct visit_state *v, struct taupe_step *step);
 /* Precondition: it is running. */
-void visit_take_abort(struct visit *v, const struct channel *c, uint64_t number,
-    struct taupe_step *step);
+void visit_state_take_abort(struct visit_state *v, const struct channel *c,
+    uint64_t number, struct taupe_step *step);
 
 /* May we still say something in it? */
 static inline bool
-visit_can_speak(const struct visit *v)
+visit_state_can_speak(const struct visit_state *v)
 {
 	return v->running && !v->out_ended;
 }
 
 /* What the driver says: the bytes of the message. */
-size_t visit_opened(struct visit *v, const struct channel *c, uint64_t number,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_refused(struct visit *v, const struct channel *c, uint64_t number,
-    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_abort(struct visit *v, const struct channel *c, uint64_t number,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+size_t visit_state_opened(struct visit_state *v, const struct channel *c,
+    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
+size_t visit_state_refused(struct visit_state *v, const struct channel *c,
+    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
+size_t visit_state_abort(struct visit_state *v, const struct channel *c,
+    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
 /* Our direction ends. False: it had ended before. */
-WIRE_MUST_CHECK bool visit_end(struct visit *v);
+WIRE_MUST_CHECK bool visit_state_end(struct visit_state *v);
 
 #endif
