@@ -101,6 +101,9 @@ note_step(struct bench *b, const struct taupe_step *step)
 	case TAUPE_STEP_FAILED:
 		note(b, "F");
 		break;
+	case TAUPE_STEP_CREDIT:
+	case TAUPE_STEP_MOVED:
+		ck_abort_msg("a step of a shared channel");
 	}
 }
 
