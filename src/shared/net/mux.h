@@ -32,6 +32,7 @@ struct mux_side {
 	uint32_t owed_max;   /* half of the whole window */
 	uint32_t read_bytes; /* of the next read: follows the flow */
 	bool stopped;	     /* it waits for room in the channel */
+	bool paused;	     /* by the owner: mux_pause_raw() */
 	bool raw_ended;	     /* its end was reported */
 	bool peer_ended;     /* nothing more comes for it */
 	bool discards;	     /* what still comes for it is thrown away */
@@ -103,7 +104,7 @@ void mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
 bool mux_give_credit(struct mux_side *side, uint64_t bytes);
 /* The channel's direction ended: what came is written to the raw side, then it ends, too. */
 void mux_end_raw(struct mux_side *side);
-/* Stop and go on reading the raw side. */
+/* Send nothing more of the raw side, whatever credit comes, until it is resumed. */
 void mux_pause_raw(struct mux_side *side);
 void mux_resume_raw(struct mux_side *side);
 /* The raw connection has got another place, and callbacks that are not ours: what comes for it is
