@@ -383,7 +383,6 @@ take_moved(struct stream *stream)
 	if (stream->phase != STREAM_MOVES)
 		return "moved, and was not asked to";
 	say(stream, CONTROL_MOVED, 0);
-	mux_hand_over(&stream->side, &visitor->conn); /* what came is written */
 	count_bytes(stream);
 	mux_leave(&stream->side);
 	stream->transfer = NULL;

@@ -110,8 +110,8 @@ void mux_resume_raw(struct mux_side *side);
 /* The raw connection has got another place, and callbacks that are not ours: what comes for it is
  * written there, and nothing is read. */
 void mux_hand_over(struct mux_side *side, struct conn *raw);
-/* Forget the raw connection, which is the owner's to close. What still comes for this side is
- * thrown away. */
+/* Forget the raw connection, which is the owner's to close, after what came for it was written to
+ * it. What still comes for this side is thrown away. */
 void mux_leave(struct mux_side *side);
 
 #endif
