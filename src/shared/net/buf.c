@@ -114,6 +114,34 @@ buf_add_span(struct buf *buf, uint32_t offset, uint32_t length)
 	}
 }
 
+static struct buf *
+list_last(struct buf_list *list)
+{
+	char *next = (char *)list->stqh_last; /* glibc has no STAILQ_LAST */
+
+	if (STAILQ_EMPTY(list))
+		return NULL;
+	return (struct buf *)(void *)(next - offsetof(struct buf, link));
+}
+
+bool
+buf_list_append(struct buf_list *list, const void *data, size_t len)
+{
+	struct buf *last = list_last(list);
+	struct buf_span *span;
+	size_t end;
+
+	if (last == NULL)
+		return false;
+	span = &last->span[last->n_spans - 1];
+	end = (size_t)span->offset + span->length;
+	if (len > BUF_HEADROOM + last->capacity - end)
+		return false;
+	memcpy(last->space + end, data, len);
+	span->length += (uint32_t)len;
+	return true;
+}
+
 size_t
 buf_pending(const struct buf *buf)
 {

@@ -8,6 +8,7 @@
 #ifndef TAUPE_NET_BUF_H
 #define TAUPE_NET_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -54,6 +55,9 @@ buf_data(struct buf *buf)
  * then, and the move is cheaper than another system call. length 0 adds nothing.
  * Spans must be added in rising order. */
 void buf_add_span(struct buf *buf, uint32_t offset, uint32_t length);
+/* Copy data behind what is last in the list, if there is room for all of it: else each little
+ * piece would hold a buffer of its own. False: there is not. */
+bool buf_list_append(struct buf_list *list, const void *data, size_t len);
 /* Bytes still to be written. */
 size_t buf_pending(const struct buf *buf);
 

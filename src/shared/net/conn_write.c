@@ -189,44 +189,14 @@ conn_write_buf(struct conn *conn, struct buf **buf)
 	return conn_flush(conn);
 }
 
-static struct buf *
-queue_last(struct conn *conn)
-{
-	char *next =
-	    (char *)conn->queue.stqh_last; /* glibc has no STAILQ_LAST */
-
-	if (STAILQ_EMPTY(&conn->queue))
-		return NULL;
-	return (struct buf *)(void *)(next - offsetof(struct buf, link));
-}
-
-/* Put data behind what waits last, if there is room: else each little frame to a peer that
- * does not read would hold a buffer of its own. */
-static bool
-write_behind(struct conn *conn, const void *data, size_t len)
-{
-	struct buf *last = queue_last(conn);
-	struct buf_span *span;
-	size_t end;
-
-	if (last == NULL || conn->broken)
-		return false;
-	span = &last->span[last->n_spans - 1];
-	end = (size_t)span->offset + span->length;
-	if (len > BUF_HEADROOM + last->capacity - end)
-		return false;
-	memcpy(last->space + end, data, len);
-	span->length += (uint32_t)len;
-	conn->queued_bytes += (uint32_t)len;
-	return true;
-}
-
 int
 conn_append(struct conn *conn, const void *data, size_t len)
 {
 	assert(!conn->shut_after);
-	if (write_behind(conn, data, len))
+	if (!conn->broken && buf_list_append(&conn->queue, data, len)) {
+		conn->queued_bytes += (uint32_t)len;
 		return 0;
+	}
 	while (len > 0) {
 		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
 		struct buf *buf = buf_get(piece);
@@ -254,8 +224,7 @@ write_at_once(struct conn *conn, const void *data, size_t len)
 	ssize_t done;
 
 	if (!STAILQ_EMPTY(&conn->queue) || conn->tls != NULL ||
-	    !conn->writable || conn->connecting || conn->broken ||
-	    conn->fd < 0)
+	    !conn->writable || conn->connecting || conn->broken || conn->fd < 0)
 		return 0;
 	do
 		done = send(conn->fd, data, len, 0);

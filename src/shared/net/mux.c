@@ -15,7 +15,8 @@
 
 #define TURN_BYTES BUF_LARGE /* most that one callback reads */
 #define QUEUE_BYTES                                                            \
-	(2u * BUF_LARGE) /* in the channel's queue, before it is flushed at once */
+	(2u *                                                                  \
+	    BUF_LARGE) /* in the channel's queue, before it is flushed at once */
 
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 
@@ -57,12 +58,28 @@ next_read_bytes(uint32_t bytes, size_t cap, size_t got)
 
 /* ---- to the channel ---- */
 
+/* The raw connection is there, and its callbacks are ours. */
+static bool
+has_raw(const struct mux_side *side)
+{
+	return side->raw != NULL && side->raw->owner == side;
+}
+
+/* Read the raw side on, unless something else holds it. */
+static void
+resume(struct mux_side *side)
+{
+	if (has_raw(side) && !side->raw_ended && !side->stopped &&
+	    !side->paused)
+		conn_resume(side->raw);
+}
+
 static void
 start_again(struct mux_side *side)
 {
 	TAILQ_REMOVE(&side->mux->stopped, side, link);
 	side->stopped = false;
-	mux_resume_raw(side);
+	resume(side);
 }
 
 static void
@@ -100,7 +117,20 @@ mux_flush_soon(struct mux *mux)
 	if (!mux->blocked && conn_queued(mux->channel) >= QUEUE_BYTES)
 		flush(mux);
 	else
-		task_post(mux->loop, &mux->flush_task);
+		task_post_last(mux->loop, &mux->flush_task);
+}
+
+/* Make the header in front of the next payload of a side: its length. */
+static size_t
+encode(struct mux_side *side, uint8_t *data, size_t len)
+{
+	struct mux *mux = side->mux;
+	size_t header = mux->ops->encode(mux->owner, side, data, len);
+
+	assert(header <= BUF_HEADROOM && len <= side->credit);
+	side->credit -= (uint32_t)len;
+	side->to_channel_bytes += len;
+	return header;
 }
 
 /* Make buf's bytes from data on one message. */
@@ -108,17 +138,13 @@ static void
 append_message(
     struct mux_side *side, struct buf **buf, uint8_t *data, size_t len)
 {
-	struct mux *mux = side->mux;
-	size_t header = mux->ops->encode(mux->owner, side, data, len);
+	size_t header = encode(side, data, len);
 	size_t offset = (size_t)(data - (*buf)->space);
 
-	assert(header <= BUF_HEADROOM && len <= side->credit);
-	side->credit -= (uint32_t)len;
-	side->to_channel_bytes += len;
 	buf_add_span(
 	    *buf, (uint32_t)(offset - header), (uint32_t)(header + len));
-	(void)conn_append_buf(mux->channel, buf);
-	mux_flush_soon(mux);
+	(void)conn_append_buf(side->mux->channel, buf);
+	mux_flush_soon(side->mux);
 }
 
 /* Send of the first bytes as much as there is credit for. */
@@ -127,21 +153,21 @@ send_first(struct mux_side *side)
 {
 	size_t len =
 	    side->first_len < side->credit ? side->first_len : side->credit;
-	struct buf *piece;
+	uint8_t *data;
+	size_t header;
 
-	if (side->first == NULL || len == 0)
+	if (side->first == NULL || len == 0 || side->paused)
 		return;
+	data = buf_data(side->first) + side->first_at;
 	if (len == side->first_len) {
-		append_message(side, &side->first,
-		    buf_data(side->first) + side->first_at, len);
+		append_message(side, &side->first, data, len);
 		return;
 	}
-	if ((piece = buf_get(len)) == NULL)
-		return; /* with the next credit */
-	memcpy(buf_data(piece), buf_data(side->first) + side->first_at, len);
+	header = encode(side, data, len);
+	(void)conn_append(side->mux->channel, data - header, header + len);
 	side->first_at += (uint32_t)len;
 	side->first_len -= (uint32_t)len;
-	append_message(side, &piece, buf_data(piece), len);
+	mux_flush_soon(side->mux);
 }
 
 /* May the raw side be read? If not, it is stopped until that may have changed. */
@@ -169,15 +195,15 @@ raw_readable_cb(struct conn *conn)
 
 	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf == NULL	     ? 0
+		size_t cap = buf == NULL	   ? 0
 		    : buf->capacity < side->credit ? buf->capacity
 						   : side->credit;
 		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), cap)
 					  : CONN_ERROR;
 
 		if (got > 0) {
-			side->read_bytes = next_read_bytes(
-			    buf->capacity, cap, (size_t)got);
+			side->read_bytes =
+			    next_read_bytes(buf->capacity, cap, (size_t)got);
 			turn += (size_t)got;
 			append_message(side, &buf, buf_data(buf), (size_t)got);
 			continue;
@@ -201,23 +227,24 @@ mux_give_credit(struct mux_side *side, uint64_t bytes)
 		return false;
 	side->credit += (uint32_t)bytes;
 	send_first(side);
-	mux_resume_raw(side);
+	resume(side);
 	return true;
 }
 
 void
 mux_pause_raw(struct mux_side *side)
 {
-	if (side->raw != NULL)
+	side->paused = true;
+	if (has_raw(side))
 		conn_pause(side->raw);
 }
 
 void
 mux_resume_raw(struct mux_side *side)
 {
-	if (side->raw != NULL && side->raw->owner == side && !side->raw_ended &&
-	    !side->stopped)
-		conn_resume(side->raw);
+	side->paused = false;
+	send_first(side);
+	resume(side);
 }
 
 /* ---- to the raw side ---- */
@@ -228,7 +255,7 @@ give_back(struct mux_side *side)
 {
 	uint32_t bytes = side->owed;
 
-	if (side->peer_ended || bytes < side->owed_max ||
+	if (side->discards || side->peer_ended || bytes < side->owed_max ||
 	    conn_queued(side->raw) > 0)
 		return;
 	side->owed = 0;
@@ -261,6 +288,8 @@ static const struct conn_ops raw_conn_ops = {
 static int
 keep_early(struct mux_side *side, const uint8_t *data, size_t len)
 {
+	if (buf_list_append(&side->early, data, len))
+		return 0;
 	while (len > 0) {
 		size_t piece = len < BUF_LARGE ? len : BUF_LARGE;
 		struct buf *buf = buf_get(piece);
@@ -291,7 +320,7 @@ write_pending(struct mux *mux, bool end)
 	else
 		(void)conn_write(
 		    side->raw, mux->pending_data, mux->pending_len);
-	if (side->raw->owner == side)
+	if (has_raw(side))
 		give_back(side);
 }
 
@@ -321,8 +350,7 @@ decode(struct mux *mux, uint8_t *data, size_t len)
 	while (len > 0) {
 		struct mux_step step = {0};
 
-		if (mux->ops->decode(mux->owner, data, len, &step) ==
-		    PUMP_GONE)
+		if (mux->ops->decode(mux->owner, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
 		data += step.consumed;
@@ -382,8 +410,8 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		mux->read_bytes = next_read_bytes(
-		    buf->capacity, buf->capacity, (size_t)got);
+		mux->read_bytes =
+		    next_read_bytes(buf->capacity, buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);
@@ -457,14 +485,16 @@ mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
 	else
 		(void)conn_flush(raw);
 	give_back(side);
-	if (first != NULL && *first != NULL) {
+	if (first != NULL && first_len > 0) {
 		side->first = *first;
 		side->first_at = 0;
 		side->first_len = (uint32_t)first_len;
 		*first = NULL;
 		send_first(side);
+	} else if (first != NULL) {
+		buf_put(first);
 	}
-	conn_resume(raw);
+	resume(side);
 }
 
 void
@@ -481,8 +511,9 @@ mux_end_raw(struct mux_side *side)
 void
 mux_hand_over(struct mux_side *side, struct conn *raw)
 {
-	write_pending(side->mux, false);
+	/* what waits to be written has to go to the new place, too: the old one is closed */
 	side->raw = raw;
+	write_pending(side->mux, false);
 	if (side->stopped) {
 		TAILQ_REMOVE(&side->mux->stopped, side, link);
 		side->stopped = false;
@@ -494,12 +525,12 @@ mux_leave(struct mux_side *side)
 {
 	struct mux *mux = side->mux;
 
+	side->discards = true;
 	if (mux->pending == side)
-		mux->pending = NULL;
+		write_pending(mux, false);
 	if (side->stopped)
 		TAILQ_REMOVE(&mux->stopped, side, link);
 	side->stopped = false;
-	side->discards = true;
 	side->raw = NULL;
 	drop_kept(side);
 }
