@@ -118,6 +118,8 @@ take_step(struct visit *visit, const struct taupe_step *step)
 		visit_free(visit);
 		return false;
 	case TAUPE_STEP_ABORT:
+	case TAUPE_STEP_CREDIT: /* of shared channels */
+	case TAUPE_STEP_MOVED:
 	case TAUPE_STEP_NONE:
 		break;
 	}

@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/shared.h"
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
@@ -70,6 +71,26 @@ agent_tls(struct agent *agent)
 	return &agent->tls;
 }
 
+bool
+agent_session_is_over(const struct agent *agent, uint64_t session)
+{
+	return agent->stopping || session != control_session(agent->control);
+}
+
+void
+agent_close_stale(struct agent *agent)
+{
+	transfers_close_stale(agent);
+	shared_close_stale(agent);
+}
+
+static void
+close_channels(struct agent *agent, bool running_too)
+{
+	transfers_close(agent, running_too);
+	shared_close(agent, running_too);
+}
+
 static void
 stop_timer_cb(void *ctx)
 {
@@ -77,7 +98,7 @@ stop_timer_cb(void *ctx)
 	uint64_t now_ms = loop_now_ms(agent->loop);
 
 	if (now_ms >= agent->stop_deadline_ms)
-		transfers_close(agent, true);
+		close_channels(agent, true);
 	/* who still reads our last bytes has had the time to */
 	if (now_ms >= agent->stop_deadline_ms + FAREWELL_LINGER_MS)
 		loop_stop(agent->loop);
@@ -98,6 +119,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
 	agent->argc = argc;
 	agent->argv = argv;
 	LIST_INIT(&agent->transfers);
+	shared_init(agent);
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
 	set_fixed_config(agent);
 	take_settings(agent, settings);
@@ -122,7 +144,7 @@ agent_free(struct agent **agent)
 		return;
 	a->stopping = true;
 	if (a->farewells != NULL)
-		transfers_close(a, true);
+		close_channels(a, true);
 	timer_clear(a->loop, &a->stop_timer);
 	control_free(&a->control);
 	if (a->farewells != NULL)
@@ -131,6 +153,7 @@ agent_free(struct agent **agent)
 		dialler_free(&a->dialler);
 	if (a->resolver != NULL)
 		resolver_free(&a->resolver);
+	pool_fini(&a->shared_visits);
 	settings_free(&a->settings);
 	crypto_wipe(a, sizeof(*a));
 	free(a);
@@ -164,6 +187,8 @@ needs_handshake(const struct settings *now, const struct settings *fresh)
 	if (now->n_services != fresh->n_services ||
 	    now->options.warm_channels != fresh->options.warm_channels ||
 	    now->options.metered != fresh->options.metered ||
+	    now->options.mux != fresh->options.mux ||
+	    now->options.shared_visits != fresh->options.shared_visits ||
 	    strcmp(now->secret, fresh->secret) != 0)
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)
@@ -216,7 +241,7 @@ agent_stop(struct agent *agent)
 	agent->stop_deadline_ms =
 	    loop_now_ms(agent->loop) + (again ? 0 : drain_ms);
 	control_leave(agent->control);
-	transfers_close(agent, again);
+	close_channels(agent, again);
 	agent_check_stop(agent);
 }
 

@@ -8,6 +8,7 @@
 
 #include "agent/dial.h"
 #include "agent/settings.h"
+#include "base/pool.h"
 #include "net/farewell.h"
 #include "net/loop.h"
 #include "sdk/taupe.h"
@@ -17,6 +18,8 @@
 struct control;
 struct transfer;
 LIST_HEAD(transfer_list, transfer);
+struct shared;
+LIST_HEAD(shared_list, shared);
 
 struct agent {
 	struct loop *loop;
@@ -28,7 +31,9 @@ struct agent {
 	struct tls_context *tls; /* the settings' own; NULL until agent_tls() */
 	struct control *control;
 	struct transfer_list transfers;
-	size_t n_transfers;
+	struct shared_list shared;
+	size_t n_transfers;	   /* both sorts */
+	struct pool shared_visits; /* their memory */
 	struct timer stop_timer;
 	uint64_t stop_deadline_ms; /* of the drain */
 	bool stopping;
@@ -49,6 +54,12 @@ void agent_free(struct agent **agent);
 
 /* Where a dial finds the TLS context, or NULL when there cannot be one (logged). */
 struct tls_context *const *agent_tls(struct agent *agent);
+
+/* Is the session (a number of control_session()) no more, or are we going? Then no visitor
+ * comes to the channels that were dug for it. */
+bool agent_session_is_over(const struct agent *agent, uint64_t session);
+/* Sessions have come or gone: close the channels that rest and belong to none that is up. */
+void agent_close_stale(struct agent *agent);
 
 /* Read the configuration again. */
 void agent_reload(struct agent *agent);

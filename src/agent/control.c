@@ -11,6 +11,7 @@
 
 #include "agent/control.h"
 #include "agent/report.h"
+#include "agent/shared.h"
 #include "agent/state_file.h"
 #include "agent/transfer.h"
 #include "base/log.h"
@@ -103,7 +104,7 @@ take_welcome(struct control_link *link)
 
 	link->session = ++control->last_session;
 	control->current_session = link->session;
-	transfers_close_stale(control->agent);
+	agent_close_stale(control->agent);
 }
 
 static void
@@ -112,8 +113,11 @@ take_open(struct control_link *link, const struct taupe_event *event)
 	struct control *control = link->control;
 	struct str service = {event->service.ptr, event->service.len};
 	uint8_t out[TAUPE_MESSAGE_MAX];
-	const char *error = transfer_dig(
-	    control->agent, &event->relay, event->id.ptr, link->session);
+	const char *error = event->shared
+	    ? shared_dig(control->agent, &event->relay, event->id.ptr,
+		  link->session, event->visits)
+	    : transfer_dig(
+		  control->agent, &event->relay, event->id.ptr, link->session);
 	size_t len;
 
 	if (error == NULL)
@@ -155,7 +159,7 @@ end_session(struct control_link *link)
 	if (control->current_session == link->session)
 		control->current_session = 0;
 	link->session = 0;
-	transfers_close_stale(control->agent);
+	agent_close_stale(control->agent);
 }
 
 static void

@@ -16,7 +16,7 @@
 #include "wire/host_name.h"
 
 #define REMEMBERED 16
-#define KEPT 16 /* dials whose memory is kept for the next ones */
+#define KEPT 64 /* dials whose memory is kept for the next ones */
 #define REMEMBER_MS 30000
 
 struct remembered {

@@ -194,6 +194,13 @@ static const struct option_row rows[] = {
 	NULL, "NUMBER",
 	"Transfer channels that the relay keeps ready while no visitor is "
 	"there; the next one is served faster by them."},
+    {"mux", OPTION_BOOL, AT(mux), "yes", 0, 0, NULL, NULL, NULL,
+	"Let the relay put many small visits on one shared transfer channel, "
+	"which is cheaper for both."},
+    {"shared_visits", OPTION_INT, AT(shared_visits), "256", 1,
+	TAUPE_MUX_VISITS_MAX, NULL, NULL, "NUMBER",
+	"Visits at a time on a shared channel; more get channels of their "
+	"own."},
     {"metered", OPTION_BOOL, AT(metered), "no", 0, 0, NULL, NULL, NULL,
 	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
@@ -425,6 +432,8 @@ settings_apply(const struct settings *settings, struct taupe_config *config)
 	config->n_domains = options->domain.count;
 	config->warm_channels =
 	    options->metered ? 0 : (uint32_t)options->warm_channels;
+	config->mux_visits =
+	    options->mux ? (uint32_t)options->shared_visits : 0;
 	config->reconnect_min_ms = (uint32_t)options->reconnect_min_ms;
 	config->reconnect_max_ms = (uint32_t)options->reconnect_max_ms;
 	config->reconnect_reset_ms = (uint32_t)options->reconnect_reset_ms;

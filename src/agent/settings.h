@@ -16,8 +16,8 @@ struct agent_options {
 	char *name, *secret, *secret_file, *ca_file, *state_file, *dns;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
-	int64_t max_transfers, warm_channels;
-	bool trusted_path;
+	int64_t max_transfers, warm_channels, shared_visits;
+	bool mux, trusted_path;
 	int log_level;
 	bool metered, log_syslog;
 };

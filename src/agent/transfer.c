@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transfer channel. While a service is being dialled, what the visitor sends is kept
- * here, up to a limit, and the channel is not read beyond it; once the service is there,
- * the pump has both sides and nothing is kept. A service that is gone while bytes for it
- * are still queued is written out by the farewells.
+ * A transfer channel that carries one visit at a time. While a service is being dialled, what
+ * the visitor sends is kept here, up to a limit, and the channel is not read beyond it; once
+ * the service is there, the pump has both sides and nothing is kept.
  */
 #include "config.h"
 
@@ -11,41 +10,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/control.h"
+#include "agent/dig.h"
+#include "agent/shared.h"
 #include "agent/transfer.h"
+#include "agent/visit.h"
 #include "base/log.h"
-#include "net/crypto.h"
 #include "net/pump.h"
 
-#define MESSAGE_BYTES 704 /* of a visit's longest control message */
-#define READ_BYTES 4096
+#define MESSAGE_BYTES 704   /* of a visit's longest control message */
 #define EARLY_MAX BUF_LARGE /* of a visitor's bytes that wait for the service */
-#define OPENED_DELAY_MS 100 /* the service's first bytes may say it before */
 
 struct transfer {
 	LIST_ENTRY(transfer) link; /* in agent->transfers */
 	struct agent *agent;
-	struct dial *dial; /* of the relay, later of the service; or NULL */
-	struct timer
-	    timer; /* of the handshake, of the first visit, of "opened" */
+	struct dig *dig;    /* until it is ready */
+	struct timer timer; /* of the first visit */
 	struct conn channel;
-	struct conn service;   /* of the visit at hand */
+	struct visit visit;
 	struct pump pump;      /* from TAUPE_STEP_READY on */
 	struct buf_list early; /* what waits for the service */
 	size_t early_bytes;
-	uint64_t session;   /* for which it was dug */
-	uint64_t opened_ms; /* when the visit began */
-	char service_name[SERVICE_NAME_MAX + 1];
-	char from[ADDRESS_TEXT_MAX];
+	bool early_eof; /* the visitor's end waits as well */
 	bool ready;
-	bool visiting;	       /* a visit is there, for us */
-	bool early_eof;	       /* the visitor's end waits as well */
-	struct buf *handshake; /* the stream's buffer until it is ready */
+	/* the shared channel's end of a visit that moves here: while its relay has not said its
+	 * last word there, this channel is not read */
+	struct shared_visit *origin;
+	uint64_t session; /* for which it was dug */
 	struct taupe_stream stream;
-	uint8_t message[MESSAGE_BYTES]; /* and from then on */
+	uint8_t
+	    message[MESSAGE_BYTES]; /* the stream's buffer once it is ready */
 };
-
-static const struct pump_ops channel_pump_ops;
 
 /* ---- the visit ---- */
 
@@ -69,42 +63,19 @@ drop_early(struct transfer *t)
 	t->early_eof = false;
 }
 
-static void
-log_visit_end(struct transfer *t, const char *reason)
-{
-	log_debug("visit ended", LOG_S("device", t->agent->config.name),
-	    LOG_S("service", t->service_name), LOG_S("from", t->from),
-	    LOG_S("reason", reason), LOG_U("bytes_in", t->pump.to_raw_bytes),
-	    LOG_U("bytes_out", t->pump.to_channel_bytes),
-	    LOG_U("ms", loop_now_ms(t->agent->loop) - t->opened_ms));
-}
-
 /* Part from the service, gently or with a reset. */
 static void
 end_visit(struct transfer *t, bool reset, const char *reason)
 {
-	if (!t->visiting)
+	if (!t->visit.running)
 		return;
-	t->visiting = false;
-	log_visit_end(t, reason);
-	dial_cancel(&t->dial);
-	timer_clear(t->agent->loop, &t->timer);
 	drop_early(t);
+	if (t->origin != NULL)
+		shared_leave(t->origin);
 	if (t->pump.raw != NULL)
 		pump_leave(&t->pump);
-	if (!conn_is_open(&t->service))
-		return;
-	if (reset)
-		conn_abort(&t->service);
-	else
-		farewell_take(t->agent->farewells, &t->service);
-}
-
-static void
-free_unlisted(struct transfer *t)
-{
-	buf_put(&t->handshake);
-	free(t);
+	visit_end(&t->visit, reset, reason, t->pump.to_raw_bytes,
+	    t->pump.to_channel_bytes);
 }
 
 static void
@@ -113,7 +84,9 @@ transfer_free(struct transfer *t, const char *reason)
 	struct agent *agent = t->agent;
 
 	end_visit(t, true, reason);
-	dial_cancel(&t->dial);
+	if (t->origin != NULL)
+		shared_forget(&t->origin);
+	dig_free(&t->dig);
 	timer_clear(agent->loop, &t->timer);
 	if (t->ready)
 		pump_fini(&t->pump);
@@ -126,7 +99,7 @@ transfer_free(struct transfer *t, const char *reason)
 	    LOG_U("visits", taupe_stream_visit(&t->stream)));
 	LIST_REMOVE(t, link);
 	agent->n_transfers--;
-	free_unlisted(t);
+	free(t);
 	agent_check_stop(agent);
 }
 
@@ -140,14 +113,6 @@ transfer_close(struct transfer *t, const char *reason)
 	transfer_free(t, reason);
 }
 
-/* Is the session gone that this channel was dug for? Then no visitor comes to it. */
-static bool
-is_stale(const struct transfer *t)
-{
-	return t->agent->stopping ||
-	    t->session != control_session(t->agent->control);
-}
-
 /* After anything that may have ended the visit's last direction. False: t is gone. */
 static bool
 settle(struct transfer *t)
@@ -155,7 +120,7 @@ settle(struct transfer *t)
 	if (!taupe_stream_is_idle(&t->stream))
 		return true;
 	end_visit(t, false, "done");
-	if (!is_stale(t))
+	if (!agent_session_is_over(t->agent, t->session))
 		return true;
 	transfer_close(t, "its session is over");
 	return false;
@@ -166,13 +131,11 @@ refuse_visit(struct transfer *t, const char *reason)
 {
 	uint8_t out[TAUPE_MESSAGE_MAX];
 
-	log_warn("service does not answer",
-	    LOG_S("device", t->agent->config.name),
-	    LOG_S("service", t->service_name), LOG_S("from", t->from),
-	    LOG_S("reason", reason));
+	visit_report_refusal(&t->visit, reason);
 	send_message(t, out, taupe_stream_refused(&t->stream, reason, out));
 	end_visit(t, true, reason);
-	conn_resume(&t->channel);
+	if (t->origin == NULL)
+		conn_resume(&t->channel);
 	(void)settle(t);
 }
 
@@ -186,50 +149,78 @@ release_early(struct transfer *t)
 	t->pump.to_raw_bytes += t->early_bytes;
 	while ((buf = STAILQ_FIRST(&t->early)) != NULL) {
 		STAILQ_REMOVE_HEAD(&t->early, link);
-		(void)conn_write_buf(&t->service, &buf);
+		(void)conn_write_buf(&t->visit.service, &buf);
 	}
 	drop_early(t);
 	if (ended)
 		pump_end_raw(&t->pump);
-	if (conn_queued(&t->service) > 0)
+	if (conn_queued(&t->visit.service) > 0)
 		conn_pause(&t->channel);
 	else
 		conn_resume(&t->channel);
 }
 
 static void
-service_dialled_cb(void *ctx, const char *error)
+service_dialled_cb(void *owner, const char *error)
 {
-	struct transfer *t = ctx;
+	struct transfer *t = owner;
 
-	t->dial = NULL;
 	if (error != NULL) {
 		refuse_visit(t, error);
 		return;
 	}
-	timer_set(t->agent->loop, &t->timer, OPENED_DELAY_MS);
-	pump_join(&t->pump, &t->service, NULL, 0);
+	pump_join(&t->pump, &t->visit.service, NULL, 0);
 	release_early(t);
+}
+
+static void
+opened_cb(void *owner)
+{
+	struct transfer *t = owner;
+	uint8_t out[TAUPE_MESSAGE_MAX];
+
+	send_message(t, out, taupe_stream_opened(&t->stream, out));
+}
+
+static const struct visit_ops transfer_visit_ops = {
+    .dialled = service_dialled_cb,
+    .opened = opened_cb,
+};
+
+/* A visit of a shared channel moves here. */
+static void
+move_in(struct transfer *t, const struct taupe_step *step)
+{
+	uint8_t out[TAUPE_MESSAGE_MAX];
+
+	t->origin =
+	    shared_move(t->agent, step->shared.ptr, step->stream, &t->visit, t);
+	if (t->origin == NULL) {
+		send_message(t, out,
+		    taupe_stream_refused(
+			&t->stream, "the visit stays where it is", out));
+		return;
+	}
+	pump_join(&t->pump, &t->visit.service, NULL, 0);
+	pump_hold(&t->pump, true);
 }
 
 static void
 begin_visit(struct transfer *t, const struct taupe_step *step)
 {
-	const struct settings *settings = t->agent->settings;
-	const struct target *target = &settings->targets[step->service];
-
-	t->visiting = true;
 	timer_clear(t->agent->loop, &t->timer);
-	t->opened_ms = loop_now_ms(t->agent->loop);
 	t->pump.to_raw_bytes = t->pump.to_channel_bytes = 0;
-	memcpy(t->service_name, target->name, sizeof(t->service_name));
-	(void)str_copy((struct str){step->from.ptr, step->from.len}, t->from,
-	    sizeof(t->from));
-	log_debug("visit began", LOG_S("device", t->agent->config.name),
-	    LOG_S("service", t->service_name), LOG_S("from", t->from));
-	t->dial = dial_start(t->agent->dialler, &t->service, target->host,
-	    target->port, NULL, (uint64_t)settings->options.service_timeout_ms,
-	    service_dialled_cb, t);
+	if (step->shared.ptr != NULL)
+		move_in(t, step);
+	else if (!visit_begin(&t->visit, step))
+		refuse_visit(t, "no memory");
+}
+
+/* Must what the visitor sends wait? */
+static bool
+is_early(const struct transfer *t)
+{
+	return t->visit.dial != NULL || t->origin != NULL;
 }
 
 static void
@@ -261,14 +252,14 @@ take_step(struct transfer *t, const struct taupe_step *step,
 	switch (step->type) {
 	case TAUPE_STEP_NONE:
 	case TAUPE_STEP_READY:
+	case TAUPE_STEP_CREDIT: /* of shared channels */
+	case TAUPE_STEP_MOVED:
 		break;
 	case TAUPE_STEP_OPEN:
 		begin_visit(t, step);
-		if (t->dial == NULL)
-			refuse_visit(t, "no memory");
 		break;
 	case TAUPE_STEP_DATA:
-		if (t->dial != NULL) {
+		if (is_early(t)) {
 			keep_early(t, step);
 		} else {
 			pump_step->payload = step->payload;
@@ -276,7 +267,7 @@ take_step(struct transfer *t, const struct taupe_step *step,
 		}
 		break;
 	case TAUPE_STEP_EOF:
-		if (t->dial != NULL)
+		if (is_early(t))
 			t->early_eof = true;
 		else
 			pump_end_raw(&t->pump);
@@ -332,15 +323,21 @@ raw_eof_cb(void *owner)
 	(void)settle(t);
 }
 
+/* Reset the visit at both ends. */
 static void
-raw_failed_cb(void *owner)
+fail_visit(struct transfer *t, const char *reason)
 {
-	struct transfer *t = owner;
 	uint8_t out[TAUPE_MESSAGE_MAX];
 
 	send_message(t, out, taupe_stream_abort(&t->stream, out));
-	end_visit(t, true, "reset by the service");
+	end_visit(t, true, reason);
 	(void)settle(t);
+}
+
+static void
+raw_failed_cb(void *owner)
+{
+	fail_visit(owner, "reset by the service");
 }
 
 static void
@@ -362,109 +359,96 @@ static const struct pump_ops channel_pump_ops = {
     .channel_ended = channel_ended_cb,
 };
 
-/* ---- the handshake ---- */
+/* ---- a visit's way here from a shared channel ---- */
+
+void
+transfer_go_on(struct transfer *t, uint64_t bytes_in)
+{
+	t->origin = NULL;
+	t->visit.bytes_in += bytes_in;
+	pump_hold(&t->pump, false);
+	if (t->visit.running)
+		release_early(t);
+}
+
+void
+transfer_lose_origin(struct transfer *t)
+{
+	t->origin = NULL;
+	pump_hold(&t->pump, false);
+	if (t->visit.running)
+		fail_visit(t, "its shared channel was lost");
+}
+
+/* ---- its life ---- */
 
 static void
-become_ready(struct transfer *t, const uint8_t *rest, size_t len)
+ready_cb(void *owner, const uint8_t *rest, size_t len)
 {
+	struct transfer *t = owner;
+
 	/* it may belong to a session that is over by the time its visitor has come */
 	timer_set(t->agent->loop, &t->timer,
 	    (uint64_t)t->agent->settings->options.connect_timeout_ms);
 	t->ready = true;
 	taupe_stream_set_buffer(&t->stream, t->message, sizeof(t->message));
-	buf_put(&t->handshake);
-	conn_keep_alive(&t->channel);
-	log_debug(
-	    "transfer channel opened", LOG_S("device", t->agent->config.name));
+	dig_free(&t->dig);
 	pump_init(&t->pump, &t->channel, &channel_pump_ops, t);
 	if (len > 0)
 		(void)pump_feed(&t->pump, rest, len);
 }
 
 static void
-handshake_readable_cb(struct conn *conn)
-{
-	struct transfer *t = conn->owner;
-	uint8_t data[READ_BYTES];
-	ssize_t got = conn_read(conn, data, sizeof(data));
-	struct taupe_step step;
-	size_t done;
-
-	if (got == CONN_AGAIN)
-		return;
-	if (got <= 0) {
-		conn_fini(conn);
-		transfer_free(t, "the relay ended the handshake");
-		return;
-	}
-	done = taupe_stream_input(&t->stream, data, (size_t)got, &step);
-	if (step.type == TAUPE_STEP_READY) {
-		become_ready(t, data + done, (size_t)got - done);
-	} else if (step.type == TAUPE_STEP_FAILED) {
-		if (step.code == 404)
-			log_debug("visitor has gone",
-			    LOG_S("device", t->agent->config.name));
-		else
-			log_warn("relay refused a transfer channel",
-			    LOG_S("device", t->agent->config.name),
-			    LOG_U("status", step.code),
-			    LOG_S("reason", step.reason));
-		transfer_free(t, step.reason);
-	}
-}
-
-static void
-handshake_broken_cb(struct conn *conn)
-{
-	struct transfer *t = conn->owner;
-
-	conn_fini(conn);
-	transfer_free(t, "writing failed");
-}
-
-static const struct conn_ops handshake_conn_ops = {
-    .readable_cb = handshake_readable_cb,
-    .broken_cb = handshake_broken_cb,
-};
-
-static void
-relay_dialled_cb(void *ctx, const char *error)
-{
-	struct transfer *t = ctx;
-	const uint8_t *request;
-	size_t len;
-
-	t->dial = NULL;
-	if (error != NULL) {
-		log_warn("transfer channel cannot be made",
-		    LOG_S("device", t->agent->config.name),
-		    LOG_S("reason", error));
-		transfer_free(t, error);
-		return;
-	}
-	conn_set_owner(&t->channel, &handshake_conn_ops, t);
-	conn_resume(&t->channel);
-	request = taupe_stream_request(&t->stream, &len);
-	(void)conn_write(&t->channel, request, len);
-	timer_set(t->agent->loop, &t->timer,
-	    (uint64_t)t->agent->settings->options.connect_timeout_ms);
-}
-
-static void
 timer_cb(void *ctx)
 {
-	struct transfer *t = ctx;
-	uint8_t out[TAUPE_MESSAGE_MAX];
+	(void)settle(ctx);
+}
 
-	if (t->ready) {
-		send_message(t, out, taupe_stream_opened(&t->stream, out));
-		(void)settle(t);
-		return;
-	}
-	log_warn("relay did not answer a transfer channel in time",
-	    LOG_S("device", t->agent->config.name));
-	conn_fini(&t->channel);
-	transfer_free(t, "no answer in time");
+static const uint8_t *
+request_cb(void *owner, size_t *len)
+{
+	const struct transfer *t = owner;
+
+	return taupe_stream_request(&t->stream, len);
+}
+
+static size_t
+input_cb(void *owner, uint8_t *data, size_t len, struct taupe_step *step)
+{
+	struct transfer *t = owner;
+
+	return taupe_stream_input(&t->stream, data, len, step);
+}
+
+static void
+failed_cb(void *owner, const char *reason)
+{
+	transfer_free(owner, reason);
+}
+
+static const struct dig_ops transfer_dig_ops = {
+    .request = request_cb,
+    .input = input_cb,
+    .ready = ready_cb,
+    .failed = failed_cb,
+};
+
+/* NULL, or why it cannot be done. */
+static const char *
+dig_out(struct transfer *t, const struct taupe_relay *relay, const char *id)
+{
+	const char *error =
+	    dig_new(&t->dig, t->agent, &t->channel, &transfer_dig_ops, t);
+	uint8_t *buffer;
+	size_t size;
+
+	if (error != NULL)
+		return error;
+	buffer = dig_buffer(t->dig, &size);
+	if (!taupe_stream_init(
+		&t->stream, &t->agent->config, relay, id, buffer, size))
+		return "the request is too long";
+	return dig_start(t->dig, relay);
 }
 
 /* ---- the doors ---- */
@@ -473,36 +457,21 @@ const char *
 transfer_dig(struct agent *agent, const struct taupe_relay *relay,
     const char *id, uint64_t session)
 {
-	const struct settings *settings = agent->settings;
-	struct tls_context *const *tls = NULL;
-	struct transfer *t;
+	struct transfer *t = calloc(1, sizeof(*t));
+	const char *error;
 
-	if (relay->secure && (tls = agent_tls(agent)) == NULL)
-		return "no TLS";
-	if (agent->n_transfers >= (size_t)settings->options.max_transfers)
-		return "too many transfer channels";
-	if ((t = calloc(1, sizeof(*t))) == NULL)
+	if (t == NULL)
 		return "no memory";
 	t->agent = agent;
 	t->session = session;
-	t->channel = t->service = (struct conn)CONN_CLOSED;
+	t->channel = (struct conn)CONN_CLOSED;
 	STAILQ_INIT(&t->early);
+	visit_init(&t->visit, agent, &transfer_visit_ops, t);
 	timer_init(&t->timer, timer_cb, t);
-	if ((t->handshake = buf_get(BUF_SMALL)) == NULL) {
+	if ((error = dig_out(t, relay, id)) != NULL) {
+		dig_free(&t->dig);
 		free(t);
-		return "no memory";
-	}
-	if (!taupe_stream_init(&t->stream, &agent->config, relay, id,
-		buf_data(t->handshake), t->handshake->capacity)) {
-		free_unlisted(t);
-		return "the request is too long";
-	}
-	t->dial = dial_start(agent->dialler, &t->channel, relay->host,
-	    relay->port, tls, (uint64_t)settings->options.connect_timeout_ms,
-	    relay_dialled_cb, t);
-	if (t->dial == NULL) {
-		free_unlisted(t);
-		return "no memory";
+		return error;
 	}
 	LIST_INSERT_HEAD(&agent->transfers, t, link);
 	agent->n_transfers++;
@@ -518,7 +487,8 @@ transfers_close_stale(struct agent *agent)
 		next = LIST_NEXT(t, link);
 		/* a young one was dug for a visitor who may still come */
 		if (taupe_stream_is_idle(&t->stream) &&
-		    !timer_is_set(&t->timer) && is_stale(t))
+		    !timer_is_set(&t->timer) &&
+		    agent_session_is_over(agent, t->session))
 			transfer_close(t, "its session is over");
 	}
 }

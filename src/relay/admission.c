@@ -376,7 +376,10 @@ write_location(const struct admission *admission, const struct relay_info *to,
 	    .name = str_of(claim->name),
 	    .instance = str_of(claim->instance),
 	    .hops = admission->hops + 1,
-	    .warm = claim->warm,
+	    .warm = claim->channels.warm,
+	    .mux = claim->channels.visits > 0,
+	    .visits = claim->channels.visits,
+	    .window = claim->channels.window,
 	    .n_services = claim->n_services,
 	};
 	char token[LEASE_TOKEN_MAX + 1];
@@ -486,6 +489,20 @@ device_cb(
 		claim_name(admission);
 }
 
+static struct channel_terms
+terms_of(const struct control_params *params)
+{
+	struct channel_terms terms = {.warm = (uint16_t)params->warm};
+
+	if (params->mux == 0)
+		return terms;
+	terms.visits = params->visits != 0 ? (uint16_t)params->visits
+					   : MUX_VISITS_DEFAULT;
+	terms.window =
+	    params->window != 0 ? (uint32_t)params->window : MUX_WINDOW;
+	return terms;
+}
+
 /* Copy what the request says into the claim. */
 static void
 fill_claim(struct admission *admission, const struct control_params *params)
@@ -499,7 +516,7 @@ fill_claim(struct admission *admission, const struct control_params *params)
 	(void)str_copy(
 	    str_of(admission->upgrade->from), claim->from, sizeof(claim->from));
 	admission->hops = params->hops;
-	claim->warm = (unsigned)params->warm;
+	claim->channels = terms_of(params);
 	claim->n_services = params->n_services;
 	for (i = 0; i < params->n_services; i++) {
 		(void)str_copy(params->services[i].name,

@@ -16,6 +16,7 @@
 #include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/shared.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "relay/warm.h"
@@ -78,6 +79,7 @@ device_new(struct relay *relay, const char *name)
 	TAILQ_INIT(&device->waiting);
 	TAILQ_INIT(&device->idle);
 	TAILQ_INIT(&device->running);
+	LIST_INIT(&device->shareds);
 	timer_init(&device->timer, timer_cb, device);
 	if (hash_map_insert(&relay->devices, &device->by_name) != 0) {
 		free(device);
@@ -100,6 +102,21 @@ release(struct device *device)
 	LIST_INSERT_HEAD(&device->relay->released, device, released_link);
 }
 
+void
+device_serve(struct device *device)
+{
+	while (device->n_waiting > 0 &&
+	    (shared_serve(device) || transfer_take_idle(device)))
+		;
+}
+
+void
+device_close_channels(struct device *device, bool running_too)
+{
+	transfers_close(device, running_too);
+	shareds_close(device, running_too);
+}
+
 static void
 forget_uncounted(struct device *device)
 {
@@ -115,7 +132,7 @@ device_free(struct device *device)
 {
 	assert(device->pins == 0 && device->session == NULL);
 	release(device);
-	transfers_close(device, true);
+	device_close_channels(device, true);
 	timer_clear(device->relay->loop, &device->timer);
 	forget_uncounted(device);
 	backlog_remove(device);
@@ -176,10 +193,12 @@ device_attach(struct relay *relay, const struct claim *claim,
 	if (!fresh &&
 	    strcmp(grant_instance(device->grant), granted->session.instance) !=
 		0)
-		transfers_close(device, false);
+		device_close_channels(device, false);
 	grant_drop(&device->grant);
 	device->grant = grant;
-	warm_set_floor(device, claim->warm);
+	warm_set_floor(device, claim->channels.warm);
+	device->mux_visits = claim->channels.visits;
+	device->mux_window = claim->channels.window;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
@@ -304,15 +323,6 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 		held_cb(write, REGISTRY_UNAVAILABLE);
 }
 
-static void
-serve_waiting(struct device *device)
-{
-	while (
-	    TAILQ_FIRST(&device->waiting) != NULL && transfer_take_idle(device))
-		;
-	warm_tend(device);
-}
-
 void
 device_online(struct device *device, struct session *session)
 {
@@ -326,7 +336,7 @@ device_online(struct device *device, struct session *session)
 		session_close(before, CLOSE_TAKEN_OVER);
 		/* whoever comes back without a goodbye has lost with its link what was there,
 		 * and what was asked for */
-		transfers_close(device, false);
+		device_close_channels(device, false);
 		digs_forget(device);
 	}
 	device->relay->counters.sessions_opened++;
@@ -334,7 +344,8 @@ device_online(struct device *device, struct session *session)
 	    LOG_U("epoch", device->grant->epoch),
 	    LOG_S("label", grant_label(device->grant)),
 	    LOG_S("from", grant_from(device->grant)));
-	serve_waiting(device);
+	device_serve(device);
+	warm_tend(device);
 }
 
 void
@@ -379,7 +390,7 @@ revoke(struct device *device, bool end_lease)
 	if (device->session != NULL)
 		session_close(device->session, CLOSE_REVOKED);
 	release(device);
-	transfers_close(device, true);
+	device_close_channels(device, true);
 	if (end_lease)
 		(void)relay->registry->ops->expire(relay->registry,
 		    device->name, device->grant->epoch, NULL, NULL);

@@ -13,6 +13,7 @@
 struct dig;
 struct service;
 struct session;
+struct shared;
 struct transfer;
 struct visitor;
 
@@ -32,6 +33,7 @@ struct device {
 	struct service_list services; /* in the agent's order */
 	struct visitor_queue waiting;
 	struct transfer_list idle, running;
+	LIST_HEAD(, shared) shareds; /* channels that carry many visits */
 	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
 	uint32_t n_waiting, n_idle, n_running, n_digs; /* in these lists */
 	struct {
@@ -39,6 +41,9 @@ struct device {
 		uint16_t recent;   /* most visits at once lately */
 		uint16_t floor; /* idle channels that the agent wants kept */
 	} warm;
+	uint32_t mux_window; /* of a visit on a shared channel: what the agent takes */
+	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
+	uint16_t n_movers;   /* streams that wait for a channel of their own */
 	struct timer timer;    /* for due_ms, or earlier for the session */
 	uint64_t due_ms; /* loop clock. Online: renew the lease; offline: it expires;
 			    moved, released: the end. 0: nothing is due */
@@ -51,6 +56,7 @@ struct device {
 	bool moved : 1; /* another relay has it now: nothing is written any more */
 	bool unverified : 1; /* let in while the registry was away: it has to be asked
 				before anything of this is written there */
+	bool shared_dug : 1; /* the agent was asked for a shared channel */
 	bool released : 1; /* its lease is over: it only waits for running visits to
 			      end */
 	char name[];
@@ -74,6 +80,10 @@ void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 
 /* The session stands: it replaces an older one, and whoever waits is served. Unpins. */
 void device_online(struct device *device, struct session *session);
+/* Let whoever waits begin, as long as a channel takes them. */
+void device_serve(struct device *device);
+/* Begin nothing on its channels any more, and close those that rest; all of them if running_too. */
+void device_close_channels(struct device *device, bool running_too);
 /* Its session has ended: the lease runs from now. */
 void device_offline(struct device *device);
 /* What its session waits for may be due at another time now. */

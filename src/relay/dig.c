@@ -9,7 +9,9 @@
 #include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/stream.h"
 #include "relay/visitor.h"
+#include "relay/warm.h"
 #include "relay/ws_send.h"
 
 #define DIG_LIFE_MS 10000
@@ -19,6 +21,7 @@ struct dig {
 	LIST_ENTRY(dig) link;	/* in device->digs */
 	struct device *device;
 	struct timer timer;
+	bool shared;
 	char id[TRANSFER_ID_LEN + 1];
 };
 
@@ -44,7 +47,10 @@ dig_free(struct dig *dig)
 	timer_clear(relay->loop, &dig->timer);
 	hash_map_remove(&relay->digs, &dig->by_id);
 	LIST_REMOVE(dig, link);
-	dig->device->n_digs--;
+	if (dig->shared)
+		dig->device->shared_dug = false;
+	else
+		dig->device->n_digs--;
 	free(dig);
 }
 
@@ -64,7 +70,7 @@ next_waiting(const struct device *device)
 }
 
 bool
-dig_start(struct device *device)
+dig_start(struct device *device, bool shared)
 {
 	struct relay *relay = device->relay;
 	const struct visitor *visitor = next_waiting(device);
@@ -80,16 +86,20 @@ dig_start(struct device *device)
 	writer_init(&w, dig->id, TRANSFER_ID_LEN);
 	writer_hex(&w, random, sizeof(random));
 	dig->device = device;
+	dig->shared = shared;
 	timer_init(&dig->timer, expired_cb, dig);
 	if (hash_map_insert(&relay->digs, &dig->by_id) != 0) {
 		free(dig);
 		return false;
 	}
-	device->n_digs++;
+	if (shared)
+		device->shared_dug = true;
+	else
+		device->n_digs++;
 	LIST_INSERT_HEAD(&device->digs, dig, link);
 	timer_set(relay->loop, &dig->timer, DIG_LIFE_MS);
 	session_send_open(device->session, dig->id,
-	    visitor != NULL ? visitor->service->name : NULL);
+	    visitor != NULL ? visitor->service->name : NULL, shared);
 	return true;
 }
 
@@ -102,7 +112,7 @@ find(struct relay *relay, struct str id)
 }
 
 struct device *
-dig_redeem(struct relay *relay, struct str id)
+dig_redeem(struct relay *relay, struct str id, bool *shared)
 {
 	struct dig *dig = find(relay, id);
 	struct device *device;
@@ -110,6 +120,7 @@ dig_redeem(struct relay *relay, struct str id)
 	if (dig == NULL)
 		return NULL;
 	device = dig->device;
+	*shared = dig->shared;
 	dig_free(dig);
 	return device;
 }
@@ -121,7 +132,15 @@ dig_refused(struct device *device, struct str id, struct str reason)
 
 	if (dig == NULL || dig->device != device)
 		return;
+	if (dig->shared) {
+		dig_free(dig);
+		device->mux_visits = 0;
+		warm_tend(device);
+		return;
+	}
 	dig_free(dig);
+	if (device->n_digs < device->n_waiting + device->n_movers)
+		streams_stay(device);
 	if (device->n_digs >= device->n_waiting)
 		return;
 	log_warn("agent refused a transfer channel",

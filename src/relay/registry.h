@@ -57,11 +57,18 @@ struct session_info {
 	char from[ADDRESS_TEXT_MAX]; /* the agent's address */
 };
 
+/* What an agent says about its transfer channels: no business of the registry's. */
+struct channel_terms {
+	uint32_t window; /* bytes of a visit on a shared one that it takes */
+	uint16_t visits; /* on a shared one at once; 0: it cannot share */
+	uint16_t warm;	 /* idle ones that it wants kept */
+};
+
 struct claim {
 	char name[DEVICE_NAME_MAX + 1];
 	char instance[INSTANCE_MAX + 1];
 	char from[ADDRESS_TEXT_MAX];
-	unsigned warm; /* idle transfer channels that the agent wants kept */
+	struct channel_terms channels;
 	size_t n_services;
 	struct {
 		char name[SERVICE_NAME_MAX + 1];

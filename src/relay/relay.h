@@ -39,7 +39,7 @@ struct relay {
 	struct service_ports *service_ports;
 	struct farewells *farewells;
 	struct listeners *listeners; /* all of them */
-	struct pool visitors; /* their memory */
+	struct pool visitors, streams; /* their memory */
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;

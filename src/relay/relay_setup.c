@@ -22,6 +22,7 @@
 #include "relay/front.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
+#include "relay/stream.h"
 #include "relay/upgrade.h"
 #include "relay/visitor.h"
 
@@ -319,6 +320,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	services_init(relay);
 	digs_init(relay);
 	visitors_init(relay);
+	streams_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells = farewells_new(
 		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
@@ -381,6 +383,7 @@ relay_teardown(struct relay *relay)
 	if (relay->loop != NULL)
 		devices_free_all(relay);
 	visitors_fini(relay);
+	streams_fini(relay);
 	farewells_free(&relay->farewells);
 	listeners_free(&relay->listeners);
 	pages_free(&relay->pages);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "relay/service.h"
+#include "relay/shared.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 
@@ -61,6 +62,7 @@ service_free(struct service *service)
 			visitor_fail(visitor, PAGE_OFFLINE);
 	}
 	transfers_forget_service(service);
+	shareds_forget_service(service);
 	if (service_host(service) != NULL)
 		hash_map_remove(
 		    &service->device->relay->services, &service->by_host);

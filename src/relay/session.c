@@ -13,6 +13,7 @@
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/warm.h"
+#include "relay/ws_gather.h"
 #include "relay/ws_send.h"
 
 #define MISSED_INTERVALS 3
@@ -102,7 +103,7 @@ end_session(struct session *session, enum close_reason reason, unsigned code,
 	if (current) {
 		device->session = NULL;
 		/* who is dead answers for nothing; after an orderly end visits go on */
-		transfers_close(
+		device_close_channels(
 		    device, reason == CLOSE_TIMEOUT || reason == CLOSE_REVOKED);
 		device_offline(device);
 	}
@@ -189,44 +190,32 @@ take_message(struct session *session, char *text, size_t len)
 	return 0;
 }
 
-/* A piece of a text message: whole ones are read where they are. -1: gone. */
+static int
+no_memory(struct session *session)
+{
+	session_close(session, CLOSE_OVERLOAD);
+	return -1;
+}
+
+/* -1: the session is gone. */
 static int
 take_text(struct session *session, const struct ws_event *event)
 {
-	size_t before = (size_t)event->message_length - event->len;
+	size_t len;
+	char *text;
 	int result;
 
-	if (event->first && event->last)
-		return take_message(session, (char *)event->data, event->len);
-	if (session->text == NULL &&
-	    (session->text = malloc(CONTROL_MSG_MAX)) == NULL) {
-		session_close(session, CLOSE_OVERLOAD);
-		return -1;
-	}
-	memcpy(session->text + before, event->data, event->len);
-	if (!event->last)
+	switch (ws_text_take(&session->text, event, &text, &len)) {
+	case WIRE_MORE:
 		return 0;
-	result =
-	    take_message(session, session->text, (size_t)event->message_length);
-	if (result == 0) {
-		free(session->text);
-		session->text = NULL;
+	case WIRE_BAD:
+		return no_memory(session);
+	case WIRE_DONE:
+		break;
 	}
+	result = take_message(session, text, len);
+	ws_text_done(event, text);
 	return result;
-}
-
-/* For a control frame that comes in pieces, which agents hardly ever send. -1: gone. */
-static int
-lend_room(struct session *session)
-{
-	uint8_t *room = malloc(WS_CONTROL_MAX);
-
-	if (room == NULL) {
-		session_close(session, CLOSE_OVERLOAD);
-		return -1;
-	}
-	ws_reader_lend(&session->reader, room);
-	return 0;
 }
 
 /* -1: the session is gone. */
@@ -244,7 +233,8 @@ take_event(struct session *session, const struct ws_event *event)
 			warm_tend(session->device);
 		return 0;
 	case WS_NEED_ROOM:
-		return lend_room(session);
+		return ws_lend_room(&session->reader) == 0 ? 0
+							   : no_memory(session);
 	case WS_CLOSED:
 		end_session(session, CLOSE_PEER,
 		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
@@ -417,12 +407,14 @@ session_welcome(struct session *session)
 }
 
 void
-session_send_open(struct session *session, const char *id, const char *service)
+session_send_open(
+    struct session *session, const char *id, const char *service, bool shared)
 {
 	struct control_msg msg = {
 	    .op = CONTROL_OPEN,
 	    .id = str_of(id),
 	    .service = str_of(service),
+	    .mux = shared,
 	};
 
 	(void)ws_send_message(&session->conn, &msg);

@@ -13,9 +13,11 @@
 #include "relay/dig.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/stream.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "relay/warm.h"
+#include "relay/ws_gather.h"
 #include "relay/ws_send.h"
 
 #define EOF_WAIT_MS 10 /* for a visit with which the last one's end can go */
@@ -40,7 +42,7 @@ part(struct transfer *transfer)
 	struct visitor *visitor = transfer->visitor;
 
 	/* after bytes, or their end, no page can be written any more */
-	visitor->touched =
+	visitor->touched = visitor->touched ||
 	    transfer->pump.to_raw_bytes > 0 || transfer->out_ended;
 	count_bytes(transfer);
 	pump_leave(&transfer->pump);
@@ -83,6 +85,7 @@ close_transfer(struct transfer *transfer, unsigned code, const char *text)
 	struct device *device = transfer->device;
 	uint64_t sent_bytes = transfer->pump.to_channel_bytes;
 	struct visitor *visitor = NULL;
+	struct stream *moving = transfer->moving;
 
 	if (text != NULL)
 		log_debug("transfer channel closed",
@@ -102,6 +105,8 @@ close_transfer(struct transfer *transfer, unsigned code, const char *text)
 	free(transfer->reader.room);
 	device->relay->n_transfers--;
 	free(transfer);
+	if (moving != NULL)
+		stream_move_failed(moving);
 	if (visitor != NULL && !visitor_retry(visitor, sent_bytes))
 		visitor_fail(visitor, PAGE_OFFLINE);
 }
@@ -135,39 +140,90 @@ heard(struct transfer *transfer)
 		join(transfer);
 }
 
-/* Begin the next visit with the first visitor who waits; false: nobody does. */
+/* Tell the agent that a visit of visitor begins here; with stream, that it comes from there. */
+static void
+append_open(struct transfer *transfer, const struct visitor *visitor,
+    const struct stream *stream)
+{
+	char from[ADDRESS_TEXT_MAX];
+	struct control_msg msg = {
+	    .op = CONTROL_OPEN,
+	    .visit = ++transfer->visit,
+	    .service = str_of(visitor->service->name),
+	    .from = str_of(address_text(&visitor->from, from)),
+	};
+
+	if (stream != NULL) {
+		msg.shared = (struct str){
+		    stream->shared->id, sizeof(stream->shared->id)};
+		msg.stream = stream->number;
+	}
+	(void)ws_append_message(&transfer->conn, &msg);
+}
+
+static void
+begin(struct transfer *transfer)
+{
+	struct relay *relay = transfer->device->relay;
+
+	if (transfer->visit > 0)
+		relay->counters.visits_reused++;
+	set_running(transfer);
+	timer_clear(relay->loop, &transfer->timer);
+	transfer->answered = transfer->heard = false;
+	transfer->in_ended = transfer->out_ended = false;
+	transfer->eof_waits = transfer->only_end = false;
+}
+
+static void
+serve_visitor(struct transfer *transfer, struct visitor *visitor)
+{
+	begin(transfer);
+	transfer->visitor = visitor;
+	append_open(transfer, visitor, NULL);
+	if (is_doubtful(transfer)) {
+		ws_append_ping(&transfer->conn); /* answered at once */
+		visitor_doubt(visitor);
+	}
+	visitor->transfer = transfer;
+	visitor_joined(visitor);
+	if (visitor_is_held_back(visitor))
+		(void)conn_flush(&transfer->conn);
+	else
+		join(transfer);
+}
+
+/* What comes on this channel has to wait for the last word on the shared one. */
+static void
+serve_mover(struct transfer *transfer, struct stream *stream)
+{
+	begin(transfer);
+	transfer->moving = stream;
+	append_open(transfer, stream->visitor, stream);
+	(void)conn_flush(&transfer->conn);
+	pump_hold(&transfer->pump, true);
+	stream_move(stream, transfer);
+}
+
+/* Begin the next visit, of the first visitor who waits or the first stream that wants to move;
+ * false: nobody does. */
 static bool
 serve_next(struct transfer *transfer)
 {
 	struct device *device = transfer->device;
 	struct visitor *visitor = TAILQ_FIRST(&device->waiting);
-	char from[ADDRESS_TEXT_MAX];
-	struct control_msg msg = {.op = CONTROL_OPEN};
+	struct stream *mover;
 
 	assert(!transfer->running);
-	if (visitor == NULL || device->session == NULL ||
-	    ws_is_clogged(&transfer->conn))
+	if (device->session == NULL || ws_is_clogged(&transfer->conn))
 		return false;
-	if (transfer->visit > 0)
-		device->relay->counters.visits_reused++;
-	set_running(transfer);
-	timer_clear(device->relay->loop, &transfer->timer);
-	transfer->answered = transfer->heard = false;
-	transfer->in_ended = transfer->out_ended = transfer->eof_waits = false;
-	transfer->visitor = visitor;
-	msg.visit = ++transfer->visit;
-	msg.service = str_of(visitor->service->name);
-	msg.from = str_of(address_text(&visitor->from, from));
-	(void)ws_append_message(&transfer->conn, &msg);
-	if (is_doubtful(transfer)) {
-		ws_append_ping(&transfer->conn); /* answered at once */
-		visitor_doubt(visitor);
+	if (visitor != NULL) {
+		serve_visitor(transfer, visitor);
+		return true;
 	}
-	visitor_joined(visitor, transfer);
-	if (visitor_is_held_back(visitor))
-		(void)conn_flush(&transfer->conn);
-	else
-		join(transfer);
+	if ((mover = stream_next_mover(device)) == NULL)
+		return false;
+	serve_mover(transfer, mover);
 	return true;
 }
 
@@ -207,6 +263,33 @@ send_abort(struct transfer *transfer)
 
 	(void)ws_send_message(&transfer->conn, &msg);
 	transfer->in_ended = true;
+}
+
+void
+transfer_moved(
+    struct transfer *transfer, struct visitor *visitor, bool out_ended)
+{
+	transfer->moving = NULL;
+	transfer->visitor = visitor;
+	transfer->only_end = out_ended;
+	transfer->answered = transfer->heard = true;
+	visitor->transfer = transfer;
+	visitor->touched = true;
+	visitor_answered(visitor);
+	join(transfer);
+	pump_hold(&transfer->pump, false);
+}
+
+void
+transfer_not_moved(struct transfer *transfer)
+{
+	struct relay *relay = transfer->device->relay;
+
+	transfer->moving = NULL;
+	send_abort(transfer);
+	timer_set(relay->loop, &transfer->timer,
+	    (uint64_t)relay->options.transfer_idle_ms);
+	pump_hold(&transfer->pump, false);
 }
 
 static void
@@ -263,41 +346,30 @@ take_message(struct transfer *transfer, char *text, size_t len)
 }
 
 static int
-take_text(struct transfer *transfer, const struct ws_event *event)
+no_memory(struct transfer *transfer)
 {
-	size_t before = (size_t)event->message_length - event->len;
-	char *whole;
-	int result;
-
-	if (event->first && event->last)
-		return take_message(transfer, (char *)event->data, event->len);
-	if (transfer->text == NULL &&
-	    (transfer->text = malloc(CONTROL_MSG_MAX)) == NULL) {
-		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "out of memory");
-		return -1;
-	}
-	memcpy(transfer->text + before, event->data, event->len);
-	if (!event->last)
-		return 0;
-	whole = transfer->text;
-	transfer->text = NULL;
-	result = take_message(transfer, whole, (size_t)event->message_length);
-	free(whole);
-	return result;
+	close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "out of memory");
+	return -1;
 }
 
-/* For a control frame that comes in pieces. */
 static int
-lend_room(struct transfer *transfer)
+take_text(struct transfer *transfer, const struct ws_event *event)
 {
-	uint8_t *room = malloc(WS_CONTROL_MAX);
+	size_t len;
+	char *text;
+	int result;
 
-	if (room == NULL) {
-		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, "out of memory");
-		return -1;
+	switch (ws_text_take(&transfer->text, event, &text, &len)) {
+	case WIRE_MORE:
+		return 0;
+	case WIRE_BAD:
+		return no_memory(transfer);
+	case WIRE_DONE:
+		break;
 	}
-	ws_reader_lend(&transfer->reader, room);
-	return 0;
+	result = take_message(transfer, text, len);
+	ws_text_done(event, text);
+	return result;
 }
 
 /* Payload for the visitor, or its end. */
@@ -305,7 +377,8 @@ static int
 take_binary(struct transfer *transfer, const struct ws_event *event,
     struct pump_step *step)
 {
-	if (!transfer->running || transfer->out_ended) {
+	if (!transfer->running || transfer->out_ended ||
+	    (transfer->only_end && event->len > 0)) {
 		/* after an end there may only be the other side's news of it */
 		close_transfer(transfer, WS_CLOSE_PROTOCOL_ERROR,
 		    "payload outside of a visit");
@@ -343,7 +416,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		ws_send_pong(&transfer->conn, event.data, event.len);
 		break;
 	case WS_NEED_ROOM:
-		result = lend_room(transfer);
+		if (ws_lend_room(&transfer->reader) != 0)
+			result = no_memory(transfer);
 		break;
 	case WS_CLOSED:
 		close_transfer(transfer,
@@ -487,6 +561,7 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 	struct device *device;
 	const char *error;
 	struct str id;
+	bool is_shared;
 	uint8_t *rest;
 	size_t len;
 
@@ -495,7 +570,7 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
-	if ((device = dig_redeem(upgrade->relay, id)) == NULL) {
+	if ((device = dig_redeem(upgrade->relay, id, &is_shared)) == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 404,
 			.code = "gone",
@@ -505,7 +580,10 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 	upgrade_switch(upgrade);
 	(void)conn_flush(&upgrade->conn);
 	rest = upgrade_rest(upgrade, &len);
-	transfer_new(device, &upgrade->conn, rest, len);
+	if (is_shared)
+		shared_new(device, &upgrade->conn, id, rest, len);
+	else
+		transfer_new(device, &upgrade->conn, rest, len);
 	upgrade_free(upgrade);
 }
 

@@ -18,6 +18,7 @@ struct transfer {
 	struct ws_reader reader;
 	struct device *device;
 	struct visitor *visitor; /* NULL: idle, or the visitor has left */
+	struct stream *moving;	 /* the visit on a shared channel that moves here */
 	char *text;	    /* of a message that came in pieces; NULL else */
 	uint64_t visit;	    /* number of the current or last visit */
 	uint64_t rested_ms; /* idle: loop clock, since when */
@@ -30,16 +31,25 @@ struct transfer {
 	bool in_ended;	    /* we have ended our direction of the visit */
 	bool eof_waits;	    /* and what says so waits for the next open, for a moment */
 	bool out_ended;	    /* the agent has ended its direction */
+	bool only_end;	    /* it had, when the visit moved here: it says so again */
 };
 
 /* GET /v1/transfer: an agent has dug a channel. It serves who waits, or becomes idle. */
 void transfer_admit(struct upgrade *upgrade, struct http_head *head);
 
-/* Give the first visitor who waits to an idle channel. False: there is none. */
+/* Give the first visitor who waits to an idle channel, or the first stream that wants to move to
+ * one. False: there is none. */
 bool transfer_take_idle(struct device *device);
 
 /* The agent did not answer the open in time, though it lives: give the channel up. */
 void transfer_unanswered(struct transfer *transfer);
+
+/* Both sides have said their last word about the stream that moves here: its visitor goes on on
+ * this channel. out_ended: the device's direction has ended already. */
+void transfer_moved(
+    struct transfer *transfer, struct visitor *visitor, bool out_ended);
+/* The stream does not move. */
+void transfer_not_moved(struct transfer *transfer);
 
 /* A service is closed: visitors for it who are served already do not come back to it. */
 void transfers_forget_service(const struct service *service);

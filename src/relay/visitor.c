@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/stream.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 #include "relay/warm.h"
@@ -123,6 +124,30 @@ end_doubt(struct visitor *visitor)
 	buf_put(&visitor->spare);
 }
 
+static bool
+is_joined(const struct visitor *visitor)
+{
+	return visitor->transfer != NULL || visitor->stream != NULL;
+}
+
+static bool
+channel_was_heard(const struct visitor *visitor)
+{
+	return visitor->stream != NULL
+	    ? visitor->stream->phase != STREAM_DOUBTFUL
+	    : visitor->transfer->heard;
+}
+
+/* The visitor may be gone afterwards. */
+static void
+unanswered(struct visitor *visitor)
+{
+	if (visitor->stream != NULL)
+		stream_unanswered(visitor->stream);
+	else
+		transfer_unanswered(visitor->transfer);
+}
+
 /* Has anything come on the channel since the open? A dead one fails the visitor, or lets it
  * wait again. */
 static void
@@ -130,8 +155,8 @@ settle_doubt(struct visitor *visitor)
 {
 	const struct relay *relay = visitor->device->relay;
 
-	if (!visitor->transfer->heard) {
-		transfer_unanswered(visitor->transfer);
+	if (!channel_was_heard(visitor)) {
+		unanswered(visitor);
 		return;
 	}
 	end_doubt(visitor);
@@ -157,12 +182,14 @@ timer_cb(void *ctx)
 		timer_set(device->relay->loop, &visitor->timer,
 		    (uint64_t)options->probe_timeout_ms +
 			(uint64_t)options->hold_ms);
+		if (visitor->stream != NULL)
+			stream_probe(visitor->stream);
 		session_probe(
 		    device->session, NULL); /* a dead session ends its visits */
 		return;
 	}
-	if (visitor->transfer != NULL)
-		transfer_unanswered(visitor->transfer); /* fails the visitor */
+	if (is_joined(visitor))
+		unanswered(visitor); /* fails the visitor */
 	else
 		visitor_fail(visitor, PAGE_OFFLINE);
 }
@@ -192,7 +219,7 @@ wait_for_channel(struct visitor *visitor)
 		visitor_hold(visitor);
 		return;
 	}
-	(void)transfer_take_idle(device); /* it takes the first who waits */
+	device_serve(device);
 	if (visitor->waiting)
 		timer_set(relay->loop, &visitor->timer,
 		    (uint64_t)relay->options.open_timeout_ms);
@@ -235,7 +262,7 @@ open_conn(struct visitor *visitor, int fd, ssize_t *got)
 	int result;
 
 	*got = CONN_AGAIN;
-	if (TAILQ_EMPTY(&device->idle) ||
+	if ((TAILQ_EMPTY(&device->idle) && !shared_is_open(device)) ||
 	    (visitor->first = buf_get(BUF_SMALL)) == NULL)
 		return conn_init(
 		    &visitor->conn, loop, fd, &waiting_conn_ops, visitor);
@@ -294,12 +321,11 @@ visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
 }
 
 void
-visitor_joined(struct visitor *visitor, struct transfer *transfer)
+visitor_joined(struct visitor *visitor)
 {
 	struct relay *relay = visitor->device->relay;
 
 	stop_waiting(visitor);
-	visitor->transfer = transfer;
 	visitor->probed = false;
 	relay->counters.visits_joined++;
 	timer_set(relay->loop, &visitor->timer,
@@ -359,10 +385,21 @@ visitor_retry(struct visitor *visitor, uint64_t sent_bytes)
 	visitor->spare = NULL;
 	visitor->doubtful = false;
 	visitor->transfer = NULL;
+	visitor->stream = NULL;
 	conn_set_owner(&visitor->conn, &waiting_conn_ops, visitor);
 	conn_pause(&visitor->conn);
 	wait_for_channel(visitor);
 	return true;
+}
+
+void
+visitor_moves(struct visitor *visitor)
+{
+	struct relay *relay = visitor->device->relay;
+
+	visitor->probed = false;
+	timer_set(relay->loop, &visitor->timer,
+	    (uint64_t)relay->options.open_timeout_ms);
 }
 
 void

@@ -15,8 +15,8 @@ struct visitor {
 	struct conn conn;
 	struct device *device;
 	struct service *service; /* NULL: closed while it was joined */
-	struct transfer
-	    *transfer;	   /* the one that it was joined to; NULL before */
+	struct transfer *transfer; /* that it was joined to, or */
+	struct stream *stream;	   /* the same, on a shared channel; NULL before */
 	struct buf *first; /* bytes that the front has read already */
 	size_t first_len;
 	struct buf *spare; /* a copy of first, if that was sent while doubtful */
@@ -43,7 +43,7 @@ void visitor_adopt(struct service *service, struct conn *conn,
 /* The session that it waited for has ended: it waits for the next one, for so long. */
 void visitor_hold(struct visitor *visitor);
 /* It is joined now: stop waiting, and give the agent open_timeout to answer. */
-void visitor_joined(struct visitor *visitor, struct transfer *transfer);
+void visitor_joined(struct visitor *visitor);
 /* It is about to be joined to a channel that has rested so long that it may be dead: keep
  * what goes there first, if that may be sent twice, and look after probe_timeout whether
  * anything came back. */
@@ -51,10 +51,13 @@ void visitor_doubt(struct visitor *visitor);
 /* Must its bytes wait until the channel has shown that it lives? They could not be sent
  * again on another one. */
 bool visitor_is_held_back(const struct visitor *visitor);
+/* It is on its way from a shared channel to one of its own: the agent has open_timeout to say its
+ * last word on the one. */
+void visitor_moves(struct visitor *visitor);
 /* The channel was dead. Let it wait for another one, if no more than its first bytes were
  * sent, and nothing has come; false: it has to be failed. */
 bool visitor_retry(struct visitor *visitor, uint64_t sent_bytes);
-/* The agent has answered the open. */
+/* The agent has answered. */
 void visitor_answered(struct visitor *visitor);
 
 /* Its visit is complete: what is queued is written, then it ends. Frees it. */

@@ -7,12 +7,22 @@
 #include "config.h"
 
 #include "relay/dig.h"
+#include "relay/shared.h"
 #include "relay/warm.h"
 
+/* A shared channel takes who waits, or will. */
+static bool
+is_shared(const struct device *device)
+{
+	return device->shared_dug || shared_is_open(device);
+}
+
+/* Who needs a channel of their own. */
 static size_t
 count_busy(const struct device *device)
 {
-	return device->n_running + device->n_waiting;
+	return device->n_running + device->n_movers +
+	    (is_shared(device) ? 0 : device->n_waiting);
 }
 
 static void
@@ -44,11 +54,26 @@ wanted(const struct device *device)
 
 	if (floor == 0 || most == 0 || relay->phase != RELAY_RUNNING)
 		return busy;
+	if (device->mux_visits > 0)
+		floor--; /* the shared one is the first of them */
 	if (floor > most)
 		floor = most;
 	if (recent > most)
 		recent = most;
 	return busy + floor > recent ? busy + floor : recent;
+}
+
+/* One that is ready, or one for who waits. */
+static bool
+wants_shared(const struct device *device)
+{
+	const struct relay *relay = device->relay;
+
+	return device->mux_visits > 0 && !device->shared_dug &&
+	    !shared_is_there(device) &&
+	    (device->n_waiting > 0 ||
+		(device->warm.floor > 0 && relay->options.warm_max > 0 &&
+		    relay->phase == RELAY_RUNNING));
 }
 
 void
@@ -64,10 +89,12 @@ warm_tend(struct device *device)
 
 	if (device->session == NULL)
 		return;
+	if (wants_shared(device))
+		(void)dig_start(device, true);
 	update_recent(device);
 	want = wanted(device);
 	while (device->n_running + device->n_idle + device->n_digs < want)
-		if (!dig_start(device))
+		if (!dig_start(device, false))
 			return;
 }
 

@@ -245,6 +245,8 @@ take_event(struct channel *c, const struct ws_event *ws,
 		event->result = CHANNEL_BYTES;
 		event->data = ws->data;
 		event->len = ws->len;
+		event->first = ws->first;
+		event->last = ws->last;
 		event->empty = ws->last && ws->message_length == 0;
 		break;
 	case WS_CLOSED:

@@ -16,7 +16,8 @@ struct channel {
 	const struct taupe_config *config;
 	uint8_t *buffer; /* for heads, bodies and text messages */
 	uint32_t size, used;
-	uint8_t control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
+	uint8_t
+	    control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
 	union {
 		uint8_t nonce[16];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
@@ -35,8 +36,9 @@ struct channel_event {
 	enum channel_result result;
 	uint8_t *data; /* TEXT, BYTES; CLOSED: the peer's reason */
 	size_t len;
-	bool empty;    /* BYTES: a whole message without payload ends here */
-	unsigned code; /* CLOSED, FAILED */
+	bool first, last; /* BYTES: as of struct ws_event */
+	bool empty;	  /* BYTES: a whole message without payload ends here */
+	unsigned code;	  /* CLOSED, FAILED */
 	const char *reason; /* FAILED */
 };
 

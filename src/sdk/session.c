@@ -99,7 +99,7 @@ session_stage_ms(const struct session *s)
 /* ---- configuration ---- */
 
 static const char *
-check_services(const struct taupe_config *config)
+check_offer(const struct taupe_config *config)
 {
 	if (config->n_services == 0)
 		return "no service";
@@ -107,6 +107,12 @@ check_services(const struct taupe_config *config)
 		return "more than 16 services";
 	if (config->warm_channels > WARM_MAX)
 		return "more than 64 warm channels";
+	if (config->mux_visits > MUX_VISITS_MAX)
+		return "more than 65535 visits on a shared channel";
+	if (config->mux_window != 0 &&
+	    (config->mux_window < MUX_WINDOW_MIN ||
+		config->mux_window > MUX_WINDOW_MAX))
+		return "a window that is not 1024 to 16777216 bytes";
 	for (size_t i = 0; i < config->n_services; i++) {
 		struct str name = str_of(config->services[i].name);
 
@@ -144,7 +150,7 @@ check_config(const struct taupe_config *config)
 	    config->buffer_size / (config->single_link ? 1 : TAUPE_LINKS) <
 		TAUPE_BUFFER_MIN)
 		return "too small a buffer";
-	return check_services(config);
+	return check_offer(config);
 }
 
 const char *
@@ -369,7 +375,7 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 /* ---- what the driver reports ---- */
 
 static void
-write_query(const struct session *s, const struct link *link, struct writer *w)
+write_query(const struct session *s, struct link *link, struct writer *w)
 {
 	const struct taupe_config *config = s->config;
 	char instance[2 * sizeof(s->instance)];
@@ -390,6 +396,12 @@ write_query(const struct session *s, const struct link *link, struct writer *w)
 		params.services[i].name = str_of(config->services[i].name);
 		params.services[i].kind =
 		    (enum service_kind)config->services[i].kind;
+	}
+	link->visits = (uint16_t)config->mux_visits;
+	if (config->mux_visits > 0) {
+		params.mux = 1;
+		params.visits = config->mux_visits;
+		params.window = config->mux_window;
 	}
 	control_params_encode(w, &params);
 }

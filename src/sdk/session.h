@@ -40,7 +40,8 @@ struct link {
 	uint16_t status;	 /* LINK_BODY */
 	uint16_t close_code; /* LINK_ENDING: of the frame to be sent; 0: none */
 	uint16_t port;
-	uint8_t state;	   /* enum link_state */
+	uint16_t visits; /* at once on a shared channel, as the request said */
+	uint8_t state;	 /* enum link_state */
 	uint8_t redirects; /* followed in a row to get here */
 	uint8_t hops;	   /* as the last Location said */
 	bool secure;

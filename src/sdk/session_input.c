@@ -290,6 +290,8 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg,
 	event->id = text_of(msg->id);
 	event->service = text_of(msg->service);
 	event->relay = link_relay(link);
+	event->shared = msg->mux != 0;
+	event->visits = link->visits;
 }
 
 static void

@@ -32,8 +32,12 @@ extern "C" {
 #define TAUPE_LINKS 2	  /* control connections at a time: two during a move */
 #define TAUPE_ID_LEN 32	  /* characters of a transfer channel's id */
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
-#define TAUPE_SECRET_MAX 256 /* characters of a device's secret */
-#define TAUPE_HEADER_MAX 14  /* bytes of a frame's header */
+#define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
+#define TAUPE_HEADER_MAX 14	/* bytes of a frame's header */
+#define TAUPE_MUX_HEADER_MAX 18 /* the same on a shared channel */
+#define TAUPE_MUX_VISITS_MAX 65535
+#define TAUPE_MUX_WINDOW                                                       \
+	65536 /* bytes of a visit that may be sent at its beginning */
 #define TAUPE_OUTPUT_MAX 136 /* bytes that a call may want sent at once */
 #define TAUPE_MESSAGE_MAX                                                      \
 	400 /* bytes of room for a message that the driver asks for */
@@ -109,6 +113,11 @@ struct taupe_config {
 
 	/* idle transfer channels that the relay shall keep ready, up to 64; 0: none */
 	uint32_t warm_channels;
+	/* visits at once on a shared channel, up to TAUPE_MUX_VISITS_MAX; 0: none is made */
+	uint32_t mux_visits;
+	/* bytes of each that the relay may send before it is given credit, 1,024 to
+	 * 16,777,216; TAUPE_MUX_WINDOW */
+	uint32_t mux_window;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
 	/* a link that stood so long was good; 30,000 */
@@ -174,6 +183,9 @@ struct taupe_event {
 	/* OPEN */
 	struct taupe_text id;	   /* TAUPE_ID_LEN characters */
 	struct taupe_text service; /* may be absent */
+	bool shared; /* it shall be a taupe_mux, else a taupe_stream */
+	uint32_t
+	    visits; /* shared: so many at once the relay was told; 0: none */
 
 	/* WELCOME */
 	uint64_t epoch, heartbeat_ms, lease_ms;
@@ -271,7 +283,7 @@ struct taupe_stream {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[192 + 6 * sizeof(void *)];
+		uint8_t bytes[200 + 6 * sizeof(void *)];
 	} opaque;
 };
 
@@ -282,6 +294,8 @@ enum taupe_step_type {
 	TAUPE_STEP_DATA, /* payload[0..payload_len) for the service */
 	TAUPE_STEP_EOF,	 /* no more for the service: shut its direction down */
 	TAUPE_STEP_ABORT, /* reset the connection to the service; the visit is over for it */
+	TAUPE_STEP_CREDIT, /* mux: that many bytes more may be sent */
+	TAUPE_STEP_MOVED, /* mux: nothing more comes here; the visit goes on elsewhere */
 	TAUPE_STEP_CLOSED, /* the channel ended in order; reset what is left of a visit */
 	TAUPE_STEP_FAILED /* it failed: reason; reset what is left of a visit */
 };
@@ -290,9 +304,17 @@ enum taupe_step_type {
 struct taupe_step {
 	enum taupe_step_type type;
 	struct taupe_output output; /* send it, whatever the type */
-	size_t service; /* OPEN: place in the configuration's services */
+	size_t
+	    visit; /* mux: whose step, OPEN to MOVED: place among its visits */
+	size_t
+	    service; /* OPEN, unless it moves: place in the configuration's services */
 	struct taupe_text from; /* OPEN: the visitor's address; may be absent */
-	uint8_t *payload;	/* DATA: within what was handed in, unmasked */
+	/* stream, OPEN: it is not new but moves here from the shared channel with this id
+	 * (TAUPE_ID_LEN characters), where its number is stream; else absent */
+	struct taupe_text shared;
+	uint32_t stream;
+	uint32_t bytes;	  /* CREDIT */
+	uint8_t *payload; /* DATA: within what was handed in, unmasked */
 	size_t payload_len;
 	/* FAILED: HTTP status of a refused handshake (404: the visitor is gone) or 0;
 	 * CLOSED: WebSocket close code */
@@ -366,6 +388,86 @@ TAUPE_MUST_CHECK size_t taupe_stream_close(
 bool taupe_stream_is_idle(const struct taupe_stream *stream);
 /* The number of the visit at hand, or of the last one; 0 before the first. */
 uint64_t taupe_stream_visit(const struct taupe_stream *stream);
+
+/* ---------------------------------------------------------------------- mux ---- */
+
+/*
+ * A shared channel: many visits at once. Everything about one names its place in the array
+ * that the driver has given, which is the visit's from TAUPE_STEP_OPEN until
+ * taupe_mux_is_over(); then it may be the next one's, with the next input.
+ */
+struct taupe_mux {
+	union {
+		uint64_t align;
+		void *pointer;
+		uint8_t bytes[200 + 6 * sizeof(void *)];
+	} opaque;
+};
+
+struct taupe_visit {
+	union {
+		uint32_t align;
+		uint8_t bytes[20];
+	} opaque;
+};
+
+/* As taupe_stream_init(), for an event that says `shared`. visits: room for n_visits, 1 to
+ * TAUPE_MUX_VISITS_MAX, the number that the event names; the mux's as long as it lives. */
+TAUPE_MUST_CHECK bool taupe_mux_init(struct taupe_mux *mux,
+    const struct taupe_config *config, const struct taupe_relay *relay,
+    const char *id, struct taupe_visit *visits, size_t n_visits, void *buffer,
+    size_t size);
+/* As taupe_stream_set_buffer(), _request() and _input(). */
+void taupe_mux_set_buffer(struct taupe_mux *mux, void *buffer, size_t size);
+const uint8_t *taupe_mux_request(const struct taupe_mux *mux, size_t *len);
+TAUPE_MUST_CHECK size_t taupe_mux_input(
+    struct taupe_mux *mux, uint8_t *data, size_t len, struct taupe_step *step);
+
+/*
+ * As taupe_stream_frame(), for len bytes of a visit: no more than it may still send, which is
+ * TAUPE_MUX_WINDOW, and what each TAUPE_STEP_CREDIT adds. The payload's mask begins at
+ * phase 0 here, too.
+ */
+TAUPE_MUST_CHECK size_t taupe_mux_frame(struct taupe_mux *mux, size_t visit,
+    size_t len, uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
+
+/* As with a stream. */
+TAUPE_MUST_CHECK size_t taupe_mux_opened(
+    struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_mux_refused(struct taupe_mux *mux, size_t visit,
+    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_mux_eof(
+    struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_mux_abort(
+    struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_mux_close(
+    struct taupe_mux *mux, uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/* The service has taken so many of the bytes that came: the relay may send as many more.
+ * Worth a message once it is half of the window. */
+TAUPE_MUST_CHECK size_t taupe_mux_credit(struct taupe_mux *mux, size_t visit,
+    uint32_t bytes, uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/*
+ * A stream's TAUPE_STEP_OPEN names a visit of this channel. Find it: false when it is not
+ * there, or cannot move. Then, where its service is connected, say that it moves. From then
+ * on what the service sends goes to the stream alone, and the stream is not read until
+ * TAUPE_STEP_MOVED (or ABORT); what comes here until then is still for the service.
+ * Otherwise say that it stays, and taupe_stream_refused() on the stream.
+ */
+TAUPE_MUST_CHECK bool taupe_mux_find(
+    const struct taupe_mux *mux, uint32_t stream, size_t *visit);
+TAUPE_MUST_CHECK size_t taupe_mux_move(
+    struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_mux_stay(const struct taupe_mux *mux,
+    uint32_t stream, uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/* Is the channel ready and without any visit? It may then be closed at any time. */
+bool taupe_mux_is_idle(const struct taupe_mux *mux);
+/* Is the visit over for both sides? Close its service's connection, if not done before. */
+bool taupe_mux_is_over(const struct taupe_mux *mux, size_t visit);
+/* The number of the last visit; 0 before the first. */
+uint32_t taupe_mux_visit(const struct taupe_mux *mux);
 
 #ifdef __cplusplus
 }

@@ -81,6 +81,9 @@ check_step(struct run *run, const struct taupe_step *step, const uint8_t *data,
 		break;
 	case TAUPE_STEP_READY:
 		break;
+	case TAUPE_STEP_CREDIT:
+	case TAUPE_STEP_MOVED:
+		REQUIRE(!"a step of a shared channel");
 	}
 	trace(run, (uint8_t)(0x80 + step->type));
 }

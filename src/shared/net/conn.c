@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -149,11 +150,29 @@ conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
 	return conn_connect_from(conn, loop, NULL, to, ops, owner);
 }
 
+/* -1: it failed. *connected: it is done already, as it always is within a host: asking is cheaper
+ * than a turn of the loop. */
+static int
+start_connect(int fd, const struct address *to, bool *connected)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+
+	*connected = connect(fd, &to->sa, to->len) == 0;
+	if (*connected)
+		return 0;
+	if (errno != EINPROGRESS)
+		return -1;
+	*connected = address_is_loopback(to) && poll(&poll_fd, 1, 0) == 1 &&
+	    poll_fd.revents == POLLOUT;
+	return 0;
+}
+
 int
 conn_connect_from(struct conn *conn, struct loop *loop,
     const struct address *from, const struct address *to,
     const struct conn_ops *ops, void *owner)
 {
+	bool connected;
 	int saved,
 	    fd = socket(to->sa.sa_family,
 		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -164,11 +183,14 @@ conn_connect_from(struct conn *conn, struct loop *loop,
 	set_nodelay(fd);
 	if (from != NULL && bind_source(fd, from) != 0)
 		goto fail;
-	if (connect(fd, &to->sa, to->len) != 0 && errno != EINPROGRESS)
+	if (start_connect(fd, to, &connected) != 0)
 		goto fail;
 	conn_prepare(conn, loop, fd, true, ops, owner);
+	conn->writable = connected;
 	if (begin_watching(conn) != 0)
 		goto fail;
+	if (connected)
+		task_post_last(loop, &conn->task);
 	return 0;
 fail:
 	saved = errno;

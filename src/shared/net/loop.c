@@ -33,8 +33,8 @@ struct signal_watch {
 struct loop {
 	struct event_base *base;
 	struct event *wheel_event;
-	struct event *task_event;
-	struct task_list tasks, later;
+	struct event *task_event, *last_event;
+	struct task_list tasks, last, later;
 	size_t n_tasks, n_later;
 	size_t
 	    n_due; /* of those put off: their time has come, but not all at once */
@@ -212,6 +212,20 @@ task_run_cb(evutil_socket_t fd, short what, void *arg)
 		tasks_arm(loop);
 }
 
+static void
+last_run_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	struct task *task;
+
+	(void)fd;
+	(void)what;
+	while ((task = TAILQ_FIRST(&loop->last)) != NULL) {
+		task_cancel(loop, task);
+		task->cb(task->ctx);
+	}
+}
+
 /* A list is all that these tasks need: they are called together, but in batches, or else
  * whatever else happens would wait for all of them. */
 static void
@@ -252,12 +266,15 @@ loop_new(void)
 	for (slot = 0; slot < WHEEL_SLOTS; slot++)
 		TAILQ_INIT(&loop->slots[slot]);
 	TAILQ_INIT(&loop->tasks);
+	TAILQ_INIT(&loop->last);
 	TAILQ_INIT(&loop->later);
 	timer_init(&loop->later_timer, later_cb, loop);
 	loop->start_ms = clock_ms(CLOCK_MONOTONIC) - LOOP_TICK_MS;
 	loop->wheel_event = evtimer_new(loop->base, wheel_cb, loop);
 	loop->task_event = evtimer_new(loop->base, task_run_cb, loop);
-	if (loop->wheel_event == NULL || loop->task_event == NULL)
+	loop->last_event = evtimer_new(loop->base, last_run_cb, loop);
+	if (loop->wheel_event == NULL || loop->task_event == NULL ||
+	    loop->last_event == NULL)
 		goto fail;
 	signal(SIGPIPE, SIG_IGN);
 	buf_pool_init();
@@ -282,6 +299,8 @@ loop_free(struct loop **loop)
 		event_free((*loop)->wheel_event);
 	if ((*loop)->task_event != NULL)
 		event_free((*loop)->task_event);
+	if ((*loop)->last_event != NULL)
+		event_free((*loop)->last_event);
 	if ((*loop)->base != NULL)
 		event_base_free((*loop)->base);
 	free(*loop);
@@ -355,13 +374,26 @@ task_init(struct task *task, void (*cb)(void *ctx), void *ctx)
 void
 task_post(struct loop *loop, struct task *task)
 {
-	if (task->state == TASK_PENDING)
+	if (task->state == TASK_PENDING || task->state == TASK_LAST)
 		return;
 	task_cancel(loop, task);
 	task->state = TASK_PENDING;
 	TAILQ_INSERT_TAIL(&loop->tasks, task, link);
 	if (loop->n_tasks++ == 0)
 		tasks_arm(loop);
+}
+
+/* libevent serves what is made active during a turn within it, behind all the rest. */
+void
+task_post_last(struct loop *loop, struct task *task)
+{
+	if (task->state == TASK_PENDING || task->state == TASK_LAST)
+		return;
+	task_cancel(loop, task);
+	task->state = TASK_LAST;
+	if (TAILQ_EMPTY(&loop->last))
+		event_active(loop->last_event, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&loop->last, task, link);
 }
 
 void
@@ -383,6 +415,8 @@ task_cancel(struct loop *loop, struct task *task)
 	if (task->state == TASK_PENDING) {
 		TAILQ_REMOVE(&loop->tasks, task, link);
 		loop->n_tasks--;
+	} else if (task->state == TASK_LAST) {
+		TAILQ_REMOVE(&loop->last, task, link);
 	} else if (task->state == TASK_LATER) {
 		TAILQ_REMOVE(&loop->later, task, link);
 		loop->n_later--;

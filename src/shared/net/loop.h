@@ -31,7 +31,7 @@ TAILQ_HEAD(timer_list, timer);
 /* A call that is made once the current callback has returned to the loop, or later. */
 struct task {
 	TAILQ_ENTRY(task) link;
-	enum { TASK_IDLE, TASK_PENDING, TASK_LATER } state;
+	enum { TASK_IDLE, TASK_PENDING, TASK_LAST, TASK_LATER } state;
 	void (*cb)(void *ctx);
 	void *ctx;
 };
@@ -66,6 +66,9 @@ bool timer_is_set(const struct timer *timer);
 void task_init(struct task *task, void (*cb)(void *ctx), void *ctx);
 /* Call soon; a task that is pending already stays so. */
 void task_post(struct loop *loop, struct task *task);
+/* Call at the end of this turn, when everything that was ready has had its callback: for what is
+ * better done once for all of them. A task that is pending already stays so. */
+void task_post_last(struct loop *loop, struct task *task);
 /* Call within LOOP_LATER_MS, or soon after where very many were put off: for checks that no
  * event asks for. A task that is pending or put off already stays so. */
 void task_put_off(struct loop *loop, struct task *task);

@@ -126,7 +126,7 @@ mux_flush_soon(struct mux *mux)
 	if (!mux->blocked && conn_queued(mux->channel) >= QUEUE_BYTES)
 		flush(mux);
 	else
-		task_post(mux->loop, &mux->flush_task);
+		task_post_last(mux->loop, &mux->flush_task);
 }
 
 /* Make the header in front of the next payload of a side: its length. */
@@ -264,7 +264,7 @@ give_back(struct mux_side *side)
 {
 	uint32_t bytes = side->owed;
 
-	if (side->peer_ended || bytes < side->owed_max ||
+	if (side->discards || side->peer_ended || bytes < side->owed_max ||
 	    conn_queued(side->raw) > 0)
 		return;
 	side->owed = 0;
@@ -534,12 +534,12 @@ mux_leave(struct mux_side *side)
 {
 	struct mux *mux = side->mux;
 
+	side->discards = true;
 	if (mux->pending == side)
-		mux->pending = NULL;
+		write_pending(mux, false);
 	if (side->stopped)
 		TAILQ_REMOVE(&mux->stopped, side, link);
 	side->stopped = false;
-	side->discards = true;
 	side->raw = NULL;
 	drop_kept(side);
 }

@@ -22,12 +22,13 @@ struct mux_side {
 	struct mux *mux;
 	struct conn *raw;      /* NULL: not joined */
 	struct buf_list early; /* what came before it was */
-	struct buf *first;     /* read already, and more than there was credit for */
+	struct buf
+	    *first; /* read already, and more than there was credit for */
 	uint64_t to_channel_bytes, to_raw_bytes; /* payload */
 	uint32_t first_at, first_len;		 /* what is left of it */
-	uint32_t credit;     /* bytes that may still be sent */
-	uint32_t window;     /* bytes that may still be received */
-	uint32_t owed;	     /* bytes received, for which no credit was given yet */
+	uint32_t credit; /* bytes that may still be sent */
+	uint32_t window; /* bytes that may still be received */
+	uint32_t owed;	 /* bytes received, for which no credit was given yet */
 	uint32_t owed_max;   /* half of the whole window */
 	uint32_t read_bytes; /* of the next read: follows the flow */
 	bool stopped;	     /* it waits for room in the channel */
@@ -55,8 +56,8 @@ struct mux_ops {
 	/* Make the header of a message around payload[0..len) of the side right in front of it
 	 * (BUF_HEADROOM bytes are free there), masking the payload in place if the role asks
 	 * for it. Returns the header's length. */
-	size_t (*encode)(void *owner, struct mux_side *side, uint8_t *payload,
-	    size_t len);
+	size_t (*encode)(
+	    void *owner, struct mux_side *side, uint8_t *payload, size_t len);
 	/* Append the message that gives credit to the channel. */
 	void (*credit)(void *owner, struct mux_side *side, uint32_t bytes);
 	/* The raw side's direction ended; what it sent before is in the channel's queue. */
@@ -74,7 +75,8 @@ struct mux {
 	void *owner;
 	struct task flush_task;
 	struct mux_side_list stopped;
-	struct mux_side *pending; /* whose payload waits for what comes behind it */
+	struct mux_side
+	    *pending; /* whose payload waits for what comes behind it */
 	uint8_t *pending_data;
 	size_t pending_len;
 	uint32_t read_bytes; /* of the channel's next read */
@@ -92,8 +94,8 @@ enum pump_verdict mux_feed(struct mux *mux, const uint8_t *data, size_t len);
 void mux_flush_soon(struct mux *mux);
 
 /* Prepare a side: so many bytes may be sent and received. */
-void mux_side_init(struct mux_side *side, struct mux *mux, uint32_t credit,
-    uint32_t window);
+void mux_side_init(
+    struct mux_side *side, struct mux *mux, uint32_t credit, uint32_t window);
 /* Join its raw connection, both ways; what came before is written to it. *first: a buffer with
  * first_len bytes of the raw side that were read already; taken and cleared (may be NULL). */
 void mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
@@ -108,8 +110,8 @@ void mux_resume_raw(struct mux_side *side);
 /* The raw connection has got another place, and callbacks that are not ours: what comes for it is
  * written there, and nothing is read. */
 void mux_hand_over(struct mux_side *side, struct conn *raw);
-/* Forget the raw connection, which is the owner's to close. What still comes for this side is
- * thrown away. */
+/* Forget the raw connection, which is the owner's to close, after what came for it was written to
+ * it. What still comes for this side is thrown away. */
 void mux_leave(struct mux_side *side);
 
 #endif

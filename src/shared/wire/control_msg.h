@@ -17,6 +17,7 @@
 #define INSTANCE_MAX 64
 #define WARM_MAX 64          /* idle channels that an agent may want kept */
 #define MUX_VISITS_MAX 65535 /* visits at once that an agent may offer to take */
+#define MUX_VISITS_DEFAULT 64
 #define MUX_WINDOW_MIN 1024
 #define MUX_WINDOW_MAX (16u << 20)
 #define MUX_WINDOW 65536 /* the relay's, and an agent's that names none */

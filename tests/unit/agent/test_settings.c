@@ -91,6 +91,8 @@ START_TEST(minimum_is_enough_and_has_the_documented_defaults)
 	ck_assert_uint_eq(config.reconnect_reset_ms, 30000);
 	ck_assert_uint_eq(config.handshake_timeout_ms, 10000);
 	ck_assert_uint_eq(config.warm_channels, 1);
+	ck_assert_uint_eq(config.mux_visits, 256);
+	ck_assert_uint_eq(config.mux_window, 0);
 	/* nobody needs TLS: the system's authorities were not read */
 	ck_assert_ptr_null(settings->tls);
 	settings_free(&settings);
@@ -109,6 +111,28 @@ START_TEST(metered_link_has_no_warm_channels)
 	settings_apply(settings, &config);
 	ck_assert_uint_eq(config.warm_channels, 0);
 	settings_free(&settings);
+}
+END_TEST
+
+START_TEST(shared_channels_are_as_large_as_the_owner_says_or_none)
+{
+	static const struct {
+		const char *text;
+		uint32_t visits;
+	} rows[] = {
+	    {MINIMUM "shared_visits = 65535\n", 65535},
+	    {MINIMUM "mux = no\nshared_visits = 7\n", 0},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct taupe_config config = {.mux_visits = 9};
+		struct settings *settings;
+
+		ck_assert_int_eq(load(rows[i].text, &settings), EX_OK);
+		settings_apply(settings, &config);
+		ck_assert_uint_eq(config.mux_visits, rows[i].visits);
+		settings_free(&settings);
+	}
 }
 END_TEST
 
@@ -146,6 +170,8 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {MINIMUM "domain = .example.com\n", EX_CONFIG},
 	    {MINIMUM "max_transfers = 0\n", EX_CONFIG},
 	    {MINIMUM "warm_channels = 65\n", EX_CONFIG},
+	    {MINIMUM "shared_visits = 0\n", EX_CONFIG},
+	    {MINIMUM "shared_visits = 65536\n", EX_CONFIG},
 	    {MINIMUM "dns = resolver.example.com\n", EX_CONFIG},
 	    {MINIMUM "unknown = 1\n", EX_CONFIG},
 	};
@@ -193,6 +219,7 @@ main(void)
 	    services_and_their_targets,
 	    minimum_is_enough_and_has_the_documented_defaults,
 	    metered_link_has_no_warm_channels,
+	    shared_channels_are_as_large_as_the_owner_says_or_none,
 	    secret_is_the_first_line_of_its_file,
 	    what_cannot_be_used_is_refused_with_an_exit_code,
 	    empty_or_strange_secret_file_is_refused,

@@ -114,18 +114,19 @@ agent_take_switch(struct channel *channel)
 void
 agent_login(struct channel *control, const char *instance)
 {
-	agent_login_warm(control, instance, 0);
+	agent_login_with(control, instance, "");
 }
 
 void
-agent_login_warm(struct channel *control, const char *instance, unsigned warm)
+agent_login_with(
+    struct channel *control, const char *instance, const char *more)
 {
 	char target[200];
 
 	snprintf(target, sizeof(target),
 	    "/v1/control?name=" SCENE_DEVICE
-	    "&service=web:http&service=shell:tcp&instance=%s&warm=%u",
-	    instance, warm);
+	    "&service=web:http&service=shell:tcp&instance=%s%s",
+	    instance, more);
 	request(control, target);
 	agent_take_switch(control);
 	channel_expect(control, "op=welcome&");

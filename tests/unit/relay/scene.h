@@ -32,9 +32,9 @@ struct frame {
 
 /* Connect as SCENE_DEVICE with the services web (http) and shell (tcp), and take the welcome. */
 void agent_login(struct channel *control, const char *instance);
-/* The same, and ask for so many idle channels to be kept. */
-void agent_login_warm(
-    struct channel *control, const char *instance, unsigned warm);
+/* The same, with more parameters: "&warm=2". */
+void agent_login_with(
+    struct channel *control, const char *instance, const char *more);
 /* Wait for the request on the control channel, and dig that channel; its id in 32 digits and
  * a zero may be kept. */
 void agent_dig(struct channel *control, struct channel *transfer, char id[33]);

@@ -17,8 +17,11 @@ static struct peer visitors[CROWD];
 static void
 begin(int backend, unsigned warm, const char *const *options)
 {
+	char more[20];
+
 	scene_begin(backend, options);
-	agent_login_warm(&control, "one", warm);
+	snprintf(more, sizeof(more), "&warm=%u", warm);
+	agent_login_with(&control, "one", more);
 }
 
 static void
@@ -184,7 +187,7 @@ START_TEST(after_a_reconnect_channels_for_the_crowd_are_dug)
 	begin(_i, 1, options);
 	let_a_crowd_in();
 	send_the_crowd_home();
-	agent_login_warm(&again, "one", 1);
+	agent_login_with(&again, "one", "&warm=1");
 	peer_close(&control.peer);
 	control = again;
 	RUN_UNTIL(relay->n_sessions == 1);

@@ -30,6 +30,8 @@ START_TEST(request_names_device_services_and_instance_and_carries_the_secret)
 
 	init(&b);
 	b.config.warm_channels = 3;
+	b.config.mux_visits = 300;
+	b.config.mux_window = 4096;
 	begin(&b);
 	act(&b);
 	connected(&b, 0);
@@ -54,6 +56,27 @@ START_TEST(request_names_device_services_and_instance_and_carries_the_secret)
 	ck_assert_ptr_null(params.lease.ptr);
 	ck_assert_uint_eq(params.hops, 0);
 	ck_assert_uint_eq(params.warm, 3);
+	ck_assert_uint_eq(params.mux, 1);
+	ck_assert_uint_eq(params.visits, 300);
+	ck_assert_uint_eq(params.window, 4096);
+}
+END_TEST
+
+START_TEST(shared_channels_are_offered_only_if_they_are_wanted)
+{
+	char request[TAUPE_REQUEST_MAX + 1] = "";
+	struct bench b;
+
+	init(&b);
+	b.config.mux_window = 4096;
+	begin(&b);
+	act(&b);
+	connected(&b, 0);
+	memcpy(request, b.request[0], b.request_len[0]);
+	ck_assert_ptr_nonnull(strstr(request, "service=ssh"));
+	ck_assert_ptr_null(strstr(request, "mux="));
+	ck_assert_ptr_null(strstr(request, "visits="));
+	ck_assert_ptr_null(strstr(request, "window="));
 }
 END_TEST
 
@@ -168,6 +191,9 @@ START_TEST(configuration_is_checked)
 	WRONG(b.config.services = twins, "one name");
 	WRONG(b.config.services = strange, "service name");
 	WRONG(b.config.random_cb = NULL, "random");
+	WRONG(b.config.mux_visits = 65536, "shared channel");
+	WRONG(b.config.mux_window = 1023, "window");
+	WRONG(b.config.mux_window = 16777217, "window");
 	WRONG(b.config.buffer_size = 2 * TAUPE_BUFFER_MIN - 1, "buffer");
 #undef WRONG
 	init(&b);
@@ -611,6 +637,7 @@ main(void)
 	const TTest *const tests[] = {
 	    dials_the_first_configured_relay_at_once,
 	    request_names_device_services_and_instance_and_carries_the_secret,
+	    shared_channels_are_offered_only_if_they_are_wanted,
 	    welcome_is_reported_at_every_cut,
 	    welcome_names_the_urls,
 	    each_stage_of_the_handshake_has_its_time,

@@ -358,6 +358,26 @@ START_TEST(open_asks_for_a_channel_at_the_relay_of_the_welcome)
 }
 END_TEST
 
+START_TEST(open_says_whether_the_channel_is_to_be_shared)
+{
+	static const char id[] = "9f86d081884c7d659a2feaa0c55ad015";
+	struct bench b;
+
+	init(&b);
+	b.config.mux_visits = 300;
+	bring_up(&b);
+	/* what the relay was told counts, whatever the driver would tell it now */
+	b.config.mux_visits = 7;
+	hear_text(&b, 0, "op=open&mux=1&id=9f86d081884c7d659a2feaa0c55ad015");
+	ck_assert_int_eq(b.event.type, TAUPE_EVENT_OPEN);
+	ck_assert(b.event.shared);
+	ck_assert_uint_eq(b.event.visits, 300);
+	ck_assert_int_eq(memcmp(b.event.id.ptr, id, TAUPE_ID_LEN), 0);
+	hear_text(&b, 0, "op=open&id=9f86d081884c7d659a2feaa0c55ad015");
+	ck_assert(!b.event.shared);
+}
+END_TEST
+
 START_TEST(refuse_names_the_id)
 {
 	uint8_t out[TAUPE_MESSAGE_MAX], *at = out;
@@ -782,6 +802,7 @@ main(void)
 	    answers_a_probe_at_once,
 	    a_pong_counts_as_something_sent,
 	    open_asks_for_a_channel_at_the_relay_of_the_welcome,
+	    open_says_whether_the_channel_is_to_be_shared,
 	    refuse_names_the_id,
 	    messages_out_of_place_end_the_link_with_1002,
 	    other_breaches_end_the_link_too,

@@ -101,6 +101,9 @@ note_step(struct bench *b, const struct taupe_step *step)
 	case TAUPE_STEP_FAILED:
 		note(b, "F");
 		break;
+	case TAUPE_STEP_CREDIT:
+	case TAUPE_STEP_MOVED:
+		ck_abort_msg("a step of a shared channel");
 	}
 }
 
@@ -593,6 +596,52 @@ START_TEST(open_names_service_and_visitor)
 }
 END_TEST
 
+#define SHARED "0c5f1a3e9d7b42868e0f6a1b2c3d4e5f"
+
+START_TEST(open_names_the_shared_channel_that_a_visit_comes_from)
+{
+	struct bytes in = {.len = 0};
+	struct taupe_step step;
+	struct bench b;
+
+	start(&b, 4096);
+	/* it has a service already: whether we offer it any more is no matter */
+	relay_text(&in,
+	    "op=open&visit=1&service=gone&from=192.0.2.1:5&stream=7&"
+	    "shared=" SHARED);
+	ck_assert_uint_eq(
+	    taupe_stream_input(&b.stream, in.data, in.len, &step), in.len);
+	ck_assert_int_eq(step.type, TAUPE_STEP_OPEN);
+	ck_assert_uint_eq(step.stream, 7);
+	ck_assert_uint_eq(step.shared.len, TAUPE_ID_LEN);
+	ck_assert_int_eq(memcmp(step.shared.ptr, SHARED, TAUPE_ID_LEN), 0);
+	ck_assert_uint_eq(step.from.len, strlen("192.0.2.1:5"));
+	ck_assert_uint_eq(step.output.len, 0);
+	b.visit = 1;
+	play(&b, "obDEe");
+	ck_assert_str_eq(b.trace, "obxyzEe.");
+}
+END_TEST
+
+START_TEST(open_names_both_or_none_of_shared_and_stream)
+{
+	static const char *const halves[] = {
+	    "op=open&visit=1&service=web&stream=7",
+	    "op=open&visit=1&service=web&shared=" SHARED,
+	};
+
+	for (size_t i = 0; i < COUNT(halves); i++) {
+		struct bytes in = {.len = 0};
+		struct bench b;
+
+		start(&b, 4096);
+		relay_text(&in, halves[i]);
+		hear(&b, &in);
+		ck_assert_str_eq(b.trace, "Fx");
+	}
+}
+END_TEST
+
 START_TEST(payload_is_where_it_was_handed_in)
 {
 	struct bytes in = {.len = 0};
@@ -700,6 +749,8 @@ main(void)
 	    may_be_moved_in_memory_between_inputs,
 	    answers_that_are_no_channel,
 	    open_names_service_and_visitor,
+	    open_names_the_shared_channel_that_a_visit_comes_from,
+	    open_names_both_or_none_of_shared_and_stream,
 	    payload_is_where_it_was_handed_in,
 	    reason_for_a_refusal_is_made_safe_and_short,
 	    every_frame_has_a_fresh_mask,

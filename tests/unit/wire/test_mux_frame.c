@@ -5,8 +5,8 @@
 /* Hand a message over in pieces of `step` bytes; returns the payload's length, and what the
  * last piece said in *result. */
 static size_t
-take_in_pieces(const uint8_t *message, size_t len, size_t step,
-    uint8_t *out, enum mux_result *result, struct mux_reader *r)
+take_in_pieces(const uint8_t *message, size_t len, size_t step, uint8_t *out,
+    enum mux_result *result, struct mux_reader *r)
 {
 	uint8_t copy[64], *payload;
 	size_t at = 0, out_len = 0, payload_len;

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "sdk/transfer.h"
+
+_Static_assert(TAUPE_ID_LEN == TRANSFER_ID_LEN, "one protocol");
+_Static_assert(TAUPE_HEADER_MAX == WS_HEADER_MAX, "one protocol");
+
+bool
+transfer_init(struct transfer *t, const struct taupe_config *config,
+    const struct taupe_relay *relay, const char *id, void *buffer, size_t size)
+{
+	char query[sizeof("id=") - 1 + TRANSFER_ID_LEN] = "id=";
+	struct writer w;
+
+	memset(t, 0, sizeof(*t));
+	channel_init(&t->channel, config, buffer, size);
+	t->zero_mask = relay->secure || config->trusted_path;
+	memcpy(query + 3, id, TRANSFER_ID_LEN);
+	writer_init(&w, buffer, t->channel.size);
+	channel_request(&t->channel, &w, relay, STR(TRANSFER_PATH),
+	    (struct str){query, sizeof(query)}, (struct str){NULL, 0});
+	t->channel.used = (uint32_t)writer_len(&w);
+	return !w.full;
+}
+
+const uint8_t *
+transfer_request(const struct transfer *t, size_t *len)
+{
+	*len = t->channel.used;
+	return t->channel.buffer;
+}
+
+static void
+fail(struct transfer *t, struct taupe_step *step, const char *reason)
+{
+	step->type = TAUPE_STEP_FAILED;
+	step->reason = reason;
+	t->state = TRANSFER_DEAD;
+}
+
+void
+transfer_protest(
+    struct transfer *t, struct taupe_step *step, const char *reason)
+{
+	fail(t, step, reason);
+	step->output.len = channel_close(
+	    &t->channel, WS_CLOSE_PROTOCOL_ERROR, reason, step->output.bytes);
+}
+
+static size_t
+handshake_input(struct transfer *t, const uint8_t *data, size_t len,
+    struct taupe_step *step)
+{
+	struct http_head head;
+	const char *error;
+	size_t consumed;
+
+	if (t->state == TRANSFER_REQUEST) {
+		t->state = TRANSFER_HANDSHAKE;
+		t->channel.used = 0;
+	}
+	switch (
+	    channel_head(&t->channel, data, len, &consumed, &head, &error)) {
+	case WIRE_MORE:
+		break;
+	case WIRE_BAD:
+		fail(t, step, error);
+		break;
+	case WIRE_DONE:
+		if (head.status != 101) {
+			fail(t, step, "the relay refused the channel");
+			step->code = head.status;
+		} else if (!channel_accept(&t->channel, &head, &error)) {
+			fail(t, step, error);
+		} else {
+			t->state = TRANSFER_READY;
+			step->type = TAUPE_STEP_READY;
+		}
+	}
+	return consumed;
+}
+
+static size_t
+ready_input(struct transfer *t, uint8_t *data, size_t len, transfer_take take,
+    struct taupe_step *step)
+{
+	struct channel_event event;
+	size_t consumed =
+	    channel_next(&t->channel, data, len, &event, &step->output);
+
+	switch (event.result) {
+	case CHANNEL_MORE:
+		break;
+	case CHANNEL_TEXT:
+	case CHANNEL_BYTES:
+		take(t, &event, step);
+		break;
+	case CHANNEL_CLOSED:
+		step->type = TAUPE_STEP_CLOSED;
+		step->code = event.code;
+		t->state = TRANSFER_DEAD;
+		break;
+	case CHANNEL_FAILED:
+		fail(t, step, event.reason);
+		break;
+	}
+	return consumed;
+}
+
+size_t
+transfer_input(struct transfer *t, uint8_t *data, size_t len,
+    transfer_take take, struct taupe_step *step)
+{
+	size_t done = 0;
+
+	memset(step, 0, offsetof(struct taupe_step, output.bytes));
+	memset(&step->visit, 0,
+	    sizeof(*step) - offsetof(struct taupe_step, visit));
+	while (done < len && step->type == TAUPE_STEP_NONE &&
+	    step->output.len == 0) {
+		if (t->state == TRANSFER_DEAD)
+			return len;
+		if (t->state == TRANSFER_READY)
+			done +=
+			    ready_input(t, data + done, len - done, take, step);
+		else
+			done +=
+			    handshake_input(t, data + done, len - done, step);
+	}
+	return done;
+}
+
+size_t
+transfer_frame(const struct transfer *t, size_t len,
+    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
+{
+	struct ws_header frame = {
+	    .length = len, .opcode = WS_OP_BINARY, .fin = true, .masked = true};
+
+	if (!t->zero_mask)
+		channel_random(
+		    t->channel.config, frame.mask, sizeof(frame.mask));
+	memcpy(mask, frame.mask, sizeof(frame.mask));
+	return ws_header_encode(&frame, header);
+}
+
+size_t
+transfer_close(struct transfer *t, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	bool ready = t->state == TRANSFER_READY;
+
+	t->state = TRANSFER_DEAD;
+	return ready ? channel_close(&t->channel, WS_CLOSE_NORMAL, "", out) : 0;
+}
