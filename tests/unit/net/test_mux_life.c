@@ -177,7 +177,7 @@ START_TEST(what_comes_for_a_side_that_has_left_is_thrown_away)
 	begin(_i, 0);
 	mux_visit_begin(owner, 0, WINDOW, WINDOW, 0);
 	mux_visit_begin(owner, 1, WINDOW, WINDOW, 0);
-	len += mux_frame_put(stream + len, 'D', 0, "lost in the reset", 17);
+	len += mux_frame_put(stream + len, 'D', 0, "written before it", 17);
 	len += mux_frame_put(stream + len, 'R', 0, NULL, 0);
 	len += mux_frame_put(stream + len, 'D', 0, "lost", 4);
 	len += mux_frame_put(stream + len, 'D', 1, "heard", 5);
@@ -185,8 +185,27 @@ START_TEST(what_comes_for_a_side_that_has_left_is_thrown_away)
 	peer_send(&far.peer, stream, len);
 	run_until_reset(loop, &owner->visits[0].peer);
 	run_until_received(loop, &owner->visits[1].peer, 5);
-	ck_assert_uint_eq(owner->visits[0].peer.len, 0);
+	ck_assert_uint_le(owner->visits[0].peer.len, 17);
 	ck_assert_mem_eq(owner->visits[1].peer.data, "heard", 5);
+	end();
+}
+END_TEST
+
+START_TEST(what_came_before_a_side_leaves_is_written)
+{
+	uint8_t stream[200];
+	size_t len = 0;
+
+	begin(_i, 0);
+	mux_visit_begin(owner, 0, WINDOW, 20, 0);
+	len += mux_frame_put(stream + len, 'D', 0, "its last words", 14);
+	len += mux_frame_put(stream + len, 'L', 0, NULL, 0);
+	peer_send(&far.peer, stream, len);
+	run_until_ended(loop, &owner->visits[0].peer);
+	ck_assert_uint_eq(owner->visits[0].peer.len, 14);
+	/* it is over: no credit is given for it */
+	some_turns();
+	ck_assert_int_eq(owner->visits[0].n_credit, 0);
 	end();
 }
 END_TEST
@@ -626,6 +645,8 @@ add_leaving(Suite *suite)
 	tcase_add_checked_fixture(tests, NULL, side_teardown);
 	tcase_add_loop_test(
 	    tests, what_comes_for_a_side_that_has_left_is_thrown_away, 0, 2);
+	tcase_add_loop_test(
+	    tests, what_came_before_a_side_leaves_is_written, 0, 2);
 	tcase_add_loop_test(
 	    tests, leaving_does_not_lose_the_payload_of_others, 0, 2);
 	tcase_add_loop_test(
