@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -149,20 +150,21 @@ conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
 	return conn_connect_from(conn, loop, NULL, to, ops, owner);
 }
 
-/* -1: it failed. *connected: it is done already, as it always is within a host: asking once more
- * is cheaper than a turn of the loop. */
+/* -1: it failed. *connected: it is done already, as it always is within a host: asking is cheaper
+ * than a turn of the loop. */
 static int
 start_connect(int fd, const struct address *to, bool *connected)
 {
+	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+
 	*connected = connect(fd, &to->sa, to->len) == 0;
 	if (*connected)
 		return 0;
 	if (errno != EINPROGRESS)
 		return -1;
-	if (!address_is_loopback(to))
-		return 0;
-	*connected = connect(fd, &to->sa, to->len) == 0 || errno == EISCONN;
-	return *connected || errno == EALREADY ? 0 : -1;
+	*connected = address_is_loopback(to) && poll(&poll_fd, 1, 0) == 1 &&
+	    poll_fd.revents == POLLOUT;
+	return 0;
 }
 
 int
