@@ -55,7 +55,7 @@ wanted(const struct device *device)
 	if (floor == 0 || most == 0 || relay->phase != RELAY_RUNNING)
 		return busy;
 	if (device->mux_visits > 0)
-		floor = 0; /* the shared one is what is ready */
+		floor--; /* the shared one is the first of them */
 	if (floor > most)
 		floor = most;
 	if (recent > most)

@@ -11,6 +11,7 @@ from harness.visitors import get
 from harness.wait import stays, until
 
 CROWD = 20
+OWN = {"mux": "no"}  # each visit has a channel of its own
 QUICK = {"transfer_idle": "200ms", "warm_decay": "50ms"}
 
 
@@ -47,7 +48,7 @@ class Scene:
 
 
 def test_one_channel_is_ready_and_serves_the_first_visitor(group):
-    scene = Scene(group)
+    scene = Scene(group, agent=OWN)
     until("a channel is ready", lambda: scene.transfers() == 1)
     stays("no more are dug", lambda: scene.transfers() == 1, seconds=0.5)
     scene.get()
@@ -55,6 +56,13 @@ def test_one_channel_is_ready_and_serves_the_first_visitor(group):
     for _ in range(10):
         scene.get()
     assert scene.opened() <= 3  # one visit may begin before the last has ended
+
+
+def test_crowd_shares_the_channel_that_is_ready(group):
+    scene = Scene(group, **QUICK)
+    until("a channel is ready", lambda: scene.transfers() == 1)
+    assert scene.crowd() == 1
+    assert scene.opened() == 1
 
 
 def test_channel_that_is_ready_is_not_closed_for_being_idle(group):
@@ -73,14 +81,14 @@ def test_nothing_is_sent_ahead_of_need_when_the_agent_wants_none(group, config):
 
 
 def test_crowd_raises_the_number_and_rest_lets_it_fall_to_the_floor(group):
-    scene = Scene(group, **QUICK)
+    scene = Scene(group, agent=OWN, **QUICK)
     assert scene.crowd() >= CROWD
     until("channels fall back", lambda: scene.transfers() == 1)
     stays("the floor is kept", lambda: scene.transfers() == 1, seconds=0.5)
 
 
 def test_crowd_that_comes_again_finds_its_channels(group):
-    scene = Scene(group, warm_decay="1h", transfer_idle="100ms")
+    scene = Scene(group, agent=OWN, warm_decay="1h", transfer_idle="100ms")
     scene.crowd()
     stays("they are kept", lambda: scene.transfers() >= CROWD, seconds=0.5)
     before = scene.opened()
