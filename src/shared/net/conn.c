@@ -80,6 +80,7 @@ void
 conn_watch_for_room(struct conn *conn)
 {
 	conn->writable = false;
+	conn->waits = true;
 	if (!conn->edge || (event_get_events(&conn->event) & EV_WRITE))
 		return;
 	event_del(&conn->event);
@@ -100,6 +101,7 @@ conn_prepare(struct conn *conn, struct loop *loop, int fd, bool connecting,
 	conn->fd = fd;
 	conn->connecting = connecting;
 	conn->writable = !connecting;
+	conn->waits = connecting;
 	STAILQ_INIT(&conn->queue);
 	task_init(&conn->task, conn_task_cb, conn);
 }
@@ -236,6 +238,7 @@ conn_move(
 	to->ops = ops;
 	to->owner = owner;
 	to->look_again = false; /* watching anew is one */
+	to->waits = true;
 	task_init(&to->task, conn_task_cb, to);
 	if (watch(to) != 0) {
 		conn_fini(to);
@@ -449,7 +452,7 @@ continue_handshake(struct conn *conn)
 	switch (conn->broken ? TLS_FAILED : tls_handshake(conn->tls)) {
 	case TLS_OK:
 		conn->handshaking = false;
-		conn->readable = conn->writable = true;
+		conn->readable = conn->writable = conn->waits = true;
 		conn->ops->connected_cb(conn, NULL);
 		return;
 	case TLS_WANT_READ:
@@ -460,13 +463,28 @@ continue_handshake(struct conn *conn)
 	}
 }
 
+/* There is room: write what waits for it, and nothing that was appended to go with what follows.
+ * had_to: it did wait. False: a callback closed us. */
+static bool
+serve_queue(struct conn *conn, bool had_to, const bool *gone)
+{
+	if (!conn->waits || !conn->writable || conn->broken)
+		return true;
+	conn->waits = false;
+	if (conn_flush_queue(conn) != 0 || !had_to || !conn_is_drained(conn) ||
+	    conn->ops->drained_cb == NULL)
+		return true;
+	conn->ops->drained_cb(conn);
+	return !*gone;
+}
+
 /* Do what the flags say can be done. `gone` tells when a callback closed us. */
 static void
 conn_serve(struct conn *conn, const bool *gone)
 {
 	/* before any callback: what the owner writes there may empty the queue, and whoever
 	 * waits for that must hear of it all the same */
-	bool waited = !conn_is_drained(conn);
+	bool had_to = conn->waits && !conn_is_drained(conn);
 
 	if (conn->connecting) {
 		if (!conn->writable || !finish_connect(conn) || *gone)
@@ -477,12 +495,8 @@ conn_serve(struct conn *conn, const bool *gone)
 		if (*gone || conn->handshaking)
 			return;
 	}
-	if (!conn->broken && conn_flush_queue(conn) == 0 && waited &&
-	    conn_is_drained(conn) && conn->ops->drained_cb != NULL) {
-		conn->ops->drained_cb(conn);
-		if (*gone)
-			return;
-	}
+	if (!serve_queue(conn, had_to, gone))
+		return;
 	/* What was received is worth more than the news that writing failed. */
 	if (conn->readable && !conn->paused) {
 		conn->ops->readable_cb(conn);

@@ -56,6 +56,7 @@ struct conn {
 	bool handshaking : 1; /* the TLS handshake is not complete yet */
 	bool readable : 1;    /* the system may have bytes for us */
 	bool writable : 1;    /* the system may have room for us */
+	bool waits : 1;	      /* it had none, and when it has, the queue is written */
 	bool
 	    hung_up : 1; /* the peer's end is behind the bytes that are there */
 	bool ended : 1;	 /* the peer's end was read */
@@ -128,8 +129,8 @@ void conn_resume(struct conn *conn);
 int conn_write_buf(struct conn *conn, struct buf **buf);
 /* Write a copy of some bytes (short things: heads, control frames). */
 int conn_write(struct conn *conn, const void *data, size_t len);
-/* The same, but into the queue only, to go with what follows in one system call. The caller
- * writes what follows, or flushes, before it returns to the loop. */
+/* The same, but into the queue only, to go with what follows in one system call: the caller writes
+ * what follows, or flushes, soon. */
 int conn_append_buf(struct conn *conn, struct buf **buf);
 int conn_append(struct conn *conn, const void *data, size_t len);
 /* Write what is queued, as far as the system takes it; -1 as above. */

@@ -82,14 +82,23 @@ start_again(struct mux_side *side)
 	resume(side);
 }
 
+/* The channel has room: those that have waited longest go on, as many as may fill it again. Where
+ * the system reports readiness in an order of its own, the same ones would else be first each
+ * time, and leave nothing to the others. */
 static void
 unblock(struct mux *mux)
 {
 	struct mux_side *side;
+	size_t bytes = 0;
 
 	mux->blocked = false;
-	while ((side = TAILQ_FIRST(&mux->stopped)) != NULL)
+	while (bytes < QUEUE_BYTES &&
+	    (side = TAILQ_FIRST(&mux->stopped)) != NULL) {
+		bytes += side->read_bytes;
 		start_again(side);
+	}
+	if (!TAILQ_EMPTY(&mux->stopped)) /* when these have had their turn */
+		task_post(mux->loop, &mux->flush_task);
 }
 
 static void
@@ -99,7 +108,7 @@ flush(struct mux *mux)
 	(void)conn_flush(mux->channel); /* broken: channel_broken_cb comes */
 	if (conn_queued(mux->channel) > 0)
 		mux->blocked = true;
-	else if (mux->blocked)
+	else if (mux->blocked || !TAILQ_EMPTY(&mux->stopped))
 		unblock(mux);
 }
 
