@@ -290,7 +290,13 @@ def check_still_good(stage, shared):
         visit.read_end()
 
 
-def test_offer_is_in_the_control_request(stage, group):
+def may_send(visit, count, timeout=1):
+    """Is there credit for so many, or does it come?"""
+    with visit.channel.changed:
+        return visit.channel.changed.wait_for(lambda: visit.credit >= count, timeout)
+
+
+def test_offer_is_in_the_control_request(stage):
     query = dict(stage.control.query)
     assert (query["mux"], query["visits"]) == ("1", "256")
     assert "window" not in query
@@ -365,10 +371,7 @@ def test_service_that_does_not_read_holds_nobody_up(stage):
     stuck, stuck_sock = stage.open(shared)
     # More than the sockets on the way take, but no more than the window beyond them.
     sent = 0
-    while shared.changed and sent < 64 * MEGABYTE:
-        with shared.changed:
-            if not shared.changed.wait_for(lambda: stuck.credit >= 16384, 1):
-                break
+    while sent < 64 * MEGABYTE and may_send(stuck, 16384):
         stuck.send(b"x" * 16384)
         sent += 16384
     assert sent < 64 * MEGABYTE, "it was given credit without end"
@@ -382,9 +385,9 @@ def test_service_that_does_not_read_holds_nobody_up(stage):
         sock.close()
         visit.read_end()
         visit.end()
-    assert stuck.credit < 16384
+    assert stuck.credit <= WINDOW
     read_exactly(stuck_sock, sent)
-    shared.wait("credit again", lambda: stuck.credit >= WINDOW // 2)
+    shared.wait("credit again", lambda: WINDOW // 2 <= stuck.credit <= WINDOW)
     stuck_sock.close()
 
 
@@ -694,10 +697,9 @@ def test_new_channel_lost_amid_the_move(stage):
 def test_lost_channel_resets_all_its_visits(stage):
     shared = stage.shared()
     socks = [stage.open(shared, joined=True)[1] for _ in range(5)]
-    connecting = shared.open("dead")
+    shared.open("dead")
     shared.sock.shutdown(socket.SHUT_RDWR)
     assert [outcome(sock) for sock in socks] == ["reset"] * 5
-    assert connecting
     check_still_good(stage, stage.shared())
 
 
