@@ -302,14 +302,26 @@ stream_heard(struct stream *stream)
 
 /* ---- moving to a channel of its own ---- */
 
+static bool
+can_move(const struct stream *stream)
+{
+	return stream->answered && !stream->in_ended && !stream->out_ended &&
+	    stream->visitor != NULL && stream->visitor->service != NULL &&
+	    stream->side.first == NULL;
+}
+
 struct stream *
 stream_next_mover(const struct device *device)
 {
 	struct shared *shared;
+	struct stream *stream;
 
 	LIST_FOREACH (shared, &device->shareds, link)
-		if (!TAILQ_EMPTY(&shared->movers))
-			return TAILQ_FIRST(&shared->movers);
+		while ((stream = TAILQ_FIRST(&shared->movers)) != NULL) {
+			if (can_move(stream))
+				return stream;
+			set_phase(stream, STREAM_STAYS); /* that was before */
+		}
 	return NULL;
 }
 
@@ -320,15 +332,6 @@ streams_stay(struct device *device)
 
 	while ((stream = stream_next_mover(device)) != NULL)
 		set_phase(stream, STREAM_STAYS);
-}
-
-static bool
-can_move(const struct stream *stream)
-{
-	return stream->phase == STREAM_STEADY && stream->answered &&
-	    !stream->in_ended && !stream->out_ended &&
-	    stream->visitor != NULL && stream->visitor->service != NULL &&
-	    stream->side.first == NULL;
 }
 
 /* Note how much runs one way. */
@@ -342,8 +345,8 @@ count_run(struct stream *stream, bool in, size_t len)
 	stream->run_in = in;
 	if (stream->run <= LARGE_BYTES)
 		stream->run += (uint32_t)len;
-	if (stream->run <= LARGE_BYTES || !can_move(stream) ||
-	    device->session == NULL)
+	if (stream->run <= LARGE_BYTES || stream->phase != STREAM_STEADY ||
+	    !can_move(stream) || device->session == NULL)
 		return;
 	set_phase(stream, STREAM_WAITS);
 	if (!transfer_take_idle(device))
