@@ -587,15 +587,27 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 	upgrade_free(upgrade);
 }
 
+/* Why an idle channel is of no use now; NULL: it is. A visitor who waits can wait again, if it turns
+ * out to be dead; a visit that moves to a dead one is lost, and was well where it was. */
+static const char *
+useless(const struct transfer *transfer)
+{
+	if (ws_is_clogged(&transfer->conn))
+		return "the agent does not read it";
+	if (transfer->device->n_waiting == 0 && is_doubtful(transfer))
+		return "rested too long for a visit to move to it";
+	return NULL;
+}
+
 bool
 transfer_take_idle(struct device *device)
 {
 	struct transfer *transfer;
+	const char *why;
 
 	while ((transfer = TAILQ_FIRST(&device->idle)) != NULL &&
-	    ws_is_clogged(&transfer->conn))
-		close_transfer(
-		    transfer, WS_CLOSE_TRY_AGAIN, "the agent does not read it");
+	    (why = useless(transfer)) != NULL)
+		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, why);
 	return transfer != NULL && serve_next(transfer);
 }
 
