@@ -316,6 +316,7 @@ shared_new(struct device *device, struct conn *conn, struct str id,
 	relay->counters.transfers_opened++;
 	rest(shared);
 	device_serve(device);
+	warm_tend(device); /* for those who found it full */
 	if (len > 0)
 		(void)mux_feed(&shared->mux, data, len);
 }
