@@ -388,7 +388,8 @@ class MuxAgent:
         self.instance = secrets.token_hex(16)
         self.tasks = set()
         self.loop = asyncio.new_event_loop()
-        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
 
     # for tests, from their thread
 
@@ -411,11 +412,17 @@ class MuxAgent:
 
     def close(self):
         async def end():
+            for ws in [self.control, *(channel.ws for channel in self.channels)]:
+                if ws and ws.transport:
+                    ws.transport.abort()
             for task in self.tasks:
                 task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others, timeout=5)
         self.call(end())
         self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
 
     def port(self, service):
         urls = self.welcome["url"]

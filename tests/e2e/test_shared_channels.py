@@ -310,6 +310,15 @@ async def bad_moved_unasked(channel, visit, _over):
     await channel.say(op="moved", visit=visit.number)
 
 
+@pytest.mark.parametrize("text, code", [("op=abort&visit=1&reason=" + "x" * 5000, 1009),
+                                        ("op=abort&visit=1&reason=\xfc", 1007)])
+def test_texts_have_their_bounds_here_too(group, text, code):
+    scene = MuxScene(group)
+    _, visit = scene.visit("manual")
+    scene.agent.call(visit.channel.ws.send(text))
+    until("the channel is closed", lambda: visit.channel.closed == code)
+
+
 BAD = [value for name, value in globals().items() if name.startswith("bad_")]
 
 
@@ -434,6 +443,28 @@ def test_visits_beyond_the_limit_have_channels_of_their_own(group):
     until("one has left", lambda: crowd[1][1].over)
     assert scene.echoes().channel.shared
     assert len(scene.agent.shared()) == 1
+
+
+def test_visitors_who_waited_for_a_shared_channel_do_not_wait_when_it_is_full(group):
+    scene = MuxScene(group, relay={"open_timeout": "20s"}, visits=3, warm=0)
+    scene.agent.dig_shared = "keep"
+    crowd = [scene.visitor("echo", b"%d" % number) for number in range(6)]
+    until("they wait", lambda: scene.agent.kept and scene.metric("visitors") == 6)
+    scene.agent.dig_kept()
+    for number, sock in enumerate(crowd):
+        sock.settimeout(5)
+        assert sock.recv(100) == b"%d" % number
+    assert sum(visit.channel.shared for visit in scene.agent.visits) == 3
+
+
+def test_shared_channel_that_rests_is_closed_unless_it_is_to_be_ready(group):
+    scene = MuxScene(group, relay={"transfer_idle": "200ms"}, warm=0)
+    first = scene.echoes()
+    until("it is closed", lambda: first.channel.closed == 1000)
+    assert scene.echoes().channel.shared
+    ready = MuxScene(group, relay={"transfer_idle": "200ms", "name": "r2"}, warm=1)
+    channel = ready.echoes().channel
+    stays("it is kept", lambda: ready.agent.shared() == [channel], 1)
 
 
 def test_visit_that_was_reset_counts_until_the_agent_says_so(group):

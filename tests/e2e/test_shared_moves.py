@@ -189,6 +189,21 @@ def test_relay_sends_nothing_while_it_moves(group):
     until("the rest has come", lambda: visit.total == 50_000)
 
 
+def test_visit_does_not_move_to_a_channel_that_may_be_dead(group):
+    scene = MuxScene(group, relay={"heartbeat": "300ms"})
+    sock, visit = scene.visit("large")
+    assert read_digest(sock) == (LARGE, pattern_sha256(LARGE))
+    sock.close()
+    until("the visit is over", lambda: visit.over)
+    transfer = visit.channel
+    stays("it rests", lambda: transfer.closed is None, 0.6)
+    scene.agent.now(transfer.stop_reading)
+    sock, visit = scene.visit("sink")
+    send_pattern(sock, LARGE)
+    assert read_all(sock).decode() == f"{LARGE} {pattern_sha256(LARGE)}"
+    assert visit.channel is not transfer
+
+
 # It stays.
 
 def test_visit_stays_when_the_agent_does_not_dig(group):
