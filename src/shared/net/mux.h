@@ -32,6 +32,7 @@ struct mux_side {
 	uint32_t owed_max;   /* half of the whole window */
 	uint32_t read_bytes; /* of the next read: follows the flow */
 	bool stopped;	     /* it waits for room in the channel */
+	bool has_turn;	     /* it has waited for it */
 	bool paused;	     /* by the owner: mux_pause_raw() */
 	bool raw_ended;	     /* its end was reported */
 	bool peer_ended;     /* nothing more comes for it */
