@@ -407,17 +407,27 @@ END_TEST
 
 START_TEST(no_credit_follows_an_end)
 {
+	uint8_t stream[2000];
 	struct mux_visit *visit;
+	size_t len;
 
 	begin(_i, 0);
-	visit = mux_visit_begin(owner, 0, WINDOW, 10000, 0);
-	far_send(&far, 'D', 0, flood, 10000);
-	far_send(&far, 'E', 0, NULL, 0);
+	visit = mux_visit_begin(owner, 0, WINDOW, 2000, 0);
+	len = mux_frame_put(stream, 'D', 0, flood, 1500);
+	len += mux_frame_put(stream + len, 'E', 0, NULL, 0);
+	peer_send(&far.peer, stream, len);
 	run_until_ended(loop, &visit->peer);
 	some_turns();
-	ck_assert_uint_eq(visit->peer.len, 10000);
-	ck_assert_int_le(visit->n_credit, 1); /* if the end came a turn later */
-	ck_assert_uint_le(visit->credit_bytes, 10000);
+	ck_assert_uint_eq(visit->peer.len, 1500);
+	ck_assert_int_eq(visit->n_credit, 0);
+	/* nor at a join that comes later than both */
+	visit = mux_visit_prepare(owner, 1, WINDOW, 2000, 0);
+	far_send(&far, 'D', 1, flood, 1500);
+	far_send(&far, 'E', 1, NULL, 0);
+	far_send(&far, 'J', 1, NULL, 0);
+	run_until_ended(loop, &visit->peer);
+	some_turns();
+	ck_assert_int_eq(visit->n_credit, 0);
 	end();
 }
 END_TEST
@@ -581,7 +591,7 @@ START_TEST(no_side_is_starved_by_the_others)
 			most = len > most ? len : most;
 		}
 	} while (most < sizeof(flood));
-	ck_assert_uint_ge(least, sizeof(flood) / 8);
+	ck_assert_uint_ge(least, sizeof(flood) / 4);
 	end();
 }
 END_TEST
