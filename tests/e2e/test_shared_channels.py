@@ -457,6 +457,20 @@ def test_visitors_who_waited_for_a_shared_channel_do_not_wait_when_it_is_full(gr
     assert sum(visit.channel.shared for visit in scene.agent.visits) == 3
 
 
+def test_shared_channel_that_does_not_come_holds_visitors_up_for_a_moment_only(group):
+    scene = MuxScene(group, relay={"open_timeout": "300ms"}, warm=0)
+    scene.agent.dig_shared = "keep"
+    crowd = [scene.visitor("echo", b"%d" % number) for number in range(3)]
+    for number, sock in enumerate(crowd):
+        sock.settimeout(5)
+        assert sock.recv(100) == b"%d" % number
+    assert not any(visit.channel.shared for visit in scene.agent.visits)
+    assert [message.get("mux") for message in scene.agent.opens].count("1") == 1
+    scene.agent.dig_kept()  # it comes after all
+    scene.shared()
+    assert scene.echoes().channel.shared
+
+
 def test_shared_channel_that_rests_is_closed_unless_it_is_to_be_ready(group):
     scene = MuxScene(group, relay={"transfer_idle": "200ms"}, warm=0)
     first = scene.echoes()
