@@ -21,6 +21,9 @@ LIST_HEAD(transfer_list, transfer);
 struct shared;
 LIST_HEAD(shared_list, shared);
 
+/* Bytes that may wait for a relay that does not read, however much it makes us say. */
+#define AGENT_UNREAD_MAX (1u << 20)
+
 struct agent {
 	struct loop *loop;
 	struct resolver *resolver;
