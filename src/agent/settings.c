@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "net/address.h"
 #include "net/crypto.h"
+#include "net/tls_pin.h"
 #include "wire/control_msg.h"
 #include "wire/handshake.h"
 #include "wire/url.h"
@@ -117,6 +118,16 @@ check_secret(const char *value)
 }
 
 static const char *
+check_pin(const char *value)
+{
+	struct tls_pin pin;
+
+	return tls_pin_parse(value, &pin)
+	    ? NULL
+	    : "sha256/ and the base64 of a key's SHA-256, 44 characters";
+}
+
+static const char *
 check_dns(const char *value)
 {
 	struct address address;
@@ -155,6 +166,9 @@ static const struct option_row rows[] = {
 	"Certificates (PEM) of the authorities that relays are verified with; "
 	"by default the "
 	"system's."},
+    {"pin", OPTION_LIST, AT(pin), NULL, 1, 0, NULL, check_pin, "sha256/BASE64",
+	"A key that a relay's certificate, or an authority's above it, must "
+	"have, besides being verified; more pins are alternatives."},
     {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL,
 	check_domain, "DOMAIN",
 	"Domain under which a redirect may lead, besides to the hosts of known "
@@ -308,6 +322,31 @@ check_presence(const struct agent_options *options)
 	return EX_CONFIG;
 }
 
+/* -1: no memory (logged). */
+static int
+pin_keys(struct settings *settings)
+{
+	const struct option_list *list = &settings->options.pin;
+	struct tls_pin *pins;
+	int result;
+
+	if (list->count == 0)
+		return 0;
+	pins = calloc(list->count, sizeof(*pins));
+	result = pins != NULL ? 0 : -1;
+	for (size_t i = 0; result == 0 && i < list->count; i++)
+		if (!tls_pin_parse(list->items[i], &pins[i]))
+			result = -1;
+	if (result == 0)
+		result = tls_context_pin(settings->tls, pins, list->count);
+	free(pins);
+	if (result != 0) {
+		tls_context_free(&settings->tls);
+		log_error("no memory for the pins");
+	}
+	return result;
+}
+
 int
 settings_need_tls(struct settings *settings)
 {
@@ -317,7 +356,7 @@ settings_need_tls(struct settings *settings)
 		return 0;
 	settings->tls = tls_context_new_client(ca_file, &error);
 	if (settings->tls != NULL)
-		return 0;
+		return pin_keys(settings);
 	log_error(
 	    ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
 	    LOG_S("file", ca_file), LOG_S("error", error));
@@ -333,6 +372,22 @@ wants_tls(const struct agent_options *options)
 	return options->ca_file != NULL;
 }
 
+/* Without TLS a relay shows no key. */
+static int
+check_pins(const struct agent_options *options)
+{
+	if (options->pin.count == 0)
+		return EX_OK;
+	for (size_t i = 0; i < options->relay.count; i++)
+		if (strncmp(options->relay.items[i], "wss:", 4) != 0) {
+			log_error("pin is set, and a relay without TLS shows "
+				  "no key: wss:// is needed",
+			    LOG_S("relay", options->relay.items[i]));
+			return EX_CONFIG;
+		}
+	return EX_OK;
+}
+
 static int
 take_apart(struct settings *settings)
 {
@@ -340,6 +395,7 @@ take_apart(struct settings *settings)
 	int result;
 
 	if ((result = check_presence(options)) != EX_OK ||
+	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK)
 		return result;
 	if (options->secret_file != NULL &&
