@@ -2,14 +2,11 @@
 /* One row per key; --help, the man page and every error text come from here. */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
+#include "agent/secret_file.h"
 #include "agent/settings.h"
 #include "base/log.h"
 #include "net/address.h"
@@ -169,6 +166,14 @@ static const struct option_row rows[] = {
     {"pin", OPTION_LIST, AT(pin), NULL, 1, 0, NULL, check_pin, "sha256/BASE64",
 	"A key that a relay's certificate, or an authority's above it, must "
 	"have, besides being verified; more pins are alternatives."},
+    {"proxy", OPTION_STRING, AT(proxy), NULL, 0, 0, NULL, NULL, "URL",
+	"HTTP proxy through which relays are reached, "
+	"http://[user[:password]@]host[:port], or none; by default what the "
+	"environment names."},
+    {"proxy_password_file", OPTION_STRING, AT(proxy_password_file), NULL, 1,
+	4095, NULL, NULL, "FILE",
+	"File with the password of the proxy's user in its first line, "
+	"readable for the agent alone."},
     {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL,
 	check_domain, "DOMAIN",
 	"Domain under which a redirect may lead, besides to the hosts of known "
@@ -238,38 +243,22 @@ const struct option_table agent_option_table = {
 
 /* ---- what the table cannot check ---- */
 
-/* The first line of the secret file. Returns an exit code. */
+/* Returns an exit code. */
 static int
 read_secret(const char *path, char *secret)
 {
 	char text[TAUPE_SECRET_MAX + 64];
-	struct stat st;
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), result = EX_OK;
+	int result = secret_file_read("secret_file", path, text, sizeof(text));
 
-	if (fd < 0 || fstat(fd, &st) != 0 ||
-	    (got = read(fd, text, sizeof(text) - 1)) < 0) {
-		log_error("secret_file cannot be read", LOG_S("file", path),
-		    LOG_S("error", log_errno()));
-		if (fd >= 0)
-			close(fd);
-		return EX_NOINPUT;
-	}
-	close(fd);
-	text[got] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		log_warn("secret_file is open to others: chmod 600 it",
-		    LOG_S("file", path));
-	if (!handshake_secret_valid(str_of(text))) {
+	if (result == EX_OK && !handshake_secret_valid(str_of(text))) {
 		log_error("secret_file holds no secret in its first line: 1 to "
 			  "256 letters, "
 			  "digits and -._~+/=",
 		    LOG_S("file", path));
 		result = EX_CONFIG;
-	} else {
-		memcpy(secret, text, strlen(text) + 1);
 	}
+	if (result == EX_OK)
+		memcpy(secret, text, strlen(text) + 1);
 	crypto_wipe(text, sizeof(text));
 	return result;
 }
@@ -408,6 +397,9 @@ take_apart(struct settings *settings)
 	if (settings->secret[0] == '\0')
 		log_warn("no secret and no secret_file: only a relay in open "
 			 "mode takes us");
+	if ((result = proxies_load(&settings->proxies, options->proxy,
+		 options->proxy_password_file)) != EX_OK)
+		return result;
 	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
 	return EX_OK;
@@ -434,7 +426,15 @@ settings_load(int argc, char **argv, struct settings **settings)
 	}
 	log_setup("taupe-agent", (enum log_level)s->options.log_level,
 	    s->options.log_syslog);
-	if ((result = take_apart(s)) != EX_OK)
+	if (proxy_password_shows(argc, argv)) {
+		log_error("a password on the command line can be read by "
+			  "everybody on this machine: use "
+			  "proxy_password_file");
+		result = EX_CONFIG;
+	} else {
+		result = take_apart(s);
+	}
+	if (result != EX_OK)
 		settings_free(&s);
 	*settings = s;
 	return result;
@@ -468,7 +468,7 @@ settings_free(struct settings **settings)
 		return;
 	tls_context_free(&s->tls);
 	options_free(&agent_option_table, &s->options);
-	crypto_wipe(s->secret, sizeof(s->secret));
+	crypto_wipe(s, sizeof(*s));
 	free(s);
 	*settings = NULL;
 }
