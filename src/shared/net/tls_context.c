@@ -26,6 +26,7 @@
 
 struct tls_context {
 	SSL_CTX *ssl;
+	struct tls_pins *pins; /* NULL: none */
 	unsigned references;
 	unsigned oldest; /* of remembered[] */
 	struct {
@@ -95,6 +96,12 @@ tls_context_hold(struct tls_context *context)
 }
 
 void
+tls_context_keep_pins(struct tls_context *context, struct tls_pins *pins)
+{
+	context->pins = pins;
+}
+
+void
 tls_context_free(struct tls_context **contextp)
 {
 	struct tls_context *context = *contextp;
@@ -105,6 +112,7 @@ tls_context_free(struct tls_context **contextp)
 	for (unsigned i = 0; i < REMEMBERED; i++)
 		forget(context, i);
 	SSL_CTX_free(context->ssl);
+	free(context->pins);
 	free(context);
 }
 
