@@ -18,6 +18,8 @@ static const struct {
     {"device", "show", true, command_device_show},
     {"device", "rm", true, command_device_remove},
     {"relay", "ls", false, command_relay_list},
+    {"relay", "drain", true, command_relay_drain},
+    {"relay", "undrain", true, command_relay_undrain},
     {"route", "ls", false, command_route_list},
     {"status", NULL, false, command_status},
 };
@@ -130,7 +132,7 @@ check_name(const char *name)
 	if (device_name_valid(str_of(name)))
 		return EX_OK;
 	return ctl_fail(EX_DATAERR,
-	    "\"%s\" cannot be a device's name: 1 to %d letters, digits, dots, "
+	    "\"%s\" cannot be a name: 1 to %d letters, digits, dots, "
 	    "hyphens and "
 	    "underscores, of which the first is a letter or a digit",
 	    name, DEVICE_NAME_MAX);
@@ -147,7 +149,7 @@ run_command(struct ctl *ctl, size_t i)
 	int code;
 
 	if (commands[i].needs_name && name == NULL)
-		return fail_usage("the device's name is missing");
+		return fail_usage("the name is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
 	if (commands[i].run != command_device_add &&
