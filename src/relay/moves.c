@@ -28,7 +28,7 @@ static bool
 may_move(const struct device *device, const struct moves *moves)
 {
 	return device->session != NULL && !device->moved &&
-	    !device->session->asked_to_move &&
+	    !device->asked_to_move &&
 	    device->grant->since_ms <= moves->since_ms &&
 	    !(moves->idle_only && device->n_visitors > 0);
 }
@@ -74,8 +74,7 @@ forget_cb(void *ctx, struct hash_node *node)
 	struct device *device = HASH_ENTRY(node, struct device, by_name);
 
 	(void)ctx;
-	if (device->session != NULL)
-		device->session->asked_to_move = false;
+	device->asked_to_move = false;
 }
 
 void

@@ -25,7 +25,6 @@ struct session {
 	uint64_t heard_ms;  /* loop clock: last frame */
 	uint64_t probed_ms; /* when the outstanding probe was sent; 0: none */
 	LIST_HEAD(, probe) probes;
-	bool asked_to_move; /* counted in relay->n_moving */
 };
 
 /* Make a session of an upgraded connection: takes conn (moved), and the len bytes that

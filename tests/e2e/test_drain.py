@@ -199,3 +199,26 @@ def test_relay_told_twice_stops_at_once_and_cuts_visits(group):
         process.ends(0, 10)
         with pytest.raises((OSError, EOFError, AssertionError)):
             assert visit.read_answer().status == 200
+
+
+def test_visitor_at_the_old_place_of_a_device_is_led_to_the_new_one(group):
+    """As a proxy that has not heard of the move yet."""
+    services = SampleServices(group, "web")
+    cluster = Cluster(group, relays=2, drain_timeout="10s")
+    agent = cluster.agent("d", [f"web:http:{services.target('web', 'http')}"])
+    cluster.wait_served(agent.host())
+    key = f"http/{agent.host()}"
+    ip, port, _ = cluster.redis.routes()[key].split(",")
+    old = next(relay for relay in cluster.relays if relay.api("status")["agents"] == 1)
+    # keeps the old relay there when its agents have gone
+    with cluster.visit(agent.host()) as running:
+        running.send_head("GET", "/gate/stay")
+        old.process.expected = {0}
+        old.process.send_signal(15)
+        until("the session is elsewhere", lambda: old.api("status")["agents"] == 0)
+        answer = get((ip, int(port)), agent.host(), "/name")
+        assert (answer.status, answer.text) == (200, "web")
+        assert old.metrics()["taupe_relay_visits_handed_over_total"] == 1
+        get(services.address("web", "http"), "direct", "/gate/stay/open")
+        assert running.read_answer().text == "gate stay"
+    old.process.ends(0, 20)
