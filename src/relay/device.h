@@ -56,7 +56,7 @@ struct device {
 	bool moved : 1; /* another relay has it now: nothing is written any more */
 	bool unverified : 1; /* let in while the registry was away: it has to be asked
 				before anything of this is written there */
-	bool asked_to_move : 1; /* its session was; counted in relay->n_moving */
+	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1; /* the agent was asked for a shared channel */
 	bool released : 1; /* its lease is over: it only waits for running visits to
 			      end */
