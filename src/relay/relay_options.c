@@ -189,6 +189,14 @@ static const struct option_row rows[] = {
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "30s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long running visits may take to finish when the relay stops."},
+    {"drain_rate", OPTION_INT, AT(drain_rate), "500", 1, 1000000, NULL, NULL,
+	"NUMBER",
+	"Agents a second that are asked to move when the relay drains; more if "
+	"half of drain_timeout would not do."},
+    {"rebalance", OPTION_BOOL, AT(rebalance), "yes", 0, 0, NULL, NULL, NULL,
+	"Move agents to relays that have fewer, when one has joined."},
+    {"rebalance_rate", OPTION_INT, AT(rebalance_rate), "10", 1, 100000, NULL,
+	NULL, "NUMBER", "Agents a second that are moved for it."},
     {"announce", OPTION_DURATION, AT(announce_ms), "1s", 50, 60000, NULL, NULL,
 	"TIME",
 	"Interval of this relay's announcements; it counts as gone after "

@@ -23,7 +23,8 @@ struct relay_options {
 	int64_t lease_ms, quarantine_ms, hold_ms, heartbeat_ms,
 	    probe_timeout_ms;
 	int64_t open_timeout_ms, handshake_timeout_ms, transfer_idle_ms,
-	    drain_timeout_ms;
+	    drain_timeout_ms, drain_rate, rebalance_rate;
+	bool rebalance;
 	int64_t warm_max, warm_decay_ms;
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
 	/* operation */

@@ -20,6 +20,7 @@
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/front.h"
+#include "relay/handover.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
 #include "relay/stream.h"
@@ -355,6 +356,9 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->warm_max = fresh->warm_max;
 	options->warm_decay_ms = fresh->warm_decay_ms;
 	options->drain_timeout_ms = fresh->drain_timeout_ms;
+	options->drain_rate = fresh->drain_rate;
+	options->rebalance = fresh->rebalance;
+	options->rebalance_rate = fresh->rebalance_rate;
 	options->capacity = fresh->capacity;
 	options->weight = fresh->weight;
 	options->max_visitors = fresh->max_visitors;
@@ -382,6 +386,7 @@ relay_teardown(struct relay *relay)
 		upgrade_free(LIST_FIRST(&relay->upgrades));
 	if (relay->loop != NULL)
 		devices_free_all(relay);
+	handovers_free_all(relay);
 	visitors_fini(relay);
 	streams_fini(relay);
 	farewells_free(&relay->farewells);
