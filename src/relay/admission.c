@@ -12,6 +12,7 @@
 #include "net/crypto.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
+#include "relay/certified.h"
 #include "relay/claim_plan.h"
 #include "relay/session.h"
 #include "wire/url.h"
@@ -32,6 +33,7 @@ struct admission {
 	struct session_info holder; /* whom we probe */
 	struct probe probe;	    /* of a session here */
 	struct timer probe_timer;   /* of one elsewhere */
+	bool certified;	  /* by its certificate: needs no secret */
 	bool probing;
 	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
@@ -268,8 +270,9 @@ recall_lease(const struct admission *admission, const struct device *device,
 	bool known = device != NULL && !device->moved;
 
 	if (known &&
-	    crypto_equal(
-		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
+	    (admission->certified ||
+		crypto_equal(device->secret_sha256, admission->secret_sha256,
+		    SHA256_LEN))) {
 		grant_lease(device->grant, lease);
 		return true;
 	}
@@ -462,6 +465,16 @@ place(struct admission *admission)
 }
 
 static void
+take_record(struct admission *admission, const struct device_record *record)
+{
+	admission->claim.device = *record;
+	/* what is kept and signed is as if it had come with its secret */
+	if (admission->certified)
+		memcpy(admission->secret_sha256, record->secret_sha256,
+		    SHA256_LEN);
+}
+
+static void
 device_cb(
     void *ctx, enum registry_status status, const struct device_record *record)
 {
@@ -475,8 +488,9 @@ device_cb(
 	/* one answer for both, so that names cannot be found out */
 	if (!open &&
 	    (status != REGISTRY_OK ||
-		!crypto_equal(record->secret_sha256, admission->secret_sha256,
-		    SHA256_LEN))) {
+		(!admission->certified &&
+		    !crypto_equal(record->secret_sha256,
+			admission->secret_sha256, SHA256_LEN)))) {
 		reject(admission,
 		    &(struct upgrade_error){.status = 401,
 			.code = "unauthorized",
@@ -484,7 +498,7 @@ device_cb(
 		return;
 	}
 	if (status == REGISTRY_OK)
-		admission->claim.device = *record;
+		take_record(admission, record);
 	if (!place(admission))
 		claim_name(admission);
 }
@@ -542,6 +556,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		return NULL;
 	admission->relay = relay;
 	admission->upgrade = upgrade;
+	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
 	admission->probe.cb = probed_cb;
 	admission->probe.ctx = admission;
 	timer_init(&admission->probe_timer, probe_timer_cb, admission);
@@ -561,6 +576,7 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	struct relay *relay = upgrade->relay;
 	struct admission *admission;
 	struct control_params params;
+	char name[DEVICE_NAME_MAX + 1];
 	const char *error = NULL;
 
 	if (relay->admissions.count >= (size_t)relay->options.max_handshakes) {
@@ -570,6 +586,14 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
 		&params, &error) != WIRE_DONE) {
 		upgrade_reject_bad(upgrade, 400, error);
+		return;
+	}
+	(void)str_copy(params.name, name, sizeof(name));
+	if ((error = certified_check(upgrade, name)) != NULL) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 401,
+			.code = "unauthorized",
+			.reason = error});
 		return;
 	}
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {

@@ -11,6 +11,8 @@
 
 #define TLS_HOST_MAX 255
 
+struct tls_ticket_keys;
+
 struct tls {
 	SSL *ssl;
 	struct tls_context *context; /* one reference */
@@ -28,6 +30,8 @@ struct tls_context *tls_context_hold(struct tls_context *context);
 /* The session that this host gave last; NULL: none. The context's own. */
 SSL_SESSION *tls_context_recall(
     const struct tls_context *context, const char *host);
+const struct tls_ticket_keys *tls_context_ticket_keys(
+    const struct tls_context *context);
 /* The oldest error in the thread's queue as text. */
 const char *tls_queued_reason(void);
 
