@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/crypto.h"
@@ -29,6 +30,7 @@ struct admission {
 	struct claim claim;
 	struct claim_result granted;
 	uint8_t secret_sha256[SHA256_LEN];
+	char *lease; /* its token, until it is known what secret it was signed for */
 	uint64_t hops;
 	struct session_info holder; /* whom we probe */
 	struct probe probe;	    /* of a session here */
@@ -71,6 +73,7 @@ admission_free(struct admission *admission)
 	hash_map_remove(&admission->relay->admissions, &admission->by_name);
 	admission->relay->n_placed -= admission->placed;
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
+	free(admission->lease);
 	free(admission);
 }
 
@@ -465,13 +468,25 @@ place(struct admission *admission)
 }
 
 static void
+verify_lease(struct admission *admission, struct str token)
+{
+	struct claim *claim = &admission->claim;
+
+	claim->has_signed_lease =
+	    lease_token_verify(&admission->relay->lease_key, token, claim->name,
+		admission->secret_sha256, &claim->signed_lease, NULL);
+}
+
+static void
 take_record(struct admission *admission, const struct device_record *record)
 {
 	admission->claim.device = *record;
+	if (!admission->certified)
+		return;
 	/* what is kept and signed is as if it had come with its secret */
-	if (admission->certified)
-		memcpy(admission->secret_sha256, record->secret_sha256,
-		    SHA256_LEN);
+	memcpy(admission->secret_sha256, record->secret_sha256, SHA256_LEN);
+	if (admission->lease != NULL)
+		verify_lease(admission, str_of(admission->lease));
 }
 
 static void
@@ -537,10 +552,12 @@ fill_claim(struct admission *admission, const struct control_params *params)
 		    claim->services[i].name, sizeof(claim->services[i].name));
 		claim->services[i].kind = params->services[i].kind;
 	}
-	if (params->lease.ptr != NULL)
-		claim->has_signed_lease = lease_token_verify(
-		    &admission->relay->lease_key, params->lease, claim->name,
-		    admission->secret_sha256, &claim->signed_lease, NULL);
+	if (params->lease.ptr == NULL)
+		return;
+	verify_lease(admission, params->lease);
+	if (!claim->has_signed_lease && admission->certified)
+		admission->lease =
+		    strndup(params->lease.ptr, params->lease.len);
 }
 
 /* NULL when there is no memory. */
