@@ -174,6 +174,14 @@ static const struct option_row rows[] = {
 	4095, NULL, NULL, "FILE",
 	"File with the password of the proxy's user in its first line, "
 	"readable for the agent alone."},
+    {"tls_certificate", OPTION_STRING, AT(tls_certificate), NULL, 1, 4095, NULL,
+	NULL, "FILE",
+	"The device's own certificate and its chain, as PEM, for relays that "
+	"take it instead of the secret: its subjectAltName is the URI "
+	"taupe:NAME."},
+    {"tls_key", OPTION_STRING, AT(tls_key), NULL, 1, 4095, NULL, NULL, "FILE",
+	"The certificate's private key, as PEM without a password; by default "
+	"it is in tls_certificate as well."},
     {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL,
 	check_domain, "DOMAIN",
 	"Domain under which a redirect may lead, besides to the hosts of known "
@@ -305,6 +313,8 @@ check_presence(const struct agent_options *options)
 	else if (options->secret != NULL && options->secret_file != NULL)
 		missing =
 		    "secret and secret_file are both set: which one is right?";
+	else if (options->tls_key != NULL && options->tls_certificate == NULL)
+		missing = "tls_key is set without tls_certificate";
 	if (missing == NULL)
 		return EX_OK;
 	log_error(missing);
@@ -336,6 +346,21 @@ pin_keys(struct settings *settings)
 	return result;
 }
 
+/* -1: it cannot be used (logged). */
+static int
+use_certificate(struct settings *settings)
+{
+	const char *certificate = settings->options.tls_certificate, *error;
+
+	if (certificate == NULL ||
+	    tls_context_use_certificate(settings->tls, certificate,
+		settings->options.tls_key, &error) == 0)
+		return 0;
+	log_error("tls_certificate cannot be used", LOG_S("error", error));
+	tls_context_free(&settings->tls);
+	return -1;
+}
+
 int
 settings_need_tls(struct settings *settings)
 {
@@ -345,7 +370,7 @@ settings_need_tls(struct settings *settings)
 		return 0;
 	settings->tls = tls_context_new_client(ca_file, &error);
 	if (settings->tls != NULL)
-		return pin_keys(settings);
+		return use_certificate(settings) == 0 ? pin_keys(settings) : -1;
 	log_error(
 	    ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
 	    LOG_S("file", ca_file), LOG_S("error", error));
@@ -358,7 +383,7 @@ wants_tls(const struct agent_options *options)
 	for (size_t i = 0; i < options->relay.count; i++)
 		if (strncmp(options->relay.items[i], "wss:", 4) == 0)
 			return true;
-	return options->ca_file != NULL;
+	return options->ca_file != NULL || options->tls_certificate != NULL;
 }
 
 /* Without TLS a relay shows no key. */
@@ -394,7 +419,7 @@ take_apart(struct settings *settings)
 	if (options->secret != NULL)
 		memcpy(settings->secret, options->secret,
 		    strlen(options->secret) + 1);
-	if (settings->secret[0] == '\0')
+	if (settings->secret[0] == '\0' && options->tls_certificate == NULL)
 		log_warn("no secret and no secret_file: only a relay in open "
 			 "mode takes us");
 	if ((result = proxies_load(&settings->proxies, options->proxy,

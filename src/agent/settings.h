@@ -14,7 +14,8 @@
 
 struct agent_options {
 	struct option_list relay, service, domain, pin;
-	char *name, *secret, *secret_file, *ca_file, *state_file, *dns;
+	char *name, *secret, *secret_file, *ca_file, *tls_certificate,
+	    *tls_key, *state_file, *dns;
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;

@@ -15,6 +15,8 @@
 	X(agents_redirected, "Agents sent to another relay.")                  \
 	X(agents_moved, "Agents that were asked to move to another relay.")    \
 	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(tls_handshakes, "TLS handshakes with agents that succeeded.")        \
+	X(tls_resumed, "Of these, short ones, that resumed a session.")        \
 	X(tls_failed, "TLS handshakes with agents that failed.")               \
 	X(probes, "Sessions that were asked whether they live.")               \
 	X(transfers_opened, "Transfer channels that agents dug.")              \

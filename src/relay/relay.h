@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "net/farewell.h"
 #include "net/loop.h"
+#include "net/tls.h"
 #include "relay/counters.h"
 #include "relay/drain.h"
 #include "relay/lease_token.h"
@@ -31,7 +32,6 @@ struct holding_write;
 struct device;
 struct front;
 struct http_admin;
-struct tls_context;
 struct upgrade;
 
 struct relay {
@@ -51,6 +51,8 @@ struct relay {
 	struct route
 	    self_route; /* relay/HOST → our agent listener; key "" when none */
 	struct lease_key lease_key;
+	uint8_t ticket_secret[TLS_TICKET_SECRET_LEN]; /* of the cluster */
+	bool shares_tickets;
 
 	size_t n_agent_listeners, n_agent_tls_listeners;
 	struct listener agent_listeners[AGENT_LISTENERS_MAX];

@@ -5,12 +5,19 @@
 
 #include "base/options.h"
 
+/* agent_client_certificate */
+enum { CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
 struct relay_options {
 	/* who we are */
 	char *id, *agent_url, *domain;
 	struct option_list agent_listen, agent_tls_listen, service_listen,
 	    visitor_listen, trusted_proxy;
 	char *tls_certificate, *tls_key;
+	int64_t ticket_period_ms;
+	char *agent_client_ca, *agent_client_crl;
+	int agent_client_certificate;
+	bool proxy_client_certificate;
 	char *advertise_address, *public_ports;
 	int public_scheme;
 	int64_t public_http_port, public_tls_port;

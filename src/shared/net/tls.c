@@ -420,6 +420,12 @@ tls_shutdown(struct tls *tls)
 	return tls_flush(tls);
 }
 
+bool
+tls_was_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
+}
+
 const char *
 tls_error(struct tls *tls)
 {

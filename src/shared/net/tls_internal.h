@@ -13,6 +13,7 @@
 #define TLS_HOST_MAX 255
 
 struct tls_pins;
+struct tls_ticket_keys;
 
 struct tls {
 	SSL *ssl;
@@ -35,6 +36,8 @@ SSL_SESSION *tls_context_recall(
 void tls_context_keep_pins(struct tls_context *context, struct tls_pins *pins);
 /* The connection's error will be that its peer's key, with this pin, is none of ours. */
 void tls_explain_unpinned(struct tls *tls, const struct tls_pin *seen);
+const struct tls_ticket_keys *tls_context_ticket_keys(
+    const struct tls_context *context);
 /* The oldest error in the thread's queue as text. */
 const char *tls_queued_reason(void);
 
