@@ -99,9 +99,9 @@ START_TEST(what_is_readable_in_one_turn_leaves_in_one_write)
 END_TEST
 
 /* The channel's own turn comes among theirs, and takes nothing away. */
-START_TEST(a_channel_that_is_readable_does_not_part_a_turn)
+static void
+count_a_turn_with_the_channel(void)
 {
-	mux_begin(_i, 0);
 	for (int i = 0; i < ONE_TURN; i++)
 		mux_visit_begin(owner, i, WINDOW, WINDOW, 0);
 	mux_some_turns();
@@ -114,6 +114,24 @@ START_TEST(a_channel_that_is_readable_does_not_part_a_turn)
 	for (int i = 0; i < ONE_TURN; i++)
 		MUX_UNTIL(owner, &far, owner->visits[i].len == 100);
 	ck_assert_int_eq(n_writes, 1);
+}
+
+START_TEST(a_channel_that_is_readable_does_not_part_a_turn)
+{
+	mux_begin(_i, 0);
+	count_a_turn_with_the_channel();
+	mux_end();
+}
+END_TEST
+
+START_TEST(nor_does_one_that_was_blocked_before)
+{
+	mux_begin(_i, SMALL_BUFFERS);
+	mux_block(ONE_TURN);
+	MUX_UNTIL(owner, &far, owner->visits[ONE_TURN].len > 0);
+	MUX_UNTIL(owner, &far, !owner->mux.blocked);
+	mux_some_turns();
+	count_a_turn_with_the_channel();
 	mux_end();
 }
 END_TEST
@@ -250,6 +268,7 @@ add_movement(Suite *suite)
 	    tests, what_is_readable_in_one_turn_leaves_in_one_write, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_channel_that_is_readable_does_not_part_a_turn, 0, 2);
+	tcase_add_loop_test(tests, nor_does_one_that_was_blocked_before, 0, 2);
 	tcase_add_loop_test(tests, an_end_travels_with_the_last_payload, 0, 2);
 	tcase_add_loop_test(
 	    tests, ends_of_one_side_leave_the_others_alone, 0, 2);

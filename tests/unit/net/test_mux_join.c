@@ -141,7 +141,7 @@ START_TEST(what_comes_after_a_hand_over_goes_to_the_new_place)
 	size_t len = 0;
 
 	mux_begin(_i, 0);
-	visit = mux_visit_begin(owner, 0, WINDOW, WINDOW, 0);
+	visit = mux_visit_begin(owner, 0, WINDOW, 24, 0);
 	mux_visit_begin(owner, 1, WINDOW, WINDOW, 0);
 	/* right behind payload, within one read */
 	len += mux_frame_put(stream + len, 'D', 0, "before, ", 8);
@@ -154,6 +154,9 @@ START_TEST(what_comes_after_a_hand_over_goes_to_the_new_place)
 	ck_assert_mem_eq(visit->peer.data, "before, behind, after", 21);
 	run_until_received(loop, &owner->visits[1].peer, 5);
 	ck_assert_mem_eq(owner->visits[1].peer.data, "other", 5);
+	/* the number is nearly over: no credit is given for it any more */
+	mux_some_turns();
+	ck_assert_int_eq(visit->n_credit, 0);
 	mux_end();
 }
 END_TEST
