@@ -109,7 +109,7 @@ welcome(struct admission *admission)
 	}
 	if (session != NULL) {
 		admission->device = NULL; /* device_online() unpins */
-		device_online(device, session);
+		device_online(device, session, &admission->claim.channels);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0)
 			session_feed(session, rest, len);
@@ -496,8 +496,8 @@ terms_of(const struct control_params *params)
 
 	if (params->mux == 0)
 		return terms;
-	terms.visits = params->visits != 0 ? (uint16_t)params->visits
-					   : MUX_VISITS_DEFAULT;
+	terms.visits =
+	    params->visits != 0 ? (uint16_t)params->visits : MUX_VISITS_DEFAULT;
 	terms.window =
 	    params->window != 0 ? (uint32_t)params->window : MUX_WINDOW;
 	return terms;

@@ -196,9 +196,6 @@ device_attach(struct relay *relay, const struct claim *claim,
 		device_close_channels(device, false);
 	grant_drop(&device->grant);
 	device->grant = grant;
-	warm_set_floor(device, claim->channels.warm);
-	device->mux_visits = claim->channels.visits;
-	device->mux_window = claim->channels.window;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
@@ -324,11 +321,15 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 }
 
 void
-device_online(struct device *device, struct session *session)
+device_online(struct device *device, struct session *session,
+    const struct channel_terms *terms)
 {
 	struct session *before = device->session;
 
 	device->session = session;
+	warm_set_floor(device, terms->warm);
+	device->mux_visits = terms->visits;
+	device->mux_window = terms->window;
 	device->pins--;
 	renew_later(device);
 	session_welcome(session);

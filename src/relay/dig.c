@@ -156,19 +156,21 @@ void
 dig_refused(struct device *device, struct str id, struct str reason)
 {
 	struct dig *dig = find(device->relay, id);
+	bool is_shared;
 
 	if (dig == NULL || dig->device != device)
 		return;
-	if (dig->shared) {
-		dig_free(dig);
+	is_shared = dig->shared;
+	dig_free(dig);
+	if (is_shared) {
 		device->mux_visits = 0;
 		warm_tend(device);
 		return;
 	}
-	dig_free(dig);
 	if (device->n_digs < device->n_waiting + device->n_movers)
 		streams_stay(device);
-	if (device->n_digs >= device->n_waiting)
+	/* a shared one that is under way takes whoever waits */
+	if (device->shared_dug || device->n_digs >= device->n_waiting)
 		return;
 	log_warn("agent refused a transfer channel",
 	    LOG_S("device", device->name), LOG_STR("reason", reason));

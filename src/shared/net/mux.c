@@ -362,9 +362,9 @@ take_payload(struct mux *mux, const struct mux_step *step)
 	struct mux_side *side = step->side;
 
 	assert(step->length <= side->window);
+	side->window -= (uint32_t)step->length;
 	if (side->discards)
 		return 0;
-	side->window -= (uint32_t)step->length;
 	side->owed += (uint32_t)step->length;
 	side->to_raw_bytes += step->length;
 	if (side->raw == NULL)
