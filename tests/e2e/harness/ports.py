@@ -11,7 +11,7 @@ import tempfile
 BLOCK = 64
 FIRST, LAST = 10240, 32704
 
-_held = {}  # block's first port -> open lock file; kept for the process's life
+_held = {}  # block's first port -> open lock file; kept until it is given back, or to the end
 _free = []
 
 
@@ -46,6 +46,11 @@ def take_block():
             return start
         os.close(lock)
     raise RuntimeError("no free block of ports")
+
+
+def give_back_block(start):
+    """Nobody uses it any more."""
+    os.close(_held.pop(start))
 
 
 def take():

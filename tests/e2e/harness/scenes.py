@@ -18,6 +18,7 @@ class Standalone:
         self.front_port = ports.take()
         self.front = ("127.0.0.1", self.front_port)
         self.first_port = services = ports.take_block()
+        group.exits.callback(ports.give_back_block, services)
         self.relay = Relay(group, name, visitor_listen=f"127.0.0.1:{self.front_port}",
                            devices_file=self.devices_file,
                            service_listen=f"127.0.0.1:{services}-{services + ports.BLOCK - 1}",
