@@ -14,6 +14,7 @@
 #include "relay/backlog.h"
 #include "relay/device.h"
 #include "relay/dig.h"
+#include "relay/handover.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/shared.h"
@@ -356,13 +357,19 @@ device_offline(struct device *device)
 	struct visitor *visitor;
 
 	digs_forget(device);
-	if (device->moved || device->released) {
+	if (device->released) {
 		/* from the loop: whoever closed the session may still be using us */
 		be_due_in(device, 0);
 		return;
 	}
 	TAILQ_FOREACH (visitor, &device->waiting, link)
 		visitor_hold(visitor);
+	if (device->moved) {
+		/* the listeners stay as long as proxies may lead visitors here */
+		device_retime(device);
+		handovers_seek(device);
+		return;
+	}
 	be_due_in(device, (uint64_t)relay->options.lease_ms);
 	device_hold(device, NULL, NULL);
 }
@@ -377,6 +384,8 @@ device_moved(struct device *device)
 	    LOG_U("epoch", device->grant->epoch));
 	device->moved = true;
 	be_due_in(device, MOVED_GRACE_MS);
+	if (device->session == NULL)
+		handovers_seek(device);
 }
 
 /* The operator has removed it, or given it another secret: everything of it ends. Its lease

@@ -61,10 +61,10 @@ struct device {
 	bool
 	    unverified : 1; /* let in while the registry was away: it has to be asked
 				before anything of this is written there */
+	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;  /* the agent was asked for a shared channel */
 	bool shared_late : 1; /* and that was a while ago */
-	bool
-	    released : 1; /* its lease is over: it only waits for running visits to
+	bool released : 1; /* its lease is over: it only waits for running visits to
 			      end */
 	char name[];
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "relay/handover.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/stream.h"
@@ -71,6 +72,22 @@ visitor_abort(struct visitor *visitor)
 	stop_waiting(visitor);
 	conn_abort(&visitor->conn);
 	free_visitor(visitor);
+}
+
+int
+visitor_release(struct visitor *visitor, struct conn *conn,
+    const struct conn_ops *ops, void *owner, struct buf **first,
+    size_t *first_len)
+{
+	int result;
+
+	stop_waiting(visitor);
+	*first = visitor->first;
+	*first_len = visitor->first_len;
+	visitor->first = NULL;
+	result = conn_move(conn, &visitor->conn, ops, owner);
+	free_visitor(visitor);
+	return result;
 }
 
 static unsigned
@@ -225,6 +242,8 @@ wait_for_channel(struct visitor *visitor)
 	device->n_waiting++;
 	if (!online) {
 		visitor_hold(visitor);
+		if (device->moved)
+			handovers_seek(device);
 		return;
 	}
 	device_serve(device);
