@@ -417,7 +417,7 @@ conn_pause(struct conn *conn)
 void
 conn_resume(struct conn *conn)
 {
-	if (!conn->paused)
+	if (!conn->paused || conn->fd < 0)
 		return;
 	conn->paused = false;
 	if (conn->readable)
