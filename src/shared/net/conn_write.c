@@ -193,7 +193,9 @@ int
 conn_append(struct conn *conn, const void *data, size_t len)
 {
 	assert(!conn->shut_after);
-	if (!conn->broken && buf_list_append(&conn->queue, data, len)) {
+	if (conn->broken || conn->fd < 0)
+		return -1;
+	if (buf_list_append(&conn->queue, data, len)) {
 		conn->queued_bytes += (uint32_t)len;
 		return 0;
 	}
