@@ -45,7 +45,7 @@ struct device {
 	uint32_t
 	    mux_window; /* of a visit on a shared channel: what the agent takes */
 	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
-	uint32_t n_movers;   /* streams that wait for a channel of their own */
+	uint16_t n_movers;   /* streams that wait for a channel of their own */
 	struct timer timer;  /* for due_ms, or earlier for the session */
 	uint64_t
 	    due_ms; /* loop clock. Online: renew the lease; offline: it expires;

