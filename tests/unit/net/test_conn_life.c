@@ -63,6 +63,34 @@ START_TEST(a_closed_connection_takes_nothing)
 }
 END_TEST
 
+/* It was paused with bytes to read, and who closes it lets go of all that held it. */
+START_TEST(a_closed_connection_does_not_go_on)
+{
+	struct peer peer;
+	struct side *side, *next;
+
+	side_begin(_i);
+	side = side_open(&peer, 0, _i);
+	side->on_readable = PAUSE;
+	side->reads_max = 1;
+	side->read_bytes = 1;
+	peer_send(&peer, "more than one byte", 18);
+	RUN_UNTIL(side->n_readable > 0);
+	conn_fini(&side->conn);
+	conn_resume(&side->conn);
+	side_free(side);
+	peer_close(&peer);
+	next = side_open(&peer, 0, _i);
+	conn_pause(&next->conn);
+	peer_send(&peer, "x", 1);
+	run_for_ms(loop, 20);
+	conn_resume(&next->conn);
+	RUN_UNTIL(next->n_readable > 0);
+	side_free(next);
+	peer_close(&peer);
+}
+END_TEST
+
 START_TEST(a_write_that_fails_breaks_the_connection_from_the_loop)
 {
 	struct peer peer;
@@ -362,6 +390,7 @@ add_closing(Suite *suite)
 	tcase_add_loop_test(
 	    tests, what_is_queued_goes_with_the_connection, 0, 2);
 	tcase_add_loop_test(tests, a_closed_connection_takes_nothing, 0, 2);
+	tcase_add_loop_test(tests, a_closed_connection_does_not_go_on, 0, 2);
 	tcase_add_loop_test(tests,
 	    a_write_that_fails_breaks_the_connection_from_the_loop, 0, 2);
 	tcase_add_loop_test(tests, what_is_queued_may_break_later, 0, 2);
