@@ -30,12 +30,13 @@ struct admission {
 	struct claim claim;
 	struct claim_result granted;
 	uint8_t secret_sha256[SHA256_LEN];
-	char *lease; /* its token, until it is known what secret it was signed for */
+	char *
+	    lease; /* its token, until it is known what secret it was signed for */
 	uint64_t hops;
 	struct session_info holder; /* whom we probe */
 	struct probe probe;	    /* of a session here */
 	struct timer probe_timer;   /* of one elsewhere */
-	bool certified;	  /* by its certificate: needs no secret */
+	bool certified;		    /* by its certificate: needs no secret */
 	bool probing;
 	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
@@ -273,9 +274,8 @@ recall_lease(const struct admission *admission, const struct device *device,
 	bool known = device != NULL && !device->moved;
 
 	if (known &&
-	    (admission->certified ||
-		crypto_equal(device->secret_sha256, admission->secret_sha256,
-		    SHA256_LEN))) {
+	    crypto_equal(
+		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
 		grant_lease(device->grant, lease);
 		return true;
 	}
@@ -284,6 +284,15 @@ recall_lease(const struct admission *admission, const struct device *device,
 		return false;
 	*lease = claim->signed_lease;
 	return true;
+}
+
+/* A certificate is as good as the device's secret: what is kept and signed is as if it had come
+ * with that, whatever the agent has sent as one. */
+static void
+take_secret(struct admission *admission, const uint8_t sha256[SHA256_LEN])
+{
+	if (admission->certified)
+		memcpy(admission->secret_sha256, sha256, SHA256_LEN);
 }
 
 static void
@@ -312,6 +321,8 @@ admit_provisionally(struct admission *admission)
 	struct device *device =
 	    device_find(relay, str_of(admission->claim.name));
 
+	if (device != NULL && !device->moved)
+		take_secret(admission, device->secret_sha256);
 	if (!recall_lease(admission, device, &admission->granted.lease)) {
 		reject_busy(admission, "the registry does not answer");
 		return;
@@ -481,10 +492,7 @@ static void
 take_record(struct admission *admission, const struct device_record *record)
 {
 	admission->claim.device = *record;
-	if (!admission->certified)
-		return;
-	/* what is kept and signed is as if it had come with its secret */
-	memcpy(admission->secret_sha256, record->secret_sha256, SHA256_LEN);
+	take_secret(admission, record->secret_sha256);
 	if (admission->lease != NULL)
 		verify_lease(admission, str_of(admission->lease));
 }

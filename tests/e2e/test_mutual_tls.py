@@ -11,6 +11,7 @@ import time
 import pytest
 
 from harness import ports
+from harness.fakes import RawAgent
 from harness.programs import Agent, Certificate, Device, SampleServices
 from harness.scenes import Cluster, Standalone
 from harness.wait import until
@@ -254,6 +255,47 @@ def test_wrong_configuration_is_told_at_the_start(group, config, needle):
     process.expected = {66, 78}
     assert process.popen.returncode in process.expected, process.text()
     assert needle in process.text()
+
+
+# ---- without the registry ----
+
+
+def ask_in_without_anything(relay, device):
+    """What an agent is answered that has neither certificate nor secret."""
+    with RawAgent(relay.agent_address) as agent:
+        agent.send(agent.control_request(device, drop=("authorization",)).encode())
+        return agent.read_head()[0]
+
+
+def test_certificate_counts_while_the_registry_is_away_and_opens_no_door_to_others(group):
+    server = Certificate(group.folder / "server", "127.0.0.1")
+    authority = Authority(group.folder / "devices")
+    url = f"127.0.0.1:{ports.take()}"
+    cluster = Cluster(group, announce="4s", redis_timeout="300ms", agent_tls_listen=url,
+                      agent_url=f"wss://{url}", tls_certificate=server.bundle,
+                      agent_client_ca=authority.ca)
+    services = SampleServices(group, "web")
+    device = cluster.device("alice")
+    agent = Agent(group, device, cluster.relays, [f"web:http:{services.target('web', 'http')}"],
+                  start=False, relay=f"wss://{url}", ca_file=server.ca, secret_file=None,
+                  tls_certificate=authority.sign("alice")).start()
+    cluster.wait_served(agent.host())
+    agent.stop()
+    cluster.redis.process.freeze()
+    try:
+        until("the relay misses Redis", lambda: cluster.relay.admin("/readyz")[0] == 503)
+        agent.start()
+        cluster.wait_served(agent.host())
+        agent.stop()
+        assert ask_in_without_anything(cluster.relay, device) == 503
+        agent.start()
+    finally:
+        cluster.redis.process.thaw()
+    until("the relay has Redis", lambda: cluster.relay.admin("/readyz")[0] == 200)
+    until("its session is written down", lambda: "relay=r1" in (
+        cluster.redis.client.get("taupe:session:alice") or ""))
+    assert cluster.relay.process.lines("device was removed") == []
+    cluster.wait_served(agent.host())
 
 
 # ---- tickets -------------------------------------------------------------------------
