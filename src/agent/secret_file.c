@@ -9,6 +9,7 @@
 
 #include "agent/secret_file.h"
 #include "base/log.h"
+#include "net/crypto.h"
 
 int
 secret_file_read(const char *key, const char *path, char *line, size_t cap)
@@ -28,6 +29,13 @@ secret_file_read(const char *key, const char *path, char *line, size_t cap)
 	}
 	close(fd);
 	line[got] = '\0';
+	if (strcspn(line, "\r\n") == cap - 1) {
+		crypto_wipe(line, cap);
+		log_error("a file with a secret has too long a first line",
+		    LOG_S("key", key), LOG_S("file", path),
+		    LOG_U("allowed", cap - 2));
+		return EX_CONFIG;
+	}
 	line[strcspn(line, "\r\n")] = '\0';
 	if (st.st_mode & (S_IRWXG | S_IRWXO))
 		log_warn("a file with a secret is open to others: chmod 600 it",

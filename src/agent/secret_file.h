@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/* Copy the first line, cut to cap - 1 bytes, without its end; key is the option that names the
+/* Copy the first line, of up to cap - 2 bytes, without its end; key is the option that names the
  * file, for the log. Returns EX_OK or an exit code; what is wrong was logged. The caller
  * wipes line, and checks what it holds. */
 int secret_file_read(const char *key, const char *path, char *line, size_t cap);

@@ -212,7 +212,8 @@ static const struct option_row rows[] = {
 	"A session that stood so long sets the delay back to reconnect_min."},
     {"max_transfers", OPTION_INT, AT(max_transfers), "256", 1, 100000, NULL,
 	NULL, "NUMBER",
-	"Transfer channels at a time; more visitors are refused."},
+	"Transfer channels at a time, a shared one among them; visitors who "
+	"need one more are refused."},
     {"trusted_path", OPTION_BOOL, AT(trusted_path), "no", 0, 0, NULL, NULL,
 	NULL,
 	"Mask payload with zeros on ws:// too, as inside TLS: for networks of "

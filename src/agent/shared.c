@@ -16,8 +16,9 @@
 #include "base/log.h"
 #include "net/mux.h"
 
-#define VISITS_KEPT 256	  /* whose memory is kept for the next ones */
-#define MESSAGE_BYTES 704 /* of the longest control message */
+#define SESSION_CHANNELS 4 /* shared ones, at most */
+#define VISITS_KEPT 256	   /* whose memory is kept for the next ones */
+#define MESSAGE_BYTES 704  /* of the longest control message */
 
 struct shared_visit {
 	struct visit visit;
@@ -326,6 +327,7 @@ encode_cb(void *owner, struct mux_side *side, uint8_t *payload, size_t len)
 
 	/* the mux does not read on when our direction has ended, nor beyond the credit */
 	assert(header_len > 0 && header_len <= BUF_HEADROOM);
+	visit_answered(&visit_of(side)->visit);
 	taupe_mask(payload, len, mask, 0);
 	memcpy(payload - header_len, header, header_len);
 	return header_len;
@@ -532,6 +534,18 @@ dig_out(struct shared *s, const struct taupe_relay *relay)
 	return dig_start(s->dig, relay);
 }
 
+/* A session has one; one more may be there that was lost, and we do not know yet. */
+static bool
+has_plenty(const struct agent *agent, uint64_t session)
+{
+	const struct shared *s;
+	size_t n = 0;
+
+	LIST_FOREACH (s, &agent->shared, link)
+		n += s->session == session;
+	return n >= SESSION_CHANNELS;
+}
+
 const char *
 shared_dig(struct agent *agent, const struct taupe_relay *relay, const char *id,
     uint64_t session, size_t visits)
@@ -541,6 +555,8 @@ shared_dig(struct agent *agent, const struct taupe_relay *relay, const char *id,
 
 	if (visits == 0)
 		return "no shared channel was offered";
+	if (has_plenty(agent, session))
+		return "too many shared channels";
 	s = calloc(1,
 	    sizeof(*s) + visits * (sizeof(s->visits[0]) + sizeof(*s->places)));
 	if (s == NULL)

@@ -87,8 +87,6 @@ transfer_free(struct transfer *t, const char *reason)
 	struct agent *agent = t->agent;
 
 	end_visit(t, true, reason);
-	if (t->origin != NULL)
-		shared_forget(&t->origin);
 	dig_free(&t->dig);
 	timer_clear(agent->loop, &t->timer);
 	if (t->ready)
@@ -137,8 +135,7 @@ refuse_visit(struct transfer *t, const char *reason)
 	visit_report_refusal(&t->visit, reason);
 	send_message(t, out, taupe_stream_refused(&t->stream, reason, out));
 	end_visit(t, true, reason);
-	if (t->origin == NULL)
-		conn_resume(&t->channel);
+	conn_resume(&t->channel);
 	(void)settle(t);
 }
 
@@ -316,6 +313,7 @@ encode_cb(void *owner, uint8_t *payload, size_t len)
 
 	/* the pump is left whenever our direction ends */
 	assert(header_len > 0);
+	visit_answered(&t->visit);
 	taupe_mask(payload, len, mask, 0);
 	memcpy(payload - header_len, header, header_len);
 	return header_len;
@@ -384,8 +382,7 @@ transfer_lose_origin(struct transfer *t)
 {
 	t->origin = NULL;
 	pump_hold(&t->pump, false);
-	if (t->visit.running)
-		fail_visit(t, "its shared channel was lost");
+	fail_visit(t, "its shared channel was lost");
 }
 
 /* ---- its life ---- */

@@ -39,6 +39,12 @@ dialled_cb(void *ctx, const char *error)
 	visit->ops->dialled(visit->owner, error);
 }
 
+void
+visit_answered(struct visit *visit)
+{
+	timer_clear(visit->agent->loop, &visit->timer);
+}
+
 bool
 visit_begin(struct visit *visit, const struct taupe_step *step)
 {

@@ -35,6 +35,8 @@ void visit_init(struct visit *visit, struct agent *agent,
     const struct visit_ops *ops, void *owner);
 /* Begin as a TAUPE_STEP_OPEN says. False: no memory; refuse it. */
 bool visit_begin(struct visit *visit, const struct taupe_step *step);
+/* Its service has said something: that says "opened" as well. */
+void visit_answered(struct visit *visit);
 /* Go on with a connected visit at another place, where `to` was initialised; `from` is over,
  * without a word. False: its connection is lost, `to` does not run. */
 bool visit_move(struct visit *to, struct visit *from);

@@ -552,6 +552,16 @@ device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
 }
 
 void
+device_count_visit(
+    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out)
+{
+	device->relay->counters.bytes_in += *bytes_in;
+	device->relay->counters.bytes_out += *bytes_out;
+	device_count(device, 0, *bytes_in, *bytes_out);
+	*bytes_in = *bytes_out = 0;
+}
+
+void
 devices_flush_counters(struct relay *relay)
 {
 	struct uncounted *uncounted;

@@ -110,6 +110,9 @@ void devices_free_all(struct relay *relay);
 /* Add to its counters (flushed with each announcement). */
 void device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
     uint64_t bytes_out);
+/* Add a visit's payload to its counters and the relay's, and begin to count anew. */
+void device_count_visit(
+    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out);
 void devices_flush_counters(struct relay *relay);
 
 #endif

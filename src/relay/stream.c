@@ -74,14 +74,9 @@ say(struct stream *stream, enum control_op op, uint64_t bytes)
 static void
 say_open(struct stream *stream)
 {
-	const struct visitor *visitor = stream->visitor;
 	char from[ADDRESS_TEXT_MAX];
-	struct control_msg msg = {
-	    .op = CONTROL_OPEN,
-	    .visit = stream->number,
-	    .service = str_of(visitor->service->name),
-	    .from = str_of(address_text(&visitor->from, from)),
-	};
+	struct control_msg msg =
+	    visitor_open_message(stream->visitor, stream->number, from);
 
 	(void)ws_append_message(&stream->shared->conn, &msg);
 	mux_flush_soon(&stream->shared->mux);
@@ -155,13 +150,8 @@ cancel_move(struct stream *stream)
 static void
 count_bytes(struct stream *stream)
 {
-	struct device *device = stream->shared->device;
-	struct mux_side *side = &stream->side;
-
-	device->relay->counters.bytes_in += side->to_channel_bytes;
-	device->relay->counters.bytes_out += side->to_raw_bytes;
-	device_count(device, 0, side->to_channel_bytes, side->to_raw_bytes);
-	side->to_channel_bytes = side->to_raw_bytes = 0;
+	device_count_visit(stream->shared->device,
+	    &stream->side.to_channel_bytes, &stream->side.to_raw_bytes);
 }
 
 /* Part from the visitor; whoever calls decides what becomes of it. */
@@ -171,7 +161,7 @@ part(struct stream *stream)
 	struct visitor *visitor = stream->visitor;
 
 	/* after bytes, or their end, no page can be written any more */
-	visitor->touched = stream->side.to_raw_bytes > 0 || stream->out_ended;
+	visitor->touched |= stream->side.to_raw_bytes > 0 || stream->out_ended;
 	cancel_move(stream);
 	set_phase(stream, STREAM_STAYS);
 	count_bytes(stream);
@@ -489,12 +479,8 @@ stream_take_payload(
 static void
 take_abort(struct stream *stream, bool refused, struct str reason)
 {
-	if (refused)
-		log_info("service refused a visitor",
-		    LOG_S("device", stream->shared->device->name),
-		    LOG_STR("reason", reason));
 	if (stream->visitor != NULL && refused)
-		visitor_fail(part(stream), PAGE_REFUSED);
+		visitor_refuse(part(stream), reason);
 	else if (stream->visitor != NULL)
 		visitor_abort(part(stream));
 	stream->out_ended = true;

@@ -25,14 +25,8 @@
 static void
 count_bytes(struct transfer *transfer)
 {
-	struct relay *relay = transfer->device->relay;
-	struct pump *pump = &transfer->pump;
-
-	relay->counters.bytes_in += pump->to_channel_bytes;
-	relay->counters.bytes_out += pump->to_raw_bytes;
-	device_count(
-	    transfer->device, 0, pump->to_channel_bytes, pump->to_raw_bytes);
-	pump->to_channel_bytes = pump->to_raw_bytes = 0;
+	device_count_visit(transfer->device, &transfer->pump.to_channel_bytes,
+	    &transfer->pump.to_raw_bytes);
 }
 
 /* Part from the visitor; whoever calls decides what becomes of it. */
@@ -42,7 +36,7 @@ part(struct transfer *transfer)
 	struct visitor *visitor = transfer->visitor;
 
 	/* after bytes, or their end, no page can be written any more */
-	visitor->touched = visitor->touched ||
+	visitor->touched |=
 	    transfer->pump.to_raw_bytes > 0 || transfer->out_ended;
 	count_bytes(transfer);
 	pump_leave(&transfer->pump);
@@ -146,12 +140,8 @@ append_open(struct transfer *transfer, const struct visitor *visitor,
     const struct stream *stream)
 {
 	char from[ADDRESS_TEXT_MAX];
-	struct control_msg msg = {
-	    .op = CONTROL_OPEN,
-	    .visit = ++transfer->visit,
-	    .service = str_of(visitor->service->name),
-	    .from = str_of(address_text(&visitor->from, from)),
-	};
+	struct control_msg msg =
+	    visitor_open_message(visitor, ++transfer->visit, from);
 
 	if (stream != NULL) {
 		msg.shared = (struct str){
@@ -307,12 +297,8 @@ answered(struct transfer *transfer)
 static void
 agent_aborted(struct transfer *transfer, bool refused, struct str reason)
 {
-	if (refused)
-		log_info("service refused a visitor",
-		    LOG_S("device", transfer->device->name),
-		    LOG_STR("reason", reason));
 	if (transfer->visitor != NULL && refused)
-		visitor_fail(part(transfer), PAGE_REFUSED);
+		visitor_refuse(part(transfer), reason);
 	else if (transfer->visitor != NULL)
 		visitor_abort(part(transfer));
 	transfer->out_ended = true;

@@ -116,6 +116,26 @@ visitor_fail(struct visitor *visitor, enum page page)
 	free_visitor(visitor);
 }
 
+void
+visitor_refuse(struct visitor *visitor, struct str reason)
+{
+	log_info("service refused a visitor",
+	    LOG_S("device", visitor->device->name), LOG_STR("reason", reason));
+	visitor_fail(visitor, PAGE_REFUSED);
+}
+
+struct control_msg
+visitor_open_message(
+    const struct visitor *visitor, uint64_t number, char from[ADDRESS_TEXT_MAX])
+{
+	return (struct control_msg){
+	    .op = CONTROL_OPEN,
+	    .visit = number,
+	    .service = str_of(visitor->service->name),
+	    .from = str_of(address_text(&visitor->from, from)),
+	};
+}
+
 static void
 waiting_readable_cb(struct conn *conn)
 {

@@ -9,6 +9,7 @@
 
 #include "relay/device.h"
 #include "relay/page.h"
+#include "wire/control_msg.h"
 
 struct visitor {
 	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
@@ -61,6 +62,10 @@ bool visitor_retry(struct visitor *visitor, uint64_t sent_bytes);
 /* The agent has answered. */
 void visitor_answered(struct visitor *visitor);
 
+/* The message that opens its visit as this number; from is room for what it points to. */
+struct control_msg visitor_open_message(const struct visitor *visitor,
+    uint64_t number, char from[ADDRESS_TEXT_MAX]);
+
 /* Its visit is complete: what is queued is written, then it ends. Frees it. */
 void visitor_finish(struct visitor *visitor);
 /* It cannot be served: a page, if it speaks HTTP and has seen nothing yet, else a reset.
@@ -71,6 +76,8 @@ void visitor_fail(struct visitor *visitor, enum page page);
 int visitor_release(struct visitor *visitor, struct conn *conn,
     const struct conn_ops *ops, void *owner, struct buf **first,
     size_t *first_len);
+/* The service does not take it; reason is the agent's. As visitor_fail(). */
+void visitor_refuse(struct visitor *visitor, struct str reason);
 /* Reset it. Frees it. */
 void visitor_abort(struct visitor *visitor);
 

@@ -259,10 +259,7 @@ take_message(
 	case CONTROL_ABORT:
 	case CONTROL_CREDIT:
 	case CONTROL_MOVED:
-		if (msg.visit == 0)
-			protest(m, step, "abort without a visit");
-		else
-			take_about_visit(m, &msg, step);
+		take_about_visit(m, &msg, step);
 		break;
 	default:
 		protest(

@@ -84,9 +84,7 @@ static void
 take_abort(
     struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
-	if (msg->visit == 0)
-		transfer_protest(&s->transfer, step, "abort without a visit");
-	else if (s->visit.running && msg->visit == s->number)
+	if (s->visit.running && msg->visit == s->number)
 		visit_state_take_abort(
 		    &s->visit, &s->transfer.channel, s->number, step);
 }

@@ -43,6 +43,16 @@ struct buf *buf_get(size_t room);
 /* Give it back; clears the pointer. NULL inside is fine. */
 void buf_put(struct buf **buf);
 
+/* What the next read should have room for, after one of `got` bytes into `cap` of `room`: reads
+ * follow the flow, large while the system fills them, small when it does not. */
+static inline uint32_t
+buf_next_room(uint32_t room, size_t cap, size_t got)
+{
+	if (got == cap)
+		return cap < room ? room : BUF_LARGE;
+	return got < BUF_SMALL ? BUF_SMALL : room;
+}
+
 /* Where data is read to: behind the headroom. */
 static inline uint8_t *
 buf_data(struct buf *buf)

@@ -47,15 +47,6 @@ mux_fini(struct mux *mux)
 	mux->pending = NULL;
 }
 
-/* Reads follow the flow: large while the system fills them, small when it does not. */
-static uint32_t
-next_read_bytes(uint32_t bytes, size_t cap, size_t got)
-{
-	if (got == cap)
-		return cap < bytes ? bytes : BUF_LARGE;
-	return got < BUF_SMALL ? BUF_SMALL : bytes;
-}
-
 /* ---- to the channel ---- */
 
 /* The raw connection is there, and its callbacks are ours. */
@@ -234,7 +225,7 @@ raw_readable_cb(struct conn *conn)
 
 		if (got > 0) {
 			side->read_bytes =
-			    next_read_bytes(buf->capacity, cap, (size_t)got);
+			    buf_next_room(buf->capacity, cap, (size_t)got);
 			turn += (size_t)got;
 			append_message(side, &buf, buf_data(buf), (size_t)got);
 			continue;
@@ -442,7 +433,7 @@ channel_readable_cb(struct conn *conn)
 			return;
 		}
 		mux->read_bytes =
-		    next_read_bytes(buf->capacity, buf->capacity, (size_t)got);
+		    buf_next_room(buf->capacity, buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);

@@ -45,15 +45,6 @@ resume_channel(struct pump *pump)
 		conn_resume(pump->channel);
 }
 
-/* Reads follow the flow: large while the system fills them, small when it does not. */
-static uint32_t
-next_read_bytes(uint32_t bytes, size_t got)
-{
-	if (got == bytes)
-		return BUF_LARGE;
-	return got < BUF_SMALL ? BUF_SMALL : bytes;
-}
-
 /* Put what was decoded so far into the raw side's queue. When there is more to decode behind it,
  * that moves to a buffer of its own: this happens only when one visit ends and the next
  * begins within one read. */
@@ -161,7 +152,7 @@ channel_readable_cb(struct conn *conn)
 			return;
 		}
 		pump->channel_read_bytes =
-		    next_read_bytes(buf->capacity, (size_t)got);
+		    buf_next_room(buf->capacity, buf->capacity, (size_t)got);
 		turn += (size_t)got;
 		if (decode_buf(pump, buf, (size_t)got) == PUMP_GONE)
 			return;
@@ -228,8 +219,8 @@ raw_readable_cb(struct conn *conn)
 		    : CONN_ERROR;
 
 		if (got > 0) {
-			pump->raw_read_bytes =
-			    next_read_bytes(buf->capacity, (size_t)got);
+			pump->raw_read_bytes = buf_next_room(
+			    buf->capacity, buf->capacity, (size_t)got);
 			turn += (size_t)got;
 			append_frame(pump, &buf, (size_t)got);
 			/* the end is right behind: it goes along */

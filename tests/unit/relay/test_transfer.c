@@ -402,8 +402,7 @@ START_TEST(messages_about_another_visit_change_nothing)
 {
 	static const char *const late[] = {"op=abort&visit=7",
 	    "op=refused&visit=2&reason=x", "op=opened&visit=99",
-	    "op=abort&visit=18446744073709551615", "op=unheard&visit=1",
-	    "op=abort"};
+	    "op=abort&visit=18446744073709551615", "op=unheard&visit=1"};
 
 	begin(_i);
 	visit_begin(&control, &transfer, &visitor, "shell");

@@ -110,6 +110,8 @@ START_TEST(malformed_messages_and_frames_are_errors)
 	    {"", 0x81, WS_CLOSE_PROTOCOL_ERROR},
 	    {"visit=1", 0x81, WS_CLOSE_PROTOCOL_ERROR},
 	    {"op=abort&visit=x", 0x81, WS_CLOSE_PROTOCOL_ERROR},
+	    {"op=abort", 0x81, WS_CLOSE_PROTOCOL_ERROR},
+	    {"op=opened", 0x81, WS_CLOSE_PROTOCOL_ERROR},
 	    {"op=%zz", 0x81, WS_CLOSE_PROTOCOL_ERROR},
 	    {"op=abort\n", 0x81, WS_CLOSE_INVALID_DATA},
 	    {"reserved bit", 0xc2, WS_CLOSE_PROTOCOL_ERROR},

@@ -180,7 +180,13 @@ START_TEST(refuses_malformed_messages)
 	    {"op=open&service=a&service=b", "a key that must not repeat does"},
 	    {"op=open", "open needs a service or an id"},
 	    {"op=open&visit=1", "open needs a service or an id"},
-	    {"op=refused&visit=1", "refused needs a reason"},
+	    {"op=refused&visit=1",
+		"refused needs a reason, and an id or a visit"},
+	    {"op=refused&reason=x",
+		"refused needs a reason, and an id or a visit"},
+	    {"op=opened", "opened needs a visit"},
+	    {"op=abort", "abort needs a visit"},
+	    {"op=abort&reason=x", "abort needs a visit"},
 	    {"op=open&id=9F86d081884c7d659a2feaa0c55ad015",
 		"id: not 32 lower-case "
 		"hexadecimal digits"},
@@ -306,12 +312,14 @@ START_TEST(texts_are_bounded)
 
 	memset(reason, 'x', sizeof(reason));
 	reason[REASON_MAX + 1] = '\0';
-	snprintf(text, sizeof(text), "op=refused&reason=%s", reason);
+	snprintf(text, sizeof(text), "op=refused&visit=1&reason=%s", reason);
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_BAD);
-	snprintf(text, sizeof(text), "op=refused&reason=%s", reason + 1);
+	snprintf(
+	    text, sizeof(text), "op=refused&visit=1&reason=%s", reason + 1);
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_DONE);
 	ck_assert_uint_eq(msg.reason.len, REASON_MAX);
-	ck_assert_int_eq(decode("op=refused&reason=", &msg, &error), WIRE_DONE);
+	ck_assert_int_eq(
+	    decode("op=refused&visit=1&reason=", &msg, &error), WIRE_DONE);
 	ck_assert(str_is(msg.reason, ""));
 }
 END_TEST
