@@ -350,8 +350,8 @@ take_target(struct dial *dial, const struct dial_to *to)
 
 	dial->tls = to->tls;
 	dial->port = direct ? to->port : to->proxy->port;
-	snprintf(dial->host, sizeof(dial->host), "%s",
-	    direct ? to->host : to->proxy->host);
+	(void)str_copy(str_of(direct ? to->host : to->proxy->host), dial->host,
+	    sizeof(dial->host));
 	if (!direct)
 		dial->tunnel = tunnel_new(to->proxy, to->host, to->port);
 	return direct || dial->tunnel != NULL;

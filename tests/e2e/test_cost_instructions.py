@@ -8,12 +8,11 @@ from harness.cost_scene import CostScene
 from harness.counting import Instructions, expect_at_most, need_plain_build
 
 # Instructions of one request or visit, seen on a build with -O2; TOLERANCE above that fails.
-# kept, new and new_at_front are those of test_cost_system_calls.py. That a visit on a shared channel
-# is found by its number, has credit, and is flushed with others is 650 of the instructions of kept.
+# kept, new and new_at_front are those of test_cost_system_calls.py.
 SEEN = {
-    "kept": {"relay": 4_220, "agent": 4_460},
-    "new": {"relay": 16_300, "agent": 15_300},
-    "new_at_front": {"relay": 22_200, "agent": 15_350},
+    "kept": {"relay": 3_460, "agent": 3_750},
+    "new": {"relay": 12_500, "agent": 12_500},
+    "new_at_front": {"relay": 18_850, "agent": 12_550},
 }
 TOLERANCE = 1.10
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "net/address.h"
+#include "wire/cursor.h"
 
 #define IP_TEXT_MAX INET6_ADDRSTRLEN
 
@@ -79,41 +80,62 @@ address_parse(struct str text, struct address *address)
 	return address_parse_ip(ip, (uint16_t)port, address);
 }
 
-/* False when there is no address, or one that is not of the internet. */
+/* False when there is no address, or one that is not of the internet. Each visitor's is told to
+ * its agent: without the C library's formatting, which inet_ntop() uses, for most. */
 static bool
-ip_text(const struct address *address, char out[IP_TEXT_MAX])
+write_ip(struct writer *w, const struct address *address)
 {
+	const uint8_t *bytes = (const uint8_t *)&address->in.sin_addr;
+	char text[IP_TEXT_MAX];
+
 	if (address->len == 0)
 		return false;
-	if (address->sa.sa_family == AF_INET)
-		return inet_ntop(AF_INET, &address->in.sin_addr, out,
-			   IP_TEXT_MAX) != NULL;
-	if (address->sa.sa_family == AF_INET6)
-		return inet_ntop(AF_INET6, &address->in6.sin6_addr, out,
-			   IP_TEXT_MAX) != NULL;
-	return false;
+	if (address->sa.sa_family == AF_INET6 &&
+	    inet_ntop(AF_INET6, &address->in6.sin6_addr, text, sizeof(text)) !=
+		NULL) {
+		writer_cstr(w, text);
+		return true;
+	}
+	if (address->sa.sa_family != AF_INET)
+		return false;
+	for (int i = 0; i < 4; i++) {
+		if (i > 0)
+			writer_char(w, '.');
+		writer_u64(w, bytes[i]);
+	}
+	return true;
 }
 
 const char *
 address_text(const struct address *address, char out[ADDRESS_TEXT_MAX])
 {
-	char ip[IP_TEXT_MAX];
+	bool brackets = address->len > 0 && address->sa.sa_family == AF_INET6;
+	struct writer w;
 
-	if (!ip_text(address, ip))
-		snprintf(out, ADDRESS_TEXT_MAX, "-");
-	else
-		snprintf(out, ADDRESS_TEXT_MAX,
-		    address->sa.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip,
-		    (unsigned)address_port(address));
+	writer_init(&w, out, ADDRESS_TEXT_MAX - 1);
+	if (brackets)
+		writer_char(&w, '[');
+	if (write_ip(&w, address)) {
+		if (brackets)
+			writer_char(&w, ']');
+		writer_char(&w, ':');
+		writer_u64(&w, address_port(address));
+	} else {
+		writer_char(&w, '-');
+	}
+	*w.at = '\0';
 	return out;
 }
 
 const char *
 address_ip_text(const struct address *address, char out[ADDRESS_TEXT_MAX])
 {
-	char ip[IP_TEXT_MAX];
+	struct writer w;
 
-	snprintf(out, ADDRESS_TEXT_MAX, "%s", ip_text(address, ip) ? ip : "-");
+	writer_init(&w, out, ADDRESS_TEXT_MAX - 1);
+	if (!write_ip(&w, address))
+		writer_char(&w, '-');
+	*w.at = '\0';
 	return out;
 }
 

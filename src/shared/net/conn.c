@@ -517,14 +517,17 @@ conn_serve(struct conn *conn, const bool *gone)
 static void
 conn_dispatch(struct conn *conn)
 {
+	struct loop *loop = conn->loop;
 	bool gone = false;
 
+	loop_enter(loop);
 	conn->gone = &gone;
 	conn_serve(conn, &gone);
-	if (gone)
-		return;
-	conn->gone = NULL;
-	conn_update_interest(conn);
+	if (!gone) {
+		conn->gone = NULL;
+		conn_update_interest(conn);
+	}
+	loop_leave(loop);
 }
 
 static void

@@ -23,6 +23,7 @@
 
 #define BACKLOG 4096 /* the system cuts it to its own limit */
 #define ACCEPT_BATCH 64
+#define PROBE_TURNS 8 /* of these, one looks if a second waits */
 #define READY_MAX 64
 #define REST_MS 1000
 #define AWAIT_BYTES_S 1
@@ -33,7 +34,9 @@ struct listeners {
 	struct timer rest;
 	int epoll_fd;
 	bool complained; /* of the shortage that lasts now */
-	int n_ready;	 /* of those below, which are being served */
+	bool crowded;	 /* several connections came at once the last time */
+	unsigned turns;
+	int n_ready; /* of those below, which are being served */
 	struct epoll_event ready[READY_MAX]; /* ptr NULL: closed meanwhile */
 };
 
@@ -111,17 +114,30 @@ is_of_one_connection(int error)
 	}
 }
 
+/* One connection comes alone as a rule, and to ask for the next costs as much as to take it. Who is
+ * left over is news in the next turn. */
+static int
+batch_size(struct listeners *set)
+{
+	if (set->crowded)
+		return ACCEPT_BATCH;
+	return set->turns++ % PROBE_TURNS == 0 ? 2 : 1;
+}
+
 static void
 accept_batch(struct listeners *set, const struct epoll_event *ready)
 {
 	struct address peer;
+	int most = batch_size(set);
 
-	for (int i = 0; i < ACCEPT_BATCH && ready->data.ptr != NULL; i++) {
+	set->crowded = false;
+	for (int i = 0; i < most && ready->data.ptr != NULL; i++) {
 		const struct listener *listener = ready->data.ptr;
 		int accepted = accept_one(listener->fd, &peer);
 
 		if (accepted >= 0) {
 			set->complained = false;
+			set->crowded = i > 0;
 			listener->cb(listener->ctx, accepted, &peer);
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 			break;
@@ -136,12 +152,15 @@ static void
 ready_cb(evutil_socket_t fd, short what, void *ctx)
 {
 	struct listeners *set = ctx;
+	struct loop *loop = set->loop;
 
 	(void)what;
+	loop_enter(loop);
 	set->n_ready = epoll_wait(fd, set->ready, READY_MAX, 0);
 	for (int i = 0; i < set->n_ready && !timer_is_set(&set->rest); i++)
 		accept_batch(set, &set->ready[i]);
 	set->n_ready = 0;
+	loop_leave(loop);
 }
 
 struct listeners *

@@ -36,9 +36,9 @@ struct loop {
 	struct event *task_event, *last_event;
 	struct task_list tasks, last, later;
 	size_t n_tasks, n_later;
-	bool ending; /* the tasks of the turn's end run */
-	size_t
-	    n_due; /* of those put off: their time has come, but not all at once */
+	bool ending;	/* the tasks of the turn's end run */
+	unsigned depth; /* callbacks that were entered and not left */
+	size_t n_due; /* of those put off: called soon, not all at once */
 	struct timer later_timer;
 	uint64_t start_ms;   /* monotonic clock at tick 0 */
 	uint64_t done_tick;  /* every tick up to here was handled */
@@ -205,28 +205,54 @@ task_run_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	loop_enter(loop);
 	while (batch-- > 0 && (task = TAILQ_FIRST(&loop->tasks)) != NULL) {
 		task_cancel(loop, task);
 		task->cb(task->ctx);
 	}
 	if (loop->n_tasks > 0)
 		tasks_arm(loop);
+	loop_leave(loop);
 }
 
 static void
-last_run_cb(evutil_socket_t fd, short what, void *arg)
+run_last(struct loop *loop)
 {
-	struct loop *loop = arg;
 	struct task *task;
 
-	(void)fd;
-	(void)what;
 	loop->ending = true;
 	while ((task = TAILQ_FIRST(&loop->last)) != NULL) {
 		task_cancel(loop, task);
 		task->cb(task->ctx);
 	}
 	loop->ending = false;
+}
+
+static void
+last_run_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	run_last(arg);
+}
+
+void
+loop_enter(struct loop *loop)
+{
+	loop->depth++;
+}
+
+/* libevent serves what is made active during a turn within it, behind all the rest. Where there is
+ * no rest, this is the turn's end. */
+void
+loop_leave(struct loop *loop)
+{
+	if (--loop->depth > 0 || TAILQ_EMPTY(&loop->last))
+		return;
+	if (event_base_get_num_events(loop->base, EVENT_BASE_COUNT_ACTIVE) > 0)
+		event_active(loop->last_event, EV_TIMEOUT, 0);
+	else
+		run_last(loop);
 }
 
 /* A list is all that these tasks need: they are called together, but in batches, or else
@@ -386,7 +412,6 @@ task_post(struct loop *loop, struct task *task)
 		tasks_arm(loop);
 }
 
-/* libevent serves what is made active during a turn within it, behind all the rest. */
 void
 task_post_last(struct loop *loop, struct task *task)
 {
@@ -398,7 +423,7 @@ task_post_last(struct loop *loop, struct task *task)
 		return;
 	task_cancel(loop, task);
 	task->state = TASK_LAST;
-	if (TAILQ_EMPTY(&loop->last))
+	if (loop->depth == 0 && TAILQ_EMPTY(&loop->last))
 		event_active(loop->last_event, EV_TIMEOUT, 0);
 	TAILQ_INSERT_TAIL(&loop->last, task, link);
 }

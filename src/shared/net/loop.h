@@ -53,6 +53,10 @@ uint64_t loop_now_ms(struct loop *loop);
 uint64_t loop_wall_ms(void);
 uint64_t loop_wall_us(void);
 
+/* For other files of net: around what a callback of libevent's does, so that it can be seen whether
+ * it was the last of its turn (see task_post_last()). */
+void loop_enter(struct loop *loop);
+void loop_leave(struct loop *loop);
 /* The libevent base, for other files of net. */
 struct event_base *loop_base(struct loop *loop);
 

@@ -215,7 +215,8 @@ raw_readable_cb(struct conn *conn)
 
 	if (!take_turn(side))
 		return;
-	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
+	while (turn < TURN_BYTES && conn->readable && !conn->paused &&
+	    may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
 		size_t cap = buf == NULL	   ? 0
 		    : buf->capacity < side->credit ? buf->capacity
@@ -418,7 +419,7 @@ channel_readable_cb(struct conn *conn)
 	struct mux *mux = conn->owner;
 	size_t turn = 0;
 
-	while (turn < TURN_BYTES) {
+	while (turn < TURN_BYTES && conn->readable) {
 		struct buf *buf = buf_get(mux->read_bytes);
 		ssize_t got = buf != NULL
 		    ? conn_read(conn, buf_data(buf), buf->capacity)

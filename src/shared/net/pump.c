@@ -138,7 +138,7 @@ channel_readable_cb(struct conn *conn)
 	struct pump *pump = conn->owner;
 	size_t turn = 0;
 
-	while (turn < TURN_BYTES && !conn->paused) {
+	while (turn < TURN_BYTES && !conn->paused && conn->readable) {
 		struct buf *buf = buf_get(pump->channel_read_bytes);
 		ssize_t got = buf != NULL
 		    ? conn_read(conn, buf_data(buf), buf->capacity)
@@ -212,7 +212,7 @@ raw_readable_cb(struct conn *conn)
 
 	if (conn_queued(pump->channel) > 0)
 		conn_pause(conn);
-	while (turn < TURN_BYTES && !conn->paused) {
+	while (turn < TURN_BYTES && !conn->paused && conn->readable) {
 		struct buf *buf = buf_get(pump->raw_read_bytes);
 		ssize_t got = buf != NULL
 		    ? conn_read(conn, buf_data(buf), buf->capacity)

@@ -144,8 +144,10 @@ take_op(const struct form_key *key, void *object, struct str value)
 	(void)key;
 	msg->op = CONTROL_UNKNOWN;
 	for (size_t i = CONTROL_UNKNOWN + 1; i < COUNT(ops); i++) {
-		if (str_equal(value, str_of(ops[i].name)))
-			msg->op = (enum control_op)i;
+		if (!str_equal(value, str_of(ops[i].name)))
+			continue;
+		msg->op = (enum control_op)i;
+		break;
 	}
 	return true;
 }

@@ -66,7 +66,8 @@ static const struct form_key *
 find_key(const struct form_key *keys, size_t n_keys, struct str name)
 {
 	for (size_t i = 0; i < n_keys; i++) {
-		if (str_equal(name, str_of(keys[i].name)))
+		if (keys[i].name[0] == name.ptr[0] &&
+		    str_equal(name, str_of(keys[i].name)))
 			return &keys[i];
 	}
 	return NULL;

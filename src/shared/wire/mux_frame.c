@@ -10,6 +10,13 @@ mux_reader_take(struct mux_reader *r, bool first, bool last, uint8_t *data,
 		r->gathered = 0;
 		r->filled = false;
 	}
+	if (first && len >= MUX_PREFIX_LEN) { /* as nearly always */
+		r->visit = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
+		    (uint32_t)data[2] << 8 | data[3];
+		r->gathered = MUX_PREFIX_LEN;
+		data += MUX_PREFIX_LEN;
+		len -= MUX_PREFIX_LEN;
+	}
 	for (; len > 0 && r->gathered < MUX_PREFIX_LEN; data++, len--) {
 		r->visit = r->visit << 8 | *data;
 		r->gathered++;
@@ -30,6 +37,8 @@ mux_reader_take(struct mux_reader *r, bool first, bool last, uint8_t *data,
 void
 mux_prefix_encode(uint32_t visit, uint8_t out[MUX_PREFIX_LEN])
 {
-	for (int i = MUX_PREFIX_LEN; i-- > 0; visit >>= 8)
-		out[i] = (uint8_t)visit;
+	out[0] = (uint8_t)(visit >> 24);
+	out[1] = (uint8_t)(visit >> 16);
+	out[2] = (uint8_t)(visit >> 8);
+	out[3] = (uint8_t)visit;
 }

@@ -137,13 +137,24 @@ take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 	}
 }
 
+#define EACH_BYTE UINT64_C(0x0101010101010101)
+
+/* Eight bytes at a time: the highest bit of one, or of one less 0x20, or of one more 1, is set where
+ * it is no text (and what is carried or borrowed comes from such a one). */
 static bool
 is_text(const uint8_t *data, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (data[i] < 0x20 || data[i] > 0x7e)
+	for (; len >= 8; data += 8, len -= 8) {
+		uint64_t word;
+
+		memcpy(&word, data, sizeof(word));
+		if (((word | (word - 0x20 * EACH_BYTE) | (word + EACH_BYTE)) &
+			(0x80 * EACH_BYTE)) != 0)
 			return false;
 	}
+	for (; len > 0; data++, len--)
+		if (*data < 0x20 || *data > 0x7e)
+			return false;
 	return true;
 }
 

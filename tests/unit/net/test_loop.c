@@ -385,7 +385,7 @@ END_TEST
 struct job {
 	struct task task;
 	int order, times;
-	struct job *other; /* posted or cancelled by this one */
+	struct job *other; /* posted for the end of the turn by this one */
 	bool again;
 };
 
@@ -401,6 +401,8 @@ job_cb(void *ctx)
 	job->times++;
 	if (job->again)
 		task_post(loop, &job->task);
+	if (job->other != NULL)
+		task_post_last(loop, &job->other->task);
 }
 
 static void
@@ -443,6 +445,55 @@ START_TEST(a_cancelled_task_does_not_run)
 	ck_assert_int_eq(job.times, 0);
 	task_post(loop, &job.task);
 	run_until(loop, &job.times, 1);
+}
+END_TEST
+
+START_TEST(what_is_for_the_end_of_the_turn_runs_behind_the_others_once)
+{
+	struct job jobs[3], last;
+
+	job_init(&last);
+	for (int i = 0; i < 3; i++) {
+		job_init(&jobs[i]);
+		jobs[i].other = &last;
+		task_post(loop, &jobs[i].task);
+	}
+	run_until(loop, &n_jobs, 4);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(last.times, 1);
+	ck_assert_int_eq(last.order, 4);
+}
+END_TEST
+
+START_TEST(it_runs_without_a_turn_too_and_not_when_it_was_cancelled)
+{
+	struct job job, cancelled;
+
+	job_init(&job);
+	job_init(&cancelled);
+	task_post_last(loop, &cancelled.task);
+	task_post_last(loop, &job.task);
+	task_cancel(loop, &cancelled.task);
+	run_until(loop, &job.times, 1);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(cancelled.times, 0);
+}
+END_TEST
+
+START_TEST(one_that_wants_to_run_at_each_end_does_not_keep_the_loop)
+{
+	struct job job, timed;
+	struct timer timer;
+
+	job_init(&job);
+	job_init(&timed);
+	job.other = &job;
+	timer_init(&timer, job_cb, &timed);
+	timer_set(loop, &timer, 20);
+	task_post_last(loop, &job.task);
+	run_until(loop, &timed.times, 1);
+	ck_assert_int_gt(job.times, 1);
+	task_cancel(loop, &job.task);
 }
 END_TEST
 
@@ -718,6 +769,12 @@ add_task_tests(Suite *suite)
 	tcase_add_test(
 	    tests, a_task_that_was_put_off_can_be_posted_or_cancelled);
 	tcase_add_test(tests, a_cancelled_task_does_not_run);
+	tcase_add_test(
+	    tests, what_is_for_the_end_of_the_turn_runs_behind_the_others_once);
+	tcase_add_test(
+	    tests, it_runs_without_a_turn_too_and_not_when_it_was_cancelled);
+	tcase_add_test(
+	    tests, one_that_wants_to_run_at_each_end_does_not_keep_the_loop);
 	tcase_add_test(
 	    tests, a_loop_whose_only_task_was_cancelled_serves_the_next);
 	tcase_add_test(tests, a_task_may_cancel_the_next_of_its_batch);
