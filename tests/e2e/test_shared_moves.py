@@ -324,12 +324,13 @@ def test_visitor_that_resets_before_the_agent_decides(group):
 
 
 def test_visitors_reset_crosses_the_agents_last_word(group):
-    scene = MuxScene(group, relay=SHORT)
+    scene = MuxScene(group)
     sock, visit, transfer = start_move(scene)
     shared, number = visit.channel, visit.number
     scene.agent.now(shared.stop_reading)
     scene.agent.now(transfer.stop_reading)
     reset(sock)
+    scene.agent.call(visit.send(b"x"))  # which finds out
     scene.wait_no_visitors()
     scene.agent.call(transfer.accept(shared, number))
     scene.agent.now(shared.go_on_reading)

@@ -48,7 +48,8 @@ struct mux_step {
 	size_t length;	       /* at most side->window; 0: none in this step */
 };
 
-/* A callback may call any mux_ function, mux_fini() too, and close any side. */
+/* A callback may call any mux_ function, mux_fini() too, and close any side; encode and credit may
+ * not end what they are asked for, side or mux. */
 struct mux_ops {
 	/* Decode the next thing in data[0..len), len > 0, in place. What is no payload is the
 	 * owner's to act on, from inside this call. */
