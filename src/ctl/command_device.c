@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device add, ls, show and rm. */
+/* device add, ls, show, rotate and rm. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -42,25 +42,34 @@ take_reservations(
 	return EX_OK;
 }
 
+/* Takes the JSON. */
 static int
-show_secret(const struct ctl *ctl, const struct device_record *record,
-    const char *secret)
+show_secret(const struct ctl *ctl, json_t *json, const char *secret)
 {
-	json_t *json;
-
 	if (ctl->options.json) {
-		json = ctl_record_json(record);
 		json_object_set_new(json, "secret", json_string(secret));
 		return report_json(json);
 	}
+	json_decref(json);
 	if (isatty(STDERR_FILENO))
-		fprintf(stderr,
-		    "Device %s is added. Its secret is shown this once; put it "
-		    "into the file "
-		    "that the agent's secret_file names:\n",
-		    record->name);
+		fputs("The device's secret is shown this once; put it into the "
+		      "file that the agent's secret_file names:\n",
+		    stderr);
 	puts(secret);
 	return EX_OK;
+}
+
+/* 256 random bits as text, and what is stored of it. */
+static void
+draw_secret(char secret[SECRET_TEXT_LEN + 1], uint8_t sha256[SECRET_HASH_LEN])
+{
+	uint8_t random[SECRET_BYTES];
+
+	crypto_random(random, sizeof(random));
+	crypto_base64url_encode(
+	    random, sizeof(random), secret, SECRET_TEXT_LEN + 1);
+	crypto_sha256(secret, SECRET_TEXT_LEN, sha256);
+	crypto_wipe(random, sizeof(random));
 }
 
 int
@@ -68,19 +77,31 @@ command_device_add(struct ctl *ctl, const char *name)
 {
 	struct device_record record = {0};
 	char secret[SECRET_TEXT_LEN + 1];
-	uint8_t random[SECRET_BYTES];
 	int code;
 
 	str_copy(str_of(name), record.name, sizeof(record.name));
 	if ((code = take_reservations(&ctl->options, &record)) != EX_OK)
 		return code;
-	crypto_random(random, sizeof(random));
-	crypto_base64url_encode(random, sizeof(random), secret, sizeof(secret));
-	crypto_sha256(secret, SECRET_TEXT_LEN, record.secret_sha256);
+	draw_secret(secret, record.secret_sha256);
 	code = ctl->store->device_add(ctl, &record);
 	if (code == EX_OK)
-		code = show_secret(ctl, &record, secret);
-	crypto_wipe(random, sizeof(random));
+		code = show_secret(ctl, ctl_record_json(&record), secret);
+	crypto_wipe(secret, sizeof(secret));
+	return code;
+}
+
+int
+command_device_rotate(struct ctl *ctl, const char *name)
+{
+	char secret[SECRET_TEXT_LEN + 1];
+	uint8_t sha256[SECRET_HASH_LEN];
+	int code;
+
+	draw_secret(secret, sha256);
+	code = ctl->store->device_set_secret(ctl, name, sha256);
+	if (code == EX_OK)
+		code =
+		    show_secret(ctl, json_pack("{s:s}", "name", name), secret);
 	crypto_wipe(secret, sizeof(secret));
 	return code;
 }

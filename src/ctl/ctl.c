@@ -16,6 +16,7 @@ static const struct {
     {"device", "add", true, command_device_add},
     {"device", "ls", false, command_device_list},
     {"device", "show", true, command_device_show},
+    {"device", "rotate", true, command_device_rotate},
     {"device", "rm", true, command_device_remove},
     {"relay", "ls", false, command_relay_list},
     {"relay", "drain", true, command_relay_drain},
@@ -51,7 +52,7 @@ ctl_fail_exists(const char *name)
 	return ctl_fail(EX_CANTCREAT,
 	    "there is a device %s already; its secret cannot be shown again. "
 	    "For a new one: "
-	    "taupectl device rm %s, then add it again",
+	    "taupectl device rotate %s --now",
 	    name, name);
 }
 
@@ -157,6 +158,11 @@ run_command(struct ctl *ctl, size_t i)
 	if (commands[i].run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
 		return fail_usage("label and port belong to device add");
+	if ((commands[i].run == command_device_rotate) != ctl->options.now)
+		return fail_usage(ctl->options.now
+			? "now belongs to device rotate"
+			: "device rotate needs --now: the old secret ends at "
+			  "once, and so does the device's session");
 	if (name != NULL &&
 	    (code = check_name(commands[i].noun, name)) != EX_OK)
 		return code;

@@ -18,7 +18,7 @@ struct ctl_options {
 	char *redis, *redis_user, *redis_password_file;
 	int64_t redis_database, redis_timeout_ms;
 	char *devices_file, *admin;
-	bool json;
+	bool json, now;
 	char *label;
 	struct option_list port;
 	struct option_list words; /* the command */
@@ -38,6 +38,9 @@ struct ctl {
  */
 struct store {
 	int (*device_add)(struct ctl *ctl, const struct device_record *record);
+	/* Another secret in place of the old one, and its session ends. */
+	int (*device_set_secret)(struct ctl *ctl, const char *name,
+	    const uint8_t secret_sha256[SECRET_HASH_LEN]);
 	int (*device_remove)(struct ctl *ctl, const char *name);
 	int (*devices)(struct ctl *ctl, json_t *list);
 	int (*device)(struct ctl *ctl, const char *name, json_t **device);
@@ -64,6 +67,7 @@ int ctl_fail_reserved(const char *what, const char *id, const char *owner);
 int command_device_add(struct ctl *ctl, const char *name);
 int command_device_list(struct ctl *ctl, const char *name);
 int command_device_show(struct ctl *ctl, const char *name);
+int command_device_rotate(struct ctl *ctl, const char *name);
 int command_device_remove(struct ctl *ctl, const char *name);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);

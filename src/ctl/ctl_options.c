@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
 	"and status."},
     {"json", OPTION_BOOL, AT(json), "no", 0, 0, NULL, NULL, NULL,
 	"Answer in JSON, for other programs."},
+    {"now", OPTION_BOOL, AT(now), "no", 0, 0, NULL, NULL, NULL,
+	"device rotate: end the old secret, and the session, at once."},
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label,
 	"LABEL", "device add: reserve this label for the device."},
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port,
@@ -69,8 +71,8 @@ static const struct option_row rows[] = {
 
 const struct option_table ctl_option_table = {
     .program = "taupectl",
-    .synopsis = "Administer devices, relays and routes: device add|ls|show|rm, "
-		"relay ls|drain|undrain, "
+    .synopsis = "Administer devices, relays and routes: device "
+		"add|ls|show|rotate|rm, relay ls|drain|undrain, "
 		"route ls, status.",
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",

@@ -316,22 +316,46 @@ file_device_add(struct ctl *ctl, const struct device_record *record)
 	return EX_OK;
 }
 
+/* The end of a change to the device of that name. */
 static int
-file_device_remove(struct ctl *ctl, const char *name)
+changed(const struct ctl *ctl, const char *name, int result, bool found,
+    const struct device_file_error *error)
 {
-	struct device_file_error error;
-	int code = need_file(ctl);
-	bool found;
-
-	if (code != EX_OK)
-		return code;
-	if (device_file_remove(
-		ctl->options.devices_file, str_of(name), &found, &error) != 0)
-		return fail_file(ctl, &error, EX_CANTCREAT);
+	if (result != 0)
+		return fail_file(ctl, error, EX_CANTCREAT);
 	if (!found)
 		return ctl_fail(EX_NOUSER, "%s names no device %s",
 		    ctl->options.devices_file, name);
 	return EX_OK;
+}
+
+static int
+file_device_set_secret(struct ctl *ctl, const char *name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN])
+{
+	struct device_file_error error;
+	int code = need_file(ctl), result;
+	bool found;
+
+	if (code != EX_OK)
+		return code;
+	result = device_file_set_secret(ctl->options.devices_file, str_of(name),
+	    secret_sha256, &found, &error);
+	return changed(ctl, name, result, found, &error);
+}
+
+static int
+file_device_remove(struct ctl *ctl, const char *name)
+{
+	struct device_file_error error;
+	int code = need_file(ctl), result;
+	bool found;
+
+	if (code != EX_OK)
+		return code;
+	result = device_file_remove(
+	    ctl->options.devices_file, str_of(name), &found, &error);
+	return changed(ctl, name, result, found, &error);
 }
 
 /* Status. */
@@ -387,6 +411,7 @@ file_relay_drain(struct ctl *ctl, const char *id, bool drain)
 
 const struct store file_store = {
     .device_add = file_device_add,
+    .device_set_secret = file_device_set_secret,
     .device_remove = file_device_remove,
     .devices = file_devices,
     .device = file_device,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adding and removing a device in Redis: checked and written in one transaction, so that
+ * Adding, changing and removing a device in Redis: checked and written in one transaction, so that
  * two operators never reserve the same.
  */
 #include <stdio.h>
@@ -154,12 +154,12 @@ check_reservations(struct ctl *ctl, const struct device_record *record)
 
 static void
 write_hash(
-    const struct device_record *record, char hash[2 * SECRET_HASH_LEN + 1])
+    const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1])
 {
 	struct writer w;
 
 	writer_init(&w, hash, 2 * SECRET_HASH_LEN);
-	writer_hex(&w, record->secret_sha256, SECRET_HASH_LEN);
+	writer_hex(&w, sha256, SECRET_HASH_LEN);
 	hash[2 * SECRET_HASH_LEN] = '\0';
 }
 
@@ -185,7 +185,7 @@ queue_record(struct ctl *ctl, const struct device_record *record)
 	const char *name = record->name;
 	int code;
 
-	write_hash(record, hash);
+	write_hash(record->secret_sha256, hash);
 	write_ports(record, ports, sizeof(ports));
 	code = tell(ctl,
 	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s "
@@ -246,6 +246,63 @@ redis_device_add(struct ctl *ctl, const struct device_record *record)
 	return fail_busy();
 }
 
+/* Its relay looks at the device when it reads this, and cuts what is not in order. */
+static int
+queue_event(struct ctl *ctl, const char *name)
+{
+	return tell(ctl,
+	    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
+}
+
+/* A device that is there stays there until EXEC, or that fails. */
+static int
+watch_known(struct ctl *ctl, const char *name)
+{
+	bool found = false;
+	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
+
+	if (code == EX_OK)
+		code = exists(ctl, name, &found);
+	if (code == EX_OK && !found) {
+		redis_unwatch(ctl);
+		return ctl_fail(EX_NOUSER, "there is no device %s", name);
+	}
+	return code;
+}
+
+/* Another secret. */
+
+static int
+try_set_secret(struct ctl *ctl, const char *name, const char *hash)
+{
+	int code = watch_known(ctl, name);
+
+	if (code == EX_OK)
+		code = tell(ctl, "MULTI");
+	if (code == EX_OK)
+		code = tell(
+		    ctl, "HSET taupe:device:%s secret_sha256 %s", name, hash);
+	if (code == EX_OK)
+		code = queue_event(ctl, name);
+	return code == EX_OK ? execute(ctl) : code;
+}
+
+int
+redis_device_set_secret(struct ctl *ctl, const char *name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN])
+{
+	char hash[2 * SECRET_HASH_LEN + 1];
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	write_hash(secret_sha256, hash);
+	for (int i = 0; i < ATTEMPTS_MAX; i++)
+		if ((code = try_set_secret(ctl, name, hash)) != CONFLICT)
+			return code;
+	return fail_busy();
+}
+
 /* Removing: also what is reserved for it, whatever its record says. */
 
 static int
@@ -278,11 +335,8 @@ write_removal(struct ctl *ctl, const char *name)
 		code = tell(ctl, "SREM taupe:devices %s", name);
 	if (code == EX_OK)
 		code = queue_unreserve(ctl, name, reserved);
-	/* its relay cuts the device when it reads this */
 	if (code == EX_OK)
-		code = tell(ctl,
-		    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s",
-		    name);
+		code = queue_event(ctl, name);
 	redis_sync_reply_free(&reserved);
 	return code == EX_OK ? execute(ctl) : code;
 }
@@ -290,15 +344,8 @@ write_removal(struct ctl *ctl, const char *name)
 static int
 try_remove(struct ctl *ctl, const char *name)
 {
-	bool found = false;
-	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
+	int code = watch_known(ctl, name);
 
-	if (code == EX_OK)
-		code = exists(ctl, name, &found);
-	if (code == EX_OK && !found) {
-		redis_unwatch(ctl);
-		return ctl_fail(EX_NOUSER, "there is no device %s", name);
-	}
 	return code == EX_OK ? write_removal(ctl, name) : code;
 }
 

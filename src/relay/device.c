@@ -395,7 +395,8 @@ revoke(struct device *device, bool end_lease)
 {
 	struct relay *relay = device->relay;
 
-	log_info("device was removed", LOG_S("device", device->name));
+	log_info("device was removed, or has another secret",
+	    LOG_S("device", device->name));
 	device->moved = true; /* its records are gone already */
 	if (device->session != NULL)
 		session_close(device->session, CLOSE_REVOKED);

@@ -369,6 +369,8 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 			begin_move(s, now_ms);
 			s->renewing = true;
 		}
+	} else if (s->current == NO_LINK) {
+		s->retry_ms = now_ms; /* what was refused may be right now */
 	}
 }
 

@@ -267,8 +267,8 @@ TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session,
     unsigned link, const char *id, const char *reason, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX]);
 
-/* The configuration's services have changed: connect anew, and leave the old link when
- * the new one is up. */
+/* The configuration's services or secret have changed: connect anew, and leave the old link
+ * when the new one is up. Where nothing is connected the next attempt is made now. */
 void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
 
 /* Go for good: what is to be closed comes from taupe_session_next(). */

@@ -140,7 +140,7 @@ def test_alone_without_an_admin_server_the_state_is_not_known(alone):
 def test_alone_reservations_are_kept_apart(alone):
     ctl = alone.ctl
     add_device(ctl, "dave", "--label", "taken", "--port", "ssh:20050")
-    ctl.fails(CANTCREAT, "there is a device dave already.*device rm dave", "device", "add", "dave")
+    ctl.fails(CANTCREAT, "there is a device dave already.*device rotate dave --now", "device", "add", "dave")
     ctl.fails(CANTCREAT, "taken", "device", "add", "erin", "--label", "taken")
     ctl.fails(CANTCREAT, "20050", "device", "add", "erin", "--port", "x:20050")
     ctl.ok("device", "rm", "dave")
@@ -238,7 +238,7 @@ def test_routes_and_relays_are_shown_in_tables(cluster):
 def test_what_is_reserved_or_leased_is_refused_and_what_rests_is_not(cluster):
     ctl, client = cluster.ctl, cluster.redis.client
     add_device(ctl, "dave", "--label", "taken", "--port", "ssh:20050")
-    ctl.fails(CANTCREAT, "there is a device dave already.*device rm dave", "device", "add", "dave")
+    ctl.fails(CANTCREAT, "there is a device dave already.*device rotate dave --now", "device", "add", "dave")
     ctl.fails(CANTCREAT, "label taken is reserved for the device dave", "device", "add", "erin",
               "--label", "taken")
     ctl.fails(CANTCREAT, "port 20050 is reserved for the device dave", "device", "add", "erin",

@@ -258,11 +258,55 @@ edit(const struct text *old, const struct device_lines *lines, struct str name,
 	return 0;
 }
 
-/* Read, edit, check what came out, and replace, under the lock. */
+/* What a device's line shall be. All NULL: gone. */
+struct wish {
+	struct str name;
+	const struct device_record *record; /* a new line, or another one */
+	const uint8_t *secret_sha256;	    /* the same one with this secret */
+};
+
+/* The new line, from what stands there now; absent when none shall be. */
 static int
-change(const char *path, struct str name, struct str line, bool *found,
+wished_line(const struct wish *wish, const struct device_lines *lines,
+    char room[DEVICE_LINE_MAX], struct str *line,
     struct device_file_error *error)
 {
+	struct device_record record;
+	struct writer w;
+
+	*line = (struct str){NULL, 0};
+	if (wish->record != NULL) {
+		record = *wish->record;
+	} else {
+		size_t i = 0;
+
+		while (i < lines->count &&
+		    !str_equal(str_of(lines->items[i].record.name), wish->name))
+			i++;
+		if (wish->secret_sha256 == NULL || i == lines->count)
+			return 0;
+		record = lines->items[i].record;
+		memcpy(
+		    record.secret_sha256, wish->secret_sha256, SECRET_HASH_LEN);
+	}
+	writer_init(&w, room, DEVICE_LINE_MAX);
+	device_line_write(&w, &record);
+	if (w.full) {
+		device_file_error_set(
+		    error, 0, "the device's line would be too long");
+		return -1;
+	}
+	*line = (struct str){room, writer_len(&w)};
+	return 0;
+}
+
+/* Read, edit, check what came out, and replace, under the lock. */
+static int
+change(const char *path, const struct wish *wish, bool *found,
+    struct device_file_error *error)
+{
+	char room[DEVICE_LINE_MAX];
+	struct str line;
 	struct text old = {NULL, 0}, new = {NULL, 0};
 	struct device_lines lines = {NULL, 0};
 	int result = -1, lock_fd;
@@ -274,7 +318,9 @@ change(const char *path, struct str name, struct str line, bool *found,
 	    device_lines_parse(&lines, (struct str){old.ptr, old.len}, error) !=
 		0)
 		goto out;
-	if (edit(&old, &lines, name, line, &new, found) != 0) {
+	if (wished_line(wish, &lines, room, &line, error) != 0)
+		goto out;
+	if (edit(&old, &lines, wish->name, line, &new, found) != 0) {
 		fail_errno(error, "cannot be changed");
 		goto out;
 	}
@@ -295,25 +341,29 @@ int
 device_file_put(const char *path, const struct device_record *record,
     struct device_file_error *error)
 {
-	char line[DEVICE_LINE_MAX];
-	struct writer w;
+	struct wish wish = {.name = str_of(record->name), .record = record};
 	bool found;
 
-	writer_init(&w, line, sizeof(line));
-	device_line_write(&w, record);
-	if (w.full) {
-		device_file_error_set(
-		    error, 0, "the device's line would be too long");
-		return -1;
-	}
-	return change(path, str_of(record->name),
-	    (struct str){line, writer_len(&w)}, &found, error);
+	return change(path, &wish, &found, error);
+}
+
+int
+device_file_set_secret(const char *path, struct str name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN], bool *found,
+    struct device_file_error *error)
+{
+	struct wish wish = {.name = name, .secret_sha256 = secret_sha256};
+
+	*found = false;
+	return change(path, &wish, found, error);
 }
 
 int
 device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error)
 {
+	struct wish wish = {.name = name};
+
 	*found = false;
-	return change(path, name, (struct str){NULL, 0}, found, error);
+	return change(path, &wish, found, error);
 }

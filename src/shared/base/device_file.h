@@ -34,6 +34,12 @@ int device_file_read(const char *path, device_file_cb cb, void *ctx,
 int device_file_put(const char *path, const struct device_record *record,
     struct device_file_error *error);
 
+/* Give the device of that name another secret, under the same lock; what else its line says
+ * stays. *found false: there is no such device, and nothing was written. */
+int device_file_set_secret(const char *path, struct str name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN], bool *found,
+    struct device_file_error *error);
+
 /* Remove a device; *found says whether it was there. */
 int device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error);

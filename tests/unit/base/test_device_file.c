@@ -294,6 +294,32 @@ START_TEST(remove_takes_one_device_out)
 }
 END_TEST
 
+START_TEST(another_secret_changes_nothing_else)
+{
+	uint8_t secret[SECRET_HASH_LEN];
+	struct device_file_error error;
+	bool found = true;
+
+	memset(secret, 0xab, sizeof(secret));
+	file_write("devices",
+	    DEVICE("alice") "&label=shop&port=ssh:20022\n# bob's\n" DEVICE(
+		"bob") "\n");
+	ck_assert_int_eq(device_file_set_secret(
+			     "devices", STR("carol"), secret, &found, &error),
+	    0);
+	ck_assert(!found);
+	ck_assert_int_eq(device_file_set_secret(
+			     "devices", STR("alice"), secret, &found, &error),
+	    0);
+	ck_assert(found);
+	ck_assert_str_eq(file_read("devices"),
+	    "name=alice&secret_sha256="
+	    "abababababababababababababababab"
+	    "abababababababababababababababab"
+	    "&label=shop&port=ssh:20022\n# bob's\n" DEVICE("bob") "\n");
+}
+END_TEST
+
 /* A write that cannot be finished leaves the old file and no litter. */
 START_TEST(failed_write_leaves_the_old_file)
 {
@@ -412,6 +438,7 @@ main(void)
 	tcase_add_test(tcase, label_and_port_of_another_device_are_refused);
 	tcase_add_test(tcase, damaged_file_is_not_changed);
 	tcase_add_test(tcase, remove_takes_one_device_out);
+	tcase_add_test(tcase, another_secret_changes_nothing_else);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);

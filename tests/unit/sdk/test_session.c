@@ -750,6 +750,27 @@ START_TEST(renewal_connects_anew_to_the_same_relay)
 }
 END_TEST
 
+START_TEST(renewal_ends_the_wait_after_a_refusal)
+{
+	struct bench b;
+
+	init(&b);
+	begin(&b);
+	act(&b);
+	connected(&b, 0);
+	hear_raw(&b, 0, "HTTP/1.1 401 Unauthorized\r\n\r\n");
+	act(&b);
+	ck_assert_uint_ge(b.until, b.now + 30000);
+	b.trace[0] = '\0';
+	b.config.secret = "another";
+	taupe_session_renew(&b.session, b.now);
+	act(&b);
+	ck_assert_ptr_eq(strstr(b.trace, "dial0 "), b.trace);
+	connected(&b, 0);
+	ck_assert_ptr_nonnull(strstr(b.request[0], "Bearer another\r\n"));
+}
+END_TEST
+
 START_TEST(leaving_says_goodbye_and_rests)
 {
 	struct bench b;
@@ -820,6 +841,7 @@ main(void)
 	    single_link_leaves_before_it_connects,
 	    move_of_a_single_link_starts_without_hops,
 	    renewal_connects_anew_to_the_same_relay,
+	    renewal_ends_the_wait_after_a_refusal,
 	    leaving_says_goodbye_and_rests,
 	    nothing_is_heard_on_a_link_that_is_over,
 	};

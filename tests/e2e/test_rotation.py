@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""The end of a secret: taupectl device rotate --now and device rm cut sessions and visits within a
+second, on whichever relay they are, and the old secret lets nobody in any more."""
+import hashlib
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.programs import Agent, SampleServices
+from harness.scenes import Cluster, Standalone
+from harness.wait import until
+from test_taupectl import NOUSER, SECRET, USAGE, Ctl
+
+CUT_SECONDS = 1
+# Two that wait for nobody would come back before anything could be asked.
+PATIENT = {"reconnect_min": "30s", "reconnect_max": "30s"}
+
+
+class Cut:
+    """A visitor in the middle of a visit, and when it was cut."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.sock.sendall(b"ECHO\nthere?")
+        assert self.sock.recv(100) == b"there?"
+        self.at = None
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        self.thread.start()
+
+    def watch(self):
+        try:
+            while self.sock.recv(100):
+                pass
+        except ConnectionResetError:
+            pass
+        self.at = time.monotonic()
+
+    def seconds_after(self, start):
+        self.thread.join(20)
+        self.sock.close()
+        assert self.at is not None, "the visit was not cut"
+        return self.at - start
+
+
+class Scene:
+    """A device at each of two relays."""
+
+    def __init__(self, group):
+        self.group = group
+        self.services = SampleServices(group, "web")
+        self.cluster = Cluster(group, relays=2)
+        self.ctl = Ctl(**self.cluster.redis.access("taupectl"))
+        self.agents = [self.agent(f"d{number}", relay)
+                       for number, relay in enumerate(self.cluster.relays)]
+        until("each relay has one", lambda: self.loads() == [1, 1])
+
+    def agent(self, name, relay):
+        return self.cluster.agent(name, [f"raw:tcp:{self.services.target('web', 'tcp')}"],
+                                  relays=[relay], **PATIENT)
+
+    def loads(self):
+        return [int(relay.metrics()["taupe_relay_agents"]) for relay in self.cluster.relays]
+
+
+@pytest.fixture
+def scene(group):
+    return Scene(group)
+
+
+def let_in(group, device, secret, relay, number):
+    """How a relay answers an agent of that name and secret: its first word."""
+    device.secret = secret
+    agent = Agent(group, device, [relay], ["web:http:127.0.0.1:1"], name=f"try-{number}",
+                  start=False, state_file=None, **PATIENT)
+    agent.start(wait=False)
+    line = until("the relay answers", lambda: [
+        line for line in agent.process.text().splitlines()
+        if agent.WELCOME in line or "status=" in line])[0]
+    agent.stop()
+    return agent.WELCOME in line
+
+
+@pytest.mark.parametrize("words", [("device", "rotate", "--now"), ("device", "rm")],
+                         ids=["rotate", "rm"])
+def test_sessions_and_visits_are_cut_on_every_relay_within_a_second(scene, words):
+    visits = [Cut(agent.port("raw")) for agent in scene.agents]
+    for number, (agent, visit) in enumerate(zip(scene.agents, visits)):
+        start = time.monotonic()
+        scene.ctl.ok(*words, f"d{number}")
+        until("the session is cut", lambda a=agent: a.process.lines("revoked"), interval=0.005)
+        session = time.monotonic() - start
+        visit_cut = visit.seconds_after(start)
+        print(f"{' '.join(words)}, relay r{number + 1}: session cut after {session * 1000:.0f} ms, "
+              f"visit after {visit_cut * 1000:.0f} ms (taupectl's own time is in it)")
+        assert session < CUT_SECONDS and visit_cut < CUT_SECONDS
+    until("no relay has any", lambda: scene.loads() == [0, 0])
+
+
+def test_the_old_secret_is_dead_on_every_relay_and_the_new_one_is_good(scene):
+    agent = scene.agents[0]
+    device, old = agent.device, agent.device.secret
+    agent.stop()
+    new = scene.ctl.ok("device", "rotate", "d0", "--now").strip()
+    assert SECRET.fullmatch(new)
+    stored = scene.cluster.redis.client.hgetall("taupe:device:d0")
+    assert stored["secret_sha256"] == hashlib.sha256(new.encode()).hexdigest()
+    for number, relay in enumerate(scene.cluster.relays):
+        assert not let_in(scene.group, device, old, relay, 2 * number)
+        assert let_in(scene.group, device, new, relay, 2 * number + 1)
+
+
+def test_an_agent_with_the_new_secret_in_its_file_is_back_after_sighup(scene):
+    agent = scene.agents[1]
+    label = agent.label
+    new = scene.ctl.ok("device", "rotate", "d1", "--now").strip()
+    agent.process.wait_line("revoked")
+    agent.config["secret_file"].write_text(new + "\n")
+    agent.process.send_signal(1)
+    agent.wait_connected(count=2)
+    assert label != agent.label, "the lease of a revoked session is over"
+
+
+def test_alone_rotation_keeps_what_is_reserved_and_cuts_the_session(group):
+    alone = Standalone(group)
+    services = SampleServices(group, "web")
+    ctl = Ctl(devices_file=alone.devices_file, admin=f"127.0.0.1:{alone.relay.admin_port}")
+    device = alone.device("alice", label="shop")
+    agent = alone.agent(device, [f"web:http:{services.target('web', 'http')}"], **PATIENT)
+    assert alone.get("shop.example.test").text == "web"
+    start = time.monotonic()
+    answer = ctl.json("device", "rotate", "alice", "--now")
+    until("the session is cut", lambda: agent.process.lines("revoked"), interval=0.005)
+    cut = time.monotonic() - start
+    print(f"a relay that stands alone: session cut after {cut * 1000:.0f} ms")
+    assert cut < 2 * CUT_SECONDS, "the file is looked at each second"
+    assert answer["name"] == "alice" and SECRET.fullmatch(answer["secret"])
+    text = alone.devices_file.read_text()
+    assert answer["secret"] not in text and device.secret not in text
+    agent.config["secret_file"].write_text(answer["secret"] + "\n")
+    agent.process.send_signal(1)
+    agent.wait_connected(count=2)
+    assert alone.get("shop.example.test").text == "web"
+
+
+def test_what_is_wrong_is_said(scene):
+    scene.ctl.fails(USAGE, "needs --now", "device", "rotate", "d0")
+    scene.ctl.fails(USAGE, "now belongs to device rotate", "device", "rm", "d0", "--now")
+    scene.ctl.fails(NOUSER, "there is no device nobody-else", "device", "rotate", "nobody-else",
+                    "--now")
+    assert scene.loads() == [1, 1]
