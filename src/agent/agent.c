@@ -62,13 +62,23 @@ take_settings(struct agent *agent, struct settings *settings)
 	settings_apply(settings, &agent->config);
 }
 
-struct tls_context *const *
-agent_tls(struct agent *agent)
+bool
+agent_way(
+    struct agent *agent, const struct taupe_relay *relay, struct dial_to *to)
 {
+	*to = (struct dial_to){
+	    .host = relay->host,
+	    .port = relay->port,
+	    .proxy = proxies_find(&agent->settings->proxies, relay->secure,
+		relay->host, relay->port),
+	};
+	if (!relay->secure)
+		return true;
 	if (settings_need_tls(agent->settings) != 0)
-		return NULL;
+		return false;
 	agent->tls = agent->settings->tls;
-	return &agent->tls;
+	to->tls = &agent->tls;
+	return true;
 }
 
 bool

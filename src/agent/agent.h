@@ -21,6 +21,9 @@ LIST_HEAD(transfer_list, transfer);
 struct shared;
 LIST_HEAD(shared_list, shared);
 
+/* Bytes that may wait for a relay that does not read, however much it makes us say. */
+#define AGENT_UNREAD_MAX (1u << 20)
+
 struct agent {
 	struct loop *loop;
 	struct resolver *resolver;
@@ -28,7 +31,7 @@ struct agent {
 	struct farewells *farewells;
 	struct settings *settings;
 	struct taupe_config config; /* libtaupe's view of the settings */
-	struct tls_context *tls; /* the settings' own; NULL until agent_tls() */
+	struct tls_context *tls; /* the settings' own; NULL until agent_way() */
 	struct control *control;
 	struct transfer_list transfers;
 	struct shared_list shared;
@@ -52,8 +55,9 @@ struct agent *agent_new(
 /* Close everything at once. */
 void agent_free(struct agent **agent);
 
-/* Where a dial finds the TLS context, or NULL when there cannot be one (logged). */
-struct tls_context *const *agent_tls(struct agent *agent);
+/* How a dial gets to a relay, for now; false: it needs TLS, and there cannot be any (logged). */
+bool agent_way(
+    struct agent *agent, const struct taupe_relay *relay, struct dial_to *to);
 
 /* Is the session (a number of control_session()) no more, or are we going? Then no visitor
  * comes to the channels that were dug for it. */

@@ -25,6 +25,7 @@ struct control_link {
 	uint64_t session; /* our number of the session on it; 0: not up */
 	struct taupe_relay relay;
 	char host[HOST_NAME_MAX + 1];
+	bool by_proxy;
 };
 
 struct control {
@@ -234,7 +235,8 @@ warn_of_cleartext(const struct control_link *link)
 	char relay[RELAY_TEXT_MAX];
 
 	address_of_peer(link->conn.fd, &peer);
-	if (!link->relay.secure && !address_is_loopback(&peer))
+	if (!link->relay.secure &&
+	    (link->by_proxy || !address_is_loopback(&peer)))
 		log_warn("ws:// sends the secret and all visits in the clear; "
 			 "wss:// would not",
 		    LOG_S("relay", relay_text(&link->relay, relay)));
@@ -269,20 +271,22 @@ start_dial(struct control *control, const struct taupe_action *action)
 {
 	struct agent *agent = control->agent;
 	struct control_link *link = &control->links[action->link];
-	struct tls_context *const *tls = NULL;
+	struct dial_to to;
 	struct taupe_event event;
 	char relay[RELAY_TEXT_MAX];
 
 	link->relay = action->relay;
 	snprintf(link->host, sizeof(link->host), "%s", action->relay.host);
 	link->relay.host = link->host;
-	log_debug("connecting", LOG_S("device", device_name(control)),
-	    LOG_S("relay", relay_text(&link->relay, relay)));
-	if (!link->relay.secure || (tls = agent_tls(agent)) != NULL)
-		link->dial = dial_start(agent->dialler, &link->conn, link->host,
-		    link->relay.port, tls,
+	if (agent_way(agent, &link->relay, &to)) {
+		link->by_proxy = to.proxy != NULL;
+		log_debug("connecting", LOG_S("device", device_name(control)),
+		    LOG_S("relay", relay_text(&link->relay, relay)),
+		    LOG_S("proxy", to.proxy != NULL ? to.proxy->host : NULL));
+		link->dial = dial_start(agent->dialler, &link->conn, &to,
 		    (uint64_t)agent->settings->options.connect_timeout_ms,
 		    dialled_cb, link);
+	}
 	if (link->dial != NULL)
 		return;
 	taupe_session_lost(&control->session, action->link, now_ms(control),

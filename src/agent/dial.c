@@ -2,7 +2,7 @@
 /*
  * A dial goes through its addresses; what the last one failed with is what it reports.
  * An address from the short memory that fails sends it to the resolver: the host may
- * have moved.
+ * have moved. With a proxy these are the proxy's: it looks the relay up itself.
  */
 #include "config.h"
 
@@ -12,11 +12,13 @@
 #include <string.h>
 
 #include "agent/dial.h"
+#include "agent/tunnel.h"
 #include "base/pool.h"
 #include "wire/host_name.h"
 
 #define REMEMBERED 16
-#define KEPT 64 /* dials whose memory is kept for the next ones */
+#define KEPT 64	      /* dials whose memory is kept for the next ones */
+#define ERROR_MAX 600 /* two host names, and what is wrong */
 #define REMEMBER_MS 30000
 
 struct remembered {
@@ -38,6 +40,7 @@ struct dial {
 	struct dialler *dialler;
 	struct conn *conn;
 	struct tls_context *const *tls;
+	struct tunnel *tunnel; /* NULL: no proxy is on the way */
 	struct resolve_request *request;
 	struct timer timer; /* of the whole dial */
 	struct task task;   /* begin, or report a failure, from the loop */
@@ -46,9 +49,11 @@ struct dial {
 	struct address addresses[RESOLVE_MAX];
 	size_t n_addresses, next;
 	uint16_t port;
-	bool looked_up; /* the addresses are fresh, or the host is one */
-	char host[HOST_NAME_MAX + 1];
-	char error[200];
+	bool asks_proxy; /* connected to it, and no answer yet */
+	bool tunnelled;	 /* its answer was yes */
+	bool looked_up;	 /* the addresses are fresh, or the host is one */
+	char host[HOST_NAME_MAX + 1]; /* the proxy's, where there is one */
+	char error[ERROR_MAX];
 };
 
 static void try_next(struct dial *dial);
@@ -110,7 +115,19 @@ dial_free(struct dial *dial)
 		resolve_cancel(&dial->request);
 	timer_clear(loop, &dial->timer);
 	task_cancel(loop, &dial->task);
+	tunnel_free(&dial->tunnel);
 	pool_put(&dial->dialler->dials, dial);
+}
+
+/* Where it failed: at the proxy, or behind it. */
+static void
+explain(const struct dial *dial, const char *error, char text[ERROR_MAX])
+{
+	if (dial->tunnel != NULL && !dial->tunnelled)
+		snprintf(text, ERROR_MAX, "proxy %s:%u: %s", dial->host,
+		    dial->port, error);
+	else
+		snprintf(text, ERROR_MAX, "%s", error);
 }
 
 static void
@@ -118,11 +135,11 @@ finish(struct dial *dial, const char *error)
 {
 	dial_cb cb = dial->cb;
 	void *ctx = dial->ctx;
-	char text[sizeof(dial->error)];
+	char text[ERROR_MAX];
 
 	if (error != NULL) {
 		conn_fini(dial->conn);
-		snprintf(text, sizeof(text), "%s", error);
+		explain(dial, error, text);
 	} else if (dial->looked_up) {
 		remember(dial, &dial->addresses[dial->next - 1]);
 	}
@@ -163,26 +180,95 @@ static const struct conn_ops dial_conn_ops = {
     .broken_cb = ignore_cb,
 };
 
+/* -1: no memory; the connection is closed. */
 static int
-connect_to(struct dial *dial, const struct address *address)
+start_tls(struct dial *dial)
 {
-	struct tls *tls;
+	const char *host =
+	    dial->tunnel != NULL ? tunnel_host(dial->tunnel) : dial->host;
+	struct tls *tls =
+	    *dial->tls != NULL ? tls_new_client(*dial->tls, host) : NULL;
 
-	if (conn_connect(dial->conn, dial->dialler->loop, address,
-		&dial_conn_ops, dial) != 0) {
-		note_error(dial, strerror(errno));
-		return -1;
-	}
-	if (dial->tls == NULL)
-		return 0;
-	if (*dial->tls == NULL ||
-	    (tls = tls_new_client(*dial->tls, dial->host)) == NULL) {
+	if (tls == NULL) {
 		note_error(dial, "no memory for TLS");
 		conn_fini(dial->conn);
 		return -1;
 	}
 	conn_start_tls(dial->conn, tls);
 	return 0;
+}
+
+/* ---- the proxy ---- */
+
+static void
+proxy_connected_cb(struct conn *conn, const char *error)
+{
+	struct dial *dial = conn->owner;
+
+	if (error != NULL) {
+		connected_cb(conn, error);
+		return;
+	}
+	dial->asks_proxy = true;
+	tunnel_ask(dial->tunnel, conn);
+}
+
+static void
+enter_tunnel(struct dial *dial)
+{
+	dial->asks_proxy = false;
+	dial->tunnelled = true;
+	conn_set_owner(dial->conn, &dial_conn_ops, dial);
+	if (dial->tls == NULL) {
+		conn_pause(dial->conn);
+		finish(dial, NULL);
+	} else if (start_tls(dial) != 0) {
+		finish(dial, dial->error);
+	}
+}
+
+static void
+proxy_readable_cb(struct conn *conn)
+{
+	struct dial *dial = conn->owner;
+
+	switch (tunnel_read(dial->tunnel, conn)) {
+	case TUNNEL_MORE:
+		break;
+	case TUNNEL_OPEN:
+		enter_tunnel(dial);
+		break;
+	case TUNNEL_FAILED:
+		finish(dial, tunnel_error(dial->tunnel));
+		break;
+	}
+}
+
+static void
+proxy_broken_cb(struct conn *conn)
+{
+	finish(conn->owner, "the connection was reset");
+}
+
+static const struct conn_ops proxy_conn_ops = {
+    .connected_cb = proxy_connected_cb,
+    .readable_cb = proxy_readable_cb,
+    .broken_cb = proxy_broken_cb,
+};
+
+/* ---- one address after the other ---- */
+
+static int
+connect_to(struct dial *dial, const struct address *address)
+{
+	dial->asks_proxy = dial->tunnelled = false;
+	if (conn_connect(dial->conn, dial->dialler->loop, address,
+		dial->tunnel != NULL ? &proxy_conn_ops : &dial_conn_ops,
+		dial) != 0) {
+		note_error(dial, strerror(errno));
+		return -1;
+	}
+	return dial->tunnel != NULL || dial->tls == NULL ? 0 : start_tls(dial);
 }
 
 static void
@@ -233,7 +319,11 @@ begin_cb(void *ctx)
 static void
 timeout_cb(void *ctx)
 {
-	finish(ctx, "connecting took too long");
+	const struct dial *dial = ctx;
+
+	finish(ctx,
+	    dial->asks_proxy ? "it did not answer in time"
+			     : "connecting took too long");
 }
 
 /* Addresses that are known without asking anybody. */
@@ -253,23 +343,37 @@ take_known_address(struct dial *dial)
 	}
 }
 
+static bool
+take_target(struct dial *dial, const struct dial_to *to)
+{
+	bool direct = to->proxy == NULL;
+
+	dial->tls = to->tls;
+	dial->port = direct ? to->port : to->proxy->port;
+	snprintf(dial->host, sizeof(dial->host), "%s",
+	    direct ? to->host : to->proxy->host);
+	if (!direct)
+		dial->tunnel = tunnel_new(to->proxy, to->host, to->port);
+	return direct || dial->tunnel != NULL;
+}
+
 struct dial *
-dial_start(struct dialler *dialler, struct conn *conn, const char *host,
-    uint16_t port, struct tls_context *const *tls, uint64_t timeout_ms,
-    dial_cb cb, void *ctx)
+dial_start(struct dialler *dialler, struct conn *conn, const struct dial_to *to,
+    uint64_t timeout_ms, dial_cb cb, void *ctx)
 {
 	struct dial *dial = pool_get(&dialler->dials);
 
 	if (dial == NULL)
 		return NULL;
+	if (!take_target(dial, to)) {
+		pool_put(&dialler->dials, dial);
+		return NULL;
+	}
 	*conn = (struct conn)CONN_CLOSED;
 	dial->dialler = dialler;
 	dial->conn = conn;
-	dial->tls = tls;
-	dial->port = port;
 	dial->cb = cb;
 	dial->ctx = ctx;
-	snprintf(dial->host, sizeof(dial->host), "%s", host);
 	take_known_address(dial);
 	timer_init(&dial->timer, timeout_cb, dial);
 	timer_set(dialler->loop, &dial->timer, timeout_ms);

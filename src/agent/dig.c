@@ -149,14 +149,13 @@ const char *
 dig_start(struct dig *dig, const struct taupe_relay *relay)
 {
 	struct agent *agent = dig->agent;
-	struct tls_context *const *tls = NULL;
+	struct dial_to to;
 
-	if (relay->secure && (tls = agent_tls(agent)) == NULL)
+	if (!agent_way(agent, relay, &to))
 		return "no TLS";
-	dig->dial =
-	    dial_start(agent->dialler, dig->channel, relay->host, relay->port,
-		tls, (uint64_t)agent->settings->options.connect_timeout_ms,
-		dialled_cb, dig);
+	dig->dial = dial_start(agent->dialler, dig->channel, &to,
+	    (uint64_t)agent->settings->options.connect_timeout_ms, dialled_cb,
+	    dig);
 	return dig->dial != NULL ? NULL : "no memory";
 }
 

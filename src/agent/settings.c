@@ -2,18 +2,16 @@
 /* One row per key; --help, the man page and every error text come from here. */
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
+#include "agent/secret_file.h"
 #include "agent/settings.h"
 #include "base/log.h"
 #include "net/address.h"
 #include "net/crypto.h"
+#include "net/tls_pin.h"
 #include "wire/control_msg.h"
 #include "wire/handshake.h"
 #include "wire/url.h"
@@ -117,6 +115,16 @@ check_secret(const char *value)
 }
 
 static const char *
+check_pin(const char *value)
+{
+	struct tls_pin pin;
+
+	return tls_pin_parse(value, &pin)
+	    ? NULL
+	    : "sha256/ and the base64 of a key's SHA-256, 44 characters";
+}
+
+static const char *
 check_dns(const char *value)
 {
 	struct address address;
@@ -155,6 +163,25 @@ static const struct option_row rows[] = {
 	"Certificates (PEM) of the authorities that relays are verified with; "
 	"by default the "
 	"system's."},
+    {"pin", OPTION_LIST, AT(pin), NULL, 1, 0, NULL, check_pin, "sha256/BASE64",
+	"A key that a relay's certificate, or an authority's above it, must "
+	"have, besides being verified; more pins are alternatives."},
+    {"proxy", OPTION_STRING, AT(proxy), NULL, 0, 0, NULL, NULL, "URL",
+	"HTTP proxy through which relays are reached, "
+	"http://[user[:password]@]host[:port], or none; by default what the "
+	"environment names."},
+    {"proxy_password_file", OPTION_STRING, AT(proxy_password_file), NULL, 1,
+	4095, NULL, NULL, "FILE",
+	"File with the password of the proxy's user in its first line, "
+	"readable for the agent alone."},
+    {"tls_certificate", OPTION_STRING, AT(tls_certificate), NULL, 1, 4095, NULL,
+	NULL, "FILE",
+	"The device's own certificate and its chain, as PEM, for relays that "
+	"take it instead of the secret: its subjectAltName is the URI "
+	"taupe:NAME."},
+    {"tls_key", OPTION_STRING, AT(tls_key), NULL, 1, 4095, NULL, NULL, "FILE",
+	"The certificate's private key, as PEM without a password; by default "
+	"it is in tls_certificate as well."},
     {"domain", OPTION_LIST, AT(domain), NULL, 1, HOST_NAME_MAX, NULL,
 	check_domain, "DOMAIN",
 	"Domain under which a redirect may lead, besides to the hosts of known "
@@ -224,38 +251,22 @@ const struct option_table agent_option_table = {
 
 /* ---- what the table cannot check ---- */
 
-/* The first line of the secret file. Returns an exit code. */
+/* Returns an exit code. */
 static int
 read_secret(const char *path, char *secret)
 {
 	char text[TAUPE_SECRET_MAX + 64];
-	struct stat st;
-	ssize_t got;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), result = EX_OK;
+	int result = secret_file_read("secret_file", path, text, sizeof(text));
 
-	if (fd < 0 || fstat(fd, &st) != 0 ||
-	    (got = read(fd, text, sizeof(text) - 1)) < 0) {
-		log_error("secret_file cannot be read", LOG_S("file", path),
-		    LOG_S("error", log_errno()));
-		if (fd >= 0)
-			close(fd);
-		return EX_NOINPUT;
-	}
-	close(fd);
-	text[got] = '\0';
-	text[strcspn(text, "\r\n")] = '\0';
-	if (st.st_mode & (S_IRWXG | S_IRWXO))
-		log_warn("secret_file is open to others: chmod 600 it",
-		    LOG_S("file", path));
-	if (!handshake_secret_valid(str_of(text))) {
+	if (result == EX_OK && !handshake_secret_valid(str_of(text))) {
 		log_error("secret_file holds no secret in its first line: 1 to "
 			  "256 letters, "
 			  "digits and -._~+/=",
 		    LOG_S("file", path));
 		result = EX_CONFIG;
-	} else {
-		memcpy(secret, text, strlen(text) + 1);
 	}
+	if (result == EX_OK)
+		memcpy(secret, text, strlen(text) + 1);
 	crypto_wipe(text, sizeof(text));
 	return result;
 }
@@ -302,10 +313,52 @@ check_presence(const struct agent_options *options)
 	else if (options->secret != NULL && options->secret_file != NULL)
 		missing =
 		    "secret and secret_file are both set: which one is right?";
+	else if (options->tls_key != NULL && options->tls_certificate == NULL)
+		missing = "tls_key is set without tls_certificate";
 	if (missing == NULL)
 		return EX_OK;
 	log_error(missing);
 	return EX_CONFIG;
+}
+
+/* -1: no memory (logged). */
+static int
+pin_keys(struct settings *settings)
+{
+	const struct option_list *list = &settings->options.pin;
+	struct tls_pin *pins;
+	int result;
+
+	if (list->count == 0)
+		return 0;
+	pins = calloc(list->count, sizeof(*pins));
+	result = pins != NULL ? 0 : -1;
+	for (size_t i = 0; result == 0 && i < list->count; i++)
+		if (!tls_pin_parse(list->items[i], &pins[i]))
+			result = -1;
+	if (result == 0)
+		result = tls_context_pin(settings->tls, pins, list->count);
+	free(pins);
+	if (result != 0) {
+		tls_context_free(&settings->tls);
+		log_error("no memory for the pins");
+	}
+	return result;
+}
+
+/* -1: it cannot be used (logged). */
+static int
+use_certificate(struct settings *settings)
+{
+	const char *certificate = settings->options.tls_certificate, *error;
+
+	if (certificate == NULL ||
+	    tls_context_use_certificate(settings->tls, certificate,
+		settings->options.tls_key, &error) == 0)
+		return 0;
+	log_error("tls_certificate cannot be used", LOG_S("error", error));
+	tls_context_free(&settings->tls);
+	return -1;
 }
 
 int
@@ -317,7 +370,7 @@ settings_need_tls(struct settings *settings)
 		return 0;
 	settings->tls = tls_context_new_client(ca_file, &error);
 	if (settings->tls != NULL)
-		return 0;
+		return use_certificate(settings) == 0 ? pin_keys(settings) : -1;
 	log_error(
 	    ca_file != NULL ? "ca_file cannot be used" : "TLS cannot be used",
 	    LOG_S("file", ca_file), LOG_S("error", error));
@@ -330,7 +383,23 @@ wants_tls(const struct agent_options *options)
 	for (size_t i = 0; i < options->relay.count; i++)
 		if (strncmp(options->relay.items[i], "wss:", 4) == 0)
 			return true;
-	return options->ca_file != NULL;
+	return options->ca_file != NULL || options->tls_certificate != NULL;
+}
+
+/* Without TLS a relay shows no key. */
+static int
+check_pins(const struct agent_options *options)
+{
+	if (options->pin.count == 0)
+		return EX_OK;
+	for (size_t i = 0; i < options->relay.count; i++)
+		if (strncmp(options->relay.items[i], "wss:", 4) != 0) {
+			log_error("pin is set, and a relay without TLS shows "
+				  "no key: wss:// is needed",
+			    LOG_S("relay", options->relay.items[i]));
+			return EX_CONFIG;
+		}
+	return EX_OK;
 }
 
 static int
@@ -340,6 +409,7 @@ take_apart(struct settings *settings)
 	int result;
 
 	if ((result = check_presence(options)) != EX_OK ||
+	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK)
 		return result;
 	if (options->secret_file != NULL &&
@@ -349,9 +419,12 @@ take_apart(struct settings *settings)
 	if (options->secret != NULL)
 		memcpy(settings->secret, options->secret,
 		    strlen(options->secret) + 1);
-	if (settings->secret[0] == '\0')
+	if (settings->secret[0] == '\0' && options->tls_certificate == NULL)
 		log_warn("no secret and no secret_file: only a relay in open "
 			 "mode takes us");
+	if ((result = proxies_load(&settings->proxies, options->proxy,
+		 options->proxy_password_file)) != EX_OK)
+		return result;
 	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
 	return EX_OK;
@@ -378,7 +451,15 @@ settings_load(int argc, char **argv, struct settings **settings)
 	}
 	log_setup("taupe-agent", (enum log_level)s->options.log_level,
 	    s->options.log_syslog);
-	if ((result = take_apart(s)) != EX_OK)
+	if (proxy_password_shows(argc, argv)) {
+		log_error("a password on the command line can be read by "
+			  "everybody on this machine: use "
+			  "proxy_password_file");
+		result = EX_CONFIG;
+	} else {
+		result = take_apart(s);
+	}
+	if (result != EX_OK)
 		settings_free(&s);
 	*settings = s;
 	return result;
@@ -412,7 +493,7 @@ settings_free(struct settings **settings)
 		return;
 	tls_context_free(&s->tls);
 	options_free(&agent_option_table, &s->options);
-	crypto_wipe(s->secret, sizeof(s->secret));
+	crypto_wipe(s, sizeof(*s));
 	free(s);
 	*settings = NULL;
 }

@@ -6,14 +6,17 @@
 #ifndef TAUPE_AGENT_SETTINGS_H
 #define TAUPE_AGENT_SETTINGS_H
 
+#include "agent/proxy.h"
 #include "base/options.h"
 #include "net/tls.h"
 #include "sdk/taupe.h"
 #include "wire/host_name.h"
 
 struct agent_options {
-	struct option_list relay, service, domain;
-	char *name, *secret, *secret_file, *ca_file, *state_file, *dns;
+	struct option_list relay, service, domain, pin;
+	char *name, *secret, *secret_file, *ca_file, *tls_certificate,
+	    *tls_key, *state_file, *dns;
+	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
 	int64_t max_transfers, warm_channels, shared_visits;
@@ -36,6 +39,7 @@ struct settings {
 	/* their names point into targets */
 	struct taupe_service services[TAUPE_SERVICES_MAX];
 	struct target targets[TAUPE_SERVICES_MAX];
+	struct proxies proxies;
 	struct tls_context *tls; /* NULL until it is needed */
 };
 

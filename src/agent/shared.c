@@ -299,6 +299,11 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 	struct shared *s = owner;
 	struct taupe_step step;
 
+	if (conn_queued(&s->channel) > AGENT_UNREAD_MAX) {
+		conn_abort(&s->channel);
+		shared_free(s, "the relay does not read what it is sent");
+		return PUMP_GONE;
+	}
 	mux_step->consumed = taupe_mux_input(&s->protocol, data, len, &step);
 	say(s, step.output.bytes, step.output.len);
 	return take_step(s, &step, mux_step);

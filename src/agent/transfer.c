@@ -70,8 +70,11 @@ end_visit(struct transfer *t, bool reset, const char *reason)
 	if (!t->visit.running)
 		return;
 	drop_early(t);
-	if (t->origin != NULL)
+	if (t->origin != NULL) {
 		shared_leave(t->origin);
+		shared_forget(&t->origin);
+		pump_hold(&t->pump, false);
+	}
 	if (t->pump.raw != NULL)
 		pump_leave(&t->pump);
 	visit_end(&t->visit, reset, reason, t->pump.to_raw_bytes,
@@ -117,7 +120,7 @@ transfer_close(struct transfer *t, const char *reason)
 static bool
 settle(struct transfer *t)
 {
-	if (!taupe_stream_is_idle(&t->stream))
+	if (!taupe_stream_is_idle(&t->stream) || t->origin != NULL)
 		return true;
 	end_visit(t, false, "done");
 	if (!agent_session_is_over(t->agent, t->session))
@@ -294,6 +297,11 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *pump_step)
 	struct transfer *t = owner;
 	struct taupe_step step;
 
+	if (conn_queued(&t->channel) > AGENT_UNREAD_MAX) {
+		conn_abort(&t->channel);
+		transfer_free(t, "the relay does not read what it is sent");
+		return PUMP_GONE;
+	}
 	pump_step->consumed = taupe_stream_input(&t->stream, data, len, &step);
 	send_message(t, step.output.bytes, step.output.len);
 	return take_step(t, &step, pump_step);
@@ -367,8 +375,8 @@ transfer_go_on(struct transfer *t, uint64_t bytes_in)
 	t->origin = NULL;
 	t->visit.bytes_in += bytes_in;
 	pump_hold(&t->pump, false);
-	if (t->visit.running)
-		release_early(t);
+	release_early(t);
+	(void)settle(t);
 }
 
 void

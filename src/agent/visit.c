@@ -44,6 +44,7 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 {
 	struct agent *agent = visit->agent;
 	const struct target *target = &agent->settings->targets[step->service];
+	const struct dial_to to = {.host = target->host, .port = target->port};
 
 	visit->running = true;
 	visit->began_ms = loop_now_ms(agent->loop);
@@ -53,8 +54,7 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 	    visit->from, sizeof(visit->from));
 	log_debug("visit began", LOG_S("device", agent->config.name),
 	    LOG_S("service", visit->service_name), LOG_S("from", visit->from));
-	visit->dial = dial_start(agent->dialler, &visit->service, target->host,
-	    target->port, NULL,
+	visit->dial = dial_start(agent->dialler, &visit->service, &to,
 	    (uint64_t)agent->settings->options.service_timeout_ms, dialled_cb,
 	    visit);
 	return visit->dial != NULL;

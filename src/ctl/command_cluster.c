@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* relay ls, route ls and status. */
+/* The relays, route ls and status. */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -55,6 +55,28 @@ command_relay_list(struct ctl *ctl, const char *name)
 	if (code == EX_OK)
 		code = show_relays(list);
 	json_decref(list);
+	return code;
+}
+
+int
+command_relay_drain(struct ctl *ctl, const char *id)
+{
+	int code = ctl->store->relay_drain(ctl, id, true);
+
+	if (code == EX_OK && !ctl->options.json)
+		printf("Relay %s takes no more agents, and asks its own to "
+		       "move: taupectl relay ls\nshows how many are left.\n",
+		    id);
+	return code;
+}
+
+int
+command_relay_undrain(struct ctl *ctl, const char *id)
+{
+	int code = ctl->store->relay_drain(ctl, id, false);
+
+	if (code == EX_OK && !ctl->options.json)
+		printf("Relay %s serves again.\n", id);
 	return code;
 }
 

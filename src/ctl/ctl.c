@@ -18,6 +18,8 @@ static const struct {
     {"device", "show", true, command_device_show},
     {"device", "rm", true, command_device_remove},
     {"relay", "ls", false, command_relay_list},
+    {"relay", "drain", true, command_relay_drain},
+    {"relay", "undrain", true, command_relay_undrain},
     {"route", "ls", false, command_route_list},
     {"status", NULL, false, command_status},
 };
@@ -125,15 +127,15 @@ is_command(size_t i, const struct option_list *words)
 }
 
 static int
-check_name(const char *name)
+check_name(const char *noun, const char *name)
 {
 	if (device_name_valid(str_of(name)))
 		return EX_OK;
 	return ctl_fail(EX_DATAERR,
-	    "\"%s\" cannot be a device's name: 1 to %d letters, digits, dots, "
+	    "\"%s\" cannot be a %s's name: 1 to %d letters, digits, dots, "
 	    "hyphens and "
 	    "underscores, of which the first is a letter or a digit",
-	    name, DEVICE_NAME_MAX);
+	    name, noun, DEVICE_NAME_MAX);
 }
 
 static int
@@ -147,13 +149,16 @@ run_command(struct ctl *ctl, size_t i)
 	int code;
 
 	if (commands[i].needs_name && name == NULL)
-		return fail_usage("the device's name is missing");
+		return fail_usage(strcmp(commands[i].noun, "device") == 0
+			? "the device's name is missing"
+			: "the relay's id is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
 	if (commands[i].run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
 		return fail_usage("label and port belong to device add");
-	if (name != NULL && (code = check_name(name)) != EX_OK)
+	if (name != NULL &&
+	    (code = check_name(commands[i].noun, name)) != EX_OK)
 		return code;
 	if ((code = choose_store(ctl)) != EX_OK)
 		return code;

@@ -42,6 +42,8 @@ struct store {
 	int (*devices)(struct ctl *ctl, json_t *list);
 	int (*device)(struct ctl *ctl, const char *name, json_t **device);
 	int (*relays)(struct ctl *ctl, json_t *list);
+	/* Begin or end draining. */
+	int (*relay_drain)(struct ctl *ctl, const char *id, bool drain);
 	int (*routes)(struct ctl *ctl, json_t *list);
 	int (*status)(struct ctl *ctl, json_t **status);
 };
@@ -58,12 +60,14 @@ int ctl_fail_memory(void);
 int ctl_fail_exists(const char *name);
 int ctl_fail_reserved(const char *what, const char *id, const char *owner);
 
-/* The commands; name is the device's. */
+/* The commands; name is the device's, or a relay's id. */
 int command_device_add(struct ctl *ctl, const char *name);
 int command_device_list(struct ctl *ctl, const char *name);
 int command_device_show(struct ctl *ctl, const char *name);
 int command_device_remove(struct ctl *ctl, const char *name);
 int command_relay_list(struct ctl *ctl, const char *name);
+int command_relay_drain(struct ctl *ctl, const char *id);
+int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
 

@@ -70,7 +70,7 @@ static const struct option_row rows[] = {
 const struct option_table ctl_option_table = {
     .program = "taupectl",
     .synopsis = "Administer devices, relays and routes: device add|ls|show|rm, "
-		"relay ls, "
+		"relay ls|drain|undrain, "
 		"route ls, status.",
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",

@@ -374,12 +374,24 @@ file_status(struct ctl *ctl, json_t **status)
 	return code;
 }
 
+static int
+file_relay_drain(struct ctl *ctl, const char *id, bool drain)
+{
+	(void)ctl;
+	(void)id;
+	(void)drain;
+	return ctl_fail(EX_UNAVAILABLE,
+	    "a relay that stands alone has no other to move its agents to: to "
+	    "let its visits finish and stop it, send it SIGTERM");
+}
+
 const struct store file_store = {
     .device_add = file_device_add,
     .device_remove = file_device_remove,
     .devices = file_devices,
     .device = file_device,
     .relays = file_relays,
+    .relay_drain = file_relay_drain,
     .routes = file_routes,
     .status = file_status,
 };

@@ -16,6 +16,7 @@ const struct store redis_store = {
     .devices = redis_devices,
     .device = redis_device,
     .relays = redis_relays,
+    .relay_drain = redis_relay_drain,
     .routes = redis_routes,
     .status = redis_status,
 };

@@ -42,6 +42,7 @@ int redis_device_remove(struct ctl *ctl, const char *name);
 int redis_devices(struct ctl *ctl, json_t *list);
 int redis_device(struct ctl *ctl, const char *name, json_t **device);
 int redis_relays(struct ctl *ctl, json_t *list);
+int redis_relay_drain(struct ctl *ctl, const char *id, bool drain);
 int redis_routes(struct ctl *ctl, json_t *list);
 int redis_status(struct ctl *ctl, json_t **status);
 

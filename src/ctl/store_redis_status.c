@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* How things stand in Redis: counts, and what is wrong with it, in words. */
+/* How things stand in Redis: counts, and what is wrong with it, in words; and what the
+ * operator wants of a relay. */
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -338,5 +339,27 @@ redis_status(struct ctl *ctl, json_t **status)
 		*status = survey.status;
 	else
 		json_decref(survey.status);
+	return code;
+}
+
+int
+redis_relay_drain(struct ctl *ctl, const char *id, bool drain)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "EXISTS taupe:relay:%s", id);
+	bool exists = reply != NULL && reply->integer == 1;
+
+	if (reply == NULL)
+		return code;
+	redis_sync_reply_free(&reply);
+	if (!exists)
+		return ctl_fail(EX_UNAVAILABLE,
+		    "no relay %s is alive: taupectl relay ls shows those that "
+		    "are",
+		    id);
+	reply = drain ? redis_ask(ctl, &code, "HSET taupe:drain %s %llu", id,
+			    (unsigned long long)loop_wall_ms())
+		      : redis_ask(ctl, &code, "HDEL taupe:drain %s", id);
+	redis_sync_reply_free(&reply);
 	return code;
 }

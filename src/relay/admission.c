@@ -7,11 +7,13 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
+#include "relay/certified.h"
 #include "relay/claim_plan.h"
 #include "relay/session.h"
 #include "wire/url.h"
@@ -28,10 +30,12 @@ struct admission {
 	struct claim claim;
 	struct claim_result granted;
 	uint8_t secret_sha256[SHA256_LEN];
+	char *lease; /* its token, until it is known what secret it was signed for */
 	uint64_t hops;
 	struct session_info holder; /* whom we probe */
 	struct probe probe;	    /* of a session here */
 	struct timer probe_timer;   /* of one elsewhere */
+	bool certified;	  /* by its certificate: needs no secret */
 	bool probing;
 	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
@@ -69,6 +73,7 @@ admission_free(struct admission *admission)
 	hash_map_remove(&admission->relay->admissions, &admission->by_name);
 	admission->relay->n_placed -= admission->placed;
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
+	free(admission->lease);
 	free(admission);
 }
 
@@ -109,7 +114,7 @@ welcome(struct admission *admission)
 	}
 	if (session != NULL) {
 		admission->device = NULL; /* device_online() unpins */
-		device_online(device, session);
+		device_online(device, session, &admission->claim.channels);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0)
 			session_feed(session, rest, len);
@@ -268,8 +273,9 @@ recall_lease(const struct admission *admission, const struct device *device,
 	bool known = device != NULL && !device->moved;
 
 	if (known &&
-	    crypto_equal(
-		device->secret_sha256, admission->secret_sha256, SHA256_LEN)) {
+	    (admission->certified ||
+		crypto_equal(device->secret_sha256, admission->secret_sha256,
+		    SHA256_LEN))) {
 		grant_lease(device->grant, lease);
 		return true;
 	}
@@ -462,6 +468,28 @@ place(struct admission *admission)
 }
 
 static void
+verify_lease(struct admission *admission, struct str token)
+{
+	struct claim *claim = &admission->claim;
+
+	claim->has_signed_lease =
+	    lease_token_verify(&admission->relay->lease_key, token, claim->name,
+		admission->secret_sha256, &claim->signed_lease, NULL);
+}
+
+static void
+take_record(struct admission *admission, const struct device_record *record)
+{
+	admission->claim.device = *record;
+	if (!admission->certified)
+		return;
+	/* what is kept and signed is as if it had come with its secret */
+	memcpy(admission->secret_sha256, record->secret_sha256, SHA256_LEN);
+	if (admission->lease != NULL)
+		verify_lease(admission, str_of(admission->lease));
+}
+
+static void
 device_cb(
     void *ctx, enum registry_status status, const struct device_record *record)
 {
@@ -475,8 +503,9 @@ device_cb(
 	/* one answer for both, so that names cannot be found out */
 	if (!open &&
 	    (status != REGISTRY_OK ||
-		!crypto_equal(record->secret_sha256, admission->secret_sha256,
-		    SHA256_LEN))) {
+		(!admission->certified &&
+		    !crypto_equal(record->secret_sha256,
+			admission->secret_sha256, SHA256_LEN)))) {
 		reject(admission,
 		    &(struct upgrade_error){.status = 401,
 			.code = "unauthorized",
@@ -484,7 +513,7 @@ device_cb(
 		return;
 	}
 	if (status == REGISTRY_OK)
-		admission->claim.device = *record;
+		take_record(admission, record);
 	if (!place(admission))
 		claim_name(admission);
 }
@@ -496,8 +525,8 @@ terms_of(const struct control_params *params)
 
 	if (params->mux == 0)
 		return terms;
-	terms.visits = params->visits != 0 ? (uint16_t)params->visits
-					   : MUX_VISITS_DEFAULT;
+	terms.visits =
+	    params->visits != 0 ? (uint16_t)params->visits : MUX_VISITS_DEFAULT;
 	terms.window =
 	    params->window != 0 ? (uint32_t)params->window : MUX_WINDOW;
 	return terms;
@@ -523,10 +552,12 @@ fill_claim(struct admission *admission, const struct control_params *params)
 		    claim->services[i].name, sizeof(claim->services[i].name));
 		claim->services[i].kind = params->services[i].kind;
 	}
-	if (params->lease.ptr != NULL)
-		claim->has_signed_lease = lease_token_verify(
-		    &admission->relay->lease_key, params->lease, claim->name,
-		    admission->secret_sha256, &claim->signed_lease, NULL);
+	if (params->lease.ptr == NULL)
+		return;
+	verify_lease(admission, params->lease);
+	if (!claim->has_signed_lease && admission->certified)
+		admission->lease =
+		    strndup(params->lease.ptr, params->lease.len);
 }
 
 /* NULL when there is no memory. */
@@ -542,6 +573,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		return NULL;
 	admission->relay = relay;
 	admission->upgrade = upgrade;
+	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
 	admission->probe.cb = probed_cb;
 	admission->probe.ctx = admission;
 	timer_init(&admission->probe_timer, probe_timer_cb, admission);
@@ -561,6 +593,7 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	struct relay *relay = upgrade->relay;
 	struct admission *admission;
 	struct control_params params;
+	char name[DEVICE_NAME_MAX + 1];
 	const char *error = NULL;
 
 	if (relay->admissions.count >= (size_t)relay->options.max_handshakes) {
@@ -570,6 +603,14 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
 		&params, &error) != WIRE_DONE) {
 		upgrade_reject_bad(upgrade, 400, error);
+		return;
+	}
+	(void)str_copy(params.name, name, sizeof(name));
+	if ((error = certified_check(upgrade, name)) != NULL) {
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 401,
+			.code = "unauthorized",
+			.reason = error});
 		return;
 	}
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {

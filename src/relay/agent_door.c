@@ -13,6 +13,7 @@
 #include "net/tls.h"
 #include "relay/admission.h"
 #include "relay/agent_door.h"
+#include "relay/certified.h"
 #include "relay/relay_setup.h"
 #include "relay/transfer.h"
 #include "relay/upgrade.h"
@@ -38,6 +39,18 @@ tls_cb(void *ctx, int fd, const struct address *peer)
 	upgrade_accept(relay, fd, peer, routes, relay->agent_tls);
 }
 
+/* With the relays that have the same cluster_key_file. */
+static int
+share_tickets(
+    const struct relay *relay, struct tls_context *context, const char **error)
+{
+	*error = "out of memory";
+	if (!relay->shares_tickets)
+		return 0;
+	return tls_context_share_tickets(context, relay->ticket_secret,
+	    (uint64_t)relay->options.ticket_period_ms);
+}
+
 /* -1: logged. */
 static int
 load_certificate(struct relay *relay, const struct relay_options *options)
@@ -46,13 +59,39 @@ load_certificate(struct relay *relay, const struct relay_options *options)
 	struct tls_context *fresh = tls_context_new_server(
 	    options->tls_certificate, options->tls_key, &error);
 
-	if (fresh == NULL) {
+	if (fresh == NULL || share_tickets(relay, fresh, &error) != 0 ||
+	    certified_ask(options, fresh, &error) != 0) {
+		tls_context_free(&fresh);
 		log_error("no certificate for agents", LOG_S("error", error));
 		return -1;
 	}
 	tls_context_free(&relay->agent_tls);
 	relay->agent_tls = fresh;
 	return 0;
+}
+
+static int
+check_client_options(const struct relay_options *options)
+{
+	bool asks = options->agent_client_ca != NULL;
+	const char *hint = NULL;
+
+	if (asks && options->agent_tls_listen.count == 0)
+		hint = "agent_client_ca needs agent_tls_listen";
+	else if (!asks && options->agent_client_crl != NULL)
+		hint = "agent_client_crl needs agent_client_ca";
+	else if (options->proxy_client_certificate &&
+	    options->trusted_proxy.count == 0)
+		hint = "proxy_client_certificate needs trusted_proxy";
+	else if (options->agent_client_certificate ==
+		CLIENT_CERTIFICATE_REQUIRED &&
+	    !asks && !options->proxy_client_certificate)
+		hint = "agent_client_certificate = required needs "
+		       "agent_client_ca or proxy_client_certificate";
+	if (hint == NULL)
+		return 0;
+	log_error("nobody could show a certificate", LOG_S("hint", hint));
+	return EX_CONFIG;
 }
 
 static int
@@ -78,7 +117,7 @@ check_options(const struct relay_options *options)
 			"tls_key out"));
 		return EX_CONFIG;
 	}
-	return 0;
+	return check_client_options(options);
 }
 
 static int

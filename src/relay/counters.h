@@ -13,7 +13,10 @@
 	X(sessions_opened, "Control channels that were welcomed.")             \
 	X(sessions_closed, "Control channels that ended.")                     \
 	X(agents_redirected, "Agents sent to another relay.")                  \
+	X(agents_moved, "Agents that were asked to move to another relay.")    \
 	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(tls_handshakes, "TLS handshakes with agents that succeeded.")        \
+	X(tls_resumed, "Of these, short ones, that resumed a session.")        \
 	X(tls_failed, "TLS handshakes with agents that failed.")               \
 	X(probes, "Sessions that were asked whether they live.")               \
 	X(transfers_opened, "Transfer channels that agents dug.")              \
@@ -22,6 +25,8 @@
 	X(visits_reused,                                                       \
 	    "Of these, on a channel that had carried one before.")             \
 	X(visits_held, "Visitors that had to wait for their device.")          \
+	X(visits_handed_over,                                                  \
+	    "Of these, led on to the relay that has the device now.")          \
 	X(visits_failed, "Visitors that could not be served.")                 \
 	X(visits_over_max,                                                     \
 	    "Visitors turned away: their device had as many as it may.")       \

@@ -14,6 +14,7 @@
 #include "relay/backlog.h"
 #include "relay/device.h"
 #include "relay/dig.h"
+#include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -200,9 +201,6 @@ device_attach(struct relay *relay, const struct claim *claim,
 		device_close_channels(device, false);
 	grant_drop(&device->grant);
 	device->grant = grant;
-	warm_set_floor(device, claim->channels.warm);
-	device->mux_visits = claim->channels.visits;
-	device->mux_window = claim->channels.window;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
@@ -328,11 +326,15 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 }
 
 void
-device_online(struct device *device, struct session *session)
+device_online(struct device *device, struct session *session,
+    const struct channel_terms *terms)
 {
 	struct session *before = device->session;
 
 	device->session = session;
+	warm_set_floor(device, terms->warm);
+	device->mux_visits = terms->visits;
+	device->mux_window = terms->window;
 	device->pins--;
 	renew_later(device);
 	session_welcome(session);
@@ -359,13 +361,19 @@ device_offline(struct device *device)
 	struct visitor *visitor;
 
 	digs_forget(device);
-	if (device->moved || device->released) {
+	if (device->released) {
 		/* from the loop: whoever closed the session may still be using us */
 		be_due_in(device, 0);
 		return;
 	}
 	TAILQ_FOREACH (visitor, &device->waiting, link)
 		visitor_hold(visitor);
+	if (device->moved) {
+		/* the listeners stay as long as proxies may lead visitors here */
+		device_retime(device);
+		handovers_seek(device);
+		return;
+	}
 	be_due_in(device, (uint64_t)relay->options.lease_ms);
 	device_hold(device, NULL, NULL);
 }
@@ -380,6 +388,8 @@ device_moved(struct device *device)
 	    LOG_U("epoch", device->grant->epoch));
 	device->moved = true;
 	be_due_in(device, MOVED_GRACE_MS);
+	if (device->session == NULL)
+		handovers_seek(device);
 }
 
 /* The operator has removed it, or given it another secret: everything of it ends. Its lease

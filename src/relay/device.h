@@ -24,10 +24,11 @@ TAILQ_HEAD(transfer_list, transfer);
 
 struct device {
 	union {
-		struct hash_node by_name; /* in relay->devices, or */
+		struct hash_node by_name;	  /* in relay->devices, or */
 		LIST_ENTRY(device) released_link; /* in relay->released */
 	};
-	TAILQ_ENTRY(device) backlog_link; /* in relay->backlog, while unwritten */
+	TAILQ_ENTRY(device)
+	backlog_link; /* in relay->backlog, while unwritten */
 	struct relay *relay;
 	struct grant *grant; /* to the current session, or to the last one */
 	struct session *session;      /* NULL: offline */
@@ -35,18 +36,20 @@ struct device {
 	struct visitor_queue waiting;
 	struct transfer_list idle, running;
 	LIST_HEAD(, shared) shareds; /* channels that carry many visits */
-	LIST_HEAD(, dig) digs; /* channels that the agent was asked for */
+	LIST_HEAD(, dig) digs;	     /* channels that the agent was asked for */
 	uint32_t n_waiting, n_idle, n_running, n_digs; /* in these lists */
 	struct {
 		uint64_t since_ms; /* when recent was last halved or raised */
 		uint16_t recent;   /* most visits at once lately */
-		uint16_t floor; /* idle channels that the agent wants kept */
+		uint16_t floor;	   /* idle channels that the agent wants kept */
 	} warm;
-	uint32_t mux_window; /* of a visit on a shared channel: what the agent takes */
+	uint32_t
+	    mux_window; /* of a visit on a shared channel: what the agent takes */
 	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
-	uint16_t n_movers;   /* streams that wait for a channel of their own */
-	struct timer timer;    /* for due_ms, or earlier for the session */
-	uint64_t due_ms; /* loop clock. Online: renew the lease; offline: it expires;
+	uint32_t n_movers;   /* streams that wait for a channel of their own */
+	struct timer timer;  /* for due_ms, or earlier for the session */
+	uint64_t
+	    due_ms; /* loop clock. Online: renew the lease; offline: it expires;
 			    moved, released: the end. 0: nothing is due */
 	struct uncounted *uncounted; /* NULL: all was counted */
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
@@ -55,10 +58,14 @@ struct device {
 	uint8_t secret_sha256
 	    [SECRET_HASH_LEN]; /* for reconnects while the registry is away */
 	bool unwritten : 1;
-	bool moved : 1; /* another relay has it now: nothing is written any more */
-	bool unverified : 1; /* let in while the registry was away: it has to be asked
+	bool
+	    moved : 1; /* another relay has it now: nothing is written any more */
+	bool
+	    unverified : 1; /* let in while the registry was away: it has to be asked
 				before anything of this is written there */
-	bool shared_dug : 1; /* the agent was asked for a shared channel */
+	bool asked_to_move : 1; /* counted in relay->n_moving */
+	bool shared_dug : 1;  /* the agent was asked for a shared channel */
+	bool shared_late : 1; /* and that was a while ago */
 	bool released : 1; /* its lease is over: it only waits for running visits to
 			      end */
 	char name[];
@@ -80,8 +87,10 @@ void device_unpin(struct device *device);
 /* Write it to the registry as it is now. cb may be NULL; STALE is acted on here, too. */
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 
-/* The session stands: it replaces an older one, and whoever waits is served. Unpins. */
-void device_online(struct device *device, struct session *session);
+/* The session stands, on its agent's terms: it replaces an older one, and whoever waits is served.
+ * Unpins. */
+void device_online(struct device *device, struct session *session,
+    const struct channel_terms *terms);
 /* Let whoever waits begin, as long as a channel takes them. */
 void device_serve(struct device *device);
 /* Begin nothing on its channels any more, and close those that rest; all of them if running_too. */

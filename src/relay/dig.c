@@ -48,16 +48,42 @@ dig_free(struct dig *dig)
 	hash_map_remove(&relay->digs, &dig->by_id);
 	LIST_REMOVE(dig, link);
 	if (dig->shared)
-		dig->device->shared_dug = false;
+		dig->device->shared_dug = dig->device->shared_late = false;
 	else
 		dig->device->n_digs--;
 	free(dig);
 }
 
+/* One channel for all is one fault for all: whoever waits for it longer than an agent may take for a
+ * visitor gets one of their own. It may still come. */
 static void
-expired_cb(void *ctx)
+wait_no_longer(struct device *device)
 {
-	dig_free(ctx);
+	device->shared_late = true;
+	warm_tend(device);
+}
+
+static uint64_t
+patience_ms(const struct relay *relay)
+{
+	uint64_t ms = (uint64_t)relay->options.open_timeout_ms;
+
+	return ms < DIG_LIFE_MS ? ms : DIG_LIFE_MS;
+}
+
+static void
+timer_cb(void *ctx)
+{
+	struct dig *dig = ctx;
+	struct device *device = dig->device;
+	struct relay *relay = device->relay;
+
+	if (!dig->shared || device->shared_late) {
+		dig_free(dig); /* too old to be redeemed */
+		return;
+	}
+	timer_set(relay->loop, &dig->timer, DIG_LIFE_MS - patience_ms(relay));
+	wait_no_longer(device);
 }
 
 /* For whom the next channel is; NULL: for whoever comes. */
@@ -87,7 +113,7 @@ dig_start(struct device *device, bool shared)
 	writer_hex(&w, random, sizeof(random));
 	dig->device = device;
 	dig->shared = shared;
-	timer_init(&dig->timer, expired_cb, dig);
+	timer_init(&dig->timer, timer_cb, dig);
 	if (hash_map_insert(&relay->digs, &dig->by_id) != 0) {
 		free(dig);
 		return false;
@@ -97,7 +123,8 @@ dig_start(struct device *device, bool shared)
 	else
 		device->n_digs++;
 	LIST_INSERT_HEAD(&device->digs, dig, link);
-	timer_set(relay->loop, &dig->timer, DIG_LIFE_MS);
+	timer_set(relay->loop, &dig->timer,
+	    shared ? patience_ms(relay) : DIG_LIFE_MS);
 	session_send_open(device->session, dig->id,
 	    visitor != NULL ? visitor->service->name : NULL, shared);
 	return true;
@@ -129,19 +156,21 @@ void
 dig_refused(struct device *device, struct str id, struct str reason)
 {
 	struct dig *dig = find(device->relay, id);
+	bool is_shared;
 
 	if (dig == NULL || dig->device != device)
 		return;
-	if (dig->shared) {
-		dig_free(dig);
+	is_shared = dig->shared;
+	dig_free(dig);
+	if (is_shared) {
 		device->mux_visits = 0;
 		warm_tend(device);
 		return;
 	}
-	dig_free(dig);
 	if (device->n_digs < device->n_waiting + device->n_movers)
 		streams_stay(device);
-	if (device->n_digs >= device->n_waiting)
+	/* a shared one that is under way takes whoever waits */
+	if (device->shared_dug || device->n_digs >= device->n_waiting)
 		return;
 	log_warn("agent refused a transfer channel",
 	    LOG_S("device", device->name), LOG_STR("reason", reason));

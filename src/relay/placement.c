@@ -89,22 +89,48 @@ pick(struct placement *placement, const struct placement_question *q)
 	    : b;
 }
 
-static uint64_t
-least_load(struct placement *placement, const struct placement_question *q)
+static const struct relay_info *
+least_loaded(struct placement *placement, const struct placement_question *q,
+    uint64_t *load)
 {
-	uint64_t least = UINT64_MAX;
+	const struct relay_info *best = NULL;
 	size_t i;
 
+	*load = UINT64_MAX;
 	for (i = 0; i < q->n_relays; i++) {
 		uint64_t agents =
 		    agents_of(placement, &q->relays[i], q->now_ms);
 
 		if (strcmp(q->relays[i].id, q->self->id) != 0 &&
 		    can_take(&q->relays[i], agents) &&
-		    load_of(&q->relays[i], agents) < least)
-			least = load_of(&q->relays[i], agents);
+		    load_of(&q->relays[i], agents) < *load) {
+			best = &q->relays[i];
+			*load = load_of(best, agents);
+		}
 	}
-	return least;
+	return best;
+}
+
+static void
+count_sent(struct placement *placement, const struct relay_info *to,
+    const struct placement_question *q)
+{
+	uint64_t *sent = sent_to(placement, to->id, q->now_ms, true);
+
+	if (sent != NULL)
+		(*sent)++;
+}
+
+const struct relay_info *
+placement_choose(
+    struct placement *placement, const struct placement_question *q)
+{
+	uint64_t load;
+	const struct relay_info *to = least_loaded(placement, q, &load);
+
+	if (to != NULL)
+		count_sent(placement, to, q);
+	return to;
 }
 
 enum placement_verdict
@@ -112,16 +138,15 @@ placement_decide(struct placement *placement,
     const struct placement_question *q, const struct relay_info **to)
 {
 	bool fit = can_take(q->self, q->self->agents);
-	uint64_t own = load_of(q->self, q->self->agents),
-		 least = least_load(placement, q);
+	uint64_t own = load_of(q->self, q->self->agents), least;
+	bool others = least_loaded(placement, q, &least) != NULL;
 	/* what one agent weighs, so that "equal" leaves room for the one that comes */
 	uint64_t one = load_of(q->self, 1), tolerance = least / 20 + one / 2;
-	uint64_t *sent;
 
 	if (q->hops > 0)
 		tolerance = least / 4 + 8 * one;
 	if (fit &&
-	    (q->hops >= PLACEMENT_HOPS_MAX || least == UINT64_MAX ||
+	    (q->hops >= PLACEMENT_HOPS_MAX || !others ||
 		own <= least + tolerance))
 		return PLACEMENT_KEEP;
 	if ((*to = pick(placement, q)) == NULL)
@@ -129,7 +154,6 @@ placement_decide(struct placement *placement,
 	/* two random ones may both be worse than we are */
 	if (fit && load_of(*to, agents_of(placement, *to, q->now_ms)) >= own)
 		return PLACEMENT_KEEP;
-	if ((sent = sent_to(placement, (*to)->id, q->now_ms, true)) != NULL)
-		(*sent)++;
+	count_sent(placement, *to, q);
 	return PLACEMENT_REDIRECT;
 }

@@ -37,6 +37,11 @@ struct placement_question {
 enum placement_verdict placement_decide(struct placement *placement,
     const struct placement_question *question, const struct relay_info **to);
 
+/* The least loaded relay but ourselves that can take one more, for an agent that shall leave;
+ * NULL: there is none. It is counted as sent. */
+const struct relay_info *placement_choose(
+    struct placement *placement, const struct placement_question *question);
+
 /* A session has opened at that relay: one of those that were sent has arrived. */
 void placement_arrived(struct placement *placement, const char *relay);
 

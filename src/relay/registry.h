@@ -113,12 +113,13 @@ enum registry_event_type {
 	REGISTRY_PROBE,	 /* is your session of this name and epoch alive? */
 	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
 	REGISTRY_DEVICE, /* the operator changed or removed the device */
-	REGISTRY_RELAYS	 /* the view of the relays was refreshed */
+	REGISTRY_DRAIN, /* the operator wants this relay to drain (up), or no longer */
+	REGISTRY_RELAYS /* the view of the relays was refreshed */
 };
 
 struct registry_event {
 	enum registry_event_type type;
-	bool up;   /* REGISTRY_SESSION */
+	bool up;   /* REGISTRY_SESSION, REGISTRY_DRAIN */
 	bool lost; /* REGISTRY_UP */
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
@@ -131,6 +132,9 @@ typedef void (*registry_device_cb)(
     void *ctx, enum registry_status status, const struct device_record *record);
 typedef void (*registry_claim_cb)(void *ctx, const struct claim_result *result);
 typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
+/* value: "ip,port"; NULL unless OK. */
+typedef void (*registry_route_cb)(
+    void *ctx, enum registry_status status, const char *value);
 
 /* What a relay holds of a device, for renewing and for filling an empty registry. */
 struct holding {
@@ -174,6 +178,9 @@ struct registry_ops {
 	 * into quarantine. Fenced by the epoch: STALE; OK, also when it is gone already. */
 	int (*expire)(struct registry *registry, const char *name,
 	    uint64_t epoch, registry_done_cb cb, void *ctx);
+	/* Where a route leads now: OK, NOT_FOUND or UNAVAILABLE. */
+	int (*route_get)(struct registry *registry, const char *key,
+	    registry_route_cb cb, void *ctx);
 	/* Ask the relay that holds a session whether it lives; REGISTRY_ALIVE is the answer. */
 	void (*probe)(struct registry *registry, const char *name,
 	    uint64_t epoch, const char *relay);

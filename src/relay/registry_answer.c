@@ -25,6 +25,10 @@ deliver(struct registry_answers *answers, struct registry_answer *answer)
 		if (answer->done_cb != NULL)
 			answer->done_cb(answer->ctx, answer->status);
 		break;
+	case ANSWER_ROUTE:
+		answer->route_cb(answer->ctx, answer->status,
+		    answer->status == REGISTRY_OK ? answer->route : NULL);
+		break;
 	}
 }
 

@@ -10,18 +10,26 @@
 
 struct registry_answer {
 	TAILQ_ENTRY(registry_answer) link;
-	enum { ANSWER_EVENT, ANSWER_DEVICE, ANSWER_CLAIM, ANSWER_DONE } type;
+	enum {
+		ANSWER_EVENT,
+		ANSWER_DEVICE,
+		ANSWER_CLAIM,
+		ANSWER_DONE,
+		ANSWER_ROUTE
+	} type;
 	void *ctx;
 	union {
 		registry_device_cb device_cb;
 		registry_claim_cb claim_cb;
 		registry_done_cb done_cb;
+		registry_route_cb route_cb;
 	};
 	enum registry_status status;
 	union {
 		struct registry_event event;
 		struct device_record device;
 		struct claim_result claim;
+		char route[ROUTE_VALUE_MAX];
 	};
 };
 

@@ -395,6 +395,22 @@ memory_device_count(struct registry *registry)
 	return (long)memory_devices_count(memory_of(registry)->devices);
 }
 
+/* Nobody else could have it. */
+static int
+memory_route_get(
+    struct registry *registry, const char *key, registry_route_cb cb, void *ctx)
+{
+	struct registry_answer *answer = registry_answer_new(ANSWER_ROUTE, ctx);
+
+	(void)key;
+	if (answer == NULL)
+		return -1;
+	answer->route_cb = cb;
+	answer->status = REGISTRY_NOT_FOUND;
+	registry_answers_post(&memory_of(registry)->answers, answer);
+	return 0;
+}
+
 /* Life. */
 
 static void
@@ -414,6 +430,7 @@ static const struct registry_ops memory_ops = {
     .claim = memory_claim,
     .hold = memory_hold,
     .expire = memory_expire,
+    .route_get = memory_route_get,
     .probe = memory_probe,
     .alive = memory_alive,
     .announce = memory_announce,

@@ -142,6 +142,72 @@ redis_device_get(
 	return 0;
 }
 
+/* Routes. */
+
+struct route_query {
+	struct redis_registry *registry;
+	struct registry_answer *answer;
+};
+
+/* Without its epoch. False: it makes no sense. */
+static bool
+take_route(const redisReply *reply, char value[ROUTE_VALUE_MAX])
+{
+	struct str text;
+
+	if (!redis_reply_text(reply, &text))
+		return false;
+	while (text.len > 0 && text.ptr[text.len - 1] != ',')
+		text.len--;
+	if (text.len == 0)
+		return false;
+	text.len--;
+	return str_copy(text, value, ROUTE_VALUE_MAX);
+}
+
+/* HGET routes KEY */
+static void
+route_cb(void *ctx, const redisReply *reply)
+{
+	struct route_query *query = ctx;
+	struct registry_answer *answer = query->answer;
+
+	answer->status = REGISTRY_UNAVAILABLE;
+	if (reply != NULL && reply->type == REDIS_REPLY_NIL)
+		answer->status = REGISTRY_NOT_FOUND;
+	else if (reply != NULL && take_route(reply, answer->route))
+		answer->status = REGISTRY_OK;
+	else if (reply != NULL)
+		redis_complain(query->registry, "route", reply);
+	if (query->registry->freeing)
+		free(answer);
+	else
+		registry_answers_post(&query->registry->answers, answer);
+	free(query);
+}
+
+static int
+redis_route_get(
+    struct registry *base, const char *key, registry_route_cb cb, void *ctx)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct route_query *query = calloc(1, sizeof(*query));
+	struct registry_answer *answer = registry_answer_new(ANSWER_ROUTE, ctx);
+
+	if (query == NULL || answer == NULL) {
+		free(query);
+		free(answer);
+		return -1;
+	}
+	answer->route_cb = cb;
+	*query = (struct route_query){registry, answer};
+	if (!registry->up ||
+	    redis_link_commandf(registry->main, route_cb, query,
+		"HGET taupe:routes %s", key) != 0)
+		route_cb(query, NULL);
+	return 0;
+}
+
 static void
 counted_cb(void *ctx, const redisReply *reply)
 {
@@ -214,6 +280,7 @@ static const struct registry_ops redis_ops = {
     .claim = redis_claim_start,
     .hold = redis_hold_start,
     .expire = redis_expire_start,
+    .route_get = redis_route_get,
     .probe = redis_event_probe,
     .alive = redis_event_alive,
     .announce = redis_view_announce,

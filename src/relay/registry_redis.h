@@ -46,6 +46,7 @@ struct redis_view {
 	bool announced; /* since the registry was known to be whole */
 	bool
 	    refilling; /* it had lost everything, and we have not announced since */
+	bool drain_wanted;     /* by the operator */
 	bool stranger;	       /* another relay uses our id: said once */
 	uint64_t agents;       /* ours, between two announcements */
 	uint64_t sequence;     /* of our last message about our load */

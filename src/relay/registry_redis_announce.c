@@ -80,6 +80,26 @@ own_cb(void *ctx, const redisReply *reply)
 	}
 }
 
+/* HGET drain US */
+static void
+drain_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	struct registry_event event = {.type = REGISTRY_DRAIN};
+
+	if (reply == NULL)
+		return;
+	if (reply->type == REDIS_REPLY_ERROR) {
+		redis_complain(registry, "drain", reply);
+		return;
+	}
+	event.up = reply->type != REDIS_REPLY_NIL;
+	if (event.up == registry->view.drain_wanted)
+		return;
+	registry->view.drain_wanted = event.up;
+	registry_answer_event(&registry->answers, &event);
+}
+
 /* EXEC, whose last command has read our sequence back. */
 static void
 announced_cb(void *ctx, const redisReply *reply)
@@ -167,6 +187,8 @@ send_announcement(struct redis_registry *registry,
 
 	(void)redis_link_commandf(link, own_cb, registry,
 	    "HMGET taupe:relay:%s since_ms sequence", registry->id);
+	(void)redis_link_commandf(
+	    link, drain_cb, registry, "HGET taupe:drain %s", registry->id);
 	if (view->has_route)
 		(void)redis_link_commandf(link, own_route_cb, registry,
 		    "HGET taupe:routes %s", view->route.key);
@@ -238,6 +260,9 @@ send_departure(struct redis_registry *registry)
 	    "DEL taupe:relay:%s taupe:owned:relay:%s", id, id);
 	(void)redis_link_commandf(
 	    link, logged_cb, registry, "ZREM taupe:relays %s", id);
+	/* the next one of this id is there to serve */
+	(void)redis_link_commandf(
+	    link, logged_cb, registry, "HDEL taupe:drain %s", id);
 	if (!registry->view.has_route)
 		return;
 	(void)redis_link_commandf(

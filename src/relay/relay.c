@@ -38,6 +38,13 @@ announce_cb(void *ctx)
 	    (uint64_t)relay->options.announce_ms);
 }
 
+static void
+announce_now(struct relay *relay)
+{
+	timer_clear(relay->loop, &relay->announce_timer);
+	announce_cb(relay);
+}
+
 /* A relay that must find out whether one of our sessions lives. */
 struct foreign_probe {
 	struct probe probe;
@@ -89,6 +96,19 @@ session_news(struct relay *relay, const struct registry_event *event)
 	admissions_notice(relay, event);
 }
 
+/* The operator's wish; a relay that stops drains anyway. */
+static void
+drain_on_request(struct relay *relay, bool wanted)
+{
+	if (relay->phase != RELAY_RUNNING)
+		return;
+	if (wanted)
+		drain_begin(relay, UINT64_MAX);
+	else
+		drain_end(relay);
+	announce_now(relay);
+}
+
 static void
 registry_event(void *ctx, const struct registry_event *event)
 {
@@ -123,32 +143,13 @@ registry_event(void *ctx, const struct registry_event *event)
 				  "out of memory",
 			    LOG_S("device", event->name));
 		break;
+	case REGISTRY_DRAIN:
+		drain_on_request(relay, event->up);
+		break;
 	case REGISTRY_RELAYS:
+		rebalance_look(relay);
 		break;
 	}
-}
-
-static void
-move_cb(void *ctx, struct hash_node *node)
-{
-	struct device *device = HASH_ENTRY(node, struct device, by_name);
-
-	(void)ctx;
-	if (device->session != NULL)
-		session_send_move(device->session, NULL, "drain");
-}
-
-static bool
-has_peers(struct relay *relay)
-{
-	const struct relay_info *relays;
-	size_t n = relay->registry->ops->relays(relay->registry, &relays), i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(relays[i].id, relay->self.id) != 0 &&
-		    !relays[i].draining)
-			return true;
-	return false;
 }
 
 static void
@@ -179,10 +180,8 @@ stop_cb(void *ctx)
 	bool late = now >= relay->stop_deadline_ms;
 
 	if (relay->phase == RELAY_DRAINING) {
-		bool moved = relay->n_sessions == 0 || !has_peers(relay);
-
 		if (late ||
-		    (moved && relay->n_visitors == 0 &&
+		    (drain_is_done(relay) && relay->n_visitors == 0 &&
 			farewells_unsent(relay->farewells) == 0)) {
 			relay->phase = RELAY_CLOSING;
 			relay->stop_deadline_ms = now + CLOSING_MS;
@@ -204,7 +203,7 @@ stop_cb(void *ctx)
 
 /* SIGTERM: drain. Told again: do not wait for visits any more. */
 static void
-drain_cb(void *ctx)
+terminate_cb(void *ctx)
 {
 	struct relay *relay = ctx;
 	uint64_t now = loop_now_ms(relay->loop);
@@ -213,18 +212,13 @@ drain_cb(void *ctx)
 		relay->stop_deadline_ms = now;
 		return;
 	}
-	log_info("draining", LOG_U("agents", relay->n_sessions),
-	    LOG_U("visitors", relay->n_visitors));
 	relay->phase = RELAY_DRAINING;
-	relay->self.draining = true;
 	relay->stop_deadline_ms =
 	    now + (uint64_t)relay->options.drain_timeout_ms;
-	timer_clear(relay->loop, &relay->announce_timer);
-	announce_cb(relay);
+	drain_begin(relay, (uint64_t)relay->options.drain_timeout_ms / 2);
+	announce_now(relay);
 	if (relay->front != NULL)
 		front_stop(relay->front);
-	if (has_peers(relay))
-		hash_map_each(&relay->devices, move_cb, NULL);
 	timer_set(relay->loop, &relay->stop_timer, 0);
 }
 
@@ -236,7 +230,7 @@ interrupt_cb(void *ctx)
 
 	if (relay->phase == RELAY_RUNNING)
 		relay->options.drain_timeout_ms = 0;
-	drain_cb(relay);
+	terminate_cb(relay);
 }
 
 static void
@@ -265,7 +259,8 @@ run(struct relay *relay)
 		return code;
 	timer_init(&relay->announce_timer, announce_cb, relay);
 	timer_init(&relay->stop_timer, stop_cb, relay);
-	if (loop_on_signal(relay->loop, SIGTERM, drain_cb, relay) != 0 ||
+	drain_init(relay);
+	if (loop_on_signal(relay->loop, SIGTERM, terminate_cb, relay) != 0 ||
 	    loop_on_signal(relay->loop, SIGINT, interrupt_cb, relay) != 0 ||
 	    loop_on_signal(relay->loop, SIGHUP, reload_cb, relay) != 0) {
 		log_error("cannot watch signals", LOG_S("error", log_errno()));

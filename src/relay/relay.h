@@ -12,10 +12,13 @@
 #include "base/pool.h"
 #include "net/farewell.h"
 #include "net/loop.h"
+#include "net/tls.h"
 #include "relay/counters.h"
+#include "relay/drain.h"
 #include "relay/lease_token.h"
 #include "relay/page.h"
 #include "relay/placement.h"
+#include "relay/rebalance.h"
 #include "relay/registry.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
@@ -23,11 +26,12 @@
 #define AGENT_LISTENERS_MAX 16 /* of either kind */
 
 struct admission;
+struct handover;
+struct handover_search;
 struct holding_write;
 struct device;
 struct front;
 struct http_admin;
-struct tls_context;
 struct upgrade;
 
 struct relay {
@@ -38,7 +42,7 @@ struct relay {
 	struct port_set public_ports;
 	struct service_ports *service_ports;
 	struct farewells *farewells;
-	struct listeners *listeners; /* all of them */
+	struct listeners *listeners;   /* all of them */
 	struct pool visitors, streams; /* their memory */
 	struct pages pages;
 	struct placement placement;
@@ -47,13 +51,15 @@ struct relay {
 	struct route
 	    self_route; /* relay/HOST → our agent listener; key "" when none */
 	struct lease_key lease_key;
+	uint8_t ticket_secret[TLS_TICKET_SECRET_LEN]; /* of the cluster */
+	bool shares_tickets;
 
 	size_t n_agent_listeners, n_agent_tls_listeners;
 	struct listener agent_listeners[AGENT_LISTENERS_MAX];
 	struct listener agent_tls_listeners[AGENT_LISTENERS_MAX];
 	struct tls_context *agent_tls; /* NULL without agent_tls_listen */
-	struct front *front;	  /* NULL without visitor_listen */
-	struct http_admin *admin; /* NULL without admin_listen */
+	struct front *front;	       /* NULL without visitor_listen */
+	struct http_admin *admin;      /* NULL without admin_listen */
 
 	struct hash_map devices;  /* by name */
 	struct hash_map services; /* http and tls services by host name */
@@ -61,17 +67,24 @@ struct relay {
 	    digs; /* transfer channels that agents were asked for, by id */
 	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
-	LIST_HEAD(, uncounted) uncounted; /* of devices, until they are flushed */
+	LIST_HEAD(, uncounted)
+	uncounted;		      /* of devices, until they are flushed */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
+	LIST_HEAD(, handover) handovers;
+	LIST_HEAD(, handover_search) handover_searches;
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
-	size_t n_placed;  /* agents that stay here and have no session yet */
-	uint64_t turn_us; /* loop clock: for when the last one was turned away to */
+	size_t n_moving; /* sessions that were asked to go elsewhere */
+	size_t n_placed; /* agents that stay here and have no session yet */
+	uint64_t
+	    turn_us; /* loop clock: for when the last one was turned away to */
 
+	struct drain drain;
+	struct rebalance rebalance;
 	struct timer announce_timer;
 	struct timer stop_timer;
 	uint64_t stop_deadline_ms; /* loop clock; while draining */

@@ -101,6 +101,29 @@ static const struct option_row rows[] = {
     {"tls_key", OPTION_STRING, AT(tls_key), NULL, 1, 4095, NULL, NULL, FILE_ARG,
 	"The certificate's private key, as PEM without a password; by default "
 	"it is in tls_certificate as well."},
+    {"agent_client_ca", OPTION_STRING, AT(agent_client_ca), NULL, 1, 4095, NULL,
+	NULL, FILE_ARG,
+	"Authorities (PEM) whose certificates agents may show at "
+	"agent_tls_listen instead of a secret, with the URI taupe:NAME as "
+	"subjectAltName; SIGHUP reads them again."},
+    {"agent_client_crl", OPTION_STRING, AT(agent_client_crl), NULL, 1, 4095,
+	NULL, NULL, FILE_ARG,
+	"Lists (PEM) of the certificates that these authorities have revoked; "
+	"SIGHUP reads them again."},
+    {"agent_client_certificate", OPTION_CHOICE, AT(agent_client_certificate),
+	"optional", 0, 0, "optional|required", NULL, "WHEN",
+	"Whether an agent without such a certificate may come with its secret "
+	"instead."},
+    {"proxy_client_certificate", OPTION_BOOL, AT(proxy_client_certificate),
+	"no", 0, 0, NULL, NULL, NULL,
+	"Believe a trusted_proxy's X-Taupe-Client-Certificate: it must have "
+	"verified the certificate, and remove what agents send under this "
+	"name."},
+    {"ticket_period", OPTION_DURATION, AT(ticket_period_ms), "1h", 100,
+	86400000, NULL, NULL, "TIME",
+	"How long a key of TLS session tickets is used; the same on all relays "
+	"of a cluster. With cluster_key_file an agent can resume its session "
+	"at another relay of the same host name."},
     {"agent_url", OPTION_STRING, AT(agent_url), NULL, 1, 250, NULL, check_url,
 	"URL",
 	"Base URL at which agents reach this very relay; by default wss:// and "
@@ -190,6 +213,14 @@ static const struct option_row rows[] = {
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "30s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long running visits may take to finish when the relay stops."},
+    {"drain_rate", OPTION_INT, AT(drain_rate), "500", 1, 1000000, NULL, NULL,
+	"NUMBER",
+	"Agents a second that are asked to move when the relay drains; more if "
+	"half of drain_timeout would not do."},
+    {"rebalance", OPTION_BOOL, AT(rebalance), "yes", 0, 0, NULL, NULL, NULL,
+	"Move agents to relays that have fewer, when one has joined."},
+    {"rebalance_rate", OPTION_INT, AT(rebalance_rate), "10", 1, 100000, NULL,
+	NULL, "NUMBER", "Agents a second that are moved for it."},
     {"announce", OPTION_DURATION, AT(announce_ms), "1s", 50, 60000, NULL, NULL,
 	"TIME",
 	"Interval of this relay's announcements; it counts as gone after "

@@ -5,12 +5,19 @@
 
 #include "base/options.h"
 
+/* agent_client_certificate */
+enum { CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
+
 struct relay_options {
 	/* who we are */
 	char *id, *agent_url, *domain;
 	struct option_list agent_listen, agent_tls_listen, service_listen,
 	    visitor_listen, trusted_proxy;
 	char *tls_certificate, *tls_key;
+	int64_t ticket_period_ms;
+	char *agent_client_ca, *agent_client_crl;
+	int agent_client_certificate;
+	bool proxy_client_certificate;
 	char *advertise_address, *public_ports;
 	int public_scheme;
 	int64_t public_http_port, public_tls_port;
@@ -23,7 +30,8 @@ struct relay_options {
 	int64_t lease_ms, quarantine_ms, hold_ms, heartbeat_ms,
 	    probe_timeout_ms;
 	int64_t open_timeout_ms, handshake_timeout_ms, transfer_idle_ms,
-	    drain_timeout_ms;
+	    drain_timeout_ms, drain_rate, rebalance_rate;
+	bool rebalance;
 	int64_t warm_max, warm_decay_ms;
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
 	int64_t visitor_rate, visitor_burst, device_rate, max_transfers;

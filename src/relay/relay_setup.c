@@ -20,6 +20,7 @@
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/front.h"
+#include "relay/handover.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
 #include "relay/stream.h"
@@ -29,6 +30,8 @@
 #define FAREWELL_STALL_MS 300000
 #define FAREWELL_LINGER_MS 3000
 #define SECRET_FILE_MAX 4096
+
+static const char ticket_purpose[] = "taupe tickets v1";
 
 /* The first address of a list that is not on loopback, or NULL. */
 static const char *
@@ -141,6 +144,9 @@ setup_key(struct relay *relay)
 		return EX_CONFIG;
 	}
 	lease_key_init(&relay->lease_key, secret, (size_t)len);
+	crypto_hmac_sha256(secret, (size_t)len, ticket_purpose,
+	    sizeof(ticket_purpose) - 1, relay->ticket_secret);
+	relay->shares_tickets = true;
 	crypto_wipe(secret, sizeof(secret));
 	return 0;
 }
@@ -355,6 +361,9 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->warm_max = fresh->warm_max;
 	options->warm_decay_ms = fresh->warm_decay_ms;
 	options->drain_timeout_ms = fresh->drain_timeout_ms;
+	options->drain_rate = fresh->drain_rate;
+	options->rebalance = fresh->rebalance;
+	options->rebalance_rate = fresh->rebalance_rate;
 	options->capacity = fresh->capacity;
 	options->weight = fresh->weight;
 	options->max_visitors = fresh->max_visitors;
@@ -363,6 +372,8 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->visitor_burst = fresh->visitor_burst;
 	options->device_rate = fresh->device_rate;
 	options->max_transfers = fresh->max_transfers;
+	options->agent_client_certificate = fresh->agent_client_certificate;
+	options->proxy_client_certificate = fresh->proxy_client_certificate;
 	options->log_level = fresh->log_level;
 	relay->self.capacity = (uint64_t)fresh->capacity;
 	relay->self.weight = (uint32_t)fresh->weight;
@@ -386,6 +397,7 @@ relay_teardown(struct relay *relay)
 		upgrade_free(LIST_FIRST(&relay->upgrades));
 	if (relay->loop != NULL)
 		devices_free_all(relay);
+	handovers_free_all(relay);
 	visitors_fini(relay);
 	streams_fini(relay);
 	farewells_free(&relay->farewells);
@@ -399,4 +411,5 @@ relay_teardown(struct relay *relay)
 	loop_free(&relay->loop);
 	buf_pool_drain();
 	crypto_wipe(&relay->lease_key, sizeof(relay->lease_key));
+	crypto_wipe(relay->ticket_secret, sizeof(relay->ticket_secret));
 }

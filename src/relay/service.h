@@ -15,8 +15,9 @@ struct service {
 	struct listener listener;
 	uint16_t public_port; /* tcp; 0 for the others */
 	uint8_t kind;	      /* enum service_kind */
-	bool kept;	      /* while services are reconciled: it stays */
-	char name[]; /* behind it, for http and tls: the public host name */
+	bool kept : 1;	      /* while services are reconciled: it stays */
+	bool sought : 1; /* its device has moved: where to is being asked */
+	char name[];	 /* behind it, for http and tls: the public host name */
 };
 
 void services_init(struct relay *relay);

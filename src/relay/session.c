@@ -27,6 +27,8 @@ free_session(struct session *session)
 
 	free(session->text);
 	free(session->reader.room);
+	relay->n_moving -= session->device->asked_to_move;
+	session->device->asked_to_move = false;
 	relay->n_sessions--;
 	relay->self.agents--;
 	free(session);
@@ -429,5 +431,7 @@ session_send_move(struct session *session, const char *to, const char *reason)
 	    .reason = str_of(reason),
 	};
 
+	session->device->relay->n_moving += !session->device->asked_to_move;
+	session->device->asked_to_move = true;
 	(void)ws_send_message(&session->conn, &msg);
 }

@@ -37,9 +37,9 @@ void session_feed(struct session *session, uint8_t *data, size_t len);
 /* Send the welcome: the first message. */
 void session_welcome(struct session *session);
 /* Ask for a transfer channel, or a shared one; service may be NULL. */
-void session_send_open(struct session *session, const char *id,
-    const char *service, bool shared);
-/* Ask it to go elsewhere; to may be NULL. */
+void session_send_open(
+    struct session *session, const char *id, const char *service, bool shared);
+/* Ask it to go elsewhere; to may be NULL. It counts as moving from then on. */
 void session_send_move(
     struct session *session, const char *to, const char *reason);
 

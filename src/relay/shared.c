@@ -17,6 +17,8 @@
 #include "relay/ws_gather.h"
 #include "relay/ws_send.h"
 
+#define UNREAD_BYTES (1u << 20) /* that an agent may leave in our queue */
+
 static void
 lose_cb(void *ctx, struct hash_node *node)
 {
@@ -145,6 +147,21 @@ heard(struct shared *shared)
 		stream_heard(stream);
 }
 
+/* The answer to the ping of a stream. */
+static void
+take_pong(struct shared *shared, const struct ws_event *event)
+{
+	struct mux_reader number = {0};
+	struct stream *stream;
+	uint8_t *payload;
+	size_t len;
+
+	if (mux_reader_take(&number, true, true, event->data, event->len,
+		&payload, &len) == MUX_END &&
+	    (stream = stream_find(shared, number.visit)) != NULL)
+		stream_take_pong(stream);
+}
+
 static enum pump_verdict
 decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 {
@@ -152,6 +169,10 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 	struct ws_event event;
 
 	heard(shared);
+	/* all that it makes us say waits for it to be read */
+	if (conn_queued(&shared->conn) > UNREAD_BYTES)
+		return protest(shared, WS_CLOSE_POLICY,
+		    "it does not read what it is sent");
 	ws_reader_next(&shared->reader, data, len, &step->consumed, &event);
 	switch (event.type) {
 	case WS_BINARY:
@@ -174,6 +195,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 	case WS_ERROR:
 		return protest(shared, event.code, event.reason);
 	case WS_PONG:
+		take_pong(shared, &event);
+		break;
 	case WS_NEED_MORE:
 		break;
 	}
@@ -299,6 +322,7 @@ shared_new(struct device *device, struct conn *conn, struct str id,
 		return;
 	}
 	shared->device = device;
+	shared->window = device->mux_window;
 	memcpy(shared->id, id.ptr, sizeof(shared->id));
 	hash_map_init(&shared->streams, key_cb);
 	TAILQ_INIT(&shared->doubtful);
@@ -317,6 +341,7 @@ shared_new(struct device *device, struct conn *conn, struct str id,
 	relay->counters.transfers_opened++;
 	rest(shared);
 	device_serve(device);
+	warm_tend(device); /* for those who found it full */
 	if (len > 0)
 		(void)mux_feed(&shared->mux, data, len);
 }

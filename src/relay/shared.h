@@ -30,8 +30,9 @@ struct shared {
 	uint64_t heard_ms;	     /* loop clock: when anything came last */
 	uint64_t rested_ms;	     /* loop clock: when the last visit ended */
 	uint32_t last_visit;	     /* number of the last visit */
-	bool retired;		     /* no visit begins on it any more */
-	char id[TRANSFER_ID_LEN];    /* that dug it */
+	uint32_t window; /* of each visit: what the agent takes of it */
+	bool retired;	 /* no visit begins on it any more */
+	char id[TRANSFER_ID_LEN]; /* that dug it */
 };
 
 /* An agent has dug a shared channel: takes conn (moved), and len bytes that came behind its

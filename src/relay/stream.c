@@ -210,14 +210,62 @@ complete(struct stream *stream)
 	shared_settle(shared);
 }
 
+/* ---- what the agent owes ---- */
+
+/* With its number, as that stands in front of payload. */
+void
+stream_probe(struct stream *stream)
+{
+	uint8_t number[MUX_PREFIX_LEN];
+
+	mux_prefix_encode(stream->number, number);
+	stream->probed_ms = loop_now_ms(relay_of(stream)->loop);
+	stream->ponged = false;
+	ws_append_ping(&stream->shared->conn, number, sizeof(number));
+	mux_flush_soon(&stream->shared->mux);
+}
+
+void
+stream_take_pong(struct stream *stream)
+{
+	stream->ponged = true;
+}
+
+enum verdict { STILL_COMING, OVERDUE, DEAD };
+
+/* The time is up. Is it the agent's fault, the channel's end, or only a slow link, on which what
+ * it has said waits behind what others have said? */
+static enum verdict
+judge(struct stream *stream)
+{
+	if (stream->phase == STREAM_DOUBTFUL)
+		return DEAD;
+	if (stream->probed_ms == 0)
+		stream_probe(stream);
+	else if (stream->ponged)
+		return OVERDUE;
+	else if (stream->shared->heard_ms <= stream->probed_ms)
+		return DEAD;
+	return STILL_COMING;
+}
+
+static void
+set_end_timer(struct stream *stream)
+{
+	struct relay *relay = relay_of(stream);
+	int64_t idle_ms = relay->options.transfer_idle_ms;
+	int64_t open_ms = relay->options.open_timeout_ms;
+
+	timer_set(relay->loop, &stream->timer,
+	    (uint64_t)(idle_ms > open_ms ? idle_ms : open_ms));
+}
+
 /* The visitor has left; the agent still has to end its direction. */
 static void
 await_end(struct stream *stream)
 {
-	struct relay *relay = relay_of(stream);
-
-	timer_set(relay->loop, &stream->timer,
-	    (uint64_t)relay->options.transfer_idle_ms);
+	stream->probed_ms = 0;
+	set_end_timer(stream);
 }
 
 static void
@@ -226,7 +274,10 @@ timer_cb(void *ctx)
 	struct stream *stream = ctx;
 
 	/* an agent that never ends its direction must not keep the number */
-	shared_give_up(stream->shared, "an abort was not answered");
+	if (judge(stream) == STILL_COMING)
+		set_end_timer(stream);
+	else
+		shared_give_up(stream->shared, "an abort was not answered");
 }
 
 /* ---- its beginning ---- */
@@ -267,16 +318,16 @@ stream_begin(struct shared *shared, struct visitor *visitor)
 	}
 	if (shared->last_visit++ > 0)
 		relay->counters.visits_reused++;
+	if (shared->last_visit == MUX_VISIT_MAX)
+		shared->retired = true;
 	stream->shared = shared;
 	stream->visitor = visitor;
-	stream->begun_ms = loop_now_ms(relay->loop);
 	timer_init(&stream->timer, timer_cb, stream);
-	mux_side_init(
-	    &stream->side, &shared->mux, device->mux_window, MUX_WINDOW);
+	mux_side_init(&stream->side, &shared->mux, shared->window, MUX_WINDOW);
 	mux_side_limit(&stream->side, device_flow(device));
 	say_open(stream);
 	if (is_doubtful(shared)) {
-		ws_append_ping(&shared->conn); /* answered at once */
+		ws_append_ping(&shared->conn, NULL, 0); /* answered at once */
 		visitor_doubt(visitor);
 		set_phase(stream, STREAM_DOUBTFUL);
 	}
@@ -285,13 +336,6 @@ stream_begin(struct shared *shared, struct visitor *visitor)
 	if (!visitor_is_held_back(visitor))
 		join(stream);
 	return true;
-}
-
-void
-stream_probe(struct stream *stream)
-{
-	ws_append_ping(&stream->shared->conn);
-	mux_flush_soon(&stream->shared->mux);
 }
 
 void
@@ -304,14 +348,27 @@ stream_heard(struct stream *stream)
 
 /* ---- moving to a channel of its own ---- */
 
+static bool
+can_move(const struct stream *stream)
+{
+	return !stream->shared->retired && stream->answered &&
+	    !stream->in_ended && !stream->out_ended &&
+	    stream->visitor != NULL && stream->visitor->service != NULL &&
+	    stream->side.first == NULL;
+}
+
 struct stream *
 stream_next_mover(const struct device *device)
 {
 	struct shared *shared;
+	struct stream *stream;
 
 	LIST_FOREACH (shared, &device->shareds, link)
-		if (!TAILQ_EMPTY(&shared->movers))
-			return TAILQ_FIRST(&shared->movers);
+		while ((stream = TAILQ_FIRST(&shared->movers)) != NULL) {
+			if (can_move(stream))
+				return stream;
+			set_phase(stream, STREAM_STAYS); /* that was before */
+		}
 	return NULL;
 }
 
@@ -322,15 +379,6 @@ streams_stay(struct device *device)
 
 	while ((stream = stream_next_mover(device)) != NULL)
 		set_phase(stream, STREAM_STAYS);
-}
-
-static bool
-can_move(const struct stream *stream)
-{
-	return stream->phase == STREAM_STEADY && stream->answered &&
-	    !stream->in_ended && !stream->out_ended &&
-	    stream->visitor != NULL && stream->visitor->service != NULL &&
-	    stream->side.first == NULL;
 }
 
 /* Note how much runs one way. */
@@ -344,12 +392,12 @@ count_run(struct stream *stream, bool in, size_t len)
 	stream->run_in = in;
 	if (stream->run <= LARGE_BYTES)
 		stream->run += (uint32_t)len;
-	if (stream->run <= LARGE_BYTES || !can_move(stream) ||
-	    device->session == NULL)
+	if (stream->run <= LARGE_BYTES || stream->phase != STREAM_STEADY ||
+	    !can_move(stream) || device->session == NULL)
 		return;
 	set_phase(stream, STREAM_WAITS);
-	if (!transfer_take_idle(device))
-		warm_tend(device);
+	(void)transfer_take_idle(device); /* perhaps for another */
+	warm_tend(device);
 }
 
 void
@@ -529,18 +577,24 @@ stream_raw_failed(struct mux_side *side)
 
 /* ---- its end, otherwise ---- */
 
-void
+bool
 stream_unanswered(struct stream *stream)
 {
-	if (stream->shared->heard_ms <= stream->begun_ms) {
+	switch (judge(stream)) {
+	case STILL_COMING:
+		return false;
+	case DEAD:
 		shared_give_up(stream->shared, "open was not answered");
-		return;
+		return true;
+	case OVERDUE:
+		break;
 	}
 	visitor_fail(part(stream), PAGE_OFFLINE);
 	if (!stream->in_ended)
 		say_abort(stream);
 	await_end(stream);
 	complete(stream);
+	return true;
 }
 
 void

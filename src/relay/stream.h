@@ -17,13 +17,15 @@ struct stream {
 	struct visitor *visitor;   /* NULL: it has left */
 	struct transfer *transfer; /* STREAM_MOVES: where to */
 	struct timer
-	    timer;	   /* the visitor has left: for the agent's last word */
-	uint64_t begun_ms; /* loop clock */
+	    timer; /* the visitor has left: for the agent's last word */
+	uint64_t
+	    probed_ms; /* loop clock: when its ping was sent; 0: none was */
 	uint32_t number;
 	uint32_t
 	    run; /* bytes in one direction since the other last said something */
-	bool run_in;		  /* that was the visitor's */
-	bool answered;		  /* the agent has answered the open */
+	bool run_in;   /* that was the visitor's */
+	bool answered; /* the agent has answered the open */
+	bool ponged;   /* what the agent had said before that ping has come */
 	bool in_ended, out_ended; /* the visitor's direction, the device's */
 	enum {
 		STREAM_STEADY,
@@ -57,11 +59,12 @@ void stream_give_credit(struct mux_side *side, uint32_t bytes);
 void stream_raw_eof(struct mux_side *side);
 void stream_raw_failed(struct mux_side *side);
 
-/* Let the channel show whether it lives. */
+/* Send a ping that names it: its pong comes behind all that the agent has said by then. */
 void stream_probe(struct stream *stream);
-/* The agent did not answer the open in time: give up the visit, or the channel, if nothing has come
- * on that since the visit began. */
-void stream_unanswered(struct stream *stream);
+void stream_take_pong(struct stream *stream);
+/* The agent has not answered in time. False: what it says is still on its way, wait on; else the
+ * visit was given up, or the channel, if nothing comes on that. */
+bool stream_unanswered(struct stream *stream);
 /* Its channel is gone, or going: it ends. */
 void stream_lost(struct stream *stream);
 

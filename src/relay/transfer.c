@@ -168,8 +168,6 @@ begin(struct transfer *transfer)
 {
 	struct relay *relay = transfer->device->relay;
 
-	if (transfer->visit > 0)
-		relay->counters.visits_reused++;
 	set_running(transfer);
 	timer_clear(relay->loop, &transfer->timer);
 	transfer->answered = transfer->heard = false;
@@ -180,11 +178,13 @@ begin(struct transfer *transfer)
 static void
 serve_visitor(struct transfer *transfer, struct visitor *visitor)
 {
+	if (transfer->visit > 0)
+		transfer->device->relay->counters.visits_reused++;
 	begin(transfer);
 	transfer->visitor = visitor;
 	append_open(transfer, visitor, NULL);
 	if (is_doubtful(transfer)) {
-		ws_append_ping(&transfer->conn); /* answered at once */
+		ws_append_ping(&transfer->conn, NULL, 0); /* answered at once */
 		visitor_doubt(visitor);
 	}
 	visitor->transfer = transfer;
@@ -234,6 +234,7 @@ rest(struct transfer *transfer)
 {
 	struct device *device = transfer->device;
 
+	assert(transfer->moving == NULL && !transfer->pump.held);
 	transfer->rested_ms = loop_now_ms(device->relay->loop);
 	timer_set(device->relay->loop, &transfer->timer,
 	    transfer->eof_waits
@@ -322,6 +323,16 @@ agent_aborted(struct transfer *transfer, bool refused, struct str reason)
 	complete(transfer);
 }
 
+/* It speaks about a visit that it cannot know of: the channel is held while that moves here, and
+ * only what had come before is looked at. */
+static int
+protest_early(struct transfer *transfer)
+{
+	close_transfer(transfer, WS_CLOSE_PROTOCOL_ERROR,
+	    "the visit has not moved here yet");
+	return -1;
+}
+
 /* -1: the channel is gone. */
 static int
 take_message(struct transfer *transfer, char *text, size_t len)
@@ -339,6 +350,8 @@ take_message(struct transfer *transfer, char *text, size_t len)
 	/* what is about another visit is late, what is about an ended one is over */
 	if (msg.visit != transfer->visit || !transfer->running)
 		return 0;
+	if (transfer->moving != NULL)
+		return protest_early(transfer);
 	if (msg.op == CONTROL_OPENED)
 		answered(transfer);
 	else if (msg.op == CONTROL_ABORT ||
@@ -379,6 +392,8 @@ static int
 take_binary(struct transfer *transfer, const struct ws_event *event,
     struct pump_step *step)
 {
+	if (transfer->moving != NULL)
+		return protest_early(transfer);
 	if (!transfer->running || transfer->out_ended ||
 	    (transfer->only_end && event->len > 0)) {
 		/* after an end there may only be the other side's news of it */
@@ -589,15 +604,27 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 	upgrade_free(upgrade);
 }
 
+/* Why an idle channel is of no use now; NULL: it is. A visitor who waits can wait again, if it turns
+ * out to be dead; a visit that moves to a dead one is lost, and was well where it was. */
+static const char *
+useless(const struct transfer *transfer)
+{
+	if (ws_is_clogged(&transfer->conn))
+		return "the agent does not read it";
+	if (transfer->device->n_waiting == 0 && is_doubtful(transfer))
+		return "rested too long for a visit to move to it";
+	return NULL;
+}
+
 bool
 transfer_take_idle(struct device *device)
 {
 	struct transfer *transfer;
+	const char *why;
 
 	while ((transfer = TAILQ_FIRST(&device->idle)) != NULL &&
-	    ws_is_clogged(&transfer->conn))
-		close_transfer(
-		    transfer, WS_CLOSE_TRY_AGAIN, "the agent does not read it");
+	    (why = useless(transfer)) != NULL)
+		close_transfer(transfer, WS_CLOSE_TRY_AGAIN, why);
 	return transfer != NULL && serve_next(transfer);
 }
 

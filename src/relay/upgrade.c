@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "net/tls.h"
+#include "relay/certified.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
@@ -187,8 +188,8 @@ upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason)
 		.reason = reason});
 }
 
-static bool
-is_trusted(const struct upgrade *upgrade)
+bool
+upgrade_is_trusted(const struct upgrade *upgrade)
 {
 	const struct option_list *trusted =
 	    &upgrade->relay->options.trusted_proxy;
@@ -228,7 +229,7 @@ find_from(struct upgrade *upgrade, const struct http_head *head)
 	struct address named;
 
 	address_text(&upgrade->peer, upgrade->from);
-	if (is_trusted(upgrade) &&
+	if (upgrade_is_trusted(upgrade) &&
 	    address_parse_ip(last_forwarded(head), 0, &named))
 		address_ip_text(&named, upgrade->from);
 }
@@ -242,6 +243,7 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	unsigned status;
 
 	find_from(upgrade, head);
+	certified_find(upgrade, head);
 	while (
 	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;
@@ -303,6 +305,16 @@ fail_tls(struct upgrade *upgrade, const char *error)
 }
 
 static void
+note_handshake(struct upgrade *upgrade)
+{
+	struct counters *counters = &upgrade->relay->counters;
+
+	upgrade->shaking_hands = false;
+	counters->tls_handshakes++;
+	counters->tls_resumed += tls_was_resumed(upgrade->conn.tls);
+}
+
+static void
 connected_cb(struct conn *conn, const char *error)
 {
 	struct upgrade *upgrade = conn->owner;
@@ -310,7 +322,7 @@ connected_cb(struct conn *conn, const char *error)
 	if (error != NULL)
 		fail_tls(upgrade, error);
 	else
-		upgrade->shaking_hands = false;
+		note_handshake(upgrade);
 }
 
 static void

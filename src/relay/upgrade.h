@@ -6,6 +6,7 @@
 #ifndef TAUPE_RELAY_UPGRADE_H
 #define TAUPE_RELAY_UPGRADE_H
 
+#include "net/tls.h"
 #include "relay/relay.h"
 #include "wire/handshake.h"
 
@@ -22,6 +23,8 @@ struct upgrade {
 	char from
 	    [ADDRESS_TEXT_MAX]; /* the agent's address, through a trusted proxy too */
 	char key[WS_KEY_LEN];
+	enum tls_peer certificate; /* the agent's own */
+	char certified[DEVICE_NAME_MAX + 1]; /* TLS_PEER_NAMED: whose it is */
 	bool shaking_hands; /* of TLS: nothing can be answered yet */
 };
 
@@ -46,6 +49,8 @@ struct upgrade_route {
  * hands first; NULL: it does not. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls);
+/* Is the peer one of trusted_proxy? */
+bool upgrade_is_trusted(const struct upgrade *upgrade);
 /* Refuse a request whose parameters are malformed. */
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -72,6 +73,22 @@ visitor_abort(struct visitor *visitor)
 	stop_waiting(visitor);
 	conn_abort(&visitor->conn);
 	free_visitor(visitor);
+}
+
+int
+visitor_release(struct visitor *visitor, struct conn *conn,
+    const struct conn_ops *ops, void *owner, struct buf **first,
+    size_t *first_len)
+{
+	int result;
+
+	stop_waiting(visitor);
+	*first = visitor->first;
+	*first_len = visitor->first_len;
+	visitor->first = NULL;
+	result = conn_move(conn, &visitor->conn, ops, owner);
+	free_visitor(visitor);
+	return result;
 }
 
 static unsigned
@@ -142,14 +159,25 @@ channel_was_heard(const struct visitor *visitor)
 	    : visitor->transfer->heard;
 }
 
+/* The agent has been asked whether it lives. */
+static void
+wait_on(struct visitor *visitor)
+{
+	const struct relay *relay = visitor->device->relay;
+
+	timer_set(relay->loop, &visitor->timer,
+	    (uint64_t)relay->options.probe_timeout_ms +
+		(uint64_t)relay->options.hold_ms);
+}
+
 /* The visitor may be gone afterwards. */
 static void
 unanswered(struct visitor *visitor)
 {
-	if (visitor->stream != NULL)
-		stream_unanswered(visitor->stream);
-	else
+	if (visitor->stream == NULL)
 		transfer_unanswered(visitor->transfer);
+	else if (!stream_unanswered(visitor->stream))
+		wait_on(visitor);
 }
 
 /* Has anything come on the channel since the open? A dead one fails the visitor, or lets it
@@ -175,7 +203,6 @@ timer_cb(void *ctx)
 {
 	struct visitor *visitor = ctx;
 	struct device *device = visitor->device;
-	const struct relay_options *options = &device->relay->options;
 
 	if (visitor->doubtful) {
 		settle_doubt(visitor);
@@ -183,9 +210,7 @@ timer_cb(void *ctx)
 	}
 	if (device->session != NULL && !visitor->probed) {
 		visitor->probed = true;
-		timer_set(device->relay->loop, &visitor->timer,
-		    (uint64_t)options->probe_timeout_ms +
-			(uint64_t)options->hold_ms);
+		wait_on(visitor);
 		if (visitor->stream != NULL)
 			stream_probe(visitor->stream);
 		session_probe(
@@ -222,6 +247,8 @@ wait_for_channel(struct visitor *visitor)
 	device->n_waiting++;
 	if (!online) {
 		visitor_hold(visitor);
+		if (device->moved)
+			handovers_seek(device);
 		return;
 	}
 	device_serve(device);
@@ -422,7 +449,7 @@ visitor_retry(struct visitor *visitor, uint64_t sent_bytes)
 {
 	size_t kept = visitor->spare != NULL ? visitor->first_len : 0;
 
-	if (!visitor->doubtful || visitor->touched || sent_bytes != kept ||
+	if (!visitor->doubtful || visitor->touched || sent_bytes > kept ||
 	    visitor->service == NULL || visitor->device->released)
 		return false;
 	if (visitor->spare != NULL)

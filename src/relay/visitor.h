@@ -14,18 +14,19 @@ struct visitor {
 	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
 	struct conn conn;
 	struct device *device;
-	struct service *service; /* NULL: closed while it was joined */
+	struct service *service;   /* NULL: closed while it was joined */
 	struct transfer *transfer; /* that it was joined to, or */
-	struct stream *stream;	   /* the same, on a shared channel; NULL before */
-	struct buf *first; /* bytes that the front has read already */
+	struct stream *stream; /* the same, on a shared channel; NULL before */
+	struct buf *first;     /* bytes that the front has read already */
 	size_t first_len;
-	struct buf *spare; /* a copy of first, if that was sent while doubtful */
+	struct buf
+	    *spare; /* a copy of first, if that was sent while doubtful */
 	struct timer timer; /* waiting: hold; joined: the answer to open */
 	struct address from;
 	enum service_kind kind;
-	bool waiting; /* it stands in device->waiting */
-	bool touched; /* bytes of the device were handed to it */
-	bool probed;  /* the agent was late and was asked whether it lives */
+	bool waiting;  /* it stands in device->waiting */
+	bool touched;  /* bytes of the device were handed to it */
+	bool probed;   /* the agent was late and was asked whether it lives */
 	bool doubtful; /* joined to a channel that may be dead */
 };
 
@@ -65,6 +66,11 @@ void visitor_finish(struct visitor *visitor);
 /* It cannot be served: a page, if it speaks HTTP and has seen nothing yet, else a reset.
  * Frees it. */
 void visitor_fail(struct visitor *visitor, enum page page);
+/* Let it go on elsewhere: its connection is moved to conn, *first gets what was read of it
+ * already (or NULL). Precondition: it waits. -1: it was lost on the way. Frees it. */
+int visitor_release(struct visitor *visitor, struct conn *conn,
+    const struct conn_ops *ops, void *owner, struct buf **first,
+    size_t *first_len);
 /* Reset it. Frees it. */
 void visitor_abort(struct visitor *visitor);
 

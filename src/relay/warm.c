@@ -14,7 +14,8 @@
 static bool
 is_shared(const struct device *device)
 {
-	return device->shared_dug || shared_is_open(device);
+	return (device->shared_dug && !device->shared_late) ||
+	    shared_is_open(device);
 }
 
 /* Who needs a channel of their own. */

@@ -69,9 +69,9 @@ ws_send_ping(struct conn *conn)
 }
 
 void
-ws_append_ping(struct conn *conn)
+ws_append_ping(struct conn *conn, const void *data, size_t len)
 {
-	append_frame(conn, WS_OP_PING, NULL, 0);
+	append_frame(conn, WS_OP_PING, data, len);
 }
 
 void

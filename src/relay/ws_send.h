@@ -14,7 +14,8 @@ bool ws_send_message(struct conn *conn, const struct control_msg *msg);
 /* The same, but it goes with what is written next (see conn_append()). */
 bool ws_append_message(struct conn *conn, const struct control_msg *msg);
 void ws_send_ping(struct conn *conn);
-void ws_append_ping(struct conn *conn);
+/* With a payload of up to WS_CONTROL_MAX bytes, which the pong repeats. */
+void ws_append_ping(struct conn *conn, const void *data, size_t len);
 /* The answer to a ping, with its payload of up to WS_CONTROL_MAX bytes. A peer that does
  * not read its answers gets no more of them (RFC 6455 section 5.5.3 asks for one to the
  * latest ping only): what waits for it would grow without a bound. */

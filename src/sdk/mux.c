@@ -135,6 +135,8 @@ taupe_mux_init(struct taupe_mux *mux, const struct taupe_config *config,
 	struct mux *m = mux_of(mux);
 
 	memset(m, 0, sizeof(*m));
+	if (n_visits == 0 || n_visits > MUX_VISITS_MAX)
+		return false;
 	m->slots = (struct slot *)(void *)visits;
 	m->n_slots = (uint16_t)n_visits;
 	m->window = config->mux_window != 0 ? config->mux_window : MUX_WINDOW;
@@ -448,7 +450,7 @@ taupe_mux_credit(struct taupe_mux *mux, size_t visit, uint32_t bytes,
 	struct control_msg msg = {.op = CONTROL_CREDIT, .bytes = bytes};
 
 	if (slot == NULL || slot->visit.in_ended || slot->visit.aborted ||
-	    bytes == 0)
+	    bytes == 0 || bytes > MUX_WINDOW_MAX)
 		return 0;
 	slot->window += bytes;
 	msg.visit = slot->number;

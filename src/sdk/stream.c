@@ -67,6 +67,9 @@ take_open(
 	} else if (moves != (msg->stream != 0)) {
 		transfer_protest(
 		    &s->transfer, step, "open with one of shared and stream");
+	} else if (moves && s->transfer.channel.config->mux_visits == 0) {
+		transfer_protest(&s->transfer, step,
+		    "a visit of a shared channel, and none was offered");
 	} else {
 		s->number = msg->visit;
 		if (moves)

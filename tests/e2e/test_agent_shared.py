@@ -776,3 +776,74 @@ def test_reload_with_another_offer_connects_anew(stage):
     assert "mux" not in dict(control.query)
     sock.sendall(b"still here")
     assert visit.read(10) == b"still here"
+
+
+# ---- what comes in one read ----
+
+def text_frame(**pairs):
+    payload = urllib.parse.urlencode(pairs, safe=":/[]").encode()
+    length = bytes([len(payload)]) if len(payload) < 126 else struct.pack(">BH", 126, len(payload))
+    return bytes([0x80 | TEXT]) + length + payload
+
+
+def moving(visit, shared, stream):
+    return text_frame(op="open", visit=visit, service="web", shared=shared, stream=stream)
+
+
+@pytest.mark.parametrize("second", ["known", "unknown"])
+def test_move_that_is_aborted_in_the_same_read_leaves_nothing_behind(stage, second):
+    shared = stage.shared()
+    first, _ = stage.open(shared, joined=True)
+    other, _ = stage.open(shared, joined=True)
+    single = stage.single()
+    single.take_message = lambda *_: None
+    single.sock.sendall(moving(1, shared.id, 1) + text_frame(op="abort", visit=1)
+                        + moving(2, shared.id if second == "known" else "0" * 32, 2))
+    first.expect("moved")
+    if second == "known":
+        other.expect("moved")
+    single.sock.shutdown(socket.SHUT_WR)
+    if second == "unknown":
+        single.close_code()
+    first.say("moved")  # late: the visit is gone
+    if second == "known":
+        other.say("moved")
+        single.close_code()  # it was not read before
+    check_still_good(stage, shared)
+
+
+def test_visit_that_ends_in_the_same_read_keeps_its_order(stage):
+    shared = stage.shared()
+    visit, sock = stage.open(shared, joined=True)
+    sock.sendall(b"x")
+    sock.shutdown(socket.SHUT_WR)
+    visit.read_end()
+    visit.send(b"first ")
+    single = stage.single()
+    moved = single.visit = Visit(single, 1)
+    single.sock.sendall(moving(1, shared.id, 1) + b"\x82\x05third\x82\x00")
+    visit.expect("moved")
+    moved.read_end()
+    visit.send(b"second ")
+    visit.say("moved")
+    assert read_exactly(sock, 18) == b"first second third"
+    assert sock.recv(10) == b""
+
+
+@pytest.mark.parametrize("flood", ["pings", "visits"])
+def test_relay_that_does_not_read_loses_the_channel(stage, flood):
+    shared = stage.shared()
+    shared.held.clear()
+    sent = visit = 0
+    with pytest.raises(OSError):
+        while sent < 200 * MEGABYTE:
+            if flood == "pings":
+                piece = (b"\x89\x7d" + b"p" * 125) * 500
+            else:
+                piece = b"".join(text_frame(op="open", visit=visit + i, service="q")
+                                 + text_frame(op="abort", visit=visit + i) for i in range(1, 201))
+                visit += 200
+            shared.sock.sendall(piece)
+            sent += len(piece)
+    shared.held.set()
+    check_still_good(stage, stage.shared())

@@ -158,3 +158,18 @@ hash_map_each(struct hash_map *map,
 		}
 	}
 }
+
+void
+hash_map_step(struct hash_map *map, size_t *at,
+    void (*cb)(void *ctx, struct hash_node *node), void *ctx)
+{
+	struct hash_node *node;
+
+	if (*at >= map->n_buckets)
+		*at = 0;
+	if (map->n_buckets == 0)
+		return;
+	for (node = map->buckets[*at]; node != NULL; node = node->next)
+		cb(ctx, node);
+	(*at)++;
+}

@@ -37,6 +37,11 @@ struct hash_node *hash_map_find_next(
 int hash_map_insert(struct hash_map *map, struct hash_node *node);
 /* Precondition: it is in the map. */
 void hash_map_remove(struct hash_map *map, struct hash_node *node);
+/* Visit the entries of the bucket *at, and go on to the next one, or to the first again: who
+ * begins with 0 and calls n_buckets times has seen all that were there. The callback may not
+ * remove. */
+void hash_map_step(struct hash_map *map, size_t *at,
+    void (*cb)(void *ctx, struct hash_node *node), void *ctx);
 /* Visit every entry; the callback may remove the one that it is given. */
 void hash_map_each(struct hash_map *map,
     void (*cb)(void *ctx, struct hash_node *node), void *ctx);

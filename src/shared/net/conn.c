@@ -33,7 +33,8 @@ wanted_events(const struct conn *conn)
 
 	if (!conn->paused || conn->handshaking)
 		what |= EV_READ;
-	if (conn->connecting || conn->handshaking || !conn_is_drained(conn))
+	if (conn->connecting || conn->handshaking ||
+	    (conn->waits && !conn_is_drained(conn)))
 		what |= EV_WRITE;
 	return what;
 }
@@ -455,8 +456,10 @@ continue_handshake(struct conn *conn)
 		conn->readable = conn->writable = conn->waits = true;
 		conn->ops->connected_cb(conn, NULL);
 		return;
-	case TLS_WANT_READ:
 	case TLS_WANT_WRITE:
+		conn_watch_for_room(conn);
+		return;
+	case TLS_WANT_READ:
 		return;
 	default:
 		conn->ops->connected_cb(conn, tls_error(conn->tls));

@@ -149,6 +149,12 @@ base64url_value(char c)
 	return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
+void
+crypto_base64_encode(const void *data, size_t len, char *out)
+{
+	(void)EVP_EncodeBlock((unsigned char *)out, data, (int)len);
+}
+
 long
 crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap)
 {

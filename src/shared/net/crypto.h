@@ -25,6 +25,8 @@ uint32_t crypto_below(uint32_t bound);
 void crypto_base32_label(char *out, size_t len);
 /* Base64url without padding (RFC 4648 section 5). Returns the length, without the NUL. */
 size_t crypto_base64url_encode(const void *data, size_t len, char *out, size_t cap);
+/* Base64 with padding (RFC 4648 section 4), for 4 * ((len + 2) / 3) characters and a NUL. */
+void crypto_base64_encode(const void *data, size_t len, char *out);
 /* -1: malformed or no room. */
 long crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap);
 

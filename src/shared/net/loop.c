@@ -36,6 +36,7 @@ struct loop {
 	struct event *task_event, *last_event;
 	struct task_list tasks, last, later;
 	size_t n_tasks, n_later;
+	bool ending; /* the tasks of the turn's end run */
 	size_t
 	    n_due; /* of those put off: their time has come, but not all at once */
 	struct timer later_timer;
@@ -220,10 +221,12 @@ last_run_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	loop->ending = true;
 	while ((task = TAILQ_FIRST(&loop->last)) != NULL) {
 		task_cancel(loop, task);
 		task->cb(task->ctx);
 	}
+	loop->ending = false;
 }
 
 /* A list is all that these tasks need: they are called together, but in batches, or else
@@ -387,6 +390,10 @@ task_post(struct loop *loop, struct task *task)
 void
 task_post_last(struct loop *loop, struct task *task)
 {
+	if (loop->ending) { /* or they could keep the sockets waiting for ever */
+		task_post(loop, task);
+		return;
+	}
 	if (task->state == TASK_PENDING || task->state == TASK_LAST)
 		return;
 	task_cancel(loop, task);

@@ -79,12 +79,11 @@ start_again(struct mux_side *side)
 {
 	TAILQ_REMOVE(&side->mux->stopped, side, link);
 	side->stopped = false;
+	side->has_turn = true;
 	resume(side);
 }
 
-/* The channel has room: those that have waited longest go on, as many as may fill it again. Where
- * the system reports readiness in an order of its own, the same ones would else be first each
- * time, and leave nothing to the others. */
+/* The channel has room: those that have waited longest go on, as many as may fill it again. */
 static void
 unblock(struct mux *mux)
 {
@@ -180,19 +179,40 @@ send_first(struct mux_side *side)
 	mux_flush_soon(side->mux);
 }
 
+static void
+wait_for_turn(struct mux_side *side)
+{
+	conn_pause(side->raw);
+	if (side->stopped)
+		return;
+	side->stopped = true;
+	TAILQ_INSERT_TAIL(&side->mux->stopped, side, link);
+}
+
+/* While others wait for room, a side that has not waited waits behind them: the system reports
+ * readiness in an order of its own, and the first in that would leave nothing to the last. */
+static bool
+take_turn(struct mux_side *side)
+{
+	bool has_turn = side->has_turn || TAILQ_EMPTY(&side->mux->stopped);
+
+	side->has_turn = false;
+	if (!has_turn)
+		wait_for_turn(side);
+	return has_turn;
+}
+
 /* May the raw side be read? If not, it is stopped until that may have changed. */
 static bool
 may_read(struct mux_side *side)
 {
-	struct mux *mux = side->mux;
-
-	if (side->first == NULL && side->credit > 0 && !mux->blocked)
+	if (side->mux->blocked) {
+		wait_for_turn(side);
+		return false;
+	}
+	if (side->first == NULL && side->credit > 0)
 		return true;
 	conn_pause(side->raw);
-	if (mux->blocked && !side->stopped) {
-		side->stopped = true;
-		TAILQ_INSERT_TAIL(&mux->stopped, side, link);
-	}
 	return false;
 }
 
@@ -219,6 +239,8 @@ raw_readable_cb(struct conn *conn)
 	struct mux *mux = side->mux;
 	size_t turn = 0;
 
+	if (!take_turn(side))
+		return;
 	while (turn < TURN_BYTES && !conn->paused && may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
 		size_t cap = buf == NULL	   ? 0
@@ -370,10 +392,10 @@ take_payload(struct mux *mux, const struct mux_step *step)
 	struct mux_side *side = step->side;
 
 	assert(step->length <= side->window);
+	side->window -= (uint32_t)step->length;
 	if (side->discards)
 		return 0;
 	pay(side, step->length);
-	side->window -= (uint32_t)step->length;
 	side->owed += (uint32_t)step->length;
 	side->to_raw_bytes += step->length;
 	if (side->raw == NULL)

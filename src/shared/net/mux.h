@@ -31,11 +31,10 @@ struct mux_side {
 	uint32_t owed;	 /* bytes received, for which no credit was given yet */
 	uint32_t owed_max;   /* half of the whole window */
 	uint32_t read_bytes; /* of the next read: follows the flow */
-	uint32_t
-	    paid; /* bytes that may be received and were taken from the rate */
-	struct flow_turn read_turn,
-	    credit_turn; /* to read it, to give credit */
+	uint32_t paid; /* bytes to come that were taken from the rate already */
+	struct flow_turn read_turn, credit_turn;
 	bool stopped;	 /* it waits for room in the channel */
+	bool has_turn;	 /* it has waited for it */
 	bool paused;	 /* by the owner: mux_pause_raw() */
 	bool raw_ended;	 /* its end was reported */
 	bool peer_ended; /* nothing more comes for it */

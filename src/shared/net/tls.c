@@ -16,6 +16,8 @@
 #include "net/address.h"
 #include "net/tls_internal.h"
 
+#define ERROR_TEXT_MAX (TLS_HOST_MAX + 257)
+
 /* The peer must be who we meant to call: by name (RFC 6125) or by address. */
 static int
 expect_host(SSL *ssl, const char *host)
@@ -124,7 +126,7 @@ fail_text(struct tls *tls, const char *text)
 static void
 fail_with(struct tls *tls, const char *why)
 {
-	char text[TLS_HOST_MAX + 161];
+	char text[ERROR_TEXT_MAX];
 
 	snprintf(text, sizeof(text), "TLS%s%s failed: %s",
 	    tls->host[0] != '\0' ? " with " : "", tls->host, why);
@@ -144,20 +146,52 @@ tls_set_fd(struct tls *tls, int fd)
 	return 0;
 }
 
-/* A device without a clock of its own wakes up in 1970. */
+/* What a person can do about it. A device without a clock of its own wakes up in 1970. */
 static const char *
 hint_for(long verdict)
 {
-	return verdict == X509_V_ERR_CERT_NOT_YET_VALID
-	    ? " (is the clock right?)"
-	    : "";
+	switch (verdict) {
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return " (is the clock right?)";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return " (renew it at the peer; is the clock right?)";
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return " (it is for other names: call the peer by one of them)";
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return " (nobody in ca_file, or in the system's store, "
+		       "vouches for it)";
+	default:
+		return "";
+	}
+}
+
+void
+tls_explain_unpinned(struct tls *tls, const struct tls_pin *seen)
+{
+	char text[ERROR_TEXT_MAX], pin[TLS_PIN_TEXT_MAX];
+
+	snprintf(text, sizeof(text),
+	    "no pin matches for %s: its key is %s (if that is right, add it "
+	    "as a pin)",
+	    tls->host, tls_pin_text(seen, pin));
+	free(tls->error);
+	tls->error = strdup(text);
 }
 
 static void
 fail_verification(struct tls *tls, long verdict)
 {
-	char text[TLS_HOST_MAX + 161];
+	char text[ERROR_TEXT_MAX];
 
+	if (verdict == X509_V_ERR_APPLICATION_VERIFICATION &&
+	    tls->error != NULL) {
+		tls->failed = true; /* and it was said why */
+		return;
+	}
 	snprintf(text, sizeof(text), "certificate verify failed for %s: %s%s",
 	    tls->host, X509_verify_cert_error_string(verdict),
 	    hint_for(verdict));
@@ -175,6 +209,17 @@ is_not_tls(unsigned long error)
 		reason == SSL_R_HTTP_REQUEST);
 }
 
+/* Ours is at least 1.2: either side may be the one that says so. */
+static bool
+is_too_old(unsigned long error)
+{
+	int reason = ERR_GET_REASON(error);
+
+	return ERR_GET_LIB(error) == ERR_LIB_SSL &&
+	    (reason == SSL_R_UNSUPPORTED_PROTOCOL ||
+		reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
+}
+
 static void
 describe_failure(struct tls *tls, int kind, int saved_errno)
 {
@@ -184,6 +229,9 @@ describe_failure(struct tls *tls, int kind, int saved_errno)
 		fail_verification(tls, verdict);
 	else if (!tls->established && is_not_tls(ERR_peek_error()))
 		fail_with(tls, "the peer does not speak TLS");
+	else if (!tls->established && is_too_old(ERR_peek_error()))
+		fail_with(
+		    tls, "unsupported protocol (TLS 1.2 or later is needed)");
 	else if (ERR_peek_error() != 0)
 		fail_with(tls, tls_queued_reason());
 	else if (kind == SSL_ERROR_SYSCALL && saved_errno != 0)
@@ -370,6 +418,12 @@ tls_shutdown(struct tls *tls)
 		tls->said_bye = true;
 	}
 	return tls_flush(tls);
+}
+
+bool
+tls_was_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
 }
 
 const char *

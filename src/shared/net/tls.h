@@ -8,7 +8,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
+
+#define TLS_TICKET_SECRET_LEN 32
 
 struct tls_context; /* settings shared by connections, reference-counted */
 struct tls;	    /* one connection */
@@ -24,6 +27,26 @@ struct tls_context *tls_context_new_client(
  * with its private key; NULL: that is in the first file, too. NULL on failure, as above. */
 struct tls_context *tls_context_new_server(
     const char *certificate, const char *key, const char **error);
+/* Show a certificate of our own to servers that ask for one; as above. -1: *error says why. */
+int tls_context_use_certificate(struct tls_context *client,
+    const char *certificate, const char *key, const char **error);
+
+/* Which certificates a server takes of its clients. */
+struct tls_clients {
+	const char *ca_file;  /* PEM: they are signed by one of these */
+	const char *crl_file; /* PEM: and revoked by none of these; NULL: no list */
+	bool required;	      /* who has none is refused */
+};
+
+/* Ask clients for certificates. A session is resumed only under the same rules. -1: *error
+ * says why. Before the first connection. */
+int tls_context_ask_clients(struct tls_context *server,
+    const struct tls_clients *clients, const char **error);
+/* Let a session that began at any server with this secret be resumed here; the keys of
+ * tickets change each period_ms (> 0) of the wall clock, and a ticket is good for one to two
+ * periods. -1: no memory. Before the first connection. */
+int tls_context_share_tickets(struct tls_context *server,
+    const uint8_t secret[TLS_TICKET_SECRET_LEN], uint64_t period_ms);
 void tls_context_free(struct tls_context **context);
 
 /* A client connection to host: its name is sent as SNI (unless it is an address) and must
@@ -55,6 +78,21 @@ size_t tls_unsent(const struct tls *tls);
 /* Send close-notify behind what is sealed; TLS_OK when all is sent. May be called again. Not
  * after a tls_write() that has to be repeated. */
 enum tls_result tls_shutdown(struct tls *tls);
+/* After the handshake: was it a short one, that goes on with an earlier session? */
+bool tls_was_resumed(const struct tls *tls);
+
+/* Which device a certificate is for: its first subjectAltName that is a URI taupe:NAME. */
+enum tls_peer {
+	TLS_PEER_NONE,	   /* there is no certificate that was found right */
+	TLS_PEER_NAMELESS, /* it names no device */
+	TLS_PEER_EXPIRED,
+	TLS_PEER_NAMED, /* out is its name */
+};
+/* That of a client, after the handshake. A name that does not fit is none. */
+enum tls_peer tls_peer_name(const struct tls *tls, char *out, size_t cap);
+/* That of a certificate (DER) that somebody else has verified. */
+enum tls_peer tls_certificate_name(
+    const void *der, size_t len, char *out, size_t cap);
 /* Why the last call failed: "certificate verify failed: self-signed certificate". Valid
  * as long as the connection. */
 const char *tls_error(struct tls *tls);

@@ -3,7 +3,8 @@
  * A client's context remembers the last session of a few hosts, so that agents that all
  * come back at once resume instead of negotiating anew. A server's context keeps no
  * session: what it needs to resume one stands in the ticket that the client has, and it
- * can read it as long as it has the ticket's key, which is OpenSSL's random one.
+ * can read it as long as it has the ticket's key: OpenSSL's random one, or one that other
+ * servers have as well.
  */
 #include "config.h"
 
@@ -12,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/crypto.h"
 #include "net/tls_internal.h"
+#include "net/tls_ticket.h"
 
 #define REMEMBERED 8
 
@@ -26,6 +29,8 @@
 
 struct tls_context {
 	SSL_CTX *ssl;
+	struct tls_pins *pins; /* NULL: none */
+	struct tls_ticket_keys tickets; /* a server's */
 	unsigned references;
 	unsigned oldest; /* of remembered[] */
 	struct {
@@ -87,11 +92,23 @@ tls_context_ssl(struct tls_context *context)
 	return context->ssl;
 }
 
+const struct tls_ticket_keys *
+tls_context_ticket_keys(const struct tls_context *context)
+{
+	return &context->tickets;
+}
+
 struct tls_context *
 tls_context_hold(struct tls_context *context)
 {
 	context->references++;
 	return context;
+}
+
+void
+tls_context_keep_pins(struct tls_context *context, struct tls_pins *pins)
+{
+	context->pins = pins;
 }
 
 void
@@ -105,6 +122,8 @@ tls_context_free(struct tls_context **contextp)
 	for (unsigned i = 0; i < REMEMBERED; i++)
 		forget(context, i);
 	SSL_CTX_free(context->ssl);
+	free(context->pins);
+	crypto_wipe(&context->tickets, sizeof(context->tickets));
 	free(context);
 }
 
@@ -254,4 +273,105 @@ tls_context_new_server(
 fail:
 	tls_context_free(&context);
 	return NULL;
+}
+
+int
+tls_context_use_certificate(struct tls_context *client, const char *certificate,
+    const char *key, const char **error)
+{
+	ERR_clear_error();
+	*error = context_error;
+	return load_certificate(
+	    client->ssl, certificate, key != NULL ? key : certificate);
+}
+
+/* Add a file to the digest of what sessions were made under. */
+static int
+digest_file(EVP_MD_CTX *digest, const char *path)
+{
+	FILE *file = fopen(path, "rb");
+	unsigned char piece[4096];
+	size_t got;
+	int result = -1;
+
+	if (file == NULL)
+		return -1;
+	while ((got = fread(piece, 1, sizeof(piece), file)) > 0)
+		EVP_DigestUpdate(digest, piece, got);
+	if (!ferror(file))
+		result = 0;
+	fclose(file);
+	return result;
+}
+
+/* The client's certificate is not looked at again when its session is resumed: that must
+ * end when what it was judged by changes. */
+static int
+bind_sessions(SSL_CTX *ssl, const struct tls_clients *clients)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	unsigned char context[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+	int result = -1;
+
+	if (digest != NULL &&
+	    EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+	    digest_file(digest, clients->ca_file) == 0 &&
+	    (clients->crl_file == NULL ||
+		digest_file(digest, clients->crl_file) == 0) &&
+	    EVP_DigestFinal_ex(digest, context, &len) == 1 &&
+	    SSL_CTX_set_session_id_context(ssl, context, len) == 1)
+		result = 0;
+	EVP_MD_CTX_free(digest);
+	return result;
+}
+
+static int
+load_revoked(SSL_CTX *ssl, const char *file)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+	if (lookup != NULL &&
+	    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0 &&
+	    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1)
+		return 0;
+	explain("revoked certificates", file, tls_queued_reason());
+	return -1;
+}
+
+int
+tls_context_ask_clients(struct tls_context *server,
+    const struct tls_clients *clients, const char **error)
+{
+	STACK_OF(X509_NAME) *names;
+
+	ERR_clear_error();
+	*error = context_error;
+	if (load_trust(server->ssl, clients->ca_file) != 0 ||
+	    (clients->crl_file != NULL &&
+		load_revoked(server->ssl, clients->crl_file) != 0))
+		return -1;
+	names = SSL_load_client_CA_file(clients->ca_file);
+	if (names == NULL || bind_sessions(server->ssl, clients) != 0) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		explain("trusted certificates", clients->ca_file,
+		    tls_queued_reason());
+		return -1;
+	}
+	SSL_CTX_set_client_CA_list(server->ssl, names);
+	SSL_CTX_set_verify(server->ssl,
+	    SSL_VERIFY_PEER |
+		(clients->required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+	    NULL);
+	return 0;
+}
+
+int
+tls_context_share_tickets(struct tls_context *server,
+    const uint8_t secret[TLS_TICKET_SECRET_LEN], uint64_t period_ms)
+{
+	memcpy(server->tickets.secret, secret, TLS_TICKET_SECRET_LEN);
+	server->tickets.period_ms = period_ms;
+	return tls_ticket_install(server->ssl);
 }

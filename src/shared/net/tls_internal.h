@@ -8,8 +8,12 @@
 
 #include "net/tls.h"
 #include "net/tls_bio.h"
+#include "net/tls_pin.h"
 
 #define TLS_HOST_MAX 255
+
+struct tls_pins;
+struct tls_ticket_keys;
 
 struct tls {
 	SSL *ssl;
@@ -28,6 +32,12 @@ struct tls_context *tls_context_hold(struct tls_context *context);
 /* The session that this host gave last; NULL: none. The context's own. */
 SSL_SESSION *tls_context_recall(
     const struct tls_context *context, const char *host);
+/* The context frees them in the end. */
+void tls_context_keep_pins(struct tls_context *context, struct tls_pins *pins);
+/* The connection's error will be that its peer's key, with this pin, is none of ours. */
+void tls_explain_unpinned(struct tls *tls, const struct tls_pin *seen);
+const struct tls_ticket_keys *tls_context_ticket_keys(
+    const struct tls_context *context);
 /* The oldest error in the thread's queue as text. */
 const char *tls_queued_reason(void);
 

@@ -12,7 +12,7 @@ KINDS = ("http", "sni", "tcp", "relay")
 
 
 class HAProxy:
-    def __init__(self, group, first_public, last_public, domain="example.test"):
+    def __init__(self, group, first_public, last_public, domain="example.test", **env):
         self.group = group
         folder = group.folder / "haproxy"
         folder.mkdir()
@@ -33,6 +33,7 @@ class HAProxy:
             "TAUPE_ADMIN_SOCKET": str(self.socket),
             "TAUPE_INNER": f"taupe-{secrets.token_hex(6)}",
             "TAUPE_LOG": "stdout",
+            **env,
         }
         self.empty_map_files()
         self.process = None

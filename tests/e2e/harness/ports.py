@@ -11,7 +11,7 @@ import tempfile
 BLOCK = 64
 FIRST, LAST = 10240, 32704
 
-_held = {}  # block's first port -> open lock file; kept for the process's life
+_held = {}  # block's first port -> open lock file
 _free = []
 
 
@@ -26,8 +26,13 @@ def _bindable(port):
     return True
 
 
-def take_block():
-    """The first of BLOCK consecutive ports that are nobody else's while this process lives."""
+def _give_back(start):
+    os.close(_held.pop(start))
+
+
+def take_block(exits=None):
+    """The first of BLOCK consecutive ports that are nobody else's while this process lives, or
+    until the exit stack ends: there are not blocks enough for each test to keep its own."""
     folder = pathlib.Path(tempfile.gettempdir()) / "taupe-e2e-ports"
     folder.mkdir(mode=0o777, exist_ok=True)
     starts = list(range(FIRST, LAST, BLOCK))
@@ -43,6 +48,8 @@ def take_block():
             continue
         if all(_bindable(port) for port in range(start, start + BLOCK)):
             _held[start] = lock
+            if exits is not None:
+                exits.callback(_give_back, start)
             return start
         os.close(lock)
     raise RuntimeError("no free block of ports")

@@ -17,7 +17,7 @@ class Standalone:
         self._write()
         self.front_port = ports.take()
         self.front = ("127.0.0.1", self.front_port)
-        self.first_port = services = ports.take_block()
+        self.first_port = services = ports.take_block(group.exits)
         self.relay = Relay(group, name, visitor_listen=f"127.0.0.1:{self.front_port}",
                            devices_file=self.devices_file,
                            service_listen=f"127.0.0.1:{services}-{services + ports.BLOCK - 1}",
@@ -55,7 +55,7 @@ class Cluster:
     def __init__(self, group, relays=1, haproxy=None, **config):
         self.group = group
         self.redis = Redis(group)
-        self.public = ports.take_block()
+        self.public = ports.take_block(group.exits)
         self.public_last = self.public + ports.BLOCK - 1
         self.key_file = group.folder / "cluster.key"
         self.key_file.write_bytes(b"k" * 48)
@@ -70,7 +70,7 @@ class Cluster:
             len(relay.api("relays")["relays"]) == relays for relay in self.relays))
 
     def add_relay(self, name, **config):
-        services = [ports.take_block(), ports.take_block()]
+        services = [ports.take_block(self.group.exits) for _ in range(2)]
         settings = {
             **self.redis.access("taupe-relay"),
             "cluster_key_file": self.key_file,

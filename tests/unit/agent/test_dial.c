@@ -76,8 +76,9 @@ dial(struct bench *b, const char *host, uint16_t port, uint64_t timeout_ms)
 	struct dial *d;
 
 	b->done = false;
-	d = dial_start(
-	    b->dialler, &b->conn, host, port, NULL, timeout_ms, dialled_cb, b);
+	d = dial_start(b->dialler, &b->conn,
+	    &(struct dial_to){.host = host, .port = port}, timeout_ms,
+	    dialled_cb, b);
 	ck_assert_ptr_nonnull(d);
 	ck_assert(!b->done);
 	return d;
@@ -224,7 +225,8 @@ dial_again(void *ctx)
 	struct chain *chain = ctx;
 	struct bench *b = &chain->b;
 
-	if (dial_start(b->dialler, &b->conn, "127.0.0.1", chain->port, NULL,
+	if (dial_start(b->dialler, &b->conn,
+		&(struct dial_to){.host = "127.0.0.1", .port = chain->port},
 		1000, next_dial_cb, chain) == NULL)
 		loop_stop(b->loop);
 }

@@ -16,6 +16,7 @@
 
 #include "cert.h"
 #include "net/tls.h"
+#include "net/tls_pin.h"
 
 static EVP_PKEY *key;
 static X509 *ca;
@@ -172,9 +173,11 @@ START_TEST(a_wildcard_stands_for_one_label)
 	connect_to("a.wild.test");
 	hang_up();
 	refused("a.b.wild.test",
-	    "certificate verify failed for a.b.wild.test: hostname mismatch");
+	    "certificate verify failed for a.b.wild.test: hostname mismatch "
+	    "(it is for other names: call the peer by one of them)");
 	refused("wild.test",
-	    "certificate verify failed for wild.test: hostname mismatch");
+	    "certificate verify failed for wild.test: hostname mismatch "
+	    "(it is for other names: call the peer by one of them)");
 }
 END_TEST
 
@@ -190,7 +193,8 @@ START_TEST(an_address_is_verified_and_not_sent_as_a_name)
 	connect_to("[::1]");
 	hang_up();
 	refused("127.0.0.2",
-	    "certificate verify failed for 127.0.0.2: IP address mismatch");
+	    "certificate verify failed for 127.0.0.2: IP address mismatch "
+	    "(it is for other names: call the peer by one of them)");
 }
 END_TEST
 
@@ -198,7 +202,8 @@ START_TEST(another_name_is_refused)
 {
 	serve_good();
 	refused("evil.test",
-	    "certificate verify failed for evil.test: hostname mismatch");
+	    "certificate verify failed for evil.test: hostname mismatch "
+	    "(it is for other names: call the peer by one of them)");
 }
 END_TEST
 
@@ -222,7 +227,7 @@ START_TEST(an_expired_certificate_is_refused)
 	serve("DNS:relay.test", ca, -2 * DAY_S, -DAY_S);
 	refused("relay.test",
 	    "certificate verify failed for relay.test: certificate has "
-	    "expired");
+	    "expired (renew it at the peer; is the clock right?)");
 }
 END_TEST
 
@@ -232,6 +237,80 @@ START_TEST(a_certificate_of_tomorrow_asks_for_the_clock)
 	refused("relay.test",
 	    "certificate verify failed for relay.test: certificate is not "
 	    "yet valid (is the clock right?)");
+}
+END_TEST
+
+START_TEST(pins_are_read_strictly)
+{
+	static const struct {
+		const char *text;
+		bool right;
+	} rows[] = {
+	    {"sha256/YLh1dUR9y6Kja30RrAn7JKnbQG/uEtLMkBgFF2Fuihg=", true},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", true},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAA-AAAAAAAAAAAAAAAAAAAAAA=", false},
+	    {"sha256/AAAAAAAAAAAAAAAAAAAA AAAAAAAAAAAAAAAAAAAAAA=", false},
+	    {"sha256//LhdUR9y6Kja30RrAn7JKnbQG/uEtLMkBgFF2Fuihg==", false},
+	    {"sha1/YLh1dUR9y6Kja30RrAn7JKnbQG/uEtLMkBgFF2Fuihg=00", false},
+	    {"sha256/", false},
+	    {"", false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[TLS_PIN_TEXT_MAX];
+		struct tls_pin pin;
+
+		ck_assert_msg(
+		    tls_pin_parse(rows[i].text, &pin) == rows[i].right, "%s",
+		    rows[i].text);
+		if (rows[i].right)
+			ck_assert_str_eq(
+			    tls_pin_text(&pin, text), rows[i].text);
+	}
+}
+END_TEST
+
+START_TEST(a_pin_that_matches_stands_beside_verification)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	struct tls_pin pins[2] = {{{0}}, {{0}}};
+
+	crypto_sha256(der, (size_t)len, pins[1].sha256);
+	OPENSSL_free(der);
+	ck_assert_int_eq(tls_context_pin(context, pins, 2), 0);
+	serve_good();
+	connect_to("relay.test");
+	hang_up();
+	refused("evil.test",
+	    "certificate verify failed for evil.test: hostname mismatch "
+	    "(it is for other names: call the peer by one of them)");
+}
+END_TEST
+
+START_TEST(a_key_that_no_pin_names_is_refused_and_shown)
+{
+	unsigned char *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	struct tls_pin other = {{0}}, seen;
+	char pin[TLS_PIN_TEXT_MAX], error[400];
+
+	crypto_sha256(der, (size_t)len, seen.sha256);
+	OPENSSL_free(der);
+	ck_assert_int_eq(tls_context_pin(context, &other, 1), 0);
+	serve_good();
+	snprintf(error, sizeof(error),
+	    "no pin matches for relay.test: its key is %s (if that is right, "
+	    "add it as a pin)",
+	    tls_pin_text(&seen, pin));
+	/* twice: what was refused has left nothing to resume */
+	refused("relay.test", error);
+	refused("relay.test", error);
 }
 END_TEST
 
@@ -546,6 +625,9 @@ main(void)
 	tcase_add_test(tests, an_unknown_authority_is_refused);
 	tcase_add_test(tests, an_expired_certificate_is_refused);
 	tcase_add_test(tests, a_certificate_of_tomorrow_asks_for_the_clock);
+	tcase_add_test(tests, pins_are_read_strictly);
+	tcase_add_test(tests, a_pin_that_matches_stands_beside_verification);
+	tcase_add_test(tests, a_key_that_no_pin_names_is_refused_and_shown);
 	tcase_add_test(tests, the_system_store_does_not_know_our_authority);
 	tcase_add_test(tests, tls_1_1_is_refused);
 	tcase_add_test(tests, a_peer_without_tls_is_said_so);

@@ -13,9 +13,10 @@
 #include "net/tls_internal.h"
 
 static EVP_PKEY *key;
-static X509 *cert;
+static X509 *cert, *authority;
 static char cert_file[] = "/tmp/taupe-test-cert-XXXXXX";
 static char key_file[] = "/tmp/taupe-test-key-XXXXXX";
+static char authority_file[] = "/tmp/taupe-test-authority-XXXXXX";
 static char bundle[] = "/tmp/taupe-test-bundle-XXXXXX";
 static struct tls_context *server_context, *client_context;
 static struct tls *server, *client;
@@ -32,6 +33,8 @@ setup(void)
 	cert_write(cert_file, cert, NULL);
 	cert_write(key_file, NULL, key);
 	cert_write(bundle, cert, key);
+	authority = cert_new(key, "devices", NULL, NULL, -DAY_S, DAY_S);
+	cert_write(authority_file, authority, NULL);
 }
 
 static void
@@ -53,10 +56,12 @@ teardown(void)
 	tls_context_free(&server_context);
 	tls_context_free(&client_context);
 	X509_free(cert);
+	X509_free(authority);
 	EVP_PKEY_free(key);
 	unlink(cert_file);
 	unlink(key_file);
 	unlink(bundle);
+	unlink(authority_file);
 }
 
 static void
@@ -253,6 +258,147 @@ START_TEST(nobody_is_asked_for_a_password)
 }
 END_TEST
 
+static const uint8_t secret[TLS_TICKET_SECRET_LEN] = "of the cluster";
+
+static void
+share(uint64_t period_ms)
+{
+	serve(bundle, NULL);
+	ck_assert_int_eq(
+	    tls_context_share_tickets(server_context, secret, period_ms), 0);
+}
+
+START_TEST(who_comes_to_another_server_with_the_secret_resumes)
+{
+	enum tls_result at_client;
+
+	trust(cert_file);
+	share(DAY_S * UINT64_C(1000));
+	connects();
+	for (int n = 0; n < 3; n++) {
+		share(DAY_S * UINT64_C(1000));
+		call();
+		ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
+		ck_assert(tls_was_resumed(server));
+		exchange(client, server);
+		exchange(server, client);
+	}
+	serve(bundle, NULL);
+	connects();
+	ck_assert(!tls_was_resumed(server));
+}
+END_TEST
+
+static void
+show(X509 *certificate)
+{
+	char file[] = "/tmp/taupe-test-client-XXXXXX";
+	const char *error;
+
+	cert_write(file, certificate, key);
+	trust(cert_file);
+	ck_assert_int_eq(
+	    tls_context_use_certificate(client_context, file, NULL, &error), 0);
+	unlink(file);
+}
+
+static void
+ask(bool required)
+{
+	struct tls_clients clients = {
+	    .ca_file = authority_file, .required = required};
+	const char *error;
+
+	share(DAY_S * UINT64_C(1000));
+	ck_assert_int_eq(
+	    tls_context_ask_clients(server_context, &clients, &error), 0);
+}
+
+START_TEST(client_is_known_by_its_certificate_when_it_resumes_too)
+{
+	X509 *own =
+	    cert_new(key, "dev", "DNS:dev,URI:x:y,URI:taupe:Dev_1,URI:taupe:2",
+		authority, -DAY_S, DAY_S);
+	char name[8];
+
+	show(own);
+	for (int n = 0; n < 3; n++) {
+		ask(true);
+		connects();
+		ck_assert_int_eq(tls_was_resumed(server), n > 0);
+		ck_assert_int_eq(
+		    tls_peer_name(server, name, sizeof(name)), TLS_PEER_NAMED);
+		ck_assert_str_eq(name, "Dev_1");
+		ck_assert_int_eq(
+		    tls_peer_name(server, name, 5), TLS_PEER_NAMELESS);
+	}
+	X509_free(own);
+}
+END_TEST
+
+START_TEST(session_without_a_certificate_is_not_resumed_where_one_is_asked_for)
+{
+	enum tls_result at_client;
+
+	trust(cert_file);
+	share(DAY_S * UINT64_C(1000));
+	connects();
+	ask(true);
+	call();
+	ck_assert_int_eq(shake_hands(&at_client), TLS_FAILED);
+	ask(false);
+	connects();
+	ck_assert(!tls_was_resumed(server));
+	ck_assert_int_eq(tls_peer_name(server, NULL, 0), TLS_PEER_NONE);
+}
+END_TEST
+
+START_TEST(certificate_of_a_stranger_is_refused)
+{
+	X509 *stranger =
+	    cert_new(key, "dev", "URI:taupe:dev", NULL, -DAY_S, DAY_S);
+	enum tls_result at_client;
+
+	show(stranger);
+	ask(false);
+	call();
+	ck_assert_int_eq(shake_hands(&at_client), TLS_FAILED);
+	X509_free(stranger);
+}
+END_TEST
+
+static enum tls_peer
+name_of(const char *names, long until_s, char name[8])
+{
+	X509 *made = cert_new(key, "d", names, cert, -DAY_S, until_s);
+	unsigned char *der = NULL;
+	int len = i2d_X509(made, &der);
+	enum tls_peer result = tls_certificate_name(der, (size_t)len, name, 8);
+
+	for (int cut = 0; cut < len; cut++)
+		ck_assert_int_eq(
+		    tls_certificate_name(der, (size_t)cut, name, 8),
+		    TLS_PEER_NAMELESS);
+	(void)tls_certificate_name(der, (size_t)len, name, 8);
+	OPENSSL_free(der);
+	X509_free(made);
+	return result;
+}
+
+START_TEST(names_in_certificates)
+{
+	char name[8];
+
+	ck_assert_int_eq(name_of("URI:taupe:dev", DAY_S, name), TLS_PEER_NAMED);
+	ck_assert_str_eq(name, "dev");
+	ck_assert_int_eq(name_of("URI:taupe:dev", -1, name), TLS_PEER_EXPIRED);
+	ck_assert_int_eq(name_of("URI:taupe:", DAY_S, name), TLS_PEER_NAMELESS);
+	ck_assert_int_eq(name_of("DNS:dev", DAY_S, name), TLS_PEER_NAMELESS);
+	ck_assert_int_eq(
+	    name_of("URI:taupe:12345678", DAY_S, name), TLS_PEER_NAMELESS);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -267,6 +413,14 @@ main(void)
 	tcase_add_test(
 	    tests, connections_keep_the_certificate_that_they_began_with);
 	tcase_add_test(tests, who_comes_back_resumes);
+	tcase_add_test(
+	    tests, who_comes_to_another_server_with_the_secret_resumes);
+	tcase_add_test(
+	    tests, client_is_known_by_its_certificate_when_it_resumes_too);
+	tcase_add_test(tests,
+	    session_without_a_certificate_is_not_resumed_where_one_is_asked_for);
+	tcase_add_test(tests, certificate_of_a_stranger_is_refused);
+	tcase_add_test(tests, names_in_certificates);
 	tcase_add_test(tests, who_refuses_the_certificate_is_understood);
 	tcase_add_test(tests, wrong_files_are_named);
 	tcase_add_test(tests, nobody_is_asked_for_a_password);

@@ -136,6 +136,16 @@ count_segments(void)
 	return info.tcpi_data_segs_in;
 }
 
+/* The relay asks whether the channel lives. */
+static void
+answer_ping(void)
+{
+	struct frame frame = channel_next(&shared);
+
+	ck_assert_uint_eq(frame.opcode, WS_OP_PING);
+	channel_send(&shared, 0x8a, frame.data, frame.len);
+}
+
 static size_t
 count_streams(void)
 {
@@ -571,6 +581,56 @@ START_TEST(an_agent_that_does_not_answer_loses_the_visit)
 }
 END_TEST
 
+/* ---- a hostile agent ---- */
+
+/* It digs a channel for a large visit, and says at once what it cannot know yet. */
+static void
+speak_early(int backend, const char *text)
+{
+	char id[33];
+	struct frame frame;
+
+	begin(backend);
+	come(0, "shell");
+	send_payload(1, plenty, LARGE);
+	run_until_received(loop, &visitors[0], LARGE);
+	channel_expect(&shared, "op=credit&visit=1&bytes=40000");
+	frame = channel_next(&control);
+	memcpy(id, frame.data + 11, 32);
+	id[32] = '\0';
+	agent_request(&own, id);
+	channel_send(&own, text[0] == 'x' ? 0x82 : 0x81, text, strlen(text));
+	agent_take_switch(&own);
+	channel_expect(&own, "op=open&visit=1&service=shell&");
+	channel_expect_close(&own, WS_CLOSE_PROTOCOL_ERROR);
+	run_until_reset(loop, &visitors[0]);
+	expect_said("abort", 1);
+	say("moved", 1);
+	run_for_ms(loop, 20);
+	ck_assert_uint_eq(relay->n_visitors, 0);
+	ck_assert_uint_eq(count_idle(), 0);
+	/* the relay is as good as before */
+	come(1, "shell");
+}
+
+START_TEST(a_refusal_before_the_offer_is_a_fault)
+{
+	speak_early(_i, "op=refused&visit=1&reason=no");
+}
+END_TEST
+
+START_TEST(an_abort_before_the_offer_is_a_fault)
+{
+	speak_early(_i, "op=abort&visit=1");
+}
+END_TEST
+
+START_TEST(payload_before_the_last_word_is_a_fault)
+{
+	speak_early(_i, "x");
+}
+END_TEST
+
 /* ---- the channel's life ---- */
 
 START_TEST(the_end_of_the_session_ends_no_visit)
@@ -653,8 +713,7 @@ START_TEST(a_visit_that_is_not_answered_ends_alone)
 	say("opened", 2);
 	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PING);
 	channel_send(&control, 0x8a, "", 0);
-	ck_assert_uint_eq(channel_next(&shared).opcode, WS_OP_PING);
-	channel_send(&shared, 0x8a, "", 0);
+	answer_ping();
 	expect_said("abort", 1);
 	run_until_ended(loop, &visitors[0]);
 	ck_assert_mem_eq(visitors[0].data, "HTTP/1.1 503", 12);
@@ -742,6 +801,9 @@ main(void)
 	    without_its_new_channel_it_is_reset,
 	    without_the_shared_channel_it_is_reset,
 	    an_agent_that_does_not_answer_loses_the_visit,
+	    a_refusal_before_the_offer_is_a_fault,
+	    an_abort_before_the_offer_is_a_fault,
+	    payload_before_the_last_word_is_a_fault,
 	    the_end_of_the_session_ends_no_visit,
 	    without_visits_it_is_closed_with_the_session,
 	    one_that_is_not_kept_is_closed_after_a_rest,

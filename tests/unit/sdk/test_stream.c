@@ -598,13 +598,30 @@ END_TEST
 
 #define SHARED "0c5f1a3e9d7b42868e0f6a1b2c3d4e5f"
 
-START_TEST(open_names_the_shared_channel_that_a_visit_comes_from)
+START_TEST(a_visit_of_a_shared_channel_is_a_fault_where_none_was_offered)
 {
 	struct bytes in = {.len = 0};
 	struct taupe_step step;
 	struct bench b;
 
 	start(&b, 4096);
+	relay_text(&in, "op=open&visit=1&service=web&stream=7&shared=" SHARED);
+	ck_assert_uint_eq(
+	    taupe_stream_input(&b.stream, in.data, in.len, &step), in.len);
+	ck_assert_int_eq(step.type, TAUPE_STEP_FAILED);
+	ck_assert_uint_gt(step.output.len, 0);
+}
+END_TEST
+
+START_TEST(open_names_the_shared_channel_that_a_visit_comes_from)
+{
+	struct bytes in = {.len = 0};
+	struct taupe_step step;
+	struct taupe_config sharing = config;
+	struct bench b;
+
+	sharing.mux_visits = 1;
+	start_with(&b, 4096, &sharing, &relay);
 	/* it has a service already: whether we offer it any more is no matter */
 	relay_text(&in,
 	    "op=open&visit=1&service=gone&from=192.0.2.1:5&stream=7&"
@@ -750,6 +767,7 @@ main(void)
 	    answers_that_are_no_channel,
 	    open_names_service_and_visitor,
 	    open_names_the_shared_channel_that_a_visit_comes_from,
+	    a_visit_of_a_shared_channel_is_a_fault_where_none_was_offered,
 	    open_names_both_or_none_of_shared_and_stream,
 	    payload_is_where_it_was_handed_in,
 	    reason_for_a_refusal_is_made_safe_and_short,

@@ -34,6 +34,12 @@ static const char *const examples[] = {
     "op=open&visit=2&service=ssh&from=[2001:db8::1]:40022",
     "op=abort&visit=2&reason=visitor%20reset",
     "op=abort&visit=2",
+    "op=open&id=0c5f1a3e9d7b42868e0f6a1b2c3d4e5f&mux=1",
+    "op=credit&visit=1&bytes=32768",
+    "op=open&visit=1&service=web&from=192.0.2.1:50312"
+    "&shared=0c5f1a3e9d7b42868e0f6a1b2c3d4e5f&stream=7",
+    "op=moved&visit=7",
+    "op=stays&visit=7",
 };
 
 START_TEST(protocol_examples_come_back_byte_by_byte)
@@ -112,6 +118,35 @@ START_TEST(open_with_an_id_and_no_service)
 }
 END_TEST
 
+START_TEST(messages_of_shared_channels)
+{
+	struct control_msg msg;
+	const char *error;
+
+	ck_assert_int_eq(
+	    decode("op=open&id=" ID "&mux=1", &msg, &error), WIRE_DONE);
+	ck_assert_uint_eq(msg.mux, 1);
+	ck_assert_int_eq(decode("op=open&id=" ID, &msg, &error), WIRE_DONE);
+	ck_assert_uint_eq(msg.mux, 0);
+	ck_assert_int_eq(decode("op=open&visit=1&service=web&stream=4294967295"
+				"&shared=" ID,
+			     &msg, &error),
+	    WIRE_DONE);
+	ck_assert(str_is(msg.shared, ID));
+	ck_assert_uint_eq(msg.stream, UINT32_MAX);
+	ck_assert_int_eq(
+	    decode("bytes=16777216&op=credit&visit=4294967296", &msg, &error),
+	    WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_CREDIT);
+	ck_assert_uint_eq(msg.bytes, 16777216);
+	ck_assert_uint_eq(msg.visit, UINT64_C(4294967296));
+	ck_assert_int_eq(decode("op=moved&visit=1", &msg, &error), WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_MOVED);
+	ck_assert_int_eq(decode("op=stays&visit=1", &msg, &error), WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_STAYS);
+}
+END_TEST
+
 /* It may be of a later version, in which the keys have other shapes. */
 START_TEST(unknown_op_is_not_judged)
 {
@@ -159,6 +194,28 @@ START_TEST(refuses_malformed_messages)
 		"visit: not a number from 1"},
 	    {"op=open&service=web&from=", "from: not an address"},
 	    {"op=open&service=web&from=a+b", "from: not an address"},
+	    {"op=open&id=" ID "&mux=0", "mux: not 1"},
+	    {"op=open&id=" ID "&mux=2", "mux: not 1"},
+	    {"op=open&id=" ID "&mux=", "mux: not 1"},
+	    {"op=open&service=a&shared=0",
+		"shared: not 32 lower-case "
+		"hexadecimal digits"},
+	    {"op=open&service=a&stream=0",
+		"stream: not a number from 1 to 4294967295"},
+	    {"op=open&service=a&stream=4294967296",
+		"stream: not a number from 1 to 4294967295"},
+	    {"op=credit", "credit needs visit and bytes"},
+	    {"op=credit&visit=1", "credit needs visit and bytes"},
+	    {"op=credit&bytes=1", "credit needs visit and bytes"},
+	    {"op=credit&visit=1&bytes=0", "bytes: not 1 to 16777216"},
+	    {"op=credit&visit=1&bytes=16777217", "bytes: not 1 to 16777216"},
+	    {"op=credit&visit=1&bytes=-1", "bytes: not 1 to 16777216"},
+	    {"op=credit&visit=1&bytes=1e3", "bytes: not 1 to 16777216"},
+	    {"op=credit&visit=1&bytes=1&bytes=1",
+		"a key that must not repeat does"},
+	    {"op=credit&visit=0&bytes=1", "visit: not a number from 1"},
+	    {"op=moved", "moved needs a visit"},
+	    {"op=stays", "stays needs a visit"},
 	    {"op=move&to=http://a", "to: not a relay's URL"},
 	    {"op=move&to=ws://a/v1", "to: not a relay's URL"},
 	    {"op=move&to=ws://u@a", "to: not a relay's URL"},
@@ -314,6 +371,39 @@ START_TEST(params_come_back_byte_by_byte)
 }
 END_TEST
 
+START_TEST(params_of_shared_channels)
+{
+	static const char query[] = "name=alice&instance=b&service=web:http"
+				    "&warm=1&mux=1&visits=65535"
+				    "&window=16777216";
+	char out[256];
+	struct control_params params;
+	struct writer w;
+	const char *error;
+
+	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
+	ck_assert_uint_eq(params.mux, 1);
+	ck_assert_uint_eq(params.visits, 65535);
+	ck_assert_uint_eq(params.window, 16777216);
+	writer_init(&w, out, sizeof(out));
+	control_params_encode(&w, &params);
+	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
+	ck_assert_int_eq(
+	    decode_params("name=a&instance=b&service=c:tcp&mux=1&visits=1"
+			  "&window=1024",
+		&params, &error),
+	    WIRE_DONE);
+	ck_assert_uint_eq(params.visits, 1);
+	ck_assert_uint_eq(params.window, 1024);
+	/* the defaults are the relay's to know */
+	ck_assert_int_eq(decode_params("name=a&instance=b&service=c:tcp&mux=1",
+			     &params, &error),
+	    WIRE_DONE);
+	ck_assert_uint_eq(params.visits, 0);
+	ck_assert_uint_eq(params.window, 0);
+}
+END_TEST
+
 START_TEST(params_without_lease_hops_and_warm)
 {
 	struct control_params params;
@@ -349,6 +439,17 @@ START_TEST(refuses_malformed_params)
 		"instance: not 1 to 64 visible characters"},
 	    {"name=a&instance=b&service=c:tcp&hops=101", "hops: not 0 to 100"},
 	    {"name=a&instance=b&service=c:tcp&warm=65", "warm: not 0 to 64"},
+	    {"name=a&instance=b&service=c:tcp&mux=2", "mux: not 0 or 1"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&visits=0",
+		"visits: not 1 to 65535"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&visits=65536",
+		"visits: not 1 to 65535"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&window=1023",
+		"window: not 1024 to 16777216"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&window=16777217",
+		"window: not 1024 to 16777216"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&mux=1",
+		"a key that must not repeat does"},
 	    {"name=a&instance=b&service=c", NULL},
 	    {"name=a&instance=b&service=c:udp", NULL},
 	    {"name=a&instance=b&service=:tcp", NULL},
@@ -453,6 +554,7 @@ main(void)
 	    decodes_a_welcome,
 	    order_and_unknown_keys_do_not_matter,
 	    open_with_an_id_and_no_service,
+	    messages_of_shared_channels,
 	    unknown_op_is_not_judged,
 	    refuses_malformed_messages,
 	    welcome_needs_each_of_its_keys,
@@ -460,6 +562,7 @@ main(void)
 	    texts_are_bounded,
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
+	    params_of_shared_channels,
 	    params_without_lease_hops_and_warm,
 	    refuses_malformed_params,
 	    services_are_bounded,
