@@ -28,6 +28,11 @@
 	X(visits_handed_over,                                                  \
 	    "Of these, led on to the relay that has the device now.")          \
 	X(visits_failed, "Visitors that could not be served.")                 \
+	X(visits_over_max,                                                     \
+	    "Visitors turned away: their device had as many as it may.")       \
+	X(visits_over_rate,                                                    \
+	    "Visitors turned away: too many came to their device at once.")    \
+	X(rate_waits, "Times that a device had to wait for its byte rate.")    \
 	X(visits_unknown, "Visitors for a name that no device has.")           \
 	X(bytes_in, "Payload bytes from visitors to devices.")                 \
 	X(bytes_out, "Payload bytes from devices to visitors.")

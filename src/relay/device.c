@@ -15,6 +15,7 @@
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/handover.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/shared.h"
@@ -134,6 +135,7 @@ device_free(struct device *device)
 	assert(device->pins == 0 && device->session == NULL);
 	release(device);
 	device_close_channels(device, true);
+	device_limits_free(device);
 	timer_clear(device->relay->loop, &device->timer);
 	forget_uncounted(device);
 	backlog_remove(device);
@@ -187,6 +189,8 @@ device_attach(struct relay *relay, const struct claim *claim,
 	if (grant == NULL)
 		return NULL;
 	if (fresh && (device = device_new(relay, claim->name)) == NULL)
+		goto fail;
+	if (device_limits_set(device) != 0)
 		goto fail;
 	if (services_reconcile(device, claim, &granted->lease, error) != 0)
 		goto fail;

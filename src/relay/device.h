@@ -10,6 +10,7 @@
 #include "relay/grant.h"
 #include "relay/relay.h"
 
+struct device_limits;
 struct dig;
 struct service;
 struct session;
@@ -51,6 +52,7 @@ struct device {
 	    due_ms; /* loop clock. Online: renew the lease; offline: it expires;
 			    moved, released: the end. 0: nothing is due */
 	struct uncounted *uncounted; /* NULL: all was counted */
+	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint32_t n_visitors;
 	uint32_t pins; /* admissions that are about to use it */
 	uint8_t secret_sha256

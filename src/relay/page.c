@@ -44,6 +44,11 @@ static const struct {
 	    "<p>The device behind this address is not connected at the moment. "
 	    "It keeps its "
 	    "address: try again when it is back.</p>")},
+    [PAGE_BUSY] = {503, "busy.html",
+	BUILT_IN("The device is busy",
+	    "<p>More visitors want something of the device behind this address "
+	    "than it may "
+	    "serve. Try again in a moment.</p>")},
 };
 
 /* 0 and *body NULL when there is no such file. */

@@ -12,6 +12,7 @@ enum page {
 	PAGE_UNKNOWN, /* 404: no device has this name */
 	PAGE_REFUSED, /* 502: the device is there, its service did not answer */
 	PAGE_OFFLINE, /* 503: the device is not connected */
+	PAGE_BUSY,    /* 503: too many want something of it */
 	PAGE_COUNT
 };
 
@@ -19,7 +20,7 @@ struct pages {
 	char *body[PAGE_COUNT]; /* NULL: the built-in one */
 };
 
-/* Read 404.html, 502.html and 503.html of a folder; those that are not there stay built
+/* Read 404.html, 502.html, 503.html and busy.html of a folder; those that are not there stay built
  * in. -1: one cannot be read or is over 256 KiB (it was logged). */
 int pages_load(struct pages *pages, const char *dir);
 void pages_free(struct pages *pages);

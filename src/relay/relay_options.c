@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/token_bucket.h"
 #include "net/address.h"
 #include "net/redis_endpoint.h"
 #include "relay/port_set.h"
@@ -230,6 +231,21 @@ static const struct option_row rows[] = {
 	"Its share of the agents, relative to the other relays."},
     {"max_visitors", OPTION_INT, AT(max_visitors), "1000", 1, 1000000, NULL,
 	NULL, "NUMBER", "Most visitors at once on one device."},
+    {"visitor_rate", OPTION_INT, AT(visitor_rate), "0", 0, 1000000, NULL, NULL,
+	"NUMBER",
+	"Most new visitors of one device a second, on average; 0 for any."},
+    {"visitor_burst", OPTION_INT, AT(visitor_burst), "0", 0, 1000000, NULL,
+	NULL, "NUMBER",
+	"So many may come at once before visitor_rate counts; 0 for those of "
+	"one second."},
+    {"device_rate", OPTION_SIZE, AT(device_rate), "0", 0, TOKEN_RATE_MAX, NULL,
+	NULL, "BYTES",
+	"Most bytes of one device a second, both directions together; its "
+	"visits share them; 0 for any."},
+    {"max_transfers", OPTION_INT, AT(max_transfers), "1000", 1, 1000000, NULL,
+	NULL, "NUMBER",
+	"Most transfer channels of one device at once, the shared one not "
+	"counted; a large visit without one goes on where it is."},
     {"max_handshakes", OPTION_INT, AT(max_handshakes), "10000", 1, 1000000,
 	NULL, NULL, "NUMBER",
 	"Most connections at once that have not said yet whom they are, and "
@@ -239,7 +255,8 @@ static const struct option_row rows[] = {
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
-	"Folder with 404.html, 502.html and 503.html to use instead of the "
+	"Folder with 404.html, 502.html, 503.html and busy.html to use instead "
+	"of the "
 	"built-in pages."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",

@@ -34,6 +34,7 @@ struct relay_options {
 	bool rebalance;
 	int64_t warm_max, warm_decay_ms;
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
+	int64_t visitor_rate, visitor_burst, device_rate, max_transfers;
 	/* operation */
 	char *admin_listen, *page_dir;
 	int log_level;

@@ -368,6 +368,10 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->weight = fresh->weight;
 	options->max_visitors = fresh->max_visitors;
 	options->max_handshakes = fresh->max_handshakes;
+	options->visitor_rate = fresh->visitor_rate;
+	options->visitor_burst = fresh->visitor_burst;
+	options->device_rate = fresh->device_rate;
+	options->max_transfers = fresh->max_transfers;
 	options->agent_client_certificate = fresh->agent_client_certificate;
 	options->proxy_client_certificate = fresh->proxy_client_certificate;
 	options->log_level = fresh->log_level;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/stream.h"
 #include "relay/transfer.h"
@@ -384,7 +385,7 @@ shared_serve(struct device *device)
 	struct shared *shared = find_open(device);
 
 	return visitor != NULL && shared != NULL && device->session != NULL &&
-	    stream_begin(shared, visitor);
+	    device_may_begin(device) && stream_begin(shared, visitor);
 }
 
 void

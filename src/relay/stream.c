@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/stream.h"
@@ -313,6 +314,7 @@ stream_begin(struct shared *shared, struct visitor *visitor)
 	stream->visitor = visitor;
 	timer_init(&stream->timer, timer_cb, stream);
 	mux_side_init(&stream->side, &shared->mux, shared->window, MUX_WINDOW);
+	mux_side_limit(&stream->side, device_flow(device));
 	say_open(stream);
 	if (is_doubtful(shared)) {
 		ws_append_ping(&shared->conn, NULL, 0); /* answered at once */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "relay/dig.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/stream.h"
@@ -121,6 +122,7 @@ join(struct transfer *transfer)
 {
 	struct visitor *visitor = transfer->visitor;
 
+	pump_limit(&transfer->pump, device_flow(transfer->device));
 	pump_join(&transfer->pump, &visitor->conn, &visitor->first,
 	    visitor->first_len);
 }
@@ -207,7 +209,7 @@ serve_next(struct transfer *transfer)
 	assert(!transfer->running);
 	if (device->session == NULL || ws_is_clogged(&transfer->conn))
 		return false;
-	if (visitor != NULL) {
+	if (visitor != NULL && device_may_begin(device)) {
 		serve_visitor(transfer, visitor);
 		return true;
 	}

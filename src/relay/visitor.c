@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "relay/handover.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/stream.h"
@@ -93,7 +94,7 @@ visitor_release(struct visitor *visitor, struct conn *conn,
 static unsigned
 retry_after_s(enum page page)
 {
-	return page == PAGE_OFFLINE ? 5 : page == PAGE_REFUSED ? 2 : 0;
+	return page == PAGE_REFUSED ? 2 : page == PAGE_UNKNOWN ? 0 : 5;
 }
 
 void
@@ -105,7 +106,10 @@ visitor_fail(struct visitor *visitor, enum page page)
 	relay->counters.visits_failed++;
 	log_debug("visit failed", LOG_S("device", visitor->device->name),
 	    LOG_S("from", address_text(&visitor->from, from)),
-	    LOG_S("why", page == PAGE_REFUSED ? "refused" : "offline"));
+	    LOG_S("why",
+		page == PAGE_REFUSED	? "refused"
+		    : page == PAGE_BUSY ? "busy"
+					: "offline"));
 	if (visitor->kind != SERVICE_HTTP || visitor->touched) {
 		visitor_abort(visitor);
 		return;
@@ -236,7 +240,8 @@ timer_cb(void *ctx)
 	if (is_joined(visitor))
 		unanswered(visitor); /* fails the visitor */
 	else
-		visitor_fail(visitor, PAGE_OFFLINE);
+		visitor_fail(visitor,
+		    device_is_slowed(device) ? PAGE_BUSY : PAGE_OFFLINE);
 }
 
 void
@@ -278,11 +283,9 @@ visitor_new(struct service *service, const struct address *from)
 {
 	struct device *device = service->device;
 	struct relay *relay = device->relay;
-	struct visitor *visitor = NULL;
+	struct visitor *visitor;
 
-	if (device->n_visitors < (size_t)relay->options.max_visitors)
-		visitor = pool_get(&relay->visitors);
-	if (visitor == NULL) {
+	if ((visitor = pool_get(&relay->visitors)) == NULL) {
 		relay->counters.visits_failed++;
 		return NULL;
 	}
@@ -322,12 +325,47 @@ open_conn(struct visitor *visitor, int fd, ssize_t *got)
 	return result;
 }
 
+/* Its device may have no more of them. Who waits for nothing but the end of the page is bounded, as
+ * agents are that were turned away. */
+static void
+turn_away(struct relay *relay, enum service_kind kind, unsigned retry_after_s,
+    struct conn *conn)
+{
+	relay->counters.visits_failed++;
+	if (kind != SERVICE_HTTP ||
+	    farewells_count(relay->farewells) >=
+		(size_t)relay->options.max_handshakes) {
+		conn_abort(conn);
+		return;
+	}
+	page_write(&relay->pages, PAGE_BUSY, retry_after_s, conn);
+	farewell_take(relay->farewells, conn);
+}
+
+static void
+turn_away_fd(const struct service *service, int fd, unsigned retry_after_s)
+{
+	struct relay *relay = service->device->relay;
+	struct conn conn;
+
+	if (conn_init(&conn, relay->loop, fd, &waiting_conn_ops, NULL) != 0)
+		close(fd);
+	else
+		turn_away(relay, service->kind, retry_after_s, &conn);
+}
+
 void
 visitor_accept(struct service *service, int fd, const struct address *from)
 {
-	struct visitor *visitor = visitor_new(service, from);
+	struct visitor *visitor;
+	unsigned retry_after_s;
 	ssize_t got;
 
+	if (!device_admits_visitor(service->device, &retry_after_s)) {
+		turn_away_fd(service, fd, retry_after_s);
+		return;
+	}
+	visitor = visitor_new(service, from);
 	if (visitor == NULL) {
 		close(fd);
 		return;
@@ -349,9 +387,16 @@ void
 visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
     size_t first_len, const struct address *from)
 {
-	struct visitor *visitor = visitor_new(service, from);
+	struct visitor *visitor;
+	unsigned retry_after_s;
 
-	if (visitor == NULL) {
+	if (!device_admits_visitor(service->device, &retry_after_s)) {
+		buf_put(first);
+		turn_away(
+		    service->device->relay, service->kind, retry_after_s, conn);
+		return;
+	}
+	if ((visitor = visitor_new(service, from)) == NULL) {
 		buf_put(first);
 		conn_abort(conn);
 		return;

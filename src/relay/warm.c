@@ -86,7 +86,7 @@ warm_set_floor(struct device *device, uint64_t channels)
 void
 warm_tend(struct device *device)
 {
-	size_t want;
+	size_t want, most;
 
 	if (device->session == NULL)
 		return;
@@ -94,6 +94,9 @@ warm_tend(struct device *device)
 		(void)dig_start(device, true);
 	update_recent(device);
 	want = wanted(device);
+	most = (size_t)device->relay->options.max_transfers;
+	if (want > most)
+		want = most;
 	while (device->n_running + device->n_idle + device->n_digs < want)
 		if (!dig_start(device, false))
 			return;

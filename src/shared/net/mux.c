@@ -157,6 +157,7 @@ send_first(struct mux_side *side)
 
 	if (side->first == NULL || len == 0 || side->paused)
 		return;
+	flow_charge(&side->read_turn, len);
 	data = buf_data(side->first) + side->first_at;
 	if (len == side->first_len) {
 		append_message(side, &side->first, data, len);
@@ -206,6 +207,22 @@ may_read(struct mux_side *side)
 	return false;
 }
 
+/* Read up to *cap bytes, which becomes less where the rate says so; where it is not our turn,
+ * pause. */
+static ssize_t
+read_in_turn(struct mux_side *side, struct buf *buf, size_t *cap)
+{
+	ssize_t got;
+
+	if ((*cap = flow_take(&side->read_turn, *cap)) == 0) {
+		conn_pause(side->raw);
+		return CONN_AGAIN;
+	}
+	got = conn_read(side->raw, buf_data(buf), *cap);
+	flow_return(&side->read_turn, got > 0 ? *cap - (size_t)got : *cap);
+	return got;
+}
+
 static void
 raw_readable_cb(struct conn *conn)
 {
@@ -221,8 +238,8 @@ raw_readable_cb(struct conn *conn)
 		size_t cap = buf == NULL	   ? 0
 		    : buf->capacity < side->credit ? buf->capacity
 						   : side->credit;
-		ssize_t got = buf != NULL ? conn_read(conn, buf_data(buf), cap)
-					  : CONN_ERROR;
+		ssize_t got =
+		    buf != NULL ? read_in_turn(side, buf, &cap) : CONN_ERROR;
 
 		if (got > 0) {
 			side->read_bytes =
@@ -279,8 +296,11 @@ give_back(struct mux_side *side)
 	uint32_t bytes = side->owed;
 
 	if (side->discards || side->peer_ended || bytes < side->owed_max ||
-	    conn_queued(side->raw) > 0)
+	    conn_queued(side->raw) > 0 ||
+	    !flow_admit(&side->credit_turn, bytes))
 		return;
+	if (side->credit_turn.flow != NULL)
+		side->paid += bytes;
 	side->owed = 0;
 	side->window += bytes;
 	side->mux->ops->credit(side->mux->owner, side, bytes);
@@ -347,6 +367,16 @@ write_pending(struct mux *mux, bool end)
 		give_back(side);
 }
 
+/* What came was taken from the rate as credit was given for it, or is now. */
+static void
+pay(struct mux_side *side, size_t len)
+{
+	size_t paid = len < side->paid ? len : side->paid;
+
+	side->paid -= (uint32_t)paid;
+	flow_charge(&side->credit_turn, len - paid);
+}
+
 /* -1: no memory. */
 static int
 take_payload(struct mux *mux, const struct mux_step *step)
@@ -357,6 +387,7 @@ take_payload(struct mux *mux, const struct mux_step *step)
 	side->window -= (uint32_t)step->length;
 	if (side->discards)
 		return 0;
+	pay(side, step->length);
 	side->owed += (uint32_t)step->length;
 	side->to_raw_bytes += step->length;
 	if (side->raw == NULL)
@@ -479,6 +510,30 @@ mux_side_init(
 }
 
 static void
+read_wake_cb(struct flow_turn *turn)
+{
+	resume((struct mux_side *)(void *)((char *)turn -
+	    offsetof(struct mux_side, read_turn)));
+}
+
+static void
+credit_wake_cb(struct flow_turn *turn)
+{
+	struct mux_side *side = (struct mux_side *)(void *)((char *)turn -
+	    offsetof(struct mux_side, credit_turn));
+
+	if (has_raw(side))
+		give_back(side);
+}
+
+void
+mux_side_limit(struct mux_side *side, struct flow *flow)
+{
+	flow_turn_init(&side->read_turn, flow, read_wake_cb);
+	flow_turn_init(&side->credit_turn, flow, credit_wake_cb);
+}
+
+static void
 drop_kept(struct mux_side *side)
 {
 	struct buf *buf;
@@ -555,5 +610,9 @@ mux_leave(struct mux_side *side)
 		TAILQ_REMOVE(&mux->stopped, side, link);
 	side->stopped = false;
 	side->raw = NULL;
+	flow_rest(&side->read_turn);
+	flow_rest(&side->credit_turn);
+	flow_return(&side->credit_turn, side->paid);
+	side->paid = 0;
 	drop_kept(side);
 }

@@ -31,12 +31,14 @@ struct mux_side {
 	uint32_t owed;	 /* bytes received, for which no credit was given yet */
 	uint32_t owed_max;   /* half of the whole window */
 	uint32_t read_bytes; /* of the next read: follows the flow */
-	bool stopped;	     /* it waits for room in the channel */
-	bool has_turn;	     /* it has waited for it */
-	bool paused;	     /* by the owner: mux_pause_raw() */
-	bool raw_ended;	     /* its end was reported */
-	bool peer_ended;     /* nothing more comes for it */
-	bool discards;	     /* what still comes for it is thrown away */
+	uint32_t paid; /* bytes to come that were taken from the rate already */
+	struct flow_turn read_turn, credit_turn;
+	bool stopped;	 /* it waits for room in the channel */
+	bool has_turn;	 /* it has waited for it */
+	bool paused;	 /* by the owner: mux_pause_raw() */
+	bool raw_ended;	 /* its end was reported */
+	bool peer_ended; /* nothing more comes for it */
+	bool discards;	 /* what still comes for it is thrown away */
 };
 TAILQ_HEAD(mux_side_list, mux_side);
 
@@ -102,6 +104,9 @@ void mux_side_init(
  * first_len bytes of the raw side that were read already; taken and cleared (may be NULL). */
 void mux_join(struct mux_side *side, struct conn *raw, struct buf **first,
     size_t first_len);
+/* Read the side, and let its peer send, at a rate that is shared with others. Once, after
+ * mux_side_init(). */
+void mux_side_limit(struct mux_side *side, struct flow *flow);
 /* The peer lets us send more. False: that is more than can be counted. */
 bool mux_give_credit(struct mux_side *side, uint64_t bytes);
 /* The channel's direction ended: what came is written to the raw side, then it ends, too. */

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "net/pump.h"
@@ -32,6 +33,8 @@ pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops,
 void
 pump_fini(struct pump *pump)
 {
+	flow_rest(&pump->raw_turn);
+	flow_rest(&pump->channel_turn);
 	buf_put(&pump->inbound);
 	pump->raw = pump->channel = NULL;
 	pump->rest_len = 0;
@@ -132,6 +135,25 @@ pump_feed(struct pump *pump, const uint8_t *data, size_t len)
 	return PUMP_STEP;
 }
 
+/* Read up to `most` bytes into a new buffer, or pause where it is not our turn. */
+static ssize_t
+read_in_turn(
+    struct conn *conn, struct flow_turn *turn, uint32_t most, struct buf **buf)
+{
+	size_t cap = flow_take(turn, most);
+	ssize_t got = CONN_ERROR;
+
+	*buf = NULL;
+	if (cap == 0) {
+		conn_pause(conn);
+		return CONN_AGAIN;
+	}
+	if ((*buf = buf_get(most)) != NULL)
+		got = conn_read(conn, buf_data(*buf), cap);
+	flow_return(turn, got > 0 ? cap - (size_t)got : cap);
+	return got;
+}
+
 static void
 channel_readable_cb(struct conn *conn)
 {
@@ -139,10 +161,9 @@ channel_readable_cb(struct conn *conn)
 	size_t turn = 0;
 
 	while (turn < TURN_BYTES && !conn->paused && conn->readable) {
-		struct buf *buf = buf_get(pump->channel_read_bytes);
-		ssize_t got = buf != NULL
-		    ? conn_read(conn, buf_data(buf), buf->capacity)
-		    : CONN_ERROR;
+		struct buf *buf;
+		ssize_t got = read_in_turn(
+		    conn, &pump->channel_turn, pump->channel_read_bytes, &buf);
 
 		if (got <= 0) {
 			buf_put(&buf);
@@ -213,10 +234,9 @@ raw_readable_cb(struct conn *conn)
 	if (conn_queued(pump->channel) > 0)
 		conn_pause(conn);
 	while (turn < TURN_BYTES && !conn->paused && conn->readable) {
-		struct buf *buf = buf_get(pump->raw_read_bytes);
-		ssize_t got = buf != NULL
-		    ? conn_read(conn, buf_data(buf), buf->capacity)
-		    : CONN_ERROR;
+		struct buf *buf;
+		ssize_t got = read_in_turn(
+		    conn, &pump->raw_turn, pump->raw_read_bytes, &buf);
 
 		if (got > 0) {
 			pump->raw_read_bytes = buf_next_room(
@@ -285,9 +305,11 @@ pump_join(
 	pump->raw_read_bytes = BUF_SMALL;
 	conn_set_owner(raw, &raw_conn_ops, pump);
 	conn_resume(raw);
-	if (first != NULL && *first != NULL && first_len > 0)
+	if (first != NULL && *first != NULL && first_len > 0) {
+		flow_charge(&pump->raw_turn, first_len);
 		append_frame(pump, first, first_len);
-	else if (first != NULL)
+	}
+	if (first != NULL)
 		buf_put(first);
 	flush_channel(pump);
 	if (conn_queued(raw) > 0)
@@ -313,6 +335,7 @@ pump_leave(struct pump *pump)
 	if (pump->inbound != NULL)
 		pump->inbound->n_spans = 0;
 	pump->raw = NULL;
+	flow_rest(&pump->raw_turn);
 	resume_channel(pump);
 }
 
@@ -324,4 +347,36 @@ pump_hold(struct pump *pump, bool hold)
 		conn_pause(pump->channel);
 	else if (pump->raw == NULL || conn_queued(pump->raw) == 0)
 		conn_resume(pump->channel);
+}
+
+static void
+raw_wake_cb(struct flow_turn *turn)
+{
+	struct pump *pump = (struct pump *)(void *)((char *)turn -
+	    offsetof(struct pump, raw_turn));
+
+	if (pump->raw != NULL && !pump->raw_ended &&
+	    conn_queued(pump->channel) == 0)
+		conn_resume(pump->raw);
+}
+
+static void
+channel_wake_cb(struct flow_turn *turn)
+{
+	struct pump *pump = (struct pump *)(void *)((char *)turn -
+	    offsetof(struct pump, channel_turn));
+
+	if (pump->raw == NULL || conn_queued(pump->raw) == 0)
+		resume_channel(pump);
+}
+
+void
+pump_limit(struct pump *pump, struct flow *flow)
+{
+	if (pump->channel_turn.flow == flow)
+		return;
+	flow_rest(&pump->raw_turn);
+	flow_rest(&pump->channel_turn);
+	flow_turn_init(&pump->raw_turn, flow, raw_wake_cb);
+	flow_turn_init(&pump->channel_turn, flow, channel_wake_cb);
 }

@@ -13,6 +13,7 @@
 #define TAUPE_NET_PUMP_H
 
 #include "net/conn.h"
+#include "net/flow.h"
 
 /* What the owner found at the start of the bytes at hand. */
 struct pump_step {
@@ -63,8 +64,9 @@ struct pump {
 	    to_raw_bytes; /* payload of the current visit */
 	uint32_t channel_read_bytes,
 	    raw_read_bytes; /* of the next read: follows the flow */
-	bool raw_ended;	    /* its end was reported */
-	bool held;	    /* the channel is not read: pump_hold() */
+	struct flow_turn raw_turn, channel_turn; /* to read them */
+	bool raw_ended;				 /* its end was reported */
+	bool held; /* the channel is not read: pump_hold() */
 };
 
 /* Take over a channel, its callbacks included; nothing is joined yet. */
@@ -84,6 +86,8 @@ void pump_join(
 /* Do not read the channel, whatever the raw side takes, until it is held no longer. The raw side
  * is read as ever. */
 void pump_hold(struct pump *pump, bool hold);
+/* Read both sides at a rate that is shared with others; NULL: at any. */
+void pump_limit(struct pump *pump, struct flow *flow);
 /* The channel's direction ended: write what is left to the raw side, then end there. */
 void pump_end_raw(struct pump *pump);
 /* Forget the raw connection: after pump_end_raw() when the visit is complete (its queue may
