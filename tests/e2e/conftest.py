@@ -7,6 +7,24 @@ import pytest
 from harness.process import BUILD, Group, binary
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests marked long, too")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes, or many agents; run by --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without --long the long tests are not there: no skip that somebody gets used to."""
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
 def pytest_sessionstart(session):
     if not session.config.option.collectonly:
         for name in ("taupe-relay", "taupe-agent", "taupe-router"):
