@@ -118,6 +118,10 @@ take_event(struct fleet_agent *agent, const struct taupe_event *event)
 		break;
 	case TAUPE_EVENT_CLOSED:
 	case TAUPE_EVENT_MOVE:
+	case TAUPE_EVENT_OTHER_SECRET:
+	case TAUPE_EVENT_ROTATE: /* it has no place for another */
+	case TAUPE_EVENT_ROTATED:
+	case TAUPE_EVENT_NOT_ROTATED:
 	case TAUPE_EVENT_NONE:
 		break;
 	}

@@ -25,11 +25,26 @@ str_from(struct taupe_text text)
 	return (struct str){text.ptr, text.len};
 }
 
+static const char *
+credential_name(enum taupe_credential credential)
+{
+	switch (credential) {
+	case TAUPE_OLD_SECRET:
+		return "old secret";
+	case TAUPE_ENROLMENT_KEY:
+		return "enrolment key";
+	default:
+		return "secret";
+	}
+}
+
 static void
 report_welcome(const char *device, const struct taupe_event *event)
 {
 	char at[RELAY_TEXT_MAX];
 
+	if (event->credential == TAUPE_ENROLMENT_KEY)
+		log_info("enrolled", LOG_S("device", device));
 	log_info("session opened", LOG_S("device", device),
 	    LOG_U("epoch", event->epoch),
 	    LOG_S("relay", relay_text(&event->relay, at)),
@@ -50,6 +65,8 @@ refusal_message(unsigned status)
 	case 401:
 		return "relay says: unknown device or wrong secret; check name "
 		       "and secret_file";
+	case 403:
+		return "relay says: this device may not enter the fleet";
 	case 404:
 		return "relay does not know the path: is this the URL of a "
 		       "taupe relay?";
@@ -139,6 +156,30 @@ report_event(const char *device, const struct taupe_relay *relay,
 		    LOG_S("relay", relay_text(relay, at)),
 		    LOG_STR("reason", str_from(event->text)),
 		    LOG_S("not_possible", event->reason));
+		break;
+	case TAUPE_EVENT_OTHER_SECRET:
+		log_warn("relay refuses what we came with: the next is tried",
+		    LOG_S("device", device),
+		    LOG_S("relay", relay_text(relay, at)),
+		    LOG_STR("reason", str_from(event->text)),
+		    LOG_S("next", credential_name(event->credential)));
+		break;
+	case TAUPE_EVENT_ROTATE:
+		log_info("relay asks for a new secret", LOG_S("device", device),
+		    LOG_S("relay", relay_text(relay, at)));
+		break;
+	case TAUPE_EVENT_ROTATED:
+		log_info("relay has the new secret: the old one is no longer "
+			 "good",
+		    LOG_S("device", device),
+		    LOG_S("relay", relay_text(relay, at)));
+		break;
+	case TAUPE_EVENT_NOT_ROTATED:
+		log_warn("relay could not take the new secret, and will ask "
+			 "again",
+		    LOG_S("device", device),
+		    LOG_S("relay", relay_text(relay, at)),
+		    LOG_STR("reason", str_from(event->text)));
 		break;
 	case TAUPE_EVENT_REFUSED:
 		report_refusal(device, relay_text(relay, at), event);

@@ -74,6 +74,26 @@ string_at(const struct memory *m, unsigned at)
 	return m->start != NULL ? m->start + at : "";
 }
 
+bool
+memory_set_lease(struct memory *m, struct str lease)
+{
+	const char *old = memory_lease(m);
+	size_t old_len = strlen(old);
+	uint32_t tail = m->relay, moved;
+
+	if (m->start == NULL || str_equal(lease, str_of(old)) ||
+	    lease.len > old_len + (m->size - m->used))
+		return false;
+	moved = m->lease + (uint32_t)lease.len + 1;
+	memmove(m->start + moved, m->start + tail, m->used - tail);
+	memcpy(m->start + m->lease, lease.ptr, lease.len);
+	m->start[m->lease + lease.len] = '\0';
+	m->used = m->used - tail + moved;
+	m->relay = (uint16_t)moved;
+	m->peers = (uint16_t)(m->peers - tail + moved);
+	return true;
+}
+
 const char *
 memory_label(const struct memory *m)
 {

@@ -24,6 +24,9 @@ void memory_init(struct memory *m, void *start, size_t size);
  * memory. True when something is different from what was remembered. */
 bool memory_set(struct memory *m, const struct control_msg *welcome);
 
+/* Remember another lease. False when it is the same, or has no room: the old one stays. */
+bool memory_set_lease(struct memory *m, struct str lease);
+
 /* Each "" when there is none. */
 const char *memory_label(const struct memory *m);
 const char *memory_lease(const struct memory *m);

@@ -129,6 +129,7 @@ check_offer(const struct taupe_config *config)
 static const char *
 check_config(const struct taupe_config *config)
 {
+	const char *wrong;
 	struct url url;
 
 	if (!device_name_valid(str_of(config->name)))
@@ -138,6 +139,8 @@ check_config(const struct taupe_config *config)
 	    !handshake_secret_valid(str_of(config->secret)))
 		return "a secret that is not 1 to 256 letters, digits and "
 		       "-._~+/=";
+	if ((wrong = session_check_credentials(config)) != NULL)
+		return wrong;
 	if (config->n_relays == 0 && config->memory == NULL)
 		return "no relay";
 	for (size_t i = 0; i < config->n_relays; i++)
@@ -166,6 +169,7 @@ taupe_session_init(
 	memset(s, 0, sizeof(*s));
 	s->config = config;
 	s->current = NO_LINK;
+	s->credential = (uint8_t)session_first_credential(s);
 	memory_init(&s->memory, config->memory, config->memory_size);
 	channel_random(config, s->instance, sizeof(s->instance));
 	s->order.first_peer = (uint8_t)backoff_random(config, PEERS_MAX);
@@ -291,6 +295,10 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
+	/* who was enrolled is known by its secret from now on */
+	if (link->credential == TAUPE_ENROLMENT_KEY)
+		link->credential = TAUPE_SECRET;
+	s->credential = link->credential;
 	if (old != NO_LINK && old != s->current)
 		link_finish(&s->links[old], WS_CLOSE_NORMAL, NULL);
 }
@@ -310,9 +318,10 @@ session_elsewhere(struct session *s, unsigned n, struct url *url)
 	return false;
 }
 
-static void
-restart_link(struct link *link)
+void
+session_restart_link(struct session *s, struct link *link)
 {
+	session_choose_credential(s, link);
 	if (link->state == LINK_WANTED)
 		return;
 	link_finish_and_dial(
@@ -341,6 +350,7 @@ session_move(struct session *s, const struct url *url, uint64_t now_ms)
 		if (!link_set_place(link, url != NULL ? url : &elsewhere))
 			return false;
 		s->current = NO_LINK;
+		session_choose_credential(s, link);
 		link_finish_and_dial(link, WS_CLOSE_NORMAL);
 		return true;
 	}
@@ -355,13 +365,15 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 	struct session *s = session_of(session);
 	struct link *waiting = NULL;
 
+	s->credential = (uint8_t)session_first_credential(s);
 	for (unsigned i = 0; i < TAUPE_LINKS; i++)
 		if (i != s->current && link_is_under_way(&s->links[i]))
 			waiting = &s->links[i];
 	if (waiting != NULL) {
-		restart_link(waiting);
+		session_restart_link(s, waiting);
 	} else if (s->current != NO_LINK && !s->moving) {
 		if (s->config->single_link) {
+			session_choose_credential(s, &s->links[s->current]);
 			link_finish_and_dial(
 			    &s->links[s->current], WS_CLOSE_NORMAL);
 			s->current = NO_LINK;
@@ -400,6 +412,8 @@ write_query(const struct session *s, struct link *link, struct writer *w)
 		    (enum service_kind)config->services[i].kind;
 	}
 	link->visits = (uint16_t)config->mux_visits;
+	if (link->credential == TAUPE_ENROLMENT_KEY)
+		params.enrol = str_of(config->secret_sha256);
 	if (config->mux_visits > 0) {
 		params.mux = 1;
 		params.visits = config->mux_visits;
@@ -426,7 +440,7 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	writer_init(&w, out, cap);
 	channel_request(&link->channel, &w, &relay, STR(CONTROL_PATH),
 	    (struct str){query.start, writer_len(&query)},
-	    str_of(s->config->secret));
+	    session_credential(s, link));
 	if (query.full || w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, now_ms, &ignored);
 		link_finish(link, 0,

@@ -44,6 +44,10 @@ struct link {
 	uint8_t state;	 /* enum link_state */
 	uint8_t redirects; /* followed in a row to get here */
 	uint8_t hops;	   /* as the last Location said */
+	uint8_t
+	    credential; /* enum taupe_credential: it was (or will be) made with */
+	uint8_t
+	    refused; /* the set of those that were refused since it was wanted */
 	bool secure;
 	bool followed; /* host is where a redirect led */
 	/* LINK_ENDING: redirected; dial host once it is closed */
@@ -60,8 +64,9 @@ struct session {
 	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
 	struct place_order order;
-	uint8_t candidate; /* of the next attempt */
-	uint8_t current;   /* the link that is up, or NO_LINK */
+	uint8_t candidate;  /* of the next attempt */
+	uint8_t current;    /* the link that is up, or NO_LINK */
+	uint8_t credential; /* of the next attempt: what was welcomed last */
 	/* of the next attempt: it comes back from a redirect to nobody */
 	uint8_t back_hops;
 	bool moving;	  /* the relay (or a renewal) wants us elsewhere */
@@ -96,6 +101,25 @@ void session_link_ended(struct session *s, struct link *link, enum link_end end,
     uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event);
 /* The driver shall close it, after a close frame with code (0: none). */
 void link_finish(struct link *link, uint16_t code, const char *reason);
+
+/* As taupe_session_init(), of what a device proves itself with besides its secret. */
+const char *session_check_credentials(const struct taupe_config *config);
+/* What the next attempt begins with when nothing is known to be better. */
+enum taupe_credential session_first_credential(const struct session *s);
+/* The link begins an attempt with what counts now. */
+void session_choose_credential(struct session *s, struct link *link);
+/* The link's credential was refused: take one that has not been. False: there is none. */
+bool session_next_credential(struct session *s, struct link *link);
+/* The present secret; absent when there is none. */
+struct str session_credential(const struct session *s, const struct link *link);
+/* The relay has ended the session because its secret counts no more: is there another? */
+bool session_has_other_credential(const struct session *s);
+/* The relay says what became of a new secret, or why it cannot take it. */
+void session_take_secret(struct session *s, struct link *link,
+    const struct control_msg *msg, struct taupe_event *event);
+
+/* Dial anew on a link that is under way; what it was made with is out of date. */
+void session_restart_link(struct session *s, struct link *link);
 
 /* A link was welcomed. */
 void session_link_up(struct session *s, struct link *link, uint64_t now_ms);

@@ -88,6 +88,7 @@ end_of_status(unsigned status)
 	switch (status) {
 	case 400:
 	case 401:
+	case 403:
 	case 404:
 	case 409:
 	case 426:
@@ -118,6 +119,13 @@ take_refusal(struct session *s, struct link *link, uint64_t now_ms,
 			event->since = text_of(pair.value);
 		else if (str_equal(pair.key, STR("from")))
 			event->from = text_of(pair.value);
+	}
+	if (link->status == 401 && session_next_credential(s, link)) {
+		event->type = TAUPE_EVENT_OTHER_SECRET;
+		event->credential = (enum taupe_credential)link->credential;
+		link_finish(link, 0, NULL);
+		link->dial_again = true;
+		return;
 	}
 	session_link_ended(s, link, end_of_status(link->status),
 	    link->retry_after_ms, now_ms, event);
@@ -274,6 +282,7 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	report_welcome(msg, event);
 	event->state_changed = memory_set(&s->memory, msg);
 	event->relay = link_relay(link);
+	event->credential = (enum taupe_credential)link->credential;
 	session_link_up(s, link, now_ms);
 }
 
@@ -326,6 +335,13 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg,
 }
 
 static void
+take_rotate(const struct link *link, struct taupe_event *event)
+{
+	event->type = TAUPE_EVENT_ROTATE;
+	event->credential = (enum taupe_credential)link->credential;
+}
+
+static void
 take_message(struct session *s, struct link *link,
     const struct channel_event *text, uint64_t now_ms,
     struct taupe_event *event)
@@ -346,11 +362,26 @@ take_message(struct session *s, struct link *link,
 		take_open(s, link, &msg, now_ms, event);
 	else if (up && msg.op == CONTROL_MOVE)
 		take_move(s, link, &msg, now_ms, event);
+	else if (up && msg.op == CONTROL_ROTATE)
+		take_rotate(link, event);
+	else if (up && msg.op == CONTROL_SECRET)
+		session_take_secret(s, link, &msg, event);
 	else
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
 		    up ? "a message that has no place on a control channel"
 		       : "a message before the welcome",
 		    now_ms, event);
+}
+
+/* A session with a secret that counts no more is not hopeless if there is another. */
+static enum link_end
+policy_end(struct session *s, struct str reason)
+{
+	if (!str_equal(reason, STR("revoked")) ||
+	    !session_has_other_credential(s))
+		return END_HOPELESS;
+	s->credential = (uint8_t)session_first_credential(s);
+	return END_FAILED;
 }
 
 static void
@@ -367,7 +398,7 @@ take_close(struct session *s, struct link *link,
 	if (closed->code == WS_CLOSE_GOING_AWAY)
 		end = END_SENT_AWAY;
 	else if (closed->code == WS_CLOSE_POLICY)
-		end = END_HOPELESS;
+		end = policy_end(s, reason);
 	session_link_ended(s, link, end, 0, now_ms, event);
 	link_finish(link, 0, NULL);
 }
@@ -444,7 +475,7 @@ taupe_session_lost(struct taupe_session *session, unsigned index,
 {
 	struct session *s = (struct session *)(void *)session;
 	struct link *link = &s->links[index];
-	bool again = link->dial_again;
+	bool again;
 
 	memset(event, 0, sizeof(*event));
 	if (link->state == LINK_BODY) {
@@ -456,6 +487,7 @@ taupe_session_lost(struct taupe_session *session, unsigned index,
 		    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED,
 		    0, now_ms, event);
 	}
+	again = link->dial_again; /* a refusal may just have wanted that */
 	if (link->state != LINK_WANTED)
 		link->state = again ? LINK_WANTED : LINK_FREE;
 	link->dial_again = false;

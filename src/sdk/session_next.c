@@ -164,6 +164,7 @@ begin_attempt(struct session *s, uint64_t now_ms)
 	}
 	link->redirects = link->hops = s->back_hops;
 	link->followed = false;
+	session_choose_credential(s, link);
 	s->back_hops = 0;
 	return link;
 }

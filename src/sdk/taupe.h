@@ -33,6 +33,7 @@ extern "C" {
 #define TAUPE_ID_LEN 32	  /* characters of a transfer channel's id */
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
+#define TAUPE_SHA256_LEN 64	/* characters of a secret's hash, hexadecimal */
 #define TAUPE_HEADER_MAX 14	/* bytes of a frame's header */
 #define TAUPE_MUX_HEADER_MAX 18 /* the same on a shared channel */
 #define TAUPE_MUX_VISITS_MAX 65535
@@ -74,6 +75,9 @@ struct taupe_relay {
 	bool secure;
 };
 
+/* What a connection was authenticated with. */
+enum taupe_credential { TAUPE_SECRET, TAUPE_OLD_SECRET, TAUPE_ENROLMENT_KEY };
+
 enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
 
 struct taupe_service {
@@ -88,6 +92,15 @@ struct taupe_service {
 struct taupe_config {
 	const char *name;   /* of the device, as the operator registered it */
 	const char *secret; /* NULL: none (a relay in open mode) */
+	/* its SHA-256 as 64 lower-case hexadecimal digits; NULL: it stays as it is, and no
+	 * fleet is entered */
+	const char *secret_sha256;
+	/* the one before it, for relays that refuse the secret; NULL: none */
+	const char *old_secret;
+	/* of a fleet, for relays that do not know the device; NULL: none */
+	const char *enrolment_key;
+	bool
+	    enrolled; /* the device was welcomed before: the key comes last, not first */
 	const struct taupe_service *services;
 	size_t n_services;
 	/* ws://host:port or wss://host:port; at least one, unless a state is restored */
@@ -170,8 +183,14 @@ enum taupe_event_type {
 	TAUPE_EVENT_OPEN, /* a visitor: make a transfer channel to relay with id */
 	TAUPE_EVENT_MOVE, /* the relay asks us to leave; reason: why that cannot be */
 	TAUPE_EVENT_REFUSED, /* the relay answered the handshake with status */
-	TAUPE_EVENT_CLOSED,  /* the relay closed the session: code, text */
-	TAUPE_EVENT_FAILED   /* reason (and text, what it is about) */
+	/* it did, with 401: credential is tried instead, at once */
+	TAUPE_EVENT_OTHER_SECRET,
+	/* the relay wants another secret: taupe_session_offer_secret() or _keep_secret() */
+	TAUPE_EVENT_ROTATE,
+	TAUPE_EVENT_ROTATED, /* the relay has taken the new secret */
+	TAUPE_EVENT_NOT_ROTATED, /* it could not, text says why; it will ask again */
+	TAUPE_EVENT_CLOSED,	 /* the relay closed the session: code, text */
+	TAUPE_EVENT_FAILED	 /* reason (and text, what it is about) */
 };
 
 /* All that is pointed to is valid until the next call. */
@@ -194,9 +213,11 @@ struct taupe_event {
 	struct {
 		struct taupe_text service, url;
 	} urls[TAUPE_SERVICES_MAX];
-	bool state_changed; /* store taupe_session_export() */
+	bool state_changed; /* also ROTATED: store taupe_session_export() */
+	/* of the session: WELCOME, ROTATE; OTHER_SECRET: what is tried next */
+	enum taupe_credential credential;
 
-	/* REFUSED: error=, since=, from= and reason= of the answer, each may be absent */
+	/* REFUSED, OTHER_SECRET: error=, since=, from= and reason= of the answer, each may be absent */
 	unsigned status;
 	struct taupe_text error, since, from;
 
@@ -265,6 +286,24 @@ TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session,
  * bytes to send on the link; 0 when it is gone meanwhile. */
 TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session,
     unsigned link, const char *id, const char *reason, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/*
+ * TAUPE_EVENT_ROTATE, and the driver has another secret. It draws one unless a former draw is
+ * still waiting to be taken; stores it and the one that the event's credential names where a
+ * power cut does not reach them; sets secret, secret_sha256 and old_secret of the
+ * configuration accordingly; and calls this. Both are kept until a WELCOME with
+ * TAUPE_SECRET, or ROTATED, says that the new one counts; the old one is best kept even
+ * then, for a registry that is restored from a backup. Returns the bytes to send on the
+ * link; 0 when it is gone meanwhile: the relay will ask again.
+ */
+TAUPE_MUST_CHECK size_t taupe_session_offer_secret(
+    struct taupe_session *session, unsigned link, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+/* TAUPE_EVENT_ROTATE, but the driver can have no other secret; the reason is for the
+ * operator. Returns the bytes to send on the link, 0 when it is gone. */
+TAUPE_MUST_CHECK size_t taupe_session_keep_secret(struct taupe_session *session,
+    unsigned link, const char *reason, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX]);
 
 /* The configuration's services or secret have changed: connect anew, and leave the old link

@@ -19,6 +19,8 @@ static const char *const clear_relays[] = {
     "ws://r1.example.com:8000", "wss://r2.example.com"};
 static const char *const secure_relays[] = {
     "wss://r1.example.com", "wss://r2.example.com"};
+#define HASH "8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92"
+#define KEY "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 static const char *const domains[] = {"example.com"};
 
 struct run {
@@ -71,6 +73,23 @@ act(struct run *run)
 	}
 }
 
+/* Do as a driver does, or have nothing to offer. */
+static void
+rotate(struct run *run, unsigned link)
+{
+	uint8_t out[TAUPE_MESSAGE_MAX];
+
+	if (run->config.secret_sha256 == NULL) {
+		REQUIRE(taupe_session_keep_secret(&run->session, link, "no",
+			    run->now, out) <= sizeof(out));
+		return;
+	}
+	run->config.old_secret = "secret";
+	run->config.secret = "another";
+	REQUIRE(taupe_session_offer_secret(
+		    &run->session, link, run->now, out) <= sizeof(out));
+}
+
 static void
 hear(struct run *run, unsigned link, const uint8_t *data, size_t len)
 {
@@ -90,6 +109,8 @@ hear(struct run *run, unsigned link, const uint8_t *data, size_t len)
 		REQUIRE(event.type != TAUPE_EVENT_OPEN ||
 		    event.id.len == TAUPE_ID_LEN);
 		REQUIRE(event.n_urls <= TAUPE_SERVICES_MAX);
+		if (event.type == TAUPE_EVENT_ROTATE)
+			rotate(run, link);
 		at += done;
 	}
 }
@@ -225,6 +246,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	    .memory_size = sizeof(run.memory),
 	    .single_link = data[0] & 2,
 	};
+	if (data[0] & 4)
+		run.config.secret_sha256 = HASH;
+	if (data[0] & 8) {
+		run.config.secret_sha256 = HASH;
+		run.config.enrolment_key = KEY;
+		run.config.enrolled = data[0] & 16;
+	}
 	REQUIRE(taupe_session_init(&run.session, &run.config) == NULL);
 	act(&run);
 	for (size_t at = 1; at < len;) {

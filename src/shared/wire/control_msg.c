@@ -105,7 +105,9 @@ enum msg_key {
 	KEY_RELAY,
 	KEY_PEER,
 	KEY_URL,
-	KEY_LEASE
+	KEY_LEASE,
+	KEY_SHA256,
+	KEY_ERROR
 };
 
 #define WELCOME_NEEDS                                                          \
@@ -134,6 +136,9 @@ static const struct {
 	"credit needs visit and bytes"},
     [CONTROL_MOVED] = {"moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"},
     [CONTROL_STAYS] = {"stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"},
+    [CONTROL_ROTATE] = {"rotate", 0, 0, NULL},
+    [CONTROL_SECRET] = {"secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
+	"secret needs a sha256 or an error"},
 };
 
 static bool
@@ -196,6 +201,10 @@ static const struct form_key msg_keys[] = {
 	FORM_LIST("url", take_url, put_urls, "not up to 16 of <service>:<url>"),
     [KEY_LEASE] = FORM_TEXT(control_msg, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
+    [KEY_SHA256] = FORM_TEXT(control_msg, sha256, control_sha256_valid,
+	"not 64 lower-case hexadecimal digits"),
+    [KEY_ERROR] =
+	FORM_TEXT(control_msg, error, check_reason, "more than 200 characters"),
 };
 
 static bool

@@ -14,6 +14,7 @@
 #define SERVICES_MAX 16      /* services that a device may offer */
 #define PEERS_MAX 8          /* other relays named in a welcome */
 #define TRANSFER_ID_LEN 32   /* hexadecimal digits: 128 random bits */
+#define SHA256_HEX_LEN 64    /* hexadecimal digits of a secret's hash */
 #define INSTANCE_MAX 64
 #define WARM_MAX 64          /* idle channels that an agent may want kept */
 #define MUX_VISITS_MAX 65535 /* visits at once that an agent may offer to take */
@@ -34,7 +35,9 @@ enum control_op {
 	CONTROL_MOVE,    /* relay → agent: go to another relay */
 	CONTROL_CREDIT,  /* both ways, on a shared channel: so many bytes more of a visit */
 	CONTROL_MOVED,   /* both ways, there: the last word about a visit; it goes on elsewhere */
-	CONTROL_STAYS    /* agent → relay, there: a visit does not move */
+	CONTROL_STAYS,   /* agent → relay, there: a visit does not move */
+	CONTROL_ROTATE,  /* relay → agent, on control: make a new secret */
+	CONTROL_SECRET   /* both ways, on control: the new secret's hash, or why there is none */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
@@ -61,6 +64,8 @@ struct control_msg {
 	struct str service; /* open */
 	struct str from;    /* open: the visitor's address, "192.0.2.1:50312" */
 	struct str reason;  /* refused, abort, move: for people */
+	struct str sha256;  /* secret: SHA256_HEX_LEN digits */
+	struct str error;   /* secret, instead of sha256: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
 	uint64_t visit;     /* all but move, on transfer; 0 when absent */
 	uint64_t mux;       /* open on control: 1, if the channel is to be shared */
@@ -92,11 +97,16 @@ void control_msg_encode(struct writer *w, const struct control_msg *msg);
 bool control_id_valid(struct str id);
 /* 1..LEASE_TOKEN_MAX visible characters. */
 bool control_lease_valid(struct str lease);
+/* Exactly SHA256_HEX_LEN lower-case hexadecimal digits. */
+bool control_sha256_valid(struct str sha256);
 
 /* GET /v1/control?… */
 struct control_params {
 	struct str name, instance;
 	struct str lease; /* the signed lease, as it was given; absent when none */
+	/* the hash of the device's own secret: the bearer is an enrolment key; absent when
+	 * the bearer is the secret */
+	struct str enrol;
 	uint64_t hops;    /* redirects followed so far */
 	uint64_t warm;    /* idle transfer channels that it wants kept; 0 when absent */
 	uint64_t mux;      /* 1: it can share a channel among visits */

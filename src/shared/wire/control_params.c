@@ -9,8 +9,8 @@
 #define HOPS_MAX 100
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-bool
-control_id_valid(struct str value)
+static bool
+lower_hex(struct str value, size_t len)
 {
 	for (size_t i = 0; i < value.len; i++) {
 		char c = value.ptr[i];
@@ -18,7 +18,19 @@ control_id_valid(struct str value)
 		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
 			return false;
 	}
-	return value.len == TRANSFER_ID_LEN;
+	return value.len == len;
+}
+
+bool
+control_id_valid(struct str value)
+{
+	return lower_hex(value, TRANSFER_ID_LEN);
+}
+
+bool
+control_sha256_valid(struct str value)
+{
+	return lower_hex(value, SHA256_HEX_LEN);
 }
 
 bool
@@ -96,6 +108,7 @@ enum params_key {
 	PARAM_INSTANCE,
 	PARAM_SERVICE,
 	PARAM_LEASE,
+	PARAM_ENROL,
 	PARAM_HOPS,
 	PARAM_WARM,
 	PARAM_MUX,
@@ -112,6 +125,8 @@ static const struct form_key params_keys[] = {
 	"not up to 16 of <name>:<http|tls|tcp> with different names"),
     [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
+    [PARAM_ENROL] = FORM_TEXT(control_params, enrol, control_sha256_valid,
+	"not 64 lower-case hexadecimal digits"),
     [PARAM_HOPS] =
 	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
     [PARAM_WARM] =

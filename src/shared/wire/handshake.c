@@ -71,6 +71,23 @@ handshake_secret_valid(struct str secret)
 	return secret.len > padding && secret.len <= SECRET_MAX;
 }
 
+bool
+handshake_enrolment_key_parse(struct str key, struct str *fleet)
+{
+	const char *random;
+
+	if (key.len <= ENROLMENT_RANDOM_LEN + 1)
+		return false;
+	random = key.ptr + key.len - ENROLMENT_RANDOM_LEN;
+	for (size_t i = 0; i < ENROLMENT_RANDOM_LEN; i++)
+		if (random[i] == '+' || random[i] == '/' ||
+		    (!is_base64_digit(random[i]) && random[i] != '-' &&
+			random[i] != '_'))
+			return false;
+	*fleet = (struct str){key.ptr, key.len - ENROLMENT_RANDOM_LEN - 1};
+	return random[-1] == '.' && device_name_valid(*fleet);
+}
+
 void
 handshake_request_write(
     struct writer *w, const struct handshake_request *request)

@@ -8,6 +8,8 @@
 #define WS_KEY_LEN 24    /* base64 of 16 bytes */
 #define WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
 #define SECRET_MAX 256   /* characters of the longest secret */
+/* an enrolment key's random part: base64url of 256 bits, without padding */
+#define ENROLMENT_RANDOM_LEN 43
 
 /* Sec-WebSocket-Key of 16 random bytes; not terminated. */
 void ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN]);
@@ -26,6 +28,10 @@ struct handshake_request {
 /* Can this secret be carried in Authorization: Bearer (b64token of RFC 6750 section 2.1)?
  * 1..SECRET_MAX of [A-Za-z0-9._~+/-], then any number of '='. */
 bool handshake_secret_valid(struct str secret);
+
+/* Is it an enrolment key: a fleet's name (shaped as a device's), a dot, and
+ * ENROLMENT_RANDOM_LEN of [A-Za-z0-9_-]? *fleet is then the name, within it. */
+bool handshake_enrolment_key_parse(struct str key, struct str *fleet);
 
 /* Write the client's request. The caller asks w->full; a secret that is not valid or a
  * value with CR or LF in it counts as that, too. */

@@ -6,6 +6,9 @@
 #include "wire/control_msg.h"
 
 #define ID "9f86d081884c7d659a2feaa0c55ad015"
+#define SHA256                                                                 \
+	"8d969eef6ecad3c29a3a629280e686cf0c3f5d5a86aff3ca12020c923adc6c92"
+#define HASH_ERROR "sha256: not 64 lower-case hexadecimal digits"
 #define WELCOME_NEEDS                                                          \
 	"op=welcome&epoch=1&heartbeat_ms=30000&lease_ms=3600000&label=k7x2&"   \
 	"relay=ws://a"
@@ -40,6 +43,9 @@ static const char *const examples[] = {
     "&shared=0c5f1a3e9d7b42868e0f6a1b2c3d4e5f&stream=7",
     "op=moved&visit=7",
     "op=stays&visit=7",
+    "op=rotate",
+    "op=secret&sha256=" SHA256,
+    "op=secret&error=no%20place%20to%20keep%20a%20secret",
 };
 
 START_TEST(protocol_examples_come_back_byte_by_byte)
@@ -147,6 +153,28 @@ START_TEST(messages_of_shared_channels)
 }
 END_TEST
 
+START_TEST(messages_of_rotation)
+{
+	struct control_msg msg;
+	const char *error;
+
+	ck_assert_int_eq(decode("op=rotate", &msg, &error), WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_ROTATE);
+	ck_assert(str_is(msg.sha256, NULL));
+	ck_assert_int_eq(
+	    decode("sha256=" SHA256 "&op=secret&lease=a.b", &msg, &error),
+	    WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_SECRET);
+	ck_assert(str_is(msg.sha256, SHA256));
+	ck_assert(str_is(msg.error, NULL));
+	ck_assert(str_is(msg.lease, "a.b"));
+	ck_assert_int_eq(
+	    decode("op=secret&error=read-only", &msg, &error), WIRE_DONE);
+	ck_assert(str_is(msg.error, "read-only"));
+	ck_assert(str_is(msg.sha256, NULL));
+}
+END_TEST
+
 /* It may be of a later version, in which the keys have other shapes. */
 START_TEST(unknown_op_is_not_judged)
 {
@@ -222,6 +250,14 @@ START_TEST(refuses_malformed_messages)
 	    {"op=credit&visit=0&bytes=1", "visit: not a number from 1"},
 	    {"op=moved", "moved needs a visit"},
 	    {"op=stays", "stays needs a visit"},
+	    {"op=secret", "secret needs a sha256 or an error"},
+	    {"op=secret&reason=x", "secret needs a sha256 or an error"},
+	    {"op=secret&sha256=", HASH_ERROR},
+	    {"op=secret&sha256=" SHA256 "0", HASH_ERROR},
+	    {"op=secret&sha256=D" SHA256, HASH_ERROR},
+	    {"op=secret&sha256=" ID, HASH_ERROR},
+	    {"op=secret&sha256=" ID ID "&sha256=" ID ID,
+		"a key that must not repeat does"},
 	    {"op=move&to=http://a", "to: not a relay's URL"},
 	    {"op=move&to=ws://a/v1", "to: not a relay's URL"},
 	    {"op=move&to=ws://u@a", "to: not a relay's URL"},
@@ -318,6 +354,9 @@ START_TEST(texts_are_bounded)
 	    text, sizeof(text), "op=refused&visit=1&reason=%s", reason + 1);
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_DONE);
 	ck_assert_uint_eq(msg.reason.len, REASON_MAX);
+	snprintf(text, sizeof(text), "op=secret&error=%s", reason);
+	ck_assert_int_eq(decode(text, &msg, &error), WIRE_BAD);
+	ck_assert_str_eq(error, "error: more than 200 characters");
 	ck_assert_int_eq(
 	    decode("op=refused&visit=1&reason=", &msg, &error), WIRE_DONE);
 	ck_assert(str_is(msg.reason, ""));
@@ -412,6 +451,23 @@ START_TEST(params_of_shared_channels)
 }
 END_TEST
 
+START_TEST(params_of_an_enrolment)
+{
+	static const char query[] = "name=d-4f0a&instance=b&service=web:http"
+				    "&enrol=" SHA256 "&hops=1";
+	char out[256];
+	struct control_params params;
+	struct writer w;
+	const char *error;
+
+	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
+	ck_assert(str_is(params.enrol, SHA256));
+	writer_init(&w, out, sizeof(out));
+	control_params_encode(&w, &params);
+	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
+}
+END_TEST
+
 START_TEST(params_without_lease_hops_and_warm)
 {
 	struct control_params params;
@@ -422,6 +478,7 @@ START_TEST(params_without_lease_hops_and_warm)
 		&params, &error),
 	    WIRE_DONE);
 	ck_assert(str_is(params.lease, NULL));
+	ck_assert(str_is(params.enrol, NULL));
 	ck_assert_uint_eq(params.hops, 0);
 	ck_assert_int_eq(
 	    decode_params("name=a&instance=b&service=c:tcp", &params, &error),
@@ -446,6 +503,10 @@ START_TEST(refuses_malformed_params)
 	    {"name=a&instance=&service=c:tcp",
 		"instance: not 1 to 64 visible characters"},
 	    {"name=a&instance=b&service=c:tcp&hops=101", "hops: not 0 to 100"},
+	    {"name=a&instance=b&service=c:tcp&enrol=" ID,
+		"enrol: not 64 lower-case hexadecimal digits"},
+	    {"name=a&instance=b&service=c:tcp&enrol=",
+		"enrol: not 64 lower-case hexadecimal digits"},
 	    {"name=a&instance=b&service=c:tcp&warm=65", "warm: not 0 to 64"},
 	    {"name=a&instance=b&service=c:tcp&mux=2", "mux: not 0 or 1"},
 	    {"name=a&instance=b&service=c:tcp&mux=1&visits=0",
@@ -563,6 +624,7 @@ main(void)
 	    order_and_unknown_keys_do_not_matter,
 	    open_with_an_id_and_no_service,
 	    messages_of_shared_channels,
+	    messages_of_rotation,
 	    unknown_op_is_not_judged,
 	    refuses_malformed_messages,
 	    welcome_needs_each_of_its_keys,
@@ -571,6 +633,7 @@ main(void)
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
 	    params_of_shared_channels,
+	    params_of_an_enrolment,
 	    params_without_lease_hops_and_warm,
 	    refuses_malformed_params,
 	    services_are_bounded,

@@ -250,6 +250,48 @@ START_TEST(secrets_are_bounded)
 END_TEST
 
 /* docs/PROTOCOL.md section 4.1 */
+#define RANDOM "u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
+
+START_TEST(enrolment_keys)
+{
+	static const struct {
+		const char *key, *fleet; /* NULL: it is none */
+	} cases[] = {
+	    {"probes." RANDOM, "probes"},
+	    {"lab.probes_2." RANDOM, "lab.probes_2"},
+	    {"p." RANDOM, "p"},
+	    {"." RANDOM, NULL},
+	    {RANDOM, NULL},
+	    {"", NULL},
+	    {"probes" RANDOM, NULL},
+	    {"probes-" RANDOM, NULL},
+	    {"-probes." RANDOM, NULL},
+	    {"pro bes." RANDOM, NULL},
+	    {"probes." RANDOM "x", NULL},
+	    {"probes." RANDOM "=", NULL},
+	    {"probes.+7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM", NULL},
+	    {"probes.u7oYJ2xq/3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM", NULL},
+	    {"probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4y.", NULL},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t len = strlen(cases[i].key);
+		struct str key = {guard_copy(0, cases[i].key, len), len},
+			   fleet = {NULL, 0};
+		bool found = handshake_enrolment_key_parse(key, &fleet);
+
+		ck_assert_msg(
+		    found == (cases[i].fleet != NULL), "%s", cases[i].key);
+		if (found) {
+			ck_assert(str_is(fleet, cases[i].fleet));
+			ck_assert(handshake_secret_valid(key));
+		}
+	}
+	ck_assert(!handshake_enrolment_key_parse(
+	    (struct str){NULL, 0}, &(struct str){NULL, 0}));
+}
+END_TEST
+
 START_TEST(writes_the_response_of_the_protocol)
 {
 	static const char expected[] =
@@ -332,6 +374,7 @@ main(void)
 	    checks_requests,
 	    bearer_secrets,
 	    secrets_are_bounded,
+	    enrolment_keys,
 	    writes_the_response_of_the_protocol,
 	    checks_responses,
 	};
