@@ -60,6 +60,58 @@ take_settings(struct agent *agent, struct settings *settings)
 		(void)settings_need_tls(settings);
 	agent->tls = settings->tls;
 	settings_apply(settings, &agent->config);
+	secret_store_apply(&agent->secrets, &agent->config);
+}
+
+/* The secrets that go with the settings. An exit code; what is wrong was logged. */
+static int
+need_secrets(struct secret_store *secrets, const struct settings *settings)
+{
+	if (!settings_want_enrolment(settings)) {
+		if (secrets->secret[0] == '\0' &&
+		    settings->options.tls_certificate == NULL)
+			log_warn("no secret and no secret_file: only a relay "
+				 "in open mode takes us");
+		return EX_OK;
+	}
+	if (settings->enrolment_key[0] != '\0')
+		return secret_store_need(secrets);
+	if (secrets->secret[0] != '\0') {
+		log_info("there is no enrolment key, and none is needed: the "
+			 "device has its secret",
+		    LOG_S("device", settings->name));
+		return EX_OK;
+	}
+	log_error("enrolment_key_file is not there, and the device has no "
+		  "secret of its own yet",
+	    LOG_S("file", settings->options.enrolment_key_file));
+	return EX_NOINPUT;
+}
+
+static int
+load_secrets(struct secret_store *secrets, const struct settings *settings)
+{
+	int result = secret_store_init(secrets, settings->options.state_file,
+	    settings->name, settings->secret);
+
+	return result == EX_OK ? need_secrets(secrets, settings) : result;
+}
+
+int
+agent_rotate_secret(struct agent *agent, enum taupe_credential with,
+    char why[SECRET_STORE_WHY_MAX])
+{
+	int result = secret_store_rotate(&agent->secrets, with, why);
+
+	secret_store_apply(&agent->secrets, &agent->config);
+	return result;
+}
+
+void
+agent_welcomed(struct agent *agent)
+{
+	secret_store_welcomed(&agent->secrets);
+	secret_store_apply(&agent->secrets, &agent->config);
 }
 
 bool
@@ -117,10 +169,12 @@ stop_timer_cb(void *ctx)
 }
 
 struct agent *
-agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
+agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
+    int *result)
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
 
+	*result = EX_OSERR;
 	if (agent == NULL) {
 		settings_free(&settings);
 		return NULL;
@@ -132,7 +186,13 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv)
 	shared_init(agent);
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
 	set_fixed_config(agent);
+	*result = load_secrets(&agent->secrets, settings);
 	take_settings(agent, settings);
+	if (*result != EX_OK) {
+		agent_free(&agent);
+		return NULL;
+	}
+	*result = EX_CONFIG;
 	if ((agent->resolver = resolver_new(loop, settings->options.dns)) ==
 		NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
@@ -165,6 +225,7 @@ agent_free(struct agent **agent)
 		resolver_free(&a->resolver);
 	pool_fini(&a->shared_visits);
 	settings_free(&a->settings);
+	secret_store_fini(&a->secrets);
 	crypto_wipe(a, sizeof(*a));
 	free(a);
 	*agent = NULL;
@@ -178,14 +239,13 @@ same(const char *a, const char *b)
 
 /* What only a restart can change; names the first such key that was changed. */
 static const char *
-fixed_key_changed(
-    const struct agent_options *now, const struct agent_options *fresh)
+fixed_key_changed(const struct settings *now, const struct settings *fresh)
 {
-	if (!same(now->name, fresh->name))
+	if (strcmp(now->name, fresh->name) != 0)
 		return "name";
-	if (!same(now->state_file, fresh->state_file))
+	if (!same(now->options.state_file, fresh->options.state_file))
 		return "state_file";
-	if (!same(now->dns, fresh->dns))
+	if (!same(now->options.dns, fresh->options.dns))
 		return "dns";
 	return NULL;
 }
@@ -199,13 +259,33 @@ needs_handshake(const struct settings *now, const struct settings *fresh)
 	    now->options.metered != fresh->options.metered ||
 	    now->options.mux != fresh->options.mux ||
 	    now->options.shared_visits != fresh->options.shared_visits ||
-	    strcmp(now->secret, fresh->secret) != 0)
+	    strcmp(now->secret, fresh->secret) != 0 ||
+	    strcmp(now->enrolment_key, fresh->enrolment_key) != 0)
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)
 		if (now->services[i].kind != fresh->services[i].kind ||
 		    strcmp(now->services[i].name, fresh->services[i].name) != 0)
 			return true;
 	return false;
+}
+
+/* What we have of our own stays as long as what the operator gives does. */
+static int
+reload_secrets(struct agent *agent, const struct settings *fresh)
+{
+	struct secret_store secrets;
+	int result;
+
+	if (strcmp(agent->settings->secret, fresh->secret) == 0)
+		return need_secrets(&agent->secrets, fresh);
+	if ((result = load_secrets(&secrets, fresh)) != EX_OK) {
+		secret_store_fini(&secrets);
+		return result;
+	}
+	secret_store_fini(&agent->secrets);
+	agent->secrets = secrets;
+	crypto_wipe(&secrets, sizeof(secrets));
+	return EX_OK;
 }
 
 void
@@ -220,11 +300,16 @@ agent_reload(struct agent *agent)
 		log_error("the new configuration is wrong and not used");
 		return;
 	}
-	if ((fixed = fixed_key_changed(&old->options, &fresh->options)) !=
-	    NULL) {
+	if ((fixed = fixed_key_changed(old, fresh)) != NULL) {
 		log_error("a key that only a restart can change has changed: "
 			  "nothing was changed",
 		    LOG_S("key", fixed));
+		settings_free(&fresh);
+		return;
+	}
+	if (reload_secrets(agent, fresh) != EX_OK) {
+		log_error(
+		    "the new configuration has no secret and is not used");
 		settings_free(&fresh);
 		return;
 	}
@@ -282,11 +367,12 @@ stop_signal_cb(void *ctx)
 static int
 run(struct loop *loop, struct settings *settings, int argc, char **argv)
 {
-	struct agent *agent = agent_new(loop, settings, argc, argv);
-	int result = EX_OK;
+	int result;
+	struct agent *agent = agent_new(loop, settings, argc, argv, &result);
 
 	if (agent == NULL)
-		return EX_CONFIG;
+		return result;
+	result = EX_OK;
 	if (loop_on_signal(loop, SIGTERM, stop_signal_cb, agent) != 0 ||
 	    loop_on_signal(loop, SIGINT, stop_signal_cb, agent) != 0 ||
 	    loop_on_signal(loop, SIGHUP, reload_signal_cb, agent) != 0) {

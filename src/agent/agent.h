@@ -7,6 +7,7 @@
 #define TAUPE_AGENT_AGENT_H
 
 #include "agent/dial.h"
+#include "agent/secret_store.h"
 #include "agent/settings.h"
 #include "base/pool.h"
 #include "net/farewell.h"
@@ -30,7 +31,8 @@ struct agent {
 	struct dialler *dialler;
 	struct farewells *farewells;
 	struct settings *settings;
-	struct taupe_config config; /* libtaupe's view of the settings */
+	struct secret_store secrets;
+	struct taupe_config config; /* libtaupe's view of both */
 	struct tls_context *tls; /* the settings' own; NULL until agent_way() */
 	struct control *control;
 	struct transfer_list transfers;
@@ -49,9 +51,10 @@ struct agent {
 };
 
 /* Make an agent of settings, which it owns from here (they are freed on failure, too), and
- * let it begin to connect. argv must live on. NULL: what was wrong was logged. */
-struct agent *agent_new(
-    struct loop *loop, struct settings *settings, int argc, char **argv);
+ * let it begin to connect. argv must live on. NULL: what was wrong was logged, and *result is
+ * the exit code. */
+struct agent *agent_new(struct loop *loop, struct settings *settings, int argc,
+    char **argv, int *result);
 /* Close everything at once. */
 void agent_free(struct agent **agent);
 
@@ -62,6 +65,14 @@ bool agent_way(
 /* Is the session (a number of control_session()) no more, or are we going? Then no visitor
  * comes to the channels that were dug for it. */
 bool agent_session_is_over(const struct agent *agent, uint64_t session);
+/*
+ * The relay asks for another secret, on a session made with `with`: libtaupe's configuration
+ * has it afterwards. -1: there cannot be one, and why says so.
+ */
+int agent_rotate_secret(struct agent *agent, enum taupe_credential with,
+    char why[SECRET_STORE_WHY_MAX]);
+/* A relay has welcomed the device. */
+void agent_welcomed(struct agent *agent);
 /* Sessions have come or gone: close the channels that rest and belong to none that is up. */
 void agent_close_stale(struct agent *agent);
 

@@ -103,6 +103,7 @@ take_welcome(struct control_link *link)
 {
 	struct control *control = link->control;
 
+	agent_welcomed(control->agent);
 	link->session = ++control->last_session;
 	control->current_session = link->session;
 	agent_close_stale(control->agent);
@@ -136,17 +137,44 @@ take_open(struct control_link *link, const struct taupe_event *event)
 	(void)conn_write(&link->conn, out, len);
 }
 
+/* The relay asks for another secret. What we say is true only once it is stored. */
+static void
+take_rotate(struct control_link *link, enum taupe_credential with)
+{
+	struct control *control = link->control;
+	char why[SECRET_STORE_WHY_MAX];
+	uint8_t out[TAUPE_MESSAGE_MAX];
+	size_t len;
+
+	if (agent_rotate_secret(control->agent, with, why) == 0) {
+		log_info("new secret is kept and offered",
+		    LOG_S("device", device_name(control)),
+		    LOG_S("file", control->agent->secrets.path));
+		len = taupe_session_offer_secret(
+		    &control->session, index_of(link), now_ms(control), out);
+	} else {
+		log_error("the secret stays as it is",
+		    LOG_S("device", device_name(control)),
+		    LOG_S("reason", why));
+		len = taupe_session_keep_secret(&control->session,
+		    index_of(link), why, now_ms(control), out);
+	}
+	(void)conn_write(&link->conn, out, len);
+}
+
 static void
 take_event(struct control_link *link, const struct taupe_event *event)
 {
 	/* stored first: whoever reads the log line may look into the file */
-	if (event->type == TAUPE_EVENT_WELCOME && event->state_changed)
+	if (event->state_changed)
 		store_state(link->control);
 	report_event(device_name(link->control), &link->relay, event);
 	if (event->type == TAUPE_EVENT_WELCOME)
 		take_welcome(link);
 	else if (event->type == TAUPE_EVENT_OPEN)
 		take_open(link, event);
+	else if (event->type == TAUPE_EVENT_ROTATE)
+		take_rotate(link, event->credential);
 }
 
 /* The link is no session any more. Channels that rest would wait for nobody. */

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "agent/device_name.h"
 #include "agent/secret_file.h"
 #include "agent/settings.h"
 #include "base/log.h"
@@ -115,6 +117,16 @@ check_secret(const char *value)
 }
 
 static const char *
+check_enrolment_key(const char *value)
+{
+	struct str fleet;
+
+	return handshake_enrolment_key_parse(str_of(value), &fleet)
+	    ? NULL
+	    : "a fleet's name, a dot and 43 letters, digits and -_";
+}
+
+static const char *
 check_pin(const char *value)
 {
 	struct tls_pin pin;
@@ -135,6 +147,8 @@ check_dns(const char *value)
 	    : "a numeric ADDRESS or ADDRESS:PORT";
 }
 
+#define MACHINE_ID_FILE "/etc/machine-id"
+#define NET_FOLDER "/sys/class/net"
 #define AT(member) offsetof(struct agent_options, member)
 #define HOUR_MS 3600000
 
@@ -143,7 +157,8 @@ static const struct option_row rows[] = {
 	"URL", "A relay to begin with, ws:// or wss://."},
     {"name", OPTION_STRING, AT(name), NULL, 1, DEVICE_NAME_MAX, NULL,
 	check_name, "NAME",
-	"The device's name, as the operator registered it."},
+	"The device's name, as the operator registered it; with an enrolment "
+	"key it may be left out, and is then derived from the machine's id."},
     {"secret_file", OPTION_STRING, AT(secret_file), NULL, 1, 4095, NULL, NULL,
 	"FILE",
 	"File with the device's secret in its first line, readable for the "
@@ -153,6 +168,15 @@ static const struct option_row rows[] = {
 	"The secret itself, instead of secret_file; not for the command line, "
 	"where "
 	"others can see it."},
+    {"enrolment_key_file", OPTION_STRING, AT(enrolment_key_file), NULL, 1, 4095,
+	NULL, NULL, "FILE",
+	"File with a fleet's enrolment key in its first line, instead of a "
+	"secret: the device draws its own and keeps it beside state_file; "
+	"afterwards the file may be removed."},
+    {"enrolment_key", OPTION_STRING, AT(enrolment_key), NULL, 1,
+	TAUPE_SECRET_MAX, NULL, check_enrolment_key, "KEY",
+	"The key itself, instead of enrolment_key_file; not for the command "
+	"line, where others can see it."},
     {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL, check_service,
 	"NAME:KIND:HOST:PORT",
 	"A service to offer: its name, http, tls or tcp, and where it is, on "
@@ -188,7 +212,9 @@ static const struct option_row rows[] = {
 	"relays."},
     {"state_file", OPTION_STRING, AT(state_file), TAUPE_STATEDIR "/agent.state",
 	1, 4095, NULL, NULL, "FILE",
-	"Where the lease and the list of relays are kept over a restart."},
+	"Where the lease and the list of relays are kept over a restart; the "
+	"secrets that the device has drawn itself are kept in a file beside "
+	"it, whose name has .secret behind it."},
     {"dns", OPTION_STRING, AT(dns), NULL, 1, 64, NULL, check_dns,
 	"ADDRESS[:PORT]", "DNS server to ask instead of the system's."},
     {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10,
@@ -254,22 +280,78 @@ const struct option_table agent_option_table = {
 
 /* Returns an exit code. */
 static int
-read_secret(const char *path, char *secret)
+read_secret(const char *key, const char *path,
+    const char *(*check)(const char *value), char *secret)
 {
 	char text[TAUPE_SECRET_MAX + 64];
-	int result = secret_file_read("secret_file", path, text, sizeof(text));
+	int result = secret_file_read(key, path, text, sizeof(text));
+	const char *allowed;
 
-	if (result == EX_OK && !handshake_secret_valid(str_of(text))) {
-		log_error("secret_file holds no secret in its first line: 1 to "
-			  "256 letters, "
-			  "digits and -._~+/=",
-		    LOG_S("file", path));
+	if (result != EX_OK)
+		return result;
+	if ((allowed = check(text)) != NULL) {
+		log_error("a file with a secret does not hold it in its first "
+			  "line",
+		    LOG_S("key", key), LOG_S("file", path),
+		    LOG_S("allowed", allowed));
 		result = EX_CONFIG;
-	}
-	if (result == EX_OK)
+	} else {
 		memcpy(secret, text, strlen(text) + 1);
+	}
 	crypto_wipe(text, sizeof(text));
 	return result;
+}
+
+/* Returns an exit code. */
+static int
+take_secrets(struct settings *settings)
+{
+	const struct agent_options *options = &settings->options;
+	const char *key_file = options->enrolment_key_file;
+
+	if (options->secret != NULL)
+		memcpy(settings->secret, options->secret,
+		    strlen(options->secret) + 1);
+	if (options->enrolment_key != NULL)
+		memcpy(settings->enrolment_key, options->enrolment_key,
+		    strlen(options->enrolment_key) + 1);
+	if (options->secret_file != NULL)
+		return read_secret("secret_file", options->secret_file,
+		    check_secret, settings->secret);
+	/* who has a secret of its own already can do without */
+	if (key_file == NULL || access(key_file, F_OK) != 0)
+		return EX_OK;
+	return read_secret("enrolment_key_file", key_file, check_enrolment_key,
+	    settings->enrolment_key);
+}
+
+bool
+settings_want_enrolment(const struct settings *settings)
+{
+	return settings->options.enrolment_key != NULL ||
+	    settings->options.enrolment_key_file != NULL;
+}
+
+/* Returns an exit code. */
+static int
+take_name(struct settings *settings)
+{
+	const char *name = settings->options.name;
+
+	if (name != NULL) {
+		memcpy(settings->name, name, strlen(name) + 1);
+		return EX_OK;
+	}
+	if (device_name_derive(MACHINE_ID_FILE, NET_FOLDER, settings->name)) {
+		log_info("name is not set, and derived from this machine",
+		    LOG_S("device", settings->name));
+		return EX_OK;
+	}
+	log_error("name is not set, and cannot be derived: there is "
+		  "neither " MACHINE_ID_FILE
+		  " nor a network card with an address of its "
+		  "own");
+	return EX_CONFIG;
 }
 
 static int
@@ -301,11 +383,13 @@ take_services(struct settings *settings)
 }
 
 static int
-check_presence(const struct agent_options *options)
+check_presence(const struct settings *settings)
 {
+	const struct agent_options *options = &settings->options;
+	bool secret = options->secret != NULL || options->secret_file != NULL;
 	const char *missing = NULL;
 
-	if (options->name == NULL)
+	if (options->name == NULL && !settings_want_enrolment(settings))
 		missing = "name is not set: which device is this?";
 	else if (options->relay.count == 0)
 		missing = "relay is not set: where to connect to?";
@@ -314,6 +398,13 @@ check_presence(const struct agent_options *options)
 	else if (options->secret != NULL && options->secret_file != NULL)
 		missing =
 		    "secret and secret_file are both set: which one is right?";
+	else if (options->enrolment_key != NULL &&
+	    options->enrolment_key_file != NULL)
+		missing = "enrolment_key and enrolment_key_file are both set: "
+			  "which one is right?";
+	else if (secret && settings_want_enrolment(settings))
+		missing = "a secret and an enrolment key are both set: a "
+			  "device that was registered needs no key";
 	else if (options->tls_key != NULL && options->tls_certificate == NULL)
 		missing = "tls_key is set without tls_certificate";
 	if (missing == NULL)
@@ -409,20 +500,12 @@ take_apart(struct settings *settings)
 	const struct agent_options *options = &settings->options;
 	int result;
 
-	if ((result = check_presence(options)) != EX_OK ||
+	if ((result = check_presence(settings)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
-	    (result = take_services(settings)) != EX_OK)
+	    (result = take_services(settings)) != EX_OK ||
+	    (result = take_name(settings)) != EX_OK ||
+	    (result = take_secrets(settings)) != EX_OK)
 		return result;
-	if (options->secret_file != NULL &&
-	    (result = read_secret(options->secret_file, settings->secret)) !=
-		EX_OK)
-		return result;
-	if (options->secret != NULL)
-		memcpy(settings->secret, options->secret,
-		    strlen(options->secret) + 1);
-	if (settings->secret[0] == '\0' && options->tls_certificate == NULL)
-		log_warn("no secret and no secret_file: only a relay in open "
-			 "mode takes us");
 	if ((result = proxies_load(&settings->proxies, options->proxy,
 		 options->proxy_password_file)) != EX_OK)
 		return result;
@@ -504,8 +587,9 @@ settings_apply(const struct settings *settings, struct taupe_config *config)
 {
 	const struct agent_options *options = &settings->options;
 
-	config->name = options->name;
-	config->secret = settings->secret[0] != '\0' ? settings->secret : NULL;
+	config->name = settings->name;
+	config->enrolment_key =
+	    settings->enrolment_key[0] != '\0' ? settings->enrolment_key : NULL;
 	config->services = settings->services;
 	config->n_services = settings->n_services;
 	config->relays = (const char *const *)options->relay.items;

@@ -14,8 +14,9 @@
 
 struct agent_options {
 	struct option_list relay, service, domain, pin;
-	char *name, *secret, *secret_file, *ca_file, *tls_certificate,
-	    *tls_key, *state_file, *dns;
+	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
+	    *state_file, *dns;
+	char *enrolment_key, *enrolment_key_file;
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
@@ -34,7 +35,9 @@ struct target {
 
 struct settings {
 	struct agent_options options;
-	char secret[TAUPE_SECRET_MAX + 1]; /* "": none */
+	char name[TAUPE_NAME_MAX + 1];		  /* given, or derived */
+	char secret[TAUPE_SECRET_MAX + 1];	  /* the operator's; "": none */
+	char enrolment_key[TAUPE_SECRET_MAX + 1]; /* "": none */
 	size_t n_services;
 	/* their names point into targets */
 	struct taupe_service services[TAUPE_SERVICES_MAX];
@@ -64,7 +67,11 @@ void settings_free(struct settings **settings);
  * while, and who uses no wss:// does not need them. -1: what is wrong was logged. */
 int settings_need_tls(struct settings *settings);
 
-/* Fill in what libtaupe wants to know; its pointers lead into settings. */
+/* Shall the device enter a fleet by itself, if need be? Its key may have been taken away since
+ * it did. */
+bool settings_want_enrolment(const struct settings *settings);
+
+/* Fill in what libtaupe wants to know, but for the secrets; its pointers lead into settings. */
 void settings_apply(
     const struct settings *settings, struct taupe_config *config);
 

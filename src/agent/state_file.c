@@ -51,13 +51,14 @@ write_line(int fd, const char *text, size_t len)
 	return write(fd, "\n", 1) == 1 && fsync(fd) == 0 ? 0 : -1;
 }
 
-/* A rename is durable once its folder is; not every file system can sync one. */
-static void
+/* A rename is durable once its folder is; not every file system can sync one, and not every
+ * folder that may be written to may be read. */
+static int
 sync_folder(const char *path)
 {
 	char folder[PATH_LEN_MAX];
 	const char *slash = strrchr(path, '/');
-	int fd;
+	int fd, result, saved;
 
 	if (slash == NULL)
 		snprintf(folder, sizeof(folder), ".");
@@ -65,9 +66,12 @@ sync_folder(const char *path)
 		snprintf(folder, sizeof(folder), "%.*s",
 		    (int)(slash - path) + 1, path);
 	if ((fd = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY)) < 0)
-		return;
-	(void)fsync(fd);
+		return 0;
+	result = fsync(fd);
+	saved = errno;
 	close(fd);
+	errno = saved;
+	return result == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
 
 int
@@ -96,8 +100,7 @@ state_file_write(const char *path, const char *text, size_t len)
 		saved = errno;
 		goto fail;
 	}
-	sync_folder(path);
-	return 0;
+	return sync_folder(path);
 fail:
 	(void)unlink(fresh);
 	errno = saved;

@@ -95,6 +95,7 @@ options_is_secret(const struct option_row *row)
 	if (len >= 5 && strcmp(row->key + len - 5, "_file") == 0)
 		return false; /* names where the secret is */
 	return strstr(row->key, "secret") != NULL ||
+	    strstr(row->key, "enrolment_key") != NULL ||
 	    strstr(row->key, "password") != NULL;
 }
 

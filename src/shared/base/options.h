@@ -67,7 +67,7 @@ enum options_result {
  * frees with options_free(); after the others nothing is left allocated. argv is not kept
  * and not changed.
  *
- * The value of a key whose name holds "secret" or "password" (and does not end in "_file")
+ * The value of a key whose name holds "secret", "password" or "enrolment_key" (and does not end in "_file")
  * is repeated in no message.
  */
 enum options_result options_load(const struct option_table *table, int argc, char **argv,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "agent/settings.h"
 #include "support.h"
@@ -68,6 +69,7 @@ load(const char *text, struct settings **settings)
 	return settings_load(3, argv, settings);
 }
 
+#define KEY "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 #define MINIMUM                                                                \
 	"[agent]\nname = alice\nrelay = ws://127.0.0.1:8000\nservice = "       \
 	"web:http:127.0.0.1:80\n"
@@ -80,7 +82,9 @@ START_TEST(minimum_is_enough_and_has_the_documented_defaults)
 	ck_assert_int_eq(load(MINIMUM, &settings), EX_OK);
 	settings_apply(settings, &config);
 	ck_assert_str_eq(config.name, "alice");
-	ck_assert_ptr_null(config.secret);
+	ck_assert_str_eq(settings->secret, "");
+	ck_assert_ptr_null(config.enrolment_key);
+	ck_assert(!settings_want_enrolment(settings));
 	ck_assert_uint_eq(config.n_services, 1);
 	ck_assert_str_eq(config.services[0].name, "web");
 	ck_assert_uint_eq(config.n_relays, 1);
@@ -164,6 +168,11 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {MINIMUM "secret = a\nsecret_file = /nowhere\n", EX_CONFIG},
 	    {MINIMUM "secret = no blanks\n", EX_CONFIG},
 	    {MINIMUM "secret_file = /nowhere/at/all\n", EX_NOINPUT},
+	    {MINIMUM "enrolment_key = probes\n", EX_CONFIG},
+	    {MINIMUM "secret = a\nenrolment_key = " KEY "\n", EX_CONFIG},
+	    {MINIMUM "secret_file = a\nenrolment_key_file = b\n", EX_CONFIG},
+	    {MINIMUM "enrolment_key_file = a\nenrolment_key = " KEY "\n",
+		EX_CONFIG},
 	    {MINIMUM "ca_file = /nowhere/at/all\n", EX_NOINPUT},
 	    {MINIMUM "relay = https://r1.example.com\n", EX_CONFIG},
 	    {MINIMUM "relay = ws://r1.example.com/path\n", EX_CONFIG},
@@ -201,6 +210,61 @@ START_TEST(empty_or_strange_secret_file_is_refused)
 }
 END_TEST
 
+START_TEST(enrolment_key_comes_from_the_file_or_from_its_file)
+{
+	struct taupe_config config = {.name = NULL};
+	struct settings *settings;
+	char text[1024];
+
+	ck_assert_int_eq(
+	    load(MINIMUM "enrolment_key = " KEY "\n", &settings), EX_OK);
+	settings_apply(settings, &config);
+	ck_assert_str_eq(config.enrolment_key, KEY);
+	ck_assert(settings_want_enrolment(settings));
+	settings_free(&settings);
+	test_file(test_path("key"), KEY "\n", 0600);
+	snprintf(text, sizeof(text), MINIMUM "enrolment_key_file = %s\n",
+	    test_path("key"));
+	ck_assert_int_eq(load(text, &settings), EX_OK);
+	ck_assert_str_eq(settings->enrolment_key, KEY);
+	settings_free(&settings);
+	test_file(test_path("key"), "probes\n", 0600);
+	ck_assert_int_eq(load(text, &settings), EX_CONFIG);
+}
+END_TEST
+
+/* Whether that is an error depends on whether the device has a secret of its own. */
+START_TEST(enrolment_key_file_that_is_not_there_is_no_key)
+{
+	struct taupe_config config = {.enrolment_key = "stale"};
+	struct settings *settings;
+
+	ck_assert_int_eq(
+	    load(MINIMUM "enrolment_key_file = /nowhere/at/all\n", &settings),
+	    EX_OK);
+	settings_apply(settings, &config);
+	ck_assert_ptr_null(config.enrolment_key);
+	ck_assert(settings_want_enrolment(settings));
+	settings_free(&settings);
+}
+END_TEST
+
+START_TEST(name_may_be_left_out_for_an_enrolment)
+{
+	struct settings *settings;
+
+	if (access("/etc/machine-id", R_OK) != 0)
+		return;
+	ck_assert_int_eq(load("[agent]\nrelay = ws://r\nservice = "
+			      "web:http:h:1\nenrolment_key = " KEY "\n",
+			     &settings),
+	    EX_OK);
+	ck_assert_uint_eq(strlen(settings->name), 14);
+	ck_assert_int_eq(strncmp(settings->name, "d-", 2), 0);
+	settings_free(&settings);
+}
+END_TEST
+
 START_TEST(help_is_answered_and_ends_the_program)
 {
 	char program[] = "taupe-agent", option[] = "--help";
@@ -223,6 +287,9 @@ main(void)
 	    secret_is_the_first_line_of_its_file,
 	    what_cannot_be_used_is_refused_with_an_exit_code,
 	    empty_or_strange_secret_file_is_refused,
+	    enrolment_key_comes_from_the_file_or_from_its_file,
+	    enrolment_key_file_that_is_not_there_is_no_key,
+	    name_may_be_left_out_for_an_enrolment,
 	    help_is_answered_and_ends_the_program,
 	};
 

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: MIT
+"""How taupe-agent changes its secret and enters a fleet (docs/PROTOCOL.md sections 4.8 and 4.9), from
+the side of a scripted relay that knows one secret's hash, and loses what the test wants lost."""
+import hashlib
+import pathlib
+import re
+import stat
+import urllib.parse
+
+import pytest
+
+from harness.fakes import CLOSE, TEXT, FakeRelay, RelayEnd, accept_websocket
+from harness.programs import Agent, Device, sha256_hex
+from harness.wait import until
+
+EX_NOINPUT, EX_CANTCREAT = 66, 73
+KEY = "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
+MACHINE_ID = pathlib.Path("/etc/machine-id")
+
+
+class SecretRelay(FakeRelay):
+    """known: the hash that the registry has for the device; key: the fleet's; came: what each
+    request came with, as a hash or "key"."""
+
+    def __init__(self, known=None, key=None):
+        super().__init__()
+        self.known, self.key = known, key
+        self.came, self.enrols = [], []
+        self.lose_welcomes = 0
+        self.handler = SecretRelay._answer
+
+    def _judge(self, head):
+        bearer = re.search(r"^Authorization: Bearer (\S+)\r$", head, re.M)[1]
+        query = dict(urllib.parse.parse_qsl(head.split(" ")[1].partition("?")[2]))
+        if "enrol" not in query:
+            self.came.append(sha256_hex(bearer))
+            return self.came[-1] == self.known
+        self.came.append("key")
+        self.enrols.append(query["enrol"])
+        if bearer == self.key and self.known in (None, query["enrol"]):
+            self.known = query["enrol"]
+            return True
+        return False
+
+    def _answer(sock, self):
+        head = self.read_head(sock)
+        control = "/v1/control" in head
+        if control and not self._judge(head):
+            sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: "
+                         b"application/x-www-form-urlencoded\r\nContent-Length: 28\r\n\r\n"
+                         b"error=unauthorized&reason=no")
+            return
+        if control and self.lose_welcomes:
+            self.lose_welcomes -= 1
+            return
+        accept_websocket(sock, head)
+        end = RelayEnd(sock, head)
+        self.ends.append(end)
+        if control:
+            end.send_frame(TEXT, self.welcome_text())
+        (self.controls if control else self.transfers).put(end)
+        end.gone.wait(60)
+
+
+class Scene:
+    def __init__(self, group, relay=None, start=True, **config):
+        self.device = Device("alice")
+        self.given = sha256_hex(self.device.secret)
+        self.relay = relay or SecretRelay(known=self.given)
+        config.setdefault("log_level", "info")
+        self.agent = Agent(group, self.device, [self.relay.url], ["web:http:127.0.0.1:9"],
+                           start=False, **config)
+        self.file = pathlib.Path(f"{self.agent.config['state_file']}.secret")
+        if start:
+            self.agent.start()
+
+    def control(self):
+        return self.relay.control()
+
+    def kept(self):
+        """What the file has; it must be readable for nobody else."""
+        assert stat.S_IMODE(self.file.stat().st_mode) == 0o600
+        return dict(urllib.parse.parse_qsl(self.file.read_text().strip()))
+
+    def hashes(self):
+        kept = self.kept()
+        return [sha256_hex(kept[key]) for key in ("secret", "old") if key in kept]
+
+    def again(self):
+        """The agent is cut off, as by a power cut, and starts again."""
+        self.agent.kill()
+        self.agent.start()
+        return self.control()
+
+    def check_log(self):
+        text = self.agent.process.log.read_text()
+        secrets = [self.device.secret, KEY, KEY.partition(".")[2]]
+        if self.file.exists():
+            secrets += [value for key, value in self.kept().items() if key in ("secret", "old")]
+        for secret in secrets:
+            assert secret not in text
+
+
+@pytest.fixture
+def make(group):
+    """Makes scenes; their relays leave before their agents do, who need not wait for them then."""
+    scenes = []
+
+    def make_scene(*args, **kwargs):
+        scenes.append(Scene(group, *args, **kwargs))
+        return scenes[-1]
+
+    yield make_scene
+    for scene in scenes:
+        scene.relay.close()
+
+
+@pytest.fixture
+def enrol(group, make):
+    """Makes scenes with a device that has a key and no secret."""
+    def make_enrolling(key=KEY, mode=0o600, start=True, **config):
+        key_file = group.folder / "enrolment.key"
+        key_file.write_text(f"{key}\n")
+        key_file.chmod(mode)
+        scene = make(SecretRelay(key=KEY), start=False, secret_file=None,
+                     enrolment_key_file=key_file, **config)
+        scene.key_file = key_file
+        if start:
+            scene.agent.start()
+        return scene
+
+    return make_enrolling
+
+
+def ask(control):
+    """The relay wants another secret: the hash that is offered."""
+    control.say(op="rotate")
+    return control.expect("secret")["sha256"]
+
+
+def test_rotation_is_kept_before_it_is_offered(make):
+    scene = make()
+    control = scene.control()
+    fresh = ask(control)
+    assert fresh != scene.given
+    assert scene.hashes() == [fresh, scene.given]
+    # the registry has it, and says so, with a lease that is good for it
+    scene.relay.known = fresh
+    control.say(op="secret", sha256=fresh, lease="signed.anew")
+    scene.agent.process.wait_line("relay has the new secret")
+    assert scene.agent.state()["lease"] == ["signed.anew"]
+    # the next one replaces it, on the same session
+    second = ask(control)
+    assert second not in (fresh, scene.given)
+    assert scene.hashes() == [second, fresh]
+    scene.relay.known = second
+    control.say(op="secret", sha256=second)
+    scene.agent.process.wait_line("relay has the new secret", count=2)
+    scene.again()
+    assert scene.relay.came == [scene.given, second]
+    scene.check_log()
+
+
+def test_repeated_request_is_answered_with_the_same_secret(make):
+    scene = make()
+    control = scene.control()
+    fresh = ask(control)
+    written = scene.file.stat()
+    assert ask(control) == fresh
+    control.say(op="secret", error="the registry is away")
+    scene.agent.process.wait_line("relay could not take the new secret", "the registry is away")
+    assert ask(control) == fresh
+    control = scene.again()
+    assert scene.relay.came == [scene.given, fresh, scene.given]
+    assert ask(control) == fresh
+    now = scene.file.stat()
+    assert (now.st_ino, now.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+
+
+def test_lost_confirmation_costs_nothing(make):
+    scene = make()
+    control = scene.control()
+    scene.relay.known = fresh = ask(control)
+    control.close()
+    control = scene.control()
+    assert scene.relay.came == [scene.given, fresh]
+    assert ask(control) not in (fresh, scene.given)
+    assert scene.hashes()[1] == fresh
+
+
+def test_session_that_is_cut_as_one_with_the_old_secret_comes_back(make):
+    scene = make()
+    control = scene.control()
+    scene.relay.known = fresh = ask(control)
+    control.send_frame(CLOSE, b"\x03\xf0revoked")
+    scene.control()
+    assert scene.relay.came == [scene.given, fresh]
+
+
+def test_power_cut_before_the_offer_arrives(make):
+    # whoever waits after the first refusal does not come back while the test looks
+    scene = make(reconnect_max="60s")
+    fresh = ask(scene.control())
+    control = scene.again()
+    assert scene.relay.came == [scene.given, fresh, scene.given]
+    scene.agent.process.wait_line("the next is tried", 'next="old secret"')
+    scene.relay.known = ask(control)
+    assert scene.relay.known == fresh
+    scene.again()
+    assert scene.relay.came[3:] == [fresh]
+
+
+def test_registry_that_was_restored_from_old_data_locks_nobody_out(make):
+    scene = make()
+    control = scene.control()
+    fresh = scene.relay.known = ask(control)
+    control.say(op="secret", sha256=fresh)
+    scene.agent.process.wait_line("relay has the new secret")
+    scene.relay.known = scene.given
+    control.close()
+    control = scene.control()
+    assert scene.relay.came == [scene.given, fresh, scene.given]
+    # what the registry has lost is offered once more
+    assert ask(control) == fresh
+
+
+@pytest.mark.parametrize("state_file", ["/nowhere/at/all", "/proc/version/state"])
+def test_without_a_place_to_keep_it_there_is_no_new_secret(make, state_file):
+    scene = make(state_file=state_file)
+    control = scene.control()
+    control.say(op="rotate")
+    assert control.expect("secret")["error"].startswith("a secret cannot be kept: No")
+    scene.agent.process.wait_line("level=error", "the secret stays as it is", state_file)
+    control.close()
+    scene.control()
+    assert scene.relay.came == [scene.given, scene.given]
+
+
+def test_operators_new_secret_wins_over_our_own(make):
+    scene = make()
+    fresh = scene.relay.known = ask(scene.control())
+    text = scene.file.read_text()
+    secret_file = pathlib.Path(scene.agent.config["secret_file"])
+    secret_file.write_text("given-anew\n")
+    scene.relay.known = sha256_hex("given-anew")
+    scene.agent.process.send_signal(1)
+    scene.control()
+    scene.agent.process.wait_line("is put aside", "another secret than the one")
+    assert scene.relay.came == [scene.given, sha256_hex("given-anew")]
+    assert fresh not in scene.relay.came
+    assert pathlib.Path(f"{scene.file}.old").read_text() == text
+    assert not scene.file.exists()
+
+
+def test_reload_keeps_our_own_secret(make):
+    scene = make()
+    fresh = scene.relay.known = ask(scene.control())
+    scene.agent.config["service"] = ["web:http:127.0.0.1:9", "ssh:tcp:127.0.0.1:9"]
+    config = scene.file.parent / f"{scene.agent.name}.conf"
+    config.write_text(config.read_text() + "service = ssh:tcp:127.0.0.1:9\n")
+    scene.agent.process.send_signal(1)
+    scene.control()
+    assert scene.relay.came == [scene.given, fresh]
+
+
+# ---- enrolment ----
+
+def test_enrolment_sends_the_key_once_and_the_secret_never(enrol):
+    scene = enrol()
+    control = scene.control()
+    scene.agent.process.wait_line('msg=enrolled', "device=alice")
+    own, = scene.hashes()
+    assert scene.relay.enrols == [own] and scene.kept()["enrolled"] == "1"
+    assert scene.kept()["secret"] not in scene.relay.heads[0]
+    # from now on it is a device like any other, and the key may be taken away
+    control.close()
+    scene.control()
+    scene.key_file.unlink()
+    control = scene.again()
+    assert scene.relay.came == ["key", own, own]
+    assert KEY not in "".join(scene.relay.heads[1:])
+    scene.relay.known = fresh = ask(control)
+    scene.again()
+    assert scene.relay.came[3:] == [fresh]
+    assert scene.kept()["enrolled"] == "1"
+    scene.check_log()
+
+
+def test_lost_welcome_is_asked_for_with_the_same_hash(enrol):
+    scene = enrol(start=False)
+    scene.relay.lose_welcomes = 2
+    scene.agent.start(wait=False)
+    until("it has asked", lambda: scene.relay.enrols)
+    scene.agent.kill()
+    scene.agent.start()
+    scene.control()
+    assert len(scene.relay.enrols) >= 2 and len(set(scene.relay.enrols)) == 1
+    assert scene.relay.came == ["key"] * len(scene.relay.came)
+
+
+def test_key_that_was_revoked_after_the_welcome_was_lost(enrol):
+    scene = enrol(start=False)
+    scene.relay.lose_welcomes = 1
+    scene.agent.start(wait=False)
+    until("it has asked", lambda: scene.relay.enrols)
+    scene.relay.key = "revoked"
+    scene.relay.known = scene.relay.enrols[0]
+    scene.agent.wait_connected()
+    assert scene.relay.came[0] == "key" and scene.relay.came[-1] == scene.relay.enrols[0]
+
+
+def test_device_that_the_registry_has_lost_enrols_anew(enrol):
+    scene = enrol()
+    control = scene.control()
+    own, = scene.hashes()
+    scene.relay.known = None
+    control.close()
+    scene.control()
+    assert scene.relay.came == ["key", own, "key"]
+    assert scene.relay.enrols == [own, own]
+
+
+def test_wrong_key_is_refused_and_reported(enrol):
+    scene = enrol(key="probes." + 43 * "x", start=False)
+    scene.agent.start(wait=False)
+    scene.agent.process.wait_line("level=error", "status=401")
+    own, = scene.hashes()
+    assert scene.relay.came[:2] == ["key", own]
+    scene.check_log()
+
+
+def test_key_file_that_is_missing_ends_a_device_without_a_secret(enrol):
+    scene = enrol(start=False)
+    scene.key_file.unlink()
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_NOINPUT)
+    assert scene.agent.process.lines("enrolment_key_file is not there", str(scene.key_file))
+    assert not scene.relay.heads
+
+
+def test_key_file_that_others_can_read_is_complained_of(enrol):
+    scene = enrol(mode=0o644)
+    scene.agent.process.wait_line("level=warn", "key=enrolment_key_file", "open to others")
+
+
+def test_nothing_is_enrolled_that_could_not_be_kept(enrol):
+    scene = enrol(start=False, state_file="/nowhere/at/all")
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_CANTCREAT)
+    assert scene.agent.process.lines("a place to keep the device's secret", "/nowhere/at/all")
+    assert not scene.relay.heads
+
+
+@pytest.mark.skipif(not MACHINE_ID.exists(), reason="this machine has no id")
+def test_name_is_derived_from_the_machine_id(enrol):
+    scene = enrol(start=False)
+    del scene.agent.config["name"]
+    scene.agent.start()
+    derived = hashlib.sha256(b"taupe" + MACHINE_ID.read_bytes().strip()).hexdigest()[:12]
+    query = dict(scene.control().query)
+    assert query["name"] == f"d-{derived}"
+    assert scene.kept()["name"] == f"d-{derived}"

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The device's own secrets through restarts, power cuts and operators. A power cut is a
+ * process that ends right before one of its system calls: whatever is in the folder then is
+ * what the next one finds.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "agent/secret_store.h"
+#include "agent/state_file.h"
+#include "base/log.h"
+#include "support.h"
+
+#define GIVEN "q3vJ0mB7yZkR1sT5uXnEwA"
+
+/* ---- power cuts and broken disks ---- */
+
+static int calls_until_cut = -1; /* -1: never */
+static bool sync_fails;
+
+static void
+maybe_cut(void)
+{
+	if (calls_until_cut-- == 0)
+		_exit(99);
+}
+
+ssize_t __real_write(int fd, const void *data, size_t len);
+ssize_t __wrap_write(int fd, const void *data, size_t len);
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __real_unlink(const char *path);
+int __wrap_unlink(const char *path);
+
+ssize_t
+__wrap_write(int fd, const void *data, size_t len)
+{
+	/* a half of it may have come to the disk */
+	if (calls_until_cut == 0 && len > 1)
+		(void)!__real_write(fd, data, len / 2);
+	maybe_cut();
+	return __real_write(fd, data, len);
+}
+
+int
+__wrap_fsync(int fd)
+{
+	maybe_cut();
+	if (sync_fails) {
+		errno = EIO;
+		return -1;
+	}
+	return __real_fsync(fd);
+}
+
+int
+__wrap_close(int fd)
+{
+	maybe_cut();
+	return __real_close(fd);
+}
+
+int
+__wrap_rename(const char *from, const char *to)
+{
+	maybe_cut();
+	return __real_rename(from, to);
+}
+
+int
+__wrap_unlink(const char *path)
+{
+	maybe_cut();
+	return __real_unlink(path);
+}
+
+/* ---- */
+
+static const char *
+file_of(const char *state_file)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s.secret", state_file);
+	return path;
+}
+
+static bool
+exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static void
+init(struct secret_store *store, const char *state_file, const char *given)
+{
+	ck_assert_int_eq(
+	    secret_store_init(store, state_file, "alice", given), EX_OK);
+}
+
+/* A device that was rotated once, with `given` as what it began with. */
+static void
+make_rotated(const char *state_file, const char *given,
+    char secret[TAUPE_SECRET_MAX + 1])
+{
+	char why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	init(&store, state_file, given);
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	strcpy(secret, store.secret);
+	secret_store_fini(&store);
+}
+
+START_TEST(without_a_file_the_given_secret_counts)
+{
+	struct taupe_config config = {.old_secret = "x", .enrolled = true};
+	struct secret_store store;
+
+	init(&store, test_path("none"), GIVEN);
+	secret_store_apply(&store, &config);
+	ck_assert_str_eq(config.secret, GIVEN);
+	ck_assert_uint_eq(strlen(config.secret_sha256), TAUPE_SHA256_LEN);
+	ck_assert_ptr_null(config.old_secret);
+	ck_assert(!config.enrolled);
+	ck_assert(!exists(file_of(test_path("none"))));
+	secret_store_fini(&store);
+	init(&store, test_path("none"), "");
+	secret_store_apply(&store, &config);
+	ck_assert_ptr_null(config.secret);
+	ck_assert_ptr_null(config.secret_sha256);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(rotation_is_kept_with_the_secret_before_it)
+{
+	const char *state = test_path("rotated");
+	char why[SECRET_STORE_WHY_MAX], first[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+	struct stat st;
+
+	make_rotated(state, GIVEN, first);
+	ck_assert_uint_eq(strlen(first), 43);
+	ck_assert_int_eq(stat(file_of(state), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	init(&store, state, GIVEN);
+	ck_assert_str_eq(store.secret, first);
+	ck_assert_str_eq(store.old, GIVEN);
+	/* once more: the given one is forgotten, but not that it was the first */
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	secret_store_fini(&store);
+	init(&store, state, GIVEN);
+	ck_assert_str_ne(store.secret, first);
+	ck_assert_str_eq(store.old, first);
+	secret_store_fini(&store);
+	/* nor is it needed any more */
+	init(&store, state, "");
+	ck_assert_str_eq(store.old, first);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(hash_is_of_the_secret)
+{
+	struct secret_store store;
+
+	init(&store, NULL, "abc");
+	ck_assert_str_eq(store.sha256,
+	    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	secret_store_fini(&store);
+}
+END_TEST
+
+/* The registry has not got what was drawn: it is not drawn again. */
+START_TEST(on_a_session_with_the_old_one_the_new_one_stays)
+{
+	const char *state = test_path("again");
+	char why[SECRET_STORE_WHY_MAX], secret[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	make_rotated(state, GIVEN, secret);
+	init(&store, state, GIVEN);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_OLD_SECRET, why), 0);
+	ck_assert_str_eq(store.secret, secret);
+	ck_assert_str_eq(store.old, GIVEN);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(what_cannot_be_kept_is_not_drawn)
+{
+	const char *const states[] = {"/nowhere/at/all", NULL};
+	char why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	for (size_t i = 0; i < COUNT(states); i++) {
+		init(&store, states[i], GIVEN);
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), -1);
+		ck_assert_ptr_eq(strstr(why,
+				     "a secret cannot be kept: No such file or "
+				     "directory ("),
+		    why);
+		ck_assert_str_eq(store.secret, GIVEN);
+		ck_assert_str_eq(store.old, "");
+		secret_store_fini(&store);
+		init(&store, states[i], "");
+		ck_assert_int_eq(secret_store_need(&store), EX_CANTCREAT);
+		ck_assert_str_eq(store.secret, "");
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), -1);
+		ck_assert_str_eq(why, "the device has no secret");
+		secret_store_fini(&store);
+	}
+}
+END_TEST
+
+/* What a disk may not have taken is not offered. */
+START_TEST(failed_sync_is_a_failure)
+{
+	const char *state = test_path("sync");
+	char why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	init(&store, state, GIVEN);
+	sync_fails = true;
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), -1);
+	sync_fails = false;
+	ck_assert_ptr_nonnull(strstr(why, "Input/output error"));
+	ck_assert_str_eq(store.secret, GIVEN);
+	secret_store_fini(&store);
+}
+END_TEST
+
+/* Rotate in a process that is cut off at its n-th call. True: it was not. */
+static bool
+rotate_until(const char *state, int n)
+{
+	char why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+	int status;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		init(&store, state, GIVEN);
+		calls_until_cut = n;
+		_exit(secret_store_rotate(&store, TAUPE_SECRET, why) == 0 ? 0
+									  : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_ne(WEXITSTATUS(status), 1);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Whatever the registry has, the secret of before is there, as the one or as the other. */
+START_TEST(power_cut_at_any_step_loses_no_secret)
+{
+	const char *state = test_path("cut");
+	char secret[TAUPE_SECRET_MAX + 1], why[SECRET_STORE_WHY_MAX];
+	bool before = false, after = false, done = false;
+	struct secret_store store;
+	int n;
+
+	for (n = 0; !done; n++) {
+		ck_assert_int_lt(n, 30);
+		(void)remove(file_of(state));
+		make_rotated(state, GIVEN, secret);
+		done = rotate_until(state, n);
+		init(&store, state, GIVEN);
+		if (strcmp(store.secret, secret) == 0) {
+			ck_assert_str_eq(store.old, GIVEN);
+			before = true;
+		} else {
+			ck_assert_str_eq(store.old, secret);
+			after = true;
+		}
+		/* and it goes on from there, over what the cut left behind */
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+		secret_store_fini(&store);
+	}
+	/* unlink, write, end of line, sync, close, rename, sync, close */
+	ck_assert_int_ge(n, 8);
+	ck_assert(before && after);
+}
+END_TEST
+
+START_TEST(power_cut_in_the_first_rotation_leaves_the_given_secret)
+{
+	const char *state = test_path("first");
+	struct secret_store store;
+	bool done = false;
+
+	for (int n = 0; !done; n++) {
+		(void)remove(file_of(state));
+		done = rotate_until(state, n);
+		init(&store, state, GIVEN);
+		ck_assert(strcmp(store.secret, GIVEN) == 0 ||
+		    strcmp(store.old, GIVEN) == 0);
+		secret_store_fini(&store);
+	}
+}
+END_TEST
+
+/* ---- what the operator does ---- */
+
+START_TEST(another_given_secret_wins_and_the_file_is_put_aside)
+{
+	const char *state = test_path("given");
+	char secret[TAUPE_SECRET_MAX + 1], aside[600];
+	struct secret_store store;
+
+	make_rotated(state, GIVEN, secret);
+	init(&store, state, "another");
+	ck_assert_str_eq(store.secret, "another");
+	ck_assert_str_eq(store.old, "");
+	secret_store_fini(&store);
+	ck_assert(!exists(file_of(state)));
+	snprintf(aside, sizeof(aside), "%s.old", file_of(state));
+	ck_assert(exists(aside));
+	/* and its first rotation begins a file of its own */
+	make_rotated(state, "another", secret);
+	init(&store, state, "another");
+	ck_assert_str_eq(store.secret, secret);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(given_secret_that_is_the_present_one_is_no_other)
+{
+	const char *state = test_path("same");
+	char secret[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	make_rotated(state, GIVEN, secret);
+	init(&store, state, secret);
+	ck_assert_str_eq(store.secret, secret);
+	ck_assert_str_eq(store.old, GIVEN);
+	ck_assert(exists(file_of(state)));
+	secret_store_fini(&store);
+}
+END_TEST
+
+/* An image that was copied with what it had. */
+START_TEST(file_of_a_device_of_another_name_is_put_aside)
+{
+	const char *state = test_path("clone");
+	char secret[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	make_rotated(state, "", secret);
+	ck_assert_int_eq(secret_store_init(&store, state, "bob", ""), EX_OK);
+	ck_assert_str_eq(store.secret, "");
+	ck_assert(!exists(file_of(state)));
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	ck_assert_str_ne(store.secret, secret);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(damaged_file_is_put_aside)
+{
+	const char *state = test_path("torn");
+	char secret[TAUPE_SECRET_MAX + 1], line[2048];
+	struct secret_store store;
+	long len;
+
+	make_rotated(state, GIVEN, secret);
+	len = state_file_read(file_of(state), line, sizeof(line));
+	ck_assert_int_gt(len, 0);
+	for (long cut = 0; cut <= len; cut++) {
+		char copy[2049];
+
+		memcpy(copy, line, (size_t)len + 1);
+		copy[len] = '\0';
+		if (cut < len)
+			copy[cut] = cut % 2 == 0 ? '\0' : (char)(copy[cut] ^ 1);
+		test_file(file_of(state), copy, 0600);
+		init(&store, state, GIVEN);
+		ck_assert_str_eq(store.secret, cut < len ? GIVEN : secret);
+		ck_assert_str_eq(store.old, cut < len ? "" : GIVEN);
+		ck_assert_uint_eq(exists(file_of(state)), cut == len);
+		secret_store_fini(&store);
+	}
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	strcpy(line + 1990, "\n");
+	test_file(file_of(state), line, 0600);
+	init(&store, state, GIVEN);
+	ck_assert_str_eq(store.secret, GIVEN);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(file_that_is_open_to_others_is_closed)
+{
+	const char *state = test_path("open");
+	char secret[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+	struct stat st;
+
+	make_rotated(state, GIVEN, secret);
+	ck_assert_int_eq(chmod(file_of(state), 0644), 0);
+	init(&store, state, GIVEN);
+	ck_assert_str_eq(store.secret, secret);
+	ck_assert_int_eq(stat(file_of(state), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0600);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(file_that_cannot_be_read_ends_the_start)
+{
+	const char *state = test_path("folder");
+	struct secret_store store;
+
+	/* reading a folder is EISDIR */
+	ck_assert_int_eq(mkdir(file_of(state), 0700), 0);
+	ck_assert_int_eq(
+	    secret_store_init(&store, state, "alice", GIVEN), EX_NOINPUT);
+	secret_store_fini(&store);
+	ck_assert_int_eq(rmdir(file_of(state)), 0);
+}
+END_TEST
+
+/* ---- enrolment ---- */
+
+START_TEST(enrolment_draws_once_and_remembers_that_it_is_done)
+{
+	const char *state = test_path("enrol");
+	char secret[TAUPE_SECRET_MAX + 1], why[SECRET_STORE_WHY_MAX];
+	struct taupe_config config;
+	struct secret_store store;
+
+	init(&store, state, "");
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	strcpy(secret, store.secret);
+	ck_assert_uint_eq(strlen(secret), 43);
+	secret_store_fini(&store);
+	/* a power cut before the welcome: the same again */
+	init(&store, state, "");
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	ck_assert_str_eq(store.secret, secret);
+	ck_assert(!store.enrolled);
+	secret_store_welcomed(&store);
+	secret_store_fini(&store);
+	init(&store, state, "");
+	secret_store_apply(&store, &config);
+	ck_assert_str_eq(config.secret, secret);
+	ck_assert(config.enrolled);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	secret_store_fini(&store);
+	init(&store, state, "");
+	ck_assert(store.enrolled);
+	ck_assert_str_eq(store.old, secret);
+	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(welcome_of_a_given_secret_writes_nothing)
+{
+	const char *state = test_path("welcome");
+	struct secret_store store;
+
+	init(&store, state, GIVEN);
+	secret_store_welcomed(&store);
+	ck_assert(!store.enrolled);
+	ck_assert(!exists(file_of(state)));
+	secret_store_fini(&store);
+	init(&store, state, "");
+	secret_store_welcomed(&store);
+	ck_assert(!exists(file_of(state)));
+	secret_store_fini(&store);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+	    without_a_file_the_given_secret_counts,
+	    rotation_is_kept_with_the_secret_before_it,
+	    hash_is_of_the_secret,
+	    on_a_session_with_the_old_one_the_new_one_stays,
+	    what_cannot_be_kept_is_not_drawn,
+	    failed_sync_is_a_failure,
+	    power_cut_at_any_step_loses_no_secret,
+	    power_cut_in_the_first_rotation_leaves_the_given_secret,
+	    another_given_secret_wins_and_the_file_is_put_aside,
+	    given_secret_that_is_the_present_one_is_no_other,
+	    file_of_a_device_of_another_name_is_put_aside,
+	    damaged_file_is_put_aside,
+	    file_that_is_open_to_others_is_closed,
+	    file_that_cannot_be_read_ends_the_start,
+	    enrolment_draws_once_and_remembers_that_it_is_done,
+	    welcome_of_a_given_secret_writes_nothing,
+	};
+
+	log_setup("test", LOG_LEVEL_ERROR, false);
+	return run_suite("secret_store", tests, COUNT(tests));
+}
