@@ -13,7 +13,7 @@ from harness.fakes import CLOSE, TEXT, FakeRelay, RelayEnd, accept_websocket
 from harness.programs import Agent, Device, sha256_hex
 from harness.wait import until
 
-EX_NOINPUT, EX_CANTCREAT = 66, 73
+EX_NOINPUT, EX_CANTCREAT, EX_CONFIG = 66, 73, 78
 KEY = "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 MACHINE_ID = pathlib.Path("/etc/machine-id")
 
@@ -123,7 +123,7 @@ def enrol(group, make):
         key_file.write_text(f"{key}\n")
         key_file.chmod(mode)
         scene = make(SecretRelay(key=KEY), start=False, secret_file=None,
-                     enrolment_key_file=key_file, **config)
+                     **{"enrolment_key_file": key_file, **config})
         scene.key_file = key_file
         if start:
             scene.agent.start()
@@ -341,6 +341,20 @@ def test_key_file_that_is_missing_ends_a_device_without_a_secret(enrol):
 def test_key_file_that_others_can_read_is_complained_of(enrol):
     scene = enrol(mode=0o644)
     scene.agent.process.wait_line("level=warn", "key=enrolment_key_file", "open to others")
+
+
+def test_key_that_is_none_is_not_repeated(enrol):
+    scene = enrol(start=False, enrolment_key="probes.confidential", enrolment_key_file=None)
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_CONFIG)
+    assert scene.agent.process.lines("enrolment_key", "a fleet's name, a dot and 43")
+    scene.key_file.write_text("probes.confidential\n")
+    scene.agent.config.update(enrolment_key_file=scene.key_file)
+    del scene.agent.config["enrolment_key"]
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_CONFIG)
+    assert scene.agent.process.lines("key=enrolment_key_file", "a fleet's name, a dot and 43")
+    assert "confidential" not in scene.agent.process.log.read_text()
 
 
 def test_nothing_is_enrolled_that_could_not_be_kept(enrol):
