@@ -71,7 +71,7 @@ refusal_message(const struct taupe_event *event)
 		return "relay does not know the path: is this the URL of a "
 		       "taupe relay?";
 	case 409:
-		if (event->since.ptr == NULL)
+		if (str_equal(str_from(event->error), STR("name_taken")))
 			return "relay says: a device of this name exists, with "
 			       "another secret than ours";
 		return "relay says: another live instance holds this name; is "

@@ -18,6 +18,12 @@ KEY = "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 MACHINE_ID = pathlib.Path("/etc/machine-id")
 
 
+def refusal(status, error):
+    body = f"error={error}&reason=why"
+    return (f"HTTP/1.1 {status} No\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
 class SecretRelay(FakeRelay):
     """known: the hash that the registry has for the device; key: the fleet's; came: what each
     request came with, as a hash or "key"."""
@@ -45,10 +51,12 @@ class SecretRelay(FakeRelay):
     def _answer(sock, self):
         head = self.read_head(sock)
         control = "/v1/control" in head
-        if control and not self._judge(head):
-            sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: "
-                         b"application/x-www-form-urlencoded\r\nContent-Length: 28\r\n\r\n"
-                         b"error=unauthorized&reason=no")
+        good = control and self._judge(head)
+        if control and self.answers:
+            sock.sendall(self.answers.pop(0))
+            return
+        if control and not good:
+            sock.sendall(refusal(401, "unauthorized"))
             return
         if control and self.lose_welcomes:
             self.lose_welcomes -= 1
@@ -327,6 +335,21 @@ def test_wrong_key_is_refused_and_reported(enrol):
     own, = scene.hashes()
     assert scene.relay.came[:2] == ["key", own]
     scene.check_log()
+
+
+@pytest.mark.parametrize("status, error, says", [
+    (403, "fleet_full", "may not enter the fleet"),
+    (403, "name_refused", "may not enter the fleet"),
+    (409, "name_taken", "a device of this name exists"),
+])
+def test_fleet_that_does_not_take_the_device_is_not_pressed(enrol, status, error, says):
+    # who did not wait for long would come back while the test looks
+    scene = enrol(start=False, reconnect_max="60s")
+    scene.relay.answers = [refusal(status, error)]
+    scene.agent.start(wait=False)
+    line = scene.agent.process.wait_line("level=error", says, f"status={status}", "reason=why")
+    assert int(re.search(r"retry_ms=(\d+)", line)[1]) >= 30000
+    assert scene.relay.came == ["key"]
 
 
 def test_key_file_that_is_missing_ends_a_device_without_a_secret(enrol):
