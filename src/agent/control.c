@@ -15,6 +15,7 @@
 #include "agent/state_file.h"
 #include "agent/transfer.h"
 #include "base/log.h"
+#include "net/crypto.h"
 
 #define READ_BYTES 8192
 
@@ -289,6 +290,7 @@ dialled_cb(void *ctx, const char *error)
 	len = taupe_session_connected(&control->session, index_of(link),
 	    now_ms(control), request, sizeof(request));
 	(void)conn_write(&link->conn, request, len);
+	crypto_wipe(request, len);
 	act(control);
 }
 

@@ -57,9 +57,9 @@ report_welcome(const char *device, const struct taupe_event *event)
 
 /* What a person can do about a refusal. */
 static const char *
-refusal_message(unsigned status)
+refusal_message(const struct taupe_event *event)
 {
-	switch (status) {
+	switch (event->status) {
 	case 400:
 		return "relay refuses our request";
 	case 401:
@@ -71,6 +71,9 @@ refusal_message(unsigned status)
 		return "relay does not know the path: is this the URL of a "
 		       "taupe relay?";
 	case 409:
+		if (str_equal(str_from(event->error), STR("name_taken")))
+			return "relay says: a device of this name exists, with "
+			       "another secret than ours";
 		return "relay says: another live instance holds this name; is "
 		       "it a clone?";
 	case 426:
@@ -91,7 +94,7 @@ report_refusal(
 	bool busy = event->status == 429 || event->status == 503;
 
 	log_at_(busy ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
-	    refusal_message(event->status), LOG_S("device", device),
+	    refusal_message(event), LOG_S("device", device),
 	    LOG_S("relay", relay), LOG_U("status", event->status),
 	    LOG_STR("reason", str_from(event->text)),
 	    LOG_STR("since", str_from(event->since)),

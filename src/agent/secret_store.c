@@ -200,24 +200,28 @@ check_mode(const char *path)
 		    LOG_S("error", log_errno()));
 }
 
-/* EX_OK and *line_len > 0: there is a line. */
+/*
+ * Read the file. EX_OK: *len is how long its line is, LINE_MAX_BYTES when that is too long, or
+ * -1 when there is no file. Who may not even look into the folder has never kept anything
+ * there; but a file that is there and cannot be read may hold the secret that counts.
+ */
 static int
-read_line(const char *path, char line[LINE_MAX_BYTES], long *line_len)
+read_line(const char *path, char line[LINE_MAX_BYTES], long *len)
 {
-	*line_len = state_file_read(path, line, LINE_MAX_BYTES);
-	if (*line_len >= 0)
+	struct stat st;
+
+	*len = -1;
+	if (stat(path, &st) != 0) {
+		if (errno == EACCES)
+			log_warn("the folder for the device's own secrets is "
+				 "closed to us",
+			    LOG_S("file", path), LOG_S("error", log_errno()));
+		if (errno == EACCES || errno == ENOENT || errno == ENOTDIR)
+			return EX_OK;
+	} else if ((*len = state_file_read(path, line, LINE_MAX_BYTES)) >= 0) {
 		return EX_OK;
-	/* too long is damaged; who may not look into the folder has never kept anything
-	 * there */
-	if (errno == EFBIG) {
-		*line_len = LINE_MAX_BYTES;
-		return EX_OK;
-	}
-	if (errno == EACCES || errno == ENOTDIR) {
-		log_warn("the file of the device's own secrets cannot be "
-			 "looked for",
-		    LOG_S("file", path), LOG_S("error", log_errno()));
-		*line_len = 0;
+	} else if (errno == EFBIG) {
+		*len = LINE_MAX_BYTES;
 		return EX_OK;
 	}
 	log_error("the file of the device's own secrets cannot be read",
@@ -232,11 +236,10 @@ load(struct secret_store *store, const char *name, const char *given)
 	struct secret_store found = {.path = store->path};
 	char line[LINE_MAX_BYTES];
 	const char *why = "it is damaged";
-	struct stat st;
 	long len;
 	int result = read_line(store->path, line, &len);
 
-	if (result == EX_OK && (len > 0 || stat(store->path, &st) == 0)) {
+	if (result == EX_OK && len >= 0) {
 		check_mode(store->path);
 		if (len < LINE_MAX_BYTES && decode(&found, line, (size_t)len))
 			why = why_not(&found, name, given);

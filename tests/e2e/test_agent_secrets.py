@@ -13,9 +13,15 @@ from harness.fakes import CLOSE, TEXT, FakeRelay, RelayEnd, accept_websocket
 from harness.programs import Agent, Device, sha256_hex
 from harness.wait import until
 
-EX_NOINPUT, EX_CANTCREAT = 66, 73
+EX_NOINPUT, EX_CANTCREAT, EX_CONFIG = 66, 73, 78
 KEY = "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 MACHINE_ID = pathlib.Path("/etc/machine-id")
+
+
+def refusal(status, error):
+    body = f"error={error}&reason=why"
+    return (f"HTTP/1.1 {status} No\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
 
 
 class SecretRelay(FakeRelay):
@@ -45,10 +51,12 @@ class SecretRelay(FakeRelay):
     def _answer(sock, self):
         head = self.read_head(sock)
         control = "/v1/control" in head
-        if control and not self._judge(head):
-            sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: "
-                         b"application/x-www-form-urlencoded\r\nContent-Length: 28\r\n\r\n"
-                         b"error=unauthorized&reason=no")
+        good = control and self._judge(head)
+        if control and self.answers:
+            sock.sendall(self.answers.pop(0))
+            return
+        if control and not good:
+            sock.sendall(refusal(401, "unauthorized"))
             return
         if control and self.lose_welcomes:
             self.lose_welcomes -= 1
@@ -123,7 +131,7 @@ def enrol(group, make):
         key_file.write_text(f"{key}\n")
         key_file.chmod(mode)
         scene = make(SecretRelay(key=KEY), start=False, secret_file=None,
-                     enrolment_key_file=key_file, **config)
+                     **{"enrolment_key_file": key_file, **config})
         scene.key_file = key_file
         if start:
             scene.agent.start()
@@ -329,6 +337,21 @@ def test_wrong_key_is_refused_and_reported(enrol):
     scene.check_log()
 
 
+@pytest.mark.parametrize("status, error, says", [
+    (403, "fleet_full", "may not enter the fleet"),
+    (403, "name_refused", "may not enter the fleet"),
+    (409, "name_taken", "a device of this name exists"),
+])
+def test_fleet_that_does_not_take_the_device_is_not_pressed(enrol, status, error, says):
+    # who did not wait for long would come back while the test looks
+    scene = enrol(start=False, reconnect_max="60s")
+    scene.relay.answers = [refusal(status, error)]
+    scene.agent.start(wait=False)
+    line = scene.agent.process.wait_line("level=error", says, f"status={status}", "reason=why")
+    assert int(re.search(r"retry_ms=(\d+)", line)[1]) >= 30000
+    assert scene.relay.came == ["key"]
+
+
 def test_key_file_that_is_missing_ends_a_device_without_a_secret(enrol):
     scene = enrol(start=False)
     scene.key_file.unlink()
@@ -341,6 +364,20 @@ def test_key_file_that_is_missing_ends_a_device_without_a_secret(enrol):
 def test_key_file_that_others_can_read_is_complained_of(enrol):
     scene = enrol(mode=0o644)
     scene.agent.process.wait_line("level=warn", "key=enrolment_key_file", "open to others")
+
+
+def test_key_that_is_none_is_not_repeated(enrol):
+    scene = enrol(start=False, enrolment_key="probes.confidential", enrolment_key_file=None)
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_CONFIG)
+    assert scene.agent.process.lines("enrolment_key", "a fleet's name, a dot and 43")
+    scene.key_file.write_text("probes.confidential\n")
+    scene.agent.config.update(enrolment_key_file=scene.key_file)
+    del scene.agent.config["enrolment_key"]
+    scene.agent.start(wait=False)
+    scene.agent.process.ends(EX_CONFIG)
+    assert scene.agent.process.lines("key=enrolment_key_file", "a fleet's name, a dot and 43")
+    assert "confidential" not in scene.agent.process.log.read_text()
 
 
 def test_nothing_is_enrolled_that_could_not_be_kept(enrol):

@@ -22,9 +22,10 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 KNOWN_KEYS = {
     "op", "id", "service", "from", "reason", "to", "visit", "epoch", "heartbeat_ms", "lease_ms",
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
-    "mux", "visits", "window", "bytes", "shared", "stream",
+    "mux", "visits", "window", "bytes", "shared", "stream", "sha256", "enrol",
 }
-CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays"}
+CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays",
+               "rotate", "secret"}
 
 
 class FrameExample:
@@ -198,7 +199,7 @@ def test_every_message_and_every_answer_has_an_example():
     assert ops == CONTROL_OPS
     assert {e.kind for e in FRAMES} == set(OPCODES)
     statuses = {block.split(" ")[1] for block, _ in HTTP if block.startswith("HTTP/1.1")}
-    assert statuses == {"101", "302", "400", "401", "404", "409", "426", "429", "503"}
+    assert statuses == {"101", "302", "400", "401", "403", "404", "409", "426", "429", "503"}
     assert any(e.kind == "binary" and not e.payload and e.sender == s for s in ("agent", "relay")
                for e in FRAMES)
 

@@ -439,6 +439,47 @@ START_TEST(file_that_cannot_be_read_ends_the_start)
 }
 END_TEST
 
+/* The exit code of secret_store_init() for somebody who is not root. */
+static int
+init_as_nobody(const char *state)
+{
+	struct secret_store store;
+	int status;
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		if (setgid(65534) != 0 || setuid(65534) != 0)
+			_exit(1);
+		_exit(secret_store_init(&store, state, "alice", GIVEN));
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* As an agent does that was once started by root: going on with the given secret would look
+ * like a wrong one. */
+START_TEST(file_of_somebody_else_ends_the_start_and_a_closed_folder_does_not)
+{
+	char secret[TAUPE_SECRET_MAX + 1], state[600];
+	const char *folder = test_path("closed");
+
+	if (geteuid() != 0) /* nobody else may become nobody */
+		return;
+	ck_assert_int_eq(chmod(test_folder(), 0755), 0);
+	ck_assert_int_eq(mkdir(folder, 0755), 0);
+	snprintf(state, sizeof(state), "%s/agent.state", folder);
+	ck_assert_int_eq(init_as_nobody(state), EX_OK);
+	make_rotated(state, GIVEN, secret);
+	ck_assert_int_eq(init_as_nobody(state), EX_NOINPUT);
+	ck_assert_int_eq(chmod(folder, 0700), 0);
+	ck_assert_int_eq(init_as_nobody(state), EX_OK);
+	ck_assert_int_eq(remove(file_of(state)), 0);
+	ck_assert_int_eq(rmdir(folder), 0);
+}
+END_TEST
+
 /* ---- enrolment ---- */
 
 START_TEST(enrolment_draws_once_and_remembers_that_it_is_done)
@@ -508,6 +549,7 @@ main(void)
 	    damaged_file_is_put_aside,
 	    file_that_is_open_to_others_is_closed,
 	    file_that_cannot_be_read_ends_the_start,
+	    file_of_somebody_else_ends_the_start_and_a_closed_folder_does_not,
 	    enrolment_draws_once_and_remembers_that_it_is_done,
 	    welcome_of_a_given_secret_writes_nothing,
 	};

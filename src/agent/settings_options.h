@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* Checks that values have to pass wherever they come from, the table or a file that it names:
+ * NULL, or what is allowed. */
+#ifndef TAUPE_AGENT_SETTINGS_OPTIONS_H
+#define TAUPE_AGENT_SETTINGS_OPTIONS_H
+
+const char *settings_check_secret(const char *value);
+const char *settings_check_enrolment_key(const char *value);
+
+#endif
