@@ -32,12 +32,16 @@ put_fleet(const struct fleet_record *record)
 	char hash[2 * SECRET_HASH_LEN + 1];
 
 	write_hash(record->key_sha256, hash);
+	redis_ask("DEL taupe:fleet:%s", record->name);
 	redis_ask(
 	    "HSET taupe:fleet:%s fleet %s key_sha256 %s max %llu used %llu "
-	    "expires_ms %llu pattern %s",
+	    "expires_ms %llu",
 	    record->name, record->name, hash, (unsigned long long)record->max,
 	    (unsigned long long)record->used,
-	    (unsigned long long)record->expires_ms, record->pattern);
+	    (unsigned long long)record->expires_ms);
+	if (record->pattern[0] != '\0')
+		redis_ask("HSET taupe:fleet:%s pattern %s", record->name,
+		    record->pattern);
 }
 
 static void
