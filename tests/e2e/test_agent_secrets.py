@@ -328,6 +328,25 @@ def test_device_that_the_registry_has_lost_enrols_anew(enrol):
     assert scene.relay.enrols == [own, own]
 
 
+def test_key_may_come_and_go_while_the_agent_runs(enrol):
+    scene = enrol(key="probes." + 43 * "x", start=False, reconnect_max="60s")
+    scene.agent.start(wait=False)
+    scene.agent.process.wait_line("level=error", "status=401")
+    # the right one at last
+    scene.key_file.write_text(f"{KEY}\n")
+    scene.agent.process.send_signal(1)
+    scene.agent.process.wait_line("msg=enrolled")
+    own, = scene.hashes()
+    assert scene.relay.came == ["key", own, "key"]
+    # once it has done what it is for, nothing depends on it
+    scene.key_file.unlink()
+    scene.agent.process.send_signal(1)
+    scene.agent.process.wait_line("configuration read again", count=2)
+    assert scene.relay.came == ["key", own, "key"]
+    scene.relay.ends[-1].close()
+    until("it is back", lambda: scene.relay.came == ["key", own, "key", own])
+
+
 def test_wrong_key_is_refused_and_reported(enrol):
     scene = enrol(key="probes." + 43 * "x", start=False)
     scene.agent.start(wait=False)
