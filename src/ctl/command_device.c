@@ -7,10 +7,9 @@
 
 #include "ctl/ctl.h"
 #include "ctl/report.h"
+#include "ctl/secret.h"
 #include "net/crypto.h"
 
-#define SECRET_BYTES 32
-#define SECRET_TEXT_LEN 43 /* base64url of them */
 #define PORTS_TEXT_MAX (SERVICES_MAX * (SERVICE_NAME_MAX + 8))
 
 /* What is reserved, from the options: their forms were checked with them. */
@@ -59,19 +58,6 @@ show_secret(const struct ctl *ctl, json_t *json, const char *secret)
 	return EX_OK;
 }
 
-/* 256 random bits as text, and what is stored of it. */
-static void
-draw_secret(char secret[SECRET_TEXT_LEN + 1], uint8_t sha256[SECRET_HASH_LEN])
-{
-	uint8_t random[SECRET_BYTES];
-
-	crypto_random(random, sizeof(random));
-	crypto_base64url_encode(
-	    random, sizeof(random), secret, SECRET_TEXT_LEN + 1);
-	crypto_sha256(secret, SECRET_TEXT_LEN, sha256);
-	crypto_wipe(random, sizeof(random));
-}
-
 int
 command_device_add(struct ctl *ctl, const char *name)
 {
@@ -82,7 +68,7 @@ command_device_add(struct ctl *ctl, const char *name)
 	str_copy(str_of(name), record.name, sizeof(record.name));
 	if ((code = take_reservations(&ctl->options, &record)) != EX_OK)
 		return code;
-	draw_secret(secret, record.secret_sha256);
+	secret_draw(secret, record.secret_sha256);
 	code = ctl->store->device_add(ctl, &record);
 	if (code == EX_OK)
 		code = show_secret(ctl, ctl_record_json(&record), secret);
@@ -90,19 +76,39 @@ command_device_add(struct ctl *ctl, const char *name)
 	return code;
 }
 
-int
-command_device_rotate(struct ctl *ctl, const char *name)
+/* The operator carries the new secret to the device. */
+static int
+rotate_now(struct ctl *ctl, const char *name)
 {
 	char secret[SECRET_TEXT_LEN + 1];
 	uint8_t sha256[SECRET_HASH_LEN];
 	int code;
 
-	draw_secret(secret, sha256);
+	secret_draw(secret, sha256);
 	code = ctl->store->device_set_secret(ctl, name, sha256);
 	if (code == EX_OK)
 		code =
 		    show_secret(ctl, json_pack("{s:s}", "name", name), secret);
 	crypto_wipe(secret, sizeof(secret));
+	return code;
+}
+
+int
+command_device_rotate(struct ctl *ctl, const char *name)
+{
+	int code;
+
+	if (ctl->options.now)
+		return rotate_now(ctl, name);
+	code = ctl->store->device_rotate(ctl, name);
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack(
+		    "{s:s, s:s}", "name", name, "rotation", ROTATION_ASKED));
+	if (code == EX_OK && isatty(STDERR_FILENO))
+		fprintf(stderr,
+		    "The device draws another secret when it is connected; "
+		    "taupectl device show %s tells how that went.\n",
+		    name);
 	return code;
 }
 
@@ -250,6 +256,10 @@ show_device(const json_t *device)
 	show_line("name", report_str(device, "name"));
 	show_line("state", state_of(device));
 	show_line("reserved", reserved);
+	if (json_is_string(json_object_get(device, "fleet")))
+		show_line("fleet", report_str(device, "fleet"));
+	if (json_is_string(json_object_get(device, "rotation")))
+		show_line("rotation", report_str(device, "rotation"));
 	if (json_is_object(lease))
 		show_lease(lease);
 	if (json_is_object(session))

@@ -18,6 +18,10 @@ static const struct {
     {"device", "show", true, command_device_show},
     {"device", "rotate", true, command_device_rotate},
     {"device", "rm", true, command_device_remove},
+    {"fleet", "add", true, command_fleet_add},
+    {"fleet", "ls", false, command_fleet_list},
+    {"fleet", "show", true, command_fleet_show},
+    {"fleet", "rm", true, command_fleet_remove},
     {"relay", "ls", false, command_relay_list},
     {"relay", "drain", true, command_relay_drain},
     {"relay", "undrain", true, command_relay_undrain},
@@ -57,6 +61,21 @@ ctl_fail_exists(const char *name)
 }
 
 int
+ctl_fail_fleet_exists(const char *name)
+{
+	return ctl_fail(EX_CANTCREAT,
+	    "there is a fleet %s already; its key cannot be shown again. For a "
+	    "new one: taupectl fleet rm %s, and fleet add: its devices stay",
+	    name, name);
+}
+
+int
+ctl_fail_no_fleet(const char *name)
+{
+	return ctl_fail(EX_NOUSER, "there is no fleet %s", name);
+}
+
+int
 ctl_fail_reserved(const char *what, const char *id, const char *owner)
 {
 	return ctl_fail(EX_CANTCREAT,
@@ -64,6 +83,12 @@ ctl_fail_reserved(const char *what, const char *id, const char *owner)
 	    "remove that device "
 	    "first",
 	    what, id, owner);
+}
+
+static const char *
+text_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
 }
 
 json_t *
@@ -74,8 +99,20 @@ ctl_record_json(const struct device_record *record)
 	for (size_t i = 0; i < record->n_ports; i++)
 		json_object_set_new(ports, record->ports[i].service,
 		    json_integer(record->ports[i].port));
-	return json_pack("{s:s, s:s?, s:o}", "name", record->name, "label",
-	    record->label[0] != '\0' ? record->label : NULL, "ports", ports);
+	return json_pack("{s:s, s:s?, s:o, s:s?, s:s?}", "name", record->name,
+	    "label", text_or_null(record->label), "ports", ports, "rotation",
+	    text_or_null(record->rotation), "fleet",
+	    text_or_null(record->fleet));
+}
+
+json_t *
+ctl_fleet_json(const struct fleet_record *record)
+{
+	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I}", "name",
+	    record->name, "pattern", text_or_null(record->pattern), "max",
+	    (json_int_t)record->max, "used", (json_int_t)record->used,
+	    "expires_ms", (json_int_t)record->expires_ms, "created_ms",
+	    (json_int_t)record->created_ms);
 }
 
 static int
@@ -152,17 +189,21 @@ run_command(struct ctl *ctl, size_t i)
 	if (commands[i].needs_name && name == NULL)
 		return fail_usage(strcmp(commands[i].noun, "device") == 0
 			? "the device's name is missing"
+			: strcmp(commands[i].noun, "fleet") == 0
+			? "the fleet's name is missing"
 			: "the relay's id is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
 	if (commands[i].run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
 		return fail_usage("label and port belong to device add");
-	if ((commands[i].run == command_device_rotate) != ctl->options.now)
-		return fail_usage(ctl->options.now
-			? "now belongs to device rotate"
-			: "device rotate needs --now: the old secret ends at "
-			  "once, and so does the device's session");
+	if (commands[i].run != command_device_rotate && ctl->options.now)
+		return fail_usage("now belongs to device rotate");
+	if (commands[i].run != command_fleet_add &&
+	    (ctl->options.devices > 0 || ctl->options.expires_ms > 0 ||
+		ctl->options.pattern != NULL))
+		return fail_usage(
+		    "devices, expires and pattern belong to fleet add");
 	if (name != NULL &&
 	    (code = check_name(commands[i].noun, name)) != EX_OK)
 		return code;

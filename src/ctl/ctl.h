@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "base/device_record.h"
+#include "base/fleet_record.h"
 #include "base/options.h"
 
 struct redis_sync;
@@ -21,6 +21,8 @@ struct ctl_options {
 	bool json, now;
 	char *label;
 	struct option_list port;
+	int64_t devices, expires_ms; /* 0: any number; never */
+	char *pattern;
 	struct option_list words; /* the command */
 };
 
@@ -38,12 +40,17 @@ struct ctl {
  */
 struct store {
 	int (*device_add)(struct ctl *ctl, const struct device_record *record);
+	/* Its agent shall draw another secret. */
+	int (*device_rotate)(struct ctl *ctl, const char *name);
 	/* Another secret in place of the old one, and its session ends. */
 	int (*device_set_secret)(struct ctl *ctl, const char *name,
 	    const uint8_t secret_sha256[SECRET_HASH_LEN]);
 	int (*device_remove)(struct ctl *ctl, const char *name);
 	int (*devices)(struct ctl *ctl, json_t *list);
 	int (*device)(struct ctl *ctl, const char *name, json_t **device);
+	int (*fleet_add)(struct ctl *ctl, const struct fleet_record *record);
+	int (*fleet_remove)(struct ctl *ctl, const char *name);
+	int (*fleets)(struct ctl *ctl, json_t *list);
 	int (*relays)(struct ctl *ctl, json_t *list);
 	/* Begin or end draining. */
 	int (*relay_drain)(struct ctl *ctl, const char *id, bool drain);
@@ -61,6 +68,8 @@ int ctl_fail(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int ctl_fail_memory(void);
 int ctl_fail_exists(const char *name);
+int ctl_fail_fleet_exists(const char *name);
+int ctl_fail_no_fleet(const char *name);
 int ctl_fail_reserved(const char *what, const char *id, const char *owner);
 
 /* The commands; name is the device's, or a relay's id. */
@@ -69,6 +78,10 @@ int command_device_list(struct ctl *ctl, const char *name);
 int command_device_show(struct ctl *ctl, const char *name);
 int command_device_rotate(struct ctl *ctl, const char *name);
 int command_device_remove(struct ctl *ctl, const char *name);
+int command_fleet_add(struct ctl *ctl, const char *name);
+int command_fleet_list(struct ctl *ctl, const char *name);
+int command_fleet_show(struct ctl *ctl, const char *name);
+int command_fleet_remove(struct ctl *ctl, const char *name);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);
@@ -77,5 +90,7 @@ int command_status(struct ctl *ctl, const char *name);
 
 /* A record's name, reserved label (or null) and ports, for a store's answer. */
 json_t *ctl_record_json(const struct device_record *record);
+/* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
+json_t *ctl_fleet_json(const struct fleet_record *record);
 
 #endif

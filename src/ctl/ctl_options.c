@@ -35,6 +35,14 @@ check_port(const char *value)
 	    : "SERVICE:PORT such as ssh:20022";
 }
 
+static const char *
+check_pattern(const char *value)
+{
+	return fleet_pattern_valid(str_of(value))
+	    ? NULL
+	    : "letters, digits, dots, hyphens, underscores, * and ?";
+}
+
 #define AT(member) offsetof(struct ctl_options, member)
 
 static const struct option_row rows[] = {
@@ -60,20 +68,30 @@ static const struct option_row rows[] = {
     {"json", OPTION_BOOL, AT(json), "no", 0, 0, NULL, NULL, NULL,
 	"Answer in JSON, for other programs."},
     {"now", OPTION_BOOL, AT(now), "no", 0, 0, NULL, NULL, NULL,
-	"device rotate: end the old secret, and the session, at once."},
+	"device rotate: print a new secret and end the old one, and the "
+	"session, at once. Without it the agent draws a secret itself, and "
+	"stays connected."},
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label,
 	"LABEL", "device add: reserve this label for the device."},
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port,
 	"SERVICE:PORT",
 	"device add: reserve this public port for the device's tcp service."},
+    {"devices", OPTION_INT, AT(devices), "0", 0, 1000000000, NULL, NULL,
+	"NUMBER", "fleet add: enrol so many devices at most; 0: any number."},
+    {"expires", OPTION_DURATION, AT(expires_ms), "0", 0, INT64_C(315360000000),
+	NULL, NULL, "TIME", "fleet add: enrol for so long; 0: without an end."},
+    {"pattern", OPTION_STRING, AT(pattern), NULL, 1, FLEET_PATTERN_MAX, NULL,
+	check_pattern, "PATTERN",
+	"fleet add: enrol devices of such names only, * for any characters, ? "
+	"for one."},
     {0},
 };
 
 const struct option_table ctl_option_table = {
     .program = "taupectl",
-    .synopsis = "Administer devices, relays and routes: device "
-		"add|ls|show|rotate|rm, relay ls|drain|undrain, "
-		"route ls, status.",
+    .synopsis = "Administer devices, fleets, relays and routes: device "
+		"add|ls|show|rotate|rm, fleet add|ls|show|rm, "
+		"relay ls|drain|undrain, route ls, status.",
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",
     .rows = rows,

@@ -124,15 +124,15 @@ read_records(const struct ctl *ctl, json_t *list)
 
 	if (code != EX_OK)
 		return code;
-	if (device_file_read(
-		ctl->options.devices_file, add_record_cb, list, &error) == 0)
+	if (device_file_read(ctl->options.devices_file, add_record_cb, NULL,
+		list, &error) == 0)
 		return EX_OK;
 	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
 				     : ctl_fail_memory();
 }
 
 static json_t *
-find_device(const json_t *list, const char *name)
+find_named(const json_t *list, const char *name)
 {
 	json_t *device;
 	size_t i;
@@ -195,7 +195,7 @@ join_relay(const struct ctl *ctl, json_t *list)
 		if (code == EX_OK)
 			json_array_foreach (list, i, device)
 				join_device(device,
-				    find_device(known,
+				    find_named(known,
 					json_string_value(
 					    json_object_get(device, "name"))),
 				    status);
@@ -252,7 +252,7 @@ file_device(struct ctl *ctl, const char *name, json_t **device)
 	int code = file_devices(ctl, list);
 
 	if (code == EX_OK &&
-	    (*device = json_incref(find_device(list, name))) == NULL)
+	    (*device = json_incref(find_named(list, name))) == NULL)
 		code = ctl_fail(EX_NOUSER, "%s names no device %s",
 		    ctl->options.devices_file, name);
 	json_decref(list);
@@ -304,7 +304,7 @@ file_device_add(struct ctl *ctl, const struct device_record *record)
 	struct device_file_error error;
 	int code = read_records(ctl, list);
 
-	if (code == EX_OK && find_device(list, record->name) != NULL)
+	if (code == EX_OK && find_named(list, record->name) != NULL)
 		code = ctl_fail_exists(record->name);
 	if (code == EX_OK)
 		code = check_free(list, record);
@@ -329,9 +329,25 @@ changed(const struct ctl *ctl, const char *name, int result, bool found,
 	return EX_OK;
 }
 
+static bool
+ask_rotation_cb(void *ctx, struct device_record *record)
+{
+	(void)ctx;
+	return str_copy(
+	    STR(ROTATION_ASKED), record->rotation, sizeof(record->rotation));
+}
+
+static bool
+set_secret_cb(void *ctx, struct device_record *record)
+{
+	memcpy(record->secret_sha256, ctx, SECRET_HASH_LEN);
+	record->rotation[0] = '\0'; /* there is another one already */
+	return true;
+}
+
 static int
-file_device_set_secret(struct ctl *ctl, const char *name,
-    const uint8_t secret_sha256[SECRET_HASH_LEN])
+change_device(
+    struct ctl *ctl, const char *name, device_file_edit edit, void *ctx)
 {
 	struct device_file_error error;
 	int code = need_file(ctl), result;
@@ -339,9 +355,25 @@ file_device_set_secret(struct ctl *ctl, const char *name,
 
 	if (code != EX_OK)
 		return code;
-	result = device_file_set_secret(ctl->options.devices_file, str_of(name),
-	    secret_sha256, &found, &error);
+	result = device_file_change(
+	    ctl->options.devices_file, str_of(name), edit, ctx, &found, &error);
 	return changed(ctl, name, result, found, &error);
+}
+
+static int
+file_device_rotate(struct ctl *ctl, const char *name)
+{
+	return change_device(ctl, name, ask_rotation_cb, NULL);
+}
+
+static int
+file_device_set_secret(struct ctl *ctl, const char *name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN])
+{
+	uint8_t sha256[SECRET_HASH_LEN];
+
+	memcpy(sha256, secret_sha256, SECRET_HASH_LEN);
+	return change_device(ctl, name, set_secret_cb, sha256);
 }
 
 static int
@@ -356,6 +388,61 @@ file_device_remove(struct ctl *ctl, const char *name)
 	result = device_file_remove(
 	    ctl->options.devices_file, str_of(name), &found, &error);
 	return changed(ctl, name, result, found, &error);
+}
+
+/* Fleets. */
+
+static int
+add_fleet_cb(void *ctx, const struct fleet_record *record)
+{
+	return json_array_append_new(ctx, ctl_fleet_json(record));
+}
+
+static int
+file_fleets(struct ctl *ctl, json_t *list)
+{
+	struct device_file_error error;
+	int code = need_file(ctl);
+
+	if (code != EX_OK)
+		return code;
+	if (device_file_read(ctl->options.devices_file, NULL, add_fleet_cb,
+		list, &error) == 0)
+		return EX_OK;
+	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
+				     : ctl_fail_memory();
+}
+
+static int
+file_fleet_add(struct ctl *ctl, const struct fleet_record *record)
+{
+	struct device_file_error error;
+	json_t *list = json_array();
+	int code = file_fleets(ctl, list);
+
+	if (code == EX_OK && find_named(list, record->name) != NULL)
+		code = ctl_fail_fleet_exists(record->name);
+	json_decref(list);
+	if (code == EX_OK &&
+	    device_file_put_fleet(ctl->options.devices_file, record, &error) !=
+		0)
+		code = fail_file(ctl, &error, EX_CANTCREAT);
+	return code;
+}
+
+static int
+file_fleet_remove(struct ctl *ctl, const char *name)
+{
+	struct device_file_error error;
+	int code = need_file(ctl);
+	bool found;
+
+	if (code != EX_OK)
+		return code;
+	if (device_file_remove_fleet(
+		ctl->options.devices_file, str_of(name), &found, &error) != 0)
+		return fail_file(ctl, &error, EX_CANTCREAT);
+	return found ? EX_OK : ctl_fail_no_fleet(name);
 }
 
 /* Status. */
@@ -411,10 +498,14 @@ file_relay_drain(struct ctl *ctl, const char *id, bool drain)
 
 const struct store file_store = {
     .device_add = file_device_add,
+    .device_rotate = file_device_rotate,
     .device_set_secret = file_device_set_secret,
     .device_remove = file_device_remove,
     .devices = file_devices,
     .device = file_device,
+    .fleet_add = file_fleet_add,
+    .fleet_remove = file_fleet_remove,
+    .fleets = file_fleets,
     .relays = file_relays,
     .relay_drain = file_relay_drain,
     .routes = file_routes,

@@ -12,10 +12,14 @@
 
 const struct store redis_store = {
     .device_add = redis_device_add,
+    .device_rotate = redis_device_rotate,
     .device_set_secret = redis_device_set_secret,
     .device_remove = redis_device_remove,
     .devices = redis_devices,
     .device = redis_device,
+    .fleet_add = redis_fleet_add,
+    .fleet_remove = redis_fleet_remove,
+    .fleets = redis_fleets,
     .relays = redis_relays,
     .relay_drain = redis_relay_drain,
     .routes = redis_routes,
@@ -117,6 +121,67 @@ redis_unwatch(struct ctl *ctl)
 	redisReply *reply = redis_sync_commandf(ctl->redis, "UNWATCH");
 
 	redis_sync_reply_free(&reply);
+}
+
+int
+redis_tell(struct ctl *ctl, const char *format, ...)
+{
+	va_list args;
+	redisReply *reply;
+	int result = EX_OK;
+
+	va_start(args, format);
+	reply = redis_sync_vcommandf(ctl->redis, format, args);
+	va_end(args);
+	if (reply == NULL) {
+		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
+		    ctl->options.redis, redis_sync_error(ctl->redis));
+	} else if (reply->type == REDIS_REPLY_ERROR) {
+		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
+			? EX_NOPERM
+			: EX_UNAVAILABLE,
+		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
+	}
+	redis_sync_reply_free(&reply);
+	return result;
+}
+
+int
+redis_execute(struct ctl *ctl)
+{
+	int code;
+	redisReply *reply = redis_ask(ctl, &code, "EXEC");
+
+	if (reply == NULL)
+		return code;
+	if (reply->type == REDIS_REPLY_NIL)
+		code = REDIS_CONFLICT;
+	for (size_t i = 0;
+	     reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
+		if (reply->element[i]->type == REDIS_REPLY_ERROR)
+			code =
+			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
+				ctl->options.redis, reply->element[i]->str);
+	redis_sync_reply_free(&reply);
+	return code;
+}
+
+int
+redis_fail_busy(void)
+{
+	return ctl_fail(EX_TEMPFAIL,
+	    "others are changing devices or fleets all the time: try again");
+}
+
+void
+redis_write_hash(
+    const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1])
+{
+	struct writer w;
+
+	writer_init(&w, hash, 2 * SECRET_HASH_LEN);
+	writer_hex(&w, sha256, SECRET_HASH_LEN);
+	hash[2 * SECRET_HASH_LEN] = '\0';
 }
 
 struct str

@@ -14,6 +14,17 @@ int redis_open(struct ctl *ctl);
 redisReply *redis_ask(struct ctl *ctl, int *code, const char *format, ...);
 /* Fetch the reply to a command that was queued; as redis_ask(). */
 redisReply *redis_next(struct ctl *ctl, int *code);
+/* Send a command that answers nothing of interest. Returns an exit code. */
+int redis_tell(struct ctl *ctl, const char *format, ...);
+/* EXEC: REDIS_CONFLICT, in place of an exit code, when what was watched has changed: once more,
+ * up to REDIS_ATTEMPTS_MAX times; then redis_fail_busy(). */
+#define REDIS_CONFLICT (-1)
+#define REDIS_ATTEMPTS_MAX 10
+int redis_execute(struct ctl *ctl);
+int redis_fail_busy(void);
+/* A hash as 64 digits, a C string. */
+void redis_write_hash(
+    const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1]);
 /* An answer of another type than was asked for. Returns an exit code. */
 int redis_fail_nonsense(const char *what);
 
@@ -38,6 +49,10 @@ uint64_t redis_number(const json_t *object, const char *key);
 json_t *redis_relay_json(const char *id, const redisReply *hash);
 
 int redis_device_add(struct ctl *ctl, const struct device_record *record);
+int redis_device_rotate(struct ctl *ctl, const char *name);
+int redis_fleet_add(struct ctl *ctl, const struct fleet_record *record);
+int redis_fleet_remove(struct ctl *ctl, const char *name);
+int redis_fleets(struct ctl *ctl, json_t *list);
 int redis_device_set_secret(struct ctl *ctl, const char *name,
     const uint8_t secret_sha256[SECRET_HASH_LEN]);
 int redis_device_remove(struct ctl *ctl, const char *name);

@@ -10,54 +10,6 @@
 #include "ctl/store_redis.h"
 #include "net/loop.h"
 
-#define ATTEMPTS_MAX 10 /* while others write what we watch */
-#define CONFLICT -1	/* in place of an exit code: once more */
-
-/* Send a command that answers nothing of interest. */
-static int
-tell(struct ctl *ctl, const char *format, ...)
-{
-	va_list args;
-	redisReply *reply;
-	int result = EX_OK;
-
-	va_start(args, format);
-	reply = redis_sync_vcommandf(ctl->redis, format, args);
-	va_end(args);
-	if (reply == NULL) {
-		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->options.redis, redis_sync_error(ctl->redis));
-	} else if (reply->type == REDIS_REPLY_ERROR) {
-		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
-			? EX_NOPERM
-			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
-	}
-	redis_sync_reply_free(&reply);
-	return result;
-}
-
-/* EXEC: CONFLICT when what was watched has changed. */
-static int
-execute(struct ctl *ctl)
-{
-	int code;
-	redisReply *reply = redis_ask(ctl, &code, "EXEC");
-
-	if (reply == NULL)
-		return code;
-	if (reply->type == REDIS_REPLY_NIL)
-		code = CONFLICT;
-	for (size_t i = 0;
-	     reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-		if (reply->element[i]->type == REDIS_REPLY_ERROR)
-			code =
-			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
-				ctl->options.redis, reply->element[i]->str);
-	redis_sync_reply_free(&reply);
-	return code;
-}
-
 static int
 exists(struct ctl *ctl, const char *name, bool *found)
 {
@@ -153,17 +105,6 @@ check_reservations(struct ctl *ctl, const struct device_record *record)
 }
 
 static void
-write_hash(
-    const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1])
-{
-	struct writer w;
-
-	writer_init(&w, hash, 2 * SECRET_HASH_LEN);
-	writer_hex(&w, sha256, SECRET_HASH_LEN);
-	hash[2 * SECRET_HASH_LEN] = '\0';
-}
-
-static void
 write_ports(const struct device_record *record, char *out, size_t cap)
 {
 	struct writer w;
@@ -185,20 +126,20 @@ queue_record(struct ctl *ctl, const struct device_record *record)
 	const char *name = record->name;
 	int code;
 
-	write_hash(record->secret_sha256, hash);
+	redis_write_hash(record->secret_sha256, hash);
 	write_ports(record, ports, sizeof(ports));
-	code = tell(ctl,
+	code = redis_tell(ctl,
 	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s "
 	    "created %llu",
 	    name, name, hash, record->label, ports,
 	    (unsigned long long)loop_wall_ms());
 	if (code == EX_OK)
-		code = tell(ctl, "SADD taupe:devices %s", name);
+		code = redis_tell(ctl, "SADD taupe:devices %s", name);
 	if (code == EX_OK && record->label[0] != '\0')
-		code = tell(ctl, "HSET taupe:reserved label/%s %s",
+		code = redis_tell(ctl, "HSET taupe:reserved label/%s %s",
 		    record->label, name);
 	for (size_t i = 0; code == EX_OK && i < record->n_ports; i++)
-		code = tell(ctl, "HSET taupe:reserved port/%u %s",
+		code = redis_tell(ctl, "HSET taupe:reserved port/%u %s",
 		    (unsigned)record->ports[i].port, name);
 	return code;
 }
@@ -207,8 +148,8 @@ static int
 try_add(struct ctl *ctl, const struct device_record *record)
 {
 	bool found = false;
-	int code =
-	    tell(ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
+	int code = redis_tell(
+	    ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
 
 	if (code == EX_OK)
 		code = exists(ctl, record->name, &found);
@@ -220,17 +161,10 @@ try_add(struct ctl *ctl, const struct device_record *record)
 		redis_unwatch(ctl);
 		return code;
 	}
-	code = tell(ctl, "MULTI");
+	code = redis_tell(ctl, "MULTI");
 	if (code == EX_OK)
 		code = queue_record(ctl, record);
-	return code == EX_OK ? execute(ctl) : code;
-}
-
-static int
-fail_busy(void)
-{
-	return ctl_fail(
-	    EX_TEMPFAIL, "others are changing devices all the time: try again");
+	return code == EX_OK ? redis_execute(ctl) : code;
 }
 
 int
@@ -240,17 +174,17 @@ redis_device_add(struct ctl *ctl, const struct device_record *record)
 
 	if (code != EX_OK)
 		return code;
-	for (int i = 0; i < ATTEMPTS_MAX; i++)
-		if ((code = try_add(ctl, record)) != CONFLICT)
+	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
+		if ((code = try_add(ctl, record)) != REDIS_CONFLICT)
 			return code;
-	return fail_busy();
+	return redis_fail_busy();
 }
 
 /* Its relay looks at the device when it reads this, and cuts what is not in order. */
 static int
 queue_event(struct ctl *ctl, const char *name)
 {
-	return tell(ctl,
+	return redis_tell(ctl,
 	    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
 }
 
@@ -259,7 +193,8 @@ static int
 watch_known(struct ctl *ctl, const char *name)
 {
 	bool found = false;
-	int code = tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
+	int code =
+	    redis_tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
 
 	if (code == EX_OK)
 		code = exists(ctl, name, &found);
@@ -270,6 +205,36 @@ watch_known(struct ctl *ctl, const char *name)
 	return code;
 }
 
+/* The agent shall draw another secret: its relay tells it so. */
+
+static int
+try_rotate(struct ctl *ctl, const char *name)
+{
+	int code = watch_known(ctl, name);
+
+	if (code == EX_OK)
+		code = redis_tell(ctl, "MULTI");
+	if (code == EX_OK)
+		code = redis_tell(
+		    ctl, "HSET taupe:device:%s rotation " ROTATION_ASKED, name);
+	if (code == EX_OK)
+		code = queue_event(ctl, name);
+	return code == EX_OK ? redis_execute(ctl) : code;
+}
+
+int
+redis_device_rotate(struct ctl *ctl, const char *name)
+{
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
+		if ((code = try_rotate(ctl, name)) != REDIS_CONFLICT)
+			return code;
+	return redis_fail_busy();
+}
+
 /* Another secret. */
 
 static int
@@ -278,13 +243,15 @@ try_set_secret(struct ctl *ctl, const char *name, const char *hash)
 	int code = watch_known(ctl, name);
 
 	if (code == EX_OK)
-		code = tell(ctl, "MULTI");
+		code = redis_tell(ctl, "MULTI");
 	if (code == EX_OK)
-		code = tell(
+		code = redis_tell(
 		    ctl, "HSET taupe:device:%s secret_sha256 %s", name, hash);
+	if (code == EX_OK) /* there is another one already */
+		code = redis_tell(ctl, "HDEL taupe:device:%s rotation", name);
 	if (code == EX_OK)
 		code = queue_event(ctl, name);
-	return code == EX_OK ? execute(ctl) : code;
+	return code == EX_OK ? redis_execute(ctl) : code;
 }
 
 int
@@ -296,11 +263,11 @@ redis_device_set_secret(struct ctl *ctl, const char *name,
 
 	if (code != EX_OK)
 		return code;
-	write_hash(secret_sha256, hash);
-	for (int i = 0; i < ATTEMPTS_MAX; i++)
-		if ((code = try_set_secret(ctl, name, hash)) != CONFLICT)
+	redis_write_hash(secret_sha256, hash);
+	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
+		if ((code = try_set_secret(ctl, name, hash)) != REDIS_CONFLICT)
 			return code;
-	return fail_busy();
+	return redis_fail_busy();
 }
 
 /* Removing: also what is reserved for it, whatever its record says. */
@@ -313,7 +280,7 @@ queue_unreserve(struct ctl *ctl, const char *name, const redisReply *reserved)
 	for (size_t i = 0; code == EX_OK && i + 1 < reserved->elements; i += 2)
 		if (str_equal(
 			redis_text(reserved->element[i + 1]), str_of(name)))
-			code = tell(ctl, "HDEL taupe:reserved %b",
+			code = redis_tell(ctl, "HDEL taupe:reserved %b",
 			    reserved->element[i]->str,
 			    reserved->element[i]->len);
 	return code;
@@ -327,18 +294,18 @@ write_removal(struct ctl *ctl, const char *name)
 
 	if (reserved == NULL)
 		return code;
-	code = tell(ctl, "MULTI");
+	code = redis_tell(ctl, "MULTI");
 	if (code == EX_OK)
-		code = tell(ctl, "DEL taupe:device:%s taupe:counters:device:%s",
-		    name, name);
+		code = redis_tell(ctl,
+		    "DEL taupe:device:%s taupe:counters:device:%s", name, name);
 	if (code == EX_OK)
-		code = tell(ctl, "SREM taupe:devices %s", name);
+		code = redis_tell(ctl, "SREM taupe:devices %s", name);
 	if (code == EX_OK)
 		code = queue_unreserve(ctl, name, reserved);
 	if (code == EX_OK)
 		code = queue_event(ctl, name);
 	redis_sync_reply_free(&reserved);
-	return code == EX_OK ? execute(ctl) : code;
+	return code == EX_OK ? redis_execute(ctl) : code;
 }
 
 static int
@@ -356,8 +323,8 @@ redis_device_remove(struct ctl *ctl, const char *name)
 
 	if (code != EX_OK)
 		return code;
-	for (int i = 0; i < ATTEMPTS_MAX; i++)
-		if ((code = try_remove(ctl, name)) != CONFLICT)
+	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
+		if ((code = try_remove(ctl, name)) != REDIS_CONFLICT)
 			return code;
-	return fail_busy();
+	return redis_fail_busy();
 }

@@ -53,10 +53,12 @@ device_json(const char *name, const redisReply *record)
 		return NULL;
 	}
 	label = json_string_value(json_object_get(hash, "label"));
-	device = json_pack("{s:s, s:s?, s:o, s:I}", "name", name, "label",
-	    label != NULL && label[0] != '\0' ? label : NULL, "ports",
+	device = json_pack("{s:s, s:s?, s:o, s:I, s:s?, s:s?}", "name", name,
+	    "label", label != NULL && label[0] != '\0' ? label : NULL, "ports",
 	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))),
-	    "created_ms", (json_int_t)redis_number(hash, "created"));
+	    "created_ms", (json_int_t)redis_number(hash, "created"), "rotation",
+	    json_string_value(json_object_get(hash, "rotation")), "fleet",
+	    json_string_value(json_object_get(hash, "fleet")));
 	json_decref(hash);
 	return device;
 }

@@ -15,6 +15,9 @@
 #include "relay/backlog.h"
 #include "relay/certified.h"
 #include "relay/claim_plan.h"
+#include "relay/claim_request.h"
+#include "relay/enrol.h"
+#include "relay/rotation.h"
 #include "relay/session.h"
 #include "wire/url.h"
 
@@ -33,10 +36,11 @@ struct admission {
 	char *
 	    lease; /* its token, until it is known what secret it was signed for */
 	uint64_t hops;
-	struct session_info holder; /* whom we probe */
-	struct probe probe;	    /* of a session here */
-	struct timer probe_timer;   /* of one elsewhere */
-	bool certified;		    /* by its certificate: needs no secret */
+	struct session_info holder;  /* whom we probe */
+	struct probe probe;	     /* of a session here */
+	struct timer probe_timer;    /* of one elsewhere */
+	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
+	bool certified;		     /* by its certificate: needs no secret */
 	bool probing;
 	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
@@ -75,6 +79,10 @@ admission_free(struct admission *admission)
 	admission->relay->n_placed -= admission->placed;
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
 	free(admission->lease);
+	if (admission->enrolment != NULL)
+		crypto_wipe(
+		    admission->enrolment, sizeof(*admission->enrolment));
+	free(admission->enrolment);
 	free(admission);
 }
 
@@ -116,6 +124,7 @@ welcome(struct admission *admission)
 	if (session != NULL) {
 		admission->device = NULL; /* device_online() unpins */
 		device_online(device, session, &admission->claim.channels);
+		rotation_ask(device, &admission->claim.device);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0)
 			session_feed(session, rest, len);
@@ -383,41 +392,27 @@ claim_name(struct admission *admission)
 		reject_busy(admission, "the relay is out of memory");
 }
 
-/* The same request at another relay: its parameters as they came, one hop on. */
+/* The same request at another relay, one hop on. False: no room. */
 static bool
 write_location(const struct admission *admission, const struct relay_info *to,
     char *out, size_t cap)
 {
 	const struct claim *claim = &admission->claim;
-	struct control_params params = {
-	    .name = str_of(claim->name),
-	    .instance = str_of(claim->instance),
-	    .hops = admission->hops + 1,
-	    .warm = claim->channels.warm,
-	    .mux = claim->channels.visits > 0,
-	    .visits = claim->channels.visits,
-	    .window = claim->channels.window,
-	    .n_services = claim->n_services,
-	};
-	char token[LEASE_TOKEN_MAX + 1];
+	char token[LEASE_TOKEN_MAX + 1], hash[SHA256_HEX_LEN];
+	struct claim_redirect redirect = {.hops = admission->hops + 1};
 	struct writer w;
-	size_t i;
 
-	for (i = 0; i < claim->n_services; i++) {
-		params.services[i].name = str_of(claim->services[i].name);
-		params.services[i].kind = claim->services[i].kind;
-	}
 	if (claim->has_signed_lease &&
 	    lease_token_make(&admission->relay->lease_key, claim->name,
 		admission->secret_sha256, &claim->signed_lease, token,
 		sizeof(token)))
-		params.lease = str_of(token);
-	writer_init(&w, out, cap - 1);
-	writer_cstr(&w, to->url);
-	writer_cstr(&w, CONTROL_PATH "?");
-	control_params_encode(&w, &params);
-	*w.at = '\0';
-	return !w.full;
+		redirect.lease = str_of(token);
+	if (admission->enrolment != NULL) {
+		writer_init(&w, hash, sizeof(hash));
+		writer_hex(&w, admission->secret_sha256, SHA256_LEN);
+		redirect.enrol = (struct str){hash, sizeof(hash)};
+	}
+	return claim_write_location(claim, to->url, &redirect, out, cap);
 }
 
 /* A crowd that comes at once is counted before it has its sessions. */
@@ -497,6 +492,14 @@ take_record(struct admission *admission, const struct device_record *record)
 		verify_lease(admission, str_of(admission->lease));
 }
 
+/* Its record is known, and its secret right. */
+static void
+admit(struct admission *admission)
+{
+	if (!place(admission))
+		claim_name(admission);
+}
+
 static void
 device_cb(
     void *ctx, enum registry_status status, const struct device_record *record)
@@ -522,44 +525,33 @@ device_cb(
 	}
 	if (status == REGISTRY_OK)
 		take_record(admission, record);
-	if (!place(admission))
-		claim_name(admission);
+	admit(admission);
 }
 
-static struct channel_terms
-terms_of(const struct control_params *params)
-{
-	struct channel_terms terms = {.warm = (uint16_t)params->warm};
-
-	if (params->mux == 0)
-		return terms;
-	terms.visits =
-	    params->visits != 0 ? (uint16_t)params->visits : MUX_VISITS_DEFAULT;
-	terms.window =
-	    params->window != 0 ? (uint32_t)params->window : MUX_WINDOW;
-	return terms;
-}
-
-/* Copy what the request says into the claim. */
 static void
-fill_claim(struct admission *admission, const struct control_params *params)
+enrolled_cb(void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record)
+{
+	struct admission *admission = ctx;
+	struct upgrade_error error;
+
+	if (!enrol_judged(
+		admission->relay, admission->enrolment, verdict, &error)) {
+		reject(admission, &error);
+		return;
+	}
+	take_record(admission, record);
+	admit(admission);
+}
+
+/* Copy what the request says. */
+static void
+take_params(struct admission *admission, const struct control_params *params)
 {
 	struct claim *claim = &admission->claim;
-	size_t i;
 
-	(void)str_copy(params->name, claim->name, sizeof(claim->name));
-	(void)str_copy(
-	    params->instance, claim->instance, sizeof(claim->instance));
-	(void)str_copy(
-	    str_of(admission->upgrade->from), claim->from, sizeof(claim->from));
+	claim_take_request(claim, params, admission->upgrade->from);
 	admission->hops = params->hops;
-	claim->channels = terms_of(params);
-	claim->n_services = params->n_services;
-	for (i = 0; i < params->n_services; i++) {
-		(void)str_copy(params->services[i].name,
-		    claim->services[i].name, sizeof(claim->services[i].name));
-		claim->services[i].kind = params->services[i].kind;
-	}
 	if (params->lease.ptr == NULL)
 		return;
 	verify_lease(admission, params->lease);
@@ -585,14 +577,42 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 	admission->probe.cb = probed_cb;
 	admission->probe.ctx = admission;
 	timer_init(&admission->probe_timer, probe_timer_cb, admission);
-	crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
-	    admission->secret_sha256);
-	fill_claim(admission, params);
+	if (params->enrol.ptr != NULL)
+		(void)secret_hash_parse(
+		    params->enrol, admission->secret_sha256); /* checked */
+	else
+		crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
+		    admission->secret_sha256);
+	take_params(admission, params);
 	if (hash_map_insert(&relay->admissions, &admission->by_name) != 0) {
 		free(admission);
 		return NULL;
 	}
 	return admission;
+}
+
+/* Its secret is one that no relay knows yet: what it has is the key of a fleet. */
+static void
+start_enrolment(struct admission *admission, const struct http_head *head,
+    const struct control_params *params)
+{
+	struct registry *registry = admission->relay->registry;
+	struct upgrade_error error;
+
+	if ((admission->enrolment = malloc(sizeof(*admission->enrolment))) ==
+	    NULL) {
+		reject_busy(admission, "the relay is out of memory");
+		return;
+	}
+	if (!enrol_read(head, params, admission->claim.from,
+		admission->enrolment, &error)) {
+		reject(admission, &error);
+		return;
+	}
+	upgrade_head_read(admission->upgrade);
+	if (registry->ops->enrol(
+		registry, admission->enrolment, enrolled_cb, admission) != 0)
+		reject_busy(admission, "the relay is out of memory");
 }
 
 void
@@ -630,6 +650,10 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	timer_clear(relay->loop, &upgrade->timer);
+	if (params.enrol.ptr != NULL && !relay->options.open) {
+		start_enrolment(admission, head, &params);
+		return;
+	}
 	upgrade_head_read(upgrade);
 	if (relay->registry->ops->device_get(relay->registry,
 		admission->claim.name, device_cb, admission) != 0)

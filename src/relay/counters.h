@@ -15,6 +15,10 @@
 	X(agents_redirected, "Agents sent to another relay.")                  \
 	X(agents_moved, "Agents that were asked to move to another relay.")    \
 	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(devices_enrolled, "Devices that were enrolled in a fleet.")          \
+	X(enrolments_refused, "Devices that were not.")                        \
+	X(secrets_rotated, "Devices that were given another secret while "     \
+			   "they were connected.")                               \
 	X(tls_handshakes, "TLS handshakes with agents that succeeded.")        \
 	X(tls_resumed, "Of these, short ones, that resumed a session.")        \
 	X(tls_failed, "TLS handshakes with agents that failed.")               \

@@ -17,6 +17,7 @@
 #include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/service.h"
+#include "relay/rotation.h"
 #include "relay/session.h"
 #include "relay/shared.h"
 #include "relay/transfer.h"
@@ -425,7 +426,8 @@ is_in_order(const struct device *device, enum registry_status status,
 {
 	if (status == REGISTRY_OK)
 		return crypto_equal(record->secret_sha256,
-		    device->secret_sha256, SECRET_HASH_LEN);
+			   device->secret_sha256, SECRET_HASH_LEN) ||
+		    rotation_expects(device, record->secret_sha256);
 	return device->unverified && device->relay->registry_lost;
 }
 
@@ -446,9 +448,13 @@ rechecked_cb(
 	} else if (!is_in_order(device, status, record)) {
 		revoke(device,
 		    !device->unverified || status == REGISTRY_NOT_FOUND);
-	} else if (device->unverified) {
-		device->unverified = false;
-		device_hold(device, NULL, NULL);
+	} else {
+		if (device->unverified) {
+			device->unverified = false;
+			device_hold(device, NULL, NULL);
+		}
+		if (status == REGISTRY_OK)
+			rotation_ask(device, record);
 	}
 }
 

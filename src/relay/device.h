@@ -37,37 +37,32 @@ struct device {
 	struct transfer_list idle, running;
 	LIST_HEAD(, shared) shareds; /* channels that carry many visits */
 	LIST_HEAD(, dig) digs;	     /* channels that the agent was asked for */
-	uint32_t n_waiting, n_idle, n_running, n_digs; /* in these lists */
-	struct {
-		uint64_t since_ms; /* when recent was last halved or raised */
-		uint16_t recent;   /* most visits at once lately */
-		uint16_t floor;	   /* idle channels that the agent wants kept */
-	} warm;
-	uint32_t
-	    mux_window; /* of a visit on a shared channel: what the agent takes */
+	struct timer timer; /* for due_ms, or earlier for the session */
+	/* loop clock. Online: renew the lease; offline: it expires; moved, released: the end. 0:
+	 * nothing is due */
+	uint64_t due_ms;
+	struct uncounted *uncounted;  /* NULL: all was counted */
+	struct device_limits *limits; /* NULL: no rates, and none was hit */
+	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
+	uint16_t warm_recent;	/* most visits at once lately */
+	uint16_t warm_floor;	/* idle channels that the agent wants kept */
+	uint32_t n_waiting, n_idle, n_running, n_digs; /* in the lists above */
+	uint32_t mux_window; /* of a visit on a shared channel: the agent's */
 	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
 	uint16_t n_movers;   /* streams that wait for a channel of their own */
-	struct timer timer;  /* for due_ms, or earlier for the session */
-	uint64_t
-	    due_ms; /* loop clock. Online: renew the lease; offline: it expires;
-			    moved, released: the end. 0: nothing is due */
-	struct uncounted *uncounted; /* NULL: all was counted */
-	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint32_t n_visitors;
 	uint32_t pins; /* admissions that are about to use it */
-	uint8_t secret_sha256
-	    [SECRET_HASH_LEN]; /* for reconnects while the registry is away */
+	/* for reconnects while the registry is away */
+	uint8_t secret_sha256[SECRET_HASH_LEN];
 	bool unwritten : 1;
-	bool
-	    moved : 1; /* another relay has it now: nothing is written any more */
-	bool
-	    unverified : 1; /* let in while the registry was away: it has to be asked
-				before anything of this is written there */
+	bool moved : 1; /* another relay has it: nothing is written any more */
+	/* let in while the registry was away: it has to be asked before anything of this is
+	 * written there */
+	bool unverified : 1;
 	bool asked_to_move : 1; /* counted in relay->n_moving */
-	bool shared_dug : 1;  /* the agent was asked for a shared channel */
-	bool shared_late : 1; /* and that was a while ago */
-	bool released : 1; /* its lease is over: it only waits for running visits to
-			      end */
+	bool shared_dug : 1;	/* the agent was asked for a shared channel */
+	bool shared_late : 1;	/* and that was a while ago */
+	bool released : 1; /* its lease is over: only running visits are left */
 	char name[];
 };
 

@@ -11,7 +11,7 @@
 #ifndef TAUPE_RELAY_REGISTRY_H
 #define TAUPE_RELAY_REGISTRY_H
 
-#include "base/device_record.h"
+#include "base/fleet_record.h"
 #include "net/address.h"
 #include "net/loop.h"
 
@@ -136,6 +136,38 @@ typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
 typedef void (*registry_route_cb)(
     void *ctx, enum registry_status status, const char *value);
 
+/* A device that has a fleet's key, and no record yet. */
+struct enrolment {
+	char name[DEVICE_NAME_MAX + 1];
+	char fleet[DEVICE_NAME_MAX + 1];
+	char from[ADDRESS_TEXT_MAX]; /* the agent's address */
+	uint8_t key_sha256[SECRET_HASH_LEN];
+	uint8_t secret_sha256[SECRET_HASH_LEN]; /* of its own secret */
+};
+
+enum enrolment_verdict {
+	ENROLMENT_NEW,	 /* it has a record now */
+	ENROLMENT_KNOWN, /* it had that very record already */
+	ENROLMENT_BAD_KEY,
+	ENROLMENT_EXPIRED,
+	ENROLMENT_FULL,
+	ENROLMENT_NAME_REFUSED, /* it does not fit the fleet's pattern */
+	ENROLMENT_NAME_TAKEN,	/* by a device with another secret */
+	ENROLMENT_UNAVAILABLE
+};
+
+/* record: of the device; NULL unless NEW or KNOWN. */
+typedef void (*registry_enrol_cb)(void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record);
+
+/* A device that has drawn another secret, or says why it cannot. */
+struct rotation {
+	char name[DEVICE_NAME_MAX + 1];
+	uint8_t old_sha256[SECRET_HASH_LEN]; /* which its session came with */
+	uint8_t new_sha256[SECRET_HASH_LEN];
+	char error[ROTATION_TEXT_MAX + 1]; /* "": there is a new one */
+};
+
 /* What a relay holds of a device, for renewing and for filling an empty registry. */
 struct holding {
 	char name[DEVICE_NAME_MAX + 1];
@@ -161,6 +193,14 @@ struct registry_ops {
 	/* The device of that name: OK, NOT_FOUND or UNAVAILABLE. */
 	int (*device_get)(struct registry *registry, const char *name,
 	    registry_device_cb cb, void *ctx);
+	/* Make a record of a device that has the key of a fleet, with an event. */
+	int (*enrol)(struct registry *registry,
+	    const struct enrolment *enrolment, registry_enrol_cb cb, void *ctx);
+	/* Fulfil the operator's wish for another secret, or write down why that cannot be. OK, also
+	 * when that was done before; NOT_FOUND; STALE: it is not asked for, or the secret is
+	 * neither of the two; UNAVAILABLE. No event: only its own session would be concerned. */
+	int (*rotate)(struct registry *registry,
+	    const struct rotation *rotation, registry_done_cb cb, void *ctx);
 	/* Open a session: an epoch, the label, the public ports. See struct claim. */
 	int (*claim)(struct registry *registry, const struct claim *claim,
 	    registry_claim_cb cb, void *ctx);
@@ -201,8 +241,8 @@ struct registry_ops {
 	size_t (*relays)(
 	    struct registry *registry, const struct relay_info **out);
 	bool (*is_up)(const struct registry *registry);
-	/* How many devices the operator has made, as far as is known at start: for refusing
-	 * to listen beyond loopback without any. -1: not known. */
+	/* How many devices and fleets the operator has made, as far as is known at start: for
+	 * refusing to listen beyond loopback without any. -1: not known. */
 	long (*device_count)(struct registry *registry);
 };
 

@@ -29,6 +29,11 @@ deliver(struct registry_answers *answers, struct registry_answer *answer)
 		answer->route_cb(answer->ctx, answer->status,
 		    answer->status == REGISTRY_OK ? answer->route : NULL);
 		break;
+	case ANSWER_ENROLMENT:
+		answer->enrol_cb(answer->ctx, answer->verdict,
+		    answer->verdict <= ENROLMENT_KNOWN ? &answer->device
+						       : NULL);
+		break;
 	}
 }
 
@@ -130,6 +135,23 @@ registry_answer_claim(struct registry_answers *answers, registry_claim_cb cb,
 		return -1;
 	answer->claim_cb = cb;
 	answer->claim = *result;
+	registry_answers_post(answers, answer);
+	return 0;
+}
+
+int
+registry_answer_enrolment(struct registry_answers *answers,
+    registry_enrol_cb cb, void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record)
+{
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_ENROLMENT, ctx);
+
+	if (answer == NULL)
+		return -1;
+	answer->enrol_cb = cb;
+	answer->verdict = verdict;
+	answer->device = *record;
 	registry_answers_post(answers, answer);
 	return 0;
 }

@@ -15,7 +15,8 @@ struct registry_answer {
 		ANSWER_DEVICE,
 		ANSWER_CLAIM,
 		ANSWER_DONE,
-		ANSWER_ROUTE
+		ANSWER_ROUTE,
+		ANSWER_ENROLMENT
 	} type;
 	void *ctx;
 	union {
@@ -23,8 +24,12 @@ struct registry_answer {
 		registry_claim_cb claim_cb;
 		registry_done_cb done_cb;
 		registry_route_cb route_cb;
+		registry_enrol_cb enrol_cb;
 	};
-	enum registry_status status;
+	union {
+		enum registry_status status;
+		enum enrolment_verdict verdict;
+	};
 	union {
 		struct registry_event event;
 		struct device_record device;
@@ -62,6 +67,9 @@ int registry_answer_device(struct registry_answers *answers,
     const struct device_record *record);
 int registry_answer_claim(struct registry_answers *answers,
     registry_claim_cb cb, void *ctx, const struct claim_result *result);
+int registry_answer_enrolment(struct registry_answers *answers,
+    registry_enrol_cb cb, void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record);
 int registry_answer_done(struct registry_answers *answers, registry_done_cb cb,
     void *ctx, enum registry_status status);
 /* An event that there is no memory for is lost, and that is logged. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/claim_plan.h"
+#include "relay/credentials.h"
 #include "relay/port_set.h"
 #include "relay/registry_memory_devices.h"
 #include "relay/registry_memory_leases.h"
@@ -191,6 +192,73 @@ memory_device_get(struct registry *registry, const char *name,
 	}
 	return registry_answer_device(&memory->answers, cb, ctx,
 	    record ? REGISTRY_OK : REGISTRY_NOT_FOUND, record);
+}
+
+struct enrolling {
+	const struct enrolment *enrolment;
+	enum enrolment_verdict verdict;
+	struct device_record record;
+};
+
+static bool
+enrol_judge_cb(void *ctx, const struct fleet_record *fleet,
+    const struct device_record *device, struct device_record *record)
+{
+	struct enrolling *enrolling = ctx;
+
+	enrolling->verdict = enrolment_judge(enrolling->enrolment, fleet,
+	    device, loop_wall_ms(), &enrolling->record);
+	*record = enrolling->record;
+	return enrolling->verdict == ENROLMENT_NEW;
+}
+
+static int
+memory_enrol(struct registry *registry, const struct enrolment *enrolment,
+    registry_enrol_cb cb, void *ctx)
+{
+	struct memory *memory = memory_of(registry);
+	struct enrolling enrolling = {.enrolment = enrolment};
+
+	if (memory_devices_enrol(memory->devices, enrolment->fleet,
+		enrolment->name, enrol_judge_cb, &enrolling) != 0)
+		enrolling.verdict = ENROLMENT_UNAVAILABLE;
+	refresh_devices(memory);
+	return registry_answer_enrolment(
+	    &memory->answers, cb, ctx, enrolling.verdict, &enrolling.record);
+}
+
+struct rotating {
+	const struct rotation *rotation;
+	enum registry_status status;
+};
+
+static bool
+rotate_edit_cb(void *ctx, struct device_record *record)
+{
+	struct rotating *rotating = ctx;
+	bool changed;
+
+	rotating->status = rotation_judge(rotating->rotation, record, &changed);
+	return changed;
+}
+
+static int
+memory_rotate(struct registry *registry, const struct rotation *rotation,
+    registry_done_cb cb, void *ctx)
+{
+	struct memory *memory = memory_of(registry);
+	struct rotating rotating = {rotation, REGISTRY_NOT_FOUND};
+	bool found;
+
+	if (memory_devices_change(memory->devices, rotation->name,
+		rotate_edit_cb, &rotating, &found) != 0)
+		rotating.status = REGISTRY_UNAVAILABLE;
+	if (registry_answer_done(&memory->answers, cb, ctx, rotating.status) !=
+	    0)
+		return -1;
+	/* whoever looks at the device because of this looks after the answer */
+	refresh_devices(memory);
+	return 0;
 }
 
 static bool
@@ -427,6 +495,8 @@ memory_free(struct registry *registry)
 static const struct registry_ops memory_ops = {
     .free = memory_free,
     .device_get = memory_device_get,
+    .enrol = memory_enrol,
+    .rotate = memory_rotate,
     .claim = memory_claim,
     .hold = memory_hold,
     .expire = memory_expire,

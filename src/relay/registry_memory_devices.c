@@ -19,6 +19,7 @@ struct memory_device {
 struct device_index {
 	struct hash_map by_name, by_label;
 	struct memory_device *of_port[65536];
+	size_t n_fleets;
 };
 
 /* What tells one version of a file from another. */
@@ -101,6 +102,16 @@ index_add_cb(void *ctx, const struct device_record *record)
 	return 0;
 }
 
+static int
+index_count_fleet_cb(void *ctx, const struct fleet_record *record)
+{
+	struct device_index *index = ctx;
+
+	(void)record;
+	index->n_fleets++;
+	return 0;
+}
+
 static struct device_index *
 index_read(const char *path)
 {
@@ -109,7 +120,8 @@ index_read(const char *path)
 
 	if (index == NULL || path == NULL)
 		return index;
-	if (device_file_read(path, index_add_cb, index, &error) == 0)
+	if (device_file_read(
+		path, index_add_cb, index_count_fleet_cb, index, &error) == 0)
 		return index;
 	log_error("the devices file is wrong", LOG_S("file", path),
 	    LOG_U("line", error.line),
@@ -175,6 +187,7 @@ static bool
 record_equal(const struct device_record *a, const struct device_record *b)
 {
 	if (a->n_ports != b->n_ports || strcmp(a->label, b->label) != 0 ||
+	    strcmp(a->rotation, b->rotation) != 0 ||
 	    memcmp(a->secret_sha256, b->secret_sha256, SECRET_HASH_LEN) != 0)
 		return false;
 	for (size_t i = 0; i < a->n_ports; i++)
@@ -252,5 +265,48 @@ memory_devices_of_port(const struct memory_devices *devices, uint16_t port)
 size_t
 memory_devices_count(const struct memory_devices *devices)
 {
-	return devices->index->by_name.count;
+	return devices->index->by_name.count + devices->index->n_fleets;
+}
+
+static int
+changed(const struct memory_devices *devices, int result,
+    const struct device_file_error *error)
+{
+	if (result != 0)
+		log_error("the devices file cannot be changed: the relay needs "
+			  "to write it and its folder",
+		    LOG_S("file", devices->path), LOG_S("error", error->text));
+	return result;
+}
+
+int
+memory_devices_enrol(struct memory_devices *devices, const char *fleet,
+    const char *name, device_file_judge judge, void *ctx)
+{
+	struct device_file_error error;
+
+	if (devices->path == NULL) {
+		struct device_record none;
+
+		return judge(ctx, NULL, NULL, &none) ? -1 : 0;
+	}
+	return changed(devices,
+	    device_file_enrol(
+		devices->path, str_of(fleet), str_of(name), judge, ctx, &error),
+	    &error);
+}
+
+int
+memory_devices_change(struct memory_devices *devices, const char *name,
+    device_file_edit edit, void *ctx, bool *found)
+{
+	struct device_file_error error;
+
+	*found = false;
+	if (devices->path == NULL)
+		return 0;
+	return changed(devices,
+	    device_file_change(
+		devices->path, str_of(name), edit, ctx, found, &error),
+	    &error);
 }

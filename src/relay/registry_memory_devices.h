@@ -6,11 +6,11 @@
 #ifndef TAUPE_RELAY_REGISTRY_MEMORY_DEVICES_H
 #define TAUPE_RELAY_REGISTRY_MEMORY_DEVICES_H
 
-#include "base/device_record.h"
+#include "base/device_file.h"
 
 struct memory_devices;
 
-/* A device was changed or removed. */
+/* A device was changed by the operator, or removed. */
 typedef void (*memory_devices_cb)(void *ctx, const char *name);
 
 /* path may be NULL: there are no devices. NULL: no memory, or the file is wrong, which
@@ -30,6 +30,14 @@ const struct device_record *memory_devices_of_label(
     const struct memory_devices *devices, const char *label);
 const struct device_record *memory_devices_of_port(
     const struct memory_devices *devices, uint16_t port);
+/* Devices and fleets. */
 size_t memory_devices_count(const struct memory_devices *devices);
+
+/* Changes of the file, as in device_file.h; the devices are read anew by the next refresh. -1: it
+ * cannot be written, which was logged, or there is no file. */
+int memory_devices_enrol(struct memory_devices *devices, const char *fleet,
+    const char *name, device_file_judge judge, void *ctx);
+int memory_devices_change(struct memory_devices *devices, const char *name,
+    device_file_edit edit, void *ctx, bool *found);
 
 #endif

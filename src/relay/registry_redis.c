@@ -277,6 +277,8 @@ redis_free(struct registry *base)
 static const struct registry_ops redis_ops = {
     .free = redis_free,
     .device_get = redis_device_get,
+    .enrol = redis_enrol_start,
+    .rotate = redis_rotate_start,
     .claim = redis_claim_start,
     .hold = redis_hold_start,
     .expire = redis_expire_start,

@@ -111,6 +111,12 @@ int redis_hold_start(struct registry *registry, const struct holding *holding,
 int redis_expire_start(struct registry *registry, const char *name,
     uint64_t epoch, registry_done_cb cb, void *ctx);
 
+/* registry_redis_credentials.c */
+int redis_enrol_start(struct registry *registry,
+    const struct enrolment *enrolment, registry_enrol_cb cb, void *ctx);
+int redis_rotate_start(struct registry *registry,
+    const struct rotation *rotation, registry_done_cb cb, void *ctx);
+
 /* registry_redis_view.c */
 /* Read the view anew, unless that is under way. */
 void redis_view_read(struct redis_registry *registry);

@@ -257,6 +257,28 @@ redis_device_read(const redisReply *reply, const char *name,
 	return !*exists || (has_secret && strcmp(record->name, name) == 0);
 }
 
+bool
+redis_fleet_read(const redisReply *reply, const char *name,
+    struct fleet_record *record, bool *exists)
+{
+	struct str key, value;
+	bool has_key = false;
+
+	*record = (struct fleet_record){0};
+	*exists = false;
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
+		return false;
+	for (size_t i = 0; i < reply->elements; i += 2) {
+		if (!redis_reply_text(reply->element[i], &key) ||
+		    !redis_reply_text(reply->element[i + 1], &value) ||
+		    !fleet_record_set(record, key, value))
+			return false;
+		has_key = has_key || str_equal(key, STR("key_sha256"));
+	}
+	*exists = reply->elements > 0;
+	return !*exists || (has_key && strcmp(record->name, name) == 0);
+}
+
 /* Routes. */
 
 void

@@ -28,6 +28,10 @@ bool redis_lease_read(const redisReply *reply, struct redis_lease *lease);
 bool redis_device_read(const redisReply *reply, const char *name,
     struct device_record *record, bool *exists);
 
+/* HGETALL fleet:NAME; the same. */
+bool redis_fleet_read(const redisReply *reply, const char *name,
+    struct fleet_record *record, bool *exists);
+
 /* Queue what a lease and its label and ports are from now on; what the old lease (NULL:
  * none) had and the new one has not is released. */
 void redis_queue_lease(struct redis_tx *tx, const char *name,

@@ -72,6 +72,7 @@ struct relay {
 	LIST_HEAD(, device) released; /* whose last visits are still running */
 	LIST_HEAD(, handover) handovers;
 	LIST_HEAD(, handover_search) handover_searches;
+	LIST_HEAD(, pending_rotation) rotations; /* of secrets, under way */
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */

@@ -22,6 +22,7 @@
 #include "relay/front.h"
 #include "relay/handover.h"
 #include "relay/relay_setup.h"
+#include "relay/rotation.h"
 #include "relay/service.h"
 #include "relay/stream.h"
 #include "relay/upgrade.h"
@@ -80,10 +81,10 @@ check_authentication(struct relay *relay)
 	if (agents != NULL &&
 	    relay->registry->ops->device_count(relay->registry) == 0) {
 		log_error("agents could connect from outside, but there is no "
-			  "device to be one of",
+			  "device and no fleet to be one of",
 		    LOG_S("address", agents),
 		    LOG_S("hint",
-			"make one with taupectl device add and set "
+			"make one with taupectl device add or fleet add, and set "
 			"devices_file, or "
 			"listen on loopback"));
 		return EX_CONFIG;
@@ -393,6 +394,7 @@ relay_teardown(struct relay *relay)
 	if (relay->registry != NULL)
 		registry_free(&relay->registry);
 	admissions_free_all(relay);
+	rotations_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)
 		upgrade_free(LIST_FIRST(&relay->upgrades));
 	if (relay->loop != NULL)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "relay/dig.h"
 #include "relay/service.h"
+#include "relay/rotation.h"
 #include "relay/session.h"
 #include "relay/transfer.h"
 #include "relay/warm.h"
@@ -188,6 +189,9 @@ take_message(struct session *session, char *text, size_t len)
 	}
 	if (msg.op == CONTROL_REFUSED && msg.id.ptr != NULL)
 		dig_refused(session->device, msg.id, msg.reason);
+	else if (msg.op == CONTROL_SECRET &&
+	    session->device->session == session)
+		rotation_take(session->device, &msg);
 	/* whatever else an agent says here is of a later version */
 	return 0;
 }
@@ -419,6 +423,35 @@ session_send_open(
 	    .mux = shared,
 	};
 
+	(void)ws_send_message(&session->conn, &msg);
+}
+
+void
+session_ask_secret(struct session *session)
+{
+	if (!ws_is_clogged(&session->conn))
+		(void)ws_send_message(&session->conn,
+		    &(struct control_msg){.op = CONTROL_ROTATE});
+}
+
+void
+session_confirm_secret(struct session *session,
+    const uint8_t sha256[SECRET_HASH_LEN], const char *error)
+{
+	char hash[SHA256_HEX_LEN], token[LEASE_TOKEN_MAX + 1];
+	struct control_msg msg = {.op = CONTROL_SECRET};
+	struct writer w;
+
+	if (ws_is_clogged(&session->conn))
+		return; /* it does not read: it will ask itself what counts */
+	if (sha256 == NULL) {
+		msg.error = str_of(error);
+	} else {
+		writer_init(&w, hash, sizeof(hash));
+		writer_hex(&w, sha256, SECRET_HASH_LEN);
+		msg.sha256 = (struct str){hash, sizeof(hash)};
+		msg.lease = signed_lease(session, token);
+	}
 	(void)ws_send_message(&session->conn, &msg);
 }
 

@@ -43,6 +43,13 @@ void session_send_open(
 void session_send_move(
     struct session *session, const char *to, const char *reason);
 
+/* Ask it to draw another secret. */
+void session_ask_secret(struct session *session);
+/* Answer what it has drawn: its hash, with a lease that is signed for it; or, sha256 NULL, why
+ * it was not taken. */
+void session_confirm_secret(struct session *session,
+    const uint8_t sha256[SECRET_HASH_LEN], const char *error);
+
 /* Ask whether the agent lives: cb(ctx, true) at the first frame, cb(ctx, false) after the
  * probe timeout, when the session has been closed. probe NULL: only the second matters. */
 void session_probe(struct session *session, struct probe *probe);

@@ -272,7 +272,7 @@ timer_cb(void *ctx)
 		close_shared(shared, WS_CLOSE_NORMAL, "retired");
 	else if (now_ms < due_ms)
 		timer_set(loop, &shared->timer, due_ms - now_ms);
-	else if (device->warm.floor == 0)
+	else if (device->warm_floor == 0)
 		close_shared(shared, WS_CLOSE_NORMAL, "idle");
 	/* else it is kept, as one that is ready */
 }

@@ -338,10 +338,15 @@ stream_heard(struct stream *stream)
 
 /* ---- moving to a channel of its own ---- */
 
+/* Not while its agent leaves, or is gone: it closes idle channels then, and an offer that crosses
+ * that would cost the visit. */
 static bool
 can_move(const struct stream *stream)
 {
-	return !stream->shared->retired && stream->answered &&
+	const struct device *device = stream->shared->device;
+
+	return device->session != NULL && !device->asked_to_move &&
+	    !stream->shared->retired && stream->answered &&
 	    !stream->in_ended && !stream->out_ended &&
 	    stream->visitor != NULL && stream->visitor->service != NULL &&
 	    stream->side.first == NULL;
@@ -383,7 +388,7 @@ count_run(struct stream *stream, bool in, size_t len)
 	if (stream->run <= LARGE_BYTES)
 		stream->run += (uint32_t)len;
 	if (stream->run <= LARGE_BYTES || stream->phase != STREAM_STEADY ||
-	    !can_move(stream) || device->session == NULL)
+	    !can_move(stream))
 		return;
 	set_phase(stream, STREAM_WAITS);
 	(void)transfer_take_idle(device); /* perhaps for another */

@@ -525,7 +525,7 @@ idle_timer_cb(void *ctx)
 	}
 	if (transfer->running || warm_is_plenty(device))
 		close_transfer(transfer, WS_CLOSE_NORMAL, "idle");
-	else if (device->n_idle > device->warm.floor)
+	else if (device->n_idle > device->warm_floor)
 		timer_set(device->relay->loop, &transfer->timer,
 		    (uint64_t)device->relay->options.transfer_idle_ms);
 	/* else it is one of those that are kept, until a visit comes to it */

@@ -31,16 +31,16 @@ update_recent(struct device *device)
 {
 	uint64_t now_ms = loop_now_ms(device->relay->loop);
 	uint64_t decay_ms = (uint64_t)device->relay->options.warm_decay_ms;
-	uint64_t halvings = (now_ms - device->warm.since_ms) / decay_ms;
+	uint64_t halvings = (now_ms - device->warm_since_ms) / decay_ms;
 	size_t busy = count_busy(device);
 
-	device->warm.recent =
-	    halvings < 16 ? (uint16_t)(device->warm.recent >> halvings) : 0;
-	device->warm.since_ms += halvings * decay_ms;
-	if (busy >= device->warm.recent) {
-		device->warm.recent =
+	device->warm_recent =
+	    halvings < 16 ? (uint16_t)(device->warm_recent >> halvings) : 0;
+	device->warm_since_ms += halvings * decay_ms;
+	if (busy >= device->warm_recent) {
+		device->warm_recent =
 		    busy < UINT16_MAX ? (uint16_t)busy : UINT16_MAX;
-		device->warm.since_ms = now_ms;
+		device->warm_since_ms = now_ms;
 	}
 }
 
@@ -50,8 +50,8 @@ wanted(const struct device *device)
 {
 	const struct relay *relay = device->relay;
 	size_t most = (size_t)relay->options.warm_max;
-	size_t busy = count_busy(device), floor = device->warm.floor;
-	size_t recent = device->warm.recent;
+	size_t busy = count_busy(device), floor = device->warm_floor;
+	size_t recent = device->warm_recent;
 
 	if (floor == 0 || most == 0 || relay->phase != RELAY_RUNNING)
 		return busy;
@@ -73,14 +73,14 @@ wants_shared(const struct device *device)
 	return device->mux_visits > 0 && !device->shared_dug &&
 	    !shared_is_there(device) &&
 	    (device->n_waiting > 0 ||
-		(device->warm.floor > 0 && relay->options.warm_max > 0 &&
+		(device->warm_floor > 0 && relay->options.warm_max > 0 &&
 		    relay->phase == RELAY_RUNNING));
 }
 
 void
 warm_set_floor(struct device *device, uint64_t channels)
 {
-	device->warm.floor = (uint16_t)channels;
+	device->warm_floor = (uint16_t)channels;
 }
 
 void

@@ -17,9 +17,8 @@ import pytest
 import redis as redis_py
 
 from harness import ports
+from harness.process import BUILD, ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("TAUPE_BUILD") or ROOT / "build")
 CONFIG = ROOT / "haproxy" / "haproxy.cfg"
 KINDS = ("http", "sni", "tcp", "relay")
 OVERLAYS = ("again", "new", None)  # in the order in which they are looked at; None: the big map

@@ -115,10 +115,8 @@ def test_every_program_does_its_work_as_its_user(module_group, redis):
 
 
 DENIED = [
-    ("taupe-relay", "HSET taupe:device:alice secret_sha256 0"),
-    ("taupe-relay", "DEL taupe:device:alice"),
-    ("taupe-relay", "SADD taupe:devices x"),
-    ("taupe-relay", "SMEMBERS taupe:devices"),
+    ("taupe-relay", "SADD taupe:fleets x"),
+    ("taupe-relay", "SMEMBERS taupe:fleets"),
     ("taupe-relay", "HSET taupe:reserved label/x y"),
     ("taupe-relay", "HDEL taupe:reserved label/x"),
     ("taupe-relay", "GET other"),
@@ -145,6 +143,7 @@ DENIED = [
     ("taupe-router", "HGETALL taupe:device:alice"),
     ("taupe-router", "HSCAN taupe:device:alice 0"),
     ("taupe-router", "HSCAN taupe:reserved 0"),
+    ("taupe-router", "HGETALL taupe:fleet:probes"),
     ("taupe-router", "GET taupe:session:alice"),
     ("taupe-router", "FLUSHALL"),
     ("taupe-router", "CONFIG GET *"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The end of a secret: taupectl device rotate --now and device rm cut sessions and visits within a
-second, on whichever relay they are, and the old secret lets nobody in any more."""
+"""The end of a secret. taupectl device rotate --now and device rm cut sessions and visits within a
+second, on whichever relay they are, and the old secret lets nobody in any more. Without --now the
+agent draws a secret itself, and nobody notices."""
 import hashlib
 import socket
 import threading
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from harness.programs import Agent, SampleServices
+from harness.programs import Agent, Device, SampleServices
 from harness.scenes import Cluster, Standalone
 from harness.wait import until
 from test_taupectl import NOUSER, SECRET, USAGE, Ctl
@@ -144,8 +145,93 @@ def test_alone_rotation_keeps_what_is_reserved_and_cuts_the_session(group):
     assert alone.get("shop.example.test").text == "web"
 
 
+def stored_hash(scene, name):
+    return scene.cluster.redis.client.hget(f"taupe:device:{name}", "secret_sha256")
+
+
+def asked(scene, name):
+    return scene.ctl.json("device", "show", name)["rotation"]
+
+
+def test_a_connected_device_draws_another_secret_and_no_visit_notices(scene):
+    agent, old = scene.agents[0], scene.agents[0].device.secret
+    visit = Cut(agent.port("raw"))
+    scene.ctl.ok("device", "rotate", "d0")
+    until("the relay has the new secret's hash",
+          lambda: stored_hash(scene, "d0") != hashlib.sha256(old.encode()).hexdigest())
+    until("nothing is asked any more", lambda: asked(scene, "d0") is None)
+    agent.process.wait_line("secret")
+    assert agent.welcomes() == 1 and visit.at is None
+    visit.sock.sendall(b" still there?")
+    # the old one is dead on each relay; the one that the agent has stored opens the door
+    for number, relay in enumerate(scene.cluster.relays):
+        assert not let_in(scene.group, Device("d0"), old, relay, number)
+    assert visit.at is None
+    agent.process.kill()
+    agent.start()
+    assert agent.label
+
+
+def test_a_device_that_is_away_draws_one_when_it_is_back(scene):
+    agent = scene.agents[1]
+    agent.stop()
+    before = stored_hash(scene, "d1")
+    scene.ctl.ok("device", "rotate", "d1")
+    assert asked(scene, "d1") == "asked"
+    agent.start()
+    until("the relay has the new secret's hash", lambda: stored_hash(scene, "d1") != before)
+    until("nothing is asked any more", lambda: asked(scene, "d1") is None)
+    agent.process.kill()
+    agent.start()
+
+
+def test_a_device_that_has_no_place_for_a_secret_says_so(scene):
+    agent = scene.cluster.agent("rom", ["raw:tcp:127.0.0.1:1"], state_file=None)
+    before = stored_hash(scene, "rom")
+    scene.ctl.ok("device", "rotate", "rom")
+    until("the reason is there", lambda: asked(scene, "rom") not in ("asked", None))
+    assert "cannot be kept" in asked(scene, "rom")
+    assert "cannot be kept" in scene.ctl.ok("device", "show", "rom")
+    assert stored_hash(scene, "rom") == before
+    assert agent.welcomes() == 1
+    agent.stop()
+
+
+def test_a_relay_that_dies_in_between_locks_nobody_out(scene):
+    """Killed anywhere between asking and answering: the agent has both secrets."""
+    agent = scene.agents[0]
+    relay = scene.cluster.relays[0]
+    before = stored_hash(scene, "d0")
+    relay.process.freeze()
+    scene.ctl.ok("device", "rotate", "d0")
+    relay.process.kill()
+    relay.start()
+    agent.process.send_signal(1)
+    until("the relay has the new secret's hash", lambda: stored_hash(scene, "d0") != before, 20)
+    agent.process.kill()
+    agent.start()
+
+
+def test_alone_a_device_draws_another_secret(group):
+    alone = Standalone(group)
+    ctl = Ctl(devices_file=alone.devices_file, admin=f"127.0.0.1:{alone.relay.admin_port}")
+    services = SampleServices(group, "web")
+    device = alone.device("alice", label="shop")
+    agent = alone.agent(device, [f"web:http:{services.target('web', 'http')}"])
+    line = alone.devices_file.read_text()
+    ctl.ok("device", "rotate", "alice")
+    until("the file has the new secret's hash", lambda: (
+        "rotation" not in alone.devices_file.read_text()
+        and hashlib.sha256(device.secret.encode()).hexdigest()
+        not in alone.devices_file.read_text()))
+    assert "label=shop" in line and "label=shop" in alone.devices_file.read_text()
+    assert agent.welcomes() == 1 and alone.get("shop.example.test").text == "web"
+    agent.process.kill()
+    agent.start()
+    assert alone.get("shop.example.test").text == "web"
+
+
 def test_what_is_wrong_is_said(scene):
-    scene.ctl.fails(USAGE, "needs --now", "device", "rotate", "d0")
     scene.ctl.fails(USAGE, "now belongs to device rotate", "device", "rm", "d0", "--now")
     scene.ctl.fails(NOUSER, "there is no device nobody-else", "device", "rotate", "nobody-else",
                     "--now")

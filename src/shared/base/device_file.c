@@ -79,9 +79,24 @@ load(const char *path, struct text *text, struct device_file_error *error)
 	return result;
 }
 
+static int
+tell_all(const struct device_lines *lines, device_file_cb device_cb,
+    fleet_file_cb fleet_cb, void *ctx)
+{
+	int result = 0;
+
+	for (size_t i = 0; device_cb != NULL && result == 0 && i < lines->count;
+	     i++)
+		result = device_cb(ctx, &lines->items[i].record);
+	for (size_t i = 0;
+	     fleet_cb != NULL && result == 0 && i < lines->n_fleets; i++)
+		result = fleet_cb(ctx, &lines->fleets[i].record);
+	return result;
+}
+
 int
-device_file_read(const char *path, device_file_cb cb, void *ctx,
-    struct device_file_error *error)
+device_file_read(const char *path, device_file_cb device_cb,
+    fleet_file_cb fleet_cb, void *ctx, struct device_file_error *error)
 {
 	struct device_lines lines;
 	struct text text;
@@ -95,52 +110,9 @@ device_file_read(const char *path, device_file_cb cb, void *ctx,
 	free(text.ptr);
 	if (result != 0)
 		return -1;
-	for (size_t i = 0; result == 0 && i < lines.count; i++)
-		result = cb(ctx, &lines.items[i].record);
+	result = tell_all(&lines, device_cb, fleet_cb, ctx);
 	device_lines_fini(&lines);
 	return result;
-}
-
-/* Take the lock; it ends with the descriptor. The lock file stays: whoever removed it
- * would let two writers hold locks on two files of one name. */
-static int
-lock(const char *path, struct device_file_error *error)
-{
-	char name[PATH_BYTES];
-	int fd;
-
-	if (snprintf(name, sizeof(name), "%s.lock", path) >=
-	    (int)sizeof(name)) {
-		errno = ENAMETOOLONG;
-		return fail_errno(error, "cannot be locked");
-	}
-	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
-		return fail_errno(error, "its .lock file cannot be opened");
-	while (flock(fd, LOCK_EX) != 0) {
-		if (errno != EINTR) {
-			fail_errno(error, "cannot be locked");
-			close(fd);
-			return -1;
-		}
-	}
-	return fd;
-}
-
-static int
-write_all(int fd, const struct text *text)
-{
-	size_t done = 0;
-
-	while (done < text->len) {
-		ssize_t n = write(fd, text->ptr + done, text->len - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		done += (size_t)n;
-	}
-	return 0;
 }
 
 static void
@@ -170,6 +142,50 @@ keep_owner(int fd, const char *path, const char *folder)
 	if (fchown(fd, old.st_uid, old.st_gid) == 0)
 		return 0;
 	return exists && old.st_uid != new.st_uid ? -1 : 0;
+}
+
+/* Take the lock; it ends with the descriptor. The lock file stays: whoever removed it
+ * would let two writers hold locks on two files of one name. */
+static int
+lock(const char *path, struct device_file_error *error)
+{
+	char name[PATH_BYTES], folder[PATH_BYTES];
+	int fd;
+
+	if (snprintf(name, sizeof(name), "%s.lock", path) >=
+	    (int)sizeof(name)) {
+		errno = ENAMETOOLONG;
+		return fail_errno(error, "cannot be locked");
+	}
+	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+		return fail_errno(error, "its .lock file cannot be opened");
+	folder_of(path, folder);
+	(void)keep_owner(fd, path, folder); /* else whoever owns it cannot */
+	while (flock(fd, LOCK_EX) != 0) {
+		if (errno != EINTR) {
+			fail_errno(error, "cannot be locked");
+			close(fd);
+			return -1;
+		}
+	}
+	return fd;
+}
+
+static int
+write_all(int fd, const struct text *text)
+{
+	size_t done = 0;
+
+	while (done < text->len) {
+		ssize_t n = write(fd, text->ptr + done, text->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		done += (size_t)n;
+	}
+	return 0;
 }
 
 static void
@@ -216,154 +232,218 @@ fail:
 	return -1;
 }
 
+/* A change under way: the text as it is so far, and what it says. */
+struct change {
+	struct text text;
+	struct device_lines lines;
+	int lock_fd;
+	bool changed;
+	struct device_file_error *error;
+};
+
+static int
+begin(struct change *change, const char *path, struct device_file_error *error)
+{
+	*error = (struct device_file_error){0};
+	*change = (struct change){.error = error};
+	if ((change->lock_fd = lock(path, error)) < 0)
+		return -1;
+	if (load(path, &change->text, error) == 0 &&
+	    device_lines_parse(&change->lines,
+		(struct str){change->text.ptr, change->text.len}, error) == 0)
+		return 0;
+	free(change->text.ptr);
+	close(change->lock_fd);
+	return -1;
+}
+
+/* Write it if so far all went well. */
+static int
+end(struct change *change, const char *path, int result)
+{
+	if (result == 0 && change->changed)
+		result = replace(path, &change->text, change->error);
+	device_lines_fini(&change->lines);
+	free(change->text.ptr);
+	close(change->lock_fd);
+	return result;
+}
+
 static void
 append(struct text *text, struct str line)
 {
-	memcpy(text->ptr + text->len, line.ptr, line.len);
+	if (line.len > 0)
+		memcpy(text->ptr + text->len, line.ptr, line.len);
 	text->len += line.len;
 	text->ptr[text->len++] = '\n';
 }
 
-/* Copy a text that was checked, with the line of that name replaced by another one, or
- * left out when that is absent. A new line goes to the end. */
+/* Put a line in the place of the one of that number (0: at the end); absent: leave it out. Then
+ * look at the whole again. */
 static int
-edit(const struct text *old, const struct device_lines *lines, struct str name,
-    struct str line, struct text *out, bool *found)
+edit_line(struct change *change, unsigned number, struct str line)
 {
-	struct str rest = {old->ptr, old->len}, at;
-	size_t next = 0; /* the device that comes next */
+	struct text new = {malloc(change->text.len + line.len + 3), 0};
+	struct str rest = {change->text.ptr, change->text.len}, at;
 
-	*found = false;
-	*out = (struct text){malloc(old->len + line.len + 3), 0};
-	if (out->ptr == NULL)
-		return -1;
-	for (unsigned number = 1; device_lines_next(&rest, &at); number++) {
-		const struct device_line *item =
-		    next < lines->count ? &lines->items[next] : NULL;
-		bool is_device = item != NULL && item->number == number;
-
-		if (is_device && str_equal(str_of(item->record.name), name)) {
-			*found = true;
-			if (line.ptr != NULL)
-				append(out, line);
-		} else if (at.len > 0) {
-			append(out, at);
-		} else {
-			out->ptr[out->len++] = '\n';
-		}
-		next += is_device;
+	if (new.ptr == NULL)
+		return fail_errno(change->error, "cannot be changed");
+	for (unsigned i = 1; device_lines_next(&rest, &at); i++) {
+		if (i != number)
+			append(&new, at);
+		else if (line.ptr != NULL)
+			append(&new, line);
 	}
-	if (!*found && line.ptr != NULL)
-		append(out, line);
-	return 0;
+	if (number == 0)
+		append(&new, line);
+	free(change->text.ptr);
+	change->text = new;
+	change->changed = true;
+	device_lines_fini(&change->lines);
+	return device_lines_parse(
+	    &change->lines, (struct str){new.ptr, new.len}, change->error);
 }
 
-/* What a device's line shall be. All NULL: gone. */
-struct wish {
-	struct str name;
-	const struct device_record *record; /* a new line, or another one */
-	const uint8_t *secret_sha256;	    /* the same one with this secret */
-};
-
-/* The new line, from what stands there now; absent when none shall be. */
 static int
-wished_line(const struct wish *wish, const struct device_lines *lines,
-    char room[DEVICE_LINE_MAX], struct str *line,
-    struct device_file_error *error)
+put_line(
+    struct change *change, unsigned number, struct writer *w, const char *room)
 {
-	struct device_record record;
+	if (!w->full)
+		return edit_line(
+		    change, number, (struct str){room, writer_len(w)});
+	device_file_error_set(change->error, 0, "the line would be too long");
+	return -1;
+}
+
+static int
+put_device(struct change *change, const struct device_record *record)
+{
+	const struct device_line *old =
+	    device_lines_find(&change->lines, str_of(record->name));
+	char room[DEVICE_LINE_MAX];
 	struct writer w;
 
-	*line = (struct str){NULL, 0};
-	if (wish->record != NULL) {
-		record = *wish->record;
-	} else {
-		size_t i = 0;
-
-		while (i < lines->count &&
-		    !str_equal(str_of(lines->items[i].record.name), wish->name))
-			i++;
-		if (wish->secret_sha256 == NULL || i == lines->count)
-			return 0;
-		record = lines->items[i].record;
-		memcpy(
-		    record.secret_sha256, wish->secret_sha256, SECRET_HASH_LEN);
-	}
-	writer_init(&w, room, DEVICE_LINE_MAX);
-	device_line_write(&w, &record);
-	if (w.full) {
-		device_file_error_set(
-		    error, 0, "the device's line would be too long");
-		return -1;
-	}
-	*line = (struct str){room, writer_len(&w)};
-	return 0;
+	writer_init(&w, room, sizeof(room));
+	device_line_write(&w, record);
+	return put_line(change, old != NULL ? old->number : 0, &w, room);
 }
 
-/* Read, edit, check what came out, and replace, under the lock. */
 static int
-change(const char *path, const struct wish *wish, bool *found,
-    struct device_file_error *error)
+put_fleet(struct change *change, const struct fleet_record *record)
 {
+	const struct fleet_line *old =
+	    device_lines_find_fleet(&change->lines, str_of(record->name));
 	char room[DEVICE_LINE_MAX];
-	struct str line;
-	struct text old = {NULL, 0}, new = {NULL, 0};
-	struct device_lines lines = {NULL, 0};
-	int result = -1, lock_fd;
+	struct writer w;
 
-	*error = (struct device_file_error){0};
-	if ((lock_fd = lock(path, error)) < 0)
-		return -1;
-	if (load(path, &old, error) != 0 ||
-	    device_lines_parse(&lines, (struct str){old.ptr, old.len}, error) !=
-		0)
-		goto out;
-	if (wished_line(wish, &lines, room, &line, error) != 0)
-		goto out;
-	if (edit(&old, &lines, wish->name, line, &new, found) != 0) {
-		fail_errno(error, "cannot be changed");
-		goto out;
-	}
-	device_lines_fini(&lines);
-	if (device_lines_parse(&lines, (struct str){new.ptr, new.len}, error) !=
-	    0)
-		goto out;
-	result = line.ptr == NULL && !*found ? 0 : replace(path, &new, error);
-out:
-	device_lines_fini(&lines);
-	free(new.ptr);
-	free(old.ptr);
-	close(lock_fd);
-	return result;
+	writer_init(&w, room, sizeof(room));
+	fleet_line_write(&w, record);
+	return put_line(change, old != NULL ? old->number : 0, &w, room);
 }
 
 int
 device_file_put(const char *path, const struct device_record *record,
     struct device_file_error *error)
 {
-	struct wish wish = {.name = str_of(record->name), .record = record};
-	bool found;
+	struct change change;
 
-	return change(path, &wish, &found, error);
+	if (begin(&change, path, error) != 0)
+		return -1;
+	return end(&change, path, put_device(&change, record));
 }
 
 int
-device_file_set_secret(const char *path, struct str name,
-    const uint8_t secret_sha256[SECRET_HASH_LEN], bool *found,
-    struct device_file_error *error)
+device_file_change(const char *path, struct str name, device_file_edit edit,
+    void *ctx, bool *found, struct device_file_error *error)
 {
-	struct wish wish = {.name = name, .secret_sha256 = secret_sha256};
+	const struct device_line *line;
+	struct device_record record;
+	struct change change;
+	int result = 0;
 
 	*found = false;
-	return change(path, &wish, found, error);
+	if (begin(&change, path, error) != 0)
+		return -1;
+	if ((line = device_lines_find(&change.lines, name)) != NULL) {
+		*found = true;
+		record = line->record;
+		if (edit(ctx, &record))
+			result = put_device(&change, &record);
+	}
+	return end(&change, path, result);
 }
 
 int
 device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error)
 {
-	struct wish wish = {.name = name};
+	const struct device_line *line;
+	struct change change;
+	int result = 0;
 
 	*found = false;
-	return change(path, &wish, found, error);
+	if (begin(&change, path, error) != 0)
+		return -1;
+	if ((line = device_lines_find(&change.lines, name)) != NULL) {
+		*found = true;
+		result =
+		    edit_line(&change, line->number, (struct str){NULL, 0});
+	}
+	return end(&change, path, result);
+}
+
+int
+device_file_put_fleet(const char *path, const struct fleet_record *record,
+    struct device_file_error *error)
+{
+	struct change change;
+
+	if (begin(&change, path, error) != 0)
+		return -1;
+	return end(&change, path, put_fleet(&change, record));
+}
+
+int
+device_file_remove_fleet(const char *path, struct str name, bool *found,
+    struct device_file_error *error)
+{
+	const struct fleet_line *line;
+	struct change change;
+	int result = 0;
+
+	*found = false;
+	if (begin(&change, path, error) != 0)
+		return -1;
+	if ((line = device_lines_find_fleet(&change.lines, name)) != NULL) {
+		*found = true;
+		result =
+		    edit_line(&change, line->number, (struct str){NULL, 0});
+	}
+	return end(&change, path, result);
+}
+
+int
+device_file_enrol(const char *path, struct str fleet_name, struct str name,
+    device_file_judge judge, void *ctx, struct device_file_error *error)
+{
+	const struct fleet_line *fleet;
+	const struct device_line *device;
+	struct device_record record = {0};
+	struct fleet_record counted;
+	struct change change;
+	int result = 0;
+
+	if (begin(&change, path, error) != 0)
+		return -1;
+	fleet = device_lines_find_fleet(&change.lines, fleet_name);
+	device = device_lines_find(&change.lines, name);
+	if (judge(ctx, fleet != NULL ? &fleet->record : NULL,
+		device != NULL ? &device->record : NULL, &record)) {
+		counted = fleet->record;
+		counted.used++;
+		result = put_device(&change, &record);
+		if (result == 0)
+			result = put_fleet(&change, &counted);
+	}
+	return end(&change, path, result);
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The stand-alone relay's list of devices: a text file with one form-encoded line per
- * device, written by taupectl and read by the relay:
+ * The stand-alone relay's list of devices and fleets: a text file with one form-encoded line
+ * each, written by taupectl, and by the relay when a device enrols or has another secret:
  *   name=alice&secret_sha256=<64 hex>&label=alice&port=ssh:20022
+ *   fleet=probes&key_sha256=<64 hex>&max=100&used=3&expires_ms=0&created_ms=0&pattern=p-*
  * Lines that are empty or begin with '#' are kept as they are.
  */
 #ifndef TAUPE_BASE_DEVICE_FILE_H
 #define TAUPE_BASE_DEVICE_FILE_H
 
-#include "base/device_record.h"
+#include "base/fleet_record.h"
 
-/* One call per device, in the file's order. Return 0 to go on. */
+/* One call per device, or per fleet, in the file's order. Return 0 to go on. */
 typedef int (*device_file_cb)(void *ctx, const struct device_record *record);
+typedef int (*fleet_file_cb)(void *ctx, const struct fleet_record *record);
 
 /* What was wrong with a file: for a message "file:line: what". */
 struct device_file_error {
@@ -19,29 +21,50 @@ struct device_file_error {
 	char text[200];
 };
 
-/* Read the whole file. -1 with *error filled: it cannot be read, or a line is wrong; no
- * callback was called then. A file that does not exist is an empty one. Wrong as well: a
- * name, a label or a port that stands there twice. When the callback returns something
- * else than 0, that is returned, and error->text is empty. */
-int device_file_read(const char *path, device_file_cb cb, void *ctx,
-    struct device_file_error *error);
+/* Read the whole file, devices first; each callback may be NULL. -1 with *error filled: it cannot
+ * be read, or a line is wrong; no callback was called then. A file that does not exist is an
+ * empty one. Wrong as well: a name, a label, a port or a fleet that stands there twice. When a
+ * callback returns something else than 0, that is returned, and error->text is empty. */
+int device_file_read(const char *path, device_file_cb device_cb,
+    fleet_file_cb fleet_cb, void *ctx, struct device_file_error *error);
 
-/* Add the device, or replace the one of that name. Atomic (a new file, mode 0600, synced
- * and renamed over the old one, with its owner; the first one gets its folder's owner, so
- * that a relay that does not run as root can read what root's taupectl wrote), and safe
- * against a second taupectl (an exclusive lock on path + ".lock"). -1 as well: the label
- * or a port is reserved for another device already. */
+/*
+ * Changes. Each is atomic (a new file, mode 0600, synced and renamed over the old one, with
+ * its owner; the first one gets its folder's owner, so that a relay that does not run as
+ * root can read what root's taupectl wrote), and safe against another writer (an exclusive
+ * lock on path + ".lock"). -1 with *error filled: nothing was changed.
+ */
+
+/* Add the device, or replace the one of that name. -1 as well: the label or a port is
+ * reserved for another device already. */
 int device_file_put(const char *path, const struct device_record *record,
     struct device_file_error *error);
 
-/* Give the device of that name another secret, under the same lock; what else its line says
- * stays. *found false: there is no such device, and nothing was written. */
-int device_file_set_secret(const char *path, struct str name,
-    const uint8_t secret_sha256[SECRET_HASH_LEN], bool *found,
-    struct device_file_error *error);
+/* What a device's line, or its absence, is made into: changes what it points to, and returns
+ * true if that shall be written. */
+typedef bool (*device_file_edit)(void *ctx, struct device_record *record);
+
+/* Change the device of that name. *found false: there is none, and nothing was written. */
+int device_file_change(const char *path, struct str name, device_file_edit edit,
+    void *ctx, bool *found, struct device_file_error *error);
 
 /* Remove a device; *found says whether it was there. */
 int device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error);
+
+/* Add the fleet, or replace the one of that name. */
+int device_file_put_fleet(const char *path, const struct fleet_record *record,
+    struct device_file_error *error);
+int device_file_remove_fleet(const char *path, struct str name, bool *found,
+    struct device_file_error *error);
+
+/* May a device enrol in a fleet? Each is NULL when there is none of the name; true: the device
+ * is to be as *record says, and the fleet has enrolled one more. */
+typedef bool (*device_file_judge)(void *ctx, const struct fleet_record *fleet,
+    const struct device_record *device, struct device_record *record);
+
+/* Enrol the device of that name, if judge says so: both lines change at once. */
+int device_file_enrol(const char *path, struct str fleet, struct str name,
+    device_file_judge judge, void *ctx, struct device_file_error *error);
 
 #endif

@@ -30,59 +30,159 @@ device_lines_next(struct str *text, struct str *line)
 	return true;
 }
 
+/* One key of a line. */
+struct key {
+	const char *name;
+	bool needed, seen;
+};
+
+static bool
+note_key(struct key *keys, struct str name)
+{
+	for (; keys->name != NULL; keys++) {
+		if (!str_equal(name, str_of(keys->name)))
+			continue;
+		if (keys->seen)
+			return false;
+		keys->seen = true;
+	}
+	return true;
+}
+
+static bool
+has_needed(const struct key *keys)
+{
+	for (; keys->name != NULL; keys++)
+		if (keys->needed && !keys->seen)
+			return false;
+	return true;
+}
+
+static bool
+set_device_cb(void *record, struct str key, struct str value)
+{
+	return device_record_set(record, key, value);
+}
+
+static bool
+set_fleet_cb(void *record, struct str key, struct str value)
+{
+	return fleet_record_set(record, key, value);
+}
+
 /* Read one line, a copy of which is decoded in place. */
 static int
-parse_line(
-    struct device_line *line, struct str text, struct device_file_error *error)
+parse_line(unsigned number, struct str text, struct key *keys,
+    bool (*set)(void *record, struct str key, struct str value), void *record,
+    const char *lacks, struct device_file_error *error)
 {
-	bool has_name = false, has_secret = false;
 	char copy[DEVICE_LINE_MAX];
 	struct form_reader form;
 	struct form_pair pair;
 	enum wire_result result;
 
 	if (text.len > sizeof(copy)) {
-		device_file_error_set(error, line->number,
+		device_file_error_set(error, number,
 		    "longer than %d characters", DEVICE_LINE_MAX);
 		return -1;
 	}
 	memcpy(copy, text.ptr, text.len);
 	form_reader_init(&form, copy, text.len);
 	while ((result = form_next(&form, &pair)) == WIRE_DONE) {
-		bool is_name = str_equal(pair.key, STR("name"));
-		bool is_secret = str_equal(pair.key, STR("secret_sha256"));
-
-		if ((is_name && has_name) || (is_secret && has_secret) ||
-		    !device_record_set(&line->record, pair.key, pair.value)) {
-			device_file_error_set(error, line->number,
+		if (!note_key(keys, pair.key) ||
+		    !set(record, pair.key, pair.value)) {
+			device_file_error_set(error, number,
 			    "the value of %.*s is malformed, or given twice",
 			    STR_ARG(pair.key));
 			return -1;
 		}
-		has_name = has_name || is_name;
-		has_secret = has_secret || is_secret;
 	}
-	if (result == WIRE_BAD || !has_name || !has_secret) {
-		device_file_error_set(error, line->number, "%s",
-		    result == WIRE_BAD
-			? "no list of key=value joined by &"
-			: "a device needs name= and secret_sha256=");
+	if (result == WIRE_BAD || !has_needed(keys)) {
+		device_file_error_set(error, number, "%s",
+		    result == WIRE_BAD ? "no list of key=value joined by &"
+				       : lacks);
 		return -1;
 	}
 	return 0;
 }
 
-static int
-lines_grow(struct device_lines *lines, size_t *room)
+/* Room for one more of an array that grows by doubling. NULL: no memory. */
+static void *
+more_room(void *items, size_t count, size_t size)
 {
-	size_t more = *room ? *room * 2 : 16;
+	if (count > 0 && (count & (count - 1)) != 0)
+		return items;
+	return realloc(items, (count > 0 ? 2 * count : 1) * size);
+}
+
+static int
+fail_memory(struct device_file_error *error)
+{
+	device_file_error_set(error, 0, "not enough memory");
+	return -1;
+}
+
+/* Other keys may stand in any order, but this one says what the line is. */
+static bool
+is_fleet(struct str line)
+{
+	struct str key = STR("fleet=");
+
+	return line.len >= key.len && memcmp(line.ptr, key.ptr, key.len) == 0;
+}
+
+static int
+parse_device(struct device_lines *lines, unsigned number, struct str text,
+    struct device_file_error *error)
+{
+	struct key keys[] = {{"name", true, false},
+	    {"secret_sha256", true, false}, {NULL, false, false}};
 	struct device_line *items =
-	    realloc(lines->items, more * sizeof(*items));
+	    more_room(lines->items, lines->count, sizeof(*items));
 
 	if (items == NULL)
-		return -1;
+		return fail_memory(error);
 	lines->items = items;
-	*room = more;
+	items += lines->count;
+	memset(items, 0, sizeof(*items));
+	items->number = number;
+	if (parse_line(number, text, keys, set_device_cb, &items->record,
+		"a device needs name= and secret_sha256=", error) != 0)
+		return -1;
+	lines->count++;
+	return 0;
+}
+
+static int
+parse_fleet(struct device_lines *lines, unsigned number, struct str text,
+    struct device_file_error *error)
+{
+	struct key keys[] = {{"fleet", true, false},
+	    {"key_sha256", true, false}, {"max", false, false},
+	    {"used", false, false}, {"expires_ms", false, false},
+	    {"created_ms", false, false}, {"pattern", false, false},
+	    {NULL, false, false}};
+	struct fleet_line *fleets =
+	    more_room(lines->fleets, lines->n_fleets, sizeof(*fleets));
+	const struct fleet_line *first;
+
+	if (fleets == NULL)
+		return fail_memory(error);
+	lines->fleets = fleets;
+	fleets += lines->n_fleets;
+	memset(fleets, 0, sizeof(*fleets));
+	fleets->number = number;
+	if (parse_line(number, text, keys, set_fleet_cb, &fleets->record,
+		"a fleet needs fleet= and key_sha256=", error) != 0)
+		return -1;
+	first = device_lines_find_fleet(lines, str_of(fleets->record.name));
+	if (first != NULL) {
+		device_file_error_set(error, number,
+		    "the fleet %s stands in line %u already",
+		    fleets->record.name, first->number);
+		return -1;
+	}
+	lines->n_fleets++;
 	return 0;
 }
 
@@ -189,26 +289,16 @@ device_lines_parse(struct device_lines *lines, struct str text,
     struct device_file_error *error)
 {
 	unsigned number = 0;
-	size_t room = 0;
 	struct str line;
 
-	*lines = (struct device_lines){NULL, 0};
+	*lines = (struct device_lines){0};
 	while (device_lines_next(&text, &line)) {
-		struct device_line *item;
-
 		number++;
 		if (line.len == 0 || line.ptr[0] == '#')
 			continue;
-		if (lines->count == room && lines_grow(lines, &room) != 0) {
-			device_file_error_set(error, 0, "not enough memory");
+		if ((is_fleet(line) ? parse_fleet : parse_device)(
+			lines, number, line, error) != 0)
 			goto fail;
-		}
-		item = &lines->items[lines->count];
-		memset(item, 0, sizeof(*item));
-		item->number = number;
-		if (parse_line(item, line, error) != 0)
-			goto fail;
-		lines->count++;
 	}
 	if (lines->count > 0 &&
 	    (check_names_and_labels(lines, error) != 0 ||
@@ -224,20 +314,48 @@ void
 device_lines_fini(struct device_lines *lines)
 {
 	free(lines->items);
-	*lines = (struct device_lines){NULL, 0};
+	free(lines->fleets);
+	*lines = (struct device_lines){0};
+}
+
+const struct device_line *
+device_lines_find(const struct device_lines *lines, struct str name)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		if (str_equal(str_of(lines->items[i].record.name), name))
+			return &lines->items[i];
+	return NULL;
+}
+
+const struct fleet_line *
+device_lines_find_fleet(const struct device_lines *lines, struct str name)
+{
+	for (size_t i = 0; i < lines->n_fleets; i++)
+		if (str_equal(str_of(lines->fleets[i].record.name), name))
+			return &lines->fleets[i];
+	return NULL;
+}
+
+static void
+put_hash(struct writer *w, bool *first, const char *key,
+    const uint8_t sha256[SECRET_HASH_LEN])
+{
+	char hash[2 * SECRET_HASH_LEN];
+	struct writer value;
+
+	writer_init(&value, hash, sizeof(hash));
+	writer_hex(&value, sha256, SECRET_HASH_LEN);
+	form_put(w, first, key, (struct str){hash, sizeof(hash)});
 }
 
 void
 device_line_write(struct writer *w, const struct device_record *record)
 {
-	char hash[2 * SECRET_HASH_LEN];
 	bool first = true;
 	struct writer value;
 
 	form_put(w, &first, "name", str_of(record->name));
-	writer_init(&value, hash, sizeof(hash));
-	writer_hex(&value, record->secret_sha256, SECRET_HASH_LEN);
-	form_put(w, &first, "secret_sha256", (struct str){hash, sizeof(hash)});
+	put_hash(w, &first, "secret_sha256", record->secret_sha256);
 	if (record->label[0] != '\0')
 		form_put(w, &first, "label", str_of(record->label));
 	for (size_t i = 0; i < record->n_ports; i++) {
@@ -248,4 +366,23 @@ device_line_write(struct writer *w, const struct device_record *record)
 		form_put(
 		    w, &first, "port", (struct str){port, writer_len(&value)});
 	}
+	if (record->rotation[0] != '\0')
+		form_put(w, &first, "rotation", str_of(record->rotation));
+	if (record->fleet[0] != '\0')
+		form_put(w, &first, "fleet", str_of(record->fleet));
+}
+
+void
+fleet_line_write(struct writer *w, const struct fleet_record *record)
+{
+	bool first = true;
+
+	form_put(w, &first, "fleet", str_of(record->name));
+	put_hash(w, &first, "key_sha256", record->key_sha256);
+	form_put_u64(w, &first, "max", record->max);
+	form_put_u64(w, &first, "used", record->used);
+	form_put_u64(w, &first, "expires_ms", record->expires_ms);
+	form_put_u64(w, &first, "created_ms", record->created_ms);
+	if (record->pattern[0] != '\0')
+		form_put(w, &first, "pattern", str_of(record->pattern));
 }

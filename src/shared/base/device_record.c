@@ -15,8 +15,8 @@ hex_digit(char c)
 	return -1;
 }
 
-static bool
-parse_hash(struct str text, uint8_t hash[SECRET_HASH_LEN])
+bool
+secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN])
 {
 	if (text.len != 2 * SECRET_HASH_LEN)
 		return false;
@@ -66,7 +66,7 @@ device_record_set(
 		return device_name_valid(value) &&
 		    str_copy(value, record->name, sizeof(record->name));
 	if (str_equal(key, STR("secret_sha256")))
-		return parse_hash(value, record->secret_sha256);
+		return secret_hash_parse(value, record->secret_sha256);
 	if (str_equal(key, STR("label")))
 		return (value.len == 0 || label_valid(value)) &&
 		    str_copy(value, record->label, sizeof(record->label));
@@ -74,7 +74,19 @@ device_record_set(
 		return add_port(record, value);
 	if (str_equal(key, STR("ports")))
 		return add_ports(record, value);
+	if (str_equal(key, STR("rotation")))
+		return str_copy(
+		    value, record->rotation, sizeof(record->rotation));
+	if (str_equal(key, STR("fleet")))
+		return (value.len == 0 || device_name_valid(value)) &&
+		    str_copy(value, record->fleet, sizeof(record->fleet));
 	return true;
+}
+
+bool
+device_record_wants_rotation(const struct device_record *record)
+{
+	return strcmp(record->rotation, ROTATION_ASKED) == 0;
 }
 
 void

@@ -16,19 +16,32 @@ struct service_port {
 	uint16_t port;
 };
 
+#define ROTATION_TEXT_MAX 200
+#define ROTATION_ASKED "asked"
+
 struct device_record {
 	char name[DEVICE_NAME_MAX + 1];
 	uint8_t secret_sha256[SECRET_HASH_LEN];
+	/* ROTATION_ASKED: it shall draw itself another secret; any other text: why it cannot;
+	 * "": nobody has asked for that, or it is done */
+	char rotation[ROTATION_TEXT_MAX + 1];
+	char fleet[DEVICE_NAME_MAX + 1]; /* that it was enrolled in; "": none */
 	char label[LABEL_MAX + 1]; /* reserved for the device; "" when none */
-	size_t n_ports;            /* reserved public ports */
+	size_t n_ports;		   /* reserved public ports */
 	struct service_port ports[SERVICES_MAX];
 };
 
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
- * form of a Redis field). Unknown keys are skipped. False: the value is malformed, or a
+ * form of a Redis field), rotation, fleet. Unknown keys are skipped. False: the value is malformed, or a
  * service has two ports. The record begins as all zeros. */
-bool device_record_set(struct device_record *record, struct str key, struct str value);
+bool device_record_set(
+    struct device_record *record, struct str key, struct str value);
+
+/* 64 lower-case hex digits. */
+bool secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN]);
+/* Does the operator want it to draw another secret? */
+bool device_record_wants_rotation(const struct device_record *record);
 
 /* Append "ssh:20022"-like text of a reserved port. */
 void service_port_write(struct writer *w, const struct service_port *port);
@@ -36,6 +49,7 @@ void service_port_write(struct writer *w, const struct service_port *port);
 bool service_port_parse(struct str text, struct service_port *port);
 
 /* The port reserved or leased for a service in such a list; 0 when there is none. */
-uint16_t service_port_find(const struct service_port *ports, size_t n, struct str service);
+uint16_t service_port_find(
+    const struct service_port *ports, size_t n, struct str service);
 
 #endif

@@ -41,7 +41,7 @@ read_names(const char *stop_at, struct device_file_error *error)
 	names[0] = '\0';
 	n_devices = 0;
 	return device_file_read(
-	    "devices", note_cb, (void *)(uintptr_t)stop_at, error);
+	    "devices", note_cb, NULL, (void *)(uintptr_t)stop_at, error);
 }
 
 static struct device_record
@@ -294,22 +294,32 @@ START_TEST(remove_takes_one_device_out)
 }
 END_TEST
 
+static bool
+set_secret_cb(void *ctx, struct device_record *record)
+{
+	memset(record->secret_sha256, 0xab, SECRET_HASH_LEN);
+	return ctx == NULL;
+}
+
 START_TEST(another_secret_changes_nothing_else)
 {
-	uint8_t secret[SECRET_HASH_LEN];
+	char dont;
 	struct device_file_error error;
 	bool found = true;
 
-	memset(secret, 0xab, sizeof(secret));
 	file_write("devices",
 	    DEVICE("alice") "&label=shop&port=ssh:20022\n# bob's\n" DEVICE(
 		"bob") "\n");
-	ck_assert_int_eq(device_file_set_secret(
-			     "devices", STR("carol"), secret, &found, &error),
+	ck_assert_int_eq(device_file_change("devices", STR("carol"),
+			     set_secret_cb, NULL, &found, &error),
 	    0);
 	ck_assert(!found);
-	ck_assert_int_eq(device_file_set_secret(
-			     "devices", STR("alice"), secret, &found, &error),
+	ck_assert_int_eq(device_file_change("devices", STR("bob"),
+			     set_secret_cb, &dont, &found, &error),
+	    0);
+	ck_assert(found);
+	ck_assert_int_eq(device_file_change("devices", STR("alice"),
+			     set_secret_cb, NULL, &found, &error),
 	    0);
 	ck_assert(found);
 	ck_assert_str_eq(file_read("devices"),
@@ -317,6 +327,116 @@ START_TEST(another_secret_changes_nothing_else)
 	    "abababababababababababababababab"
 	    "abababababababababababababababab"
 	    "&label=shop&port=ssh:20022\n# bob's\n" DEVICE("bob") "\n");
+}
+END_TEST
+
+#define FLEET(name) "fleet=" name "&key_sha256=" HASH
+#define COUNTED(name, used)                                                    \
+	FLEET(name) "&max=0&used=" used "&expires_ms=0&created_ms=0"
+
+static int
+note_fleet_cb(void *ctx, const struct fleet_record *record)
+{
+	(void)ctx;
+	snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s:%s ",
+	    record->name, record->pattern);
+	return 0;
+}
+
+START_TEST(fleets_stand_among_the_devices)
+{
+	struct device_file_error error;
+	struct fleet_record fleet = {.name = "new", .pattern = "p-*"};
+	bool found;
+
+	file_write("devices",
+	    FLEET("probes") "&max=3&pattern=p-*\n" DEVICE(
+		"alice") "&fleet=probes\n" FLEET("x") "\n");
+	names[0] = '\0';
+	ck_assert_msg(device_file_read(
+			  "devices", note_cb, note_fleet_cb, NULL, &error) == 0,
+	    "%u: %s", error.line, error.text);
+	ck_assert_str_eq(names, "alice probes:p-* x: ");
+	ck_assert_int_eq(
+	    device_file_remove_fleet("devices", STR("y"), &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_int_eq(
+	    device_file_remove_fleet("devices", STR("probes"), &found, &error),
+	    0);
+	ck_assert(found);
+	ck_assert_int_eq(device_file_put_fleet("devices", &fleet, &error), 0);
+	names[0] = '\0';
+	ck_assert_int_eq(
+	    device_file_read("devices", note_cb, note_fleet_cb, NULL, &error),
+	    0);
+	ck_assert_str_eq(names, "alice x: new:p-* ");
+}
+END_TEST
+
+START_TEST(a_wrong_fleet_is_named)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+	} wrong[] = {
+	    {"fleet=x\n", 1},
+	    {FLEET("x") "\n" FLEET("x") "\n", 2},
+	    {FLEET("-") "\n", 1},
+	    {FLEET("x") "&max=-1\n", 1},
+	    {FLEET("x") "&max=1&max=2\n", 1},
+	    {FLEET("x") "&pattern=a%20b\n", 1},
+	    {FLEET("x") "&expires_ms=99999999999999999999\n", 1},
+	    {"fleet=x&key_sha256=00\n", 1},
+	};
+	struct device_file_error error;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		file_write("devices", wrong[i].text);
+		ck_assert_int_eq(device_file_read("devices", NULL,
+				     note_fleet_cb, NULL, &error),
+		    -1);
+		ck_assert_uint_eq(error.line, wrong[i].line);
+		ck_assert(error.text[0] != '\0');
+	}
+}
+END_TEST
+
+static bool
+judge_cb(void *ctx, const struct fleet_record *fleet,
+    const struct device_record *device, struct device_record *record)
+{
+	char *seen = ctx;
+
+	sprintf(seen, "%s %s", fleet != NULL ? fleet->name : "-",
+	    device != NULL ? device->name : "-");
+	if (fleet == NULL || device != NULL)
+		return false;
+	*record = record_of("p-1", NULL, NULL);
+	return str_copy(STR("probes"), record->fleet, sizeof(record->fleet));
+}
+
+START_TEST(enrolling_changes_both_lines_at_once)
+{
+	struct device_file_error error;
+	char seen[80];
+
+	file_write("devices", "# ours\n" FLEET("probes") "\n");
+	ck_assert_int_eq(device_file_enrol("devices", STR("other"), STR("p-1"),
+			     judge_cb, seen, &error),
+	    0);
+	ck_assert_str_eq(seen, "- -");
+	ck_assert_str_eq(file_read("devices"), "# ours\n" FLEET("probes") "\n");
+	ck_assert_int_eq(device_file_enrol("devices", STR("probes"), STR("p-1"),
+			     judge_cb, seen, &error),
+	    0);
+	ck_assert_str_eq(seen, "probes -");
+	ck_assert_str_eq(file_read("devices"),
+	    "# ours\n" COUNTED("probes", "1") "\n" DEVICE(
+		"p-1") "&fleet=probes\n");
+	ck_assert_int_eq(device_file_enrol("devices", STR("probes"), STR("p-1"),
+			     judge_cb, seen, &error),
+	    0);
+	ck_assert_str_eq(seen, "probes p-1");
 }
 END_TEST
 
@@ -439,6 +559,9 @@ main(void)
 	tcase_add_test(tcase, damaged_file_is_not_changed);
 	tcase_add_test(tcase, remove_takes_one_device_out);
 	tcase_add_test(tcase, another_secret_changes_nothing_else);
+	tcase_add_test(tcase, fleets_stand_among_the_devices);
+	tcase_add_test(tcase, a_wrong_fleet_is_named);
+	tcase_add_test(tcase, enrolling_changes_both_lines_at_once);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/device_record.h"
+#include "base/fleet_record.h"
 
 #define HASH "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1eff"
 
@@ -110,6 +110,38 @@ START_TEST(port_is_written_as_it_was_read)
 }
 END_TEST
 
+static const struct {
+	const char *pattern, *name;
+	bool fits;
+} patterns[] = {
+    {"", "anything", true},
+    {"*", "a", true},
+    {"alice", "alice", true},
+    {"alice", "alice2", false},
+    {"alice", "alic", false},
+    {"probe-*", "probe-", true},
+    {"probe-*", "probe-17", true},
+    {"probe-*", "Probe-17", false},
+    {"p?", "p1", true},
+    {"p?", "p", false},
+    {"*-west", "pump-7-west", true},
+    {"*-west", "pump-west-7", false},
+    {"*a*b*", "xxayyb", true},
+    {"*a*b*", "xxbyya", false},
+    {"a*b*c", "abbbcbc", true},
+    {"**", "a", true},
+    {"*aaaaaaaaaaaaaaaaaaaaab", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	false},
+};
+
+START_TEST(a_fleets_pattern_says_which_names_fit)
+{
+	ck_assert_int_eq(
+	    fleet_pattern_fits(patterns[_i].pattern, patterns[_i].name),
+	    patterns[_i].fits);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -118,6 +150,8 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_loop_test(tcase, a_fleets_pattern_says_which_names_fit, 0,
+	    sizeof(patterns) / sizeof(patterns[0]));
 	tcase_add_loop_test(tcase, value_is_taken_or_refused, 0,
 	    sizeof(pairs) / sizeof(pairs[0]));
 	tcase_add_test(tcase, keys_fill_the_record);

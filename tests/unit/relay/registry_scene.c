@@ -190,6 +190,64 @@ scene_get_device(const char *name, struct device_record *record)
 	return got.status;
 }
 
+/* Credentials. */
+
+static struct {
+	enum enrolment_verdict verdict;
+	struct device_record record;
+} enrolled;
+
+static void
+enrol_cb(void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record)
+{
+	ck_assert_ptr_eq(ctx, &enrolled);
+	take_answer();
+	enrolled.verdict = verdict;
+	ck_assert_int_eq(record != NULL, verdict <= ENROLMENT_KNOWN);
+	if (record != NULL)
+		enrolled.record = *record;
+}
+
+enum enrolment_verdict
+scene_enrol(const struct enrolment *enrolment, struct device_record *record)
+{
+	struct enrolment copy = *enrolment;
+	int result;
+
+	begin_call();
+	result = scene.registry->ops->enrol(
+	    scene.registry, &copy, enrol_cb, &enrolled);
+	memset(&copy, 0xff, sizeof(copy));
+	end_call(result);
+	*record = enrolled.record;
+	return enrolled.verdict;
+}
+
+static enum registry_status rotated;
+
+static void
+rotate_cb(void *ctx, enum registry_status status)
+{
+	ck_assert_ptr_eq(ctx, &rotated);
+	take_answer();
+	rotated = status;
+}
+
+enum registry_status
+scene_rotate(const struct rotation *rotation)
+{
+	struct rotation copy = *rotation;
+	int result;
+
+	begin_call();
+	result = scene.registry->ops->rotate(
+	    scene.registry, &copy, rotate_cb, &rotated);
+	memset(&copy, 0xff, sizeof(copy));
+	end_call(result);
+	return rotated;
+}
+
 /* Claims. */
 
 static void

@@ -78,6 +78,142 @@ START_TEST(open_mode_knows_every_device)
 }
 END_TEST
 
+/* Credentials. */
+
+static struct enrolment
+enrolment_of(const char *name, uint8_t key, uint8_t secret)
+{
+	struct enrolment enrolment = {.fleet = "probes", .from = "192.0.2.9:5"};
+
+	ck_assert(str_copy(str_of(name), enrolment.name, DEVICE_NAME_MAX + 1));
+	memset(enrolment.key_sha256, key, SECRET_HASH_LEN);
+	memset(enrolment.secret_sha256, secret, SECRET_HASH_LEN);
+	return enrolment;
+}
+
+static enum enrolment_verdict
+enrol(const char *name, uint8_t key, uint8_t secret)
+{
+	struct enrolment enrolment = enrolment_of(name, key, secret);
+	struct device_record record;
+
+	return scene_enrol(&enrolment, &record);
+}
+
+static void
+put_fleet(uint64_t max, uint64_t expires_ms, const char *pattern)
+{
+	struct fleet_record fleet = {
+	    .name = "probes", .max = max, .expires_ms = expires_ms};
+
+	memset(fleet.key_sha256, 9, SECRET_HASH_LEN);
+	ck_assert(
+	    str_copy(str_of(pattern), fleet.pattern, sizeof(fleet.pattern)));
+	suite_store.put_fleet(&fleet);
+}
+
+START_TEST(who_has_a_fleets_key_becomes_a_device)
+{
+	struct enrolment enrolment = enrolment_of("p-1", 9, 5);
+	struct device_record record, stored;
+
+	put_fleet(0, 0, "");
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_NEW);
+	ck_assert_str_eq(record.name, "p-1");
+	ck_assert_str_eq(record.fleet, "probes");
+	ck_assert_int_eq(scene_get_device("p-1", &stored), REGISTRY_OK);
+	ck_assert_str_eq(stored.fleet, "probes");
+	ck_assert_mem_eq(
+	    stored.secret_sha256, enrolment.secret_sha256, SECRET_HASH_LEN);
+	/* its answer was lost: it asks again */
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_KNOWN);
+	ck_assert_str_eq(record.name, "p-1");
+}
+END_TEST
+
+START_TEST(a_fleet_enrols_whom_it_is_for)
+{
+	ck_assert_int_eq(enrol("p-1", 9, 5), ENROLMENT_BAD_KEY);
+	put_fleet(2, loop_wall_ms() + 60000, "p-*");
+	ck_assert_int_eq(enrol("p-1", 8, 5), ENROLMENT_BAD_KEY);
+	ck_assert_int_eq(enrol("q-1", 9, 5), ENROLMENT_NAME_REFUSED);
+	ck_assert_int_eq(enrol("p-1", 9, 5), ENROLMENT_NEW);
+	ck_assert_int_eq(enrol("p-1", 9, 6), ENROLMENT_NAME_TAKEN);
+	ck_assert_int_eq(enrol("alice", 9, 6), ENROLMENT_NAME_TAKEN);
+	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_NEW);
+	ck_assert_int_eq(enrol("p-3", 9, 5), ENROLMENT_FULL);
+	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_KNOWN);
+	put_fleet(0, loop_wall_ms(), "");
+	ck_assert_int_eq(enrol("p-4", 9, 5), ENROLMENT_EXPIRED);
+	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_EXPIRED);
+	ck_assert_int_eq(scene_get_device("p-2", NULL), REGISTRY_OK);
+	ck_assert_int_eq(scene_get_device("p-4", NULL), REGISTRY_NOT_FOUND);
+}
+END_TEST
+
+/* The secret of a device of the scene is all sevens. */
+static struct rotation
+rotation_of(const char *name, uint8_t old, uint8_t new)
+{
+	struct rotation rotation = {0};
+
+	ck_assert(str_copy(str_of(name), rotation.name, DEVICE_NAME_MAX + 1));
+	memset(rotation.old_sha256, old, SECRET_HASH_LEN);
+	memset(rotation.new_sha256, new, SECRET_HASH_LEN);
+	return rotation;
+}
+
+static uint8_t
+secret_of(const char *name, const char *rotation)
+{
+	struct device_record record;
+
+	ck_assert_int_eq(scene_get_device(name, &record), REGISTRY_OK);
+	ck_assert_str_eq(record.rotation, rotation);
+	return record.secret_sha256[0];
+}
+
+START_TEST(a_secret_changes_once_and_only_if_that_is_wanted)
+{
+	struct rotation rotation = rotation_of("carol", 7, 8),
+			late = rotation_of("carol", 7, 6);
+
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_NOT_FOUND);
+	scene_put_device("carol", "label=shop");
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_STALE);
+	ck_assert_uint_eq(secret_of("carol", ""), 7);
+	scene_put_device("carol", "label=shop&rotation=asked");
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_uint_eq(secret_of("carol", ""), 8);
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_int_eq(scene_rotate(&late), REGISTRY_STALE);
+	ck_assert_uint_eq(secret_of("carol", ""), 8);
+}
+END_TEST
+
+START_TEST(a_session_with_an_old_secret_rotates_nothing)
+{
+	struct rotation rotation = rotation_of("carol", 1, 8);
+
+	scene_put_device("carol", "rotation=asked");
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_STALE);
+	ck_assert_uint_eq(secret_of("carol", "asked"), 7);
+}
+END_TEST
+
+START_TEST(why_a_secret_stays_is_written_down)
+{
+	struct rotation rotation = rotation_of("carol", 7, 0);
+
+	strcpy(rotation.error, "no state_dir & no = place");
+	scene_put_device("carol", "rotation=asked");
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_uint_eq(secret_of("carol", rotation.error), 7);
+	/* and that is no wish any more */
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_STALE);
+}
+END_TEST
+
 /* Claims. */
 
 START_TEST(a_claim_grants_a_label_a_port_and_an_epoch)
@@ -723,6 +859,11 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, knows_a_device_and_what_is_reserved_for_it);
 	tcase_add_test(tcase, tells_of_a_removed_device);
 	tcase_add_test(tcase, open_mode_knows_every_device);
+	tcase_add_test(tcase, who_has_a_fleets_key_becomes_a_device);
+	tcase_add_test(tcase, a_fleet_enrols_whom_it_is_for);
+	tcase_add_test(tcase, a_secret_changes_once_and_only_if_that_is_wanted);
+	tcase_add_test(tcase, a_session_with_an_old_secret_rotates_nothing);
+	tcase_add_test(tcase, why_a_secret_stays_is_written_down);
 	tcase_add_test(tcase, a_claim_grants_a_label_a_port_and_an_epoch);
 	tcase_add_test(tcase, the_same_instance_takes_over_at_once);
 	tcase_add_test(tcase, another_instance_is_told_who_holds_the_name);

@@ -25,6 +25,7 @@ struct suite_store {
 	    const char *relay_id, registry_event_cb cb, void *ctx);
 	void (*put_device)(const struct device_record *record);
 	void (*remove_device)(const char *name);
+	void (*put_fleet)(const struct fleet_record *record);
 	/* All but the devices is lost; *registry may be another one then. */
 	void (*forget)(struct registry **registry);
 };
@@ -57,6 +58,11 @@ bool scene_has_event(
 void scene_put_device(const char *name, const char *reserved);
 enum registry_status scene_get_device(
     const char *name, struct device_record *record);
+
+/* *record is filled where the verdict has one. */
+enum enrolment_verdict scene_enrol(
+    const struct enrolment *enrolment, struct device_record *record);
+enum registry_status scene_rotate(const struct rotation *rotation);
 
 /* A claim with these services, "web:http ssh:tcp"; the device is looked up as a relay
  * does. */

@@ -55,6 +55,15 @@ remove_device(const char *name)
 }
 
 static void
+put_fleet(const struct fleet_record *record)
+{
+	struct device_file_error error;
+
+	ck_assert_msg(device_file_put_fleet(path, record, &error) == 0, "%s",
+	    error.text);
+}
+
+static void
 forget(struct registry **registry)
 {
 	size_t from = scene.n_events;
@@ -70,6 +79,7 @@ const struct suite_store suite_store = {
     .open = open_registry,
     .put_device = put_device,
     .remove_device = remove_device,
+    .put_fleet = put_fleet,
     .forget = forget,
 };
 

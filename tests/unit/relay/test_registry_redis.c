@@ -20,13 +20,37 @@ open_registry(const char *relay_id, registry_event_cb cb, void *ctx)
 }
 
 static void
+write_hash(const uint8_t *sha256, char hash[2 * SECRET_HASH_LEN + 1])
+{
+	for (size_t i = 0; i < SECRET_HASH_LEN; i++)
+		sprintf(hash + 2 * i, "%02x", sha256[i]);
+}
+
+static void
+put_fleet(const struct fleet_record *record)
+{
+	char hash[2 * SECRET_HASH_LEN + 1];
+
+	write_hash(record->key_sha256, hash);
+	redis_ask("DEL taupe:fleet:%s", record->name);
+	redis_ask(
+	    "HSET taupe:fleet:%s fleet %s key_sha256 %s max %llu used %llu "
+	    "expires_ms %llu",
+	    record->name, record->name, hash, (unsigned long long)record->max,
+	    (unsigned long long)record->used,
+	    (unsigned long long)record->expires_ms);
+	if (record->pattern[0] != '\0')
+		redis_ask("HSET taupe:fleet:%s pattern %s", record->name,
+		    record->pattern);
+}
+
+static void
 put_device(const struct device_record *record)
 {
 	const char *name = record->name;
 	char hash[2 * SECRET_HASH_LEN + 1] = "", ports[512] = "";
 
-	for (size_t i = 0; i < SECRET_HASH_LEN; i++)
-		sprintf(hash + 2 * i, "%02x", record->secret_sha256[i]);
+	write_hash(record->secret_sha256, hash);
 	for (size_t i = 0; i < record->n_ports; i++) {
 		sprintf(ports + strlen(ports), "%s%s:%u", i ? "," : "",
 		    record->ports[i].service, record->ports[i].port);
@@ -44,6 +68,9 @@ put_device(const struct device_record *record)
 	}
 	if (ports[0] != '\0')
 		redis_ask("HSET taupe:device:%s ports %s", name, ports);
+	if (record->rotation[0] != '\0')
+		redis_ask(
+		    "HSET taupe:device:%s rotation %s", name, record->rotation);
 }
 
 static void
@@ -66,6 +93,7 @@ const struct suite_store suite_store = {
     .open = open_registry,
     .put_device = put_device,
     .remove_device = remove_device,
+    .put_fleet = put_fleet,
     .forget = forget,
 };
 

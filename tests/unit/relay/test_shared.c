@@ -10,6 +10,7 @@
 
 #include "../net/allocations.h"
 #include "relay/device.h"
+#include "relay/session.h"
 #include "relay/shared.h"
 #include "scene.h"
 #include "wire/control_msg.h"
@@ -631,6 +632,34 @@ START_TEST(payload_before_the_last_word_is_a_fault)
 }
 END_TEST
 
+START_TEST(a_visit_of_an_agent_that_leaves_stays)
+{
+	begin(_i);
+	come(0, "shell");
+	session_send_move(scene_device()->session, NULL, "test");
+	channel_expect(&control, "op=move&");
+	send_payload(1, plenty, LARGE);
+	run_until_received(loop, &visitors[0], LARGE);
+	channel_expect(&shared, "op=credit&visit=1&bytes=40000");
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(one_that_waits_for_its_channel_stays_too)
+{
+	begin(_i);
+	come(0, "shell");
+	send_payload(1, plenty, LARGE);
+	run_until_received(loop, &visitors[0], LARGE);
+	channel_expect(&shared, "op=credit&visit=1&bytes=40000");
+	session_send_move(scene_device()->session, NULL, "test");
+	agent_dig(&control, &own, own_id);
+	channel_expect_silence(&own);
+	send_payload(1, "fine", 4);
+	run_until_received(loop, &visitors[0], LARGE + 4);
+}
+END_TEST
+
 /* ---- the channel's life ---- */
 
 START_TEST(the_end_of_the_session_ends_no_visit)
@@ -804,6 +833,8 @@ main(void)
 	    a_refusal_before_the_offer_is_a_fault,
 	    an_abort_before_the_offer_is_a_fault,
 	    payload_before_the_last_word_is_a_fault,
+	    a_visit_of_an_agent_that_leaves_stays,
+	    one_that_waits_for_its_channel_stays_too,
 	    the_end_of_the_session_ends_no_visit,
 	    without_visits_it_is_closed_with_the_session,
 	    one_that_is_not_kept_is_closed_after_a_rest,

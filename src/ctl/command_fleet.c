@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* fleet add, ls, show and rm. */
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "ctl/report.h"
+#include "ctl/secret.h"
+#include "net/crypto.h"
+#include "net/loop.h"
+
+#define KEY_MAX (DEVICE_NAME_MAX + 1 + SECRET_TEXT_LEN)
+
+/* Takes the JSON. */
+static int
+show_key(const struct ctl *ctl, json_t *json, const char *key)
+{
+	if (ctl->options.json) {
+		json_object_set_new(json, "key", json_string(key));
+		return report_json(json);
+	}
+	json_decref(json);
+	if (isatty(STDERR_FILENO))
+		fputs("The fleet's enrolment key is shown this once; put it "
+		      "into the file that the agents' enrolment_key_file "
+		      "names:\n",
+		    stderr);
+	puts(key);
+	return EX_OK;
+}
+
+int
+command_fleet_add(struct ctl *ctl, const char *name)
+{
+	const struct ctl_options *options = &ctl->options;
+	struct fleet_record record = {
+	    .max = (uint64_t)options->devices, .created_ms = loop_wall_ms()};
+	char secret[SECRET_TEXT_LEN + 1], key[KEY_MAX + 1];
+	int code;
+
+	(void)str_copy(str_of(name), record.name, sizeof(record.name));
+	if (options->expires_ms > 0)
+		record.expires_ms =
+		    record.created_ms + (uint64_t)options->expires_ms;
+	if (options->pattern != NULL)
+		(void)str_copy(str_of(options->pattern), record.pattern,
+		    sizeof(record.pattern));
+	secret_draw_text(secret);
+	snprintf(key, sizeof(key), "%s.%s", name, secret);
+	crypto_sha256(key, strlen(key), record.key_sha256);
+	code = ctl->store->fleet_add(ctl, &record);
+	if (code == EX_OK)
+		code = show_key(ctl, ctl_fleet_json(&record), key);
+	crypto_wipe(secret, sizeof(secret));
+	crypto_wipe(key, sizeof(key));
+	return code;
+}
+
+int
+command_fleet_remove(struct ctl *ctl, const char *name)
+{
+	int code = ctl->store->fleet_remove(ctl, name);
+
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s}", "removed", name));
+	return code;
+}
+
+/* "3", or "3 of 40". */
+static const char *
+devices_of(const json_t *fleet, char text[REPORT_TEXT_MAX])
+{
+	uint64_t max = report_u64(fleet, "max");
+	int len = snprintf(text, REPORT_TEXT_MAX, "%llu",
+	    (unsigned long long)report_u64(fleet, "used"));
+
+	if (max > 0)
+		snprintf(text + len, REPORT_TEXT_MAX - (size_t)len, " of %llu",
+		    (unsigned long long)max);
+	return text;
+}
+
+static const char *
+expiry_of(const json_t *fleet, char text[REPORT_TEXT_MAX])
+{
+	uint64_t at = report_u64(fleet, "expires_ms"), now = loop_wall_ms();
+
+	if (at == 0)
+		return "never";
+	return at <= now ? "expired" : report_duration(at - now, text);
+}
+
+int
+command_fleet_list(struct ctl *ctl, const char *name)
+{
+	static const char *const headings[] = {
+	    "NAME", "DEVICES", "PATTERN", "EXPIRES IN", NULL};
+	char devices[REPORT_TEXT_MAX], expiry[REPORT_TEXT_MAX];
+	json_t *list = json_array(), *fleet;
+	struct table table;
+	int code = ctl->store->fleets(ctl, list);
+	size_t i;
+
+	(void)name;
+	if (code != EX_OK) {
+		json_decref(list);
+		return code;
+	}
+	if (ctl->options.json)
+		return report_json(json_pack("{s:o}", "fleets", list));
+	table_init(&table, headings);
+	json_array_foreach (list, i, fleet) {
+		table_add(&table, report_str(fleet, "name"));
+		table_add(&table, devices_of(fleet, devices));
+		table_add(&table, report_str(fleet, "pattern"));
+		table_add(&table, expiry_of(fleet, expiry));
+	}
+	json_decref(list);
+	return table_print(&table);
+}
+
+static void
+show_line(const char *key, const char *value)
+{
+	printf("%-10s %s\n", key, value != NULL ? value : "-");
+}
+
+static void
+show_fleet(const json_t *fleet)
+{
+	char text[REPORT_TEXT_MAX];
+
+	show_line("name", report_str(fleet, "name"));
+	show_line("devices", devices_of(fleet, text));
+	show_line("pattern", report_str(fleet, "pattern"));
+	show_line("expires in", expiry_of(fleet, text));
+}
+
+int
+command_fleet_show(struct ctl *ctl, const char *name)
+{
+	json_t *list = json_array(), *fleet, *found = NULL;
+	int code = ctl->store->fleets(ctl, list);
+	size_t i;
+
+	json_array_foreach (list, i, fleet)
+		if (strcmp(report_str(fleet, "name"), name) == 0)
+			found = json_incref(fleet);
+	json_decref(list);
+	if (code == EX_OK && found == NULL)
+		return ctl_fail_no_fleet(name);
+	if (code == EX_OK && ctl->options.json)
+		return report_json(found);
+	if (code == EX_OK)
+		show_fleet(found);
+	json_decref(found);
+	return code;
+}
