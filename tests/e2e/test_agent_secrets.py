@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How taupe-agent changes its secret and enters a fleet (docs/PROTOCOL.md sections 4.8 and 4.9), from
-the side of a scripted relay that knows one secret's hash, and loses what the test wants lost."""
+"""How taupe-agent changes its secret and enters a fleet (docs/PROTOCOL.md sections 4.8 and 4.9),
+from the side of a scripted relay that knows one secret's hash, and loses what it is told to."""
 import hashlib
 import pathlib
 import re
