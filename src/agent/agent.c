@@ -259,8 +259,7 @@ needs_handshake(const struct settings *now, const struct settings *fresh)
 	    now->options.metered != fresh->options.metered ||
 	    now->options.mux != fresh->options.mux ||
 	    now->options.shared_visits != fresh->options.shared_visits ||
-	    strcmp(now->secret, fresh->secret) != 0 ||
-	    strcmp(now->enrolment_key, fresh->enrolment_key) != 0)
+	    strcmp(now->secret, fresh->secret) != 0)
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)
 		if (now->services[i].kind != fresh->services[i].kind ||
@@ -318,7 +317,10 @@ agent_reload(struct agent *agent)
 	    fresh->options.log_syslog);
 	log_info(
 	    "configuration read again", LOG_S("device", agent->config.name));
-	if (needs_handshake(old, fresh))
+	/* a key says nothing about a device that has been taken in */
+	if (needs_handshake(old, fresh) ||
+	    (!agent->secrets.enrolled &&
+		strcmp(old->enrolment_key, fresh->enrolment_key) != 0))
 		control_renew(agent->control);
 	settings_free(&old);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How taupe-agent changes its secret and enters a fleet (docs/PROTOCOL.md sections 4.8 and 4.9), from
-the side of a scripted relay that knows one secret's hash, and loses what the test wants lost."""
+"""How taupe-agent changes its secret and enters a fleet (docs/PROTOCOL.md sections 4.8 and 4.9),
+from the side of a scripted relay that knows one secret's hash, and loses what it is told to."""
 import hashlib
 import pathlib
 import re
@@ -326,6 +326,25 @@ def test_device_that_the_registry_has_lost_enrols_anew(enrol):
     scene.control()
     assert scene.relay.came == ["key", own, "key"]
     assert scene.relay.enrols == [own, own]
+
+
+def test_key_may_come_and_go_while_the_agent_runs(enrol):
+    scene = enrol(key="probes." + 43 * "x", start=False, reconnect_max="60s")
+    scene.agent.start(wait=False)
+    scene.agent.process.wait_line("level=error", "status=401")
+    # the right one at last
+    scene.key_file.write_text(f"{KEY}\n")
+    scene.agent.process.send_signal(1)
+    scene.agent.process.wait_line("msg=enrolled")
+    own, = scene.hashes()
+    assert scene.relay.came == ["key", own, "key"]
+    # once it has done what it is for, nothing depends on it
+    scene.key_file.unlink()
+    scene.agent.process.send_signal(1)
+    scene.agent.process.wait_line("configuration read again", count=2)
+    assert scene.relay.came == ["key", own, "key"]
+    scene.relay.ends[-1].close()
+    until("it is back", lambda: scene.relay.came == ["key", own, "key", own])
 
 
 def test_wrong_key_is_refused_and_reported(enrol):
