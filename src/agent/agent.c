@@ -13,6 +13,7 @@
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/process.h"
 #include "net/slice.h"
 
 #define FAREWELL_STALL_MS 300000
@@ -187,6 +188,10 @@ fixed_key_changed(
 		return "state_file";
 	if (!same(now->dns, fresh->dns))
 		return "dns";
+	if (!same(now->user, fresh->user))
+		return "user";
+	if (now->core_dumps != fresh->core_dumps)
+		return "core_dumps";
 	return NULL;
 }
 
@@ -308,8 +313,10 @@ agent_main(int argc, char **argv)
 {
 	struct settings *settings;
 	struct loop *loop;
-	int result = settings_load(argc, argv, &settings);
+	int result;
 
+	process_hide_memory();
+	result = settings_load(argc, argv, &settings);
 	if (settings == NULL)
 		return result < 0 ? EX_OK : result;
 	if ((loop = loop_new()) == NULL) {

@@ -15,6 +15,7 @@
 #include "agent/state_file.h"
 #include "agent/transfer.h"
 #include "base/log.h"
+#include "net/crypto.h"
 
 #define READ_BYTES 8192
 
@@ -260,7 +261,8 @@ dialled_cb(void *ctx, const char *error)
 	warn_of_cleartext(link);
 	len = taupe_session_connected(&control->session, index_of(link),
 	    now_ms(control), request, sizeof(request));
-	(void)conn_write(&link->conn, request, len);
+	(void)conn_write_secret(&link->conn, request, len);
+	crypto_wipe(request, sizeof(request));
 	act(control);
 }
 

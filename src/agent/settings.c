@@ -9,8 +9,10 @@
 #include "agent/secret_file.h"
 #include "agent/settings.h"
 #include "base/log.h"
+#include "base/wipe.h"
 #include "net/address.h"
 #include "net/crypto.h"
+#include "net/process.h"
 #include "net/tls_pin.h"
 #include "wire/control_msg.h"
 #include "wire/handshake.h"
@@ -233,6 +235,13 @@ static const struct option_row rows[] = {
 	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
 	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
+    {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
+	"User to become when started as root, before anything but this file is "
+	"read."},
+    {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
+	"Let a crash leave a core dump, in which secrets are, and let "
+	"debuggers "
+	"attach."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
 	"Least important lines to log."},
@@ -406,7 +415,7 @@ check_pins(const struct agent_options *options)
 static int
 take_apart(struct settings *settings)
 {
-	const struct agent_options *options = &settings->options;
+	struct agent_options *options = &settings->options;
 	int result;
 
 	if ((result = check_presence(options)) != EX_OK ||
@@ -417,15 +426,18 @@ take_apart(struct settings *settings)
 	    (result = read_secret(options->secret_file, settings->secret)) !=
 		EX_OK)
 		return result;
-	if (options->secret != NULL)
+	if (options->secret != NULL) {
 		memcpy(settings->secret, options->secret,
 		    strlen(options->secret) + 1);
+		wipe_text(&options->secret);
+	}
 	if (settings->secret[0] == '\0' && options->tls_certificate == NULL)
 		log_warn("no secret and no secret_file: only a relay in open "
 			 "mode takes us");
 	if ((result = proxies_load(&settings->proxies, options->proxy,
 		 options->proxy_password_file)) != EX_OK)
 		return result;
+	wipe_text(&options->proxy); /* there may be a password in it */
 	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
 	return EX_OK;
@@ -457,7 +469,9 @@ settings_load(int argc, char **argv, struct settings **settings)
 			  "everybody on this machine: use "
 			  "proxy_password_file");
 		result = EX_CONFIG;
-	} else {
+	} else if ((result = process_become(s->options.user, false)) == EX_OK) {
+		if (s->options.core_dumps)
+			process_show_memory();
 		result = take_apart(s);
 	}
 	if (result != EX_OK)

@@ -12,17 +12,18 @@
 #include "sdk/taupe.h"
 #include "wire/host_name.h"
 
+/* secret and proxy are taken out, and wiped, when the settings are made. */
 struct agent_options {
 	struct option_list relay, service, domain, pin;
-	char *name, *secret, *secret_file, *ca_file, *tls_certificate,
-	    *tls_key, *state_file, *dns;
+	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
+	    *state_file, *dns, *user;
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
 	int64_t max_transfers, warm_channels, shared_visits;
 	bool mux, trusted_path;
 	int log_level;
-	bool metered, log_syslog;
+	bool metered, log_syslog, core_dumps;
 };
 
 /* Where a service is: the only addresses that the agent ever dials for a visitor. */

@@ -8,16 +8,21 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/private_file.h"
+#include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/tls_internal.h"
 #include "net/tls_ticket.h"
 
 #define REMEMBERED 8
+#define KEY_FILE_MAX 65536 /* with the chain in it, perhaps */
 
 /* 128 bits first, which is the fastest where the processor knows AES. */
 #define SUITES_1_3                                                             \
@@ -221,26 +226,62 @@ no_password_cb(char *out, int size, int writing, void *arg)
 	return 0;
 }
 
+/* The key in a PEM text; NULL: OpenSSL has queued why. */
+static EVP_PKEY *
+parse_key(const char *text, long len)
+{
+	BIO *bio = BIO_new_mem_buf(text, (int)len);
+	EVP_PKEY *key;
+
+	if (bio == NULL)
+		return NULL;
+	key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb, NULL);
+	BIO_free(bio);
+	return key;
+}
+
+/* NULL: *why says it. What OpenSSL reads from a file by itself stays in stdio's buffers. */
+static EVP_PKEY *
+read_key(const char *file, const char **why)
+{
+	char *text = malloc(KEY_FILE_MAX);
+	EVP_PKEY *key = NULL;
+	long len;
+
+	*why = "out of memory";
+	if (text == NULL)
+		return NULL;
+	if ((len = private_file_read("tls_key", file, text, KEY_FILE_MAX)) < 0)
+		*why = strerror(errno);
+	else if (len == KEY_FILE_MAX - 1)
+		*why = "it is too long";
+	else if ((key = parse_key(text, len)) == NULL)
+		/* what the decoders of OpenSSL 3 say does not help anybody */
+		*why = "there is none without a password in it";
+	wipe(text, KEY_FILE_MAX);
+	free(text);
+	return key;
+}
+
 static int
 load_key(SSL_CTX *ssl, const char *file)
 {
-	int lib;
+	const char *why;
+	EVP_PKEY *key = read_key(file, &why);
+	int used = 0;
 
-	if (SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1)
+	if (key != NULL && (used = SSL_CTX_use_PrivateKey(ssl, key)) != 1)
+		why = tls_queued_reason();
+	EVP_PKEY_free(key);
+	if (used == 1)
 		return 0;
-	/* what the decoders of OpenSSL 3 say does not help anybody */
-	lib = ERR_GET_LIB(ERR_peek_error());
-	explain("the certificate's private key", file,
-	    lib == ERR_LIB_SYS || lib == ERR_LIB_X509
-		? tls_queued_reason()
-		: "there is none without a password in it");
+	explain("the certificate's private key", file, why);
 	return -1;
 }
 
 static int
 load_certificate(SSL_CTX *ssl, const char *certificate, const char *key)
 {
-	SSL_CTX_set_default_passwd_cb(ssl, no_password_cb);
 	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
 		explain("a certificate", certificate, tls_queued_reason());
 		return -1;
@@ -289,7 +330,7 @@ tls_context_use_certificate(struct tls_context *client, const char *certificate,
 static int
 digest_file(EVP_MD_CTX *digest, const char *path)
 {
-	FILE *file = fopen(path, "rb");
+	FILE *file = fopen(path, "rbe");
 	unsigned char piece[4096];
 	size_t got;
 	int result = -1;
