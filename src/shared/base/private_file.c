@@ -55,6 +55,7 @@ private_file_read(const char *option, const char *path, char *out, size_t cap)
 		errno = saved;
 		return -1;
 	}
-	private_file_judge(option, path, &st);
+	if (option != NULL)
+		private_file_judge(option, path, &st);
 	return len;
 }

@@ -12,7 +12,7 @@
 
 /* Read up to cap - 1 bytes and end them with a NUL: how many, or -1 with errno. cap - 1 may
  * mean that there are more. A file that is open to everybody on the machine is warned of:
- * option is the key that names it. The caller wipes out. */
+ * option is the key that names it; NULL: there is no secret in it. The caller wipes out. */
 long private_file_read(
     const char *option, const char *path, char *out, size_t cap);
 

@@ -14,6 +14,7 @@
 #endif
 
 #include "base/log.h"
+#include "net/crypto_memory.h"
 #include "net/process.h"
 
 static struct rlimit core_limit; /* that we were started with */
@@ -33,6 +34,7 @@ process_hide_memory(void)
 {
 	struct rlimit none;
 
+	crypto_memory_init();
 	if (getrlimit(RLIMIT_CORE, &core_limit) == 0) {
 		none = core_limit;
 		none.rlim_cur = 0;

@@ -8,21 +8,16 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/private_file.h"
-#include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/tls_internal.h"
 #include "net/tls_ticket.h"
 
 #define REMEMBERED 8
-#define KEY_FILE_MAX 65536 /* with the chain in it, perhaps */
 
 /* 128 bits first, which is the fastest where the processor knows AES. */
 #define SUITES_1_3                                                             \
@@ -143,8 +138,8 @@ tls_queued_reason(void)
 	return reason != NULL ? reason : "unknown error";
 }
 
-static void
-explain(const char *what, const char *file, const char *why)
+void
+tls_context_explain(const char *what, const char *file, const char *why)
 {
 	snprintf(context_error, sizeof(context_error), "cannot load %s%s%s: %s",
 	    what, file != NULL ? " from " : "", file != NULL ? file : "", why);
@@ -188,8 +183,9 @@ load_trust(SSL_CTX *ssl, const char *ca_file)
 
 	if (loaded == 1)
 		return 0;
-	explain(ca_file != NULL ? "trusted certificates"
-				: "the system's trusted certificates",
+	tls_context_explain(ca_file != NULL
+		? "trusted certificates"
+		: "the system's trusted certificates",
 	    ca_file, tls_queued_reason());
 	return -1;
 }
@@ -215,80 +211,6 @@ tls_context_new_client(const char *ca_file, const char **error)
 	return context;
 }
 
-/* OpenSSL would ask for the password at the terminal. */
-static int
-no_password_cb(char *out, int size, int writing, void *arg)
-{
-	(void)out;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return 0;
-}
-
-/* The key in a PEM text; NULL: OpenSSL has queued why. */
-static EVP_PKEY *
-parse_key(const char *text, long len)
-{
-	BIO *bio = BIO_new_mem_buf(text, (int)len);
-	EVP_PKEY *key;
-
-	if (bio == NULL)
-		return NULL;
-	key = PEM_read_bio_PrivateKey(bio, NULL, no_password_cb, NULL);
-	BIO_free(bio);
-	return key;
-}
-
-/* NULL: *why says it. What OpenSSL reads from a file by itself stays in stdio's buffers. */
-static EVP_PKEY *
-read_key(const char *file, const char **why)
-{
-	char *text = malloc(KEY_FILE_MAX);
-	EVP_PKEY *key = NULL;
-	long len;
-
-	*why = "out of memory";
-	if (text == NULL)
-		return NULL;
-	if ((len = private_file_read("tls_key", file, text, KEY_FILE_MAX)) < 0)
-		*why = strerror(errno);
-	else if (len == KEY_FILE_MAX - 1)
-		*why = "it is too long";
-	else if ((key = parse_key(text, len)) == NULL)
-		/* what the decoders of OpenSSL 3 say does not help anybody */
-		*why = "there is none without a password in it";
-	wipe(text, KEY_FILE_MAX);
-	free(text);
-	return key;
-}
-
-static int
-load_key(SSL_CTX *ssl, const char *file)
-{
-	const char *why;
-	EVP_PKEY *key = read_key(file, &why);
-	int used = 0;
-
-	if (key != NULL && (used = SSL_CTX_use_PrivateKey(ssl, key)) != 1)
-		why = tls_queued_reason();
-	EVP_PKEY_free(key);
-	if (used == 1)
-		return 0;
-	explain("the certificate's private key", file, why);
-	return -1;
-}
-
-static int
-load_certificate(SSL_CTX *ssl, const char *certificate, const char *key)
-{
-	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
-		explain("a certificate", certificate, tls_queued_reason());
-		return -1;
-	}
-	return load_key(ssl, key);
-}
-
 struct tls_context *
 tls_context_new_server(
     const char *certificate, const char *key, const char **error)
@@ -304,8 +226,7 @@ tls_context_new_server(
 	SSL_CTX_set_num_tickets(context->ssl, 1);
 	if (SSL_CTX_set_cipher_list(context->ssl, SUITES_1_2) != 1)
 		goto fail;
-	if (load_certificate(context->ssl, certificate,
-		key != NULL ? key : certificate) != 0) {
+	if (tls_certificate_load(context->ssl, certificate, key) != 0) {
 		*error = context_error;
 		goto fail;
 	}
@@ -322,8 +243,7 @@ tls_context_use_certificate(struct tls_context *client, const char *certificate,
 {
 	ERR_clear_error();
 	*error = context_error;
-	return load_certificate(
-	    client->ssl, certificate, key != NULL ? key : certificate);
+	return tls_certificate_load(client->ssl, certificate, key);
 }
 
 /* Add a file to the digest of what sessions were made under. */
@@ -377,7 +297,7 @@ load_revoked(SSL_CTX *ssl, const char *file)
 	    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0 &&
 	    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1)
 		return 0;
-	explain("revoked certificates", file, tls_queued_reason());
+	tls_context_explain("revoked certificates", file, tls_queued_reason());
 	return -1;
 }
 
@@ -396,7 +316,7 @@ tls_context_ask_clients(struct tls_context *server,
 	names = SSL_load_client_CA_file(clients->ca_file);
 	if (names == NULL || bind_sessions(server->ssl, clients) != 0) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
-		explain("trusted certificates", clients->ca_file,
+		tls_context_explain("trusted certificates", clients->ca_file,
 		    tls_queued_reason());
 		return -1;
 	}
