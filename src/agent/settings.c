@@ -152,9 +152,7 @@ static const struct option_row rows[] = {
 	"agent alone."},
     {"secret", OPTION_STRING, AT(secret), NULL, 1, TAUPE_SECRET_MAX, NULL,
 	check_secret, "SECRET",
-	"The secret itself, instead of secret_file; not for the command line, "
-	"where "
-	"others can see it."},
+	"The secret itself, instead of secret_file."},
     {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL, check_service,
 	"NAME:KIND:HOST:PORT",
 	"A service to offer: its name, http, tls or tcp, and where it is, on "

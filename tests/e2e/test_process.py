@@ -119,21 +119,10 @@ def test_root_without_user_is_warned_of(group, name):
     assert Daemon(group, name).process.lines("level=warn", "running as root")
 
 
-@pytest.fixture
-def open_folder(group):
-    """One whose contents nobody may write, on a way that nobody may go."""
-    path = group.folder
-    while path != path.parent:
-        if path.stat().st_uid == os.geteuid() and path.stat().st_mode & 0o001 == 0:
-            path.chmod(path.stat().st_mode | 0o011)
-        path = path.parent
-    os.chown(group.folder, NOBODY.pw_uid, NOBODY.pw_gid)
-
-
 @needs_root
 @pytest.mark.parametrize("name", DAEMONS)
-def test_program_becomes_its_user_for_good(group, open_folder, name):
-    pid = Daemon(group, name, user="nobody").process.pid
+def test_program_becomes_its_user_for_good(open_group, name):
+    pid = Daemon(open_group, name, user="nobody").process.pid
     found = status(pid)
     assert found["Uid"] == [str(NOBODY.pw_uid)] * 4
     assert found["Gid"] == [str(NOBODY.pw_gid)] * 4
@@ -159,25 +148,25 @@ def low_port():
 
 
 @needs_root
-def test_relay_that_became_a_user_listens_at_a_low_port_and_serves(group, open_folder):
+def test_relay_that_became_a_user_listens_at_a_low_port_and_serves(open_group):
     """And reads its configuration and its devices again as that user."""
     port = low_port()
-    relay = Standalone(group, user="nobody", agent_listen=f"127.0.0.1:{port}",
+    relay = Standalone(open_group, user="nobody", agent_listen=f"127.0.0.1:{port}",
                        agent_url=f"ws://127.0.0.1:{port}")
     assert status(relay.relay.process.pid)["Uid"][0] == str(NOBODY.pw_uid)
     device = relay.device("alice", label="alice")
-    agent = Agent(group, device, [f"ws://127.0.0.1:{port}"], ["web:http:127.0.0.1:9"])
+    agent = Agent(open_group, device, [f"ws://127.0.0.1:{port}"], ["web:http:127.0.0.1:9"])
     assert relay.get(agent.host()).status == 502  # the device's service is not there
     relay.relay.process.send_signal(signal.SIGHUP)
     relay.relay.process.wait_line("configuration was read again")
 
 
 @needs_root
-def test_file_that_the_user_may_not_read_is_noticed_at_the_start(group, open_folder):
-    key = group.folder / "cluster.key"
+def test_file_that_the_user_may_not_read_is_noticed_at_the_start(open_group):
+    key = open_group.folder / "cluster.key"
     key.write_text("k" * 64)
     key.chmod(0o600)
-    relay = Standalone(group, user="nobody", cluster_key_file=key, start=False)
+    relay = Standalone(open_group, user="nobody", cluster_key_file=key, start=False)
     relay.relay.start(wait=False)
     relay.relay.process.ends(66)  # EX_NOINPUT
     assert relay.relay.process.lines("level=error", str(key), "Permission denied")
@@ -198,8 +187,8 @@ def test_user_that_does_not_exist_is_an_error(group, name, section):
 
 
 @needs_root
-def test_only_root_becomes_another_user(group, open_folder):
-    path = write_ini(group.folder / "conf", "agent", {
+def test_only_root_becomes_another_user(open_group):
+    path = write_ini(open_group.folder / "conf", "agent", {
         "relay": "ws://127.0.0.1:9", "name": "a", "service": "web:http:127.0.0.1:9",
         "user": "root"})
     done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", binary("taupe-agent"),

@@ -154,7 +154,7 @@ class Group:
                 faults.append(f"{process.name} ended with {process.popen.returncode}")
         self.exits.close()
         faults += marks.faults_of_logs(self.folder)
-        for report in sorted(self.folder.glob("sanitizer.*")):
+        for report in sorted(self.folder.rglob("sanitizer.*")):
             faults.append(f"{report.name}:\n{report.read_text(errors='replace')[:6000]}")
         if faults:
             raise AssertionError("\n".join(faults))
