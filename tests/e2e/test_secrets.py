@@ -149,8 +149,10 @@ def test_a_test_whose_programs_log_a_secret_fails(group, text):
 def test_a_test_whose_programs_show_a_secret_in_ps_fails(group):
     inner = Group(group.folder / "inner")
     assert Process(inner, "quiet", ["sleep", "60"], ends=(-15,)).exposes() == []
-    Process(inner, "shower", [sys.executable, "-c", "import time; time.sleep(60)",
-                              marks.marked()], ends=(-15,))
+    shower = Process(inner, "shower", [sys.executable, "-c", "import time; time.sleep(60)",
+                                       marks.marked()], ends=(-15,))
+    # the kernel shows it a moment after the program has begun
+    until("it has a command line", lambda: marks.command_line(shower.pid))
     with pytest.raises(AssertionError, match="a secret in the command line of shower"):
         inner.close()
 
