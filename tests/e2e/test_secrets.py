@@ -17,6 +17,7 @@ from harness.process import Group, Process, binary
 from harness.programs import Agent, Certificate, Device, Redis, Relay, SampleServices, write_ini
 from harness.scenes import Standalone
 from harness.wait import until
+from test_agent_proxy import Proxy
 
 EX_CONFIG = 78
 
@@ -94,8 +95,11 @@ def test_secret_is_in_one_place_of_the_agent_and_nowhere_in_the_relay(group, giv
 def test_password_of_redis_is_in_one_place_for_each_connection(group):
     redis = Redis(group)
     redis.add(Device("nobody"))
+    key = group.folder / "cluster.key"
+    key.write_text(marks.marked(48))
+    key.chmod(0o600)
     listen = ports.take_block(group.exits)
-    relay = Relay(group, core_dumps=True, **redis.access("taupe-relay"),
+    relay = Relay(group, core_dumps=True, cluster_key_file=key, **redis.access("taupe-relay"),
                   service_listen=f"127.0.0.1:{listen}-{listen + ports.BLOCK - 1}")
     password = Redis.PASSWORD.encode()
 
@@ -110,6 +114,24 @@ def test_password_of_redis_is_in_one_place_for_each_connection(group):
     until("all are back", lambda: connections() == count)
     until("the registry is up", lambda: relay.api("status")["registry_up"])
     assert len(places(relay.process, password)) == count
+    # what was made of the cluster's key is kept, and not the key
+    assert places(relay.process, key.read_bytes()) == []
+
+
+def test_password_of_a_proxy_is_kept_for_either_scheme_and_nowhere_else(group):
+    relay, proxy = Standalone(group), Proxy()
+    password = group.folder / "proxy.password"
+    password.write_text(marks.marked())
+    password.chmod(0o600)
+    agent = relay.agent("alice", ["web:http:127.0.0.1:9"], core_dumps=True,
+                        proxy=f"http://alice@{proxy.address[0]}:{proxy.address[1]}",
+                        proxy_password_file=password)
+    sent = [line.split()[-1] for line in proxy.heads[0].split("\r\n")
+            if line.lower().startswith("proxy-authorization:")]
+    assert base64.b64decode(sent[0]) == b"alice:" + password.read_bytes()
+    assert len(places(agent.process, password.read_bytes())) == 2
+    assert places(agent.process, sent[0].encode()) == []
+    proxy.close()
 
 
 def test_all_of_redis_is_searched_and_holds_no_secret(group):
