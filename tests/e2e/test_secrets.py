@@ -142,7 +142,7 @@ def test_all_of_redis_is_searched_and_holds_no_secret(group):
                   service_listen=f"127.0.0.1:{listen}-{listen + ports.BLOCK - 1}")
     Agent(group, device, [relay], ["web:http:127.0.0.1:9"])
     until("the session is registered", lambda: redis.client.exists("taupe:session:alice"))
-    everything = "\n".join(marks.everything_in(redis.client))
+    everything = "\n".join(redis.everything())
     assert "taupe:session:alice" in everything and "secret_sha256" in everything
     assert device.secret not in everything and redis.exposes() == []
     # the search finds what is there, in each type
@@ -153,7 +153,7 @@ def test_all_of_redis_is_searched_and_holds_no_secret(group):
             lambda key: redis.client.zadd(key, {device.secret: 1}),
             lambda key: redis.client.xadd(key, {"a": device.secret})]):
         write(f"planted:{number}")
-        assert redis.exposes() == [f"a secret in Redis: planted:{number}"]
+        assert redis.exposes() == [f"a secret in Redis: b'planted:{number}'"]
         redis.client.delete(f"planted:{number}")
 
 

@@ -48,12 +48,12 @@ def faults_of_logs(folder):
 
 
 def everything_in(client):
-    """All that a Redis knows, as text: keys and values, its slow commands, its refusals and its
-    clients."""
-    readers = {"string": client.get, "hash": client.hgetall, "set": client.smembers,
-               "list": lambda key: client.lrange(key, 0, -1),
-               "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
-               "stream": client.xrange}
+    """All that a Redis knows, as Python would write it: keys and values, its slow commands, its
+    refusals and its clients. The client leaves bytes as they are: values need not be text."""
+    readers = {b"string": client.get, b"hash": client.hgetall, b"set": client.smembers,
+               b"list": lambda key: client.lrange(key, 0, -1),
+               b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+               b"stream": client.xrange}
     for key in client.scan_iter(count=1000):
         # None: it has expired meanwhile
         reader = readers.get(client.type(key))

@@ -280,7 +280,12 @@ class Redis:
         if not self.process.running():
             return []
         return [f"a secret in Redis: {text.split()[0]}"
-                for text in marks.everything_in(self.client) if marks.shows(text.encode())]
+                for text in self.everything() if marks.shows(text.encode())]
+
+    def everything(self):
+        with redis_client.Redis(port=self.port, username="admin",
+                                password=self.PASSWORD) as client:
+            return list(marks.everything_in(client))
 
     def access(self, user):
         """How a program of ours gets in."""
