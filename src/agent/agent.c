@@ -315,7 +315,7 @@ agent_main(int argc, char **argv)
 	struct loop *loop;
 	int result;
 
-	process_hide_memory();
+	process_begin();
 	result = settings_load(argc, argv, &settings);
 	if (settings == NULL)
 		return result < 0 ? EX_OK : result;

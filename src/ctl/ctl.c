@@ -189,7 +189,7 @@ ctl_main(int argc, char **argv)
 	struct ctl ctl = {0};
 	int code;
 
-	process_hide_memory();
+	process_begin();
 	switch (options_load(&ctl_option_table, argc, argv, &ctl.options)) {
 	case OPTIONS_OK:
 		break;

@@ -291,7 +291,7 @@ relay_main(int argc, char **argv)
 	struct relay *relay = calloc(1, sizeof(*relay));
 	int code;
 
-	process_hide_memory();
+	process_begin();
 	if (relay == NULL)
 		return EX_OSERR;
 	switch (

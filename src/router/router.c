@@ -250,7 +250,7 @@ router_main(int argc, char **argv)
 	struct router router = {.argc = argc, .argv = argv};
 	int code;
 
-	process_hide_memory();
+	process_begin();
 	switch (
 	    options_load(&router_option_table, argc, argv, &router.options)) {
 	case OPTIONS_OK:

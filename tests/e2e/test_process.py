@@ -37,7 +37,7 @@ def core_limit(pid):
 class Daemon:
     """A daemon that has nothing to do."""
 
-    def __init__(self, group, name, **config):
+    def __init__(self, group, name, umask="022", **config):
         self.folder = group.folder / "cwd"
         self.folder.mkdir()
         folder = group.folder
@@ -54,7 +54,7 @@ class Daemon:
         }
         section, values, ready = sections[name]
         path = write_ini(folder / f"{name}.conf", section, {**values, **config})
-        self.process = Process(group, name, ["sh", "-c", ALLOW_CORES, str(self.folder),
+        self.process = Process(group, name, ["sh", "-c", f"umask {umask} && {ALLOW_CORES}", str(self.folder),
                                              binary(name), "--config", str(path)])
         self.process.wait_line(ready)
 
@@ -108,6 +108,14 @@ def test_taupectl_leaves_no_core(group):
         process.send_signal(signal.SIGABRT)
         process.popen.wait(20)
     assert not list(group.folder.glob("core*"))
+
+
+def test_map_files_are_nobody_elses_to_write(group):
+    """Whatever the umask that the router was started with: HAProxy believes them."""
+    Daemon(group, "taupe-router", umask="0")
+    files = list((group.folder / "maps").iterdir())
+    assert files and {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    assert (group.folder / "maps").stat().st_mode & 0o777 == 0o755
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")

@@ -21,7 +21,7 @@ malloc_cb(size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return malloc(len);
+	return len > 0 ? malloc(len) : NULL; /* as OpenSSL's own */
 }
 
 static void
@@ -40,9 +40,13 @@ realloc_cb(void *old, size_t len, const char *file, int line)
 	size_t had;
 	void *new;
 
+	if (len == 0) {
+		free_cb(old, file, line);
+		return NULL;
+	}
 	if (!wiping || old == NULL)
 		return realloc(old, len);
-	if ((new = malloc(len)) == NULL)
+	if ((new = malloc(len)) == NULL) /* and the old one stays */
 		return NULL;
 	had = malloc_usable_size(old);
 	memcpy(new, old, had < len ? had : len);

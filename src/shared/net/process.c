@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 #ifdef __linux__
@@ -30,10 +31,12 @@ set_dumpable(bool dumpable)
 }
 
 void
-process_hide_memory(void)
+process_begin(void)
 {
+	mode_t mask = umask(S_IRWXG | S_IRWXO);
 	struct rlimit none;
 
+	(void)umask(mask | S_IWGRP | S_IWOTH);
 	crypto_memory_init();
 	if (getrlimit(RLIMIT_CORE, &core_limit) == 0) {
 		none = core_limit;
@@ -61,9 +64,13 @@ keep_rights(bool keep_ports)
 	struct __user_cap_data_struct rights[_LINUX_CAPABILITY_U32S_3] = {
 	    {0, 0, 0}};
 
-	if (keep_ports)
-		rights[0].permitted = rights[0].effective = 1u
-		    << CAP_NET_BIND_SERVICE;
+	/* a container may have none to keep */
+	if (keep_ports && syscall(SYS_capget, &header, rights) != 0)
+		return -1;
+	rights[0].permitted &= 1u << CAP_NET_BIND_SERVICE;
+	rights[0].effective = rights[0].permitted;
+	rights[0].inheritable = 0;
+	rights[1] = (struct __user_cap_data_struct){0, 0, 0};
 	return syscall(SYS_capset, &header, rights) == 0 ? 0 : -1;
 #else
 	(void)keep_ports;
@@ -131,7 +138,9 @@ process_become(const char *user, bool keep_ports)
 	errno = 0;
 	if ((found = getpwnam(user)) == NULL)
 		return fail(user,
-		    errno != 0 ? log_errno() : "there is no such user",
+		    errno == 0 || errno == ENOENT || errno == ESRCH
+			? "there is no such user"
+			: log_errno(),
 		    EX_NOUSER);
 	if (!is_root && found->pw_uid != geteuid())
 		return fail(user,

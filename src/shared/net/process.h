@@ -6,13 +6,13 @@
 #include <stdbool.h>
 
 /*
- * Let nobody have a look at the memory, where secrets are: no core dump is written
- * (RLIMIT_CORE and, on Linux, PR_SET_DUMPABLE, which a core_pattern that is a program heeds),
- * and no process of the same user may attach (ptrace(2), /proc/PID/mem). The first thing
- * that a program does, before it reads a secret.
+ * The first thing that a program does, before it reads a secret. Nobody may have a look at the
+ * memory: no core dump is written (RLIMIT_CORE and, on Linux, PR_SET_DUMPABLE, which a
+ * core_pattern that is a program heeds), and no process of the same user may attach (ptrace(2),
+ * /proc/PID/mem). What the program makes is nobody else's to write, whatever the umask.
  */
-void process_hide_memory(void);
-/* Undo it as far as the limits allow that we were started with: for debugging. */
+void process_begin(void);
+/* Show the memory as far as the limits allow that we were started with: for debugging. */
 void process_show_memory(void);
 
 /*

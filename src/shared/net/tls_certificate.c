@@ -17,7 +17,7 @@
 #include "net/crypto_memory.h"
 #include "net/tls_internal.h"
 
-#define FILE_MAX (1u << 20)
+#define PEM_MAX (1u << 18) /* bytes of a file */
 
 /* OpenSSL would ask for the password at the terminal. */
 static int
@@ -36,15 +36,15 @@ with_text(SSL_CTX *ssl, const char *option, const char *file,
     const char *(*step)(SSL_CTX *ssl, BIO *text))
 {
 	const char *why = "out of memory";
-	char *text = malloc(FILE_MAX);
+	char *text = malloc(PEM_MAX);
 	BIO *bio = NULL;
 	long len;
 
 	if (text == NULL)
 		return why;
-	if ((len = private_file_read(option, file, text, FILE_MAX)) < 0)
+	if ((len = private_file_read(option, file, text, PEM_MAX)) < 0)
 		why = strerror(errno);
-	else if (len == FILE_MAX - 1)
+	else if (len == PEM_MAX - 1)
 		why = "it is too long";
 	else if ((bio = BIO_new_mem_buf(text, (int)len)) != NULL)
 		why = step(ssl, bio);

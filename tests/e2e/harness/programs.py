@@ -107,8 +107,8 @@ class Relay:
         """GET of the admin port: status and body."""
         url = f"http://127.0.0.1:{self.admin_port}{path}"
         if self.netns:
-            done = subprocess.run(["ip", "netns", "exec", self.netns, "curl", "-s", "-w",
-                                   "\n%{http_code}", url], capture_output=True, text=True,
+            done = subprocess.run(["ip", "netns", "exec", self.netns, "curl", "-s", "-m", "5",
+                                   "-w", "\n%{http_code}", url], capture_output=True, text=True,
                                   check=False)
             body, _, status = done.stdout.rpartition("\n")
             if status in ("", "000"):
