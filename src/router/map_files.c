@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "net/child.h"
@@ -145,8 +146,11 @@ write_file(const struct map_files *files, enum route_kind kind)
 
 	path_of(files, kind, ".map.tmp", temporary);
 	path_of(files, kind, ".map", path);
+	/* what a crash left there, or a link that somebody put there */
+	if (unlink(temporary) != 0 && errno != ENOENT)
+		return errno;
 	errno = 0;
-	file = fopen(temporary, "we");
+	file = fopen(temporary, "wxe");
 	if (file == NULL)
 		return errno;
 	fprintf(file, "%s%s\n", head_mark, stream_id_text(&at, id));

@@ -54,8 +54,9 @@ class Daemon:
         }
         section, values, ready = sections[name]
         path = write_ini(folder / f"{name}.conf", section, {**values, **config})
-        self.process = Process(group, name, ["sh", "-c", f"umask {umask} && {ALLOW_CORES}", str(self.folder),
-                                             binary(name), "--config", str(path)])
+        self.process = Process(group, name, [
+            "sh", "-c", f"umask {umask} && {ALLOW_CORES}", str(self.folder), binary(name),
+            "--config", str(path)])
         self.process.wait_line(ready)
 
     def crash(self):

@@ -87,7 +87,7 @@ def test_a_visit_through_all_programs_in_their_sandboxes(group, sandbox):
 
     # the relay has its certificate, the keys of the cluster, and ports of its own
     box = sandbox("taupe-relay@")
-    certificate = Certificate(group.folder / "certificate", "127.0.0.1")
+    certificate = Certificate(group.folder / "certificate", "127.0.0.1", "localhost")
     bundle, key = give(certificate.bundle), group.folder / "cluster.key"
     key.write_text("k" * 64)
     listen, port = ports.take_block(group.exits), ports.take()
@@ -98,11 +98,11 @@ def test_a_visit_through_all_programs_in_their_sandboxes(group, sandbox):
                   service_listen=f"127.0.0.1:{listen}-{listen + ports.BLOCK - 1}",
                   **redis.access("taupe-relay"))
 
-    # the agent, its state, and a service
+    # the agent, its state, and a service; a relay's name is looked up
     box = sandbox("taupe-agent")
     device = redis.add(Device("alice", label="shop"))
-    agent = Agent(group, device, [relay], [f"web:http:{services.target('web', 'http')}"],
-                  wrapper=box.wrapper, ca_file=certificate.ca, start=False,
+    agent = Agent(group, device, [f"wss://localhost:{port}"],
+                  [f"web:http:{services.target('web', 'http')}"], wrapper=box.wrapper, ca_file=certificate.ca, start=False,
                   state_file=box.state / "agent.state")
     give(pathlib.Path(agent.config["secret_file"]))
     agent.start()
@@ -118,7 +118,7 @@ def test_a_visit_through_all_programs_in_their_sandboxes(group, sandbox):
     assert (group.folder / "taupe-router" / "state" / "maps" / "http.map").stat().st_mode & 0o004
 
     # a certificate of another authority, and everything read again
-    renewed = Certificate(group.folder / "renewed", "127.0.0.1")
+    renewed = Certificate(group.folder / "renewed", "127.0.0.1", "localhost")
     give(renewed.bundle).replace(bundle)
     for process in (relay.process, router):
         process.send_signal(signal.SIGHUP)

@@ -16,7 +16,8 @@ import sys
 # What is done here, and what only systemd does, or what is about something else.
 DONE = {"AmbientCapabilities", "CapabilityBoundingSet", "MemoryDenyWriteExecute",
         "NoNewPrivileges", "ProcSubset", "ProtectProc", "ProtectSystem", "RestrictAddressFamilies",
-        "RestrictNamespaces", "SystemCallErrorNumber", "SystemCallFilter", "UMask", "User", "Group", "StateDirectory"}
+        "RestrictNamespaces", "SystemCallErrorNumber", "SystemCallFilter", "UMask", "User",
+        "Group", "StateDirectory"}
 LEFT = {"LockPersonality", "PrivateDevices", "PrivateTmp", "ProtectClock", "ProtectControlGroups",
         "ProtectHome", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
         "ProtectKernelTunables", "RemoveIPC", "RestrictRealtime",
