@@ -13,6 +13,7 @@
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/process.h"
 #include "net/slice.h"
 
 #define FAREWELL_STALL_MS 300000
@@ -187,6 +188,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
 	set_fixed_config(agent);
 	*result = load_secrets(&agent->secrets, settings);
+	settings_forget_secret(settings);
 	take_settings(agent, settings);
 	if (*result != EX_OK) {
 		agent_free(&agent);
@@ -247,7 +249,17 @@ fixed_key_changed(const struct settings *now, const struct settings *fresh)
 		return "state_file";
 	if (!same(now->options.dns, fresh->options.dns))
 		return "dns";
+	if (!same(now->options.user, fresh->options.user))
+		return "user";
+	if (now->options.core_dumps != fresh->options.core_dumps)
+		return "core_dumps";
 	return NULL;
+}
+
+static bool
+same_secret(const struct settings *a, const struct settings *b)
+{
+	return crypto_equal(a->secret_sha256, b->secret_sha256, SHA256_LEN);
 }
 
 /* Has something changed that a relay is told with the handshake? */
@@ -259,7 +271,7 @@ needs_handshake(const struct settings *now, const struct settings *fresh)
 	    now->options.metered != fresh->options.metered ||
 	    now->options.mux != fresh->options.mux ||
 	    now->options.shared_visits != fresh->options.shared_visits ||
-	    strcmp(now->secret, fresh->secret) != 0)
+	    !same_secret(now, fresh))
 		return true;
 	for (size_t i = 0; i < now->n_services; i++)
 		if (now->services[i].kind != fresh->services[i].kind ||
@@ -275,7 +287,7 @@ reload_secrets(struct agent *agent, const struct settings *fresh)
 	struct secret_store secrets;
 	int result;
 
-	if (strcmp(agent->settings->secret, fresh->secret) == 0)
+	if (same_secret(agent->settings, fresh))
 		return need_secrets(&agent->secrets, fresh);
 	if ((result = load_secrets(&secrets, fresh)) != EX_OK) {
 		secret_store_fini(&secrets);
@@ -312,6 +324,7 @@ agent_reload(struct agent *agent)
 		settings_free(&fresh);
 		return;
 	}
+	settings_forget_secret(fresh);
 	take_settings(agent, fresh);
 	log_setup("taupe-agent", (enum log_level)fresh->options.log_level,
 	    fresh->options.log_syslog);
@@ -396,8 +409,10 @@ agent_main(int argc, char **argv)
 {
 	struct settings *settings;
 	struct loop *loop;
-	int result = settings_load(argc, argv, &settings);
+	int result;
 
+	process_begin();
+	result = settings_load(argc, argv, &settings);
 	if (settings == NULL)
 		return result < 0 ? EX_OK : result;
 	if ((loop = loop_new()) == NULL) {

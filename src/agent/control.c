@@ -289,7 +289,7 @@ dialled_cb(void *ctx, const char *error)
 	warn_of_cleartext(link);
 	len = taupe_session_connected(&control->session, index_of(link),
 	    now_ms(control), request, sizeof(request));
-	(void)conn_write(&link->conn, request, len);
+	(void)conn_write_secret(&link->conn, request, len);
 	crypto_wipe(request, len);
 	act(control);
 }

@@ -13,7 +13,9 @@
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "base/log.h"
+#include "base/wipe.h"
 #include "net/crypto.h"
+#include "net/process.h"
 #include "net/tls_pin.h"
 
 #define MACHINE_ID_FILE "/etc/machine-id"
@@ -45,9 +47,9 @@ read_secret(const char *key, const char *path,
 
 /* Returns an exit code. */
 static int
-take_secrets(struct settings *settings)
+read_secrets(struct settings *settings)
 {
-	const struct agent_options *options = &settings->options;
+	struct agent_options *options = &settings->options;
 	const char *key_file = options->enrolment_key_file;
 
 	if (options->secret != NULL)
@@ -56,6 +58,8 @@ take_secrets(struct settings *settings)
 	if (options->enrolment_key != NULL)
 		memcpy(settings->enrolment_key, options->enrolment_key,
 		    strlen(options->enrolment_key) + 1);
+	wipe_text(&options->secret);
+	wipe_text(&options->enrolment_key);
 	if (options->secret_file != NULL)
 		return read_secret("secret_file", options->secret_file,
 		    settings_check_secret, settings->secret);
@@ -66,10 +70,27 @@ take_secrets(struct settings *settings)
 	    settings_check_enrolment_key, settings->enrolment_key);
 }
 
+static int
+take_secrets(struct settings *settings)
+{
+	int result = read_secrets(settings);
+
+	crypto_sha256(settings->secret, strlen(settings->secret),
+	    settings->secret_sha256);
+	return result;
+}
+
+void
+settings_forget_secret(struct settings *settings)
+{
+	crypto_wipe(settings->secret, sizeof(settings->secret));
+}
+
 bool
 settings_want_enrolment(const struct settings *settings)
 {
 	return settings->options.enrolment_key != NULL ||
+	    settings->enrolment_key[0] != '\0' ||
 	    settings->options.enrolment_key_file != NULL;
 }
 
@@ -238,7 +259,7 @@ check_pins(const struct agent_options *options)
 static int
 take_apart(struct settings *settings)
 {
-	const struct agent_options *options = &settings->options;
+	struct agent_options *options = &settings->options;
 	int result;
 
 	if ((result = check_presence(settings)) != EX_OK ||
@@ -250,6 +271,7 @@ take_apart(struct settings *settings)
 	if ((result = proxies_load(&settings->proxies, options->proxy,
 		 options->proxy_password_file)) != EX_OK)
 		return result;
+	wipe_text(&options->proxy); /* there may be a password in it */
 	if (wants_tls(options) && settings_need_tls(settings) != 0)
 		return EX_NOINPUT;
 	return EX_OK;
@@ -281,7 +303,9 @@ settings_load(int argc, char **argv, struct settings **settings)
 			  "everybody on this machine: use "
 			  "proxy_password_file");
 		result = EX_CONFIG;
-	} else {
+	} else if ((result = process_become(s->options.user, false)) == EX_OK) {
+		if (s->options.core_dumps)
+			process_show_memory();
 		result = take_apart(s);
 	}
 	if (result != EX_OK)

@@ -8,14 +8,16 @@
 
 #include "agent/proxy.h"
 #include "base/options.h"
+#include "net/crypto.h"
 #include "net/tls.h"
 #include "sdk/taupe.h"
 #include "wire/host_name.h"
 
+/* secret and proxy are taken out, and wiped, when the settings are made. */
 struct agent_options {
 	struct option_list relay, service, domain, pin;
 	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
-	    *state_file, *dns;
+	    *state_file, *dns, *user;
 	char *enrolment_key, *enrolment_key_file;
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
@@ -23,7 +25,7 @@ struct agent_options {
 	int64_t max_transfers, warm_channels, shared_visits;
 	bool mux, trusted_path;
 	int log_level;
-	bool metered, log_syslog;
+	bool metered, log_syslog, core_dumps;
 };
 
 /* Where a service is: the only addresses that the agent ever dials for a visitor. */
@@ -35,8 +37,10 @@ struct target {
 
 struct settings {
 	struct agent_options options;
-	char name[TAUPE_NAME_MAX + 1];		  /* given, or derived */
-	char secret[TAUPE_SECRET_MAX + 1];	  /* the operator's; "": none */
+	char name[TAUPE_NAME_MAX + 1]; /* given, or derived */
+	/* the operator's secret; "": none, or it was taken over */
+	char secret[TAUPE_SECRET_MAX + 1];
+	uint8_t secret_sha256[SHA256_LEN];	  /* of what it was read as */
 	char enrolment_key[TAUPE_SECRET_MAX + 1]; /* "": none */
 	size_t n_services;
 	/* their names point into targets */
@@ -70,6 +74,9 @@ int settings_need_tls(struct settings *settings);
 /* Shall the device enter a fleet by itself, if need be? Its key may have been taken away since
  * it did. */
 bool settings_want_enrolment(const struct settings *settings);
+
+/* The secret is kept elsewhere now: it need not stand here, too. */
+void settings_forget_secret(struct settings *settings);
 
 /* Fill in what libtaupe wants to know, but for the secrets; its pointers lead into settings. */
 void settings_apply(

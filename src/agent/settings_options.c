@@ -157,9 +157,7 @@ static const struct option_row rows[] = {
 	"agent alone."},
     {"secret", OPTION_STRING, AT(secret), NULL, 1, TAUPE_SECRET_MAX, NULL,
 	settings_check_secret, "SECRET",
-	"The secret itself, instead of secret_file; not for the command line, "
-	"where "
-	"others can see it."},
+	"The secret itself, instead of secret_file."},
     {"enrolment_key_file", OPTION_STRING, AT(enrolment_key_file), NULL, 1, 4095,
 	NULL, NULL, "FILE",
 	"File with a fleet's enrolment key in its first line, instead of a "
@@ -167,8 +165,7 @@ static const struct option_row rows[] = {
 	"afterwards the file may be removed."},
     {"enrolment_key", OPTION_STRING, AT(enrolment_key), NULL, 1,
 	TAUPE_SECRET_MAX, NULL, settings_check_enrolment_key, "KEY",
-	"The key itself, instead of enrolment_key_file; not for the command "
-	"line, where others can see it."},
+	"The key itself, instead of enrolment_key_file."},
     {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL, check_service,
 	"NAME:KIND:HOST:PORT",
 	"A service to offer: its name, http, tls or tcp, and where it is, on "
@@ -251,6 +248,12 @@ static const struct option_row rows[] = {
 	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
 	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
+    {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
+	"User to become when started as root, before anything but this file is "
+	"read."},
+    {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
+	"Let a crash leave a core dump, in which secrets are, and let "
+	"debuggers attach."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
 	"Least important lines to log."},

@@ -90,7 +90,7 @@ tunnel_ask(struct tunnel *tunnel, struct conn *conn)
 {
 	tunnel->answer_len = 0;
 	/* that it failed is told by broken_cb */
-	(void)conn_write(conn, tunnel->request, tunnel->request_len);
+	(void)conn_write_secret(conn, tunnel->request, tunnel->request_len);
 }
 
 static enum tunnel_result

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "net/process.h"
 #include "net/redis_sync.h"
 
 static const struct {
@@ -229,6 +230,7 @@ ctl_main(int argc, char **argv)
 	struct ctl ctl = {0};
 	int code;
 
+	process_begin();
 	switch (options_load(&ctl_option_table, argc, argv, &ctl.options)) {
 	case OPTIONS_OK:
 		break;
@@ -237,6 +239,8 @@ ctl_main(int argc, char **argv)
 	case OPTIONS_ERROR:
 		return EX_CONFIG;
 	}
+	if (ctl.options.core_dumps)
+		process_show_memory();
 	code = run(&ctl);
 	if (fflush(stdout) != 0 && code == EX_OK)
 		code = ctl_fail(EX_IOERR, "the answer could not be written");

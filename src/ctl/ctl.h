@@ -18,7 +18,7 @@ struct ctl_options {
 	char *redis, *redis_user, *redis_password_file;
 	int64_t redis_database, redis_timeout_ms;
 	char *devices_file, *admin;
-	bool json, now;
+	bool json, now, core_dumps;
 	char *label;
 	struct option_list port;
 	int64_t devices, expires_ms; /* 0: any number; never */

@@ -65,6 +65,10 @@ static const struct option_row rows[] = {
 	"ADDRESS:PORT",
 	"Admin server of a relay that stands alone, for its sessions, routes "
 	"and status."},
+    {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
+	"Let a crash leave a core dump, in which secrets are, and let "
+	"debuggers "
+	"attach."},
     {"json", OPTION_BOOL, AT(json), "no", 0, 0, NULL, NULL, NULL,
 	"Answer in JSON, for other programs."},
     {"now", OPTION_BOOL, AT(now), "no", 0, 0, NULL, NULL, NULL,

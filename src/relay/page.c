@@ -61,7 +61,7 @@ read_page(const char *dir, const char *name, char **body)
 
 	*body = NULL;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if ((file = fopen(path, "rb")) == NULL) {
+	if ((file = fopen(path, "rbe")) == NULL) {
 		if (errno == ENOENT)
 			return 0;
 		log_error("cannot read page", LOG_S("file", path),

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "net/descriptors.h"
+#include "net/process.h"
 #include "net/slice.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
@@ -254,6 +255,10 @@ run(struct relay *relay)
 	int code;
 
 	slice_ask_short();
+	if ((code = process_become(relay->options.user, true)) != 0)
+		return code;
+	if (relay->options.core_dumps)
+		process_show_memory();
 	code = relay_setup(relay, registry_event);
 	if (code != 0)
 		return code;
@@ -286,6 +291,7 @@ relay_main(int argc, char **argv)
 	struct relay *relay = calloc(1, sizeof(*relay));
 	int code;
 
+	process_begin();
 	if (relay == NULL)
 		return EX_OSERR;
 	switch (

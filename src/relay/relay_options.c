@@ -258,6 +258,13 @@ static const struct option_row rows[] = {
 	"Folder with 404.html, 502.html, 503.html and busy.html to use instead "
 	"of the "
 	"built-in pages."},
+    {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
+	"User to become when started as root, before anything but this file is "
+	"read, and kept with the one right to listen at ports below 1024."},
+    {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
+	"Let a crash leave a core dump, in which secrets are, and let "
+	"debuggers "
+	"attach."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
 	"Least important lines to log."},

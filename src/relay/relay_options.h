@@ -36,9 +36,9 @@ struct relay_options {
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
 	int64_t visitor_rate, visitor_burst, device_rate, max_transfers;
 	/* operation */
-	char *admin_listen, *page_dir;
+	char *admin_listen, *page_dir, *user;
 	int log_level;
-	bool log_syslog;
+	bool log_syslog, core_dumps;
 };
 
 extern const struct option_table relay_option_table;

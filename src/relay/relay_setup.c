@@ -11,6 +11,8 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "base/private_file.h"
+#include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/redis_endpoint.h"
 #include "net/redis_link.h"
@@ -101,30 +103,14 @@ check_authentication(struct relay *relay)
 	return 0;
 }
 
-/* A whole file as text; -1: logged. */
-static long
-read_secret_file(const char *path, char *out, size_t cap)
-{
-	FILE *file = fopen(path, "rb");
-	size_t len;
-
-	if (file == NULL) {
-		log_error("cannot read file", LOG_S("file", path),
-		    LOG_S("error", log_errno()));
-		return -1;
-	}
-	len = fread(out, 1, cap, file);
-	fclose(file);
-	return (long)len;
-}
-
 static int
 setup_key(struct relay *relay)
 {
-	char secret[SECRET_FILE_MAX];
+	const char *file = relay->options.cluster_key_file;
+	char secret[SECRET_FILE_MAX + 1];
 	long len;
 
-	if (relay->options.cluster_key_file == NULL) {
+	if (file == NULL) {
 		if (relay->options.redis != NULL)
 			log_warn("no cluster_key_file: signed leases are good "
 				 "at this relay only, "
@@ -132,13 +118,16 @@ setup_key(struct relay *relay)
 		lease_key_random(&relay->lease_key);
 		return 0;
 	}
-	len = read_secret_file(
-	    relay->options.cluster_key_file, secret, sizeof(secret));
-	if (len < 0)
+	len =
+	    private_file_read("cluster_key_file", file, secret, sizeof(secret));
+	if (len < 0) {
+		log_error("cannot read file", LOG_S("file", file),
+		    LOG_S("error", log_errno()));
 		return EX_NOINPUT;
+	}
 	if (len < LEASE_KEY_FILE_MIN) {
-		log_error("cluster key is too short",
-		    LOG_S("file", relay->options.cluster_key_file),
+		wipe(secret, sizeof(secret));
+		log_error("cluster key is too short", LOG_S("file", file),
 		    LOG_S("hint",
 			"write at least 32 random bytes: openssl rand -hex "
 			"32"));
@@ -148,7 +137,7 @@ setup_key(struct relay *relay)
 	crypto_hmac_sha256(secret, (size_t)len, ticket_purpose,
 	    sizeof(ticket_purpose) - 1, relay->ticket_secret);
 	relay->shares_tickets = true;
-	crypto_wipe(secret, sizeof(secret));
+	wipe(secret, sizeof(secret));
 	return 0;
 }
 

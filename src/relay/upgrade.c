@@ -160,6 +160,9 @@ upgrade_switch(struct upgrade *upgrade)
 	struct writer w;
 
 	timer_clear(upgrade->relay->loop, &upgrade->timer);
+	/* a visit's bytes are not worth the time */
+	if (upgrade->conn.tls != NULL)
+		tls_wipe_input(upgrade->conn.tls, false);
 	writer_init(&w, head, sizeof(head));
 	handshake_response_write(&w, (struct str){upgrade->key, WS_KEY_LEN});
 	(void)conn_append(&upgrade->conn, head, writer_len(&w));

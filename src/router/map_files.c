@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "net/child.h"
@@ -94,7 +95,7 @@ load(struct map_files *files, enum route_kind kind)
 	FILE *file;
 
 	path_of(files, kind, ".map", path);
-	file = fopen(path, "r");
+	file = fopen(path, "re");
 	if (file == NULL)
 		return id;
 	while (fgets(text, sizeof(text), file) != NULL) {
@@ -145,8 +146,11 @@ write_file(const struct map_files *files, enum route_kind kind)
 
 	path_of(files, kind, ".map.tmp", temporary);
 	path_of(files, kind, ".map", path);
+	/* what a crash left there, or a link that somebody put there */
+	if (unlink(temporary) != 0 && errno != ENOENT)
+		return errno;
 	errno = 0;
-	file = fopen(temporary, "w");
+	file = fopen(temporary, "wxe");
 	if (file == NULL)
 		return errno;
 	fprintf(file, "%s%s\n", head_mark, stream_id_text(&at, id));
@@ -227,9 +231,11 @@ prepare(struct map_files *files, struct stream_id *known)
 	if (mkdir(files->dir, 0755) != 0 && errno != EEXIST)
 		return -1;
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
-		if (touch(files, (enum route_kind)kind, ".map", "a") != 0 ||
-		    touch(files, (enum route_kind)kind, ".new.map", "w") != 0 ||
-		    touch(files, (enum route_kind)kind, ".again.map", "w") != 0)
+		if (touch(files, (enum route_kind)kind, ".map", "ae") != 0 ||
+		    touch(files, (enum route_kind)kind, ".new.map", "we") !=
+			0 ||
+		    touch(files, (enum route_kind)kind, ".again.map", "we") !=
+			0)
 			return -1;
 		id = load(files, (enum route_kind)kind);
 		if (stream_id_before(known, &id))

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "net/buf.h"
 #include "net/crypto.h"
+#include "net/process.h"
 #include "net/redis_endpoint.h"
 #include "router/router.h"
 #include "router/router_admin.h"
@@ -249,6 +250,7 @@ router_main(int argc, char **argv)
 	struct router router = {.argc = argc, .argv = argv};
 	int code;
 
+	process_begin();
 	switch (
 	    options_load(&router_option_table, argc, argv, &router.options)) {
 	case OPTIONS_OK:
@@ -259,7 +261,11 @@ router_main(int argc, char **argv)
 		return EX_CONFIG;
 	}
 	set_up_log(&router.options);
-	code = run(&router);
+	code = process_become(router.options.user, false);
+	if (code == EX_OK && router.options.core_dumps)
+		process_show_memory();
+	if (code == EX_OK)
+		code = run(&router);
 	if (code == EX_OSERR)
 		log_error("the system has no memory or descriptors left",
 		    LOG_S("error", log_errno()));

@@ -76,6 +76,13 @@ static const struct option_row rows[] = {
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health and metrics for the operator."},
+    {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
+	"User to become when started as root, before anything but this file is "
+	"read."},
+    {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
+	"Let a crash leave a core dump, in which secrets are, and let "
+	"debuggers "
+	"attach."},
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
 	"Least important lines to log."},

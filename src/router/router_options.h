@@ -16,9 +16,9 @@ struct router_options {
 	int64_t map_delay_ms;
 	struct option_list agent_host;
 	/* operation */
-	char *admin_listen;
+	char *admin_listen, *user;
 	int log_level;
-	bool log_syslog;
+	bool log_syslog, core_dumps;
 };
 
 extern const struct option_table router_option_table;

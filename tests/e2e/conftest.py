@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of all end-to-end tests. TAUPE_BUILD names the build folder (default: build)."""
 import pathlib
+import shutil
+import tempfile
 
 import pytest
 
@@ -59,6 +61,17 @@ def closing(folder):
 def group(tmp_path):
     """The programs of one test."""
     yield from closing(tmp_path)
+
+
+@pytest.fixture
+def open_group():
+    """The same in a folder that every user may enter and write to; pytest's own are its user's."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="taupe-e2e-", dir="/var/tmp"))
+    folder.chmod(0o777)
+    try:
+        yield from closing(folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")

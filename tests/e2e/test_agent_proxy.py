@@ -12,11 +12,12 @@ from harness import ports
 from harness.fakes import Server
 from harness.process import Process
 from harness.programs import Agent, Certificate, SampleServices, binary, write_ini
+from harness.marks import MARK
 from harness.scenes import Standalone
 from harness.visitors import pattern_sha256
 from harness.wait import until
 
-USER, PASSWORD = "alice", "p@ss:w%rd"
+USER, PASSWORD = "alice", f"p@ss:w%rd-{MARK}"
 BIG = 3_000_000
 NO_PROXIES = {name: "" for name in ("https_proxy", "HTTPS_PROXY", "http_proxy", "no_proxy",
                                     "NO_PROXY")}

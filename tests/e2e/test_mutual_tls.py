@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import ports
+from harness import marks, ports
 from harness.fakes import RawAgent
 from harness.programs import Agent, Certificate, Device, SampleServices
 from harness.scenes import Cluster, Standalone
@@ -99,7 +99,7 @@ def test_certificate_needs_no_secret(scene):
 
 def test_label_is_kept_without_a_secret_when_the_registry_has_lost_it(group):
     key = group.folder / "cluster.key"
-    key.write_bytes(b"k" * 48)
+    key.write_text(marks.marked(48))
     scene = Scene(group, cluster_key_file=key)
     agent = scene.agent("keeps", scene.authority.sign("keeps")).start()
     label = agent.label

@@ -408,6 +408,7 @@ def test_redis_that_is_away_or_refuses(group):
     Ctl(redis=redis.address).fails(UNAVAILABLE, "NOAUTH", "status")
     wrong = group.folder / "wrong"
     wrong.write_text("not-the-password\n")
+    wrong.chmod(0o600)
     access = {**redis.access("taupectl"), "redis_password_file": wrong}
     Ctl(**access).fails(UNAVAILABLE, "AUTH was refused: WRONGPASS", "status")
     assert "not-the-password" not in Ctl(**access).run("status").stderr

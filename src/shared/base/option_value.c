@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/wipe.h"
+
 struct unit {
 	const char *suffix;
 	int64_t factor;
@@ -261,7 +263,7 @@ set_string(const struct option_row *row, char **place, const char *text,
 			return -1;
 		}
 	}
-	free(*place);
+	wipe_text(place);
 	*place = copy;
 	return 0;
 }
@@ -315,12 +317,10 @@ option_value_clear(const struct option_row *row, void *conf)
 	void *place = (char *)conf + row->offset;
 	char **text = place;
 
-	if (row->type == OPTION_STRING) {
-		free(*text);
-		*text = NULL;
-	} else if (row->type == OPTION_LIST) {
+	if (row->type == OPTION_STRING)
+		wipe_text(text); /* some are secrets */
+	else if (row->type == OPTION_LIST)
 		option_list_clear(place);
-	}
 }
 
 int

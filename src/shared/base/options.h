@@ -67,8 +67,9 @@ enum options_result {
  * frees with options_free(); after the others nothing is left allocated. argv is not kept
  * and not changed.
  *
- * The value of a key whose name holds "secret", "password" or "enrolment_key" (and does not end in "_file")
- * is repeated in no message.
+ * A key whose name holds "secret", "password" or "enrolment_key" (and does not end in "_file") is a secret:
+ * its value is repeated in no message, the command line may not have it (an error), and a
+ * file with it that others may read is warned of. Memory that values stood in is wiped.
  */
 enum options_result options_load(const struct option_table *table, int argc, char **argv,
     void *conf);

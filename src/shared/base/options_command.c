@@ -181,16 +181,21 @@ take_option(struct options_reading *reading, const struct word *word)
 	const char *value = word->value;
 	char error[OPTION_ERROR_MAX], option[128];
 
+	options_long_name(word->row, option, sizeof(option));
+	if (options_is_secret(word->row)) {
+		options_fail(reading,
+		    "%s: everybody on this machine can read a command line: "
+		    "write %s = ... into the configuration file, and take "
+		    "another one, since this one was seen",
+		    option, word->row->key);
+		return;
+	}
 	if (value == NULL)
 		value = word->negated ? "no" : "yes";
 	if (options_take(
 		reading, word->row, OPTION_FROM_COMMAND, value, error) == 0)
 		return;
-	options_long_name(word->row, option, sizeof(option));
-	if (options_is_secret(word->row))
-		options_fail(reading, "%s: %s", option, error);
-	else
-		options_fail(reading, "%s=%.200s: %s", option, value, error);
+	options_fail(reading, "%s=%.200s: %s", option, value, error);
 }
 
 void

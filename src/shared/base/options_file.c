@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 
 #include "base/options_internal.h"
+#include "base/private_file.h"
+#include "base/wipe.h"
 
 struct ini_source {
 	struct options_reading *reading;
@@ -55,13 +57,15 @@ read_line(struct ini_source *source, char *out, int cap)
 	return c == EOF && len == 0 ? -1 : len;
 }
 
-/* The reader that inih calls, like fgets(). */
+/* The reader that inih calls, like fgets(). The buffer is inih's, and freed behind the last
+ * call: what was in it may be a secret. */
 static char *
 reader_cb(char *out, int cap, void *ctx)
 {
 	struct ini_source *source = ctx;
 	int len;
 
+	wipe(out, (size_t)cap);
 	if (source->reading->failed)
 		return NULL;
 	source->line++;
@@ -178,11 +182,27 @@ options_read_stream(
 		    reading, "%s: cannot be read: %s", name, strerror(errno));
 }
 
+/* A file in which a secret stands should be nobody else's to read. */
+static void
+judge_mode(const struct options_reading *reading, const char *path,
+    const struct stat *st)
+{
+	const struct option_row *row = reading->table->rows;
+
+	for (size_t i = 0; row[i].key != NULL; i++)
+		if (options_is_secret(&row[i]) &&
+		    reading->origins[i].source == OPTION_FROM_FILE) {
+			private_file_judge(row[i].key, path, st);
+			return;
+		}
+}
+
 void
 options_read_file(
     struct options_reading *reading, const char *path, bool must_exist)
 {
 	FILE *file = fopen(path, "re");
+	char buffer[BUFSIZ]; /* one that can be wiped */
 	struct stat st;
 
 	if (file == NULL) {
@@ -191,10 +211,18 @@ options_read_file(
 			    strerror(errno));
 		return;
 	}
-	if (fstat(fileno(file), &st) == 0 && S_ISDIR(st.st_mode))
+	(void)setvbuf(file, buffer, _IOFBF, sizeof(buffer));
+	if (fstat(fileno(file), &st) != 0) {
+		options_fail(
+		    reading, "%s: cannot be read: %s", path, strerror(errno));
+	} else if (S_ISDIR(st.st_mode)) {
 		options_fail(
 		    reading, "%s: is a folder; allowed: an INI file", path);
-	else
+	} else {
 		options_read_stream(reading, path, file);
+		if (!reading->failed)
+			judge_mode(reading, path, &st);
+	}
 	fclose(file);
+	wipe(buffer, sizeof(buffer));
 }

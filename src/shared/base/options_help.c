@@ -53,6 +53,9 @@ facts_write(const struct option_row *row, char *out, size_t cap)
 	if (row->type == OPTION_LIST && len < cap)
 		len += (size_t)snprintf(
 		    out + len, cap - len, "May be given more than once. ");
+	if (options_is_secret(row) && len < cap)
+		len += (size_t)snprintf(
+		    out + len, cap - len, "In the configuration file only. ");
 	/* a switch is off unless it is given: that goes without saying */
 	if (row->def != NULL && len < cap &&
 	    !(row->type == OPTION_BOOL && strcmp(row->def, "no") == 0))

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/wipe.h"
 #include "net/buf.h"
 
 #define POOL_KEEP_BYTES (4u << 20)
@@ -69,6 +70,7 @@ buf_get(size_t room)
 		buf->capacity = (uint32_t)pool->capacity;
 	}
 	buf->first_span = buf->n_spans = 0;
+	buf->secret = false;
 	return buf;
 }
 
@@ -79,6 +81,8 @@ buf_put(struct buf **buf)
 
 	if (*buf == NULL)
 		return;
+	if ((*buf)->secret)
+		wipe((*buf)->space, BUF_HEADROOM + (*buf)->capacity);
 	pool = pool_for((*buf)->capacity);
 	if (pool->count * pool->capacity < POOL_KEEP_BYTES) {
 		STAILQ_INSERT_HEAD(&pool->free, *buf, link);

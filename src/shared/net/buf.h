@@ -32,6 +32,7 @@ struct buf {
 	uint32_t capacity; /* bytes after the headroom */
 	uint16_t first_span,
 	    n_spans; /* spans first_span..n_spans-1 are still to be written */
+	bool secret; /* buf_put() wipes it; false from buf_get() */
 	struct buf_span span[BUF_SPANS];
 	uint8_t space[]; /* BUF_HEADROOM + capacity bytes */
 };

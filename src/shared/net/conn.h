@@ -133,6 +133,8 @@ int conn_write(struct conn *conn, const void *data, size_t len);
  * what follows, or flushes, soon. */
 int conn_append_buf(struct conn *conn, struct buf **buf);
 int conn_append(struct conn *conn, const void *data, size_t len);
+/* conn_write() that leaves no copy behind, once the bytes are gone; data is the caller's to wipe. */
+int conn_write_secret(struct conn *conn, const void *data, size_t len);
 /* Write what is queued, as far as the system takes it; -1 as above. */
 int conn_flush(struct conn *conn);
 /* Bytes that wait in the queue, or sealed by TLS for the system to take. */

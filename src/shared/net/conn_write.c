@@ -248,6 +248,18 @@ conn_write(struct conn *conn, const void *data, size_t len)
 	return conn_flush(conn);
 }
 
+int
+conn_write_secret(struct conn *conn, const void *data, size_t len)
+{
+	struct buf *buf;
+
+	if (conn_append(conn, data, len) != 0)
+		return -1;
+	STAILQ_FOREACH (buf, &conn->queue, link)
+		buf->secret = true;
+	return conn_flush(conn);
+}
+
 size_t
 conn_queued(const struct conn *conn)
 {

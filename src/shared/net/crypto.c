@@ -14,6 +14,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "base/wipe.h"
 #include "net/crypto.h"
 
 static const char base64url_alphabet[] =
@@ -70,8 +71,7 @@ crypto_equal(const void *a, const void *b, size_t len)
 void
 crypto_wipe(void *data, size_t len)
 {
-	if (len > 0)
-		OPENSSL_cleanse(data, len);
+	wipe(data, len);
 }
 
 /* SplitMix64 (Steele, Lea, Flood 2014): small, and good enough for jitter. */

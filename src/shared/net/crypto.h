@@ -17,7 +17,7 @@ void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_
     uint8_t mac[SHA256_LEN]);
 /* In a time that does not depend on the contents. */
 bool crypto_equal(const void *a, const void *b, size_t len);
-/* Overwrite, in a way that the compiler may not leave out. */
+/* wipe() of base/wipe.h, for who has this header at hand. */
 void crypto_wipe(void *data, size_t len);
 /* A pseudo-random number below bound (> 0), for jitter and choices, not for secrets. */
 uint32_t crypto_below(uint32_t bound);

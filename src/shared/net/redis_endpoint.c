@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A password never stands in a configuration file that others may read: it has its own. */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "base/private_file.h"
+#include "base/wipe.h"
 #include "net/redis_endpoint.h"
 #include "wire/str.h"
 
@@ -52,22 +53,18 @@ redis_endpoint_check(const char *text)
 int
 redis_password_read(const char *path, char password[REDIS_PASSWORD_MAX + 1])
 {
-	FILE *file = fopen(path, "r");
 	size_t len;
-	int saved;
 
-	if (file == NULL)
+	if (private_file_read("redis_password_file", path, password,
+		REDIS_PASSWORD_MAX + 1) < 0)
 		return -1;
-	errno = EINVAL; /* unless fgets() knows better */
-	if (fgets(password, REDIS_PASSWORD_MAX + 1, file) == NULL)
-		password[0] = '\0';
-	saved = errno;
-	fclose(file);
 	len = strcspn(password, "\r\n");
-	if (len == 0 || (password[len] == '\0' && len == REDIS_PASSWORD_MAX)) {
-		errno = saved;
+	if (len == 0 || len == REDIS_PASSWORD_MAX) {
+		wipe(password, REDIS_PASSWORD_MAX + 1);
+		errno = EINVAL;
 		return -1;
 	}
-	password[len] = '\0';
+	/* and what stands in the other lines */
+	wipe(password + len, REDIS_PASSWORD_MAX + 1 - len);
 	return 0;
 }

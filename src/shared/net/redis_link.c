@@ -230,6 +230,8 @@ append_out(struct redis_link *link, const char *data, size_t len)
 		if (piece > len)
 			piece = len;
 		memcpy(buf_data(link->out) + link->out_len, data, piece);
+		if (link->state == LINK_GREETING)
+			link->out->secret = true; /* AUTH */
 		link->out_len += (uint32_t)piece;
 		data += piece;
 		len -= piece;
@@ -238,6 +240,14 @@ append_out(struct redis_link *link, const char *data, size_t len)
 	}
 	task_post(link->loop, &link->flush_task);
 	return 0;
+}
+
+static void
+free_command(struct redis_link *link, char *command, size_t len)
+{
+	if (link->state == LINK_GREETING)
+		crypto_wipe(command, len); /* AUTH */
+	redisFreeCommand(command);
 }
 
 /* Frees the command. */
@@ -251,12 +261,12 @@ submit(struct redis_link *link, redis_reply_cb cb, void *ctx, char *command,
 	    append_out(link, command, (size_t)len) != 0) {
 		free(pending);
 		if (len >= 0)
-			redisFreeCommand(command);
+			free_command(link, command, (size_t)len);
 		/* part of it may have been sent */
 		redis_link_reset(link, "out of memory");
 		return -1;
 	}
-	redisFreeCommand(command);
+	free_command(link, command, (size_t)len);
 	pending->cb = cb;
 	pending->ctx = ctx;
 	pending->due_ms = loop_now_ms(link->loop) + link->timeout_ms;

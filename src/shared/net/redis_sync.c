@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* hiredis' blocking interface, with the greeting that every link of ours says. */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
+#include "base/wipe.h"
 #include "net/redis_sync.h"
 
 struct redis_sync {
@@ -53,6 +56,42 @@ expect_status(struct redis_sync *sync, redisReply *reply, const char *what,
 }
 
 static int
+write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t done = write(fd, text, len);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return -1;
+		text += done;
+		len -= (size_t)done;
+	}
+	return 0;
+}
+
+/* Past hiredis' buffer, which it frees as it is. */
+static redisReply *
+authenticate(struct redis_sync *sync, const struct redis_link_config *config)
+{
+	const char *with_user[] = {"AUTH", config->user, config->password};
+	const char *without[] = {"AUTH", config->password};
+	bool has_user = config->user != NULL;
+	char *command = NULL;
+	long long len = redisFormatCommandArgv(
+	    &command, has_user ? 3 : 2, has_user ? with_user : without, NULL);
+	int written;
+
+	if (len < 0)
+		return NULL;
+	written = write_all(sync->context->fd, command, (size_t)len);
+	wipe(command, (size_t)len);
+	redisFreeCommand(command);
+	return written == 0 ? redis_sync_fetch(sync) : NULL;
+}
+
+static int
 greet(struct redis_sync *sync, const struct redis_link_config *config,
     char error[REDIS_SYNC_ERROR_MAX])
 {
@@ -60,10 +99,7 @@ greet(struct redis_sync *sync, const struct redis_link_config *config,
 	redisReply *reply;
 
 	if (password != NULL) {
-		reply = config->user != NULL
-		    ? redis_sync_commandf(
-			  sync, "AUTH %s %s", config->user, password)
-		    : redis_sync_commandf(sync, "AUTH %s", password);
+		reply = authenticate(sync, config);
 		if (expect_status(sync, reply, "AUTH", password, error) != 0)
 			return -1;
 	}

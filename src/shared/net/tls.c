@@ -91,9 +91,25 @@ tls_new_server(struct tls_context *context)
 {
 	struct tls *tls = tls_new(context, (struct str){NULL, 0});
 
-	if (tls != NULL)
-		SSL_set_accept_state(tls->ssl);
+	if (tls == NULL)
+		return NULL;
+	SSL_set_accept_state(tls->ssl);
+	tls_wipe_input(tls, true);
 	return tls;
+}
+
+void
+tls_wipe_input(struct tls *tls, bool wanted)
+{
+#ifdef SSL_OP_CLEANSE_PLAINTEXT
+	if (wanted)
+		SSL_set_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	else
+		SSL_clear_options(tls->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+#else
+	(void)tls;
+	(void)wanted;
+#endif
 }
 
 void

@@ -55,6 +55,10 @@ struct tls *tls_new_client(struct tls_context *context, const char *host);
 /* The server's end of a connection; NULL when there is no memory. */
 struct tls *tls_new_server(struct tls_context *context);
 void tls_free(struct tls **tls);
+/* Wipe what comes in from OpenSSL's buffers once it was read, or not: a server's end does
+ * from its beginning, until this says that no secret comes any more. Nothing happens before
+ * OpenSSL 3. */
+void tls_wipe_input(struct tls *tls, bool wanted);
 
 /* Bind to the connection's socket; before the first handshake call. */
 int tls_set_fd(struct tls *tls, int fd);

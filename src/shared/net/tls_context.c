@@ -138,8 +138,8 @@ tls_queued_reason(void)
 	return reason != NULL ? reason : "unknown error";
 }
 
-static void
-explain(const char *what, const char *file, const char *why)
+void
+tls_context_explain(const char *what, const char *file, const char *why)
 {
 	snprintf(context_error, sizeof(context_error), "cannot load %s%s%s: %s",
 	    what, file != NULL ? " from " : "", file != NULL ? file : "", why);
@@ -183,8 +183,9 @@ load_trust(SSL_CTX *ssl, const char *ca_file)
 
 	if (loaded == 1)
 		return 0;
-	explain(ca_file != NULL ? "trusted certificates"
-				: "the system's trusted certificates",
+	tls_context_explain(ca_file != NULL
+		? "trusted certificates"
+		: "the system's trusted certificates",
 	    ca_file, tls_queued_reason());
 	return -1;
 }
@@ -210,44 +211,6 @@ tls_context_new_client(const char *ca_file, const char **error)
 	return context;
 }
 
-/* OpenSSL would ask for the password at the terminal. */
-static int
-no_password_cb(char *out, int size, int writing, void *arg)
-{
-	(void)out;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return 0;
-}
-
-static int
-load_key(SSL_CTX *ssl, const char *file)
-{
-	int lib;
-
-	if (SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1)
-		return 0;
-	/* what the decoders of OpenSSL 3 say does not help anybody */
-	lib = ERR_GET_LIB(ERR_peek_error());
-	explain("the certificate's private key", file,
-	    lib == ERR_LIB_SYS || lib == ERR_LIB_X509
-		? tls_queued_reason()
-		: "there is none without a password in it");
-	return -1;
-}
-
-static int
-load_certificate(SSL_CTX *ssl, const char *certificate, const char *key)
-{
-	SSL_CTX_set_default_passwd_cb(ssl, no_password_cb);
-	if (SSL_CTX_use_certificate_chain_file(ssl, certificate) != 1) {
-		explain("a certificate", certificate, tls_queued_reason());
-		return -1;
-	}
-	return load_key(ssl, key);
-}
-
 struct tls_context *
 tls_context_new_server(
     const char *certificate, const char *key, const char **error)
@@ -263,8 +226,7 @@ tls_context_new_server(
 	SSL_CTX_set_num_tickets(context->ssl, 1);
 	if (SSL_CTX_set_cipher_list(context->ssl, SUITES_1_2) != 1)
 		goto fail;
-	if (load_certificate(context->ssl, certificate,
-		key != NULL ? key : certificate) != 0) {
+	if (tls_certificate_load(context->ssl, certificate, key) != 0) {
 		*error = context_error;
 		goto fail;
 	}
@@ -281,15 +243,14 @@ tls_context_use_certificate(struct tls_context *client, const char *certificate,
 {
 	ERR_clear_error();
 	*error = context_error;
-	return load_certificate(
-	    client->ssl, certificate, key != NULL ? key : certificate);
+	return tls_certificate_load(client->ssl, certificate, key);
 }
 
 /* Add a file to the digest of what sessions were made under. */
 static int
 digest_file(EVP_MD_CTX *digest, const char *path)
 {
-	FILE *file = fopen(path, "rb");
+	FILE *file = fopen(path, "rbe");
 	unsigned char piece[4096];
 	size_t got;
 	int result = -1;
@@ -336,7 +297,7 @@ load_revoked(SSL_CTX *ssl, const char *file)
 	    X509_load_crl_file(lookup, file, X509_FILETYPE_PEM) > 0 &&
 	    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1)
 		return 0;
-	explain("revoked certificates", file, tls_queued_reason());
+	tls_context_explain("revoked certificates", file, tls_queued_reason());
 	return -1;
 }
 
@@ -355,7 +316,7 @@ tls_context_ask_clients(struct tls_context *server,
 	names = SSL_load_client_CA_file(clients->ca_file);
 	if (names == NULL || bind_sessions(server->ssl, clients) != 0) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
-		explain("trusted certificates", clients->ca_file,
+		tls_context_explain("trusted certificates", clients->ca_file,
 		    tls_queued_reason());
 		return -1;
 	}

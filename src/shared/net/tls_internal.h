@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files of TLS share: tls_context.c owns what connections have in common (trust,
- * certificates, remembered sessions), tls.c one connection, tls_bio.c its way to the socket. */
+ * remembered sessions), tls_certificate.c what it shows of itself, tls.c one connection,
+ * tls_bio.c its way to the socket. */
 #ifndef TAUPE_NET_TLS_INTERNAL_H
 #define TAUPE_NET_TLS_INTERNAL_H
 
@@ -38,6 +39,12 @@ void tls_context_keep_pins(struct tls_context *context, struct tls_pins *pins);
 void tls_explain_unpinned(struct tls *tls, const struct tls_pin *seen);
 const struct tls_ticket_keys *tls_context_ticket_keys(
     const struct tls_context *context);
+/* Have the certificate and its key used; key NULL: it is in the certificate's file. -1: it was
+ * explained. */
+int tls_certificate_load(
+    SSL_CTX *ssl, const char *certificate, const char *key);
+/* The context's error for who asked for it: that something could not be loaded, and why. */
+void tls_context_explain(const char *what, const char *file, const char *why);
 /* The oldest error in the thread's queue as text. */
 const char *tls_queued_reason(void);
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 
+from . import marks
 from .wait import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -65,8 +66,20 @@ class Process:
             return None
         return until(f"{self.name} says {needles}", look, timeout)
 
+    def exposes(self):
+        """What everybody on the machine can see of it."""
+        shown = marks.shows(marks.command_line(self.pid)) if self.running() else False
+        return [f"a secret in the command line of {self.name}"] if shown else []
+
     def running(self):
         return self.popen.poll() is None
+
+    def answers_soon(self):
+        """It runs, and neither it nor what it was started by is frozen."""
+        if not self.running():
+            return False
+        status = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
+        return status.rpartition(")")[2].split()[0] not in "TtZ"
 
     def send_signal(self, number):
         self.popen.send_signal(number)
@@ -124,6 +137,7 @@ class Group:
 
     def close(self):
         faults = [fault for check in self.checks for fault in check()]
+        faults += [fault for process in self.members for fault in process.exposes()]
         for process in reversed(self.members):
             ended_unasked = process.popen.poll() is not None and process.expected is None
             if ended_unasked:
@@ -139,7 +153,8 @@ class Group:
             elif process.popen.returncode not in process.expected:
                 faults.append(f"{process.name} ended with {process.popen.returncode}")
         self.exits.close()
-        for report in sorted(self.folder.glob("sanitizer.*")):
+        faults += marks.faults_of_logs(self.folder)
+        for report in sorted(self.folder.rglob("sanitizer.*")):
             faults.append(f"{report.name}:\n{report.read_text(errors='replace')[:6000]}")
         if faults:
             raise AssertionError("\n".join(faults))

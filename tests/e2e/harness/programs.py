@@ -14,7 +14,7 @@ import urllib.request
 
 import redis as redis_client
 
-from . import ports
+from . import marks, ports
 from .process import ROOT, Process, binary
 from .wait import until
 
@@ -42,7 +42,7 @@ class Device:
 
     def __init__(self, name, label=None, ports_=()):
         self.name, self.label, self.ports = name, label, list(ports_)
-        self.secret = secrets.token_urlsafe(24)
+        self.secret = marks.marked()
 
     def file_line(self):
         pairs = [("name", self.name), ("secret_sha256", sha256_hex(self.secret))]
@@ -79,8 +79,21 @@ class Relay:
         self.config = {key: value for key, value in self.config.items() if value is not None}
         self.url = self.config["agent_url"]
         self.process = None
+        group.checks.append(self.exposes)
         if start:
             self.start()
+
+    PAGES = ("/metrics", "/api/v1/status", "/api/v1/relays", "/api/v1/routes", "/api/v1/devices")
+
+    def exposes(self):
+        """The admin port tells no secret."""
+        if self.process is None or not self.process.answers_soon():
+            return []
+        try:
+            return [f"a secret in {path} of {self.name}" for path in self.PAGES
+                    if marks.shows(self.admin(path)[1].encode())]
+        except OSError:
+            return []  # it is on its way out, or cut off
 
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "relay", self.config)
@@ -94,8 +107,8 @@ class Relay:
         """GET of the admin port: status and body."""
         url = f"http://127.0.0.1:{self.admin_port}{path}"
         if self.netns:
-            done = subprocess.run(["ip", "netns", "exec", self.netns, "curl", "-s", "-w",
-                                   "\n%{http_code}", url], capture_output=True, text=True,
+            done = subprocess.run(["ip", "netns", "exec", self.netns, "curl", "-s", "-m", "5",
+                                   "-w", "\n%{http_code}", url], capture_output=True, text=True,
                                   check=False)
             body, _, status = done.stdout.rpartition("\n")
             if status in ("", "000"):
@@ -237,7 +250,7 @@ class SampleServices:
 class Redis:
     """A Redis of our own with the repository's users, so that every test also shows that each
     program may do what it needs. Keeps nothing over a restart."""
-    PASSWORD = "e2e"
+    PASSWORD = marks.marked()
 
     def __init__(self, group, name="redis"):
         self.group, self.name, self.port = group, name, ports.take()
@@ -253,7 +266,7 @@ class Redis:
         self.password_file.write_text(self.PASSWORD + "\n")
         self.password_file.chmod(0o600)
         self.process = None
-        group.checks.append(self.denied)
+        group.checks += [self.denied, self.exposes]
         self.start()
 
     def denied(self):
@@ -261,6 +274,18 @@ class Redis:
         if not self.process.running():
             return []
         return [f"ACL LOG: {entry}" for entry in self.client.acl_log()]
+
+    def exposes(self):
+        """No secret is stored, only what it can be checked with."""
+        if not self.process.running():
+            return []
+        return [f"a secret in Redis: {text.split()[0]}"
+                for text in self.everything() if marks.shows(text.encode())]
+
+    def everything(self):
+        with redis_client.Redis(port=self.port, username="admin",
+                                password=self.PASSWORD) as client:
+            return list(marks.everything_in(client))
 
     def access(self, user):
         """How a program of ours gets in."""

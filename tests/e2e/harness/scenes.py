@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The two set-ups of taupe: a relay that stands alone, and a cluster behind HAProxy."""
-from . import ports
+from . import marks, ports
 from .haproxy import HAProxy, Router
 from .programs import Agent, Device, Redis, Relay
 from .visitors import Connection, get
@@ -58,7 +58,7 @@ class Cluster:
         self.public = ports.take_block(group.exits)
         self.public_last = self.public + ports.BLOCK - 1
         self.key_file = group.folder / "cluster.key"
-        self.key_file.write_bytes(b"k" * 48)
+        self.key_file.write_text(marks.marked(48))
         self.key_file.chmod(0o600)
         self.config = config
         # a device must exist before a relay listens; these tests add theirs later

@@ -20,12 +20,13 @@ class StalledScene:
     def __init__(self, group):
         self.visits = []
         self.services = SampleServices(group, "much", "other")
+        # with core_dumps the tester may measure their memory without being root
         # a channel that rests goes soon, so that what is left then is left for ever
         self.alone = Standalone(group, log_level="info", transfer_idle="500ms", warm_max=4,
-                                warm_decay="100ms")
+                                warm_decay="100ms", core_dumps=True)
         self.agent, self.other = (
             self.alone.agent(device, [f"web:http:{self.services.target(service, 'http')}"],
-                             log_level="info", max_transfers=VISITORS + 100)
+                             log_level="info", max_transfers=VISITORS + 100, core_dumps=True)
             for device, service in (("alice", "much"), ("bob", "other")))
         self.programs = {"relay": self.alone.relay.process, "agent": self.agent.process}
 

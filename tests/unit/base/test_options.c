@@ -428,7 +428,13 @@ static const struct {
     {{"--help=yes"}, "--help: takes no value"},
     {{"stray"}, "stray: only options are expected (see --help)"},
     {{"--token-secret", "swordfish"},
-	"--token-secret: allowed: 16 to 64 characters"},
+	"--token-secret: everybody on this machine can read a command line: "
+	"write token_secret = ... into the configuration file, and take "
+	"another one, since this one was seen"},
+    {{"--token-secret=swordfish-swordfish"},
+	"--token-secret: everybody on this machine can read a command line: "
+	"write token_secret = ... into the configuration file, and take "
+	"another one, since this one was seen"},
 };
 
 START_TEST(bad_command_line_is_named_with_what_is_allowed)
