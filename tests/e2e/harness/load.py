@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""Constant visitors, while something dies, and what became of each of their requests."""
+import hashlib
+import os
+import threading
+import time
+import typing
+
+from .process import Thread
+from .visitors import Connection, get, pattern_sha256
+from .wait import until
+
+HELD = 1.0  # seconds; an answer that took longer was held by somebody
+CALM = 5  # good requests in a row, and a host is as before
+
+
+class Visit(typing.NamedTuple):
+    kind: str
+    host: str
+    begin: float  # monotonic, as end
+    end: float
+    status: int  # 0: there was no answer
+    fault: str
+
+    @property
+    def held(self):
+        return self.kind in Load.ASKING and self.end - self.begin >= HELD
+
+    @property
+    def good(self):
+        return not self.fault and not self.held
+
+    def __str__(self):
+        return f"{self.begin:.3f} {self.kind} {self.host} {self.end - self.begin:.3f} s: {self.fault}"
+
+
+def tell(line):
+    """A figure for who runs the tests: pytest keeps what tests print to itself, so it goes to
+    the file that scripts/test names, too."""
+    print(line)
+    if path := os.environ.get("TAUPE_FIGURES"):
+        with open(path, "a", encoding="utf-8") as figures:
+            figures.write(line + "\n")
+
+
+class Load:
+    """Visitors that ask each host for ever, over connections that they keep and over new ones;
+    more can be added. question(host, number) gives a path and the right answer."""
+    ASKING = ("kept", "new")
+
+    def __init__(self, address, hosts, question, threads, pause=0.005):
+        """threads: of each sort, each with its share of the hosts."""
+        self.address, self.hosts, self.question, self.pause = address, hosts, question, pause
+        self.stopping = threading.Event()
+        self.visits = []  # in the order of their ends; appended to by all threads
+        self.marked = time.monotonic()
+        self.threads = [Thread(kind, hosts[number::threads]) for number in range(threads)
+                        for kind in (self.keep, self.renew)]
+
+    def ask(self, kind, host, right, do):
+        """One visit: do() gives its answer, which is right or wrong."""
+        begin, status, fault = time.monotonic(), 0, ""
+        try:
+            answer = do()
+            status = answer.status
+            if status != 200 or not right(answer):
+                fault = repr(answer)
+        except (OSError, EOFError, ValueError, IndexError) as error:
+            fault = repr(error)
+        self.visits.append(Visit(kind, host, begin, time.monotonic(), status, fault))
+        return not fault
+
+    def rounds(self, hosts):
+        number = 0
+        while not self.stopping.is_set():
+            for host in hosts:
+                if self.stopping.wait(self.pause):
+                    return
+                number += 1
+                path, text = self.question(host, number)
+                yield host, path, lambda answer, text=text: answer.text == text
+
+    def keep(self, hosts):
+        """One connection to HAProxy for each host, and another one when it failed."""
+        connections = {}
+
+        def over_the_same(host, path):
+            if host not in connections:
+                connections[host] = Connection(self.address, host)
+            return connections[host].get(path)
+
+        for host, path, right in self.rounds(hosts):
+            if not self.ask("kept", host, right, lambda: over_the_same(host, path)) and (
+                    host in connections):
+                connections.pop(host).close()
+        for connection in connections.values():
+            connection.close()
+
+    def renew(self, hosts):
+        for host, path, right in self.rounds(hosts):
+            self.ask("new", host, right, lambda: get(self.address, host, path))
+
+    def add(self, target, *args):
+        self.threads.append(Thread(target, *args))
+
+    def add_transfer(self, host, size, rate):
+        """A download of so many bytes, not faster than so many a second until the load stops;
+        its checksum is compared."""
+        def read():
+            with Connection(self.address, host) as connection:
+                connection.send_head("GET", f"/bytes/{size}")
+                status, _ = connection.read_head()
+                digest, begin, got = hashlib.sha256(), time.monotonic(), 0
+
+                def take(data):
+                    nonlocal got
+                    digest.update(data)
+                    got += len(data)
+                    self.stopping.wait(max(0, begin + got / rate - time.monotonic()))
+
+                connection.read_exactly(size, take)
+                return status, digest.hexdigest()
+
+        def transfer():
+            begin, status, fault = time.monotonic(), 0, ""
+            try:
+                status, digest = read()
+                if status != 200 or digest != pattern_sha256(size):
+                    fault = f"{status} {digest}"
+            except (OSError, EOFError, ValueError, IndexError) as error:
+                fault = repr(error)
+            self.visits.append(Visit("transfer", host, begin, time.monotonic(), status, fault))
+
+        self.add(transfer)
+
+    def of(self, *kinds):
+        return [visit for visit in list(self.visits) if visit.kind in kinds]
+
+    @property
+    def asked(self):
+        return self.of(*self.ASKING)
+
+    @property
+    def failed(self):
+        return [visit for visit in self.asked if visit.fault]
+
+    @property
+    def broken_transfers(self):
+        return [visit for visit in self.of("transfer") if visit.fault]
+
+    def wait_under_way(self):
+        until("all sorts of visitors have been at all hosts", lambda: {
+            (visit.kind, visit.host) for visit in self.asked if visit.good} >= {
+                (kind, host) for kind in self.ASKING for host in self.hosts}, 60)
+
+    def mark(self):
+        """From now on recovery is measured."""
+        self.marked = time.monotonic()
+
+    def wait_calm(self, timeout=60):
+        """Until each host has answered some requests in a row that came after the mark."""
+        def look():
+            calm = dict.fromkeys(self.hosts, 0)
+            for visit in self.asked:
+                calm[visit.host] = calm[visit.host] + 1 if visit.good and (
+                    visit.begin >= self.marked) else 0
+            return all(count >= CALM for count in calm.values())
+        until("all hosts answer as before", look, timeout, 0.05)
+
+    def recovered(self):
+        """Seconds from the mark until each host had its first good answer after its last
+        request that failed or was held."""
+        last_bad, good_again = {}, {}
+        for visit in self.asked:
+            if not visit.good:
+                last_bad[visit.host] = visit.end
+                good_again.pop(visit.host, None)
+            elif visit.host in last_bad and visit.begin >= last_bad[visit.host]:
+                good_again.setdefault(visit.host, visit.end)
+        times = [good_again.get(host, float("inf")) - self.marked for host in last_bad]
+        return max(0.0, *times, 0.0)
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.get(120)
+
+    def figures(self, scenario, recovery=True):
+        """One line about all visitors; those that were held were answered, but late."""
+        asked, failed = self.asked, self.failed
+        held = sum(visit.held and not visit.fault for visit in asked)
+        transfers = self.of("transfer")
+        line = (f"{scenario}: {len(asked)} requests, {len(asked) - len(failed)} answered, "
+                f"{held} held, {len(failed)} failed")
+        if recovery:
+            line += f", recovered in {self.recovered():.1f} s"
+        whole = len(transfers) - len(self.broken_transfers)
+        return line + f"; {whole} of {len(transfers)} transfers whole"
