@@ -289,6 +289,7 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 	link->state = LINK_UP;
 	link->redirects = link->hops = 0;
 	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
+	link->pinged_ms = 0;
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
 	if (old != NO_LINK && old != s->current)
