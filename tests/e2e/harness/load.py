@@ -48,12 +48,14 @@ class Load:
     more can be added. question(host, number) gives a path and the right answer."""
     ASKING = ("kept", "new")
 
-    def __init__(self, address, hosts, question, threads, pause=0.005):
-        """threads: of each sort, each with its share of the hosts."""
+    def __init__(self, address, hosts, question, threads, pause=0.005, patience=30):
+        """threads: of each sort, each with its share of the hosts; patience: seconds without a
+        byte until a visitor leaves."""
         self.address, self.hosts, self.question, self.pause = address, hosts, question, pause
+        self.patience = patience
         self.stopping = threading.Event()
         self.visits = []  # in the order of their ends; appended to by all threads
-        self.marked = time.monotonic()
+        self.began = self.marked = time.monotonic()
         self.threads = [Thread(kind, hosts[number::threads]) for number in range(threads)
                         for kind in (self.keep, self.renew)]
 
@@ -86,7 +88,7 @@ class Load:
 
         def over_the_same(host, path):
             if host not in connections:
-                connections[host] = Connection(self.address, host)
+                connections[host] = Connection(self.address, host, timeout=self.patience)
             return connections[host].get(path)
 
         for host, path, right in self.rounds(hosts):
@@ -98,7 +100,8 @@ class Load:
 
     def renew(self, hosts):
         for host, path, right in self.rounds(hosts):
-            self.ask("new", host, right, lambda: get(self.address, host, path))
+            self.ask("new", host, right, lambda: get(
+                self.address, host, path, timeout=self.patience))
 
     def add(self, target, *args):
         self.threads.append(Thread(target, *args))
@@ -107,7 +110,7 @@ class Load:
         """A download of so many bytes, not faster than so many a second until the load stops;
         its checksum is compared."""
         def read():
-            with Connection(self.address, host) as connection:
+            with Connection(self.address, host, timeout=self.patience) as connection:
                 connection.send_head("GET", f"/bytes/{size}")
                 status, _ = connection.read_head()
                 digest, begin, got = hashlib.sha256(), time.monotonic(), 0
@@ -153,32 +156,36 @@ class Load:
             (visit.kind, visit.host) for visit in self.asked if visit.good} >= {
                 (kind, host) for kind in self.ASKING for host in self.hosts}, 60)
 
-    def mark(self):
-        """From now on recovery is measured."""
+    def fault(self):
+        """It happens now."""
+        self.began = self.marked = time.monotonic()
+
+    def repaired(self):
+        """From now on, and not from the fault on, recovery is measured."""
         self.marked = time.monotonic()
 
     def wait_calm(self, timeout=60):
-        """Until each host has answered some requests in a row that came after the mark."""
+        """Until each host has answered some requests in a row that came after the fault, or
+        its repair, over a kept connection and over new ones."""
         def look():
-            calm = dict.fromkeys(self.hosts, 0)
+            calm = {(kind, host): 0 for kind in self.ASKING for host in self.hosts}
             for visit in self.asked:
-                calm[visit.host] = calm[visit.host] + 1 if visit.good and (
-                    visit.begin >= self.marked) else 0
+                good = visit.good and visit.begin >= self.marked
+                calm[visit[:2]] = calm[visit[:2]] + 1 if good else 0
             return all(count >= CALM for count in calm.values())
         until("all hosts answer as before", look, timeout, 0.05)
 
     def recovered(self):
-        """Seconds from the mark until each host had its first good answer after its last
-        request that failed or was held."""
+        """Seconds from the fault, or its repair, until each host had its first good answer, over a kept
+        connection and over a new one, after the last that failed or was held."""
         last_bad, good_again = {}, {}
         for visit in self.asked:
             if not visit.good:
-                last_bad[visit.host] = visit.end
-                good_again.pop(visit.host, None)
-            elif visit.host in last_bad and visit.begin >= last_bad[visit.host]:
-                good_again.setdefault(visit.host, visit.end)
-        times = [good_again.get(host, float("inf")) - self.marked for host in last_bad]
-        return max(0.0, *times, 0.0)
+                last_bad[visit[:2]] = visit.end
+                good_again.pop(visit[:2], None)
+            elif visit[:2] in last_bad:
+                good_again.setdefault(visit[:2], visit.end)
+        return max([0.0] + [good_again.get(key, float("inf")) - self.marked for key in last_bad])
 
     def stop(self):
         self.stopping.set()

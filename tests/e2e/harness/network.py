@@ -31,13 +31,14 @@ table bridge faults {
 	}
 }
 """
-# What belongs to no mapping is not let in, and nobody is told.
+# What belongs to no mapping is not let through, and nobody is told.
 NAT = """
 table ip nat {
 	chain zone { type filter hook prerouting priority raw; }
 	chain post { type nat hook postrouting priority srcnat; oifname "eth0" masquerade; }
-	chain pass { type filter hook forward priority 0; ct state invalid drop; }
-	chain in { type filter hook input priority 0; iifname "eth0" ct state != established drop; }
+	chain unknown { drop; }
+	chain pass { type filter hook forward priority 0; ct state invalid jump unknown; }
+	chain in { type filter hook input priority 0; iifname "eth0" ct state != established jump unknown; }
 }
 """
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -153,6 +154,11 @@ class Network:
         self.nat.run("nft", f"flush chain ip nat zone; "
                      f"add rule ip nat zone ct zone set {next(self.nat_zones)}")
 
+    def reset_unknown(self):
+        """From now on the NAT tells who uses a mapping that it does not have."""
+        self.nat.run("nft", "flush chain ip nat unknown; "
+                     "add rule ip nat unknown meta l4proto tcp reject with tcp reset")
+
     def unplug(self, name):
         """The cable of a device or host is out; plug() puts it in again."""
         run("ip", "-n", self.far_end(name), "link", "set", "dev", name, "down")
@@ -188,8 +194,11 @@ class Network:
             f"add rule bridge faults lossy ip {field} {address} numgen random mod 100 < {percent} "
             "counter drop; " for field in ("saddr", "daddr")))
 
-    def lose_nothing(self):
-        self._nft("flush chain bridge faults lossy")
+    def lost(self):
+        """How many packets lose() has taken."""
+        done = subprocess.run(["ip", "netns", "exec", self.switch, "nft", "list", "chain", "bridge",
+                               "faults", "lossy"], capture_output=True, text=True, check=True)
+        return sum(int(count) for count in re.findall(r"packets (\d+)", done.stdout))
 
 
 def remove_left_over():
