@@ -18,8 +18,7 @@ AGENTS = 4
 HEARTBEAT = 2  # seconds; the product's is 30, and a test would wait for three of them
 HOLD, OPEN, PROBE = 5, 2, 2  # the product's hold, open_timeout and probe_timeout
 DIAL = 10  # so long an agent waits for a connection
-CONNECT = 2 * 5  # HAProxy's timeout connect, and once more
-PATIENCE = 12  # longer than anything of ours lets a visitor wait
+PATIENCE = 12  # longer than anything lets a new visitor wait, HAProxy's timeout connect twice, too
 SLACK = 1.5  # what a machine with other work may add
 # The delays that a real agent has.
 REAL_DELAYS = {"reconnect_min": "1s", "reconnect_max": "60s", "reconnect_reset": "30s"}
@@ -39,6 +38,10 @@ class Scene:
         self.agents = []
         for number in range(agents):
             self.add_agent(DEVICES[number % 2], self.relays[number % relays])
+        with network.hosts["visitor"].inside():
+            for host in self.names:
+                cluster.wait_served(host)
+        self.load = None
 
     def add_agent(self, device, first):
         """Its host name. It tries this relay first."""
@@ -51,17 +54,18 @@ class Scene:
         self.names[agent.host()] = device
         return agent.host()
 
-    def start(self, transfers=True):
-        """The visitors come."""
+    def start(self, **kwargs):
+        """Visitors come, each device has a transfer, and all are served."""
+        load = self.start_load(**kwargs)
         for host in self.names:
-            self.cluster.wait_served(host, "/name")
+            load.add_transfers(host, 50_000_000, rate=500_000)
+        load.wait_under_way()
+        return load
+
+    def start_load(self, **kwargs):
         self.load = Load(self.cluster.haproxy.http, list(self.names),
                          lambda host, number: (f"/name/{number}", f"{self.names[host]} {number}"),
-                         threads=len(self.names), pause=0.02, patience=PATIENCE)
-        if transfers:
-            for host in self.names:
-                self.load.add_transfer(host, 50_000_000, rate=500_000)
-            self.load.wait_under_way()
+                         threads=len(self.names), pause=0.02, patience=PATIENCE, **kwargs)
         return self.load
 
     def of(self, device):
@@ -90,7 +94,7 @@ def fixture_build(group):
         def build(**kwargs):
             scene = Scene(group, **kwargs)
             stack.enter_context(scene.network.hosts["visitor"].inside())
-            stack.callback(lambda: scene.load.stopping.set())
+            stack.callback(lambda: scene.load and scene.load.stopping.set())
             return scene
         yield build
 
@@ -168,9 +172,9 @@ def test_nat_forgets_an_idle_device(build):
     heartbeat, forgets = 15, 3
     scene = build(heartbeat=heartbeat, agents=1)
     scene.network.forget_after(forgets)
-    scene.cluster.wait_served(next(iter(scene.names)))
+    assert scene.cluster.get(next(iter(scene.names))).status == 200
     lasts(2 * forgets)
-    load = scene.start(transfers=False)
+    load = scene.start_load()
     load.fault()
     scene.finish("NAT forgets an idle device", heartbeat + DIAL + 5)
     assert_pages(load)
@@ -226,8 +230,8 @@ def test_relay_killed(build):
     scene = build()
     load = scene.start()
     victims = scene.at(scene.relays[0])
-    load.fault()
     scene.relays[0].process.kill()
+    load.fault()
     scene.finish("relay killed", HOLD)
     assert victims
     assert_only(load, victims)
@@ -305,9 +309,9 @@ def test_router_killed_and_back(build):
 def test_all_relays_killed_and_back(build):
     scene = build()
     load = scene.start()
-    load.fault()
     for relay in scene.relays:
         relay.process.kill()
+    load.fault()
     lasts(5)
     for relay in scene.relays:
         relay.start()
@@ -334,7 +338,7 @@ def test_five_percent_of_the_devices_packets_lost(build):
 @pytest.mark.long
 def test_devices_300_ms_away(build):
     scene = build(delay_ms=300)
-    load = scene.start()
+    load = scene.start(late=3)  # a new channel, and the visit: four times there and back
     load.fault()
     lasts(20)
     scene.finish("300 ms delay in each direction", PATIENCE)
@@ -358,13 +362,14 @@ def test_relay_cut_from_redis(build):
 
 @pytest.mark.long
 def test_relay_cut_from_agents(build):
-    """Its devices are served by the other one while it is still cut off."""
+    """Its devices are served by the other one while it is still cut off. They try it twice: as
+    the place where they were, and because the other one, which cannot know, sends them there."""
     scene = build()
     load = scene.start()
     victims = scene.at(scene.relays[0])
     load.fault()
     scene.network.cut("r1", "nat")
-    scene.finish("relay cut from agents", 3 * HEARTBEAT + DIAL + HOLD + 5)
+    scene.finish("relay cut from agents", 3 * HEARTBEAT + 2 * DIAL + HOLD + 5)
     scene.network.heal("r1", "nat")
     assert victims
     assert_only(load, victims)
@@ -387,5 +392,5 @@ def test_relay_cut_from_haproxy(build):
     assert victims
     assert_only(load, victims)
     for visit in load.failed:
-        assert visit.status == 503 and visit.end - visit.begin < CONNECT + SLACK or (
-            "timed out" in visit.fault), str(visit)
+        assert visit.end - visit.begin < PATIENCE + SLACK and (
+            visit.status == 503 or visit.kind == "kept" or "timed out" in visit.fault), str(visit)

@@ -10,7 +10,6 @@ from .process import Thread
 from .visitors import Connection, get, pattern_sha256
 from .wait import until
 
-HELD = 1.0  # seconds; an answer that took longer was held by somebody
 CALM = 5  # good requests in a row, and a host is as before
 
 
@@ -21,10 +20,7 @@ class Visit(typing.NamedTuple):
     end: float
     status: int  # 0: there was no answer
     fault: str
-
-    @property
-    def held(self):
-        return self.kind in Load.ASKING and self.end - self.begin >= HELD
+    held: bool  # it came late: somebody has held it
 
     @property
     def good(self):
@@ -48,11 +44,11 @@ class Load:
     more can be added. question(host, number) gives a path and the right answer."""
     ASKING = ("kept", "new")
 
-    def __init__(self, address, hosts, question, threads, pause=0.005, patience=30):
-        """threads: of each sort, each with its share of the hosts; patience: seconds without a
-        byte until a visitor leaves."""
+    def __init__(self, address, hosts, question, threads, pause=0.005, late=1, patience=30):
+        """threads: of each sort, each with its share of the hosts; late: an answer was held if it
+        took so many seconds; patience: so many without a byte, and a visitor leaves."""
         self.address, self.hosts, self.question, self.pause = address, hosts, question, pause
-        self.patience = patience
+        self.late, self.patience = late, patience
         self.stopping = threading.Event()
         self.visits = []  # in the order of their ends; appended to by all threads
         self.began = self.marked = time.monotonic()
@@ -69,8 +65,13 @@ class Load:
                 fault = repr(answer)
         except (OSError, EOFError, ValueError, IndexError) as error:
             fault = repr(error)
-        self.visits.append(Visit(kind, host, begin, time.monotonic(), status, fault))
+        self.add_visit(kind, host, begin, status, fault)
         return not fault
+
+    def add_visit(self, kind, host, begin, status, fault):
+        end = time.monotonic()
+        held = kind in self.ASKING and end - begin >= self.late
+        self.visits.append(Visit(kind, host, begin, end, status, fault, held))
 
     def rounds(self, hosts):
         number = 0
@@ -106,9 +107,9 @@ class Load:
     def add(self, target, *args):
         self.threads.append(Thread(target, *args))
 
-    def add_transfer(self, host, size, rate):
-        """A download of so many bytes, not faster than so many a second until the load stops;
-        its checksum is compared."""
+    def add_transfers(self, host, size, rate):
+        """Downloads of so many bytes, one after the other, not faster than so many a second until
+        the load stops; their checksums are compared."""
         def read():
             with Connection(self.address, host, timeout=self.patience) as connection:
                 connection.send_head("GET", f"/bytes/{size}")
@@ -132,9 +133,15 @@ class Load:
                     fault = f"{status} {digest}"
             except (OSError, EOFError, ValueError, IndexError) as error:
                 fault = repr(error)
-            self.visits.append(Visit("transfer", host, begin, time.monotonic(), status, fault))
+            self.add_visit("transfer", host, begin, status, fault)
+            return not fault
 
-        self.add(transfer)
+        def transfers():
+            while not self.stopping.is_set():
+                if not transfer():
+                    self.stopping.wait(1)
+
+        self.add(transfers)
 
     def of(self, *kinds):
         return [visit for visit in list(self.visits) if visit.kind in kinds]
