@@ -32,9 +32,7 @@ class Scene:
         self.cluster = cluster = Cluster(group, relays, network=network,
                                          heartbeat=f"{heartbeat}s", log_level="info", **config)
         self.relays, self.redis = cluster.relays, cluster.redis
-        self.services = {name: SampleServices(group, name, netns=network.hosts[name].space)
-                         for name in DEVICES}
-        self.names = {}  # host name: which device answers
+        self.names = {}  # host name: the name of its service, which is the agent's
         self.agents = []
         for number in range(agents):
             self.add_agent(DEVICES[number % 2], self.relays[number % relays])
@@ -45,13 +43,13 @@ class Scene:
 
     def add_agent(self, device, first):
         """Its host name. It tries this relay first."""
+        name, space = f"{device}-{len(self.agents)}", self.network.hosts[device].space
         others = [relay for relay in self.relays if relay is not first]
-        agent = self.cluster.agent(
-            f"d{len(self.agents)}", [f"web:http:{self.services[device].target(device, 'http')}"],
-            [first, *others], netns=self.network.hosts[device].space, log_level="info",
-            **REAL_DELAYS)
+        service = SampleServices(self.cluster.group, name, netns=space)
+        agent = self.cluster.agent(name, [f"web:http:{service.target(name, 'http')}"],
+                                   [first, *others], netns=space, log_level="info", **REAL_DELAYS)
         self.agents.append(agent)
-        self.names[agent.host()] = device
+        self.names[agent.host()] = name
         return agent.host()
 
     def start(self, **kwargs):
@@ -69,7 +67,7 @@ class Scene:
         return self.load
 
     def of(self, device):
-        return {host for host, name in self.names.items() if name == device}
+        return {host for host, name in self.names.items() if name.startswith(device + "-")}
 
     def at(self, relay):
         """Hosts of the devices that are at this relay."""
@@ -170,9 +168,9 @@ def test_nat_forgets_an_idle_device(build):
     """The mapping ends while nothing is said. The first visitor makes the relay probe; the agent
     finds out with its next heartbeat."""
     heartbeat, forgets = 15, 3
-    scene = build(heartbeat=heartbeat, agents=1)
-    scene.network.forget_after(forgets)
-    assert scene.cluster.get(next(iter(scene.names))).status == 200
+    scene = build(heartbeat=heartbeat, agents=0)
+    scene.network.forget_after(forgets)  # mappings that are made from now on
+    scene.cluster.wait_served(scene.add_agent("dev1", scene.relays[0]))
     lasts(2 * forgets)
     load = scene.start_load()
     load.fault()
