@@ -94,8 +94,11 @@ void
 inherited_note(struct relay *relay, const struct registry_event *event)
 {
 	struct hash_node *node = hash_map_find(&relay->inherited, event->key);
-	uint16_t port = port_here(relay, event->value);
+	uint16_t port;
 
+	if (node == NULL && relay->inherited_complete)
+		return;
+	port = port_here(relay, event->value);
 	if (node != NULL && of_node(node)->port == port)
 		return;
 	if (node != NULL)

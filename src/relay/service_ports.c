@@ -117,6 +117,10 @@ void
 service_ports_keep(struct service_ports *ports, uint16_t port)
 {
 	port_set_add(&ports->kept, port);
+	for (size_t i = 0; i < ports->n; i++)
+		if (port >= ports->ranges[i].next &&
+		    port < ports->ranges[i].range.high)
+			ports->ranges[i].next = (uint16_t)(port + 1);
 }
 
 void

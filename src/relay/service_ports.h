@@ -36,7 +36,7 @@ bool service_ports_hold(
     const struct service_ports *ports, struct str ip, uint16_t port);
 
 /* The number is somebody's who has no listener now: it is given to nobody until it is given
- * back. */
+ * back, and rests then: searches begin behind it. */
 void service_ports_keep(struct service_ports *ports, uint16_t port);
 void service_ports_give_back(struct service_ports *ports, uint16_t port);
 

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from harness.process import Thread
 from harness.programs import SampleServices
 from harness.scenes import Cluster
 
@@ -38,8 +39,8 @@ def test_port_of_a_device_that_is_not_back_is_given_to_no_other(group, end):
     for name in NEW:
         host = make(name).host()
         assert cluster.wait_served(host).text == name
-    for host in hosts.values():
-        assert cluster.get(host).status == 503
+    answers = [Thread(cluster.get, host) for host in hosts.values()]
+    assert [answer.get().status for answer in answers] == [503] * len(hosts)
     for name in reversed(DEVICES):
         agents[name].start()
         assert agents[name].host() == hosts[name]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Hosts, the links between them, and what happens to links. Each host is a network namespace; all
-are on one switch, devices behind a NAT. All of it ends with the group, and what a run that
-was killed has left is removed by the next one.
+are on one switch, devices behind a NAT. All of it ends with the group; the namespaces that a run
+which was killed has left are removed by the next one.
 
 Every fault is at the switch or the NAT, where hosts cannot tell it from a bad network. Delay needs
 no netem, which small kernels lack: a link with delay is a pair of taps, with a process between them
