@@ -26,12 +26,16 @@ key_cb(const struct hash_node *node)
 	return str_of(HASH_ENTRY(node, struct inherited, by_key)->key);
 }
 
-static void
+/* The port, if it is free now; else 0. */
+static uint16_t
 give_up(struct relay *relay, struct inherited *route)
 {
-	service_ports_give_back(relay->service_ports, route->port);
+	uint16_t port = route->port;
+	bool freed = service_ports_give_back(relay->service_ports, port);
+
 	hash_map_remove(&relay->inherited, &route->by_key);
 	free(route);
+	return freed ? port : 0;
 }
 
 void
@@ -43,7 +47,7 @@ inherited_init(struct relay *relay)
 static void
 give_up_cb(void *ctx, struct hash_node *node)
 {
-	give_up(ctx, of_node(node));
+	(void)give_up(ctx, of_node(node));
 }
 
 void
@@ -78,16 +82,15 @@ keep(struct relay *relay, struct str key, uint16_t port)
 {
 	struct inherited *route = malloc(sizeof(*route) + key.len + 1);
 
+	/* without memory nobody gets it, and the service that comes back takes another */
+	service_ports_keep(relay->service_ports, port);
 	if (route == NULL)
-		return; /* the service that comes back takes any port */
+		return;
 	route->port = port;
 	memcpy(route->key, key.ptr, key.len);
 	route->key[key.len] = '\0';
-	if (hash_map_insert(&relay->inherited, &route->by_key) != 0) {
+	if (hash_map_insert(&relay->inherited, &route->by_key) != 0)
 		free(route);
-		return;
-	}
-	service_ports_keep(relay->service_ports, port);
 }
 
 void
@@ -102,7 +105,7 @@ inherited_note(struct relay *relay, const struct registry_event *event)
 	if (node != NULL && of_node(node)->port == port)
 		return;
 	if (node != NULL)
-		give_up(relay, of_node(node));
+		(void)give_up(relay, of_node(node));
 	if (!relay->inherited_complete && port != 0)
 		keep(relay, event->key, port);
 }
@@ -122,11 +125,6 @@ uint16_t
 inherited_claim(struct relay *relay, const char *key)
 {
 	struct hash_node *node = hash_map_find(&relay->inherited, str_of(key));
-	uint16_t port;
 
-	if (node == NULL)
-		return 0;
-	port = of_node(node)->port;
-	give_up(relay, of_node(node));
-	return port;
+	return node != NULL ? give_up(relay, of_node(node)) : 0;
 }

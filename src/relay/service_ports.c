@@ -16,7 +16,7 @@ struct service_ports {
 	struct listeners *set;
 	size_t n;
 	size_t turn; /* the range to try first */
-	struct port_set kept;
+	struct port_set kept, contested; /* contested: kept for two */
 	struct {
 		struct listen_range range;
 		uint16_t next;
@@ -116,6 +116,8 @@ service_ports_hold(
 void
 service_ports_keep(struct service_ports *ports, uint16_t port)
 {
+	if (port_set_has(&ports->kept, port))
+		port_set_add(&ports->contested, port);
 	port_set_add(&ports->kept, port);
 	for (size_t i = 0; i < ports->n; i++)
 		if (port >= ports->ranges[i].next &&
@@ -123,10 +125,13 @@ service_ports_keep(struct service_ports *ports, uint16_t port)
 			ports->ranges[i].next = (uint16_t)(port + 1);
 }
 
-void
+bool
 service_ports_give_back(struct service_ports *ports, uint16_t port)
 {
+	if (port_set_has(&ports->contested, port))
+		return false;
 	port_set_remove(&ports->kept, port);
+	return true;
 }
 
 static int

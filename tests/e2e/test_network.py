@@ -248,6 +248,9 @@ def test_relays_host_gone_without_a_word(build):
     scene.finish("relay's host gone without a word", max(3 * HEARTBEAT + DIAL + 5,
                                                          2 * PATIENCE))
     scene.network.heal("r1", "proxy", "redis", "nat", "r2")
+    scene.cluster.relays[0].wait_ready()
+    for host in scene.names:
+        assert scene.cluster.get(host).text == scene.names[host]
     assert victims
     assert_only(load, victims)
     assert len(load.failed) <= 4 * len(victims), shown(load.failed)

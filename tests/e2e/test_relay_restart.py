@@ -48,3 +48,13 @@ def test_port_of_a_device_that_is_not_back_is_given_to_no_other(group, end):
     now = cluster.redis.routes()
     assert {key: now[key] for key in routes} == routes, "HAProxy had to learn nothing"
     assert len(now) == 2 * len(DEVICES + NEW) == len(set(now.values()))
+
+
+def test_relay_whose_user_may_not_read_the_routes_serves_and_says_so(group):
+    """As with the users of an older Redis configuration."""
+    cluster = Cluster(group, relays=0)
+    cluster.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-hscan")
+    relay = cluster.add_relay("r1")
+    relay.process.wait_line("HSCAN of the routes", "NOPERM")
+    assert relay.ready()
+    cluster.redis.client.acl_log_reset()

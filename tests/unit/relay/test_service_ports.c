@@ -219,8 +219,13 @@ START_TEST(a_kept_port_is_given_to_nobody)
 		ck_assert_uint_ne(open_one(0, NULL), 0);
 	ck_assert_uint_eq(open_one(0, NULL), 0);
 	ck_assert_int_eq(errno, EADDRINUSE);
-	service_ports_give_back(ports, kept);
+	ck_assert(service_ports_give_back(ports, kept));
 	ck_assert_uint_eq(open_one(kept, NULL), kept);
+	listener_close(&listeners[--n_open]);
+	service_ports_keep(ports, kept);
+	service_ports_keep(ports, kept);
+	ck_assert(!service_ports_give_back(ports, kept));
+	ck_assert_uint_eq(open_one(kept, NULL), 0);
 }
 END_TEST
 
