@@ -330,6 +330,12 @@ admit_provisionally(struct admission *admission)
 	struct device *device =
 	    device_find(relay, str_of(admission->claim.name));
 
+	if (!relay->inherited_complete &&
+	    loop_now_ms(relay->loop) < relay->registry_due_ms) {
+		/* it says which ports are somebody's */
+		reject_busy(admission, "the relay has just begun");
+		return;
+	}
 	if (device != NULL && !device->moved)
 		take_secret(admission, device->secret_sha256);
 	if (!recall_lease(admission, device, &admission->granted.lease)) {

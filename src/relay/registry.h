@@ -114,7 +114,9 @@ enum registry_event_type {
 	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
 	REGISTRY_DEVICE, /* the operator changed or removed the device */
 	REGISTRY_DRAIN, /* the operator wants this relay to drain (up), or no longer */
-	REGISTRY_RELAYS /* the view of the relays was refreshed */
+	REGISTRY_RELAYS, /* the view of the relays was refreshed */
+	REGISTRY_ROUTE /* before the first REGISTRY_UP: one that stands in the registry;
+			    and each that was changed */
 };
 
 struct registry_event {
@@ -124,6 +126,8 @@ struct registry_event {
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
 	uint64_t epoch;
+	/* REGISTRY_ROUTE, for the time of the call: "ip,port,epoch", empty: it was removed */
+	struct str key, value;
 };
 
 typedef void (*registry_event_cb)(

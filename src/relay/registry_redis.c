@@ -50,7 +50,10 @@ redis_check_up(struct redis_registry *registry)
 			registry_answer_event(&registry->answers, &event);
 		registry->up = false;
 	} else if (!registry->up && !registry->checking) {
-		redis_view_check(registry);
+		if (registry->routes_read)
+			redis_view_check(registry);
+		else
+			redis_routes_read(registry);
 	}
 }
 

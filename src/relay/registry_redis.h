@@ -81,6 +81,7 @@ struct redis_registry {
 	struct redis_follower follower;
 	struct redis_sweeper sweeper;
 	bool up, checking; /* told so; about to be */
+	bool routes_read;  /* those that stood when we began */
 	bool freeing;	   /* answers are not made any more */
 	uint64_t complained_ms;
 };
@@ -116,6 +117,12 @@ int redis_enrol_start(struct registry *registry,
     const struct enrolment *enrolment, registry_enrol_cb cb, void *ctx);
 int redis_rotate_start(struct registry *registry,
     const struct rotation *rotation, registry_done_cb cb, void *ctx);
+
+/* registry_redis_routes.c */
+/* Tell the relay of all routes, and then go on to redis_view_check(). */
+void redis_routes_read(struct redis_registry *registry);
+void redis_tell_route(
+    struct redis_registry *registry, struct str key, struct str value);
 
 /* registry_redis_view.c */
 /* Read the view anew, unless that is under way. */

@@ -19,7 +19,7 @@ static void read_on(struct redis_registry *registry);
 /* Events. */
 
 struct stream_event {
-	struct str kind, name, relay;
+	struct str kind, name, relay, key, value;
 	uint64_t epoch, up, agents, sequence;
 };
 
@@ -32,6 +32,10 @@ take_field(struct stream_event *event, struct str key, struct str value)
 		event->name = value;
 	else if (str_equal(key, STR("relay")))
 		event->relay = value;
+	else if (str_equal(key, STR("key")))
+		event->key = value;
+	else if (str_equal(key, STR("value")))
+		event->value = value;
 	else if (str_equal(key, STR("epoch")))
 		return str_to_u64(value, UINT64_MAX, &event->epoch);
 	else if (str_equal(key, STR("up")))
@@ -89,6 +93,10 @@ take_event(struct redis_registry *registry, const redisReply *fields)
 
 	if (!parse_fields(fields, &found))
 		return false;
+	if (str_equal(found.kind, STR("route"))) {
+		redis_tell_route(registry, found.key, found.value);
+		return true;
+	}
 	if (!type_of(found.kind, &event.type))
 		return true;
 	if (!device_name_valid(found.name) ||

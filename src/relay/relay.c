@@ -16,6 +16,7 @@
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/front.h"
+#include "relay/inherited.h"
 #include "relay/relay_setup.h"
 #include "relay/session.h"
 
@@ -120,6 +121,7 @@ registry_event(void *ctx, const struct registry_event *event)
 		log_info("registry is up",
 		    LOG_S("contents", event->lost ? "lost" : "kept"));
 		relay->registry_lost = event->lost;
+		inherited_complete(relay);
 		if (event->lost)
 			backlog_add_all(relay);
 		backlog_write(relay);
@@ -149,6 +151,9 @@ registry_event(void *ctx, const struct registry_event *event)
 		break;
 	case REGISTRY_RELAYS:
 		rebalance_look(relay);
+		break;
+	case REGISTRY_ROUTE:
+		inherited_note(relay, event);
 		break;
 	}
 }

@@ -63,6 +63,8 @@ struct relay {
 
 	struct hash_map devices;  /* by name */
 	struct hash_map services; /* http and tls services by host name */
+	struct hash_map inherited; /* routes to ports that are kept, by key */
+	bool inherited_complete;   /* the registry has been up */
 	struct hash_map
 	    digs; /* transfer channels that agents were asked for, by id */
 	struct hash_map admissions; /* by device name, which may repeat */
@@ -78,6 +80,8 @@ struct relay {
 	backlog; /* devices that the registry does not know as they are */
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
+	uint64_t
+	    registry_due_ms; /* loop clock: it should be up for the first time by then */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */

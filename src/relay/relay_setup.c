@@ -23,6 +23,7 @@
 #include "relay/dig.h"
 #include "relay/front.h"
 #include "relay/handover.h"
+#include "relay/inherited.h"
 #include "relay/relay_setup.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -227,6 +228,8 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 	    .public_ports = &relay->public_ports,
 	    .open_mode = options->open,
 	};
+	relay->registry_due_ms =
+	    loop_now_ms(relay->loop) + (uint64_t)options->redis_timeout_ms;
 	relay->registry = options->redis != NULL
 	    ? redis_registry(relay, event_cb)
 	    : registry_memory_new(relay->loop, &relay->registry_settings,
@@ -314,6 +317,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	admissions_init(relay);
 	devices_init(relay);
 	services_init(relay);
+	inherited_init(relay);
 	digs_init(relay);
 	visitors_init(relay);
 	streams_init(relay);
@@ -394,6 +398,7 @@ relay_teardown(struct relay *relay)
 	farewells_free(&relay->farewells);
 	listeners_free(&relay->listeners);
 	pages_free(&relay->pages);
+	inherited_fini(relay);
 	service_ports_free(&relay->service_ports);
 	hash_map_fini(&relay->admissions);
 	hash_map_fini(&relay->devices);

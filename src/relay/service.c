@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/inherited.h"
 #include "relay/service.h"
 #include "relay/shared.h"
 #include "relay/transfer.h"
@@ -103,14 +104,35 @@ service_alloc(struct device *device, const char *name, enum service_kind kind,
 	return service;
 }
 
+static void
+write_route_key(const struct service *service, struct route *route)
+{
+	static const char *const prefixes[] = {[SERVICE_HTTP] = "http/",
+	    [SERVICE_TLS] = "sni/",
+	    [SERVICE_TCP] = "tcp/"};
+	struct writer w;
+
+	writer_init(&w, route->key, sizeof(route->key) - 1);
+	writer_cstr(&w, prefixes[service->kind]);
+	if (service_host(service) != NULL)
+		writer_cstr(&w, service_host(service));
+	else
+		writer_u64(&w, service->public_port);
+	*w.at = '\0';
+}
+
 static int
 open_listener(struct service *service)
 {
 	struct relay *relay = service->device->relay;
+	struct route route;
+	uint16_t wanted;
 
-	if (service_ports_open(relay->service_ports, &service->listener,
-		service->public_port, &relay->public_ports, accept_cb,
-		service) != 0)
+	write_route_key(service, &route);
+	if ((wanted = inherited_claim(relay, route.key)) == 0)
+		wanted = service->public_port;
+	if (service_ports_open(relay->service_ports, &service->listener, wanted,
+		&relay->public_ports, accept_cb, service) != 0)
 		return -1;
 	if (service->kind != SERVICE_TCP)
 		listener_await_bytes(&service->listener);
@@ -317,21 +339,12 @@ service_url_write(const struct service *service, struct writer *w)
 void
 service_route(const struct service *service, struct route *route)
 {
-	static const char *const prefixes[] = {[SERVICE_HTTP] = "http/",
-	    [SERVICE_TLS] = "sni/",
-	    [SERVICE_TCP] = "tcp/"};
 	const struct relay_options *options = &service->device->relay->options;
 	char ip[ADDRESS_TEXT_MAX];
 	struct address address;
 	struct writer w;
 
-	writer_init(&w, route->key, sizeof(route->key) - 1);
-	writer_cstr(&w, prefixes[service->kind]);
-	if (service_host(service) != NULL)
-		writer_cstr(&w, service_host(service));
-	else
-		writer_u64(&w, service->public_port);
-	*w.at = '\0';
+	write_route_key(service, route);
 	listener_address(&service->listener, &address);
 	writer_init(&w, route->value, sizeof(route->value) - 1);
 	writer_cstr(&w,

@@ -16,6 +16,7 @@ struct service_ports {
 	struct listeners *set;
 	size_t n;
 	size_t turn; /* the range to try first */
+	struct port_set kept, contested; /* contested: kept for two */
 	struct {
 		struct listen_range range;
 		uint16_t next;
@@ -95,6 +96,44 @@ service_ports_have(const struct service_ports *ports, uint16_t port)
 	return false;
 }
 
+bool
+service_ports_hold(
+    const struct service_ports *ports, struct str ip, uint16_t port)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	for (size_t i = 0; i < ports->n; i++)
+		if (port >= ports->ranges[i].range.low &&
+		    port <= ports->ranges[i].range.high &&
+		    (ip.len == 0 ||
+			str_equal(ip,
+			    str_of(address_ip_text(
+				&ports->ranges[i].range.address, text)))))
+			return true;
+	return false;
+}
+
+void
+service_ports_keep(struct service_ports *ports, uint16_t port)
+{
+	if (port_set_has(&ports->kept, port))
+		port_set_add(&ports->contested, port);
+	port_set_add(&ports->kept, port);
+	for (size_t i = 0; i < ports->n; i++)
+		if (port >= ports->ranges[i].next &&
+		    port < ports->ranges[i].range.high)
+			ports->ranges[i].next = (uint16_t)(port + 1);
+}
+
+bool
+service_ports_give_back(struct service_ports *ports, uint16_t port)
+{
+	if (port_set_has(&ports->contested, port))
+		return false;
+	port_set_remove(&ports->kept, port);
+	return true;
+}
+
 static int
 open_at(struct service_ports *ports, struct listener *listener, size_t i,
     uint16_t port, listener_cb cb, void *ctx)
@@ -142,6 +181,11 @@ open_any(struct service_ports *ports, struct listener *listener, size_t i,
 		/* moves on by what was tried only: the next search goes on from there */
 		ports->ranges[i].next =
 		    port == range->high ? range->low : (uint16_t)(port + 1);
+		if (port_set_has(&ports->kept, (uint16_t)port)) {
+			port = ports->ranges[i].next;
+			errno = EADDRINUSE;
+			continue;
+		}
 		if (open_at(ports, listener, i, (uint16_t)port, cb, ctx) == 0)
 			return 0;
 		if (errno != EADDRINUSE && errno != EACCES)
@@ -153,16 +197,17 @@ open_any(struct service_ports *ports, struct listener *listener, size_t i,
 
 int
 service_ports_open(struct service_ports *ports, struct listener *listener,
-    uint16_t public_port, const struct port_set *avoid, listener_cb cb,
-    void *ctx)
+    uint16_t wanted, const struct port_set *avoid, listener_cb cb, void *ctx)
 {
 	size_t i, pass, first = ports->turn++;
 
 	errno = EADDRNOTAVAIL;
-	for (i = 0; i < ports->n && public_port != 0; i++)
-		if (public_port >= ports->ranges[i].range.low &&
-		    public_port <= ports->ranges[i].range.high &&
-		    open_at(ports, listener, i, public_port, cb, ctx) == 0)
+	if (port_set_has(&ports->kept, wanted))
+		wanted = 0;
+	for (i = 0; i < ports->n && wanted != 0; i++)
+		if (wanted >= ports->ranges[i].range.low &&
+		    wanted <= ports->ranges[i].range.high &&
+		    open_at(ports, listener, i, wanted, cb, ctx) == 0)
 			return 0;
 	for (pass = 0; pass < 2; pass++)
 		for (i = 0; i < ports->n; i++)

@@ -31,15 +31,25 @@ void service_ports_numbers(
 /* Is this number in one of the ranges? */
 bool service_ports_have(const struct service_ports *ports, uint16_t port);
 
+/* Is ip:port in one of the ranges? With an empty ip, the port alone. */
+bool service_ports_hold(
+    const struct service_ports *ports, struct str ip, uint16_t port);
+
+/* The number is somebody's who has no listener now: it is given to nobody until it is given
+ * back, and rests then: searches begin behind it. One that was kept twice is nobody's for good:
+ * false. */
+void service_ports_keep(struct service_ports *ports, uint16_t port);
+bool service_ports_give_back(struct service_ports *ports, uint16_t port);
+
 /*
  * Open a listener. A tcp service names its public port: where the ranges hold it, the
- * listener takes just that one, so that the service can also be reached without a proxy.
- * Else (public_port 0, or not in the ranges, or taken by another program) any free one,
+ * listener takes just that one, so that the service can also be reached without a proxy; any
+ * service names the port that was kept for it.
+ * Else (wanted 0, or not in the ranges, or kept, or taken by another program) any free one,
  * and never one of `avoid` (public ports that belong to devices) if another is free.
  * -1: no port is free; errno says what the last try gave.
  */
 int service_ports_open(struct service_ports *ports, struct listener *listener,
-    uint16_t public_port, const struct port_set *avoid, listener_cb cb,
-    void *ctx);
+    uint16_t wanted, const struct port_set *avoid, listener_cb cb, void *ctx);
 
 #endif

@@ -293,6 +293,7 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 	link->state = LINK_UP;
 	link->redirects = link->hops = 0;
 	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
+	link->pinged_ms = 0;
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
 	/* who was enrolled is known by its secret from now on */

@@ -32,6 +32,7 @@ struct link {
 	struct channel channel;
 	uint64_t deadline_ms;	    /* of the current stage of the handshake */
 	uint64_t heard_ms, sent_ms; /* when last; from LINK_UP on */
+	uint64_t pinged_ms; /* nothing was heard since; 0: no ping waits */
 	uint64_t up_since_ms;
 	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
 	uint32_t heartbeat_ms;

@@ -446,6 +446,7 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 
 	memset(event, 0, sizeof(*event));
 	link->heard_ms = now_ms;
+	link->pinged_ms = 0;
 	while (done < len && event->type == TAUPE_EVENT_NONE &&
 	    event->output.len == 0) {
 		switch (link->state) {

@@ -8,6 +8,8 @@
 #include "sdk/backoff.h"
 
 #define MISSED_HEARTBEATS 3u
+/* A NAT that has lost its mapping tells nobody, and no visitor comes through until we have noticed. */
+#define PONG_TIMEOUT_MS 10000u
 
 /* ---- attempts ---- */
 
@@ -71,8 +73,12 @@ dial_action(struct session *s, struct link *link, uint64_t now_ms,
 static uint64_t
 silence_deadline_ms(const struct link *link)
 {
-	return link->heard_ms +
-	    (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
+	uint64_t silent_ms =
+	    link->heard_ms + (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
+	uint64_t unanswered_ms = link->pinged_ms + PONG_TIMEOUT_MS;
+
+	return link->pinged_ms != 0 && unanswered_ms < silent_ms ? unanswered_ms
+								 : silent_ms;
 }
 
 static uint64_t
@@ -104,7 +110,7 @@ overdue_reason(const struct link *link)
 	case LINK_WELCOME:
 		return "no welcome in time";
 	case LINK_UP:
-		return "nothing heard for three heartbeats";
+		return "nothing heard for too long";
 	default:
 		return "no answer to the handshake in time";
 	}
@@ -123,6 +129,8 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 		action->output.len = channel_frame(
 		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
 		link->sent_ms = now_ms;
+		if (link->pinged_ms == 0)
+			link->pinged_ms = now_ms;
 		return;
 	}
 	session_link_ended(s, link,

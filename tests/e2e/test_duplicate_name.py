@@ -6,8 +6,10 @@ import time
 import pytest
 
 from harness import ports
-from harness.programs import Agent, Device, Namespace, Relay, SampleServices, run
+from harness.network import Network
+from harness.programs import Agent, Device, Relay, SampleServices
 from harness.scenes import Cluster
+from harness.visitors import get
 from harness.wait import stays, until
 
 
@@ -73,33 +75,31 @@ def test_restarted_agent_of_the_same_relay_is_back_before_its_old_session_times_
 
 def test_second_is_in_within_five_seconds_when_the_first_is_gone_without_goodbye(group):
     """Packets dropped in a network namespace of the test: no FIN, no RST, no answer."""
-    space = Namespace(group, "a", "b")
-    services = {name: SampleServices(group, f"{name}-web", netns=space.names[name])
-                for name in ("a", "b")}
+    network = Network(group, "relay", "a", "b")
+    home, *spaces = (network.hosts[name] for name in ("relay", "a", "b"))
+    services = {host.name: SampleServices(group, f"{host.name}-web", netns=host.space)
+                for host in spaces}
     device = Device("twin")
     devices = group.folder / "devices"
     devices.write_text(device.file_line() + "\n")
-    front, agents, block = ports.take(), ports.take(), ports.take_block()
-    relay = Relay(group, netns=space.hub, agent_listen=f"0.0.0.0:{agents}",
-                  agent_url=f"ws://{space.hub_address('a')}:{agents}", devices_file=devices,
+    front, block = ports.take(), ports.take_block()
+    relay = Relay(group, **home.where, devices_file=devices,
                   service_listen=f"127.0.0.1:{block}-{block + 63}",
                   visitor_listen=f"127.0.0.1:{front}")
 
     def agent(name):
-        return Agent(group, device, [f"ws://{space.hub_address(name)}:{agents}"],
+        return Agent(group, device, [relay],
                      [f"web:http:{services[name].target(f'{name}-web', 'http')}"],
-                     name=f"agent-{name}", netns=space.names[name])
+                     name=f"agent-{name}", netns=network.hosts[name].space)
 
     def visit(host):
-        done = space.curl(space.hub, "-H", f"Host: {host}", f"http://127.0.0.1:{front}/name")
-        return done.stdout
+        with home.inside():
+            return get(("127.0.0.1", front), host, "/name").text
 
-    # The welcome names one address of the relay: the second device has to get there, too.
-    run("ip", "-n", space.names["b"], "route", "add", "default", "via", space.hub_address("b"))
     first = agent("a")
     host = first.host()
     until("the first is served", lambda: visit(host) == "a-web")
-    space.drop("a")
+    network.cut("a", "relay")
     start = time.monotonic()
     second = agent("b")
     assert time.monotonic() - start < 5

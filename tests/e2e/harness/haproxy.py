@@ -12,21 +12,22 @@ KINDS = ("http", "sni", "tcp", "relay")
 
 
 class HAProxy:
-    def __init__(self, group, first_public, last_public, domain="example.test", **env):
-        self.group = group
+    def __init__(self, group, first_public, last_public, domain="example.test", netns=None,
+                 host="127.0.0.1", **env):
+        self.group, self.netns = group, netns
         folder = group.folder / "haproxy"
         folder.mkdir()
         self.maps = folder / "maps"
         self.maps.mkdir()
         self.socket = folder / "admin.sock"
         self.certificate = Certificate(folder / "certificate", f"*.{domain}", domain)
-        self.http, self.tls = (("127.0.0.1", ports.take()) for _ in range(2))
+        self.http, self.tls = ((host, ports.take()) for _ in range(2))
         self.https = self.tls  # one door for both sorts of TLS
         self.env = {
             "TAUPE_UNPRIVILEGED": "1",
-            "TAUPE_HTTP": f"127.0.0.1:{self.http[1]}",
-            "TAUPE_HTTPS": f"127.0.0.1:{self.tls[1]}",
-            "TAUPE_PORTS": f"127.0.0.1:{first_public}-{last_public}",
+            "TAUPE_HTTP": f"{host}:{self.http[1]}",
+            "TAUPE_HTTPS": f"{host}:{self.tls[1]}",
+            "TAUPE_PORTS": f"{host}:{first_public}-{last_public}",
             "TAUPE_CERTS": str(self.certificate.bundle),
             "TAUPE_MAPS": str(self.maps),
             "TAUPE_PAGES": str(ROOT / "haproxy" / "pages"),
@@ -46,8 +47,8 @@ class HAProxy:
 
     def start(self):
         self.process = Process(self.group, "haproxy", [
-            "haproxy", "-db", "-f", str(ROOT / "haproxy" / "haproxy.cfg")], env=self.env,
-            ends=(0, 143, -15))
+            "haproxy", "-db", "-f", str(ROOT / "haproxy" / "haproxy.cfg")],
+            netns=self.netns, env=self.env, ends=(0, 143, -15))
         until("haproxy answers", lambda: "Pid:" in self.ask("show info"))
         return self
 
@@ -83,7 +84,7 @@ class HAProxy:
 
 class Router:
     def __init__(self, group, redis, haproxy, **config):
-        self.group = group
+        self.group, self.netns = group, haproxy.netns
         self.config = {**redis.access("taupe-router"), "haproxy": haproxy.socket,
                        "map_dir": haproxy.maps, "log_level": "debug", **config}
         self.process = None
@@ -92,5 +93,6 @@ class Router:
     def start(self):
         path = write_ini(self.group.folder / "router.conf", "router", self.config)
         self.process = Process(self.group, "router",
-                               [binary("taupe-router"), "--config", str(path)])
+                               [binary("taupe-router"), "--config", str(path)],
+                               netns=self.netns)
         return self

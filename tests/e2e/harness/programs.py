@@ -15,6 +15,7 @@ import urllib.request
 import redis as redis_client
 
 from . import marks, ports
+from .network import inside
 from .process import ROOT, Process, binary
 from .wait import until
 
@@ -106,16 +107,8 @@ class Relay:
     def admin(self, path):
         """GET of the admin port: status and body."""
         url = f"http://127.0.0.1:{self.admin_port}{path}"
-        if self.netns:
-            done = subprocess.run(["ip", "netns", "exec", self.netns, "curl", "-s", "-m", "5",
-                                   "-w", "\n%{http_code}", url], capture_output=True, text=True,
-                                  check=False)
-            body, _, status = done.stdout.rpartition("\n")
-            if status in ("", "000"):
-                raise OSError("no answer")
-            return int(status), body
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with inside(self.netns), urllib.request.urlopen(url, timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -252,11 +245,13 @@ class Redis:
     program may do what it needs. Keeps nothing over a restart."""
     PASSWORD = marks.marked()
 
-    def __init__(self, group, name="redis"):
+    def __init__(self, group, name="redis", netns=None, host="127.0.0.1"):
         self.group, self.name, self.port = group, name, ports.take()
+        self.netns, self.host = netns, host
         self.folder = group.folder / name
         self.folder.mkdir()
-        self.address = f"127.0.0.1:{self.port}"
+        self.address = f"{host}:{self.port}"
+        self.socket = self.folder / "redis.sock"  # for us, in whichever network it is
         self.users = self.folder / "users.acl"
         self.users.write_text("".join(
             line if line.startswith("user default ") else
@@ -294,10 +289,11 @@ class Redis:
 
     def start(self):
         self.process = Process(self.group, self.name, [
-            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-            "--appendonly", "no", "--dir", str(self.folder), "--aclfile", str(self.users)])
-        self.client = redis_client.Redis(port=self.port, username="admin", password=self.PASSWORD,
-                                         decode_responses=True)
+            "redis-server", "--port", str(self.port), "--bind", self.host, "--save", "",
+            "--unixsocket", str(self.socket), "--appendonly", "no", "--dir", str(self.folder),
+            "--aclfile", str(self.users)], netns=self.netns)
+        self.client = redis_client.Redis(unix_socket_path=str(self.socket), username="admin",
+                                         password=self.PASSWORD, decode_responses=True)
         until("redis answers", self.answers)
         return self
 
@@ -397,52 +393,5 @@ class Certificate:
         self.bundle.write_text(self.chain.read_text() + self.key.read_text())
 
 
-class Namespace:
-    """Network namespaces joined to a middle one by veth pairs: links that can be cut."""
-
-    def __init__(self, group, *names):
-        tag = secrets.token_hex(3)
-        self.names = {}
-        self.group = group
-        self.hub = self._make(f"tp{tag}hub")
-        for number, name in enumerate(names, 1):
-            space = self._make(f"tp{tag}{name}")
-            self.names[name] = space
-            inside, outside = f"{name}0", f"{name}1"
-            run("ip", "link", "add", inside, "netns", space, "type", "veth", "peer", "name",
-                outside, "netns", self.hub)
-            run("ip", "-n", space, "addr", "add", f"10.213.{number}.2/24", "dev", inside)
-            run("ip", "-n", self.hub, "addr", "add", f"10.213.{number}.1/24", "dev", outside)
-            run("ip", "-n", space, "link", "set", inside, "up")
-            run("ip", "-n", self.hub, "link", "set", outside, "up")
-
-    def _make(self, name):
-        run("ip", "netns", "add", name)
-        self.group.exits.callback(subprocess.run, ["ip", "netns", "del", name], check=False)
-        run("ip", "-n", name, "link", "set", "lo", "up")
-        return name
-
-    def hub_address(self, name):
-        """The hub's address as seen from that namespace."""
-        return f"10.213.{list(self.names).index(name) + 1}.1"
-
-    def drop(self, name):
-        """From now on nothing passes to or from it, and nobody is told."""
-        space = self.names[name]
-        run("ip", "netns", "exec", space, "nft", "add", "table", "inet", "cut")
-        for hook in ("input", "output"):
-            run("ip", "netns", "exec", space, "nft", "add", "chain", "inet", "cut", hook,
-                f"{{ type filter hook {hook} priority 0; policy drop; }}")
-
-    def curl(self, space, *arguments):
-        return subprocess.run(["ip", "netns", "exec", space, "curl", "-s", "-m", "20", *arguments],
-                              capture_output=True, text=True, check=False)
-
-
-def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(argv)}: {done.stderr}"
-
-
-__all__ = ["Agent", "Certificate", "Device", "Namespace", "ROOT", "Redis", "Relay",
+__all__ = ["Agent", "Certificate", "Device", "ROOT", "Redis", "Relay",
            "SampleServices", "Sshd", "write_ini"]

@@ -5,6 +5,7 @@ name given. Prints "NAME http PORT" and "NAME tcp PORT" when they listen.
 
 The HTTP service answers
     /name            its name                      /headers     what it was asked, as JSON
+    /name/X          its name and X
     /bytes/N         N bytes of the pattern        /chunked/N   the same, chunked
     /sse             an event, and a last one after a GET of /sse/release
     /gate/X          answers when /gate/X/open was asked; /gate/X/count: how many wait there
@@ -112,6 +113,8 @@ class Services:
         match parts:
             case ["name"]:
                 answer(self.name)
+            case ["name", key]:
+                answer(f"{self.name} {key}")
             case ["headers"]:
                 answer(json.dumps({"method": method, "target": target, "fields": fields,
                                    "peer": writer.get_extra_info("peername")}))

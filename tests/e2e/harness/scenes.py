@@ -50,11 +50,12 @@ class Standalone:
 
 
 class Cluster:
-    """Redis, relays, the router and HAProxy with the repository's configuration."""
+    """Redis, relays, the router and HAProxy with the repository's configuration; in a network
+    they are at its hosts "redis", "proxy" and those of the relays' names."""
 
-    def __init__(self, group, relays=1, haproxy=None, **config):
-        self.group = group
-        self.redis = Redis(group)
+    def __init__(self, group, relays=1, haproxy=None, network=None, **config):
+        self.group, self.network = group, network
+        self.redis = Redis(group, **self.where("redis"))
         self.public = ports.take_block(group.exits)
         self.public_last = self.public + ports.BLOCK - 1
         self.key_file = group.folder / "cluster.key"
@@ -63,23 +64,29 @@ class Cluster:
         self.config = config
         # a device must exist before a relay listens; these tests add theirs later
         self.redis.add(Device("nobody"))
-        self.haproxy = HAProxy(group, self.public, self.public_last, **(haproxy or {}))
+        self.haproxy = HAProxy(group, self.public, self.public_last,
+                               **self.where("proxy"), **(haproxy or {}))
         self.router = Router(group, self.redis, self.haproxy)
         self.relays = [self.add_relay(f"r{number}") for number in range(1, relays + 1)]
         until("the relays know each other", lambda: all(
             len(relay.api("relays")["relays"]) == relays for relay in self.relays))
 
+    def where(self, name):
+        return self.network.hosts[name].where if self.network else {}
+
     def add_relay(self, name, **config):
+        where = self.where(name)
+        host = where.get("host", "127.0.0.1")
         services = [ports.take_block(self.group.exits) for _ in range(2)]
         settings = {
             **self.redis.access("taupe-relay"),
             "cluster_key_file": self.key_file,
-            "service_listen": [f"127.0.0.1:{start}-{start + ports.BLOCK - 1}"
+            "service_listen": [f"{host}:{start}-{start + ports.BLOCK - 1}"
                                for start in services],
             "public_ports": f"{self.public}-{self.public_last}",
-            "trusted_proxy": "127.0.0.1",
+            "trusted_proxy": self.haproxy.http[0],
             **self.config, **config}
-        return Relay(self.group, name, **settings)
+        return Relay(self.group, name, **where, **settings)
 
     @property
     def relay(self):
@@ -100,7 +107,7 @@ class Cluster:
         return Connection(self.haproxy.http, host, **kwargs)
 
     def public_address(self, agent, service):
-        return "127.0.0.1", agent.port(service)
+        return self.haproxy.http[0], agent.port(service)
 
     def wait_served(self, host, path="/name", status=200, timeout=10):
         """Until the name leads to the device."""

@@ -201,6 +201,34 @@ START_TEST(a_port_rests_before_it_is_used_again)
 }
 END_TEST
 
+START_TEST(a_kept_port_is_given_to_nobody)
+{
+	uint16_t low = free_range(42120), kept = (uint16_t)(low + 2);
+	struct listen_range range =
+	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
+
+	ports = service_ports_new(all, &range, 1);
+	ck_assert(service_ports_hold(ports, str_of("127.0.0.1"), kept));
+	ck_assert(service_ports_hold(ports, (struct str){0}, kept));
+	ck_assert(!service_ports_hold(ports, str_of("127.0.0.2"), kept));
+	ck_assert(!service_ports_hold(
+	    ports, str_of("127.0.0.1"), (uint16_t)(low + RANGE)));
+	service_ports_keep(ports, kept);
+	ck_assert_uint_eq(open_one(kept, NULL), kept + 1);
+	for (int i = 2; i < RANGE; i++)
+		ck_assert_uint_ne(open_one(0, NULL), 0);
+	ck_assert_uint_eq(open_one(0, NULL), 0);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	ck_assert(service_ports_give_back(ports, kept));
+	ck_assert_uint_eq(open_one(kept, NULL), kept);
+	listener_close(&listeners[--n_open]);
+	service_ports_keep(ports, kept);
+	service_ports_keep(ports, kept);
+	ck_assert(!service_ports_give_back(ports, kept));
+	ck_assert_uint_eq(open_one(kept, NULL), 0);
+}
+END_TEST
+
 /* A relay that stands alone has every port to avoid: the search must not begin at the first
  * one each time, where all are taken. */
 START_TEST(a_search_goes_on_where_the_last_one_ended_though_all_are_public)
@@ -331,6 +359,7 @@ main(void)
 	tcase_add_test(tests, numbers_of_all_ranges);
 	tcase_add_test(tests, every_port_is_found_and_then_none);
 	tcase_add_test(tests, a_port_rests_before_it_is_used_again);
+	tcase_add_test(tests, a_kept_port_is_given_to_nobody);
 	tcase_add_test(tests,
 	    a_search_goes_on_where_the_last_one_ended_though_all_are_public);
 	tcase_add_test(

@@ -265,20 +265,48 @@ START_TEST(pings_when_it_has_been_silent)
 }
 END_TEST
 
-START_TEST(is_dead_after_three_silent_heartbeats)
+static void
+dies_after(struct bench *b, uint64_t ms, const char *pings)
 {
+	pass(b, ms - 1);
+	DID(b, pings);
+	ck_assert(taupe_session_is_up(&b->session));
+	pass(b, 1);
+	ck_assert(!taupe_session_is_up(&b->session));
+	ck_assert_ptr_eq(
+	    strstr(b->trace, "close0(nothing heard for too long)"), b->trace);
+}
+
+START_TEST(is_dead_when_a_ping_is_not_answered)
+{
+	struct bytes in = {.len = 0};
 	struct bench b;
 
 	init(&b);
 	bring_up(&b);
-	pass(&b, 89999);
-	DID(&b, "ping ping");
-	ck_assert(taupe_session_is_up(&b.session));
-	pass(&b, 1);
-	ck_assert(!taupe_session_is_up(&b.session));
-	ck_assert_ptr_eq(
-	    strstr(b.trace, "close0(nothing heard for three heartbeats)"),
-	    b.trace);
+	pass(&b, 39999);
+	DID(&b, "ping");
+	relay_frame(&in, WS_OP_PONG, "", 0);
+	hear(&b, 0, &in);
+	pass(&b, 20000);
+	DID(&b, "");
+	dies_after(&b, 10001, "ping");
+}
+END_TEST
+
+START_TEST(is_dead_after_three_silent_heartbeats_when_these_are_short)
+{
+	struct bench b;
+
+	init(&b);
+	begin(&b);
+	act(&b);
+	accepted(&b, 0);
+	hear_text(&b, 0,
+	    "op=welcome&epoch=7&heartbeat_ms=3000&lease_ms=3600000&label="
+	    "k7x2m9q4tz&relay=wss%3A%2F%2Fr1.example.com");
+	b.trace[0] = '\0';
+	dies_after(&b, 9000, "ping ping");
 }
 END_TEST
 
@@ -288,10 +316,10 @@ START_TEST(lives_as_long_as_it_hears_something)
 
 	init(&b);
 	bring_up(&b);
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 20; i++) {
 		struct bytes in = {.len = 0};
 
-		pass(&b, 80000);
+		pass(&b, 9000);
 		relay_frame(&in, WS_OP_PONG, "", 0);
 		hear(&b, 0, &in);
 	}
@@ -818,7 +846,8 @@ main(void)
 	    cleartext_peers_of_a_secure_relay_are_forgotten,
 	    welcome_that_leads_out_of_tls_is_refused,
 	    pings_when_it_has_been_silent,
-	    is_dead_after_three_silent_heartbeats,
+	    is_dead_when_a_ping_is_not_answered,
+	    is_dead_after_three_silent_heartbeats_when_these_are_short,
 	    lives_as_long_as_it_hears_something,
 	    answers_a_probe_at_once,
 	    a_pong_counts_as_something_sent,

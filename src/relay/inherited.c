@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "relay/inherited.h"
+#include "relay/service_ports.h"
+
+struct inherited {
+	struct hash_node by_key;
+	uint16_t port;
+	char key[];
+};
+
+static struct inherited *
+of_node(struct hash_node *node)
+{
+	return HASH_ENTRY(node, struct inherited, by_key);
+}
+
+static struct str
+key_cb(const struct hash_node *node)
+{
+	return str_of(HASH_ENTRY(node, struct inherited, by_key)->key);
+}
+
+/* The port, if it is free now; else 0. */
+static uint16_t
+give_up(struct relay *relay, struct inherited *route)
+{
+	uint16_t port = route->port;
+	bool freed = service_ports_give_back(relay->service_ports, port);
+
+	hash_map_remove(&relay->inherited, &route->by_key);
+	free(route);
+	return freed ? port : 0;
+}
+
+void
+inherited_init(struct relay *relay)
+{
+	hash_map_init(&relay->inherited, key_cb);
+}
+
+static void
+give_up_cb(void *ctx, struct hash_node *node)
+{
+	(void)give_up(ctx, of_node(node));
+}
+
+void
+inherited_fini(struct relay *relay)
+{
+	hash_map_each(&relay->inherited, give_up_cb, relay);
+	hash_map_fini(&relay->inherited);
+}
+
+/* The port, if "IP,PORT,EPOCH" is a listener of ours; else 0. */
+static uint16_t
+port_here(const struct relay *relay, struct str value)
+{
+	const char *advertised = relay->options.advertise_address;
+	struct str ip, rest, port, epoch;
+	uint64_t number;
+
+	if (!str_split(value, ',', &ip, &rest) ||
+	    !str_split(rest, ',', &port, &epoch) ||
+	    !str_to_u64(port, UINT16_MAX, &number))
+		return 0;
+	if (advertised != NULL && !str_equal(ip, str_of(advertised)))
+		return 0;
+	return service_ports_hold(relay->service_ports,
+		   advertised == NULL ? ip : (struct str){0}, (uint16_t)number)
+	    ? (uint16_t)number
+	    : 0;
+}
+
+static void
+keep(struct relay *relay, struct str key, uint16_t port)
+{
+	struct inherited *route = malloc(sizeof(*route) + key.len + 1);
+
+	/* without memory nobody gets it, and the service that comes back takes another */
+	service_ports_keep(relay->service_ports, port);
+	if (route == NULL)
+		return;
+	route->port = port;
+	memcpy(route->key, key.ptr, key.len);
+	route->key[key.len] = '\0';
+	if (hash_map_insert(&relay->inherited, &route->by_key) != 0)
+		free(route);
+}
+
+void
+inherited_note(struct relay *relay, const struct registry_event *event)
+{
+	struct hash_node *node = hash_map_find(&relay->inherited, event->key);
+	uint16_t port;
+
+	if (node == NULL && relay->inherited_complete)
+		return;
+	port = port_here(relay, event->value);
+	if (node != NULL && of_node(node)->port == port)
+		return;
+	if (node != NULL)
+		(void)give_up(relay, of_node(node));
+	if (!relay->inherited_complete && port != 0)
+		keep(relay, event->key, port);
+}
+
+void
+inherited_complete(struct relay *relay)
+{
+	if (relay->inherited_complete)
+		return;
+	relay->inherited_complete = true;
+	if (relay->inherited.count > 0)
+		log_info("ports are kept for devices that were here",
+		    LOG_U("ports", relay->inherited.count));
+}
+
+uint16_t
+inherited_claim(struct relay *relay, const char *key)
+{
+	struct hash_node *node = hash_map_find(&relay->inherited, str_of(key));
+
+	return node != NULL ? give_up(relay, of_node(node)) : 0;
+}

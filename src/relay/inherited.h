@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The routes that a relay of this address has left behind when it ended: its devices are not back
+ * yet, and the proxy still leads their visitors here. Each such port is kept for the service whose
+ * it was, or that device's visitors would reach another device's service.
+ */
+#ifndef TAUPE_RELAY_INHERITED_H
+#define TAUPE_RELAY_INHERITED_H
+
+#include "relay/relay.h"
+
+void inherited_init(struct relay *relay);
+void inherited_fini(struct relay *relay);
+
+/* A route as it stands in the registry, or as it was changed now: REGISTRY_ROUTE. One that leads
+ * here is kept while the registry is read; one that leads here no longer is not ours. */
+void inherited_note(struct relay *relay, const struct registry_event *event);
+/* From now on nothing is kept that was not before: services come. */
+void inherited_complete(struct relay *relay);
+
+/* The port to which this route leads, which is the caller's now; 0: none was kept, or another
+ * route leads there, too. */
+uint16_t inherited_claim(struct relay *relay, const char *key);
+
+#endif
