@@ -199,15 +199,14 @@ def test_a_device_that_has_no_place_for_a_secret_says_so(scene):
 
 def test_a_relay_that_dies_in_between_locks_nobody_out(scene):
     """Killed anywhere between asking and answering: the agent has both secrets."""
-    agent = scene.agents[0]
     relay = scene.cluster.relays[0]
-    before = stored_hash(scene, "d0")
+    agent = scene.cluster.agent("d9", ["raw:tcp:127.0.0.1:1"], relays=[relay])
+    before = stored_hash(scene, "d9")
     relay.process.freeze()
-    scene.ctl.ok("device", "rotate", "d0")
+    scene.ctl.ok("device", "rotate", "d9")
     relay.process.kill()
     relay.start()
-    agent.process.send_signal(1)
-    until("the relay has the new secret's hash", lambda: stored_hash(scene, "d0") != before, 20)
+    until("the relay has the new secret's hash", lambda: stored_hash(scene, "d9") != before)
     agent.process.kill()
     agent.start()
 
