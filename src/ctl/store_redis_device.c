@@ -26,12 +26,12 @@ tell(struct ctl *ctl, const char *format, ...)
 	va_end(args);
 	if (reply == NULL) {
 		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->options.redis, redis_sync_error(ctl->redis));
+		    ctl->redis_where, redis_sync_error(ctl->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
 			? EX_NOPERM
 			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
+		    "Redis at %s refuses: %s", ctl->redis_where, reply->str);
 	}
 	redis_sync_reply_free(&reply);
 	return result;
@@ -53,7 +53,7 @@ execute(struct ctl *ctl)
 		if (reply->element[i]->type == REDIS_REPLY_ERROR)
 			code =
 			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
-				ctl->options.redis, reply->element[i]->str);
+				ctl->redis_where, reply->element[i]->str);
 	redis_sync_reply_free(&reply);
 	return code;
 }

@@ -213,7 +213,8 @@ status_cb(void *ctx, const char *query, struct http_reply *reply)
 	reply_json(reply,
 	    json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:o}",
 		"id", relay->self.id, "version", PACKAGE_VERSION, "registry",
-		relay->options.redis != NULL ? "redis" : "memory",
+		redis_options_given(&relay->options.registry) ? "redis"
+							      : "memory",
 		"registry_up", relay->registry->ops->is_up(relay->registry),
 		"draining", relay->self.draining, "agents",
 		(json_int_t)relay->n_sessions, "visitors",

@@ -105,7 +105,8 @@ struct relay_info {
 };
 
 enum registry_event_type {
-	REGISTRY_UP, /* it answers (again): *lost says whether it may have forgotten */
+	REGISTRY_UP, /* it answers (again): lost says whether it may have forgotten much, moved
+	              * whether it may have missed what was written last */
 	REGISTRY_DOWN,
 	REGISTRY_SESSION, /* a session opened (up) or closed at some relay, this one too; one
 	                       that is taken over closes in the registry before its relay
@@ -120,7 +121,7 @@ enum registry_event_type {
 struct registry_event {
 	enum registry_event_type type;
 	bool up;   /* REGISTRY_SESSION, REGISTRY_DRAIN */
-	bool lost; /* REGISTRY_UP */
+	bool lost, moved; /* REGISTRY_UP */
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
 	uint64_t epoch;

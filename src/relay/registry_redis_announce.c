@@ -315,14 +315,17 @@ check_cb(void *ctx, const redisReply *reply)
 	if (!redis_is_ready(registry))
 		return; /* another link went meanwhile, and its return asks again */
 	registry->up = true;
+	/* another server may lack what was written behind an announcement that it has */
+	event.moved = redis_link_has_moved(registry->main);
 	/* lost again before we have announced again is lost, too */
 	event.lost = (registry->view.announced || registry->view.refilling) &&
 	    judge_own(&registry->view, reply) == OWN_LOST;
 	if (event.lost) {
 		registry->view.announced = false;
 		registry->view.refilling = true;
-		redis_follower_restart(registry);
 	}
+	if (event.lost || event.moved)
+		redis_follower_restart(registry);
 	registry_answer_event(&registry->answers, &event);
 	/* the others should not have to wait for the next one */
 	if (registry->view.has_self)

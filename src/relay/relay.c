@@ -117,9 +117,12 @@ registry_event(void *ctx, const struct registry_event *event)
 	switch (event->type) {
 	case REGISTRY_UP:
 		log_info("registry is up",
-		    LOG_S("contents", event->lost ? "lost" : "kept"));
+		    LOG_S("contents",
+			event->lost	   ? "lost"
+			    : event->moved ? "of another server"
+					   : "kept"));
 		relay->registry_lost = event->lost;
-		if (event->lost)
+		if (event->lost || event->moved)
 			backlog_add_all(relay);
 		backlog_write(relay);
 		break;
@@ -269,8 +272,9 @@ run(struct relay *relay)
 	announce_cb(relay);
 	log_info("relay is running", LOG_S("id", relay->self.id),
 	    LOG_S("url", relay->self.url),
-	    LOG_S(
-		"registry", relay->options.redis != NULL ? "redis" : "memory"),
+	    LOG_S("registry",
+		redis_options_given(&relay->options.registry) ? "redis"
+							      : "memory"),
 	    LOG_U("descriptors", descriptors));
 	if (loop_run(relay->loop) != 0) {
 		log_error("the event loop failed", LOG_S("error", log_errno()));

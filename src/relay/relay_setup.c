@@ -12,8 +12,7 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
-#include "net/redis_endpoint.h"
-#include "net/redis_link.h"
+#include "net/redis_access.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
 #include "relay/agent_door.h"
@@ -88,8 +87,8 @@ check_authentication(struct relay *relay)
 			"listen on loopback"));
 		return EX_CONFIG;
 	}
-	if (options->redis == NULL && options->devices_file == NULL &&
-	    !options->open) {
+	if (!redis_options_given(&options->registry) &&
+	    options->devices_file == NULL && !options->open) {
 		log_error("no device could ever connect: neither redis nor "
 			  "devices_file is set",
 		    LOG_S("hint",
@@ -124,7 +123,7 @@ setup_key(struct relay *relay)
 	long len;
 
 	if (relay->options.cluster_key_file == NULL) {
-		if (relay->options.redis != NULL)
+		if (redis_options_given(&relay->options.registry))
 			log_warn("no cluster_key_file: signed leases are good "
 				 "at this relay only, "
 				 "until it stops");
@@ -189,38 +188,31 @@ setup_ports(struct relay *relay)
 	return 0;
 }
 
+/* With the Sentinels, if there are any. */
 static struct registry *
 redis_registry(struct relay *relay, registry_event_cb event_cb)
 {
-	const struct relay_options *options = &relay->options;
-	char name[RELAY_ID_MAX + 16], password[REDIS_PASSWORD_MAX + 1];
-	struct redis_endpoint endpoint;
-	struct redis_link_config config = {
-	    .host = endpoint.host,
-	    .user = options->redis_user,
-	    .database = (int)options->redis_database,
-	    .name = name,
-	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
-	};
-	struct registry *registry;
+	char name[RELAY_ID_MAX + 16];
+	struct redis_access access;
+	struct registry *registry = NULL;
+	const char *wrong;
 
-	(void)redis_endpoint_parse(
-	    options->redis, &endpoint); /* checked with the option */
-	config.port = endpoint.port;
 	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
-	if (options->redis_password_file != NULL) {
-		if (redis_password_read(
-			options->redis_password_file, password) != 0) {
-			log_error("cannot read the password of Redis",
-			    LOG_S("file", options->redis_password_file),
-			    LOG_S("error", log_errno()));
-			return NULL;
-		}
-		config.password = password;
+	wrong = redis_access_init(&access, &relay->options.registry, name);
+	if (wrong != NULL) {
+		log_error("cannot find Redis with these options",
+		    LOG_S("option", wrong), LOG_S("error", log_errno()));
+		goto out;
 	}
-	registry = registry_redis_new(
-	    relay->loop, &relay->registry_settings, &config, event_cb, relay);
-	crypto_wipe(password, sizeof(password));
+	if (access.sentinel.n_sentinels > 0 &&
+	    (relay->sentinel =
+		    redis_sentinel_new(relay->loop, &access.sentinel)) == NULL)
+		goto out;
+	access.link.sentinel = relay->sentinel;
+	registry = registry_redis_new(relay->loop, &relay->registry_settings,
+	    &access.link, event_cb, relay);
+out:
+	redis_access_wipe(&access);
 	return registry;
 }
 
@@ -237,7 +229,7 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 	    .public_ports = &relay->public_ports,
 	    .open_mode = options->open,
 	};
-	relay->registry = options->redis != NULL
+	relay->registry = redis_options_given(&options->registry)
 	    ? redis_registry(relay, event_cb)
 	    : registry_memory_new(relay->loop, &relay->registry_settings,
 		  options->devices_file, event_cb, relay);
@@ -392,6 +384,7 @@ relay_teardown(struct relay *relay)
 	front_free(&relay->front);
 	if (relay->registry != NULL)
 		registry_free(&relay->registry);
+	redis_sentinel_free(&relay->sentinel);
 	admissions_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)
 		upgrade_free(LIST_FIRST(&relay->upgrades));

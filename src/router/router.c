@@ -10,8 +10,7 @@
 
 #include "base/log.h"
 #include "net/buf.h"
-#include "net/crypto.h"
-#include "net/redis_endpoint.h"
+#include "net/redis_access.h"
 #include "router/router.h"
 #include "router/router_admin.h"
 #include "router/router_state.h"
@@ -137,42 +136,44 @@ start_syncs(struct router *router)
 	return EX_OK;
 }
 
+/* The Sentinels, if there are any, and who follows the routes. */
 static int
-start_follower(struct router *router, struct stream_id known)
+start_with(
+    struct router *router, struct redis_access *access, struct stream_id known)
 {
-	const struct router_options *options = &router->options;
-	char password[REDIS_PASSWORD_MAX + 1] = "";
-	struct redis_endpoint endpoint;
-	struct redis_link_config redis = {
-	    .user = options->redis_user,
-	    .database = (int)options->redis_database,
-	    .name = "taupe-router",
-	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
-	};
 	struct follower_settings settings = {
-	    .redis = &redis,
-	    .grace_ms = (uint64_t)options->grace_ms,
+	    .redis = &access->link,
+	    .grace_ms = (uint64_t)router->options.grace_ms,
 	    .known = known,
 	};
 
-	if (!redis_endpoint_parse(options->redis, &endpoint))
-		return EX_CONFIG; /* the option table has checked it */
-	redis.host = endpoint.host;
-	redis.port = endpoint.port;
-	if (options->redis_password_file != NULL) {
-		if (redis_password_read(
-			options->redis_password_file, password) != 0) {
-			log_error("cannot read the password for Redis",
-			    LOG_S("file", options->redis_password_file),
-			    LOG_S("error", log_errno()));
-			return EX_NOINPUT;
-		}
-		redis.password = password;
+	if (access->sentinel.n_sentinels > 0) {
+		router->sentinel =
+		    redis_sentinel_new(router->loop, &access->sentinel);
+		if (router->sentinel == NULL)
+			return EX_OSERR;
+		access->link.sentinel = router->sentinel;
 	}
 	router->follower = follower_new(
 	    router->loop, router->table, &settings, follower_state_cb, router);
-	crypto_wipe(password, sizeof(password));
 	return router->follower == NULL ? EX_OSERR : EX_OK;
+}
+
+static int
+start_follower(struct router *router, struct stream_id known)
+{
+	struct redis_access access;
+	const char *wrong = redis_access_init(
+	    &access, &router->options.registry, "taupe-router");
+	int code = EX_NOINPUT;
+
+	if (wrong != NULL)
+		log_error("cannot find Redis with these options",
+		    LOG_S("option", wrong), LOG_S("error", log_errno()));
+	else
+		code = start_with(router, &access, known);
+	redis_access_wipe(&access);
+	return code;
 }
 
 static int
@@ -212,6 +213,7 @@ stop(struct router *router)
 	if (router->files != NULL && router->follower != NULL)
 		map_files_free(&router->files);
 	follower_free(&router->follower);
+	redis_sentinel_free(&router->sentinel);
 	for (i = 0; i < router->n_syncs; i++)
 		map_sync_free(&router->syncs[i]);
 	agent_pool_free(&router->pool);
@@ -224,6 +226,7 @@ stop(struct router *router)
 static int
 run(struct router *router)
 {
+	char redis[REDIS_HOST_MAX + 32];
 	int code;
 
 	router->loop = loop_new();
@@ -237,7 +240,10 @@ run(struct router *router)
 	code = start(router);
 	if (code != EX_OK)
 		return code;
-	log_info("started", LOG_S("redis", router->options.redis),
+	log_info("started",
+	    LOG_S("redis",
+		redis_options_text(
+		    &router->options.registry, redis, sizeof(redis))),
 	    LOG_U("haproxies", router->n_syncs),
 	    LOG_S("map_dir", router->options.map_dir));
 	return loop_run(router->loop) == 0 ? EX_OK : EX_OSERR;

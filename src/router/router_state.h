@@ -16,6 +16,7 @@ struct router {
 	char **argv;
 	struct loop *loop;
 	struct route_table *table;
+	struct redis_sentinel *sentinel; /* NULL without redis_sentinel */
 	struct follower *follower;
 	struct map_files *files;
 	struct agent_pool *pool;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first commands on a new connection: AUTH, SELECT, CLIENT SETNAME and PING, all sent
- * at once. The answer to the last decides whether this server is of any use.
+ * The first commands on a new connection: AUTH, SELECT, CLIENT SETNAME, ROLE if Sentinels
+ * have named the server, and PING, all sent at once. The answer to the last decides whether
+ * this server is of any use.
  */
 #include "config.h"
 
@@ -104,7 +105,8 @@ redis_greet(struct redis_link *link)
 		redis_link_submit(link, select_cb, link, 2, select, NULL) !=
 		    0) ||
 	    (link->name != NULL &&
-		redis_link_submit(link, NULL, NULL, 3, setname, NULL) != 0))
+		redis_link_submit(link, NULL, NULL, 3, setname, NULL) != 0) ||
+	    (link->sentinel != NULL && redis_primary_greet(link) != 0))
 		return; /* it is doomed already */
 	(void)redis_link_submit(link, ping_cb, link, 1, ping, NULL);
 }

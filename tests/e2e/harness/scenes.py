@@ -52,9 +52,9 @@ class Standalone:
 class Cluster:
     """Redis, relays, the router and HAProxy with the repository's configuration."""
 
-    def __init__(self, group, relays=1, haproxy=None, **config):
+    def __init__(self, group, relays=1, haproxy=None, redis=None, **config):
         self.group = group
-        self.redis = Redis(group)
+        self.redis = redis or Redis(group)
         self.public = ports.take_block(group.exits)
         self.public_last = self.public + ports.BLOCK - 1
         self.key_file = group.folder / "cluster.key"
