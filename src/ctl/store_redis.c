@@ -43,17 +43,16 @@ connect_with(struct ctl *ctl, const struct redis_access *access)
 int
 redis_open(struct ctl *ctl)
 {
+	char error[REDIS_ACCESS_ERROR_MAX];
 	struct redis_access access;
-	const char *wrong;
 	int code;
 
 	if (ctl->redis != NULL)
 		return EX_OK;
-	wrong = redis_access_init(&access, &ctl->options.registry, "taupectl");
-	code = wrong == NULL
+	code = redis_access_init(
+		   &access, &ctl->options.registry, "taupectl", error) == 0
 	    ? connect_with(ctl, &access)
-	    : ctl_fail(EX_NOINPUT, "%s: cannot be used to find Redis: %s",
-		  wrong, strerror(errno));
+	    : ctl_fail(EX_NOINPUT, "%s", error);
 	redis_access_wipe(&access);
 	return code;
 }

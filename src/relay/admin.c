@@ -40,14 +40,18 @@ static void
 readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 {
 	struct relay *relay = ctx;
+	const char *trouble = relay->registry->ops->trouble(relay->registry);
+	char text[100];
 
 	(void)query;
-	if (relay->self.draining)
+	if (relay->self.draining) {
 		reply_text(reply, 503, "draining\n");
-	else if (!relay->registry->ops->is_up(relay->registry))
-		reply_text(reply, 503, "the registry does not answer\n");
-	else
+	} else if (trouble != NULL) {
+		snprintf(text, sizeof(text), "%s\n", trouble);
+		reply_text(reply, 503, text);
+	} else {
 		reply_text(reply, 200, "ready\n");
+	}
 }
 
 static void

@@ -118,11 +118,11 @@ registry_event(void *ctx, const struct registry_event *event)
 	case REGISTRY_UP:
 		log_info("registry is up",
 		    LOG_S("contents",
-			event->lost	   ? "lost"
-			    : event->moved ? "of another server"
-					   : "kept"));
+			event->lost	      ? "lost"
+			    : event->doubtful ? "in doubt"
+					      : "kept"));
 		relay->registry_lost = event->lost;
-		if (event->lost || event->moved)
+		if (event->lost || event->doubtful)
 			backlog_add_all(relay);
 		backlog_write(relay);
 		break;

@@ -192,16 +192,15 @@ setup_ports(struct relay *relay)
 static struct registry *
 redis_registry(struct relay *relay, registry_event_cb event_cb)
 {
-	char name[RELAY_ID_MAX + 16];
+	char name[RELAY_ID_MAX + 16], error[REDIS_ACCESS_ERROR_MAX];
 	struct redis_access access;
 	struct registry *registry = NULL;
-	const char *wrong;
 
 	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
-	wrong = redis_access_init(&access, &relay->options.registry, name);
-	if (wrong != NULL) {
+	if (redis_access_init(&access, &relay->options.registry, name, error) !=
+	    0) {
 		log_error("cannot find Redis with these options",
-		    LOG_S("option", wrong), LOG_S("error", log_errno()));
+		    LOG_S("error", error));
 		goto out;
 	}
 	if (access.sentinel.n_sentinels > 0 &&

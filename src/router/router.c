@@ -163,13 +163,13 @@ static int
 start_follower(struct router *router, struct stream_id known)
 {
 	struct redis_access access;
-	const char *wrong = redis_access_init(
-	    &access, &router->options.registry, "taupe-router");
+	char error[REDIS_ACCESS_ERROR_MAX];
 	int code = EX_NOINPUT;
 
-	if (wrong != NULL)
+	if (redis_access_init(
+		&access, &router->options.registry, "taupe-router", error) != 0)
 		log_error("cannot find Redis with these options",
-		    LOG_S("option", wrong), LOG_S("error", log_errno()));
+		    LOG_S("error", error));
 	else
 		code = start_with(router, &access, known);
 	redis_access_wipe(&access);

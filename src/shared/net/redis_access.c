@@ -38,30 +38,38 @@ redis_options_text(const struct redis_options *options, char *out, size_t cap)
 	return out;
 }
 
-static const char *
-read_password(
-    const char *path, char password[REDIS_PASSWORD_MAX + 1], const char **out)
+/* Nothing to do without a path. */
+static int
+read_password(const char *path, char password[REDIS_PASSWORD_MAX + 1],
+    const char **out, char error[REDIS_ACCESS_ERROR_MAX])
 {
 	if (path == NULL)
-		return NULL;
-	if (redis_password_read(path, password) != 0)
-		return path;
+		return 0;
 	*out = password;
-	return NULL;
+	if (redis_password_read(path, password) == 0)
+		return 0;
+	snprintf(error, REDIS_ACCESS_ERROR_MAX,
+	    "%.250s: no password can be read: %s", path, strerror(errno));
+	return -1;
 }
 
-static const char *
+static int
 init_sentinels(struct redis_access *access, const struct redis_options *options,
-    const char *name)
+    const char *name, char error[REDIS_ACCESS_ERROR_MAX])
 {
 	struct redis_sentinel_config *config = &access->sentinel;
 	const struct option_list *list = &options->redis_sentinel;
 
-	if (list->count > REDIS_SENTINELS_MAX ||
-	    options->redis_master_name == NULL) {
-		errno = EINVAL;
-		return list->count > REDIS_SENTINELS_MAX ? "redis_sentinel"
-							 : "redis_master_name";
+	if (list->count > REDIS_SENTINELS_MAX) {
+		snprintf(error, REDIS_ACCESS_ERROR_MAX,
+		    "redis_sentinel: more than %d are given",
+		    REDIS_SENTINELS_MAX);
+		return -1;
+	}
+	if (options->redis_master_name == NULL) {
+		snprintf(error, REDIS_ACCESS_ERROR_MAX,
+		    "redis_sentinel: redis_master_name is not set");
+		return -1;
 	}
 	config->n_sentinels = list->count;
 	for (size_t i = 0; i < list->count; i++)
@@ -74,15 +82,14 @@ init_sentinels(struct redis_access *access, const struct redis_options *options,
 	    ? access->link.timeout_ms
 	    : SENTINEL_TIMEOUT_MS;
 	return read_password(options->redis_sentinel_password_file,
-	    access->sentinel_password, &config->password);
+	    access->sentinel_password, &config->password, error);
 }
 
-const char *
+int
 redis_access_init(struct redis_access *access,
-    const struct redis_options *options, const char *name)
+    const struct redis_options *options, const char *name,
+    char error[REDIS_ACCESS_ERROR_MAX])
 {
-	const char *wrong;
-
 	*access = (struct redis_access){0};
 	access->link = (struct redis_link_config){
 	    .user = options->redis_user,
@@ -90,21 +97,21 @@ redis_access_init(struct redis_access *access,
 	    .name = name,
 	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
 	};
-	wrong = read_password(options->redis_password_file, access->password,
-	    &access->link.password);
-	if (wrong != NULL)
-		return wrong;
+	if (read_password(options->redis_password_file, access->password,
+		&access->link.password, error) != 0)
+		return -1;
 	if (options->redis_sentinel.count > 0)
-		return init_sentinels(access, options, name);
+		return init_sentinels(access, options, name, error);
 	if (options->redis == NULL) {
-		errno = EINVAL;
-		return "redis";
+		snprintf(error, REDIS_ACCESS_ERROR_MAX,
+		    "redis: it is empty, and so is redis_sentinel");
+		return -1;
 	}
 	(void)redis_endpoint_parse(
 	    options->redis, &access->endpoint); /* checked with the option */
 	access->link.host = access->endpoint.host;
 	access->link.port = access->endpoint.port;
-	return NULL;
+	return 0;
 }
 
 void

@@ -10,6 +10,8 @@
 #include "net/redis_link.h"
 #include "net/redis_sentinel.h"
 
+#define REDIS_ACCESS_ERROR_MAX 400
+
 struct redis_options {
 	char *redis, *redis_user, *redis_password_file;
 	int64_t redis_database, redis_timeout_ms;
@@ -59,10 +61,11 @@ struct redis_access {
 	char password[REDIS_PASSWORD_MAX + 1], sentinel_password[REDIS_PASSWORD_MAX + 1];
 };
 
-/* name: for CLIENT SETNAME. NULL when all is well; else the option or file that is wrong, with
- * errno. The caller wipes in both cases. */
-const char *redis_access_init(struct redis_access *access,
-    const struct redis_options *options, const char *name);
+/* name: for CLIENT SETNAME. -1 with error filled: which option or file is wrong, for people.
+ * The caller wipes in both cases. */
+int redis_access_init(struct redis_access *access,
+    const struct redis_options *options, const char *name,
+    char error[REDIS_ACCESS_ERROR_MAX]);
 void redis_access_wipe(struct redis_access *access);
 
 #endif

@@ -56,7 +56,8 @@ select_cb(void *ctx, const redisReply *reply)
 }
 
 /* The last of the greeting: is the server of any use (not still loading, no password
- * needed)? A user who may not PING is told so, and that is an answer too. */
+ * needed)? A user who may not PING is told so, and so is everybody while it cannot save and takes no
+ * writes: these are answers, too. */
 static void
 ping_cb(void *ctx, const redisReply *reply)
 {
@@ -64,7 +65,8 @@ ping_cb(void *ctx, const redisReply *reply)
 
 	if (reply == NULL || link->state != LINK_GREETING)
 		return;
-	if (reply->type != REDIS_REPLY_STATUS && !is_error(reply, "NOPERM")) {
+	if (reply->type != REDIS_REPLY_STATUS && !is_error(reply, "NOPERM") &&
+	    !is_error(reply, "MISCONF")) {
 		refuse(link, "PING", reply);
 		return;
 	}

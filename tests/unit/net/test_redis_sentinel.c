@@ -380,21 +380,23 @@ START_TEST(options_say_what_is_wrong)
 	char item[] = "127.0.0.1:26379", *items[] = {item};
 	struct redis_options options = {
 	    .redis_timeout_ms = 5000, .redis_sentinel = {items, 1}};
+	char error[REDIS_ACCESS_ERROR_MAX], text[64];
 	struct redis_access access;
-	char text[64];
 
-	ck_assert_str_eq(
-	    redis_access_init(&access, &options, "x"), "redis_master_name");
+	ck_assert_int_eq(redis_access_init(&access, &options, "x", error), -1);
+	ck_assert_ptr_nonnull(strstr(error, "redis_master_name is not set"));
 	options.redis_master_name = (char[]){"taupe"};
-	ck_assert_ptr_null(redis_access_init(&access, &options, "x"));
+	ck_assert_int_eq(redis_access_init(&access, &options, "x", error), 0);
 	ck_assert_uint_eq(access.sentinel.sentinels[0].port, 26379);
 	ck_assert_str_eq(redis_options_text(&options, text, sizeof(text)),
 	    "taupe by Sentinel");
 	options.redis_sentinel_password_file = (char[]){"/none/such"};
-	ck_assert_str_eq(
-	    redis_access_init(&access, &options, "x"), "/none/such");
+	ck_assert_int_eq(redis_access_init(&access, &options, "x", error), -1);
+	ck_assert_str_eq(error,
+	    "/none/such: no password can be read: No such file or directory");
 	options.redis_sentinel.count = 0;
-	ck_assert_str_eq(redis_access_init(&access, &options, "x"), "redis");
+	ck_assert_int_eq(redis_access_init(&access, &options, "x", error), -1);
+	ck_assert_ptr_nonnull(strstr(error, "redis: "));
 	ck_assert(!redis_options_given(&options));
 	ck_assert_ptr_nonnull(redis_sentinel_check("/run/socket"));
 	ck_assert_ptr_nonnull(redis_sentinel_check("10.0.0.1"));
