@@ -67,6 +67,7 @@ const struct suite_store suite_store = {
     .put_device = put_device,
     .remove_device = remove_device,
     .forget = forget,
+    .keeps_routes = true,
 };
 
 /* A second relay, whose events nobody looks at. */
@@ -984,6 +985,7 @@ main(void)
 	if (!redis_server_exists())
 		return SKIPPED;
 	suite_add_common(suite);
+	suite_add_fencing(suite);
 	suite_add_tcase(suite, own_tests());
 	return suite_run(suite);
 }
