@@ -15,6 +15,8 @@
 #include "router/router_admin.h"
 #include "router/router_state.h"
 
+#define STANDBY_MS 250 /* between two looks at the lock */
+
 static void
 changed_cb(void *ctx, struct route_entry *entry)
 {
@@ -177,7 +179,16 @@ start_follower(struct router *router, struct stream_id known)
 }
 
 static int
-start(struct router *router)
+fail_folder(const struct router *router)
+{
+	log_error("cannot write to the folder of the map files",
+	    LOG_S("dir", router->options.map_dir), LOG_S("error", log_errno()));
+	return EX_CANTCREAT;
+}
+
+/* The lock is ours. */
+static int
+start_work(struct router *router)
 {
 	const struct router_options *options = &router->options;
 	struct stream_id known;
@@ -186,20 +197,59 @@ start(struct router *router)
 	router->files =
 	    map_files_new(router->loop, router->table, options->map_dir,
 		(uint64_t)options->map_delay_ms, position_cb, router, &known);
-	if (router->files == NULL) {
-		log_error("cannot write to the folder of the map files",
-		    LOG_S("dir", options->map_dir),
-		    LOG_S("error", log_errno()));
-		return EX_CANTCREAT;
-	}
+	if (router->files == NULL)
+		return fail_folder(router);
 	router->pool = agent_pool_new(router->loop, router->table,
 	    options->agent_host.items, options->agent_host.count);
 	if (router->pool == NULL)
 		return EX_OSERR;
 	code = start_syncs(router);
-	if (code == EX_OK)
-		code = start_follower(router, known);
-	if (code == EX_OK && options->admin_listen != NULL)
+	return code == EX_OK ? start_follower(router, known) : code;
+}
+
+/* Ours: work; another router's: look again in a moment. */
+static int
+take_lock(struct router *router)
+{
+	pid_t known = router->lock.holder;
+
+	switch (map_lock_try(&router->lock)) {
+	case 0:
+		return start_work(router);
+	case 1:
+		timer_set(router->loop, &router->standby, STANDBY_MS);
+		if (router->lock.holder == known)
+			return EX_OK;
+		log_warn("another router writes these maps: standing by until "
+			 "it ends",
+		    LOG_S("dir", router->options.map_dir),
+		    LOG_I("process", router->lock.holder));
+		return EX_OK;
+	}
+	return fail_folder(router);
+}
+
+static void
+standby_cb(void *ctx)
+{
+	struct router *router = ctx;
+
+	router->code = take_lock(router);
+	if (router->code != EX_OK)
+		loop_stop(router->loop);
+	else if (!timer_is_set(&router->standby))
+		log_info("taking over the maps");
+}
+
+static int
+start(struct router *router)
+{
+	int code;
+
+	if (map_lock_open(&router->lock, router->options.map_dir) != 0)
+		return fail_folder(router);
+	code = take_lock(router);
+	if (code == EX_OK && router->options.admin_listen != NULL)
 		code = router_admin_start(router);
 	return code;
 }
@@ -219,6 +269,7 @@ stop(struct router *router)
 	agent_pool_free(&router->pool);
 	map_files_free(&router->files);
 	route_table_free(&router->table);
+	map_lock_close(&router->lock);
 	loop_free(&router->loop);
 	buf_pool_drain();
 }
@@ -233,6 +284,7 @@ run(struct router *router)
 	router->table = route_table_new(changed_cb, router);
 	if (router->loop == NULL || router->table == NULL)
 		return EX_OSERR;
+	timer_init(&router->standby, standby_cb, router);
 	if (loop_on_signal(router->loop, SIGTERM, stop_cb, router) != 0 ||
 	    loop_on_signal(router->loop, SIGINT, stop_cb, router) != 0 ||
 	    loop_on_signal(router->loop, SIGHUP, reload_cb, router) != 0)
@@ -246,13 +298,14 @@ run(struct router *router)
 		    &router->options.registry, redis, sizeof(redis))),
 	    LOG_U("haproxies", router->n_syncs),
 	    LOG_S("map_dir", router->options.map_dir));
-	return loop_run(router->loop) == 0 ? EX_OK : EX_OSERR;
+	return loop_run(router->loop) == 0 ? router->code : EX_OSERR;
 }
 
 int
 router_main(int argc, char **argv)
 {
-	struct router router = {.argc = argc, .argv = argv};
+	struct router router = {
+	    .argc = argc, .argv = argv, .lock.fd = -1, .code = EX_OK};
 	int code;
 
 	switch (

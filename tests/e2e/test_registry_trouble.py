@@ -106,7 +106,7 @@ def allowed(redis):
 
 REFUSALS = [
     pytest.param("OOM", full, not_full, id="full"),
-    pytest.param("READONLY", demoted, promoted, id="replica"),
+    pytest.param("READONLY", demoted, promoted, id="replica", marks=pytest.mark.long),
     pytest.param("MISCONF", cannot_save, can_save, id="cannot-save", marks=pytest.mark.long),
     pytest.param("NOPERM", forbidden, allowed, id="forbidden", marks=pytest.mark.long),
 ]
@@ -144,7 +144,9 @@ def test_a_user_without_any_rights_is_named_once_and_comes_back(scene):
     scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-@all")
     scene.redis.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     until("it is not ready", lambda: ready(scene.relay)[0] == 503)
-    time.sleep(2)
+    until("its links are back", lambda: len([
+        client for client in scene.redis.client.client_list()
+        if client["user"] == "taupe-relay"]) == 6)
     commands = scene.redis.client.info("stats")["total_commands_processed"]
     connections = scene.redis.client.info("stats")["total_connections_received"]
     said = len(scene.complaints())

@@ -1,16 +1,26 @@
 # SPDX-License-Identifier: MIT
 """A primary, a replica, and three Sentinels with a quorum of two that watch them. The Sentinels
 know each other from the start, so that nobody waits for their introduction."""
+import re
 import secrets
 
 import redis as redis_client
 
 from . import ports
-from .process import Process
+from .process import ROOT, Process
 from .programs import Redis
 from .wait import until
 
 MASTER = "taupe"
+CONF = ROOT / "redis" / "sentinel.conf"
+
+
+def documented_users():
+    """Those that redis/sentinel.conf shows, switched on."""
+    text = re.sub(r"\n#     ", " ", CONF.read_text())
+    users = re.findall(r"^#   (user .*)$", text, re.M)
+    assert len(users) == 2
+    return "".join(user.replace(" on #... ", f" on >{Redis.PASSWORD} ") + "\n" for user in users)
 
 
 class Server(Redis):
@@ -22,11 +32,14 @@ class Server(Redis):
 
     def start(self):
         lines = [f"port {self.port}", "bind 127.0.0.1", 'save ""', "appendonly no",
-                 f"dir {self.folder}", f"aclfile {self.users}", "masteruser admin",
+                 f"dir {self.folder}", f"aclfile {self.users}", "masteruser replica",
                  f"masterauth {self.PASSWORD}", "repl-diskless-sync-delay 0",
                  "repl-ping-replica-period 1"]
         if self.primary:
             lines.append(f"replicaof 127.0.0.1 {self.primary.port}")
+        if "user sentinel" not in self.users.read_text():
+            with self.users.open("a") as users:
+                users.write(documented_users())
         conf = self.folder / "redis.conf"
         conf.write_text("\n".join(lines) + "\n")
         self.process = Process(self.group, self.name, ["redis-server", str(conf)])
@@ -100,7 +113,7 @@ class ReplicatedRedis:
                  f"sentinel sentinel-pass {Redis.PASSWORD}",
                  f"sentinel monitor {MASTER} 127.0.0.1 {self.first.port} "
                  f"{len(self.sentinels) // 2 + 1}",
-                 f"sentinel auth-user {MASTER} admin",
+                 f"sentinel auth-user {MASTER} sentinel",
                  f"sentinel auth-pass {MASTER} {Redis.PASSWORD}",
                  f"sentinel down-after-milliseconds {MASTER} 500",
                  f"sentinel failover-timeout {MASTER} 3000",
