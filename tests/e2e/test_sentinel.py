@@ -11,7 +11,7 @@ from harness.process import Process, Thread, binary
 from harness.programs import Redis, Relay, SampleServices
 from harness import ports
 from harness.scenes import Cluster
-from harness.sentinels import CONF, MASTER, ReplicatedRedis
+from harness.sentinels import CONF, MASTER, ReplicatedRedis, Server
 from harness.visitors import get, pattern_sha256
 from harness.wait import stays, until
 
@@ -218,11 +218,11 @@ def test_what_is_wrong_with_the_sentinels_is_said(group, wrong, said):
 
 def test_the_configuration_starts(group):
     """redis/sentinel.conf as it is, with what is commented out, but for its paths."""
-    redis = Redis(group)
+    redis = Server(group, "redis")
     text = CONF.read_text()
     port = ports.take()
     for old, new in (("dir /var/lib/redis", f"dir {group.folder}"), ("port 26379", f"port {port}"),
-                     ("10.0.0.3 6379", f"127.0.0.1 {redis.port}"), ("taupe ...", "taupe secret"),
+                     ("10.0.0.3 6379", f"127.0.0.1 {redis.port}"), ("taupe ...", f"taupe {Redis.PASSWORD}"),
                      ("#requirepass ...", "requirepass secret"),
                      ("#sentinel sentinel-pass ...", "sentinel sentinel-pass secret"),
                      ("#sentinel auth-", "sentinel auth-")):
