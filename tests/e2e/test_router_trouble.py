@@ -213,3 +213,27 @@ def test_a_socket_that_hangs_is_named_once_and_met_when_it_answers(stage, tmp_pa
     until(lambda: readyz(port)[0] == 200, 10 * SLOW)
     until_equal(hap, redis)
     assert Socket(path).info()["Stopping"] == "0"
+
+
+@pytest.mark.long
+def test_a_redis_that_refuses_to_tell_is_named_once_and_asked_each_second(stage):
+    redis, hap = stage.redis(), stage.haproxy()
+    port = ports.take()
+    redis.put({"http/a.example.test": "127.0.0.1,1"})
+    router = stage.router(redis, hap, admin_listen=f"127.0.0.1:{port}")
+    until(lambda: readyz(port)[0] == 200, 10 * SLOW)
+    redis.db.rename("taupe:events", "elsewhere")
+    redis.db.set("taupe:events", "not a stream")
+    until(lambda: readyz(port)[0] == 503, 5 * SLOW)
+    asked = redis.db.info("stats")["total_commands_processed"]
+    stays("it is said once, and the maps stay",
+          lambda: router.logged("refused to tell the routes") == 1
+          and hap.effective("http") == {"a.example.test": "127.0.0.1,1"}, 4)
+    asked = redis.db.info("stats")["total_commands_processed"] - asked
+    print(f"{asked} commands in 4 s")
+    assert asked <= 20
+    redis.db.delete("taupe:events")
+    redis.db.rename("elsewhere", "taupe:events")
+    redis.put({"http/b.example.test": "127.0.0.1,2"})
+    until(lambda: readyz(port)[0] == 200, 5 * SLOW)
+    until_equal(hap, redis)

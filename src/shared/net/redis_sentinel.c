@@ -81,10 +81,12 @@ failed_cb(void *ctx, const char *why)
 	aim(line, line->next);
 }
 
-/* Leave the Sentinel of this line for another one. */
+/* Leave the Sentinel of this line for another one, also when it is only being tried, or
+ * waited for. */
 static void
 divert(struct line *line, size_t to)
 {
+	aim(line, to);
 	line->next = to;
 	line->diverted = true;
 	redis_link_reset(line->link, "another Sentinel is asked");
