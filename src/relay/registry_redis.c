@@ -349,9 +349,11 @@ registry_redis_new(struct loop *loop, const struct registry_settings *settings,
     const struct redis_link_config *redis, registry_event_cb cb, void *ctx)
 {
 	struct redis_registry *registry = calloc(1, sizeof(*registry));
+	struct redis_link_config links = *redis;
 
 	if (registry == NULL)
 		return NULL;
+	links.log = &registry->log;
 	registry->registry = (struct registry){&redis_ops, cb, ctx};
 	registry->loop = loop;
 	take_settings(registry, settings);
@@ -359,10 +361,10 @@ registry_redis_new(struct loop *loop, const struct registry_settings *settings,
 	redis_lanes_prepare(registry);
 	redis_sweeper_init(registry);
 	redis_view_init(registry);
-	registry->main = redis_link_new(loop, redis, main_state_cb, registry);
+	registry->main = redis_link_new(loop, &links, main_state_cb, registry);
 	if (registry->main == NULL ||
-	    redis_follower_init(registry, redis) != 0 ||
-	    redis_lanes_init(registry, REDIS_LANES, redis) != 0) {
+	    redis_follower_init(registry, &links) != 0 ||
+	    redis_lanes_init(registry, REDIS_LANES, &links) != 0) {
 		redis_free(&registry->registry);
 		return NULL;
 	}

@@ -87,6 +87,7 @@ struct redis_registry {
 	struct port_set public_ports;
 	bool open_mode;
 	struct registry_answers answers;
+	struct redis_link_log log; /* of all its links */
 	struct redis_link *main;
 	struct redis_lanes lanes;
 	struct redis_view view;

@@ -221,7 +221,8 @@ def test_a_redis_that_stalls_is_left_after_its_time_and_met_again(group):
     assert attempts <= 6 * 10
     print(f"noticed after {took:.2f} s; {attempts} attempts to connect in 6 s")
     lines = scene.complaints()
-    assert len(lines) <= 6 * 2 + 1, lines
+    # why the links are down, that the registry is, and what a new attempt says
+    assert len(lines) <= 3, lines
     # A device that has never been here cannot come in; the one that is known can.
     scene.agent.kill()
     scene.agent.start()
@@ -248,7 +249,7 @@ def test_a_redis_that_loads_is_waited_for(scene):
         redis.client.get("x")
     scene.visits(1)
     assert ready(scene.relay)[0] == 503
-    assert len(scene.complaints("LOADING")) <= 6, "once a link"
+    assert len(scene.complaints("LOADING")) == 1
     until("redis has loaded", redis.answers, 20)
     until("it is ready", lambda: ready(scene.relay)[0] == 200)
     assert lines and scene.agent.welcomes() == 1

@@ -196,20 +196,21 @@ def test_taupectl_finds_the_primary(group):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("wrong,said", [
-    ({"redis_master_name": "nobody"}, "redis_master_name"),
-    ({"redis_sentinel_password_file": None}, "NOAUTH"),
+@pytest.mark.parametrize("wrong,said,lines", [
+    ({"redis_master_name": "nobody"}, "redis_master_name", 1),
+    ({"redis_sentinel_password_file": None}, "NOAUTH", 2),
 ])
-def test_what_is_wrong_with_the_sentinels_is_said(group, wrong, said):
+def test_what_is_wrong_with_the_sentinels_is_said(group, wrong, said, lines):
     redis = ReplicatedRedis(group)
     block = ports.take_block()
     relay = Relay(group, start=False, service_listen=f"127.0.0.1:{block}-{block + 9}",
                   **{**redis.access("taupe-relay"), **wrong})
     relay.start(wait=False)
-    until("each Sentinel is named", lambda: len(
-        relay.process.lines("a Sentinel is of no use", said)) >= 3)
+    for what in ("for the primary", "for news")[:lines]:
+        until("each Sentinel is named", lambda what=what: len(
+            relay.process.lines("a Sentinel is of no use", said, what)) == 3)
     stays("it is said once of each", lambda: len(
-        relay.process.lines("a Sentinel is of no use", said)) == 3, 3)
+        relay.process.lines("a Sentinel is of no use")) == 3 * lines, 3)
     assert relay.admin("/readyz")[0] == 503
     if "redis_master_name" in wrong:
         done = ctl(redis, "device", "ls", redis_timeout="300ms", **wrong)

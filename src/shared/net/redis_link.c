@@ -67,9 +67,10 @@ report_down(struct redis_link *link, const char *why)
 		link->failed_cb(link->ctx, why);
 		return;
 	}
-	if (strcmp(why, link->logged) == 0)
+	link->log->up = false;
+	if (strcmp(why, link->log->reason) == 0)
 		return;
-	snprintf(link->logged, sizeof(link->logged), "%s", why);
+	snprintf(link->log->reason, REDIS_WHY_MAX, "%s", why);
 	describe(link, where, sizeof(where));
 	log_warn("redis link is down", LOG_S("redis", where),
 	    LOG_S("link", link->name), LOG_S("error", why));
@@ -80,9 +81,10 @@ report_up(struct redis_link *link)
 {
 	char where[300];
 
-	if (link->failed_cb != NULL)
+	if (link->failed_cb != NULL || link->log->up)
 		return;
-	link->logged[0] = '\0';
+	link->log->reason[0] = '\0';
+	link->log->up = true;
 	describe(link, where, sizeof(where));
 	log_info("redis link is up", LOG_S("redis", where),
 	    LOG_S("link", link->name));
@@ -503,6 +505,7 @@ redis_link_new(struct loop *loop, const struct redis_link_config *config,
 	link->database = config->database;
 	link->timeout_ms = config->timeout_ms;
 	link->state_cb = state_cb;
+	link->log = config->log != NULL ? config->log : &link->own_log;
 	link->failed_cb = config->failed_cb;
 	link->unasked_cb = config->unasked_cb;
 	link->sentinel = config->sentinel;

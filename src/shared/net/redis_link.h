@@ -13,6 +13,8 @@
 
 #include "net/loop.h"
 
+#define REDIS_WHY_MAX 200 /* bytes of a reason for the log */
+
 struct redis_link;
 struct redis_sentinel;
 
@@ -23,6 +25,13 @@ typedef void (*redis_reply_cb)(void *ctx, const redisReply *reply);
 /* up: the server has let us in and answers; commands may be sent, from inside this call
  * too. down: all callbacks of waiting commands have been made with NULL. */
 typedef void (*redis_state_cb)(void *ctx, bool up);
+
+/* What the log has about links to the same server: several that share it say the same thing
+ * once. Begins as {0}. */
+struct redis_link_log {
+	char reason[REDIS_WHY_MAX]; /* why one of them is down; "": not said */
+	bool up;		    /* said of one of them, and of none since that it is down */
+};
 
 struct redis_link_config {
 	const char *host; /* numeric address, name, or path of a unix socket */
@@ -39,6 +48,7 @@ struct redis_link_config {
 	/* An attempt has failed, or the connection is lost: instead of a line in the log. The
 	 * owner may aim the link elsewhere from inside it, and nothing more. NULL: none. */
 	void (*failed_cb)(void *ctx, const char *why);
+	struct redis_link_log *log; /* shared with other links, and outlives them; NULL: alone */
 	redis_reply_cb unasked_cb; /* messages of SUBSCRIBE; NULL: they cut the link */
 };
 

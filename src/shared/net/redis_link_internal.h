@@ -10,8 +10,6 @@
 #include "net/redis_sentinel.h"
 #include "net/resolve.h"
 
-#define REDIS_WHY_MAX 200 /* bytes of a reason for the log */
-
 enum link_state {
 	LINK_WAITING, /* for the back-off to end */
 	LINK_ASKING,  /* the Sentinels where the primary is */
@@ -65,8 +63,8 @@ struct redis_link {
 	uint32_t backoff_ms;
 	uint64_t up_since_ms;
 	bool told_up;
-	char why[REDIS_WHY_MAX];    /* it is doomed */
-	char logged[REDIS_WHY_MAX]; /* the last reason in the log, while down */
+	char why[REDIS_WHY_MAX]; /* it is doomed */
+	struct redis_link_log *log, own_log;
 	int busy;		    /* callbacks under way */
 	bool freed; /* meanwhile: the memory goes when they have returned */
 };

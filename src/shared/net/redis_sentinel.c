@@ -19,23 +19,22 @@
 #include "net/redis_sentinel.h"
 #include "wire/str.h"
 
-#define WHY_MAX 200
 #define DOUBT_MS 1000
 
 /* One way to the Sentinels. */
 struct line {
 	struct redis_sentinel *sentinel;
 	struct redis_link *link;
-	size_t at,
-	    next; /* the Sentinel that it aims at, and the one after a failure */
+	size_t at;     /* the Sentinel that it aims at */
+	size_t next;   /* the one after a failure */
 	bool diverted; /* its end is our will and no news */
 	uint64_t up_since_ms;
+	char said[REDIS_SENTINELS_MAX][REDIS_WHY_MAX]; /* what the log has of each */
 };
 
 struct redis_sentinel {
 	struct loop *loop;
 	struct redis_endpoint sentinels[REDIS_SENTINELS_MAX];
-	char said[REDIS_SENTINELS_MAX][WHY_MAX]; /* what the log has of each */
 	size_t n;
 	char *master_name;
 	struct line ask, follow;
@@ -45,17 +44,19 @@ struct redis_sentinel {
 };
 
 static void
-log_failure(struct redis_sentinel *s, size_t at, const char *why)
+log_failure(struct line *line, const char *why)
 {
-	char port[8];
+	const struct redis_sentinel *s = line->sentinel;
+	const struct redis_endpoint *which = &s->sentinels[line->at];
+	char *said = line->said[line->at];
 
-	if (strcmp(s->said[at], why) == 0)
+	if (strcmp(said, why) == 0)
 		return;
-	snprintf(s->said[at], WHY_MAX, "%s", why);
-	snprintf(port, sizeof(port), "%u", (unsigned)s->sentinels[at].port);
-	log_warn("a Sentinel is of no use",
-	    LOG_S("sentinel", s->sentinels[at].host), LOG_S("port", port),
-	    LOG_S("master", s->master_name), LOG_S("error", why));
+	snprintf(said, REDIS_WHY_MAX, "%s", why);
+	log_warn("a Sentinel is of no use", LOG_S("sentinel", which->host),
+	    LOG_U("port", which->port), LOG_S("master", s->master_name),
+	    LOG_S("asked", line == &s->ask ? "for the primary" : "for news"),
+	    LOG_S("error", why));
 }
 
 static void
@@ -76,7 +77,7 @@ failed_cb(void *ctx, const char *why)
 	struct line *line = ctx;
 
 	if (!line->diverted)
-		log_failure(line->sentinel, line->at, why);
+		log_failure(line, why);
 	line->diverted = false;
 	aim(line, line->next);
 }
@@ -129,7 +130,7 @@ answer_cb(void *ctx, const redisReply *reply)
 		redis_link_reset(s->ask.link, error);
 		return;
 	}
-	s->said[s->ask.at][0] = '\0';
+	s->ask.said[s->ask.at][0] = '\0';
 	if (s->checking)
 		tell_moved(s, &endpoint);
 	s->checking = false;
@@ -192,7 +193,7 @@ subscribed_cb(void *ctx, const redisReply *reply)
 			: "its answer to SUBSCRIBE makes no sense");
 		return;
 	}
-	s->said[s->follow.at][0] = '\0';
+	s->follow.said[s->follow.at][0] = '\0';
 	s->checking = true;
 	ask_who_tells(s);
 	send_question(s);
