@@ -29,7 +29,8 @@ struct line {
 	size_t next;   /* the one after a failure */
 	bool diverted; /* its end is our will and no news */
 	uint64_t up_since_ms;
-	char said[REDIS_SENTINELS_MAX][REDIS_WHY_MAX]; /* what the log has of each */
+	char said[REDIS_SENTINELS_MAX]
+		 [REDIS_WHY_MAX]; /* what the log has of each */
 };
 
 struct redis_sentinel {

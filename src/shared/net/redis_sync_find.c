@@ -54,9 +54,9 @@ ask_sentinel(const struct redis_sentinel_config *sentinels, size_t i,
 		    primary, why);
 	redis_sync_free(&sync);
 	if (result != 0)
-		snprintf(error, REDIS_SYNC_ERROR_MAX, "Sentinel %.100s:%u: %.*s",
-		    at->host, (unsigned)at->port, REDIS_SYNC_ERROR_MAX / 2,
-		    why);
+		snprintf(error, REDIS_SYNC_ERROR_MAX,
+		    "Sentinel %.100s:%u: %.*s", at->host, (unsigned)at->port,
+		    REDIS_SYNC_ERROR_MAX / 2, why);
 	return result;
 }
 
