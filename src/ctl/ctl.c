@@ -136,15 +136,15 @@ choose_store(struct ctl *ctl)
 {
 	const struct ctl_options *options = &ctl->options;
 
-	if (options->redis != NULL &&
+	if (redis_options_given(&options->registry) &&
 	    (options->devices_file != NULL || options->admin != NULL))
 		return ctl_fail(EX_USAGE,
 		    "redis and %s are both given: a relay has its registry in "
 		    "Redis, or it "
 		    "stands alone",
 		    options->devices_file != NULL ? "devices_file" : "admin");
-	if (options->redis == NULL && options->devices_file == NULL &&
-	    options->admin == NULL)
+	if (!redis_options_given(&options->registry) &&
+	    options->devices_file == NULL && options->admin == NULL)
 		return ctl_fail(EX_CONFIG,
 		    "there is nothing to administer: give --redis HOST:PORT, "
 		    "or for a relay that "
@@ -152,7 +152,8 @@ choose_store(struct ctl *ctl)
 		    "(or write it into "
 		    "%s)",
 		    ctl_option_table.default_file);
-	ctl->store = options->redis != NULL ? &redis_store : &file_store;
+	ctl->store = redis_options_given(&options->registry) ? &redis_store
+							     : &file_store;
 	return EX_OK;
 }
 

@@ -10,13 +10,12 @@
 #include <jansson.h>
 
 #include "base/fleet_record.h"
-#include "base/options.h"
+#include "net/redis_access.h"
 
 struct redis_sync;
 
 struct ctl_options {
-	char *redis, *redis_user, *redis_password_file;
-	int64_t redis_database, redis_timeout_ms;
+	struct redis_options registry;
 	char *devices_file, *admin;
 	bool json, now, core_dumps;
 	char *label;
@@ -29,7 +28,8 @@ struct ctl_options {
 struct ctl {
 	struct ctl_options options;
 	const struct store *store;
-	struct redis_sync *redis; /* once it was needed */
+	struct redis_sync *redis;      /* once it was needed */
+	char redis_where[REDIS_HOST_MAX + 32]; /* which one that is, for people */
 };
 
 /*

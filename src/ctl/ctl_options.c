@@ -4,7 +4,6 @@
 
 #include "ctl/ctl.h"
 #include "net/address.h"
-#include "net/redis_endpoint.h"
 
 static const char *
 check_loopback(const char *value)
@@ -46,19 +45,8 @@ check_pattern(const char *value)
 #define AT(member) offsetof(struct ctl_options, member)
 
 static const struct option_row rows[] = {
-    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL,
-	redis_endpoint_check, "HOST:PORT|SOCKET",
-	"The registry of the relays."},
-    {"redis_user", OPTION_STRING, AT(redis_user), NULL, 1, 255, NULL, NULL,
-	"NAME", "User for AUTH."},
-    {"redis_password_file", OPTION_STRING, AT(redis_password_file), NULL, 1,
-	4095, NULL, NULL, "FILE",
-	"File with the password for AUTH, in its first line."},
-    {"redis_database", OPTION_INT, AT(redis_database), "0", 0, 1000000, NULL,
-	NULL, "NUMBER", "Database to SELECT."},
-    {"redis_timeout", OPTION_DURATION, AT(redis_timeout_ms), "5s", 50, 60000,
-	NULL, NULL, "TIME",
-	"How long Redis, or a relay's admin server, may take for an answer."},
+    REDIS_OPTION_ROWS(AT, registry, NULL, "The registry of the relays.", "5s",
+	"How long Redis, or a relay's admin server, may take for an answer."),
     {"devices_file", OPTION_STRING, AT(devices_file), NULL, 1, 4095, NULL, NULL,
 	"FILE", "The devices of a relay that stands alone, in place of Redis."},
     {"admin", OPTION_STRING, AT(admin), NULL, 1, 64, NULL, check_loopback,

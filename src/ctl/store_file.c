@@ -68,7 +68,7 @@ ask_relay(const struct ctl *ctl, const char *path, json_t **json)
 		    "the relay that stands alone");
 	(void)address_parse(
 	    str_of(ctl->options.admin), &address); /* checked with the option */
-	if (http_get(&address, path, (uint64_t)ctl->options.redis_timeout_ms,
+	if (http_get(&address, path, (uint64_t)ctl->options.registry.redis_timeout_ms,
 		&answer, error) != 0)
 		return ctl_fail(EX_UNAVAILABLE,
 		    "the relay's admin server at %s: %s", ctl->options.admin,

@@ -3,12 +3,10 @@
 #include "ctl/store_redis.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-
-#include "net/crypto.h"
-#include "net/redis_endpoint.h"
 
 const struct store redis_store = {
     .device_add = redis_device_add,
@@ -27,46 +25,39 @@ const struct store redis_store = {
 };
 
 static int
-connect_with(struct ctl *ctl, const char *password)
+connect_with(struct ctl *ctl, const struct redis_access *access)
 {
-	const struct ctl_options *options = &ctl->options;
 	char error[REDIS_SYNC_ERROR_MAX];
-	struct redis_endpoint endpoint;
-	struct redis_link_config config = {
-	    .user = options->redis_user,
-	    .password = password,
-	    .database = (int)options->redis_database,
-	    .name = "taupectl",
-	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
-	};
+	struct redis_endpoint primary;
 
-	(void)redis_endpoint_parse(
-	    options->redis, &endpoint); /* checked with the option */
-	config.host = endpoint.host;
-	config.port = endpoint.port;
-	ctl->redis = redis_sync_new(&config, error);
+	(void)redis_options_text(
+	    &ctl->options.registry, ctl->redis_where, sizeof(ctl->redis_where));
+	ctl->redis = access->sentinel.n_sentinels > 0
+	    ? redis_sync_find(&access->link, &access->sentinel, &primary, error)
+	    : redis_sync_new(&access->link, error);
 	if (ctl->redis == NULL)
 		return ctl_fail(
-		    EX_UNAVAILABLE, "Redis at %s: %s", options->redis, error);
+		    EX_UNAVAILABLE, "Redis at %s: %s", ctl->redis_where, error);
+	if (access->sentinel.n_sentinels > 0)
+		snprintf(ctl->redis_where, sizeof(ctl->redis_where), "%s:%u",
+		    primary.host, (unsigned)primary.port);
 	return EX_OK;
 }
 
 int
 redis_open(struct ctl *ctl)
 {
-	const char *file = ctl->options.redis_password_file;
-	char password[REDIS_PASSWORD_MAX + 1];
+	char error[REDIS_ACCESS_ERROR_MAX];
+	struct redis_access access;
 	int code;
 
 	if (ctl->redis != NULL)
 		return EX_OK;
-	if (file == NULL)
-		return connect_with(ctl, NULL);
-	if (redis_password_read(file, password) != 0)
-		return ctl_fail(EX_NOINPUT, "%s: no password can be read: %s",
-		    file, strerror(errno));
-	code = connect_with(ctl, password);
-	crypto_wipe(password, sizeof(password));
+	code = redis_access_init(
+		   &access, &ctl->options.registry, "taupectl", error) == 0
+	    ? connect_with(ctl, &access)
+	    : ctl_fail(EX_NOINPUT, "%s", error);
+	redis_access_wipe(&access);
 	return code;
 }
 
@@ -76,12 +67,12 @@ check(struct ctl *ctl, redisReply *reply, int *code)
 {
 	if (reply == NULL) {
 		*code = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->options.redis, redis_sync_error(ctl->redis));
+		    ctl->redis_where, redis_sync_error(ctl->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		*code = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
 			? EX_NOPERM
 			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
+		    "Redis at %s refuses: %s", ctl->redis_where, reply->str);
 		redis_sync_reply_free(&reply);
 	}
 	return reply;
@@ -135,12 +126,12 @@ redis_tell(struct ctl *ctl, const char *format, ...)
 	va_end(args);
 	if (reply == NULL) {
 		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->options.redis, redis_sync_error(ctl->redis));
+		    ctl->redis_where, redis_sync_error(ctl->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
 			? EX_NOPERM
 			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->options.redis, reply->str);
+		    "Redis at %s refuses: %s", ctl->redis_where, reply->str);
 	}
 	redis_sync_reply_free(&reply);
 	return result;
@@ -161,7 +152,7 @@ redis_execute(struct ctl *ctl)
 		if (reply->element[i]->type == REDIS_REPLY_ERROR)
 			code =
 			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
-				ctl->options.redis, reply->element[i]->str);
+				ctl->redis_where, reply->element[i]->str);
 	redis_sync_reply_free(&reply);
 	return code;
 }

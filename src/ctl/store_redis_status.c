@@ -113,7 +113,7 @@ survey_redis(struct survey *survey)
 	version = info_value(info, "redis_version");
 	json_object_set_new(survey->status, "redis",
 	    json_pack("{s:s, s:s%, s:I, s:I, s:I}", "address",
-		survey->ctl->options.redis, "version",
+		survey->ctl->redis_where, "version",
 		version.ptr != NULL ? version.ptr : "", version.len, "uptime_s",
 		(json_int_t)info_number(info, "uptime_in_seconds"),
 		"used_memory_bytes",

@@ -40,14 +40,18 @@ static void
 readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 {
 	struct relay *relay = ctx;
+	const char *trouble = relay->registry->ops->trouble(relay->registry);
+	char text[100];
 
 	(void)query;
-	if (relay->self.draining)
+	if (relay->self.draining) {
 		reply_text(reply, 503, "draining\n");
-	else if (!relay->registry->ops->is_up(relay->registry))
-		reply_text(reply, 503, "the registry does not answer\n");
-	else
+	} else if (trouble != NULL) {
+		snprintf(text, sizeof(text), "%s\n", trouble);
+		reply_text(reply, 503, text);
+	} else {
 		reply_text(reply, 200, "ready\n");
+	}
 }
 
 static void
@@ -213,7 +217,8 @@ status_cb(void *ctx, const char *query, struct http_reply *reply)
 	reply_json(reply,
 	    json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:o}",
 		"id", relay->self.id, "version", PACKAGE_VERSION, "registry",
-		relay->options.redis != NULL ? "redis" : "memory",
+		redis_options_given(&relay->options.registry) ? "redis"
+							      : "memory",
 		"registry_up", relay->registry->ops->is_up(relay->registry),
 		"draining", relay->self.draining, "agents",
 		(json_int_t)relay->n_sessions, "visitors",

@@ -577,6 +577,9 @@ devices_flush_counters(struct relay *relay)
 {
 	struct uncounted *uncounted;
 
+	/* nobody tells whether they were written: they wait until they will be */
+	if (relay->registry->ops->trouble(relay->registry) != NULL)
+		return;
 	while ((uncounted = LIST_FIRST(&relay->uncounted)) != NULL) {
 		struct device *device = uncounted->device;
 

@@ -105,7 +105,8 @@ struct relay_info {
 };
 
 enum registry_event_type {
-	REGISTRY_UP, /* it answers (again): *lost says whether it may have forgotten */
+	REGISTRY_UP, /* it answers (again): lost says whether it may have forgotten everything,
+	              * doubtful whether it may lack some of what was written */
 	REGISTRY_DOWN,
 	REGISTRY_SESSION, /* a session opened (up) or closed at some relay, this one too; one
 	                       that is taken over closes in the registry before its relay
@@ -122,7 +123,7 @@ enum registry_event_type {
 struct registry_event {
 	enum registry_event_type type;
 	bool up;   /* REGISTRY_SESSION, REGISTRY_DRAIN */
-	bool lost; /* REGISTRY_UP */
+	bool lost, doubtful; /* REGISTRY_UP */
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
 	uint64_t epoch;
@@ -245,6 +246,9 @@ struct registry_ops {
 	size_t (*relays)(
 	    struct registry *registry, const struct relay_info **out);
 	bool (*is_up)(const struct registry *registry);
+	/* What keeps it from its work, for the operator; NULL: nothing. One that refuses writes is
+	 * up, and in trouble. */
+	const char *(*trouble)(const struct registry *registry);
 	/* How many devices and fleets the operator has made, as far as is known at start: for
 	 * refusing to listen beyond loopback without any. -1: not known. */
 	long (*device_count)(struct registry *registry);

@@ -450,6 +450,13 @@ memory_relays(struct registry *registry, const struct relay_info **out)
 	return memory->announced ? 1 : 0;
 }
 
+static const char *
+memory_trouble(const struct registry *registry)
+{
+	(void)registry;
+	return NULL;
+}
+
 static bool
 memory_is_up(const struct registry *registry)
 {
@@ -508,6 +515,7 @@ static const struct registry_ops memory_ops = {
     .count = memory_count,
     .relays = memory_relays,
     .is_up = memory_is_up,
+    .trouble = memory_trouble,
     .device_count = memory_device_count,
 };
 

@@ -4,29 +4,52 @@
  * operations that are a single command.
  */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
 
 #define COMPLAIN_EVERY_MS 1000
+#define REPEAT_EVERY_MS 60000 /* the same */
+
+/* May this be said now? Then it counts as said. */
+static bool
+is_news(struct redis_registry *registry, const char *text)
+{
+	struct redis_complaint *place = registry->complaints;
+	uint64_t now_ms = loop_now_ms(registry->loop);
+
+	for (size_t i = 0; i < REDIS_COMPLAINTS; i++) {
+		struct redis_complaint *old = &registry->complaints[i];
+
+		if (old->said_ms != 0 &&
+		    (now_ms - old->said_ms < COMPLAIN_EVERY_MS ||
+			(now_ms - old->said_ms < REPEAT_EVERY_MS &&
+			    strcmp(old->text, text) == 0)))
+			return false;
+		if (old->said_ms < place->said_ms)
+			place = old;
+	}
+	place->said_ms = now_ms;
+	(void)str_copy(str_of(text), place->text, sizeof(place->text));
+	return true;
+}
 
 void
 redis_complain(
     struct redis_registry *registry, const char *what, const redisReply *reply)
 {
-	uint64_t now_ms = loop_now_ms(registry->loop);
+	bool is_error = reply->type == REDIS_REPLY_ERROR;
+	const char *answer = is_error ? reply->str : "of an unexpected form";
+	char text[REDIS_ANSWER_MAX];
 
-	if (registry->freeing ||
-	    (registry->complained_ms != 0 &&
-		now_ms - registry->complained_ms < COMPLAIN_EVERY_MS))
+	if (registry->freeing || (is_error && registry->view.refused))
 		return;
-	registry->complained_ms = now_ms;
-	log_error("redis gave an answer that cannot be used",
-	    LOG_S("operation", what),
-	    LOG_S("answer",
-		reply->type == REDIS_REPLY_ERROR ? reply->str
-						 : "of an unexpected form"));
+	snprintf(text, sizeof(text), "%s: %s", what, answer);
+	if (is_news(registry, text))
+		log_error("redis gave an answer that cannot be used",
+		    LOG_S("operation", what), LOG_S("answer", answer));
 }
 
 /* Up and down. */
@@ -254,6 +277,20 @@ redis_is_up(const struct registry *base)
 	return redis_registry_of(base)->up;
 }
 
+static const char *
+redis_trouble(const struct registry *base)
+{
+	const struct redis_registry *registry = redis_registry_of(base);
+
+	if (!registry->up)
+		return "the registry does not answer";
+	if (registry->view.refused)
+		return "the registry refuses writes";
+	if (registry->follower.refused)
+		return "the registry refuses to tell of events";
+	return NULL;
+}
+
 static long
 redis_device_count(struct registry *base)
 {
@@ -273,6 +310,7 @@ redis_free(struct registry *base)
 	redis_follower_fini(registry);
 	redis_lanes_fini(registry);
 	redis_sweeper_fini(registry);
+	redis_view_fini(registry);
 	registry_answers_fini(&registry->answers);
 	free(registry);
 }
@@ -293,6 +331,7 @@ static const struct registry_ops redis_ops = {
     .count = redis_count,
     .relays = redis_relays,
     .is_up = redis_is_up,
+    .trouble = redis_trouble,
     .device_count = redis_device_count,
 };
 
@@ -315,19 +354,22 @@ registry_redis_new(struct loop *loop, const struct registry_settings *settings,
     const struct redis_link_config *redis, registry_event_cb cb, void *ctx)
 {
 	struct redis_registry *registry = calloc(1, sizeof(*registry));
+	struct redis_link_config links = *redis;
 
 	if (registry == NULL)
 		return NULL;
+	links.log = &registry->log;
 	registry->registry = (struct registry){&redis_ops, cb, ctx};
 	registry->loop = loop;
 	take_settings(registry, settings);
 	registry_answers_init(&registry->answers, loop, &registry->registry);
 	redis_lanes_prepare(registry);
 	redis_sweeper_init(registry);
-	registry->main = redis_link_new(loop, redis, main_state_cb, registry);
+	redis_view_init(registry);
+	registry->main = redis_link_new(loop, &links, main_state_cb, registry);
 	if (registry->main == NULL ||
-	    redis_follower_init(registry, redis) != 0 ||
-	    redis_lanes_init(registry, REDIS_LANES, redis) != 0) {
+	    redis_follower_init(registry, &links) != 0 ||
+	    redis_lanes_init(registry, REDIS_LANES, &links) != 0) {
 		redis_free(&registry->registry);
 		return NULL;
 	}

@@ -16,6 +16,8 @@
 
 #define REDIS_LANES 4
 #define STREAM_ID_MAX 48 /* "1764567890123-0" */
+#define REDIS_COMPLAINTS 4    /* that are not repeated */
+#define REDIS_ANSWER_MAX 160  /* bytes of an answer in the log */
 #define STREAM_ADD "XADD taupe:events MAXLEN ~ 100000 * "
 
 /* A relay in the view, with the number of its last message about its load: events and
@@ -48,9 +50,18 @@ struct redis_view {
 	    refilling; /* it had lost everything, and we have not announced since */
 	bool drain_wanted;     /* by the operator */
 	bool stranger;	       /* another relay uses our id: said once */
+	char refusal[REDIS_ANSWER_MAX]; /* of the announcement under way; "": none yet */
+	bool refused; /* the last one was: it takes no writes, which was said */
+	bool lapsed;  /* meanwhile the one before has expired */
 	uint64_t agents;       /* ours, between two announcements */
 	uint64_t sequence;     /* of our last message about our load */
 	uint64_t acknowledged; /* the last one that Redis has had */
+};
+
+/* What the log has about an answer of Redis. registry_redis.c */
+struct redis_complaint {
+	uint64_t said_ms; /* loop clock; 0: never */
+	char text[REDIS_ANSWER_MAX];
 };
 
 /* The stream of events. registry_redis_events.c */
@@ -58,7 +69,8 @@ struct redis_follower {
 	struct redis_link *link;
 	bool link_up, positioned;
 	char position[STREAM_ID_MAX]; /* of the last event that was seen */
-	struct timer overdue;
+	bool refused;		      /* Redis refuses to tell of events */
+	struct timer overdue, rest;
 };
 
 /* The sweep of what the dead have left. registry_redis_sweep.c */
@@ -75,6 +87,7 @@ struct redis_registry {
 	struct port_set public_ports;
 	bool open_mode;
 	struct registry_answers answers;
+	struct redis_link_log log; /* of all its links */
 	struct redis_link *main;
 	struct redis_lanes lanes;
 	struct redis_view view;
@@ -83,7 +96,8 @@ struct redis_registry {
 	bool up, checking; /* told so; about to be */
 	bool routes_read;  /* those that stood when we began */
 	bool freeing;	   /* answers are not made any more */
-	uint64_t complained_ms;
+	struct timer recheck; /* what was asked about being up was refused */
+	struct redis_complaint complaints[REDIS_COMPLAINTS];
 };
 
 static inline struct redis_registry *
@@ -94,7 +108,8 @@ redis_registry_of(const struct registry *registry)
 
 /* registry_redis.c */
 
-/* Log that a reply was an error or made no sense, at most once a second. */
+/* Log that a reply was an error or made no sense: the same once a minute, and not what follows
+ * from its taking no writes. */
 void redis_complain(
     struct redis_registry *registry, const char *what, const redisReply *reply);
 /* Does everything stand that being up depends on? */
@@ -138,8 +153,11 @@ void redis_view_depart(
 /* A session opened or closed at a relay. sequence 0: one more or less than before. */
 void redis_view_session(struct redis_registry *registry, const char *relay,
     bool up, uint64_t agents, uint64_t sequence);
-/* The main link is up: ask whether our announcement is still there. */
+/* The main link is up: ask whether our announcement is still there. When that is refused, it
+ * is asked again in a second. */
 void redis_view_check(struct redis_registry *registry);
+void redis_view_init(struct redis_registry *registry);
+void redis_view_fini(struct redis_registry *registry);
 
 /* registry_redis_events.c */
 int redis_follower_init(

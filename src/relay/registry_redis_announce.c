@@ -4,11 +4,13 @@
  * announcement is also how a relay notices that the database has lost something: it is
  * the one thing there that nobody else writes.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
 
+#define RECHECK_MS 1000
 /* HSET, PEXPIRE, ZADD, HGET in one MULTI */
 #define ANNOUNCEMENT_COMMANDS 4
 #define ANNOUNCEMENTS_KEPT                                                     \
@@ -20,6 +22,48 @@ logged_cb(void *ctx, const redisReply *reply)
 {
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
 		redis_complain(ctx, "announce", reply);
+}
+
+/* The answer to MULTI and to what is queued in it: EXEC only tells that something was
+ * refused. */
+static void
+queued_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_view *view = &((struct redis_registry *)ctx)->view;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	    view->refusal[0] == '\0')
+		snprintf(
+		    view->refusal, sizeof(view->refusal), "%s", reply->str);
+}
+
+/* The announcement is the write that is tried again and again: it tells whether any would be
+ * taken. */
+static void
+note_refusal(struct redis_registry *registry, const redisReply *reply)
+{
+	struct redis_view *view = &registry->view;
+
+	queued_cb(registry, reply);
+	if (view->refused)
+		return;
+	view->refused = true;
+	log_error("redis refuses writes: sessions go on, changes are written "
+		  "later",
+	    LOG_S("answer", view->refusal));
+}
+
+static void
+note_acceptance(struct redis_registry *registry)
+{
+	struct redis_view *view = &registry->view;
+	struct registry_event event = {.type = REGISTRY_UP, .doubtful = true};
+
+	if (view->refused)
+		log_info("redis takes writes again");
+	if (view->lapsed)
+		registry_answer_event(&registry->answers, &event);
+	view->refused = view->lapsed = false;
 }
 
 /*
@@ -64,7 +108,11 @@ own_cb(void *ctx, const redisReply *reply)
 	case OWN_WHOLE:
 		break;
 	case OWN_LOST:
-		redis_tell_lost(registry);
+		/* it lives for a few intervals, and was not let renew itself */
+		if (view->refused)
+			view->lapsed = true;
+		else
+			redis_tell_lost(registry);
 		break;
 	case OWN_STRANGE:
 		if (!view->stranger)
@@ -110,6 +158,10 @@ announced_cb(void *ctx, const redisReply *reply)
 
 	if (reply == NULL)
 		return;
+	if (reply->type == REDIS_REPLY_ERROR) {
+		note_refusal(registry, reply);
+		return;
+	}
 	if (!redis_reply_is_array(reply, ANNOUNCEMENT_COMMANDS) ||
 	    !redis_reply_text(
 		reply->element[ANNOUNCEMENT_COMMANDS - 1], &text) ||
@@ -117,6 +169,7 @@ announced_cb(void *ctx, const redisReply *reply)
 		redis_complain(registry, "announce", reply);
 		return;
 	}
+	note_acceptance(registry);
 	view->announced = view->has_self;
 	view->refilling = false;
 }
@@ -172,7 +225,7 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 		    &args, "%llu", (unsigned long long)counter_values[i]);
 	}
 #undef NUMBER
-	(void)redis_args_send(&args, registry->main, logged_cb, registry);
+	(void)redis_args_send(&args, registry->main, queued_cb, registry);
 }
 
 /* What was announced last, in one go, and the view while we are at it. */
@@ -192,15 +245,16 @@ send_announcement(struct redis_registry *registry,
 	if (view->has_route)
 		(void)redis_link_commandf(link, own_route_cb, registry,
 		    "HGET taupe:routes %s", view->route.key);
-	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
+	registry->view.refusal[0] = '\0';
+	(void)redis_link_commandf(link, queued_cb, registry, "MULTI");
 	send_hash(registry, self, counter_names, counter_values, n_counters);
-	(void)redis_link_commandf(link, logged_cb, registry,
+	(void)redis_link_commandf(link, queued_cb, registry,
 	    "PEXPIRE taupe:relay:%s %llu", registry->id,
 	    (unsigned long long)registry->announce_ms * ANNOUNCEMENTS_KEPT);
-	(void)redis_link_commandf(link, logged_cb, registry,
+	(void)redis_link_commandf(link, queued_cb, registry,
 	    "ZADD taupe:relays %.6f %s", (double)self->agents / self->weight,
 	    registry->id);
-	(void)redis_link_commandf(link, logged_cb, registry,
+	(void)redis_link_commandf(link, queued_cb, registry,
 	    "HGET taupe:relay:%s sequence", registry->id);
 	(void)redis_link_commandf(link, announced_cb, registry, "EXEC");
 	redis_view_read(registry);
@@ -309,20 +363,23 @@ check_cb(void *ctx, const redisReply *reply)
 		return; /* it is down again: the next time it is up we ask again */
 	if (reply->type == REDIS_REPLY_ERROR) {
 		redis_complain(registry, "announce", reply);
-		redis_link_reset(registry->main, "Redis refuses our commands");
+		timer_set(registry->loop, &registry->recheck, RECHECK_MS);
 		return;
 	}
 	if (!redis_is_ready(registry))
 		return; /* another link went meanwhile, and its return asks again */
 	registry->up = true;
+	/* another server may lack what was written behind an announcement that it has */
+	event.doubtful = redis_link_has_moved(registry->main);
 	/* lost again before we have announced again is lost, too */
 	event.lost = (registry->view.announced || registry->view.refilling) &&
 	    judge_own(&registry->view, reply) == OWN_LOST;
 	if (event.lost) {
 		registry->view.announced = false;
 		registry->view.refilling = true;
-		redis_follower_restart(registry);
 	}
+	if (event.lost || event.doubtful)
+		redis_follower_restart(registry);
 	registry_answer_event(&registry->answers, &event);
 	/* the others should not have to wait for the next one */
 	if (registry->view.has_self)
@@ -335,4 +392,22 @@ redis_view_check(struct redis_registry *registry)
 	registry->checking =
 	    redis_link_commandf(registry->main, check_cb, registry,
 		"HMGET taupe:relay:%s since_ms sequence", registry->id) == 0;
+}
+
+static void
+recheck_cb(void *ctx)
+{
+	redis_check_up(ctx);
+}
+
+void
+redis_view_init(struct redis_registry *registry)
+{
+	timer_init(&registry->recheck, recheck_cb, registry);
+}
+
+void
+redis_view_fini(struct redis_registry *registry)
+{
+	timer_clear(registry->loop, &registry->recheck);
 }

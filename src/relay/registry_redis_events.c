@@ -12,6 +12,7 @@
 
 #define BLOCK_MS 5000
 #define OVERDUE_MS 10000 /* XREAD should have answered by then */
+#define REST_MS 1000	 /* after a refusal */
 #define COUNT 500	 /* events in one answer */
 
 static void read_on(struct redis_registry *registry);
@@ -148,12 +149,18 @@ take_entries(struct redis_registry *registry, const redisReply *reply)
 
 /* Following. */
 
+/* A refusal is asked about again in a moment; what makes no sense costs the connection. */
 static void
-restart_link(
-    struct redis_registry *registry, const redisReply *reply, const char *why)
+come_back(struct redis_registry *registry, const redisReply *reply)
 {
 	redis_complain(registry, "events", reply);
-	redis_link_reset(registry->follower.link, why);
+	if (reply->type == REDIS_REPLY_ERROR) {
+		registry->follower.refused = true;
+		timer_set(registry->loop, &registry->follower.rest, REST_MS);
+	} else {
+		redis_link_reset(
+		    registry->follower.link, "the event stream makes no sense");
+	}
 }
 
 static void
@@ -165,10 +172,10 @@ read_cb(void *ctx, const redisReply *reply)
 	if (reply == NULL || registry->freeing)
 		return;
 	if (reply->type != REDIS_REPLY_NIL && !take_entries(registry, reply)) {
-		restart_link(
-		    registry, reply, "the event stream makes no sense");
+		come_back(registry, reply);
 		return;
 	}
+	registry->follower.refused = false;
 	read_on(registry);
 }
 
@@ -197,11 +204,11 @@ end_cb(void *ctx, const redisReply *reply)
 	if (reply == NULL || registry->freeing)
 		return;
 	if (!parse_end(reply, follower->position)) {
-		restart_link(
-		    registry, reply, "the event stream makes no sense");
+		come_back(registry, reply);
 		return;
 	}
 	follower->positioned = true;
+	follower->refused = false;
 	read_on(registry);
 	redis_check_up(registry);
 }
@@ -222,6 +229,12 @@ read_on(struct redis_registry *registry)
 }
 
 static void
+rest_cb(void *ctx)
+{
+	read_on(ctx);
+}
+
+static void
 overdue_cb(void *ctx)
 {
 	struct redis_registry *registry = ctx;
@@ -234,10 +247,11 @@ state_cb(void *ctx, bool up)
 {
 	struct redis_registry *registry = ctx;
 
+	timer_clear(registry->loop, &registry->follower.overdue);
+	timer_clear(registry->loop, &registry->follower.rest);
+	registry->follower.refused = false;
 	if (up)
 		read_on(registry);
-	else
-		timer_clear(registry->loop, &registry->follower.overdue);
 	redis_check_up(registry);
 }
 
@@ -326,6 +340,7 @@ redis_follower_init(
 
 	waiting.timeout_ms = 0;
 	timer_init(&registry->follower.overdue, overdue_cb, registry);
+	timer_init(&registry->follower.rest, rest_cb, registry);
 	registry->follower.link =
 	    redis_link_new(registry->loop, &waiting, state_cb, registry);
 	return registry->follower.link != NULL ? 0 : -1;
@@ -336,4 +351,5 @@ redis_follower_fini(struct redis_registry *registry)
 {
 	redis_link_free(&registry->follower.link);
 	timer_clear(registry->loop, &registry->follower.overdue);
+	timer_clear(registry->loop, &registry->follower.rest);
 }

@@ -119,10 +119,13 @@ registry_event(void *ctx, const struct registry_event *event)
 	switch (event->type) {
 	case REGISTRY_UP:
 		log_info("registry is up",
-		    LOG_S("contents", event->lost ? "lost" : "kept"));
+		    LOG_S("contents",
+			event->lost	      ? "lost"
+			    : event->doubtful ? "in doubt"
+					      : "kept"));
 		relay->registry_lost = event->lost;
 		inherited_complete(relay);
-		if (event->lost)
+		if (event->lost || event->doubtful)
 			backlog_add_all(relay);
 		backlog_write(relay);
 		break;
@@ -279,8 +282,9 @@ run(struct relay *relay)
 	announce_cb(relay);
 	log_info("relay is running", LOG_S("id", relay->self.id),
 	    LOG_S("url", relay->self.url),
-	    LOG_S(
-		"registry", relay->options.redis != NULL ? "redis" : "memory"),
+	    LOG_S("registry",
+		redis_options_given(&relay->options.registry) ? "redis"
+							      : "memory"),
 	    LOG_U("descriptors", descriptors));
 	if (loop_run(relay->loop) != 0) {
 		log_error("the event loop failed", LOG_S("error", log_errno()));

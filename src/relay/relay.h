@@ -37,6 +37,7 @@ struct upgrade;
 struct relay {
 	struct loop *loop;
 	struct relay_options options;
+	struct redis_sentinel *sentinel; /* NULL without redis_sentinel */
 	struct registry *registry;
 	struct registry_settings registry_settings;
 	struct port_set public_ports;

@@ -6,7 +6,6 @@
 
 #include "base/token_bucket.h"
 #include "net/address.h"
-#include "net/redis_endpoint.h"
 #include "relay/port_set.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
@@ -154,21 +153,12 @@ static const struct option_row rows[] = {
 	NULL, "PORT", "Port in these URLs; 0 leaves it out."},
     {"public_tls_port", OPTION_INT, AT(public_tls_port), "0", 0, 65535, NULL,
 	NULL, "PORT", "Port in the URLs of tls services; 0 leaves it out."},
-    {"redis", OPTION_STRING, AT(redis), NULL, 1, 255, NULL,
-	redis_endpoint_check, "HOST:PORT|SOCKET",
+    REDIS_OPTION_ROWS(AT, registry, NULL,
 	"The registry; without it, it is kept in memory and the relay stands "
-	"alone."},
-    {"redis_user", OPTION_STRING, AT(redis_user), NULL, 1, 255, NULL, NULL,
-	"NAME", "User for AUTH."},
-    {"redis_password_file", OPTION_STRING, AT(redis_password_file), NULL, 1,
-	4095, NULL, NULL, FILE_ARG,
-	"File with the password for AUTH, in its first line."},
-    {"redis_database", OPTION_INT, AT(redis_database), "0", 0, 1000000, NULL,
-	NULL, "NUMBER", "Database to SELECT."},
-    {"redis_timeout", OPTION_DURATION, AT(redis_timeout_ms), "2s", 50, 60000,
-	NULL, NULL, "TIME",
+	"alone.",
+	"2s",
 	"How long Redis may take for an answer before the connection is made "
-	"anew."},
+	"anew."),
     {"devices_file", OPTION_STRING, AT(devices_file), NULL, 1, 4095, NULL, NULL,
 	FILE_ARG, "The stand-alone relay's devices, as taupectl writes them."},
     {"cluster_key_file", OPTION_STRING, AT(cluster_key_file), NULL, 1, 4095,

@@ -3,7 +3,7 @@
 #ifndef TAUPE_RELAY_RELAY_OPTIONS_H
 #define TAUPE_RELAY_RELAY_OPTIONS_H
 
-#include "base/options.h"
+#include "net/redis_access.h"
 
 /* agent_client_certificate */
 enum { CLIENT_CERTIFICATE_OPTIONAL, CLIENT_CERTIFICATE_REQUIRED };
@@ -22,8 +22,7 @@ struct relay_options {
 	int public_scheme;
 	int64_t public_http_port, public_tls_port;
 	/* registry */
-	char *redis, *redis_user, *redis_password_file;
-	int64_t redis_database, redis_timeout_ms;
+	struct redis_options registry;
 	char *devices_file, *cluster_key_file;
 	bool open;
 	/* rules */

@@ -14,8 +14,7 @@
 #include "base/private_file.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
-#include "net/redis_endpoint.h"
-#include "net/redis_link.h"
+#include "net/redis_access.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
 #include "relay/agent_door.h"
@@ -92,8 +91,8 @@ check_authentication(struct relay *relay)
 			"listen on loopback"));
 		return EX_CONFIG;
 	}
-	if (options->redis == NULL && options->devices_file == NULL &&
-	    !options->open) {
+	if (!redis_options_given(&options->registry) &&
+	    options->devices_file == NULL && !options->open) {
 		log_error("no device could ever connect: neither redis nor "
 			  "devices_file is set",
 		    LOG_S("hint",
@@ -112,7 +111,7 @@ setup_key(struct relay *relay)
 	long len;
 
 	if (file == NULL) {
-		if (relay->options.redis != NULL)
+		if (redis_options_given(&relay->options.registry))
 			log_warn("no cluster_key_file: signed leases are good "
 				 "at this relay only, "
 				 "until it stops");
@@ -180,38 +179,30 @@ setup_ports(struct relay *relay)
 	return 0;
 }
 
+/* With the Sentinels, if there are any. */
 static struct registry *
 redis_registry(struct relay *relay, registry_event_cb event_cb)
 {
-	const struct relay_options *options = &relay->options;
-	char name[RELAY_ID_MAX + 16], password[REDIS_PASSWORD_MAX + 1];
-	struct redis_endpoint endpoint;
-	struct redis_link_config config = {
-	    .host = endpoint.host,
-	    .user = options->redis_user,
-	    .database = (int)options->redis_database,
-	    .name = name,
-	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
-	};
-	struct registry *registry;
+	char name[RELAY_ID_MAX + 16], error[REDIS_ACCESS_ERROR_MAX];
+	struct redis_access access;
+	struct registry *registry = NULL;
 
-	(void)redis_endpoint_parse(
-	    options->redis, &endpoint); /* checked with the option */
-	config.port = endpoint.port;
 	snprintf(name, sizeof(name), "taupe-relay:%s", relay->self.id);
-	if (options->redis_password_file != NULL) {
-		if (redis_password_read(
-			options->redis_password_file, password) != 0) {
-			log_error("cannot read the password of Redis",
-			    LOG_S("file", options->redis_password_file),
-			    LOG_S("error", log_errno()));
-			return NULL;
-		}
-		config.password = password;
+	if (redis_access_init(&access, &relay->options.registry, name, error) !=
+	    0) {
+		log_error("cannot find Redis with these options",
+		    LOG_S("error", error));
+		goto out;
 	}
-	registry = registry_redis_new(
-	    relay->loop, &relay->registry_settings, &config, event_cb, relay);
-	crypto_wipe(password, sizeof(password));
+	if (access.sentinel.n_sentinels > 0 &&
+	    (relay->sentinel =
+		    redis_sentinel_new(relay->loop, &access.sentinel)) == NULL)
+		goto out;
+	access.link.sentinel = relay->sentinel;
+	registry = registry_redis_new(relay->loop, &relay->registry_settings,
+	    &access.link, event_cb, relay);
+out:
+	redis_access_wipe(&access);
 	return registry;
 }
 
@@ -228,9 +219,9 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 	    .public_ports = &relay->public_ports,
 	    .open_mode = options->open,
 	};
-	relay->registry_due_ms =
-	    loop_now_ms(relay->loop) + (uint64_t)options->redis_timeout_ms;
-	relay->registry = options->redis != NULL
+	relay->registry_due_ms = loop_now_ms(relay->loop) +
+	    (uint64_t)options->registry.redis_timeout_ms;
+	relay->registry = redis_options_given(&options->registry)
 	    ? redis_registry(relay, event_cb)
 	    : registry_memory_new(relay->loop, &relay->registry_settings,
 		  options->devices_file, event_cb, relay);
@@ -386,6 +377,7 @@ relay_teardown(struct relay *relay)
 	front_free(&relay->front);
 	if (relay->registry != NULL)
 		registry_free(&relay->registry);
+	redis_sentinel_free(&relay->sentinel);
 	admissions_free_all(relay);
 	rotations_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)

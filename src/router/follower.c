@@ -42,6 +42,7 @@ struct follower {
 	bool believe;	    /* the snapshot under way is to be taken as it is */
 	bool wants_believe; /* the grace period is over */
 	bool interrupted;   /* the link went while a snapshot was under way */
+	bool refused;	    /* Redis does not tell the routes, which was said */
 	struct timer rest, grace;
 	uint64_t snapshots, gaps;
 };
@@ -64,8 +65,10 @@ is_answer(struct follower *f, const redisReply *reply)
 		return false; /* the link is down: link_cb() comes */
 	if (reply->type != REDIS_REPLY_ERROR)
 		return true;
-	log_error("Redis refused to tell the routes",
-	    LOG_STR("reply", ((struct str){reply->str, reply->len})));
+	if (!f->refused)
+		log_error("Redis refused to tell the routes",
+		    LOG_STR("reply", ((struct str){reply->str, reply->len})));
+	f->refused = true;
 	take_rest(f);
 	return false;
 }
@@ -189,6 +192,7 @@ events_cb(void *ctx, const redisReply *reply)
 	if (!is_answer(f, reply))
 		return;
 	f->before = f->at;
+	f->refused = false;
 	if (!is_good(f, feed_events(&f->feed, reply, &f->at)))
 		return;
 	if (f->reading && !stream_id_before(&f->at, &f->until))
@@ -381,7 +385,8 @@ follower_free(struct follower **follower)
 bool
 follower_is_steady(const struct follower *f)
 {
-	return f->complete && !f->reading && redis_link_is_up(f->link);
+	return f->complete && !f->reading && !f->refused &&
+	    redis_link_is_up(f->link);
 }
 
 bool

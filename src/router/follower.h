@@ -32,7 +32,7 @@ struct follower *follower_new(struct loop *loop, struct route_table *table,
     const struct follower_settings *settings, follower_cb cb, void *ctx);
 void follower_free(struct follower **follower);
 
-/* Has read everything once, and is connected. */
+/* Has read everything once, is connected, and is told what changes. */
 bool follower_is_steady(const struct follower *follower);
 bool follower_has_snapshot(const struct follower *follower);
 /* How far it has come in the stream. */

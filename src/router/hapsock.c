@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #define STRIKE_MS 100
 #define STRIKE_MAX_MS 5000
 #define READ_BYTES 16384
+#define SAID_MAX 100
 
 static const char ask_prompt[] = "prompt\n";
 static const char ask_info[] = "show info\n";
@@ -53,6 +55,8 @@ struct hapsock {
 	unsigned strikes; /* conversations in a row that ended badly */
 	uint64_t dial_ms; /* pause before the next attempt to connect */
 	int last_errno;	  /* of the last attempt, so as to log it once */
+	char said
+	    [SAID_MAX]; /* why conversations end that come to nothing: once */
 	struct timer retry, poll, deadline;
 };
 
@@ -81,6 +85,16 @@ strike(struct hapsock *sock)
 	return pause_ms < STRIKE_MAX_MS ? pause_ms : STRIKE_MAX_MS;
 }
 
+/* The same once, until a conversation comes to something. */
+static void
+log_end(struct hapsock *sock, const char *what, const char *why)
+{
+	if (strcmp(sock->said, why) == 0)
+		return;
+	snprintf(sock->said, sizeof(sock->said), "%s", why);
+	log_warn(what, LOG_S("socket", sock->path), LOG_S("reason", why));
+}
+
 /* The connection is of no use any more. A process that ends is no misbehaviour, but one
  * that ends each conversation before it has come to anything is. */
 static void
@@ -92,8 +106,7 @@ lose(struct hapsock *sock, const char *why, bool gently)
 		go_away(sock, 0);
 	else
 		go_away(sock, strike(sock));
-	log_warn(
-	    "lost HAProxy", LOG_S("socket", sock->path), LOG_S("reason", why));
+	log_end(sock, "lost HAProxy", why);
 	if (was_up)
 		sock->ops->down_cb(sock->ctx, why);
 }
@@ -104,8 +117,7 @@ hapsock_reset(struct hapsock *sock, const char *why)
 	if (sock->state == HAPSOCK_AWAY)
 		return;
 	go_away(sock, strike(sock));
-	log_warn("starting again with HAProxy", LOG_S("socket", sock->path),
-	    LOG_S("reason", why));
+	log_end(sock, "starting again with HAProxy", why);
 }
 
 void
@@ -113,6 +125,7 @@ hapsock_settle(struct hapsock *sock)
 {
 	sock->settled = true;
 	sock->strikes = 0;
+	sock->said[0] = '\0';
 }
 
 static void

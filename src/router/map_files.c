@@ -228,8 +228,6 @@ prepare(struct map_files *files, struct stream_id *known)
 	int kind;
 
 	*known = (struct stream_id){0, 0};
-	if (mkdir(files->dir, 0755) != 0 && errno != EEXIST)
-		return -1;
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
 		if (touch(files, (enum route_kind)kind, ".map", "ae") != 0 ||
 		    touch(files, (enum route_kind)kind, ".new.map", "we") !=

@@ -17,7 +17,7 @@ struct map_files;
 typedef struct stream_id (*map_files_position_cb)(void *ctx);
 
 /*
- * Create the folder and the files that do not exist, empty the overlays, and put what
+ * Create the files that do not exist, empty the overlays, and put what
  * the others hold into the table, in doubt. *known is how far the registry was known
  * when the youngest of them was written, 0-0 when none says. NULL with errno: dir cannot
  * be written to. dir is kept, not copied.

@@ -133,7 +133,8 @@ on_check(struct map_sync *sync, struct str reply)
 			continue;
 		log_warn("a map is not as it was left: writing it anew",
 		    LOG_S("socket", sync->settings.path),
-		    LOG_S("map", view->map[MAP_BASE]));
+		    LOG_S("map", view->map[MAP_BASE]),
+		    LOG_S("hint", "nobody else may write HAProxy's maps"));
 		view->lost = true;
 	}
 }

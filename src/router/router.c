@@ -10,12 +10,13 @@
 
 #include "base/log.h"
 #include "net/buf.h"
-#include "net/crypto.h"
 #include "net/process.h"
-#include "net/redis_endpoint.h"
+#include "net/redis_access.h"
 #include "router/router.h"
 #include "router/router_admin.h"
 #include "router/router_state.h"
+
+#define STANDBY_MS 250 /* between two looks at the lock */
 
 static void
 changed_cb(void *ctx, struct route_entry *entry)
@@ -138,46 +139,57 @@ start_syncs(struct router *router)
 	return EX_OK;
 }
 
+/* The Sentinels, if there are any, and who follows the routes. */
 static int
-start_follower(struct router *router, struct stream_id known)
+start_with(
+    struct router *router, struct redis_access *access, struct stream_id known)
 {
-	const struct router_options *options = &router->options;
-	char password[REDIS_PASSWORD_MAX + 1] = "";
-	struct redis_endpoint endpoint;
-	struct redis_link_config redis = {
-	    .user = options->redis_user,
-	    .database = (int)options->redis_database,
-	    .name = "taupe-router",
-	    .timeout_ms = (uint64_t)options->redis_timeout_ms,
-	};
 	struct follower_settings settings = {
-	    .redis = &redis,
-	    .grace_ms = (uint64_t)options->grace_ms,
+	    .redis = &access->link,
+	    .grace_ms = (uint64_t)router->options.grace_ms,
 	    .known = known,
 	};
 
-	if (!redis_endpoint_parse(options->redis, &endpoint))
-		return EX_CONFIG; /* the option table has checked it */
-	redis.host = endpoint.host;
-	redis.port = endpoint.port;
-	if (options->redis_password_file != NULL) {
-		if (redis_password_read(
-			options->redis_password_file, password) != 0) {
-			log_error("cannot read the password for Redis",
-			    LOG_S("file", options->redis_password_file),
-			    LOG_S("error", log_errno()));
-			return EX_NOINPUT;
-		}
-		redis.password = password;
+	if (access->sentinel.n_sentinels > 0) {
+		router->sentinel =
+		    redis_sentinel_new(router->loop, &access->sentinel);
+		if (router->sentinel == NULL)
+			return EX_OSERR;
+		access->link.sentinel = router->sentinel;
 	}
 	router->follower = follower_new(
 	    router->loop, router->table, &settings, follower_state_cb, router);
-	crypto_wipe(password, sizeof(password));
 	return router->follower == NULL ? EX_OSERR : EX_OK;
 }
 
 static int
-start(struct router *router)
+start_follower(struct router *router, struct stream_id known)
+{
+	struct redis_access access;
+	char error[REDIS_ACCESS_ERROR_MAX];
+	int code = EX_NOINPUT;
+
+	if (redis_access_init(
+		&access, &router->options.registry, "taupe-router", error) != 0)
+		log_error("cannot find Redis with these options",
+		    LOG_S("error", error));
+	else
+		code = start_with(router, &access, known);
+	redis_access_wipe(&access);
+	return code;
+}
+
+static int
+fail_folder(const struct router *router)
+{
+	log_error("cannot write to the folder of the map files",
+	    LOG_S("dir", router->options.map_dir), LOG_S("error", log_errno()));
+	return EX_CANTCREAT;
+}
+
+/* The lock is ours. */
+static int
+start_work(struct router *router)
 {
 	const struct router_options *options = &router->options;
 	struct stream_id known;
@@ -186,20 +198,59 @@ start(struct router *router)
 	router->files =
 	    map_files_new(router->loop, router->table, options->map_dir,
 		(uint64_t)options->map_delay_ms, position_cb, router, &known);
-	if (router->files == NULL) {
-		log_error("cannot write to the folder of the map files",
-		    LOG_S("dir", options->map_dir),
-		    LOG_S("error", log_errno()));
-		return EX_CANTCREAT;
-	}
+	if (router->files == NULL)
+		return fail_folder(router);
 	router->pool = agent_pool_new(router->loop, router->table,
 	    options->agent_host.items, options->agent_host.count);
 	if (router->pool == NULL)
 		return EX_OSERR;
 	code = start_syncs(router);
-	if (code == EX_OK)
-		code = start_follower(router, known);
-	if (code == EX_OK && options->admin_listen != NULL)
+	return code == EX_OK ? start_follower(router, known) : code;
+}
+
+/* Ours: work; another router's: look again in a moment. */
+static int
+take_lock(struct router *router)
+{
+	pid_t known = router->lock.holder;
+
+	switch (map_lock_try(&router->lock)) {
+	case 0:
+		return start_work(router);
+	case 1:
+		timer_set(router->loop, &router->standby, STANDBY_MS);
+		if (router->lock.holder == known)
+			return EX_OK;
+		log_warn("another router writes these maps: standing by until "
+			 "it ends",
+		    LOG_S("dir", router->options.map_dir),
+		    LOG_I("process", router->lock.holder));
+		return EX_OK;
+	}
+	return fail_folder(router);
+}
+
+static void
+standby_cb(void *ctx)
+{
+	struct router *router = ctx;
+
+	router->code = take_lock(router);
+	if (router->code != EX_OK)
+		loop_stop(router->loop);
+	else if (!timer_is_set(&router->standby))
+		log_info("taking over the maps");
+}
+
+static int
+start(struct router *router)
+{
+	int code;
+
+	if (map_lock_open(&router->lock, router->options.map_dir) != 0)
+		return fail_folder(router);
+	code = take_lock(router);
+	if (code == EX_OK && router->options.admin_listen != NULL)
 		code = router_admin_start(router);
 	return code;
 }
@@ -213,11 +264,13 @@ stop(struct router *router)
 	if (router->files != NULL && router->follower != NULL)
 		map_files_free(&router->files);
 	follower_free(&router->follower);
+	redis_sentinel_free(&router->sentinel);
 	for (i = 0; i < router->n_syncs; i++)
 		map_sync_free(&router->syncs[i]);
 	agent_pool_free(&router->pool);
 	map_files_free(&router->files);
 	route_table_free(&router->table);
+	map_lock_close(&router->lock);
 	loop_free(&router->loop);
 	buf_pool_drain();
 }
@@ -225,12 +278,14 @@ stop(struct router *router)
 static int
 run(struct router *router)
 {
+	char redis[REDIS_HOST_MAX + 32];
 	int code;
 
 	router->loop = loop_new();
 	router->table = route_table_new(changed_cb, router);
 	if (router->loop == NULL || router->table == NULL)
 		return EX_OSERR;
+	timer_init(&router->standby, standby_cb, router);
 	if (loop_on_signal(router->loop, SIGTERM, stop_cb, router) != 0 ||
 	    loop_on_signal(router->loop, SIGINT, stop_cb, router) != 0 ||
 	    loop_on_signal(router->loop, SIGHUP, reload_cb, router) != 0)
@@ -238,16 +293,20 @@ run(struct router *router)
 	code = start(router);
 	if (code != EX_OK)
 		return code;
-	log_info("started", LOG_S("redis", router->options.redis),
+	log_info("started",
+	    LOG_S("redis",
+		redis_options_text(
+		    &router->options.registry, redis, sizeof(redis))),
 	    LOG_U("haproxies", router->n_syncs),
 	    LOG_S("map_dir", router->options.map_dir));
-	return loop_run(router->loop) == 0 ? EX_OK : EX_OSERR;
+	return loop_run(router->loop) == 0 ? router->code : EX_OSERR;
 }
 
 int
 router_main(int argc, char **argv)
 {
-	struct router router = {.argc = argc, .argv = argv};
+	struct router router = {
+	    .argc = argc, .argv = argv, .lock.fd = -1, .code = EX_OK};
 	int code;
 
 	process_begin();

@@ -43,6 +43,14 @@ readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 	size_t i;
 
 	(void)query;
+	if (router->follower == NULL) {
+		n = snprintf(text, sizeof(text),
+		    "standing by: the router of process %ld writes these "
+		    "maps\n",
+		    (long)router->lock.holder);
+		answer(reply, 503, text, (size_t)n);
+		return;
+	}
 	if (!follower_is_steady(router->follower)) {
 		n = snprintf(
 		    text, sizeof(text), "the routes in Redis are not known\n");
@@ -106,13 +114,19 @@ static void
 metrics_cb(void *ctx, const char *query, struct http_reply *reply)
 {
 	const struct router *router = ctx;
-	struct follower_counters n = follower_counters(router->follower);
+	struct follower_counters n;
 	char page[PAGE_MAX];
 	struct writer w;
 	size_t i;
 
 	(void)query;
 	writer_init(&w, page, sizeof(page));
+	append(&w, "taupe_router_standby %d\n", router->follower == NULL);
+	if (router->follower == NULL) {
+		answer(reply, 200, page, writer_len(&w));
+		return;
+	}
+	n = follower_counters(router->follower);
 	append(&w, "taupe_router_registry_up %d\n",
 	    follower_is_steady(router->follower));
 	for (i = 0; i < ROUTE_KINDS; i++)

@@ -3,7 +3,6 @@
 #include <stddef.h>
 
 #include "net/address.h"
-#include "net/redis_endpoint.h"
 #include "router/router_options.h"
 #include "wire/host_name.h"
 
@@ -34,19 +33,9 @@ check_host(const char *value)
 #define SOCKET_MAX 107 /* what a sockaddr_un holds */
 
 static const struct option_row rows[] = {
-    {"redis", OPTION_STRING, AT(redis), "127.0.0.1:6379", 1, 255, NULL,
-	redis_endpoint_check, "HOST:PORT|SOCKET", "The registry."},
-    {"redis_user", OPTION_STRING, AT(redis_user), NULL, 1, 255, NULL, NULL,
-	"NAME", "User for AUTH."},
-    {"redis_password_file", OPTION_STRING, AT(redis_password_file), NULL, 1,
-	4095, NULL, NULL, "FILE",
-	"File with the password for AUTH, in its first line."},
-    {"redis_database", OPTION_INT, AT(redis_database), "0", 0, 1000000, NULL,
-	NULL, "NUMBER", "Database to SELECT."},
-    {"redis_timeout", OPTION_DURATION, AT(redis_timeout_ms), "2s", 50, 60000,
-	NULL, NULL, "TIME",
+    REDIS_OPTION_ROWS(AT, registry, "127.0.0.1:6379", "The registry.", "2s",
 	"How long Redis may take for an answer before the connection is made "
-	"anew."},
+	"anew."),
     {"grace", OPTION_DURATION, AT(grace_ms), "10s", 0, 3600000, NULL, NULL,
 	"TIME",
 	"How long routes stay that a Redis which lost its data has forgotten: "

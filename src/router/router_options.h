@@ -3,12 +3,12 @@
 #ifndef TAUPE_ROUTER_ROUTER_OPTIONS_H
 #define TAUPE_ROUTER_ROUTER_OPTIONS_H
 
-#include "base/options.h"
+#include "net/redis_access.h"
 
 struct router_options {
 	/* registry */
-	char *redis, *redis_user, *redis_password_file;
-	int64_t redis_database, redis_timeout_ms, grace_ms;
+	struct redis_options registry;
+	int64_t grace_ms;
 	/* HAProxy */
 	struct option_list haproxy;
 	int64_t haproxy_bufsize, haproxy_timeout_ms, haproxy_check_ms;

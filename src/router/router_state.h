@@ -7,6 +7,7 @@
 #include "router/agent_pool.h"
 #include "router/follower.h"
 #include "router/map_files.h"
+#include "router/map_lock.h"
 #include "router/map_sync.h"
 #include "router/router_options.h"
 
@@ -15,7 +16,11 @@ struct router {
 	int argc;
 	char **argv;
 	struct loop *loop;
+	struct map_lock lock;
+	struct timer standby; /* set while another router has the lock: there is no follower */
+	int code;	      /* for the end of the process */
 	struct route_table *table;
+	struct redis_sentinel *sentinel; /* NULL without redis_sentinel */
 	struct follower *follower;
 	struct map_files *files;
 	struct agent_pool *pool;

@@ -255,6 +255,7 @@ class HAProxy(Program):
         self.config, self.master, self.extra = config, master, extra
         self.maps = pathlib.Path(maps) if maps else self.folder / "maps"
         self.admin = self.folder / "admin.sock"
+        self.master_socket = self.folder / "master.sock"
         self.socket = Socket(self.admin)
         block = ports.take_block()
         self.http, self.https, self.first_port = block, block + 1, block + 10
@@ -280,7 +281,8 @@ class HAProxy(Program):
                 pathlib.Path(self.map_name(kind, overlay)).touch()
 
     def argv(self):
-        return ["haproxy", "-W" if self.master else "-db", "-f", self.config, *self.extra]
+        how = ["-W", "-S", self.master_socket] if self.master else ["-db"]
+        return ["haproxy", *how, "-f", self.config, *self.extra]
 
     def start(self):
         self.make_maps()
@@ -299,12 +301,16 @@ class HAProxy(Program):
         self.kill()
         return self.start()
 
-    def reload(self):
+    def reload(self, by_socket=False):
         """Master-worker: a new worker takes over. Returns when it has."""
         old = self.socket.info()["Pid"]
 
         def ask():  # a master that has only just started misses the signal
-            self.process.send_signal(signal.SIGUSR2)
+            if by_socket:
+                with contextlib.suppress(OSError):  # it ends with the old master
+                    Socket(self.master_socket).once("reload\n")
+            else:
+                self.process.send_signal(signal.SIGUSR2)
             with contextlib.suppress(AssertionError):
                 until(lambda: self.answers() and self.socket.info()["Pid"] != old, 2)
                 return True

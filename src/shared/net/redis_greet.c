@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first commands on a new connection: AUTH, SELECT, CLIENT SETNAME and PING, all sent
- * at once. The answer to the last decides whether this server is of any use.
+ * The first commands on a new connection: AUTH, SELECT, CLIENT SETNAME, ROLE if Sentinels
+ * have named the server, and PING, all sent at once. The answer to the last decides whether
+ * this server is of any use.
  */
 #include "config.h"
 
@@ -55,7 +56,8 @@ select_cb(void *ctx, const redisReply *reply)
 }
 
 /* The last of the greeting: is the server of any use (not still loading, no password
- * needed)? A user who may not PING is told so, and that is an answer too. */
+ * needed)? A user who may not PING is told so, and so is everybody while it cannot save and takes no
+ * writes: these are answers, too. */
 static void
 ping_cb(void *ctx, const redisReply *reply)
 {
@@ -63,7 +65,8 @@ ping_cb(void *ctx, const redisReply *reply)
 
 	if (reply == NULL || link->state != LINK_GREETING)
 		return;
-	if (reply->type != REDIS_REPLY_STATUS && !is_error(reply, "NOPERM")) {
+	if (reply->type != REDIS_REPLY_STATUS && !is_error(reply, "NOPERM") &&
+	    !is_error(reply, "MISCONF")) {
 		refuse(link, "PING", reply);
 		return;
 	}
@@ -104,7 +107,8 @@ redis_greet(struct redis_link *link)
 		redis_link_submit(link, select_cb, link, 2, select, NULL) !=
 		    0) ||
 	    (link->name != NULL &&
-		redis_link_submit(link, NULL, NULL, 3, setname, NULL) != 0))
+		redis_link_submit(link, NULL, NULL, 3, setname, NULL) != 0) ||
+	    (link->sentinel != NULL && redis_primary_greet(link) != 0))
 		return; /* it is doomed already */
 	(void)redis_link_submit(link, ping_cb, link, 1, ping, NULL);
 }

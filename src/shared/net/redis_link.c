@@ -45,9 +45,12 @@ redis_link_leave(struct redis_link *link)
 static void
 describe(const struct redis_link *link, char *out, size_t cap)
 {
-	bool bare_ip6 = strchr(link->host, ':') != NULL;
+	bool bare_ip6 = link->host != NULL && strchr(link->host, ':') != NULL;
 
-	if (link->host[0] == '/')
+	if (link->host == NULL)
+		snprintf(out, cap, "the primary of %s",
+		    redis_sentinel_master_name(link->sentinel));
+	else if (link->host[0] == '/')
 		snprintf(out, cap, "%s", link->host);
 	else
 		snprintf(out, cap, bare_ip6 ? "[%s]:%u" : "%s:%u", link->host,
@@ -60,9 +63,14 @@ report_down(struct redis_link *link, const char *why)
 {
 	char where[300];
 
-	if (strcmp(why, link->logged) == 0)
+	if (link->failed_cb != NULL) {
+		link->failed_cb(link->ctx, why);
 		return;
-	snprintf(link->logged, sizeof(link->logged), "%s", why);
+	}
+	link->log->up = false;
+	if (strcmp(why, link->log->reason) == 0)
+		return;
+	snprintf(link->log->reason, REDIS_WHY_MAX, "%s", why);
 	describe(link, where, sizeof(where));
 	log_warn("redis link is down", LOG_S("redis", where),
 	    LOG_S("link", link->name), LOG_S("error", why));
@@ -73,7 +81,10 @@ report_up(struct redis_link *link)
 {
 	char where[300];
 
-	link->logged[0] = '\0';
+	if (link->failed_cb != NULL || link->log->up)
+		return;
+	link->log->reason[0] = '\0';
+	link->log->up = true;
 	describe(link, where, sizeof(where));
 	log_info("redis link is up", LOG_S("redis", where),
 	    LOG_S("link", link->name));
@@ -95,6 +106,7 @@ fail_pending(struct redis_link *link)
 static void
 disconnect(struct redis_link *link)
 {
+	link->place.asking = false;
 	resolve_cancel(&link->request);
 	conn_fini(&link->conn);
 	if (link->reader != NULL)
@@ -128,6 +140,7 @@ redis_link_go_down(struct redis_link *link, const char *why)
 
 	disconnect(link);
 	link->state = LINK_WAITING;
+	redis_primary_down(link);
 	report_down(link, why);
 	schedule_retry(link);
 	link->told_up = false;
@@ -139,12 +152,22 @@ redis_link_go_down(struct redis_link *link, const char *why)
 void
 redis_link_go_up(struct redis_link *link)
 {
+	redis_primary_up(link);
 	timer_clear(link->loop, &link->deadline);
 	link->state = LINK_UP;
 	link->up_since_ms = loop_now_ms(link->loop);
 	link->told_up = true;
 	report_up(link);
 	link->state_cb(link->ctx, true);
+}
+
+void
+redis_link_retry_soon(struct redis_link *link)
+{
+	if (link->state != LINK_WAITING)
+		return;
+	link->backoff_ms = BACKOFF_START_MS;
+	timer_set(link->loop, &link->retry, crypto_below(BACKOFF_MIN_MS + 1));
 }
 
 static void
@@ -185,6 +208,8 @@ deadline_cb(void *ctx)
 		redis_link_go_down(link,
 		    link->state == LINK_RESOLVING
 			? "the host name was not resolved in time"
+			: link->state == LINK_ASKING
+			? "no Sentinel says in time where the primary is"
 			: link->state == LINK_CONNECTING
 			? "no connection in time"
 			: "no reply in time");
@@ -333,6 +358,10 @@ dispatch(struct redis_link *link, const redisReply *reply)
 	struct pending *pending = STAILQ_FIRST(&link->pending);
 	char why[REDIS_WHY_MAX];
 
+	if (pending == NULL && link->unasked_cb != NULL) {
+		link->unasked_cb(link->ctx, reply);
+		return;
+	}
 	if (pending == NULL) {
 		/* "ERR max number of clients reached" comes unasked */
 		snprintf(why, sizeof(why), "unexpected reply: %s",
@@ -345,6 +374,7 @@ dispatch(struct redis_link *link, const redisReply *reply)
 	if (pending->cb != NULL)
 		pending->cb(pending->ctx, reply);
 	free(pending);
+	redis_primary_check(link, reply);
 }
 
 /* Hand on the whole replies that are there. */
@@ -427,7 +457,10 @@ retry_cb(void *ctx)
 	redis_link_enter(link);
 	timer_set(link->loop, &link->deadline,
 	    link->timeout_ms > 0 ? link->timeout_ms : GREETING_MS);
-	redis_dial(link);
+	if (link->sentinel != NULL)
+		redis_primary_ask(link);
+	else
+		redis_dial(link);
 	redis_link_leave(link);
 }
 
@@ -447,6 +480,19 @@ free_settings(struct redis_link *link)
 	free(link->name);
 	wipe_and_free(link->password);
 	link->host = link->user = link->name = link->password = NULL;
+}
+
+int
+redis_link_aim(struct redis_link *link, const char *host, uint16_t port)
+{
+	char *copy = strdup(host);
+
+	if (copy == NULL)
+		return -1;
+	free(link->host);
+	link->host = copy;
+	link->port = port;
+	return 0;
 }
 
 static bool
@@ -469,6 +515,10 @@ redis_link_new(struct loop *loop, const struct redis_link_config *config,
 	link->database = config->database;
 	link->timeout_ms = config->timeout_ms;
 	link->state_cb = state_cb;
+	link->log = config->log != NULL ? config->log : &link->own_log;
+	link->failed_cb = config->failed_cb;
+	link->unasked_cb = config->unasked_cb;
+	link->sentinel = config->sentinel;
 	link->ctx = ctx;
 	link->conn = (struct conn)CONN_CLOSED;
 	link->backoff_ms = BACKOFF_START_MS;
@@ -485,6 +535,7 @@ redis_link_new(struct loop *loop, const struct redis_link_config *config,
 		free(link);
 		return NULL;
 	}
+	redis_primary_init(link);
 	timer_set(loop, &link->retry, 0);
 	return link;
 }
@@ -501,6 +552,7 @@ redis_link_free(struct redis_link **linkp)
 	link->freed = true;
 	link->state = LINK_WAITING;
 	disconnect(link);
+	redis_primary_fini(link);
 	fail_pending(link);
 	resolver_free(&link->resolver);
 	free_settings(link);

@@ -7,6 +7,7 @@
 #define TAUPE_NET_REDIS_SYNC_H
 
 #include "net/redis_link.h"
+#include "net/redis_sentinel.h"
 
 #define REDIS_SYNC_ERROR_MAX 300
 
@@ -16,6 +17,12 @@ struct redis_sync;
  * what failed, for people. timeout_ms must not be 0. */
 struct redis_sync *redis_sync_new(
     const struct redis_link_config *config, char error[REDIS_SYNC_ERROR_MAX]);
+/* The same with the primary that one of the Sentinels names, which *primary is then, in place
+ * of config's host and port. They are asked again until timeout_ms is over: a failover may be
+ * under way. */
+struct redis_sync *redis_sync_find(const struct redis_link_config *config,
+    const struct redis_sentinel_config *sentinels,
+    struct redis_endpoint *primary, char error[REDIS_SYNC_ERROR_MAX]);
 void redis_sync_free(struct redis_sync **sync);
 
 /* printf-like as redis_link_commandf(). The reply is the caller's to free; it may be of

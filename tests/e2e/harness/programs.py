@@ -242,7 +242,8 @@ class SampleServices:
 
 class Redis:
     """A Redis of our own with the repository's users, so that every test also shows that each
-    program may do what it needs. Keeps nothing over a restart."""
+    program may do what it needs. Keeps nothing over a
+    restart, unless it was told to SAVE."""
     PASSWORD = marks.marked()
 
     def __init__(self, group, name="redis", netns=None, host="127.0.0.1"):
@@ -287,14 +288,15 @@ class Redis:
         return {"redis": self.address, "redis_user": user,
                 "redis_password_file": self.password_file}
 
-    def start(self):
+    def start(self, *arguments, wait=True):
         self.process = Process(self.group, self.name, [
             "redis-server", "--port", str(self.port), "--bind", self.host, "--save", "",
             "--unixsocket", str(self.socket), "--appendonly", "no", "--dir", str(self.folder),
-            "--aclfile", str(self.users)], netns=self.netns)
+            "--aclfile", str(self.users), *arguments], netns=self.netns)
         self.client = redis_client.Redis(unix_socket_path=str(self.socket), username="admin",
                                          password=self.PASSWORD, decode_responses=True)
-        until("redis answers", self.answers)
+        if wait:
+            until("redis answers", self.answers)
         return self
 
     def answers(self):

@@ -53,9 +53,9 @@ class Cluster:
     """Redis, relays, the router and HAProxy with the repository's configuration; in a network
     they are at its hosts "redis", "proxy" and those of the relays' names."""
 
-    def __init__(self, group, relays=1, haproxy=None, network=None, **config):
+    def __init__(self, group, relays=1, haproxy=None, network=None, redis=None, **config):
         self.group, self.network = group, network
-        self.redis = Redis(group, **self.where("redis"))
+        self.redis = redis or Redis(group, **self.where("redis"))
         self.public = ports.take_block(group.exits)
         self.public_last = self.public + ports.BLOCK - 1
         self.key_file = group.folder / "cluster.key"

@@ -18,6 +18,7 @@ struct fake_client {
 	struct timer timer; /* for answers in pieces */
 	char *waiting;
 	size_t waiting_at, waiting_len;
+	bool subscribed;
 };
 
 static void
@@ -76,6 +77,7 @@ hear(struct fake_client *client, const redisReply *command)
 		strcat(redis->heard, "\n");
 	}
 	redis->n_commands++;
+	client->subscribed |= strncmp(words, "SUBSCRIBE ", 10) == 0;
 	if (redis->answer != NULL)
 		answer = redis->answer(words);
 	if (answer == NULL)
@@ -180,6 +182,15 @@ fake_redis_say(struct fake_redis *redis, const char *bytes, size_t len)
 	for (struct fake_client *client = redis->clients; client != NULL;
 	     client = client->next)
 		say(client, bytes, len);
+}
+
+void
+fake_redis_publish(struct fake_redis *redis, const char *bytes, size_t len)
+{
+	for (struct fake_client *client = redis->clients; client != NULL;
+	     client = client->next)
+		if (client->subscribed)
+			say(client, bytes, len);
 }
 
 void

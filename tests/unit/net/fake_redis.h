@@ -27,6 +27,8 @@ void fake_redis_start(struct fake_redis *redis, struct loop *loop);
 /* Close the connections, not the listener. */
 void fake_redis_hang_up(struct fake_redis *redis);
 void fake_redis_say(struct fake_redis *redis, const char *bytes, size_t len);
+/* Only to those that have subscribed to anything. */
+void fake_redis_publish(struct fake_redis *redis, const char *bytes, size_t len);
 void fake_redis_stop(struct fake_redis *redis);
 
 #endif

@@ -410,6 +410,23 @@ START_TEST(a_user_who_may_not_ping_is_up)
 END_TEST
 
 static const char *
+cannot_save(const char *command)
+{
+	return strcmp(command, "PING") != 0
+	    ? NULL
+	    : "-MISCONF Redis is configured to save RDB snapshots, but it's "
+	      "currently unable to persist to disk.\r\n";
+}
+
+/* It can be read. */
+START_TEST(a_server_that_takes_no_writes_is_up)
+{
+	redis.answer = cannot_save;
+	open_up();
+}
+END_TEST
+
+static const char *
 quoting(const char *command)
 {
 	return strncmp(command, "AUTH", 4) != 0
@@ -672,6 +689,7 @@ main(void)
 	tcase_add_test(tests, a_server_that_does_not_greet_is_left);
 	tcase_add_test(tests, a_server_that_loads_is_not_up_yet);
 	tcase_add_test(tests, a_user_who_may_not_ping_is_up);
+	tcase_add_test(tests, a_server_that_takes_no_writes_is_up);
 	tcase_add_test(tests, a_refused_password_is_logged_once_and_not_shown);
 	tcase_add_test(tests, keeps_trying_until_there_is_a_server);
 	tcase_add_test(tests, a_name_is_resolved);

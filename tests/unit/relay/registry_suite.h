@@ -28,6 +28,7 @@ struct suite_store {
 	void (*put_fleet)(const struct fleet_record *record);
 	/* All but the devices is lost; *registry may be another one then. */
 	void (*forget)(struct registry **registry);
+	bool keeps_routes; /* for others: a stand-alone relay has no use for that */
 };
 
 extern const struct suite_store suite_store;
@@ -85,6 +86,8 @@ void scene_setup(void);
 void scene_teardown(void);
 /* Add the tests that both implementations must pass. */
 void suite_add_common(Suite *suite);
+/* registry_fencing.c */
+void suite_add_fencing(Suite *suite);
 /* Run a suite as a program does. */
 int suite_run(Suite *suite);
 

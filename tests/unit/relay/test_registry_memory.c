@@ -147,6 +147,7 @@ main(void)
 	TCase *tcase = tcase_create("devices");
 
 	suite_add_common(suite);
+	suite_add_fencing(suite);
 	tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
 	tcase_add_test(tcase, counts_its_devices);
 	tcase_add_test(tcase, a_wrong_file_changes_nothing);

@@ -95,6 +95,7 @@ const struct suite_store suite_store = {
     .remove_device = remove_device,
     .put_fleet = put_fleet,
     .forget = forget,
+    .keeps_routes = true,
 };
 
 /* A second relay, whose events nobody looks at. */
@@ -1012,6 +1013,7 @@ main(void)
 	if (!redis_server_exists())
 		return SKIPPED;
 	suite_add_common(suite);
+	suite_add_fencing(suite);
 	suite_add_tcase(suite, own_tests());
 	return suite_run(suite);
 }

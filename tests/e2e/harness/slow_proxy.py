@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: MIT
+"""A way to a server that is long, or blocked: a TCP proxy that holds each piece back."""
+import contextlib
+import queue
+import socket
+import threading
+import time
+
+
+class SlowProxy:
+    """delay: seconds that each piece takes, in each direction; may be changed at any time."""
+
+    def __init__(self, group, port, delay=0.0):
+        self.target = "127.0.0.1", port
+        self.delay = delay
+        self.open = threading.Event()  # cleared: nothing passes
+        self.open.set()
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        group.exits.callback(self.close)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        self.open.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            try:
+                server = socket.create_connection(self.target)
+            except OSError:
+                client.close()
+                continue
+            for source, sink in ((client, server), (server, client)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                pieces = queue.Queue()
+                threading.Thread(target=self._read, args=(source, pieces), daemon=True).start()
+                threading.Thread(target=self._write, args=(sink, pieces), daemon=True).start()
+
+    def _read(self, source, pieces):
+        data = b"x"
+        while data:
+            try:
+                data = source.recv(1 << 16)
+            except OSError:
+                data = b""
+            pieces.put((time.monotonic() + self.delay, data))
+
+    def _write(self, sink, pieces):
+        while True:
+            due, data = pieces.get()
+            time.sleep(max(0, due - time.monotonic()))
+            self.open.wait()
+            try:
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
+                sink.sendall(data)
+            except OSError:
+                return
