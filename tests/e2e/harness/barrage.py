@@ -4,8 +4,10 @@ show: a visitor beside them is served all the while, and what they took is given
 import asyncio
 import contextlib
 import os
+import pathlib
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -144,10 +146,21 @@ class Footprint:
     def count(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def list(self):
+        """What they are, connections with their ends."""
+        folder = pathlib.Path(f"/proc/{self.process.pid}/fd")
+        for entry in sorted(folder.iterdir(), key=lambda path: int(path.name)):
+            yield f"{entry.name} {os.readlink(entry)}"
+        done = subprocess.run(["ss", "-tunap"], capture_output=True, text=True, check=False)
+        yield from (line for line in done.stdout.splitlines() if f"pid={self.process.pid}," in line)
+
     def check(self, what):
         """All of it was given back."""
-        until(f"{self.process.name} has its {self.descriptors} descriptors, and not "
-              f"{self.count()}", lambda: self.count() <= self.descriptors, 20)
+        try:
+            until("the descriptors are closed", lambda: self.count() <= self.descriptors, 20)
+        except TimeoutError:
+            raise AssertionError(f"{self.process.name} had {self.descriptors} descriptors and has\n"
+                                 + "\n".join(self.list())) from None
         grown = self.process.rss_kib() - self.memory
         print(f"{what}: {self.process.name} has {self.count()} descriptors (before: "
               f"{self.descriptors}), {grown:+} KiB of memory")
