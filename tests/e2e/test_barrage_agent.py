@@ -309,8 +309,9 @@ def control_answers(make):
 
 def leads_away(url, steps):
     """Does it name a relay elsewhere? An agent may go there, and tests stay where they are."""
-    text = b"".join(steps)
-    return len(re.findall(rb"wss?:?//", text)) != text.count(url.encode())
+    text = b"&".join(steps)
+    ours = re.findall(re.escape(url).encode() + rb"(?=[&/\s]|$)", text)
+    return len(re.findall(rb"wss?(:|%3a)?(/|%2f)", text, re.IGNORECASE)) != len(ours)
 
 
 def accept_of(request):

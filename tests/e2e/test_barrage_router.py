@@ -12,6 +12,7 @@ from harness import ports
 from harness.barrage import (QUARANTINE, Bystander, Footprint, all_at_once, seed_of, throw)
 from harness.mutate import Mutator
 from harness.process import Group, Process, binary
+from harness.wait import until
 from router_lib import stage  # noqa: F401 (a fixture)
 from test_barrage_relay import admin_requests
 from test_router import FakeHAProxy, many
@@ -84,7 +85,7 @@ class Lying(FakeHAProxy):
     """Some of its answers are what a Mutator makes of right ones."""
 
     def __init__(self, path, mutator):
-        self.mutator, self.lock, self.lies, self.honest = mutator, threading.Lock(), 0, False
+        self.mutator, self.lock, self.lies, self.honest = mutator, threading.Lock(), 0, True
         super().__init__(path, "2.6.1")
 
     def answer(self, line, payload):
@@ -98,6 +99,12 @@ class Lying(FakeHAProxy):
             return text.decode("latin-1")
 
 
+def until_met(scene, count):
+    """The router stands in conversation with so many, and has told each all."""
+    until(f"{count} have the routes", lambda: len(scene.router.lines("HAProxy has the routes"))
+          >= count, 20)
+
+
 @pytest.mark.parametrize("seconds", [
     pytest.param(2, id="2s"), pytest.param(60, id="60s", marks=pytest.mark.long)])
 def test_answers_of_haproxy(stage, own_group, tmp_path, seconds):  # noqa: F811
@@ -108,7 +115,10 @@ def test_answers_of_haproxy(stage, own_group, tmp_path, seconds):  # noqa: F811
     fakes = [stage.keep(Lying(tmp_path / f"{number}.sock", Mutator(seed + number, conversations)))
              for number in range(FAKES)]
     scene = Scene(own_group, stage, fakes)
+    until_met(scene, FAKES + 1)
     before = Footprint(scene.router)
+    for fake in fakes:
+        fake.honest = False
     end, number = time.monotonic() + seconds, 0
     with Bystander(scene.door, "device.example.test", "service"):
         while time.monotonic() < end:
