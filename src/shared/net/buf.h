@@ -53,6 +53,17 @@ buf_next_room(uint32_t room, size_t cap, size_t got)
 	return got < BUF_SMALL ? BUF_SMALL : room;
 }
 
+/* What one thing that is decoded counts for, in bytes of what a callback may read in one turn. */
+#define BUF_STEP_BYTES 128
+/* The same for the next read of a channel, behind one in which `steps` things were decoded: a
+ * stream of very small ones is read in small pieces, because it is their number that takes time,
+ * and everybody else waits for that. */
+static inline uint32_t
+buf_next_channel_room(uint32_t room, size_t got, size_t steps)
+{
+	return steps * 16 > got ? BUF_SMALL : buf_next_room(room, room, got);
+}
+
 /* Where data is read to: behind the headroom. */
 static inline uint8_t *
 buf_data(struct buf *buf)

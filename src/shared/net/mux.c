@@ -401,12 +401,14 @@ take_payload(struct mux *mux, const struct mux_step *step)
 static enum pump_verdict
 decode(struct mux *mux, uint8_t *data, size_t len)
 {
+	mux->steps = 0;
 	while (len > 0) {
 		struct mux_step step = {0};
 
 		if (mux->ops->decode(mux->owner, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
+		mux->steps++;
 		data += step.consumed;
 		len -= step.consumed;
 		if (step.length == 0)
@@ -456,6 +458,7 @@ channel_readable_cb(struct conn *conn)
 		    ? conn_read(conn, buf_data(buf), buf->capacity)
 		    : CONN_ERROR;
 		enum pump_verdict verdict;
+		uint32_t room;
 
 		if (got <= 0) {
 			buf_put(&buf);
@@ -464,13 +467,14 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		mux->read_bytes =
-		    buf_next_room(buf->capacity, buf->capacity, (size_t)got);
-		turn += (size_t)got;
+		room = buf->capacity;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);
 		if (verdict == PUMP_GONE)
 			return;
+		mux->read_bytes =
+		    buf_next_channel_room(room, (size_t)got, mux->steps);
+		turn += (size_t)got + mux->steps * BUF_STEP_BYTES;
 	}
 }
 
