@@ -96,6 +96,45 @@ START_TEST(many_frames_in_one_read_keep_their_order)
 }
 END_TEST
 
+/* Looks in each turn of the loop at what was passed on since the one before. */
+static struct watch {
+	struct task task;
+	uint64_t last, most;
+} watch;
+
+static void
+watch_cb(void *ctx)
+{
+	uint64_t now = owner->pump.to_raw_bytes;
+
+	(void)ctx;
+	if (now - watch.last > watch.most)
+		watch.most = now - watch.last;
+	watch.last = now;
+	task_post(loop, &watch.task);
+}
+
+/* It is the number of frames that takes time, and others wait for the turn's end. */
+START_TEST(very_small_frames_have_short_turns)
+{
+	static uint8_t stream[10000 * (FRAME_HEADER + 1)];
+	size_t len = 0;
+
+	begin(_i, 0);
+	while (len < sizeof(stream))
+		len += frame_put(stream + len, 'D', "x", 1);
+	watch = (struct watch){0};
+	task_init(&watch.task, watch_cb, NULL);
+	task_post(loop, &watch.task);
+	peer_send(&channel, stream, len);
+	run_until_received(loop, &raw, len / (FRAME_HEADER + 1));
+	task_cancel(loop, &watch.task);
+	ck_assert_uint_gt(watch.most, 0);
+	ck_assert_uint_le(watch.most, 2000);
+	end();
+}
+END_TEST
+
 START_TEST(bytes_that_were_read_before_are_sent_first)
 {
 	struct buf *first = buf_get(100);
@@ -640,6 +679,7 @@ add_movement(Suite *suite)
 	tcase_add_loop_test(tests, frames_may_be_cut_anywhere, 0, 2);
 	tcase_add_loop_test(
 	    tests, many_frames_in_one_read_keep_their_order, 0, 2);
+	tcase_add_loop_test(tests, very_small_frames_have_short_turns, 0, 2);
 	tcase_add_loop_test(
 	    tests, bytes_that_were_read_before_are_sent_first, 0, 2);
 	tcase_add_loop_test(
