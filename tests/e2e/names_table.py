@@ -149,8 +149,8 @@ def requests():
     yield "authority", lines(b"Host: bob.example.test:443",
                              start=b"CONNECT alice.example.test:443 HTTP/1.1"), *both
     yield "target_without_slash", lines(b"Host: " + host, start=b"GET name HTTP/1.1"), *both
-    yield "target_double_slash", lines(b"Host: " + host, start=b"GET //bob.example.test/ HTTP/1.1"), \
-        ("alice",), ("alice",)
+    yield ("target_double_slash", lines(b"Host: " + host, start=b"GET //bob.example.test/ "
+                                        b"HTTP/1.1"), ("alice",), ("alice",))
 
 
 # ---- SNI ----

@@ -65,7 +65,7 @@ def own_group(tmp_path):
 
 
 @pytest.mark.parametrize("count", [
-    pytest.param(600, id="600"), pytest.param(10_000, id="10000", marks=pytest.mark.long)])
+    pytest.param(300, id="300"), pytest.param(10_000, id="10000", marks=pytest.mark.long)])
 def test_admin_door(stage, own_group, count):  # noqa: F811
     scene = Scene(own_group, stage)
     mutator = Mutator(seed_of("router's admin door", 20260401), list(admin_requests()))
@@ -106,7 +106,7 @@ def until_met(scene, count):
 
 
 @pytest.mark.parametrize("seconds", [
-    pytest.param(2, id="2s"), pytest.param(60, id="60s", marks=pytest.mark.long)])
+    pytest.param(1, id="1s"), pytest.param(60, id="60s", marks=pytest.mark.long)])
 def test_answers_of_haproxy(stage, own_group, tmp_path, seconds):  # noqa: F811
     """A router meets who talks nonsense again after a pause that grows to five seconds, so it is
     a matter of time and not of counts here; fuzz_hapsock has the counts."""
@@ -126,7 +126,7 @@ def test_answers_of_haproxy(stage, own_group, tmp_path, seconds):  # noqa: F811
             scene.changes(number)
     lies = sum(fake.lies for fake in fakes)
     print(f"{lies} mutated answers in {seconds} s, {number} changes beside them")
-    assert lies >= 10 * seconds / 2 and number > seconds
+    assert lies >= 5 * seconds and number > seconds
     for fake in fakes:
         fake.honest = True
     before.check("HAProxy's answers")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The tables of names (names_table.py) against the relay's own door for visitors and against HAProxy
-with the project's configuration; and what an agent and a relay make of forged redirects and ids."""
+"""The tables of names (names_table.py) against the relay's own door for visitors and against
+HAProxy with the project's configuration; and what an agent and a relay make of forged redirects
+and ids."""
 import contextlib
 import socket
 import threading

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""The cases of the Autobahn test suite for WebSockets, by its numbers, as far as they mean something
-for channels that carry control messages (text) and visits (binary). Autobahn's servers echo; ours
-do not, so "echoed" becomes "understood": a text message of an op that nobody knows is ignored and
-the channel lives, and a binary one arrives at the other end of the visit.
+"""The cases of the Autobahn test suite for WebSockets, by its numbers, as far as they mean
+something for channels that carry control messages (text) and visits (binary). Autobahn's servers
+echo; ours do not, so "echoed" becomes "understood": a text message of an op that nobody knows is
+ignored and the channel lives, and a binary one arrives at the other end of the visit.
 
 A case is (number, channels, build, outcome): build(link) gives what is sent, as pieces that are
 written one by one; outcome is what must come of it, for some by side and channel."""

@@ -100,6 +100,19 @@ class NeverRead(Attack):
             self.socks.append(sock)
 
 
+class Visits(Attack):
+    """Visitors that ask, and leave with or without the answer."""
+
+    def run(self):
+        request = f"GET /name HTTP/1.1\r\nHost: {self.arguments[0]}\r\n\r\n".encode()
+        while not self.stopping.is_set():
+            for patient in (True, False):
+                with socket.create_connection(self.address, 10) as sock:
+                    sock.sendall(request)
+                    if patient:
+                        sock.recv(4096)
+
+
 class Flood(Attack):
     """A device that says one thing over and over on its control channel; answers are read."""
 
@@ -199,7 +212,8 @@ class Channel(Flood):
             channel.sock.sendall(many)
 
 
-ATTACKS = {"half-open": HalfOpen, "slow": Slow, "never-read": NeverRead, "flood": Flood,
+ATTACKS = {"half-open": HalfOpen, "slow": Slow, "never-read": NeverRead, "visits": Visits,
+           "flood": Flood,
            "sessions": Sessions, "digs": Digs, "channel": Channel}
 
 

@@ -173,6 +173,3 @@ def seed_of(test, default):
     seed = int(os.environ.get("TAUPE_SEED", default))
     print(f"{test}: TAUPE_SEED={seed}")
     return seed
-
-
-__all__ = ["AT_ONCE", "Bystander", "Footprint", "QUARANTINE", "all_at_once", "converse", "read_answer_head", "seed_of", "throw"]
