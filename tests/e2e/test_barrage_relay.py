@@ -10,11 +10,12 @@ import urllib.parse
 
 import pytest
 
+from harness import ports
 from harness.barrage import (ENDED, PATIENCE_S, QUARANTINE, Bystander, Footprint, all_at_once,
                              finish, read_answer_head, reset, seed_of, throw, write_cut)
 from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, RawAgent
 from harness.mutate import Frame, Mutator
-from harness.programs import SampleServices
+from harness.programs import Certificate, SampleServices
 from harness.scenes import Standalone
 from harness.wait import until
 
@@ -26,10 +27,13 @@ class Scene:
     def __init__(self, group):
         self.group = group
         self.services = SampleServices(group, "web", "victim")
+        certificate = Certificate(group.folder / "tls", "127.0.0.1")
+        self.tls_address = "127.0.0.1", ports.take()
         self.alone = Standalone(
             group, hold="200ms", probe_timeout="500ms", open_timeout="500ms", lease="300ms",
             quarantine="500ms", handshake_timeout="1s", transfer_idle="500ms", warm_decay="100ms",
-            log_level="info", env=QUARANTINE)
+            agent_tls_listen="%s:%d" % self.tls_address, tls_certificate=certificate.chain,
+            tls_key=certificate.key, log_level="info", env=QUARANTINE)
         self.relay = self.alone.relay
         self.bystander = self.alone.agent(
             "bystander", [f"web:http:{self.services.target('web', 'http')}"], log_level="info")
@@ -183,6 +187,17 @@ def test_agents_door(scene, count):
                            ("bad_frame", "bad_message", "taken_over")), "agents_refused_total")
     print(reached)
     assert min(reached.values()) > count / 200, reached
+
+
+@pytest.mark.parametrize("count", ROUNDS)
+def test_agents_door_with_tls(scene, count):
+    """TLS is OpenSSL's; who fails in it costs a connection and no more."""
+    hello = client_hello("127.0.0.1")
+    before = scene.counts("tls_failed_total")["tls_failed_total"]
+    scene.attack("agents' door with TLS", 20260205, count, thrown(scene.tls_address, [
+        [hello, b"\x14\x03\x03\0\1\1", b"\x17\x03\x03\0\x20" + b"x" * 32],
+        [hello, b"\x15\x03\x03\0\2\2\x28"], [hello[:40], hello[40:]]]))
+    assert scene.counts("tls_failed_total")["tls_failed_total"] - before > count / 4
 
 
 @pytest.mark.parametrize("count", ROUNDS)
