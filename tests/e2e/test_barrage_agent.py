@@ -148,12 +148,16 @@ class HostileRelay:
         return list(self.controls.values())
 
     async def ask(self, control, mux=False):
-        """A channel of the agent's."""
-        channel_id = os.urandom(16).hex()
-        future = self.waiting[channel_id] = asyncio.get_running_loop().create_future()
-        control[1].write(frame(TEXT, f"op=open&id={channel_id}" + ("&mux=1" if mux else ""),
-                               mask=None))
-        return await asyncio.wait_for(future, 10)
+        """A channel of the agent's. It refuses a shared one while it does not know yet that the
+        last ones are lost: then it is asked again."""
+        for _ in range(20):
+            channel_id = os.urandom(16).hex()
+            future = self.waiting[channel_id] = asyncio.get_running_loop().create_future()
+            control[1].write(frame(TEXT, f"op=open&id={channel_id}" + ("&mux=1" if mux else ""),
+                                   mask=None))
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(future, 0.5 if mux else 10)
+        raise AssertionError("the agent digs no channel any more")
 
 
 class Visit:
