@@ -234,7 +234,7 @@ take_event(struct session *session, const struct ws_event *event)
 	case WS_TEXT:
 		return take_text(session, event);
 	case WS_PING:
-		ws_send_pong(&session->conn, event->data, event->len);
+		ws_append_pong(&session->conn, event->data, event->len);
 		if (session->device->session == session)
 			warm_tend(session->device);
 		return 0;
@@ -275,6 +275,9 @@ decode(struct session *session, uint8_t *data, size_t len)
 		data += consumed;
 		len -= consumed;
 	}
+	/* pongs to what came together go together */
+	if (conn_queued(&session->conn) > 0)
+		(void)conn_flush(&session->conn);
 	return 0;
 }
 

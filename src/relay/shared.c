@@ -180,7 +180,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 	case WS_TEXT:
 		return take_text(shared, &event);
 	case WS_PING:
-		ws_send_pong(&shared->conn, event.data, event.len);
+		ws_append_pong(&shared->conn, event.data, event.len);
+		mux_flush_soon(&shared->mux);
 		break;
 	case WS_NEED_ROOM:
 		if (ws_lend_room(&shared->reader) != 0)

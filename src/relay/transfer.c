@@ -416,7 +416,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		result = take_text(transfer, &event);
 		break;
 	case WS_PING:
-		ws_send_pong(&transfer->conn, event.data, event.len);
+		ws_append_pong(&transfer->conn, event.data, event.len);
+		transfer->pong_waits = true;
 		break;
 	case WS_NEED_ROOM:
 		if (ws_lend_room(&transfer->reader) != 0)
@@ -443,6 +444,11 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 	if (result != 0)
 		return PUMP_GONE;
 	heard(transfer);
+	/* pongs to what came together go together */
+	if (transfer->pong_waits && step->consumed == len) {
+		transfer->pong_waits = false;
+		(void)conn_flush(&transfer->conn);
+	}
 	return PUMP_STEP;
 }
 

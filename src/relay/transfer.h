@@ -32,6 +32,7 @@ struct transfer {
 	bool eof_waits;	    /* and what says so waits for the next open, for a moment */
 	bool out_ended;	    /* the agent has ended its direction */
 	bool only_end;	    /* it had, when the visit moved here: it says so again */
+	bool pong_waits;    /* for the end of what is decoded at the moment */
 };
 
 /* GET /v1/transfer: an agent has dug a channel. It serves who waits, or becomes idle. */

@@ -75,11 +75,11 @@ ws_append_ping(struct conn *conn, const void *data, size_t len)
 }
 
 void
-ws_send_pong(struct conn *conn, const void *data, size_t len)
+ws_append_pong(struct conn *conn, const void *data, size_t len)
 {
 	assert(len <= WS_CONTROL_MAX);
 	if (!ws_is_clogged(conn))
-		send_frame(conn, WS_OP_PONG, data, len);
+		append_frame(conn, WS_OP_PONG, data, len);
 }
 
 void

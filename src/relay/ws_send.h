@@ -16,10 +16,11 @@ bool ws_append_message(struct conn *conn, const struct control_msg *msg);
 void ws_send_ping(struct conn *conn);
 /* With a payload of up to WS_CONTROL_MAX bytes, which the pong repeats. */
 void ws_append_ping(struct conn *conn, const void *data, size_t len);
-/* The answer to a ping, with its payload of up to WS_CONTROL_MAX bytes. A peer that does
- * not read its answers gets no more of them (RFC 6455 section 5.5.3 asks for one to the
- * latest ping only): what waits for it would grow without a bound. */
-void ws_send_pong(struct conn *conn, const void *data, size_t len);
+/* The answer to a ping, with its payload of up to WS_CONTROL_MAX bytes. It is to be flushed when
+ * all that has come was looked at: with a system call for each, a flood of pings would hold
+ * everybody up. A peer that does not read its answers gets no more of them (RFC 6455 section
+ * 5.5.3 asks for one to the latest ping only): what waits for it would grow without a bound. */
+void ws_append_pong(struct conn *conn, const void *data, size_t len);
 /* A close frame; text may be NULL and is cut to what fits. */
 void ws_send_close(struct conn *conn, unsigned code, const char *text);
 /* The empty binary message: end-of-file. */

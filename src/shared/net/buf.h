@@ -54,6 +54,25 @@ buf_next_room(uint32_t room, size_t cap, size_t got)
 	return got < BUF_SMALL ? BUF_SMALL : room;
 }
 
+/* Things that one read of a channel should be decoded in, at most: their number takes time, and
+ * everybody else waits for the turn's end. */
+#define BUF_STEPS 256
+/* What each counts for, in bytes of what a callback may read in one turn. */
+#define BUF_STEP_BYTES (BUF_LARGE / BUF_STEPS)
+/* buf_next_room() for a channel, whose `got` bytes were decoded in so many steps. */
+static inline uint32_t
+buf_next_channel_room(uint32_t room, size_t got, size_t steps)
+{
+	size_t right;
+
+	if (steps <= BUF_STEPS / 2)
+		return buf_next_room(room, room, got);
+	right = got * BUF_STEPS / steps;
+	if (right < BUF_SMALL)
+		return BUF_SMALL;
+	return right < BUF_LARGE ? (uint32_t)right : BUF_LARGE;
+}
+
 /* Where data is read to: behind the headroom. */
 static inline uint8_t *
 buf_data(struct buf *buf)

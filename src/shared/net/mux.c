@@ -14,6 +14,7 @@
 #include "net/mux.h"
 
 #define TURN_BYTES BUF_LARGE /* most that one callback reads */
+#define SMALL_PIECE 1024 /* bytes that are better copied than written alone */
 #define QUEUE_BYTES                                                            \
 	(2u *                                                                  \
 	    BUF_LARGE) /* in the channel's queue, before it is flushed at once */
@@ -348,16 +349,17 @@ keep_early(struct mux_side *side, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Write what waits for what comes behind it; behind it comes the end. */
+/* Write what waits for what comes behind it: into the queue alone if that is more of the same, or
+ * the end. */
 static void
-write_pending(struct mux *mux, bool end)
+write_pending(struct mux *mux, bool more)
 {
 	struct mux_side *side = mux->pending;
 
 	mux->pending = NULL;
 	if (side == NULL)
 		return;
-	if (end)
+	if (more)
 		(void)conn_append(
 		    side->raw, mux->pending_data, mux->pending_len);
 	else
@@ -401,17 +403,22 @@ take_payload(struct mux *mux, const struct mux_step *step)
 static enum pump_verdict
 decode(struct mux *mux, uint8_t *data, size_t len)
 {
+	mux->steps = 0;
 	while (len > 0) {
 		struct mux_step step = {0};
 
 		if (mux->ops->decode(mux->owner, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
+		mux->steps++;
 		data += step.consumed;
 		len -= step.consumed;
 		if (step.length == 0)
 			continue;
-		write_pending(mux, false);
+		/* with a system call for each, small pieces would hold the others up */
+		write_pending(mux,
+		    mux->pending == step.side &&
+			mux->pending_len < SMALL_PIECE);
 		if (take_payload(mux, &step) != 0) {
 			mux->ops->channel_ended(mux->owner, PUMP_ERROR);
 			return PUMP_GONE;
@@ -453,9 +460,10 @@ channel_readable_cb(struct conn *conn)
 	while (turn < TURN_BYTES && conn->readable) {
 		struct buf *buf = buf_get(mux->read_bytes);
 		ssize_t got = buf != NULL
-		    ? conn_read(conn, buf_data(buf), buf->capacity)
+		    ? conn_read(conn, buf_data(buf), mux->read_bytes)
 		    : CONN_ERROR;
 		enum pump_verdict verdict;
+		uint32_t room;
 
 		if (got <= 0) {
 			buf_put(&buf);
@@ -464,13 +472,14 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		mux->read_bytes =
-		    buf_next_room(buf->capacity, buf->capacity, (size_t)got);
-		turn += (size_t)got;
+		room = buf->capacity;
 		verdict = decode(mux, buf_data(buf), (size_t)got);
 		buf_put(&buf);
 		if (verdict == PUMP_GONE)
 			return;
+		mux->read_bytes =
+		    buf_next_channel_room(room, (size_t)got, mux->steps);
+		turn += (size_t)got + mux->steps * BUF_STEP_BYTES;
 	}
 }
 

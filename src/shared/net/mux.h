@@ -84,6 +84,7 @@ struct mux {
 	uint8_t *pending_data;
 	size_t pending_len;
 	uint32_t read_bytes; /* of the channel's next read */
+	uint32_t steps;	     /* that the last read was decoded in */
 	bool blocked;	     /* the system takes no more of the channel */
 };
 

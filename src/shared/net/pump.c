@@ -76,6 +76,7 @@ queue_inbound(struct pump *pump)
 static enum pump_verdict
 decode_inbound(struct pump *pump)
 {
+	pump->steps = 0;
 	while (pump->rest_len > 0) {
 		uint8_t *data = pump->rest;
 		size_t len = pump->rest_len;
@@ -87,6 +88,7 @@ decode_inbound(struct pump *pump)
 		    PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
+		pump->steps++;
 		pump->rest += step.consumed;
 		pump->rest_len -= step.consumed;
 		if (step.length > 0 && pump->raw != NULL) {
@@ -162,6 +164,7 @@ channel_readable_cb(struct conn *conn)
 
 	while (turn < TURN_BYTES && !conn->paused && conn->readable) {
 		struct buf *buf;
+		uint32_t room;
 		ssize_t got = read_in_turn(
 		    conn, &pump->channel_turn, pump->channel_read_bytes, &buf);
 
@@ -172,11 +175,12 @@ channel_readable_cb(struct conn *conn)
 				    got == 0 ? PUMP_EOF : PUMP_ERROR);
 			return;
 		}
-		pump->channel_read_bytes =
-		    buf_next_room(buf->capacity, buf->capacity, (size_t)got);
-		turn += (size_t)got;
+		room = buf->capacity;
 		if (decode_buf(pump, buf, (size_t)got) == PUMP_GONE)
 			return;
+		pump->channel_read_bytes =
+		    buf_next_channel_room(room, (size_t)got, pump->steps);
+		turn += (size_t)got + pump->steps * BUF_STEP_BYTES;
 	}
 }
 

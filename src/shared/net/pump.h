@@ -60,6 +60,7 @@ struct pump {
 	struct buf *inbound; /* what is being decoded, during decode only */
 	uint8_t *rest;	     /* within it: what was not looked at yet */
 	size_t rest_len;
+	uint32_t steps; /* that were decoded of it */
 	uint64_t to_channel_bytes,
 	    to_raw_bytes; /* payload of the current visit */
 	uint32_t channel_read_bytes,

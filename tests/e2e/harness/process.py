@@ -34,8 +34,9 @@ class Process:
         if netns:
             argv = ["ip", "netns", "exec", netns, *argv]
         environment = dict(os.environ, **(env or {}))
-        environment["ASAN_OPTIONS"] = (
-            f"log_path={group.folder}/sanitizer.{name}:exitcode=99:detect_leaks=1")
+        environment["ASAN_OPTIONS"] = ":".join(filter(None, [
+            f"log_path={group.folder}/sanitizer.{name}:exitcode=99:detect_leaks=1",
+            (env or {}).get("ASAN_OPTIONS")]))
         environment["UBSAN_OPTIONS"] = (
             f"log_path={group.folder}/sanitizer.{name}:print_stacktrace=1")
         with open(self.log, "ab") as log:

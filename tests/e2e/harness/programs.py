@@ -62,9 +62,10 @@ class Device:
 
 class Relay:
     def __init__(self, group, name="r1", netns=None, host="127.0.0.1", start=True, wrapper=(),
-                 **config):
+                 env=None, **config):
         """wrapper: what the program is started by, as valgrind."""
         self.group, self.name, self.netns, self.wrapper = group, name, netns, wrapper
+        self.env = env
         self.agent_port, self.admin_port = ports.take(), ports.take()
         self.visitor_port = None
         self.config = {
@@ -99,7 +100,8 @@ class Relay:
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "relay", self.config)
         self.process = Process(self.group, self.name, [
-            *self.wrapper, binary("taupe-relay"), "--config", str(path)], netns=self.netns)
+            *self.wrapper, binary("taupe-relay"), "--config", str(path)], netns=self.netns,
+            env=self.env)
         if wait:
             self.wait_ready()
         return self

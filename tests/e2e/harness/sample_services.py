@@ -30,6 +30,8 @@ import sys
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A prime length: no two offsets of a frame or page see the same bytes at the same place.
 PATTERN = random.Random(7).randbytes(1_000_003)
+# What a visitor that says anything makes of us.
+NONSENSE = (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError)
 
 
 def pattern(size):
@@ -83,7 +85,7 @@ class Services:
         try:
             while await self.http_request(reader, writer):
                 pass
-        except (OSError, asyncio.IncompleteReadError, ValueError):
+        except NONSENSE:
             pass
         finally:
             writer.close()
@@ -216,7 +218,7 @@ class Services:
         try:
             command, *arguments = (await reader.readline()).decode("latin-1").split() or [""]
             await getattr(self, f"tcp_{command.lower()}", self.tcp_echo)(reader, writer, *arguments)
-        except (OSError, asyncio.IncompleteReadError):
+        except (*NONSENSE, TypeError):  # as many arguments as the visitor pleases
             pass
         finally:
             writer.close()

@@ -96,6 +96,65 @@ START_TEST(many_frames_in_one_read_keep_their_order)
 }
 END_TEST
 
+/* Looks in each turn of the loop at what was passed on since the one before. */
+static struct watch {
+	struct task task;
+	uint64_t last, most;
+} watch;
+
+static void
+watch_cb(void *ctx)
+{
+	uint64_t now = owner->pump.to_raw_bytes;
+
+	(void)ctx;
+	if (now - watch.last > watch.most)
+		watch.most = now - watch.last;
+	watch.last = now;
+	task_post(loop, &watch.task);
+}
+
+/* Whatever they are made of, reads are neither larger than a buffer nor less than a small one. */
+START_TEST(the_next_read_of_a_channel_fits_a_buffer)
+{
+	for (size_t got = 1; got <= BUF_LARGE; got += got / 8 + 1) {
+		for (size_t steps = 0; steps <= got; steps += steps / 4 + 1) {
+			uint32_t next =
+			    buf_next_channel_room(BUF_LARGE, got, steps);
+
+			ck_assert_uint_ge(next, BUF_SMALL);
+			ck_assert_uint_le(next, BUF_LARGE);
+		}
+	}
+	ck_assert_uint_eq(
+	    buf_next_channel_room(BUF_LARGE, BUF_LARGE, 2), BUF_LARGE);
+	ck_assert_uint_eq(
+	    buf_next_channel_room(BUF_LARGE, BUF_LARGE, BUF_LARGE / 6),
+	    BUF_SMALL);
+}
+END_TEST
+
+/* It is the number of frames that takes time, and others wait for the turn's end. */
+START_TEST(very_small_frames_have_short_turns)
+{
+	static uint8_t stream[10000 * (FRAME_HEADER + 1)];
+	size_t len = 0;
+
+	begin(_i, 0);
+	while (len < sizeof(stream))
+		len += frame_put(stream + len, 'D', "x", 1);
+	watch = (struct watch){0};
+	task_init(&watch.task, watch_cb, NULL);
+	task_post(loop, &watch.task);
+	peer_send(&channel, stream, len);
+	run_until_received(loop, &raw, len / (FRAME_HEADER + 1));
+	task_cancel(loop, &watch.task);
+	ck_assert_uint_gt(watch.most, 0);
+	ck_assert_uint_le(watch.most, 2000);
+	end();
+}
+END_TEST
+
 START_TEST(bytes_that_were_read_before_are_sent_first)
 {
 	struct buf *first = buf_get(100);
@@ -640,6 +699,8 @@ add_movement(Suite *suite)
 	tcase_add_loop_test(tests, frames_may_be_cut_anywhere, 0, 2);
 	tcase_add_loop_test(
 	    tests, many_frames_in_one_read_keep_their_order, 0, 2);
+	tcase_add_test(tests, the_next_read_of_a_channel_fits_a_buffer);
+	tcase_add_loop_test(tests, very_small_frames_have_short_turns, 0, 2);
 	tcase_add_loop_test(
 	    tests, bytes_that_were_read_before_are_sent_first, 0, 2);
 	tcase_add_loop_test(
