@@ -65,7 +65,7 @@ def test_handshakes_that_never_end_are_bounded(group):
     def refused():
         with scene.raw() as agent:
             status, fields, form = agent.read_error()
-            assert (status, form["error"]) == (429, "overload")
+            assert (status, form["error"]) == (503, "overload")
             return int(fields["retry-after"]) > 0
 
     until("one more is refused", refused)

@@ -248,4 +248,8 @@ device_line_write(struct writer *w, const struct device_record *record)
 		form_put(
 		    w, &first, "port", (struct str){port, writer_len(&value)});
 	}
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (record->limits[i].is_set)
+			form_put_u64(w, &first, device_limit_rows[i].key,
+			    (uint64_t)record->limits[i].value);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the operator decided about a device: its name, its secret's hash, and what is
- * reserved for it. In Redis it is the hash device:<name>, in a stand-alone relay a line
+ * reserved for it, and limits of its own. In Redis it is the hash device:<name>, in a stand-alone relay a line
  * of the device file; both use the same keys and this one pair of functions.
  */
 #ifndef TAUPE_BASE_DEVICE_RECORD_H
@@ -16,17 +16,40 @@ struct service_port {
 	uint16_t port;
 };
 
+/* The limits that a device may have for itself, in place of the relay's options of the same names. */
+enum device_limit {
+	DEVICE_MAX_VISITORS,
+	DEVICE_VISITOR_RATE,
+	DEVICE_VISITOR_BURST,
+	DEVICE_RATE,
+	DEVICE_LIMITS
+};
+
+struct own_limit {
+	bool is_set;
+	int64_t value;
+};
+
+/* The key in a record and the relay's option; what it may be. */
+struct device_limit_row {
+	const char *key;
+	int64_t min, max;
+};
+
+extern const struct device_limit_row device_limit_rows[DEVICE_LIMITS];
+
 struct device_record {
 	char name[DEVICE_NAME_MAX + 1];
 	uint8_t secret_sha256[SECRET_HASH_LEN];
 	char label[LABEL_MAX + 1]; /* reserved for the device; "" when none */
 	size_t n_ports;            /* reserved public ports */
 	struct service_port ports[SERVICES_MAX];
+	struct own_limit limits[DEVICE_LIMITS];
 };
 
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
- * form of a Redis field). Unknown keys are skipped. False: the value is malformed, or a
+ * form of a Redis field), max_visitors and the like (a number; empty: none). Unknown keys are skipped. False: the value is malformed, or a
  * service has two ports. The record begins as all zeros. */
 bool device_record_set(struct device_record *record, struct str key, struct str value);
 
