@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* device add, ls, show, rotate and rm. */
+/* device add, ls, show, set, rotate and rm. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/device_limits.h"
 #include "ctl/report.h"
 #include "net/crypto.h"
 
@@ -76,12 +77,15 @@ int
 command_device_add(struct ctl *ctl, const char *name)
 {
 	struct device_record record = {0};
+	struct limit_change changes[DEVICE_LIMITS];
 	char secret[SECRET_TEXT_LEN + 1];
 	int code;
 
 	str_copy(str_of(name), record.name, sizeof(record.name));
-	if ((code = take_reservations(&ctl->options, &record)) != EX_OK)
+	if ((code = take_reservations(&ctl->options, &record)) != EX_OK ||
+	    (code = device_limits_take(&ctl->options, changes)) != EX_OK)
 		return code;
+	device_limits_change(record.limits, changes);
 	draw_secret(secret, record.secret_sha256);
 	code = ctl->store->device_add(ctl, &record);
 	if (code == EX_OK)
@@ -103,6 +107,24 @@ command_device_rotate(struct ctl *ctl, const char *name)
 		code =
 		    show_secret(ctl, json_pack("{s:s}", "name", name), secret);
 	crypto_wipe(secret, sizeof(secret));
+	return code;
+}
+
+int
+command_device_set(struct ctl *ctl, const char *name)
+{
+	struct limit_change changes[DEVICE_LIMITS];
+	int code;
+
+	if (!device_limits_given(&ctl->options))
+		return ctl_fail(EX_USAGE,
+		    "device set needs what to set, such as --max-visitors 10 "
+		    "or --device-rate default");
+	if ((code = device_limits_take(&ctl->options, changes)) != EX_OK)
+		return code;
+	code = ctl->store->device_set_limits(ctl, name, changes);
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s}", "name", name));
 	return code;
 }
 
@@ -242,6 +264,7 @@ show_device(const json_t *device)
 	const json_t *session = json_object_get(device, "session"),
 		     *lease = json_object_get(device, "lease");
 	char ports[PORTS_TEXT_MAX], reserved[PORTS_TEXT_MAX + LABEL_MAX + 4];
+	char limits[LIMITS_TEXT_MAX];
 	const char *label = report_str(device, "label");
 
 	report_ports(json_object_get(device, "ports"), ports, sizeof(ports));
@@ -250,6 +273,8 @@ show_device(const json_t *device)
 	show_line("name", report_str(device, "name"));
 	show_line("state", state_of(device));
 	show_line("reserved", reserved);
+	show_line("limits",
+	    device_limits_text(json_object_get(device, "limits"), limits));
 	if (json_is_object(lease))
 		show_lease(lease);
 	if (json_is_object(session))

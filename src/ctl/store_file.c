@@ -345,6 +345,21 @@ file_device_set_secret(struct ctl *ctl, const char *name,
 }
 
 static int
+file_device_set_limits(struct ctl *ctl, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	struct device_file_error error;
+	int code = need_file(ctl), result;
+	bool found;
+
+	if (code != EX_OK)
+		return code;
+	result = device_file_set_limits(
+	    ctl->options.devices_file, str_of(name), changes, &found, &error);
+	return changed(ctl, name, result, found, &error);
+}
+
+static int
 file_device_remove(struct ctl *ctl, const char *name)
 {
 	struct device_file_error error;
@@ -412,6 +427,7 @@ file_relay_drain(struct ctl *ctl, const char *id, bool drain)
 const struct store file_store = {
     .device_add = file_device_add,
     .device_set_secret = file_device_set_secret,
+    .device_set_limits = file_device_set_limits,
     .device_remove = file_device_remove,
     .devices = file_devices,
     .device = file_device,

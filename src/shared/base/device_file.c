@@ -263,6 +263,7 @@ struct wish {
 	struct str name;
 	const struct device_record *record; /* a new line, or another one */
 	const uint8_t *secret_sha256;	    /* the same one with this secret */
+	const struct limit_change *limits;  /* the same one with these */
 };
 
 /* The new line, from what stands there now; absent when none shall be. */
@@ -283,11 +284,15 @@ wished_line(const struct wish *wish, const struct device_lines *lines,
 		while (i < lines->count &&
 		    !str_equal(str_of(lines->items[i].record.name), wish->name))
 			i++;
-		if (wish->secret_sha256 == NULL || i == lines->count)
+		if ((wish->secret_sha256 == NULL && wish->limits == NULL) ||
+		    i == lines->count)
 			return 0;
 		record = lines->items[i].record;
-		memcpy(
-		    record.secret_sha256, wish->secret_sha256, SECRET_HASH_LEN);
+		if (wish->secret_sha256 != NULL)
+			memcpy(record.secret_sha256, wish->secret_sha256,
+			    SECRET_HASH_LEN);
+		if (wish->limits != NULL)
+			device_limits_change(record.limits, wish->limits);
 	}
 	writer_init(&w, room, DEVICE_LINE_MAX);
 	device_line_write(&w, &record);
@@ -353,6 +358,17 @@ device_file_set_secret(const char *path, struct str name,
     struct device_file_error *error)
 {
 	struct wish wish = {.name = name, .secret_sha256 = secret_sha256};
+
+	*found = false;
+	return change(path, &wish, found, error);
+}
+
+int
+device_file_set_limits(const char *path, struct str name,
+    const struct limit_change changes[DEVICE_LIMITS], bool *found,
+    struct device_file_error *error)
+{
+	struct wish wish = {.name = name, .limits = changes};
 
 	*found = false;
 	return change(path, &wish, found, error);

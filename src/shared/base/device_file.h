@@ -40,6 +40,11 @@ int device_file_set_secret(const char *path, struct str name,
     const uint8_t secret_sha256[SECRET_HASH_LEN], bool *found,
     struct device_file_error *error);
 
+/* The same for its own limits: those that are given are changed. */
+int device_file_set_limits(const char *path, struct str name,
+    const struct limit_change changes[DEVICE_LIMITS], bool *found,
+    struct device_file_error *error);
+
 /* Remove a device; *found says whether it was there. */
 int device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error);

@@ -106,6 +106,15 @@ device_record_set(
 }
 
 void
+device_limits_change(struct own_limit limits[DEVICE_LIMITS],
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (changes[i].given)
+			limits[i] = changes[i].to;
+}
+
+void
 service_port_write(struct writer *w, const struct service_port *port)
 {
 	writer_cstr(w, port->service);

@@ -30,6 +30,12 @@ struct own_limit {
 	int64_t value;
 };
 
+/* What becomes of one of them: to.is_set false takes it away. */
+struct limit_change {
+	bool given;
+	struct own_limit to;
+};
+
 /* The key in a record and the relay's option; what it may be. */
 struct device_limit_row {
 	const char *key;
@@ -52,6 +58,10 @@ struct device_record {
  * form of a Redis field), max_visitors and the like (a number; empty: none). Unknown keys are skipped. False: the value is malformed, or a
  * service has two ports. The record begins as all zeros. */
 bool device_record_set(struct device_record *record, struct str key, struct str value);
+
+/* Change those that are given. */
+void device_limits_change(struct own_limit limits[DEVICE_LIMITS],
+    const struct limit_change changes[DEVICE_LIMITS]);
 
 /* Append "ssh:20022"-like text of a reserved port. */
 void service_port_write(struct writer *w, const struct service_port *port);

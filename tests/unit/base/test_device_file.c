@@ -320,6 +320,30 @@ START_TEST(another_secret_changes_nothing_else)
 }
 END_TEST
 
+START_TEST(other_limits_change_nothing_else)
+{
+	const struct limit_change changes[DEVICE_LIMITS] = {
+	    [DEVICE_MAX_VISITORS] = {true, {true, 7}},
+	    [DEVICE_VISITOR_RATE] = {true, {false, 0}},
+	};
+	struct device_file_error error;
+	bool found = true;
+
+	file_write("devices",
+	    DEVICE("alice") "&label=shop&visitor_rate=5&device_rate=0\n");
+	ck_assert_int_eq(device_file_set_limits("devices", STR("carol"),
+			     changes, &found, &error),
+	    0);
+	ck_assert(!found);
+	ck_assert_int_eq(device_file_set_limits("devices", STR("alice"),
+			     changes, &found, &error),
+	    0);
+	ck_assert(found);
+	ck_assert_str_eq(file_read("devices"),
+	    DEVICE("alice") "&label=shop&max_visitors=7&device_rate=0\n");
+}
+END_TEST
+
 /* A write that cannot be finished leaves the old file and no litter. */
 START_TEST(failed_write_leaves_the_old_file)
 {
@@ -439,6 +463,7 @@ main(void)
 	tcase_add_test(tcase, damaged_file_is_not_changed);
 	tcase_add_test(tcase, remove_takes_one_device_out);
 	tcase_add_test(tcase, another_secret_changes_nothing_else);
+	tcase_add_test(tcase, other_limits_change_nothing_else);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);
