@@ -99,7 +99,6 @@ reject_busy(struct admission *admission, const char *reason)
 		.retry_after_s = RETRY_AFTER_S});
 }
 
-/* One answer for an unknown name and a wrong secret, so that names cannot be found out. */
 static void
 reject_unauthorized(struct upgrade *upgrade, const char *reason)
 {
@@ -532,6 +531,7 @@ device_cb(
 		struct upgrade *upgrade = admission->upgrade;
 
 		admission_free(admission);
+		/* one answer for both, so that names cannot be found out */
 		reject_unauthorized(upgrade, "unknown device or wrong secret");
 		return;
 	}

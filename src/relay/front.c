@@ -59,10 +59,19 @@ static void
 turn_away(struct guest *guest, bool http)
 {
 	struct relay *relay = guest->front->relay;
+	enum page page = PAGE_UNKNOWN;
+	unsigned retry_after_s = 0;
+	struct source *source;
 
 	relay->counters.visits_unknown++;
+	/* names are not tried at a higher rate than those that exist are visited */
+	if (sources_admit(relay->sources, SOURCE_VISITOR, &guest->from,
+		loop_now_ms(relay->loop), &source, &retry_after_s))
+		sources_leave(relay->sources, SOURCE_VISITOR, &source);
+	else
+		page = PAGE_CROWD;
 	if (http) {
-		page_write(&relay->pages, PAGE_UNKNOWN, 0, &guest->conn);
+		page_write(&relay->pages, page, retry_after_s, &guest->conn);
 		farewell_take(relay->farewells, &guest->conn);
 	}
 	guest_free(guest);

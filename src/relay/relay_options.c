@@ -258,7 +258,7 @@ static const struct option_row rows[] = {
     {"max_services", OPTION_INT, AT(max_services), "16", 1, SERVICES_MAX, NULL,
 	NULL, "NUMBER",
 	"Most services of one device; an agent that offers more is refused."},
-    {"max_head", OPTION_SIZE, AT(max_head), "8192", 1024, HTTP_HEAD_MAX, NULL,
+    {"max_head", OPTION_SIZE, AT(max_head), "8192", 2048, HTTP_HEAD_MAX, NULL,
 	NULL, "BYTES",
 	"Longest head of an agent's request, and of a visitor's first one at "
 	"visitor_listen."},

@@ -342,12 +342,13 @@ void
 sources_leave(
     struct sources *sources, enum source_use use, struct source **held)
 {
-	struct terms terms = terms_of(sources, use);
 	struct source *source = *held;
+	struct terms terms;
 
 	*held = NULL;
 	if (source == NULL)
 		return;
+	terms = terms_of(sources, use);
 	assert(*running_of(source, &terms) > 0);
 	--*running_of(source, &terms);
 	if (is_idle(source))

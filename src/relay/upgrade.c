@@ -237,7 +237,7 @@ last_forwarded(const struct http_head *head)
 /* Behind a proxy that we trust, the agent is whom the proxy names last: only now it is known from
  * where it comes. False: that has too many. */
 static bool
-find_from(struct upgrade *upgrade, const struct http_head *head,
+find_from(struct upgrade *upgrade, const struct http_head *head, bool invited,
     unsigned *retry_after_s)
 {
 	struct relay *relay = upgrade->relay;
@@ -247,8 +247,9 @@ find_from(struct upgrade *upgrade, const struct http_head *head,
 	    !address_parse_ip(last_forwarded(head), 0, &named))
 		return true;
 	address_ip_text(&named, upgrade->from);
-	return sources_admit(relay->sources, SOURCE_AGENT, &named,
-	    now_ms(relay), &upgrade->source, retry_after_s);
+	return invited ||
+	    sources_admit(relay->sources, SOURCE_AGENT, &named, now_ms(relay),
+		&upgrade->source, retry_after_s);
 }
 
 static void
@@ -259,14 +260,14 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	struct str key;
 	unsigned status, retry_after_s;
 
-	if (!find_from(upgrade, head, &retry_after_s)) {
+	while (
+	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
+		route++;
+	if (!find_from(upgrade, head, route->invited, &retry_after_s)) {
 		upgrade_turn_source_away(upgrade, retry_after_s);
 		return;
 	}
 	certified_find(upgrade, head);
-	while (
-	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
-		route++;
 	if (route->path == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 404,

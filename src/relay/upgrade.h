@@ -45,6 +45,8 @@ struct upgrade_error {
  * order, is there during the call only. */
 struct upgrade_route {
 	const char *path; /* NULL ends the list */
+	/* Behind a proxy it does not count at its source: an id that we gave away says more. */
+	bool invited;
 	void (*cb)(struct upgrade *upgrade, struct http_head *head);
 };
 

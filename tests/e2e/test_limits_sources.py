@@ -2,6 +2,8 @@
 """How much one source may use. Loopback is no source, so agents come through a trusted proxy, which
 is this test, and visitors from network namespaces."""
 
+import time
+
 import pytest
 
 from harness import ports
@@ -16,6 +18,20 @@ HOST = "alice.example.test"
 
 def metric(relay, name):
     return relay.metrics()[f"taupe_relay_{name}"]
+
+
+def use_up(ask, status):
+    """Ask until there is 429, at a limit of one a second: ten are answered before, and as many more
+    as that has seconds. Returns the last answer's Retry-After."""
+    start = time.monotonic()
+    for n in range(100):
+        got, retry_after_s = ask(n)
+        if got == 429:
+            assert 10 <= n <= 11 + time.monotonic() - start
+            assert 1 <= retry_after_s <= 12
+            return
+        assert got == status
+    raise AssertionError("there is no end")
 
 
 class Door:
@@ -46,10 +62,7 @@ class Door:
 
 def test_handshakes_of_a_source_come_at_its_rate(group):
     door = Door(group, source_handshake_rate=1)
-    for _ in range(10):
-        assert door.ask("198.51.100.7", query="name=alice")[0] == 400
-    status, retry_after_s = door.ask("198.51.100.7")
-    assert status == 429 and 1 <= retry_after_s <= 12
+    use_up(lambda _: door.ask("198.51.100.7", query="name=alice"), 400)
     assert door.ask("198.51.100.8")[0] == 101
     assert door.ask(None)[0] == 101, "the proxy itself is no source"
     assert metric(door.relay, "source_handshakes_over_rate_total") == 1
@@ -57,29 +70,41 @@ def test_handshakes_of_a_source_come_at_its_rate(group):
     until("there is room again", lambda: door.ask("198.51.100.7")[0] == 101)
 
 
+def test_a_used_up_rate_does_not_keep_out_channels_that_the_relay_asked_for(group):
+    door = Door(group, source_handshake_rate=1)
+    with door.begin("198.51.100.7") as control, RawAgent(door.relay.agent_address) as channel:
+        assert control.read_head()[0] == 101
+        control.read_message("welcome")
+        until("the rate is used up",
+              lambda: door.ask("198.51.100.7", query="name=alice")[0] == 429, interval=0)
+        with door.alone.visit(HOST) as visitor:
+            visitor.send_head("GET", "/")
+            request = RawAgent.transfer_request(control.read_message("open")["id"])
+            channel.send(request.replace("Host:", "X-Forwarded-For: 198.51.100.7\r\nHost:").encode())
+            assert channel.read_head()[0] == 101
+
+
 def test_addresses_before_the_last_are_the_agents_own_inventions(group):
     door = Door(group, source_handshake_rate=1)
-    answers = [door.ask(f"203.0.113.{i}, 198.51.100.7", query="name=alice") for i in range(11)]
-    assert [status for status, _ in answers] == [400] * 10 + [429]
+    use_up(lambda n: door.ask(f"203.0.113.{n}, 198.51.100.7", query="name=alice"), 400)
 
 
 def test_an_ipv6_network_is_one_source(group):
     door = Door(group, source_handshake_rate=1)
-    answers = [door.ask(f"2001:db8:1:1::{i}", query="name=alice") for i in range(11)]
-    assert [status for status, _ in answers] == [400] * 10 + [429]
+    use_up(lambda n: door.ask(f"2001:db8:1:1::{n}", query="name=alice"), 400)
     assert door.ask("2001:db8:1:2::1")[0] == 101
 
 
 def test_guesses_are_not_looked_at_after_too_many_failures(group):
     door = Door(group, source_auth_rate=1)
-    for _ in range(10):
-        assert door.ask("198.51.100.7", secret="guess")[0] == 401
-    status, retry_after_s = door.ask("198.51.100.7")
-    assert status == 429 and 1 <= retry_after_s <= 12, "not even the right one"
+    use_up(lambda _: door.ask("198.51.100.7", secret="guess"), 401)
+    # another guess for a token that has come meanwhile
+    until("not even a right one is looked at", lambda: door.ask("198.51.100.7")[0] == 429 or
+          door.ask("198.51.100.7", secret="guess") is None)
     assert door.ask("198.51.100.8")[0] == 101
-    assert metric(door.relay, "agents_unauthorized_total") == 10
-    assert metric(door.relay, "source_auth_over_rate_total") == 1
-    assert door.log("source_auth_rate") == 1
+    assert metric(door.relay, "agents_unauthorized_total") >= 10
+    assert metric(door.relay, "source_auth_over_rate_total") >= 1
+    assert 1 <= door.log("source_auth_rate") <= 2
     until("it may try again", lambda: door.ask("198.51.100.7")[0] == 101)
 
 
@@ -155,14 +180,14 @@ class Street:
                            netns=self.space.hub)
         self.agent.wait_connected()
 
-    def curl(self, name, port, *arguments, path="/name"):
+    def curl(self, name, port, *arguments, path="/name", host=HOST):
         """From a network, or from the relay's own host."""
         space = self.space.hub if name is None else self.space.names[name]
-        return self.space.curl(space, *self.arguments(name, port, path), *arguments).stdout
+        return self.space.curl(space, *self.arguments(name, port, path, host), *arguments).stdout
 
-    def arguments(self, name, port, path):
+    def arguments(self, name, port, path, host=HOST):
         address = "127.0.0.1" if name is None else self.space.hub_address(name)
-        return ["-H", f"Host: {HOST}", f"http://{address}:{port}{path}"]
+        return ["-H", f"Host: {host}", f"http://{address}:{port}{path}"]
 
     def status(self, name, port):
         return self.curl(name, port, "-o", "/dev/null", "-w", "%{http_code}")
@@ -196,11 +221,17 @@ def test_visitors_of_a_source_are_bounded_at_front_and_service(group):
 
 def test_new_visitors_of_a_source_come_at_its_rate(group):
     street = Street(group, source_visitor_rate=1)
-    one_call = ["-w", "%{http_code} ", "-o", "/dev/null", "--no-keepalive", "-H", "Connection: close"]
-    statuses = street.curl("a", street.front, *one_call, path="/name?[1-12]").split()
-    assert statuses[:10] == ["200"] * 10 and statuses[11] == "429", statuses
+
+    def ask_often(name, host):
+        return street.curl(name, street.front, "-w", "%{http_code} ", "-o", "/dev/null", "-H",
+                           "Connection: close", path="/name?[1-40]", host=host).split()
+
+    statuses = ask_often("a", HOST)
+    assert statuses[:10] == ["200"] * 10 and "429" in statuses, statuses
     assert street.status("b", street.front) == street.status(None, street.front) == "200"
     assert metric(street.relay, "source_visitors_over_rate_total") == statuses.count("429")
+    names = ask_often("b", "nobody.example.test")
+    assert names[:9] == ["404"] * 9 and "429" in names, names
 
 
 def test_agents_of_a_source_are_bounded_before_they_have_said_anything(group):
