@@ -21,8 +21,8 @@ DATAERR, NOUSER, USAGE = 65, 67, 64
 class Scene:
     def __init__(self, group, registry, *words, **config):
         if registry == "redis":
-            redis = Redis(group)
-            access, self.options = redis.access("taupe-relay"), redis.access("taupectl")
+            self.redis = Redis(group)
+            access, self.options = [self.redis.access(name) for name in ("taupe-relay", "taupectl")]
         else:
             access = self.options = {"devices_file": group.folder / "devices"}
         self.device = Device("alice")
@@ -103,6 +103,20 @@ def timed(action):
     start = time.monotonic()
     action()
     return time.monotonic() - start
+
+
+def test_own_limits_outlast_a_reconnect_while_the_registry_is_away(group):
+    scene = Scene(group, "redis", "--max-visitors", "1", redis_timeout="300ms")
+    scene.redis.process.freeze()
+    try:
+        until("the relay misses Redis", lambda: scene.relay.admin("/readyz")[0] == 503)
+        scene.agent.process.stop()
+        scene.agent.start()
+        with scene.visit() as first:
+            assert first.get("/name").status == 200
+            assert scene.get().status == 503
+    finally:
+        scene.redis.process.thaw()
 
 
 def test_wrong_limits_are_refused_with_what_is_allowed(group, registry):

@@ -80,7 +80,8 @@ def test_a_used_up_rate_does_not_keep_out_channels_that_the_relay_asked_for(grou
         with door.alone.visit(HOST) as visitor:
             visitor.send_head("GET", "/")
             request = RawAgent.transfer_request(control.read_message("open")["id"])
-            channel.send(request.replace("Host:", "X-Forwarded-For: 198.51.100.7\r\nHost:").encode())
+            request = request.replace("Host:", "X-Forwarded-For: 198.51.100.7\r\nHost:")
+            channel.send(request.encode())
             assert channel.read_head()[0] == 101
 
 
@@ -176,8 +177,8 @@ class Street:
                            advertise_address="127.0.0.1",
                            visitor_listen=f"0.0.0.0:{self.front}", **config)
         services = SampleServices(group, "web", netns=self.space.hub)
-        self.agent = Agent(group, device, [self.relay], [f"web:http:{services.target('web', 'http')}"],
-                           netns=self.space.hub)
+        self.agent = Agent(group, device, [self.relay],
+                           [f"web:http:{services.target('web', 'http')}"], netns=self.space.hub)
         self.agent.wait_connected()
 
     def curl(self, name, port, *arguments, path="/name", host=HOST):

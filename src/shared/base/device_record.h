@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the operator decided about a device: its name, its secret's hash, and what is
- * reserved for it, and limits of its own. In Redis it is the hash device:<name>, in a stand-alone relay a line
- * of the device file; both use the same keys and this one pair of functions.
+ * What the operator decided about a device: its name, its secret's hash, what is reserved
+ * for it, and its own limits. In Redis it is the hash device:<name>, in a stand-alone relay
+ * a line of the device file; both use the same keys and this one pair of functions.
  */
 #ifndef TAUPE_BASE_DEVICE_RECORD_H
 #define TAUPE_BASE_DEVICE_RECORD_H
@@ -16,7 +16,8 @@ struct service_port {
 	uint16_t port;
 };
 
-/* The limits that a device may have for itself, in place of the relay's options of the same names. */
+/* The limits that a device may have for itself, in place of the relay's options of the same
+ * names. */
 enum device_limit {
 	DEVICE_MAX_VISITORS,
 	DEVICE_VISITOR_RATE,
@@ -55,8 +56,9 @@ struct device_record {
 
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
- * form of a Redis field), max_visitors and the like (a number; empty: none). Unknown keys are skipped. False: the value is malformed, or a
- * service has two ports. The record begins as all zeros. */
+ * form of a Redis field), the keys of device_limit_rows (a number; empty: none). Unknown
+ * keys are skipped. False: the value is malformed, or a service has two ports. The record
+ * begins as all zeros. */
 bool device_record_set(struct device_record *record, struct str key, struct str value);
 
 /* Change those that are given. */
