@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* device add, ls, show, rotate and rm. */
+/* device add, ls, show, set, rotate and rm. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/device_limits.h"
 #include "ctl/report.h"
 #include "ctl/secret.h"
 #include "net/crypto.h"
@@ -62,12 +63,15 @@ int
 command_device_add(struct ctl *ctl, const char *name)
 {
 	struct device_record record = {0};
+	struct limit_change changes[DEVICE_LIMITS];
 	char secret[SECRET_TEXT_LEN + 1];
 	int code;
 
 	str_copy(str_of(name), record.name, sizeof(record.name));
-	if ((code = take_reservations(&ctl->options, &record)) != EX_OK)
+	if ((code = take_reservations(&ctl->options, &record)) != EX_OK ||
+	    (code = device_limits_take(&ctl->options, changes)) != EX_OK)
 		return code;
+	device_limits_change(record.limits, changes);
 	secret_draw(secret, record.secret_sha256);
 	code = ctl->store->device_add(ctl, &record);
 	if (code == EX_OK)
@@ -109,6 +113,24 @@ command_device_rotate(struct ctl *ctl, const char *name)
 		    "The device draws another secret when it is connected; "
 		    "taupectl device show %s tells how that went.\n",
 		    name);
+	return code;
+}
+
+int
+command_device_set(struct ctl *ctl, const char *name)
+{
+	struct limit_change changes[DEVICE_LIMITS];
+	int code;
+
+	if (!device_limits_given(&ctl->options))
+		return ctl_fail(EX_USAGE,
+		    "device set needs what to set, such as --max-visitors 10 "
+		    "or --device-rate default");
+	if ((code = device_limits_take(&ctl->options, changes)) != EX_OK)
+		return code;
+	code = ctl->store->device_set_limits(ctl, name, changes);
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s}", "name", name));
 	return code;
 }
 
@@ -248,6 +270,7 @@ show_device(const json_t *device)
 	const json_t *session = json_object_get(device, "session"),
 		     *lease = json_object_get(device, "lease");
 	char ports[PORTS_TEXT_MAX], reserved[PORTS_TEXT_MAX + LABEL_MAX + 4];
+	char limits[LIMITS_TEXT_MAX];
 	const char *label = report_str(device, "label");
 
 	report_ports(json_object_get(device, "ports"), ports, sizeof(ports));
@@ -260,6 +283,8 @@ show_device(const json_t *device)
 		show_line("fleet", report_str(device, "fleet"));
 	if (json_is_string(json_object_get(device, "rotation")))
 		show_line("rotation", report_str(device, "rotation"));
+	show_line("limits",
+	    device_limits_text(json_object_get(device, "limits"), limits));
 	if (json_is_object(lease))
 		show_lease(lease);
 	if (json_is_object(session))

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "ctl/device_limits.h"
 #include "net/process.h"
 #include "net/redis_sync.h"
 
@@ -17,6 +18,7 @@ static const struct {
     {"device", "add", true, command_device_add},
     {"device", "ls", false, command_device_list},
     {"device", "show", true, command_device_show},
+    {"device", "set", true, command_device_set},
     {"device", "rotate", true, command_device_rotate},
     {"device", "rm", true, command_device_remove},
     {"fleet", "add", true, command_fleet_add},
@@ -100,8 +102,9 @@ ctl_record_json(const struct device_record *record)
 	for (size_t i = 0; i < record->n_ports; i++)
 		json_object_set_new(ports, record->ports[i].service,
 		    json_integer(record->ports[i].port));
-	return json_pack("{s:s, s:s?, s:o, s:s?, s:s?}", "name", record->name,
-	    "label", text_or_null(record->label), "ports", ports, "rotation",
+	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?}", "name",
+	    record->name, "label", text_or_null(record->label), "ports", ports,
+	    "limits", device_limits_json(record->limits), "rotation",
 	    text_or_null(record->rotation), "fleet",
 	    text_or_null(record->fleet));
 }
@@ -199,6 +202,10 @@ run_command(struct ctl *ctl, size_t i)
 	if (commands[i].run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
 		return fail_usage("label and port belong to device add");
+	if (commands[i].run != command_device_add &&
+	    commands[i].run != command_device_set &&
+	    device_limits_given(&ctl->options))
+		return fail_usage("limits belong to device add and device set");
 	if (commands[i].run != command_device_rotate && ctl->options.now)
 		return fail_usage("now belongs to device rotate");
 	if (commands[i].run != command_fleet_add &&

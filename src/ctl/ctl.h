@@ -22,6 +22,7 @@ struct ctl_options {
 	struct option_list port;
 	int64_t devices, expires_ms; /* 0: any number; never */
 	char *pattern;
+	char *limits[DEVICE_LIMITS];
 	struct option_list words; /* the command */
 };
 
@@ -45,6 +46,9 @@ struct store {
 	/* Another secret in place of the old one, and its session ends. */
 	int (*device_set_secret)(struct ctl *ctl, const char *name,
 	    const uint8_t secret_sha256[SECRET_HASH_LEN]);
+	/* Its own limits: its session goes on with them. */
+	int (*device_set_limits)(struct ctl *ctl, const char *name,
+	    const struct limit_change changes[DEVICE_LIMITS]);
 	int (*device_remove)(struct ctl *ctl, const char *name);
 	int (*devices)(struct ctl *ctl, json_t *list);
 	int (*device)(struct ctl *ctl, const char *name, json_t **device);
@@ -76,6 +80,7 @@ int ctl_fail_reserved(const char *what, const char *id, const char *owner);
 int command_device_add(struct ctl *ctl, const char *name);
 int command_device_list(struct ctl *ctl, const char *name);
 int command_device_show(struct ctl *ctl, const char *name);
+int command_device_set(struct ctl *ctl, const char *name);
 int command_device_rotate(struct ctl *ctl, const char *name);
 int command_device_remove(struct ctl *ctl, const char *name);
 int command_fleet_add(struct ctl *ctl, const char *name);
@@ -88,7 +93,7 @@ int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
 
-/* A record's name, reserved label (or null) and ports, for a store's answer. */
+/* A record's name, reserved label (or null), ports and limits, for a store's answer. */
 json_t *ctl_record_json(const struct device_record *record);
 /* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
 json_t *ctl_fleet_json(const struct fleet_record *record);

@@ -68,6 +68,16 @@ static const struct option_row rows[] = {
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port,
 	"SERVICE:PORT",
 	"device add: reserve this public port for the device's tcp service."},
+    {"max_visitors", OPTION_STRING, AT(limits[DEVICE_MAX_VISITORS]), NULL, 1,
+	20, NULL, NULL, "NUMBER",
+	"device add, device set: this device's own limit in place of the "
+	"relay's option; default for that one again."},
+    {"visitor_rate", OPTION_STRING, AT(limits[DEVICE_VISITOR_RATE]), NULL, 1,
+	20, NULL, NULL, "NUMBER", "The same for visitor_rate; 0 for any."},
+    {"visitor_burst", OPTION_STRING, AT(limits[DEVICE_VISITOR_BURST]), NULL, 1,
+	20, NULL, NULL, "NUMBER", "The same for visitor_burst."},
+    {"device_rate", OPTION_STRING, AT(limits[DEVICE_RATE]), NULL, 1, 20, NULL,
+	NULL, "BYTES", "The same for device_rate; 0 for any."},
     {"devices", OPTION_INT, AT(devices), "0", 0, 1000000000, NULL, NULL,
 	"NUMBER", "fleet add: enrol so many devices at most; 0: any number."},
     {"expires", OPTION_DURATION, AT(expires_ms), "0", 0, INT64_C(315360000000),
@@ -82,7 +92,7 @@ static const struct option_row rows[] = {
 const struct option_table ctl_option_table = {
     .program = "taupectl",
     .synopsis = "Administer devices, fleets, relays and routes: device "
-		"add|ls|show|rotate|rm, fleet add|ls|show|rm, "
+		"add|ls|show|set|rotate|rm, fleet add|ls|show|rm, "
 		"relay ls|drain|undrain, route ls, status.",
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",

@@ -68,8 +68,9 @@ ask_relay(const struct ctl *ctl, const char *path, json_t **json)
 		    "the relay that stands alone");
 	(void)address_parse(
 	    str_of(ctl->options.admin), &address); /* checked with the option */
-	if (http_get(&address, path, (uint64_t)ctl->options.registry.redis_timeout_ms,
-		&answer, error) != 0)
+	if (http_get(&address, path,
+		(uint64_t)ctl->options.registry.redis_timeout_ms, &answer,
+		error) != 0)
 		return ctl_fail(EX_UNAVAILABLE,
 		    "the relay's admin server at %s: %s", ctl->options.admin,
 		    error);
@@ -376,6 +377,28 @@ file_device_set_secret(struct ctl *ctl, const char *name,
 	return change_device(ctl, name, set_secret_cb, sha256);
 }
 
+struct new_limits {
+	const struct limit_change *changes;
+};
+
+static bool
+set_limits_cb(void *ctx, struct device_record *record)
+{
+	const struct new_limits *limits = ctx;
+
+	device_limits_change(record->limits, limits->changes);
+	return true;
+}
+
+static int
+file_device_set_limits(struct ctl *ctl, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	struct new_limits limits = {changes};
+
+	return change_device(ctl, name, set_limits_cb, &limits);
+}
+
 static int
 file_device_remove(struct ctl *ctl, const char *name)
 {
@@ -500,6 +523,7 @@ const struct store file_store = {
     .device_add = file_device_add,
     .device_rotate = file_device_rotate,
     .device_set_secret = file_device_set_secret,
+    .device_set_limits = file_device_set_limits,
     .device_remove = file_device_remove,
     .devices = file_devices,
     .device = file_device,

@@ -12,6 +12,7 @@ const struct store redis_store = {
     .device_add = redis_device_add,
     .device_rotate = redis_device_rotate,
     .device_set_secret = redis_device_set_secret,
+    .device_set_limits = redis_device_set_limits,
     .device_remove = redis_device_remove,
     .devices = redis_devices,
     .device = redis_device,

@@ -55,6 +55,8 @@ int redis_fleet_remove(struct ctl *ctl, const char *name);
 int redis_fleets(struct ctl *ctl, json_t *list);
 int redis_device_set_secret(struct ctl *ctl, const char *name,
     const uint8_t secret_sha256[SECRET_HASH_LEN]);
+int redis_device_set_limits(struct ctl *ctl, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS]);
 int redis_device_remove(struct ctl *ctl, const char *name);
 int redis_devices(struct ctl *ctl, json_t *list);
 int redis_device(struct ctl *ctl, const char *name, json_t **device);

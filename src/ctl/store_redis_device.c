@@ -119,6 +119,15 @@ write_ports(const struct device_record *record, char *out, size_t cap)
 }
 
 static int
+queue_limit(struct ctl *ctl, const char *name, const char *key,
+    const struct own_limit *limit)
+{
+	return limit->is_set ? redis_tell(ctl, "HSET taupe:device:%s %s %lld", name,
+				   key, (long long)limit->value)
+			     : redis_tell(ctl, "HDEL taupe:device:%s %s", name, key);
+}
+
+static int
 queue_record(struct ctl *ctl, const struct device_record *record)
 {
 	char hash[2 * SECRET_HASH_LEN + 1],
@@ -133,6 +142,10 @@ queue_record(struct ctl *ctl, const struct device_record *record)
 	    "created %llu",
 	    name, name, hash, record->label, ports,
 	    (unsigned long long)loop_wall_ms());
+	for (int i = 0; code == EX_OK && i < DEVICE_LIMITS; i++)
+		if (record->limits[i].is_set)
+			code = queue_limit(ctl, name, device_limit_rows[i].key,
+			    &record->limits[i]);
 	if (code == EX_OK)
 		code = redis_tell(ctl, "SADD taupe:devices %s", name);
 	if (code == EX_OK && record->label[0] != '\0')
@@ -266,6 +279,39 @@ redis_device_set_secret(struct ctl *ctl, const char *name,
 	redis_write_hash(secret_sha256, hash);
 	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
 		if ((code = try_set_secret(ctl, name, hash)) != REDIS_CONFLICT)
+			return code;
+	return redis_fail_busy();
+}
+
+/* Its own limits. */
+
+static int
+try_set_limits(struct ctl *ctl, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	int code = watch_known(ctl, name);
+
+	if (code == EX_OK)
+		code = redis_tell(ctl, "MULTI");
+	for (int i = 0; code == EX_OK && i < DEVICE_LIMITS; i++)
+		if (changes[i].given)
+			code = queue_limit(ctl, name, device_limit_rows[i].key,
+			    &changes[i].to);
+	if (code == EX_OK)
+		code = queue_event(ctl, name);
+	return code == EX_OK ? redis_execute(ctl) : code;
+}
+
+int
+redis_device_set_limits(struct ctl *ctl, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
+		if ((code = try_set_limits(ctl, name, changes)) != REDIS_CONFLICT)
 			return code;
 	return redis_fail_busy();
 }

@@ -41,6 +41,21 @@ lease_json(const redisReply *reply)
 	return lease;
 }
 
+static json_t *
+limits_json(const json_t *hash)
+{
+	json_t *limits = json_object();
+
+	for (int i = 0; i < DEVICE_LIMITS; i++) {
+		const char *key = device_limit_rows[i].key;
+
+		if (json_object_get(hash, key) != NULL)
+			json_object_set_new(limits, key,
+			    json_integer((json_int_t)redis_number(hash, key)));
+	}
+	return limits;
+}
+
 /* What is stored of it, without the hash of its secret. NULL: nothing. */
 static json_t *
 device_json(const char *name, const redisReply *record)
@@ -53,10 +68,12 @@ device_json(const char *name, const redisReply *record)
 		return NULL;
 	}
 	label = json_string_value(json_object_get(hash, "label"));
-	device = json_pack("{s:s, s:s?, s:o, s:I, s:s?, s:s?}", "name", name,
-	    "label", label != NULL && label[0] != '\0' ? label : NULL, "ports",
+	device = json_pack("{s:s, s:s?, s:o, s:o, s:I, s:s?, s:s?}", "name",
+	    name, "label", label != NULL && label[0] != '\0' ? label : NULL,
+	    "ports",
 	    redis_ports_json(json_string_value(json_object_get(hash, "ports"))),
-	    "created_ms", (json_int_t)redis_number(hash, "created"), "rotation",
+	    "limits", limits_json(hash), "created_ms",
+	    (json_int_t)redis_number(hash, "created"), "rotation",
 	    json_string_value(json_object_get(hash, "rotation")), "fleet",
 	    json_string_value(json_object_get(hash, "fleet")));
 	json_decref(hash);

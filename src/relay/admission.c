@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #include "relay/enrol.h"
 #include "relay/rotation.h"
 #include "relay/session.h"
+#include "relay/sources.h"
 #include "wire/url.h"
 
 #define RETRY_AFTER_S 2
@@ -103,6 +105,19 @@ reject_busy(struct admission *admission, const char *reason)
 		.code = "unavailable",
 		.reason = reason,
 		.retry_after_s = RETRY_AFTER_S});
+}
+
+static void
+reject_unauthorized(struct upgrade *upgrade, const char *reason)
+{
+	struct relay *relay = upgrade->relay;
+
+	relay->counters.agents_unauthorized++;
+	sources_failed(
+	    relay->sources, upgrade->source, loop_now_ms(relay->loop));
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){
+		.status = 401, .code = "unauthorized", .reason = reason});
 }
 
 /* The last step: the agent gets its channel. */
@@ -517,21 +532,35 @@ device_cb(
 		admit_provisionally(admission);
 		return;
 	}
-	/* one answer for both, so that names cannot be found out */
 	if (!open &&
 	    (status != REGISTRY_OK ||
 		(!admission->certified &&
 		    !crypto_equal(record->secret_sha256,
 			admission->secret_sha256, SHA256_LEN)))) {
-		reject(admission,
-		    &(struct upgrade_error){.status = 401,
-			.code = "unauthorized",
-			.reason = "unknown device or wrong secret"});
+		struct upgrade *upgrade = admission->upgrade;
+
+		admission_free(admission);
+		/* one answer for both, so that names cannot be found out */
+		reject_unauthorized(upgrade, "unknown device or wrong secret");
 		return;
 	}
 	if (status == REGISTRY_OK)
 		take_record(admission, record);
 	admit(admission);
+}
+
+/* A wrong key is as much of an attempt as a wrong secret. */
+static void
+reject_enrolment(
+    struct admission *admission, const struct upgrade_error *error)
+{
+	struct upgrade *upgrade = admission->upgrade;
+
+	admission_free(admission);
+	if (error->status == 401)
+		reject_unauthorized(upgrade, error->reason);
+	else
+		upgrade_reject(upgrade, error);
 }
 
 static void
@@ -543,7 +572,7 @@ enrolled_cb(void *ctx, enum enrolment_verdict verdict,
 
 	if (!enrol_judged(
 		admission->relay, admission->enrolment, verdict, &error)) {
-		reject(admission, &error);
+		reject_enrolment(admission, &error);
 		return;
 	}
 	take_record(admission, record);
@@ -612,13 +641,47 @@ start_enrolment(struct admission *admission, const struct http_head *head,
 	}
 	if (!enrol_read(head, params, admission->claim.from,
 		admission->enrolment, &error)) {
-		reject(admission, &error);
+		reject_enrolment(admission, &error);
 		return;
 	}
 	upgrade_head_read(admission->upgrade);
 	if (registry->ops->enrol(
 		registry, admission->enrolment, enrolled_cb, admission) != 0)
 		reject_busy(admission, "the relay is out of memory");
+}
+
+/* More services than max_services: false, and it was refused. */
+static bool
+check_services(struct upgrade *upgrade, const char *name, size_t n_services)
+{
+	struct relay *relay = upgrade->relay;
+	size_t most = (size_t)relay->options.max_services;
+	char reason[100];
+
+	if (n_services <= most)
+		return true;
+	limit_hit(
+	    &relay->hits, LIMIT_MAX_SERVICES, name, loop_now_ms(relay->loop));
+	snprintf(reason, sizeof(reason),
+	    "this relay takes %zu services of a device, not %zu", most,
+	    n_services);
+	upgrade_reject_bad(upgrade, 400, reason);
+	return false;
+}
+
+/* May we look at who it says it is? A certificate was looked at already. */
+static bool
+may_try(struct upgrade *upgrade)
+{
+	struct relay *relay = upgrade->relay;
+	unsigned retry_after_s;
+
+	if (upgrade->certificate == TLS_PEER_NAMED ||
+	    sources_may_try(relay->sources, upgrade->source, upgrade->from,
+		loop_now_ms(relay->loop), &retry_after_s))
+		return true;
+	upgrade_turn_source_away(upgrade, retry_after_s);
+	return false;
 }
 
 void
@@ -640,13 +703,14 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	(void)str_copy(params.name, name, sizeof(name));
+	if (!may_try(upgrade))
+		return;
 	if ((error = certified_check(upgrade, name)) != NULL) {
-		upgrade_reject(upgrade,
-		    &(struct upgrade_error){.status = 401,
-			.code = "unauthorized",
-			.reason = error});
+		reject_unauthorized(upgrade, error);
 		return;
 	}
+	if (!check_services(upgrade, name, params.n_services))
+		return;
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 503,

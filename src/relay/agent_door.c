@@ -20,9 +20,9 @@
 #include "wire/url.h"
 
 static const struct upgrade_route routes[] = {
-    {CONTROL_PATH, admission_start},
-    {TRANSFER_PATH, transfer_admit},
-    {NULL, NULL},
+    {CONTROL_PATH, false, admission_start},
+    {TRANSFER_PATH, true, transfer_admit},
+    {NULL, false, NULL},
 };
 
 static void

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/certified.h"
+#include "relay/sources.h"
 
 #define CERTIFICATE_MAX 4096 /* DER; the head's limit is near */
 #define FIELD STR("X-Taupe-Client-Certificate")
@@ -49,7 +50,8 @@ certified_find(struct upgrade *upgrade, const struct http_head *head)
 		    upgrade->certified, sizeof(upgrade->certified));
 	if (http_field_count(head, FIELD) == 0)
 		return;
-	if (upgrade->conn.tls == NULL && upgrade_is_trusted(upgrade) &&
+	if (upgrade->conn.tls == NULL &&
+	    sources_trusts(upgrade->relay->sources, &upgrade->peer) &&
 	    upgrade->relay->options.proxy_client_certificate)
 		take_handed_on(upgrade, http_field_get(head, FIELD));
 	else

@@ -19,6 +19,26 @@
 	X(enrolments_refused, "Devices that were not.")                        \
 	X(secrets_rotated, "Devices that were given another secret while "     \
 			   "they were connected.")                               \
+	X(agents_unauthorized,                                                 \
+	    "Of these, for a device that is unknown or a wrong secret.")       \
+	X(agents_over_services,                                                \
+	    "Of these, for more services than max_services.")                  \
+	X(handshakes_over_max, "Handshakes turned away: max_handshakes.")      \
+	X(handshakes_late,                                                     \
+	    "Handshakes that took longer than handshake_timeout.")             \
+	X(heads_over_max, "Request heads longer than max_head.")               \
+	X(messages_over_max,                                                   \
+	    "Control messages of agents longer than max_message.")             \
+	X(source_handshakes_over_max,                                          \
+	    "Handshakes turned away: source_handshakes.")                      \
+	X(source_handshakes_over_rate,                                         \
+	    "Handshakes turned away: source_handshake_rate.")                  \
+	X(source_auth_over_rate, "Handshakes turned away: source_auth_rate.")  \
+	X(source_visitors_over_max, "Visitors turned away: source_visitors.")  \
+	X(source_visitors_over_rate,                                           \
+	    "Visitors turned away: source_visitor_rate.")                      \
+	X(sources_over_max,                                                    \
+	    "Connections that were not counted by source: max_sources.")       \
 	X(tls_handshakes, "TLS handshakes with agents that succeeded.")        \
 	X(tls_resumed, "Of these, short ones, that resumed a session.")        \
 	X(tls_failed, "TLS handshakes with agents that failed.")               \
@@ -37,6 +57,8 @@
 	X(visits_over_rate,                                                    \
 	    "Visitors turned away: too many came to their device at once.")    \
 	X(rate_waits, "Times that a device had to wait for its byte rate.")    \
+	X(transfers_over_max,                                                  \
+	    "Times that a device had to do with max_transfers channels.")      \
 	X(visits_unknown, "Visitors for a name that no device has.")           \
 	X(bytes_in, "Payload bytes from visitors to devices.")                 \
 	X(bytes_out, "Payload bytes from devices to visitors.")

@@ -191,7 +191,10 @@ device_attach(struct relay *relay, const struct claim *claim,
 		return NULL;
 	if (fresh && (device = device_new(relay, claim->name)) == NULL)
 		goto fail;
-	if (device_limits_set(device) != 0)
+	/* unknown while the registry is away: it keeps what it has */
+	if (device_limits_set(device,
+		claim->device.name[0] != '\0' ? claim->device.limits : NULL) !=
+	    0)
 		goto fail;
 	if (services_reconcile(device, claim, &granted->lease, error) != 0)
 		goto fail;
@@ -432,6 +435,16 @@ is_in_order(const struct device *device, enum registry_status status,
 }
 
 static void
+take_limits(struct device *device, enum registry_status status,
+    const struct device_record *record)
+{
+	if (status == REGISTRY_OK &&
+	    device_limits_set(device, record->limits) != 0)
+		log_error("a device keeps its old limits: out of memory",
+		    LOG_S("device", device->name));
+}
+
+static void
 rechecked_cb(
     void *ctx, enum registry_status status, const struct device_record *record)
 {
@@ -449,6 +462,7 @@ rechecked_cb(
 		revoke(device,
 		    !device->unverified || status == REGISTRY_NOT_FOUND);
 	} else {
+		take_limits(device, status, record);
 		if (device->unverified) {
 			device->unverified = false;
 			device_hold(device, NULL, NULL);
@@ -541,6 +555,20 @@ devices_free_all(struct relay *relay)
 	hash_map_each(&relay->devices, free_cb, NULL);
 	while ((device = LIST_FIRST(&relay->released)) != NULL)
 		free_cb(NULL, &device->by_name);
+}
+
+static void
+renew_limits_cb(void *ctx, struct hash_node *node)
+{
+	(void)ctx;
+	/* without memory for them, the next attach tries it again */
+	(void)device_limits_set(HASH_ENTRY(node, struct device, by_name), NULL);
+}
+
+void
+devices_renew_limits(struct relay *relay)
+{
+	hash_map_each(&relay->devices, renew_limits_cb, NULL);
 }
 
 void

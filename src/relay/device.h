@@ -104,6 +104,9 @@ int device_recheck(struct relay *relay, const char *name);
 /* Free all devices (at the end of the process, when the registry calls back no more). */
 void devices_free_all(struct relay *relay);
 
+/* Each has the limits that are configured now. */
+void devices_renew_limits(struct relay *relay);
+
 /* Add to its counters (flushed with each announcement). */
 void device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
     uint64_t bytes_out);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "relay/front.h"
 #include "relay/service.h"
+#include "relay/sources.h"
 #include "relay/visitor.h"
 #include "wire/http_head.h"
 #include "wire/tls_hello.h"
@@ -27,6 +28,7 @@ struct guest {
 	struct buf *first;
 	size_t first_len;
 	struct timer timer;
+	struct source *source; /* where it comes from; NULL: not counted */
 	struct address from;
 };
 
@@ -47,6 +49,8 @@ guest_free(struct guest *guest)
 	buf_put(&guest->first);
 	LIST_REMOVE(guest, link);
 	guest->front->n_guests--;
+	sources_leave(
+	    guest->front->relay->sources, SOURCE_GUEST, &guest->source);
 	pool_put(&guest->front->pool, guest);
 }
 
@@ -55,10 +59,19 @@ static void
 turn_away(struct guest *guest, bool http)
 {
 	struct relay *relay = guest->front->relay;
+	enum page page = PAGE_UNKNOWN;
+	unsigned retry_after_s = 0;
+	struct source *source;
 
 	relay->counters.visits_unknown++;
+	/* names are not tried at a higher rate than those that exist are visited */
+	if (sources_admit(relay->sources, SOURCE_VISITOR, &guest->from,
+		loop_now_ms(relay->loop), &source, &retry_after_s))
+		sources_leave(relay->sources, SOURCE_VISITOR, &source);
+	else
+		page = PAGE_CROWD;
 	if (http) {
-		page_write(&relay->pages, PAGE_UNKNOWN, 0, &guest->conn);
+		page_write(&relay->pages, page, retry_after_s, &guest->conn);
 		farewell_take(relay->farewells, &guest->conn);
 	}
 	guest_free(guest);
@@ -82,11 +95,22 @@ join(struct guest *guest, struct str name, enum service_kind kind)
 }
 
 static void
+note_limit(struct relay *relay, enum limit limit, const struct address *from)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	limit_hit(&relay->hits, limit, address_text(from, text),
+	    loop_now_ms(relay->loop));
+}
+
+static void
 refuse_request(struct guest *guest, const struct http_head *head)
 {
 	char answer[256];
 	struct writer w;
 
+	if (head->error_status == 431)
+		note_limit(guest->front->relay, LIMIT_MAX_HEAD, &guest->from);
 	writer_init(&w, answer, sizeof(answer));
 	writer_cstr(&w, "HTTP/1.1 ");
 	writer_u64(&w, head->error_status);
@@ -121,11 +145,15 @@ static void
 look_at_http(struct guest *guest)
 {
 	struct http_head head = {.error_status = 431};
-	size_t consumed;
+	size_t most = (size_t)guest->front->relay->options.max_head, consumed;
 
 	switch (http_request_parse((char *)buf_data(guest->first),
 	    guest->first_len, &head, &consumed)) {
 	case WIRE_DONE:
+		if (consumed > most) {
+			head.error_status = 431;
+			break;
+		}
 		if (http_field_count(&head, STR("Host")) == 1) {
 			join(guest, http_field_get(&head, STR("Host")),
 			    SERVICE_HTTP);
@@ -136,7 +164,7 @@ look_at_http(struct guest *guest)
 	case WIRE_BAD:
 		break;
 	case WIRE_MORE:
-		if (guest->first_len < HTTP_HEAD_MAX)
+		if (guest->first_len < most)
 			return;
 		head.error_status = 431;
 	}
@@ -177,16 +205,35 @@ static const struct conn_ops guest_conn_ops = {
 static void
 timeout_cb(void *ctx)
 {
-	guest_free(ctx);
+	struct guest *guest = ctx;
+
+	note_limit(guest->front->relay, LIMIT_HANDSHAKE_TIMEOUT, &guest->from);
+	guest_free(guest);
+}
+
+/* May one more come whose device is not known yet? */
+static bool
+may_come(
+    struct front *front, const struct address *peer, struct source **source)
+{
+	struct relay *relay = front->relay;
+	unsigned retry_after_s; /* it is not known how to tell it */
+
+	if (front->n_guests < (size_t)relay->options.max_handshakes)
+		return sources_admit(relay->sources, SOURCE_GUEST, peer,
+		    loop_now_ms(relay->loop), source, &retry_after_s);
+	note_limit(relay, LIMIT_MAX_HANDSHAKES, peer);
+	return false;
 }
 
 static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
 	struct front *front = ctx;
+	struct source *source = NULL;
 	struct guest *guest = NULL;
 
-	if (front->n_guests < (size_t)front->relay->options.max_handshakes)
+	if (may_come(front, peer, &source))
 		guest = pool_get(&front->pool);
 	if (guest == NULL ||
 	    (guest->first = buf_get(GUEST_BYTES_MAX)) == NULL ||
@@ -196,10 +243,12 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 			buf_put(&guest->first);
 			pool_put(&front->pool, guest);
 		}
+		sources_leave(front->relay->sources, SOURCE_GUEST, &source);
 		close(fd);
 		return;
 	}
 	guest->front = front;
+	guest->source = source;
 	guest->from = *peer;
 	LIST_INSERT_HEAD(&front->guests, guest, link);
 	front->n_guests++;

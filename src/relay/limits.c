@@ -6,26 +6,22 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/limits.h"
+#include "wire/ws_frame.h"
 
-#define SAY_MS 1000
 #define FULL_RETRY_S 5
-
-/* A limit that was hit, and not logged yet. */
-struct hits {
-	uint64_t said_ms;
-	uint32_t count;
-};
 
 struct device_limits {
 	struct device *device;
 	struct flow flow;
 	struct flow_turn begin; /* of the visitors who wait */
 	struct token_bucket visitors;
-	struct hits full, fast, slowed;
+	struct hits full, fast, slowed, lacking;
+	struct own_limit own[DEVICE_LIMITS];
 	bool has_rate, has_visitor_rate;
 };
 
@@ -38,14 +34,12 @@ now_ms(const struct device *device)
 static void
 say(struct device *device, struct hits *hits, const char *limit)
 {
-	uint64_t now = now_ms(device);
+	uint32_t times;
 
-	hits->count++;
-	if (hits->said_ms != 0 && now - hits->said_ms < SAY_MS)
-		return;
-	log_warn("a device is at its limit", LOG_S("device", device->name),
-	    LOG_S("limit", limit), LOG_U("times", hits->count));
-	*hits = (struct hits){.said_ms = now};
+	if (hits_due(hits, now_ms(device), &times))
+		log_warn("a device is at its limit",
+		    LOG_S("device", device->name), LOG_S("limit", limit),
+		    LOG_U("times", times));
 }
 
 static struct device_limits *
@@ -110,19 +104,48 @@ set_visitor_rate(struct device_limits *limits, int64_t rate, int64_t burst)
 	limits->has_visitor_rate = rate > 0;
 }
 
+/* Its own one, or else the relay's. */
+static int64_t
+limit_of(const struct device *device, enum device_limit limit)
+{
+	const struct relay_options *options = &device->relay->options;
+	const int64_t of_relay[DEVICE_LIMITS] = {
+	    [DEVICE_MAX_VISITORS] = options->max_visitors,
+	    [DEVICE_VISITOR_RATE] = options->visitor_rate,
+	    [DEVICE_VISITOR_BURST] = options->visitor_burst,
+	    [DEVICE_RATE] = options->device_rate,
+	};
+
+	return device->limits != NULL && device->limits->own[limit].is_set
+	    ? device->limits->own[limit].value
+	    : of_relay[limit];
+}
+
+static bool
+has_own(const struct own_limit own[DEVICE_LIMITS])
+{
+	for (int i = 0; own != NULL && i < DEVICE_LIMITS; i++)
+		if (own[i].is_set)
+			return true;
+	return false;
+}
+
 int
-device_limits_set(struct device *device)
+device_limits_set(
+    struct device *device, const struct own_limit own[DEVICE_LIMITS])
 {
 	const struct relay_options *options = &device->relay->options;
 
-	if (device->limits == NULL && options->device_rate == 0 &&
-	    options->visitor_rate == 0)
+	if (device->limits == NULL && !has_own(own) &&
+	    options->device_rate == 0 && options->visitor_rate == 0)
 		return 0;
 	if (limits_of(device) == NULL)
 		return -1;
-	set_rate(device->limits, options->device_rate);
-	set_visitor_rate(
-	    device->limits, options->visitor_rate, options->visitor_burst);
+	if (own != NULL)
+		memcpy(device->limits->own, own, sizeof(device->limits->own));
+	set_rate(device->limits, limit_of(device, DEVICE_RATE));
+	set_visitor_rate(device->limits, limit_of(device, DEVICE_VISITOR_RATE),
+	    limit_of(device, DEVICE_VISITOR_BURST));
 	return 0;
 }
 
@@ -155,7 +178,7 @@ device_admits_visitor(struct device *device, unsigned *retry_after_s)
 	struct relay *relay = device->relay;
 	struct device_limits *limits = device->limits;
 
-	if (device->n_visitors >= (size_t)relay->options.max_visitors) {
+	if (device->n_visitors >= limit_of(device, DEVICE_MAX_VISITORS)) {
 		relay->counters.visits_over_max++;
 		if ((limits = limits_of(device)) != NULL)
 			say(device, &limits->full, "max_visitors");
@@ -192,6 +215,22 @@ bool
 device_is_slowed(const struct device *device)
 {
 	return device->limits != NULL && device->limits->begin.waits;
+}
+
+void
+device_lacks_transfers(struct device *device)
+{
+	device->relay->counters.transfers_over_max++;
+	if (limits_of(device) != NULL)
+		say(device, &device->limits->lacking, "max_transfers");
+}
+
+void
+device_note_bad_frame(struct device *device, unsigned code)
+{
+	if (code == WS_CLOSE_TOO_BIG)
+		limit_hit(&device->relay->hits, LIMIT_MAX_MESSAGE, device->name,
+		    now_ms(device));
 }
 
 struct flow *

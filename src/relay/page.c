@@ -49,6 +49,10 @@ static const struct {
 	    "<p>More visitors want something of the device behind this address "
 	    "than it may "
 	    "serve. Try again in a moment.</p>")},
+    [PAGE_CROWD] = {429, "429.html",
+	BUILT_IN("Too many connections",
+	    "<p>More connections come from your network than are served at "
+	    "once. Try again in a moment.</p>")},
 };
 
 /* 0 and *body NULL when there is no such file. */

@@ -13,6 +13,7 @@ enum page {
 	PAGE_REFUSED, /* 502: the device is there, its service did not answer */
 	PAGE_OFFLINE, /* 503: the device is not connected */
 	PAGE_BUSY,    /* 503: too many want something of it */
+	PAGE_CROWD,   /* 429: too many come from the visitor's address */
 	PAGE_COUNT
 };
 
@@ -20,8 +21,8 @@ struct pages {
 	char *body[PAGE_COUNT]; /* NULL: the built-in one */
 };
 
-/* Read 404.html, 502.html, 503.html and busy.html of a folder; those that are not there stay built
- * in. -1: one cannot be read or is over 256 KiB (it was logged). */
+/* Read 404.html, 429.html, 502.html, 503.html and busy.html of a folder; those that are not there
+ * stay built in. -1: one cannot be read or is over 256 KiB (it was logged). */
 int pages_load(struct pages *pages, const char *dir);
 void pages_free(struct pages *pages);
 

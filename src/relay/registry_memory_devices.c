@@ -194,6 +194,10 @@ record_equal(const struct device_record *a, const struct device_record *b)
 		if (service_port_find(b->ports, b->n_ports,
 			str_of(a->ports[i].service)) != a->ports[i].port)
 			return false;
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (a->limits[i].is_set != b->limits[i].is_set ||
+		    a->limits[i].value != b->limits[i].value)
+			return false;
 	return true;
 }
 

@@ -16,6 +16,7 @@
 #include "relay/counters.h"
 #include "relay/drain.h"
 #include "relay/lease_token.h"
+#include "relay/limit_hits.h"
 #include "relay/page.h"
 #include "relay/placement.h"
 #include "relay/rebalance.h"
@@ -32,6 +33,7 @@ struct holding_write;
 struct device;
 struct front;
 struct http_admin;
+struct sources;
 struct upgrade;
 
 struct relay {
@@ -48,6 +50,8 @@ struct relay {
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;
+	struct limit_hits hits;
+	struct sources *sources;
 	struct relay_info self; /* as announced */
 	struct route
 	    self_route; /* relay/HOST → our agent listener; key "" when none */

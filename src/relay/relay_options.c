@@ -9,7 +9,9 @@
 #include "relay/port_set.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
+#include "wire/control_msg.h"
 #include "wire/host_name.h"
+#include "wire/http_head.h"
 #include "wire/url.h"
 
 static const char *
@@ -130,7 +132,8 @@ static const struct option_row rows[] = {
 	"agent_listen."},
     {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
 	check_ip, "ADDRESS",
-	"A proxy in front whose X-Forwarded-For is believed."},
+	"A proxy in front: its X-Forwarded-For is believed from agents, and it "
+	"is not counted as a source itself."},
     {"service_listen", OPTION_LIST, AT(service_listen), "127.0.0.1:30000-30999",
 	1, 80, NULL, check_listen_range, "ADDRESS:LOW-HIGH",
 	"Ports for the listeners of devices' services."},
@@ -189,7 +192,7 @@ static const struct option_row rows[] = {
     {"handshake_timeout", OPTION_DURATION, AT(handshake_timeout_ms), "10s", 50,
 	300000, NULL, NULL, "TIME",
 	"How long a request head may take to arrive, the TLS handshake "
-	"included."},
+	"included; 408 or an end after it."},
     {"transfer_idle", OPTION_DURATION, AT(transfer_idle_ms), "60s", 0, 86400000,
 	NULL, NULL, "TIME",
 	"How long an idle transfer channel is kept for the next visitor."},
@@ -234,20 +237,58 @@ static const struct option_row rows[] = {
 	"visits share them; 0 for any."},
     {"max_transfers", OPTION_INT, AT(max_transfers), "1000", 1, 1000000, NULL,
 	NULL, "NUMBER",
-	"Most transfer channels of one device at once, the shared one not "
-	"counted; a large visit without one goes on where it is."},
+	"Most transfer channels of one device at once. Neither the shared one "
+	"nor the visits on it are counted (see max_visitors); a large visit "
+	"without a channel of its own goes on where it is."},
     {"max_handshakes", OPTION_INT, AT(max_handshakes), "10000", 1, 1000000,
 	NULL, NULL, "NUMBER",
 	"Most connections at once that have not said yet whom they are, and "
-	"most agents at once that have not been let in yet: agents get 429 "
-	"above it, or with TLS an end."},
+	"most agents at once that have not been let in yet: agents get 503 "
+	"above it, each sent behind the one before, or with TLS an end."},
+    {"max_services", OPTION_INT, AT(max_services), "16", 1, SERVICES_MAX, NULL,
+	NULL, "NUMBER",
+	"Most services of one device; an agent that offers more is refused."},
+    {"max_head", OPTION_SIZE, AT(max_head), "8192", 2048, HTTP_HEAD_MAX, NULL,
+	NULL, "BYTES",
+	"Longest head of an agent's request, and of a visitor's first one at "
+	"visitor_listen."},
+    {"max_message", OPTION_SIZE, AT(max_message), "4096", 512, CONTROL_MSG_MAX,
+	NULL, NULL, "BYTES",
+	"Longest control message of an agent: a longer one ends its channel."},
+    {"source_handshakes", OPTION_INT, AT(source_handshakes), "500", 0, 1000000,
+	NULL, NULL, "NUMBER",
+	"Most of max_handshakes from one source: an IPv4 address or the /64 of "
+	"an IPv6 one, as the relay or a trusted_proxy sees it, but for "
+	"loopback. 0 for any. Agents get 429 above it, or with TLS an end."},
+    {"source_handshake_rate", OPTION_INT, AT(source_handshake_rate), "100", 0,
+	1000000, NULL, NULL, "NUMBER",
+	"Most handshakes of agents from one source a second, on average, those "
+	"for transfer channels not counted; those of ten seconds may come at "
+	"once. 0 for any."},
+    {"source_auth_rate", OPTION_INT, AT(source_auth_rate), "10", 0, 1000000,
+	NULL, NULL, "NUMBER",
+	"Most failed authentications from one source a second, on average; "
+	"those of ten seconds may come at once. Above it agents get 429, and "
+	"their secrets are not looked at. 0 for any."},
+    {"source_visitors", OPTION_INT, AT(source_visitors), "0", 0, 1000000, NULL,
+	NULL, "NUMBER",
+	"Most visitors at once from one source, where visitors come to this "
+	"relay without a proxy, or its proxy is a trusted_proxy, which is not "
+	"counted; 0 for any."},
+    {"source_visitor_rate", OPTION_INT, AT(source_visitor_rate), "0", 0,
+	1000000, NULL, NULL, "NUMBER",
+	"Most new visitors from one source a second, on average; those of ten "
+	"seconds may come at once. 0 for any."},
+    {"max_sources", OPTION_INT, AT(max_sources), "65536", 1, 16777216, NULL,
+	NULL, "NUMBER",
+	"So many sources are remembered, in 96 bytes each; those that were "
+	"seen longest ago are forgotten."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
-	"Folder with 404.html, 502.html, 503.html and busy.html to use instead "
-	"of the "
-	"built-in pages."},
+	"Folder with 404.html, 429.html, 502.html, 503.html and busy.html to "
+	"use instead of the built-in pages."},
     {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
 	"User to become when started as root, before anything but this file is "
 	"read, and kept with the one right to listen at ports below 1024."},

@@ -34,6 +34,9 @@ struct relay_options {
 	int64_t warm_max, warm_decay_ms;
 	int64_t announce_ms, capacity, weight, max_visitors, max_handshakes;
 	int64_t visitor_rate, visitor_burst, device_rate, max_transfers;
+	int64_t max_services, max_head, max_message;
+	int64_t source_handshakes, source_handshake_rate, source_auth_rate,
+	    source_visitors, source_visitor_rate, max_sources;
 	/* operation */
 	char *admin_listen, *page_dir, *user;
 	int log_level;

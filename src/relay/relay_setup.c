@@ -26,6 +26,7 @@
 #include "relay/relay_setup.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
+#include "relay/sources.h"
 #include "relay/stream.h"
 #include "relay/upgrade.h"
 #include "relay/visitor.h"
@@ -320,6 +321,12 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 		    "cannot start the event loop", LOG_S("error", log_errno()));
 		return EX_OSERR;
 	}
+	relay->hits.counters = &relay->counters;
+	if ((relay->sources = sources_new(&relay->options, &relay->hits)) ==
+	    NULL) {
+		log_error("no memory for max_sources sources");
+		return EX_OSERR;
+	}
 	if (pages_load(&relay->pages, relay->options.page_dir) != 0)
 		return EX_NOINPUT;
 	if ((code = setup_key(relay)) != 0 ||
@@ -357,6 +364,14 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->visitor_burst = fresh->visitor_burst;
 	options->device_rate = fresh->device_rate;
 	options->max_transfers = fresh->max_transfers;
+	options->max_services = fresh->max_services;
+	options->max_message = fresh->max_message;
+	options->source_handshakes = fresh->source_handshakes;
+	options->source_handshake_rate = fresh->source_handshake_rate;
+	options->source_auth_rate = fresh->source_auth_rate;
+	options->source_visitors = fresh->source_visitors;
+	options->source_visitor_rate = fresh->source_visitor_rate;
+	devices_renew_limits(relay);
 	options->agent_client_certificate = fresh->agent_client_certificate;
 	options->proxy_client_certificate = fresh->proxy_client_certificate;
 	options->log_level = fresh->log_level;
@@ -389,6 +404,7 @@ relay_teardown(struct relay *relay)
 	streams_fini(relay);
 	farewells_free(&relay->farewells);
 	listeners_free(&relay->listeners);
+	sources_free(&relay->sources);
 	pages_free(&relay->pages);
 	inherited_fini(relay);
 	service_ports_free(&relay->service_ports);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "relay/dig.h"
+#include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/rotation.h"
 #include "relay/session.h"
@@ -252,6 +253,7 @@ take_event(struct session *session, const struct ws_event *event)
 		    "binary frame on a control channel");
 		return -1;
 	case WS_ERROR:
+		device_note_bad_frame(session->device, event->code);
 		end_session(
 		    session, CLOSE_BAD_FRAME, event->code, event->reason);
 		return -1;
@@ -326,7 +328,8 @@ session_new(struct device *device, struct conn *conn)
 	}
 	session->device = device;
 	session->heard_ms = loop_now_ms(device->relay->loop);
-	ws_reader_init(&session->reader, WS_SERVER, CONTROL_MSG_MAX);
+	ws_reader_init(&session->reader, WS_SERVER,
+	    (size_t)device->relay->options.max_message);
 	LIST_INIT(&session->probes);
 	if (conn_move(&session->conn, conn, &session_conn_ops, session) != 0) {
 		free(session);

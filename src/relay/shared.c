@@ -194,6 +194,7 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 		    NULL);
 		return PUMP_GONE;
 	case WS_ERROR:
+		device_note_bad_frame(shared->device, event.code);
 		return protest(shared, event.code, event.reason);
 	case WS_PONG:
 		take_pong(shared, &event);
@@ -328,7 +329,8 @@ shared_new(struct device *device, struct conn *conn, struct str id,
 	hash_map_init(&shared->streams, key_cb);
 	TAILQ_INIT(&shared->doubtful);
 	TAILQ_INIT(&shared->movers);
-	ws_reader_init(&shared->reader, WS_SERVER, CONTROL_MSG_MAX);
+	ws_reader_init(&shared->reader, WS_SERVER,
+	    (size_t)device->relay->options.max_message);
 	timer_init(&shared->timer, timer_cb, shared);
 	if (conn_move(&shared->conn, conn, NULL, shared) != 0) {
 		free(shared);

@@ -14,6 +14,7 @@
 #include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/sources.h"
 #include "relay/stream.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
@@ -431,6 +432,7 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		result = -1;
 		break;
 	case WS_ERROR:
+		device_note_bad_frame(transfer->device, event.code);
 		log_warn("malformed frame",
 		    LOG_S("device", transfer->device->name),
 		    LOG_S("error", event.reason));
@@ -548,7 +550,8 @@ transfer_new(
 		return;
 	}
 	transfer->device = device;
-	ws_reader_init(&transfer->reader, WS_SERVER, CONTROL_MSG_MAX);
+	ws_reader_init(&transfer->reader, WS_SERVER,
+	    (size_t)device->relay->options.max_message);
 	timer_init(&transfer->timer, idle_timer_cb, transfer);
 	if (conn_move(&transfer->conn, conn, NULL, transfer) != 0) {
 		free(transfer);
@@ -586,6 +589,8 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 			.reason = "the id is unknown, used or too old"});
 		return;
 	}
+	sources_excuse(upgrade->relay->sources, upgrade->source,
+	    loop_now_ms(upgrade->relay->loop));
 	upgrade_switch(upgrade);
 	(void)conn_flush(&upgrade->conn);
 	rest = upgrade_rest(upgrade, &len);

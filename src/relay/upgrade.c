@@ -13,6 +13,7 @@
 #include "net/crypto.h"
 #include "net/tls.h"
 #include "relay/certified.h"
+#include "relay/sources.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
@@ -28,7 +29,19 @@ drop_head(struct upgrade *upgrade)
 	buf_put(&upgrade->head);
 }
 
-static const char crowded[] = "too many connections at once";
+static uint64_t
+now_ms(const struct relay *relay)
+{
+	return loop_now_ms(relay->loop);
+}
+
+static void
+note_limit(const struct upgrade *upgrade, enum limit limit)
+{
+	struct relay *relay = upgrade->relay;
+
+	limit_hit(&relay->hits, limit, upgrade->from, now_ms(relay));
+}
 
 void
 upgrade_free(struct upgrade *upgrade)
@@ -36,6 +49,7 @@ upgrade_free(struct upgrade *upgrade)
 	timer_clear(upgrade->relay->loop, &upgrade->timer);
 	LIST_REMOVE(upgrade, link);
 	upgrade->relay->n_upgrades--;
+	sources_leave(upgrade->relay->sources, SOURCE_AGENT, &upgrade->source);
 	conn_fini(&upgrade->conn);
 	drop_head(upgrade);
 	free(upgrade);
@@ -117,7 +131,8 @@ upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
 
 	if (error->status != 302) {
 		relay->counters.agents_refused++;
-		log_info("agent refused", LOG_S("from", upgrade->from),
+		log_at_(error->limited ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		    "agent refused", LOG_S("from", upgrade->from),
 		    LOG_U("status", error->status),
 		    LOG_S("reason", error->reason));
 	}
@@ -132,7 +147,7 @@ upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
 static unsigned
 next_turn_s(struct relay *relay)
 {
-	uint64_t now_us = loop_now_ms(relay->loop) * 1000,
+	uint64_t now_us = now_ms(relay) * 1000,
 		 first_us = now_us + TURN_MS * 1000;
 
 	if (relay->turn_us < first_us)
@@ -146,11 +161,24 @@ next_turn_s(struct relay *relay)
 void
 upgrade_turn_away(struct upgrade *upgrade)
 {
+	note_limit(upgrade, LIMIT_MAX_HANDSHAKES);
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = 503,
+		.code = "overload",
+		.reason = "too many connections at once",
+		.retry_after_s = next_turn_s(upgrade->relay),
+		.limited = true});
+}
+
+void
+upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s)
+{
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 429,
 		.code = "overload",
-		.reason = crowded,
-		.retry_after_s = next_turn_s(upgrade->relay)});
+		.reason = "too many attempts from this address",
+		.retry_after_s = retry_after_s,
+		.limited = true});
 }
 
 void
@@ -191,22 +219,6 @@ upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason)
 		.reason = reason});
 }
 
-bool
-upgrade_is_trusted(const struct upgrade *upgrade)
-{
-	const struct option_list *trusted =
-	    &upgrade->relay->options.trusted_proxy;
-	char ip[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX];
-	struct address address;
-
-	address_ip_text(&upgrade->peer, ip);
-	for (size_t i = 0; i < trusted->count; i++)
-		if (address_parse_ip(str_of(trusted->items[i]), 0, &address) &&
-		    strcmp(address_ip_text(&address, text), ip) == 0)
-			return true;
-	return false;
-}
-
 /* The last entry of the last X-Forwarded-For: what stands before it may be the agent's own
  * invention. */
 static struct str
@@ -225,16 +237,22 @@ last_forwarded(const struct http_head *head)
 	return last;
 }
 
-/* Behind a proxy that we trust, the agent is whom the proxy names last. */
-static void
-find_from(struct upgrade *upgrade, const struct http_head *head)
+/* Behind a proxy that we trust, the agent is whom the proxy names last: only now it is known from
+ * where it comes. False: that has too many. */
+static bool
+find_from(struct upgrade *upgrade, const struct http_head *head, bool invited,
+    unsigned *retry_after_s)
 {
+	struct relay *relay = upgrade->relay;
 	struct address named;
 
-	address_text(&upgrade->peer, upgrade->from);
-	if (upgrade_is_trusted(upgrade) &&
-	    address_parse_ip(last_forwarded(head), 0, &named))
-		address_ip_text(&named, upgrade->from);
+	if (!sources_trusts(relay->sources, &upgrade->peer) ||
+	    !address_parse_ip(last_forwarded(head), 0, &named))
+		return true;
+	address_ip_text(&named, upgrade->from);
+	return invited ||
+	    sources_admit(relay->sources, SOURCE_AGENT, &named, now_ms(relay),
+		&upgrade->source, retry_after_s);
 }
 
 static void
@@ -243,13 +261,16 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	const struct upgrade_route *route = upgrade->routes;
 	const char *error = NULL;
 	struct str key;
-	unsigned status;
+	unsigned status, retry_after_s;
 
-	find_from(upgrade, head);
-	certified_find(upgrade, head);
 	while (
 	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;
+	if (!find_from(upgrade, head, route->invited, &retry_after_s)) {
+		upgrade_turn_source_away(upgrade, retry_after_s);
+		return;
+	}
+	certified_find(upgrade, head);
 	if (route->path == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 404,
@@ -266,13 +287,21 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 }
 
 static void
+reject_long(struct upgrade *upgrade, const char *reason)
+{
+	note_limit(upgrade, LIMIT_MAX_HEAD);
+	upgrade_reject_bad(upgrade, 431, reason);
+}
+
+static void
 readable_cb(struct conn *conn)
 {
 	struct upgrade *upgrade = conn->owner;
+	size_t most = (size_t)upgrade->relay->options.max_head;
 	struct http_head head;
 	ssize_t got =
 	    conn_read(conn, buf_data(upgrade->head) + upgrade->head_len,
-		HTTP_HEAD_MAX - upgrade->head_len);
+		most - upgrade->head_len);
 
 	if (got == CONN_AGAIN)
 		return;
@@ -284,12 +313,15 @@ readable_cb(struct conn *conn)
 	switch (http_request_parse((char *)buf_data(upgrade->head),
 	    upgrade->head_len, &head, &upgrade->head_end)) {
 	case WIRE_MORE:
-		if (upgrade->head_len == HTTP_HEAD_MAX)
-			upgrade_reject_bad(
-			    upgrade, 431, "the request head is too long");
+		if (upgrade->head_len == most)
+			reject_long(upgrade, "the request head is too long");
 		return;
 	case WIRE_BAD:
-		upgrade_reject_bad(upgrade, head.error_status, head.error);
+		if (head.error_status == 431)
+			reject_long(upgrade, head.error);
+		else
+			upgrade_reject_bad(
+			    upgrade, head.error_status, head.error);
 		return;
 	case WIRE_DONE:
 		conn_pause(conn);
@@ -345,6 +377,7 @@ timeout_cb(void *ctx)
 {
 	struct upgrade *upgrade = ctx;
 
+	note_limit(upgrade, LIMIT_HANDSHAKE_TIMEOUT);
 	if (upgrade->shaking_hands) {
 		fail_tls(upgrade, "it took too long");
 		return;
@@ -352,7 +385,8 @@ timeout_cb(void *ctx)
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 408,
 		.code = "bad_request",
-		.reason = "the request did not arrive in time"});
+		.reason = "the request did not arrive in time",
+		.limited = true});
 }
 
 /* Those that have not said yet whom they are. */
@@ -390,31 +424,59 @@ upgrade_new(struct relay *relay, int fd, struct tls_context *context)
 	return upgrade;
 }
 
+/* Those that were told so and linger are not bounded otherwise. */
+static bool
+may_answer(const struct relay *relay)
+{
+	return farewells_count(relay->farewells) <
+	    (size_t)relay->options.max_handshakes;
+}
+
+/* Told only if it costs next to nothing: no TLS handshake. */
+static bool
+may_come(struct relay *relay, const struct address *peer, bool tls,
+    struct source **source, unsigned *retry_after_s)
+{
+	char from[ADDRESS_TEXT_MAX];
+	bool crowded =
+	    count_silent(relay) >= (size_t)relay->options.max_handshakes;
+
+	*retry_after_s = 0;
+	if (crowded && (tls || !may_answer(relay))) {
+		limit_hit(&relay->hits, LIMIT_MAX_HANDSHAKES,
+		    address_text(peer, from), now_ms(relay));
+		return false;
+	}
+	return sources_admit(relay->sources, SOURCE_AGENT, peer, now_ms(relay),
+		   source, retry_after_s) ||
+	    (!tls && may_answer(relay));
+}
+
 void
 upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls)
 {
-	size_t most = (size_t)relay->options.max_handshakes;
+	struct source *source = NULL;
 	struct upgrade *upgrade;
+	unsigned retry_after_s;
 
-	/* those that were told so and linger are not bounded otherwise */
-	if (count_silent(relay) >= most &&
-	    farewells_count(relay->farewells) >= most) {
+	if (!may_come(relay, peer, tls != NULL, &source, &retry_after_s)) {
 		close(fd);
 		return;
 	}
-	if ((upgrade = upgrade_new(relay, fd, tls)) == NULL)
+	if ((upgrade = upgrade_new(relay, fd, tls)) == NULL) {
+		sources_leave(relay->sources, SOURCE_AGENT, &source);
 		return;
+	}
 	upgrade->routes = routes;
 	upgrade->peer = *peer;
+	upgrade->source = source;
 	address_text(peer, upgrade->from);
 	timer_init(&upgrade->timer, timeout_cb, upgrade);
 	timer_set(relay->loop, &upgrade->timer,
 	    (uint64_t)relay->options.handshake_timeout_ms);
-	if (count_silent(relay) <= most)
-		return;
-	if (upgrade->shaking_hands)
-		fail_tls(upgrade, crowded);
-	else
+	if (retry_after_s > 0)
+		upgrade_turn_source_away(upgrade, retry_after_s);
+	else if (count_silent(relay) > (size_t)relay->options.max_handshakes)
 		upgrade_turn_away(upgrade);
 }

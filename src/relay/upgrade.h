@@ -20,6 +20,7 @@ struct upgrade {
 	size_t head_end; /* where the request head ends: the rest is frames */
 	struct timer timer;
 	struct address peer;
+	struct source *source; /* whose handshake it is; NULL: not counted */
 	char from
 	    [ADDRESS_TEXT_MAX]; /* the agent's address, through a trusted proxy too */
 	char key[WS_KEY_LEN];
@@ -35,6 +36,8 @@ struct upgrade_error {
 	const char *reason;		   /* for people */
 	const char *location;		   /* 302 */
 	unsigned retry_after_s;		   /* 0: no Retry-After */
+	bool
+	    limited; /* by a limit, which was logged as often as that should be */
 	const struct session_info *holder; /* 409 */
 };
 
@@ -42,6 +45,8 @@ struct upgrade_error {
  * order, is there during the call only. */
 struct upgrade_route {
 	const char *path; /* NULL ends the list */
+	/* Behind a proxy it does not count at its source: an id that we gave away says more. */
+	bool invited;
 	void (*cb)(struct upgrade *upgrade, struct http_head *head);
 };
 
@@ -49,14 +54,13 @@ struct upgrade_route {
  * hands first; NULL: it does not. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls);
-/* Is the peer one of trusted_proxy? */
-bool upgrade_is_trusted(const struct upgrade *upgrade);
 /* Refuse a request whose parameters are malformed. */
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */
 void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
-/* Refuse it because there are too many, for now. */
+/* Refuse it because there are too many, for now: at this relay, or from its source. */
 void upgrade_turn_away(struct upgrade *upgrade);
+void upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s);
 /* Answer 101, which goes with what the caller writes next (see conn_append()). The caller
  * then takes upgrade->conn by moving it, looks at upgrade_rest(), and frees the upgrade. */
 void upgrade_switch(struct upgrade *upgrade);

@@ -13,6 +13,7 @@
 #include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
+#include "relay/sources.h"
 #include "relay/stream.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
@@ -54,6 +55,7 @@ free_visitor(struct visitor *visitor)
 	buf_put(&visitor->first);
 	buf_put(&visitor->spare);
 	conn_fini(&visitor->conn);
+	sources_leave(device->relay->sources, SOURCE_VISITOR, &visitor->source);
 	device->n_visitors--;
 	device->relay->n_visitors--;
 	pool_put(&device->relay->visitors, visitor);
@@ -278,8 +280,10 @@ wait_for_channel(struct visitor *visitor)
 	warm_tend(device);
 }
 
+/* Takes its source. */
 static struct visitor *
-visitor_new(struct service *service, const struct address *from)
+visitor_new(
+    struct service *service, const struct address *from, struct source *source)
 {
 	struct device *device = service->device;
 	struct relay *relay = device->relay;
@@ -287,9 +291,11 @@ visitor_new(struct service *service, const struct address *from)
 
 	if ((visitor = pool_get(&relay->visitors)) == NULL) {
 		relay->counters.visits_failed++;
+		sources_leave(relay->sources, SOURCE_VISITOR, &source);
 		return NULL;
 	}
 	visitor->conn.fd = -1;
+	visitor->source = source;
 	visitor->device = device;
 	visitor->service = service;
 	visitor->kind = service->kind;
@@ -325,11 +331,34 @@ open_conn(struct visitor *visitor, int fd, ssize_t *got)
 	return result;
 }
 
-/* Its device may have no more of them. Who waits for nothing but the end of the page is bounded, as
- * agents are that were turned away. */
+/* Why a visitor may not come, and when to come again. */
+struct objection {
+	enum page page;
+	unsigned retry_after_s;
+};
+
+/* May one more come to the service? Takes it into account at its source. */
+static bool
+admit(const struct service *service, const struct address *from,
+    struct source **source, struct objection *objection)
+{
+	struct relay *relay = service->device->relay;
+
+	objection->page = PAGE_CROWD;
+	if (!sources_admit(relay->sources, SOURCE_VISITOR, from,
+		loop_now_ms(relay->loop), source, &objection->retry_after_s))
+		return false;
+	objection->page = PAGE_BUSY;
+	if (device_admits_visitor(service->device, &objection->retry_after_s))
+		return true;
+	sources_leave(relay->sources, SOURCE_VISITOR, source);
+	return false;
+}
+
+/* Who waits for nothing but the end of the page is bounded, as agents are that were turned away. */
 static void
-turn_away(struct relay *relay, enum service_kind kind, unsigned retry_after_s,
-    struct conn *conn)
+turn_away(struct relay *relay, enum service_kind kind,
+    const struct objection *objection, struct conn *conn)
 {
 	relay->counters.visits_failed++;
 	if (kind != SERVICE_HTTP ||
@@ -338,12 +367,14 @@ turn_away(struct relay *relay, enum service_kind kind, unsigned retry_after_s,
 		conn_abort(conn);
 		return;
 	}
-	page_write(&relay->pages, PAGE_BUSY, retry_after_s, conn);
+	page_write(
+	    &relay->pages, objection->page, objection->retry_after_s, conn);
 	farewell_take(relay->farewells, conn);
 }
 
 static void
-turn_away_fd(const struct service *service, int fd, unsigned retry_after_s)
+turn_away_fd(
+    const struct service *service, int fd, const struct objection *objection)
 {
 	struct relay *relay = service->device->relay;
 	struct conn conn;
@@ -351,21 +382,22 @@ turn_away_fd(const struct service *service, int fd, unsigned retry_after_s)
 	if (conn_init(&conn, relay->loop, fd, &waiting_conn_ops, NULL) != 0)
 		close(fd);
 	else
-		turn_away(relay, service->kind, retry_after_s, &conn);
+		turn_away(relay, service->kind, objection, &conn);
 }
 
 void
 visitor_accept(struct service *service, int fd, const struct address *from)
 {
 	struct visitor *visitor;
-	unsigned retry_after_s;
+	struct objection objection;
+	struct source *source;
 	ssize_t got;
 
-	if (!device_admits_visitor(service->device, &retry_after_s)) {
-		turn_away_fd(service, fd, retry_after_s);
+	if (!admit(service, from, &source, &objection)) {
+		turn_away_fd(service, fd, &objection);
 		return;
 	}
-	visitor = visitor_new(service, from);
+	visitor = visitor_new(service, from, source);
 	if (visitor == NULL) {
 		close(fd);
 		return;
@@ -388,15 +420,16 @@ visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
     size_t first_len, const struct address *from)
 {
 	struct visitor *visitor;
-	unsigned retry_after_s;
+	struct objection objection;
+	struct source *source;
 
-	if (!device_admits_visitor(service->device, &retry_after_s)) {
+	if (!admit(service, from, &source, &objection)) {
 		buf_put(first);
 		turn_away(
-		    service->device->relay, service->kind, retry_after_s, conn);
+		    service->device->relay, service->kind, &objection, conn);
 		return;
 	}
-	if ((visitor = visitor_new(service, from)) == NULL) {
+	if ((visitor = visitor_new(service, from, source)) == NULL) {
 		buf_put(first);
 		conn_abort(conn);
 		return;

@@ -23,6 +23,7 @@ struct visitor {
 	struct buf
 	    *spare; /* a copy of first, if that was sent while doubtful */
 	struct timer timer; /* waiting: hold; joined: the answer to open */
+	struct source *source; /* where it comes from; NULL: not counted */
 	struct address from;
 	enum service_kind kind;
 	bool waiting;  /* it stands in device->waiting */

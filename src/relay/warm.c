@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "relay/dig.h"
+#include "relay/limits.h"
 #include "relay/shared.h"
 #include "relay/warm.h"
 
@@ -95,8 +96,10 @@ warm_tend(struct device *device)
 	update_recent(device);
 	want = wanted(device);
 	most = (size_t)device->relay->options.max_transfers;
-	if (want > most)
+	if (want > most) {
+		device_lacks_transfers(device);
 		want = most;
+	}
 	while (device->n_running + device->n_idle + device->n_digs < want)
 		if (!dig_start(device, false))
 			return;

@@ -141,7 +141,7 @@ def test_a_fleet_at_a_closed_door_is_let_in_turn_by_turn(group):
     cluster, fleet = make(group, 1, window=AGENTS, max_handshakes=20)
     fleet.start().wait_complete(timeout=120)
     print(fleet.counts())
-    assert cluster.relay.process.lines("status=429"), "there were more than 20 at once"
+    assert cluster.relay.process.lines("limit=max_handshakes"), "there were more than 20 at once"
     assert_whole(cluster, fleet)
 
 

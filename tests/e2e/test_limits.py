@@ -65,10 +65,12 @@ def test_handshakes_that_never_end_are_bounded(group):
     def refused():
         with scene.raw() as agent:
             status, fields, form = agent.read_error()
-            assert (status, form["error"]) == (429, "overload")
+            assert (status, form["error"]) == (503, "overload")
             return int(fields["retry-after"]) > 0
 
     until("one more is refused", refused)
+    assert scene.metric("handshakes_over_max_total") > 0
+    assert scene.relay.process.text().count("limit=max_handshakes ") <= 2, "not a line for each"
     for each in silent:
         each.sock.close()
     until("there is room again", lambda: scene.control().sock.close() is None)
@@ -84,6 +86,7 @@ def test_visitors_that_never_say_whom_they_want_are_bounded(group):
         return [sock for sock in ready if sock.recv(1) == b""]
 
     assert len(until("one is refused", refused)) == 1
+    assert scene.metric("handshakes_over_max_total") == 1
     for each in silent:
         each.close()
     until("there is room again", lambda: scene.alone.get(scene.host).status == 404)

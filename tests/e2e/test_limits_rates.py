@@ -116,3 +116,13 @@ def test_one_visitor_too_many_gets_a_page(group):
         assert answer.status == 503 and "busy" in answer.text
         assert int(answer.header("Retry-After")) > 0
         assert metric(alone, "visits_over_max_total") == 1
+
+
+def test_a_device_has_no_more_transfer_channels_than_it_may(group):
+    alone = make(group, agent={"mux": "no"}, max_transfers=1, hold="300ms", open_timeout="300ms")
+    with alone.visit(HOST) as one:
+        assert one.get("/name").status == 200
+        assert alone.get(HOST).status == 503, "it has waited for a channel, and got none"
+        assert metric(alone, "transfers") == 1
+    assert metric(alone, "transfers_over_max_total") > 0
+    assert alone.relay.process.text().count("limit=max_transfers ") == 1

@@ -16,8 +16,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct address address;
 
 	if (read_table(&router_option_table, &options, data, len)) {
-		if (options.redis != NULL)
-			REQUIRE(redis_endpoint_parse(options.redis, &endpoint));
+		if (options.registry.redis != NULL)
+			REQUIRE(redis_endpoint_parse(
+			    options.registry.redis, &endpoint));
+		for (size_t i = 0; i < options.registry.redis_sentinel.count;
+		     i++)
+			REQUIRE(redis_endpoint_parse(
+			    options.registry.redis_sentinel.items[i],
+			    &endpoint));
 		if (options.admin_listen != NULL)
 			REQUIRE(address_parse(
 			    str_of(options.admin_listen), &address));

@@ -370,6 +370,10 @@ device_line_write(struct writer *w, const struct device_record *record)
 		form_put(w, &first, "rotation", str_of(record->rotation));
 	if (record->fleet[0] != '\0')
 		form_put(w, &first, "fleet", str_of(record->fleet));
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (record->limits[i].is_set)
+			form_put_u64(w, &first, device_limit_rows[i].key,
+			    (uint64_t)record->limits[i].value);
 }
 
 void

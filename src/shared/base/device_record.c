@@ -4,6 +4,7 @@
  * for the device file and Redis alike.
  */
 #include "base/device_record.h"
+#include "base/token_bucket.h"
 
 static int
 hex_digit(char c)
@@ -58,6 +59,29 @@ add_ports(struct device_record *record, struct str list)
 	return true;
 }
 
+const struct device_limit_row device_limit_rows[DEVICE_LIMITS] = {
+    [DEVICE_MAX_VISITORS] = {"max_visitors", 1, 1000000},
+    [DEVICE_VISITOR_RATE] = {"visitor_rate", 0, 1000000},
+    [DEVICE_VISITOR_BURST] = {"visitor_burst", 0, 1000000},
+    [DEVICE_RATE] = {"device_rate", 0, TOKEN_RATE_MAX},
+};
+
+static bool
+set_limit(struct own_limit *limit, const struct device_limit_row *row,
+    struct str value)
+{
+	uint64_t number;
+
+	*limit = (struct own_limit){0};
+	if (value.len == 0)
+		return true;
+	if (!str_to_u64(value, (uint64_t)row->max, &number) ||
+	    (int64_t)number < row->min)
+		return false;
+	*limit = (struct own_limit){true, (int64_t)number};
+	return true;
+}
+
 bool
 device_record_set(
     struct device_record *record, struct str key, struct str value)
@@ -80,6 +104,10 @@ device_record_set(
 	if (str_equal(key, STR("fleet")))
 		return (value.len == 0 || device_name_valid(value)) &&
 		    str_copy(value, record->fleet, sizeof(record->fleet));
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (str_equal(key, str_of(device_limit_rows[i].key)))
+			return set_limit(
+			    &record->limits[i], &device_limit_rows[i], value);
 	return true;
 }
 
@@ -87,6 +115,15 @@ bool
 device_record_wants_rotation(const struct device_record *record)
 {
 	return strcmp(record->rotation, ROTATION_ASKED) == 0;
+}
+
+void
+device_limits_change(struct own_limit limits[DEVICE_LIMITS],
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (changes[i].given)
+			limits[i] = changes[i].to;
 }
 
 void

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the operator decided about a device: its name, its secret's hash, and what is
- * reserved for it. In Redis it is the hash device:<name>, in a stand-alone relay a line
- * of the device file; both use the same keys and this one pair of functions.
+ * What the operator decided about a device: its name, its secret's hash, what is reserved
+ * for it, and its own limits. In Redis it is the hash device:<name>, in a stand-alone relay
+ * a line of the device file; both use the same keys and this one pair of functions.
  */
 #ifndef TAUPE_BASE_DEVICE_RECORD_H
 #define TAUPE_BASE_DEVICE_RECORD_H
@@ -19,6 +19,35 @@ struct service_port {
 #define ROTATION_TEXT_MAX 200
 #define ROTATION_ASKED "asked"
 
+/* The limits that a device may have for itself, in place of the relay's options of the same
+ * names. */
+enum device_limit {
+	DEVICE_MAX_VISITORS,
+	DEVICE_VISITOR_RATE,
+	DEVICE_VISITOR_BURST,
+	DEVICE_RATE,
+	DEVICE_LIMITS
+};
+
+struct own_limit {
+	bool is_set;
+	int64_t value;
+};
+
+/* What becomes of one of them: to.is_set false takes it away. */
+struct limit_change {
+	bool given;
+	struct own_limit to;
+};
+
+/* The key in a record and the relay's option; what it may be. */
+struct device_limit_row {
+	const char *key;
+	int64_t min, max;
+};
+
+extern const struct device_limit_row device_limit_rows[DEVICE_LIMITS];
+
 struct device_record {
 	char name[DEVICE_NAME_MAX + 1];
 	uint8_t secret_sha256[SECRET_HASH_LEN];
@@ -29,11 +58,13 @@ struct device_record {
 	char label[LABEL_MAX + 1]; /* reserved for the device; "" when none */
 	size_t n_ports;		   /* reserved public ports */
 	struct service_port ports[SERVICES_MAX];
+	struct own_limit limits[DEVICE_LIMITS];
 };
 
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
- * form of a Redis field), rotation, fleet. Unknown keys are skipped. False: the value is malformed, or a
+ * form of a Redis field), rotation, fleet, the keys of device_limit_rows (a
+ * number; empty: none). Unknown keys are skipped. False: the value is malformed, or a
  * service has two ports. The record begins as all zeros. */
 bool device_record_set(
     struct device_record *record, struct str key, struct str value);
@@ -42,6 +73,10 @@ bool device_record_set(
 bool secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN]);
 /* Does the operator want it to draw another secret? */
 bool device_record_wants_rotation(const struct device_record *record);
+
+/* Change those that are given. */
+void device_limits_change(struct own_limit limits[DEVICE_LIMITS],
+    const struct limit_change changes[DEVICE_LIMITS]);
 
 /* Append "ssh:20022"-like text of a reserved port. */
 void service_port_write(struct writer *w, const struct service_port *port);

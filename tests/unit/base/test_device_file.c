@@ -440,6 +440,39 @@ START_TEST(enrolling_changes_both_lines_at_once)
 }
 END_TEST
 
+static bool
+set_limits_cb(void *ctx, struct device_record *record)
+{
+	const struct limit_change changes[DEVICE_LIMITS] = {
+	    [DEVICE_MAX_VISITORS] = {true, {true, 7}},
+	    [DEVICE_VISITOR_RATE] = {true, {false, 0}},
+	};
+
+	(void)ctx;
+	device_limits_change(record->limits, changes);
+	return true;
+}
+
+START_TEST(other_limits_change_nothing_else)
+{
+	struct device_file_error error;
+	bool found = true;
+
+	file_write("devices",
+	    DEVICE("alice") "&label=shop&visitor_rate=5&device_rate=0\n");
+	ck_assert_int_eq(device_file_change("devices", STR("carol"),
+			     set_limits_cb, NULL, &found, &error),
+	    0);
+	ck_assert(!found);
+	ck_assert_int_eq(device_file_change("devices", STR("alice"),
+			     set_limits_cb, NULL, &found, &error),
+	    0);
+	ck_assert(found);
+	ck_assert_str_eq(file_read("devices"),
+	    DEVICE("alice") "&label=shop&max_visitors=7&device_rate=0\n");
+}
+END_TEST
+
 /* A write that cannot be finished leaves the old file and no litter. */
 START_TEST(failed_write_leaves_the_old_file)
 {
@@ -562,6 +595,7 @@ main(void)
 	tcase_add_test(tcase, fleets_stand_among_the_devices);
 	tcase_add_test(tcase, a_wrong_fleet_is_named);
 	tcase_add_test(tcase, enrolling_changes_both_lines_at_once);
+	tcase_add_test(tcase, other_limits_change_nothing_else);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);

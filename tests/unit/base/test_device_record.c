@@ -47,6 +47,17 @@ static const struct {
     {"ports", "ssh:20022,db:20023", true},
     {"ports", "ssh:20022,,db:20023", false},
     {"ports", "ssh:20022,ssh:20023", false},
+    {"max_visitors", "1", true},
+    {"max_visitors", "1000000", true},
+    {"max_visitors", "0", false},
+    {"max_visitors", "1000001", false},
+    {"max_visitors", "", true},
+    {"visitor_rate", "0", true},
+    {"visitor_rate", "-1", false},
+    {"visitor_burst", "ten", false},
+    {"device_rate", "1000000000000", true},
+    {"device_rate", "1000000000001", false},
+    {"device_rate", "64k", false},
     {"colour", "any\x01thing", true},
 };
 
@@ -57,6 +68,29 @@ START_TEST(value_is_taken_or_refused)
 	ck_assert_msg(device_record_set(&record, str_of(pairs[_i].key),
 			  str_of(pairs[_i].value)) == pairs[_i].ok,
 	    "%s=%s", pairs[_i].key, pairs[_i].value);
+}
+END_TEST
+
+START_TEST(limit_is_set_changed_and_taken_away)
+{
+	struct device_record record = {0};
+	struct limit_change changes[DEVICE_LIMITS] = {
+	    [DEVICE_MAX_VISITORS] = {true, {true, 7}},
+	    [DEVICE_VISITOR_RATE] = {true, {false, 0}},
+	};
+
+	ck_assert(device_record_set(&record, STR("visitor_rate"), STR("5")));
+	ck_assert(device_record_set(&record, STR("device_rate"), STR("0")));
+	ck_assert(record.limits[DEVICE_RATE].is_set);
+	ck_assert_int_eq(record.limits[DEVICE_VISITOR_RATE].value, 5);
+	ck_assert(!record.limits[DEVICE_MAX_VISITORS].is_set);
+	device_limits_change(record.limits, changes);
+	ck_assert(record.limits[DEVICE_RATE].is_set);
+	ck_assert_int_eq(record.limits[DEVICE_RATE].value, 0);
+	ck_assert(!record.limits[DEVICE_VISITOR_RATE].is_set);
+	ck_assert_int_eq(record.limits[DEVICE_MAX_VISITORS].value, 7);
+	ck_assert(device_record_set(&record, STR("max_visitors"), STR("")));
+	ck_assert(!record.limits[DEVICE_MAX_VISITORS].is_set);
 }
 END_TEST
 
@@ -154,6 +188,7 @@ main(void)
 	    sizeof(patterns) / sizeof(patterns[0]));
 	tcase_add_loop_test(tcase, value_is_taken_or_refused, 0,
 	    sizeof(pairs) / sizeof(pairs[0]));
+	tcase_add_test(tcase, limit_is_set_changed_and_taken_away);
 	tcase_add_test(tcase, keys_fill_the_record);
 	tcase_add_test(tcase, no_more_ports_than_a_device_has_services);
 	tcase_add_test(tcase, port_is_written_as_it_was_read);

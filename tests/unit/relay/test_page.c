@@ -104,6 +104,9 @@ START_TEST(built_in_pages_say_what_is_wrong)
 	    strstr(received(PAGE_REFUSED, 2, 502), "did not answer"));
 	ck_assert_ptr_nonnull(
 	    strstr(received(PAGE_OFFLINE, 5, 503), "offline"));
+	ck_assert_ptr_nonnull(strstr(received(PAGE_BUSY, 5, 503), "is busy"));
+	ck_assert_ptr_nonnull(
+	    strstr(received(PAGE_CROWD, 5, 429), "your network"));
 }
 END_TEST
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * That a limit was hit is counted each time, and logged once a second at most: whoever hits it a
+ * thousand times a second must not fill the log as well.
+ */
+#ifndef TAUPE_RELAY_LIMIT_HITS_H
+#define TAUPE_RELAY_LIMIT_HITS_H
+
+#include <stdbool.h>
+
+#include "relay/counters.h"
+
+/* What was hit, and not logged yet. */
+struct hits {
+	uint64_t said_ms; /* 0: never */
+	uint32_t count;
+};
+
+/* One more. True: log it now; *times: how many since the last line, this one included. */
+bool hits_due(struct hits *hits, uint64_t now_ms, uint32_t *times);
+
+/* The limits that are no device's. Their names are those of the options, their counters stand in
+ * limit_hits.c. */
+enum limit {
+	LIMIT_MAX_HANDSHAKES,
+	LIMIT_HANDSHAKE_TIMEOUT,
+	LIMIT_MAX_HEAD,
+	LIMIT_MAX_MESSAGE,
+	LIMIT_MAX_SERVICES,
+	LIMIT_SOURCE_HANDSHAKES,
+	LIMIT_SOURCE_HANDSHAKE_RATE,
+	LIMIT_SOURCE_AUTH_RATE,
+	LIMIT_SOURCE_VISITORS,
+	LIMIT_SOURCE_VISITOR_RATE,
+	LIMIT_MAX_SOURCES,
+	LIMIT_COUNT
+};
+
+struct limit_hits {
+	struct counters *counters;
+	struct hits hits[LIMIT_COUNT];
+};
+
+/* Count it; the line names the last who hit it: an address, or a device. */
+void limit_hit(struct limit_hits *hits, enum limit limit, const char *who,
+    uint64_t now_ms);
+
+#endif
