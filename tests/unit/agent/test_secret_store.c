@@ -93,7 +93,8 @@ file_of(const char *state_file)
 {
 	static char path[600];
 
-	snprintf(path, sizeof(path), "%s.secret", state_file);
+	ck_assert_int_lt(snprintf(path, sizeof(path), "%s.secret", state_file),
+	    (int)sizeof(path));
 	return path;
 }
 
@@ -332,7 +333,9 @@ START_TEST(another_given_secret_wins_and_the_file_is_put_aside)
 	ck_assert_str_eq(store.old, "");
 	secret_store_fini(&store);
 	ck_assert(!exists(file_of(state)));
-	snprintf(aside, sizeof(aside), "%s.old", file_of(state));
+	ck_assert_int_lt(
+	    snprintf(aside, sizeof(aside), "%s.old", file_of(state)),
+	    (int)sizeof(aside));
 	ck_assert(exists(aside));
 	/* and its first rotation begins a file of its own */
 	make_rotated(state, "another", secret);
