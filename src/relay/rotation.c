@@ -6,11 +6,64 @@
 #include "relay/rotation.h"
 #include "relay/session.h"
 
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 60000
+
 struct pending_rotation {
 	LIST_ENTRY(pending_rotation) link; /* in relay->rotations */
 	struct relay *relay;
 	struct rotation rotation;
+	uint64_t epoch;	     /* of the session that has offered it */
+	struct timer retry;  /* set: the registry did not answer */
+	unsigned retried_ms; /* how long the last wait was */
 };
+
+static void done_cb(void *ctx, enum registry_status status);
+
+static void
+drop(struct pending_rotation *pending)
+{
+	timer_clear(pending->relay->loop, &pending->retry);
+	LIST_REMOVE(pending, link);
+	free(pending);
+}
+
+static void
+ask_registry(struct pending_rotation *pending)
+{
+	struct registry *registry = pending->relay->registry;
+
+	if (registry->ops->rotate(
+		registry, &pending->rotation, done_cb, pending) != 0)
+		drop(pending);
+}
+
+/* Another session may have nothing of that secret, and is asked anew: what the one before it
+ * has offered must not be written any more. */
+static void
+retry_cb(void *ctx)
+{
+	struct pending_rotation *pending = ctx;
+	const struct device *device =
+	    device_find(pending->relay, str_of(pending->rotation.name));
+
+	if (device != NULL && device->session != NULL &&
+	    device->grant->epoch == pending->epoch)
+		ask_registry(pending);
+	else
+		drop(pending);
+}
+
+/* It may even have written it. Whichever it was, asking once more ends well. */
+static void
+retry_later(struct pending_rotation *pending)
+{
+	pending->retried_ms =
+	    pending->retried_ms == 0 ? RETRY_MIN_MS : pending->retried_ms * 2;
+	if (pending->retried_ms > RETRY_MAX_MS)
+		pending->retried_ms = RETRY_MAX_MS;
+	timer_set(pending->relay->loop, &pending->retry, pending->retried_ms);
+}
 
 static struct pending_rotation *
 find(const struct device *device)
@@ -26,8 +79,10 @@ find(const struct device *device)
 void
 rotation_ask(struct device *device, const struct device_record *record)
 {
-	if (device->session != NULL && device_record_wants_rotation(record))
-		session_ask_secret(device->session);
+	if (device->session == NULL || !device_record_wants_rotation(record))
+		return;
+	device->secret_asked = true;
+	session_ask_secret(device->session);
 }
 
 bool
@@ -54,13 +109,11 @@ confirm(struct device *device, const struct rotation *rotation)
 }
 
 static void
-refuse(struct device *device, enum registry_status status)
+refuse(struct device *device)
 {
 	if (device->session != NULL)
 		session_confirm_secret(device->session, NULL,
-		    status == REGISTRY_UNAVAILABLE
-			? "the registry does not answer"
-			: "nobody has asked for another secret");
+		    "nobody has asked for another secret");
 }
 
 static void
@@ -71,6 +124,10 @@ done_cb(void *ctx, enum registry_status status)
 	struct device *device =
 	    device_find(pending->relay, str_of(rotation->name));
 
+	if (status == REGISTRY_UNAVAILABLE) {
+		retry_later(pending);
+		return;
+	}
 	if (rotation->error[0] != '\0') {
 		if (status == REGISTRY_OK)
 			log_warn("device cannot have another secret",
@@ -79,10 +136,9 @@ done_cb(void *ctx, enum registry_status status)
 	} else if (device != NULL && status == REGISTRY_OK) {
 		confirm(device, rotation);
 	} else if (device != NULL) {
-		refuse(device, status);
+		refuse(device);
 	}
-	LIST_REMOVE(pending, link);
-	free(pending);
+	drop(pending);
 }
 
 /* Why there is none, for the record; the word of the wish itself is no reason. */
@@ -101,11 +157,23 @@ rotation_take(struct device *device, const struct control_msg *msg)
 	struct relay *relay = device->relay;
 	struct pending_rotation *pending;
 
-	/* one at a time: its answer is on the way */
-	if (find(device) != NULL ||
-	    (pending = calloc(1, sizeof(*pending))) == NULL)
+	/* one at a time: its answer is on the way; one that only waits gives way to this */
+	if ((pending = find(device)) != NULL) {
+		if (!timer_is_set(&pending->retry))
+			return;
+		drop(pending);
+	}
+	/* an agent that offers one after the other must not cost the registry anything */
+	if (!device->secret_asked) {
+		refuse(device);
 		return;
+	}
+	if ((pending = calloc(1, sizeof(*pending))) == NULL)
+		return;
+	device->secret_asked = false;
 	pending->relay = relay;
+	pending->epoch = device->grant->epoch;
+	timer_init(&pending->retry, retry_cb, pending);
 	(void)str_copy(str_of(device->name), pending->rotation.name,
 	    sizeof(pending->rotation.name));
 	memcpy(pending->rotation.old_sha256, device->secret_sha256,
@@ -117,11 +185,7 @@ rotation_take(struct device *device, const struct control_msg *msg)
 	else
 		take_error(&pending->rotation, msg->error);
 	LIST_INSERT_HEAD(&relay->rotations, pending, link);
-	if (relay->registry->ops->rotate(
-		relay->registry, &pending->rotation, done_cb, pending) == 0)
-		return;
-	LIST_REMOVE(pending, link);
-	free(pending);
+	ask_registry(pending);
 }
 
 void
@@ -129,8 +193,6 @@ rotations_free_all(struct relay *relay)
 {
 	struct pending_rotation *pending;
 
-	while ((pending = LIST_FIRST(&relay->rotations)) != NULL) {
-		LIST_REMOVE(pending, link);
-		free(pending);
-	}
+	while ((pending = LIST_FIRST(&relay->rotations)) != NULL)
+		drop(pending);
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Fleets: with one key devices enter by themselves, as many, as long and of such names as the operator
 has said, and each has a secret of its own from then on (docs/PROTOCOL.md section 4.9)."""
+import concurrent.futures
 import re
+import socket
 
 import pytest
 
@@ -76,6 +78,55 @@ def test_a_fleet_enters_by_itself_up_to_its_limit(group, cluster, ctl):
     assert all(event["from"] for event in events)
     assert sum(relay.metrics()["taupe_relay_devices_enrolled_total"]
                for relay in cluster.relays) == 4
+
+
+def ask(relay, name, key):
+    """The status of a relay's answer to a device of that name with the key."""
+    with socket.create_connection(relay.agent_address, 20) as sock:
+        sock.sendall((f"GET /v1/control?name={name}&instance={name}&service=web:http"
+                      f"&enrol={sha256_hex(name)} HTTP/1.1\r\nHost: relay\r\n"
+                      "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                      "Sec-WebSocket-Key: dGF1cGUgZGlncyBoZXJlIQ==\r\n"
+                      f"Sec-WebSocket-Protocol: taupe.v1\r\nAuthorization: Bearer {key}\r\n\r\n"
+                      ).encode())
+        return int(sock.makefile("rb").readline().split()[1])
+
+
+def test_a_crowd_at_two_relays_at_once_gets_no_further_than_the_limit(cluster, ctl):
+    key = add_fleet(ctl, "--devices", "40")
+    redis = cluster.redis.client
+
+    def enrol(number):
+        def answer():
+            status = ask(cluster.relays[number % 2], f"p-{number}", key)
+            return status if status not in (429, 503) else None  # it shall come again
+        return until(f"p-{number} is answered", answer, 20, interval=0.1)
+
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        statuses = list(pool.map(enrol, range(50)))
+    inside = {f"p-{number}" for number, status in enumerate(statuses) if status in (101, 302)}
+    print(f"statuses: { {status: statuses.count(status) for status in set(statuses)} }")
+    assert len(inside) == 40 and statuses.count(403) == 10
+    assert redis.smembers("taupe:devices") == inside | {"nobody"}
+    assert ctl.json("fleet", "show", "probes")["used"] == 40
+    events = [fields["name"] for _, fields in redis.xrange("taupe:events")
+              if fields["kind"] == "enrolled"]
+    assert sorted(events) == sorted(inside)
+    # who is in already repeats itself, and is not counted again
+    assert ask(cluster.relays[0], min(inside), key) in (101, 302)
+    assert ctl.json("fleet", "show", "probes")["used"] == 40
+
+
+def test_a_device_is_kept_out_when_its_fleet_is_removed_first(group, cluster, ctl):
+    fleet = Fleet(group, cluster.relays, add_fleet(ctl))
+    agent = fleet.agent("p-1")
+    ctl.ok("device", "rm", "p-1")
+    agent.wait_connected(count=2)  # the key is good: that is a new device
+    assert ctl.json("fleet", "show", "probes")["used"] == 2
+    ctl.ok("fleet", "rm", "probes")
+    ctl.ok("device", "rm", "p-1")
+    agent.process.wait_line("level=error", "status=401")
+    assert agent.welcomes() == 2 and not cluster.redis.client.exists("taupe:device:p-1")
 
 
 def test_a_revoked_key_lets_nobody_in_and_cuts_nobody(group, cluster, ctl):

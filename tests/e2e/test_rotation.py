@@ -3,12 +3,15 @@
 second, on whichever relay they are, and the old secret lets nobody in any more. Without --now the
 agent draws a secret itself, and nobody notices."""
 import hashlib
+import pathlib
 import socket
 import threading
 import time
+import urllib.parse
 
 import pytest
 
+from harness.fakes import TEXT, RawAgent, frame
 from harness.programs import Agent, Device, SampleServices
 from harness.scenes import Cluster, Standalone
 from harness.wait import until
@@ -209,6 +212,89 @@ def test_a_relay_that_dies_in_between_locks_nobody_out(scene):
     until("the relay has the new secret's hash", lambda: stored_hash(scene, "d9") != before)
     agent.process.kill()
     agent.start()
+
+
+def kept_secret(agent):
+    """The newest in the agent's own file."""
+    text = pathlib.Path(f"{agent.state_file}.secret").read_text()
+    return urllib.parse.parse_qs(text.strip())["secret"][0]
+
+
+def offer_while_nobody_writes(scene, agent):
+    """Ask for another secret as taupectl does, and from the next command on Redis writes nothing for
+    anybody; the secret that the agent has stored and offered."""
+    pipe = scene.cluster.redis.client.pipeline(transaction=False)
+    name = agent.config["name"]
+    before = stored_hash(scene, name)
+    pipe.hset(f"taupe:device:{name}", "rotation", "asked")
+    pipe.xadd("taupe:events", {"kind": "device", "name": name})
+    pipe.execute_command("CLIENT", "PAUSE", 60000, "WRITE")
+    pipe.execute()
+    agent.process.wait_line("kept and offered")
+    assert stored_hash(scene, name) == before
+    return kept_secret(agent)
+
+
+def wait_taken(scene, agent, secret):
+    name = agent.config["name"]
+    until("the relay has the new secret's hash",
+          lambda: stored_hash(scene, name) == hashlib.sha256(secret.encode()).hexdigest(), 20)
+    until("nothing is asked any more", lambda: asked(scene, name) is None)
+    assert kept_secret(agent) == secret, "no third one was drawn"
+
+
+def test_a_relay_that_dies_after_the_agent_has_stored_and_before_it_has_written(scene):
+    redis, relay = scene.cluster.redis.client, scene.cluster.relays[0]
+    agent = scene.cluster.agent("d9", ["raw:tcp:127.0.0.1:1"], relays=[relay])
+    old, before = agent.device.secret, stored_hash(scene, "d9")
+    new = offer_while_nobody_writes(scene, agent)
+    relay.process.kill()
+    redis.execute_command("CLIENT", "UNPAUSE")
+    assert new != old and stored_hash(scene, "d9") == before
+    relay.start()
+    agent.process.wait_line("the next is tried")  # the new one is refused, the old one is good
+    wait_taken(scene, agent, new)
+    agent.stop()
+    for number, other in enumerate(scene.cluster.relays):
+        assert not let_in(scene.group, Device("d9"), old, other, 2 * number)
+        assert let_in(scene.group, Device("d9"), new, other, 2 * number + 1)
+
+
+def test_redis_that_answers_too_late_costs_neither_the_session_nor_the_secret(scene):
+    agent = scene.agents[0]
+    visit = Cut(agent.port("raw"))
+    new = offer_while_nobody_writes(scene, agent)
+    scene.cluster.relays[0].process.wait_line("redis link is down")
+    scene.cluster.redis.client.execute_command("CLIENT", "UNPAUSE")
+    wait_taken(scene, agent, new)
+    agent.process.wait_line("relay has the new secret")
+    assert agent.welcomes() == 1 and visit.at is None
+
+
+def test_a_secret_that_nobody_has_asked_for_does_not_reach_the_registry(scene):
+    redis, device = scene.cluster.redis.client, scene.cluster.device("d9")
+    before = stored_hash(scene, "d9")
+    with RawAgent(scene.cluster.relays[0].agent_address) as raw:
+        # one that was sent on twice already stays
+        query = urllib.parse.urlencode({"name": "d9", "instance": "i", "service": "raw:tcp",
+                                        "hops": 2}, safe=":")
+        raw.send(raw.control_request(device, query=query).encode())
+        assert raw.read_head()[0] == 101
+
+        def answers():
+            while True:
+                opcode, payload = raw.read_frame()
+                if opcode == TEXT and payload.startswith(b"op=secret"):
+                    yield urllib.parse.parse_qs(payload.decode())
+        answer = answers()
+        redis.config_resetstat()
+        for number in range(200):
+            raw.send(frame(TEXT, f"op=secret&sha256={number:064x}"))
+            assert "nobody has asked" in next(answer)["error"][0]
+        reads = redis.info("commandstats").get("cmdstat_hgetall", {"calls": 0})["calls"]
+        print(f"200 offers, and {reads} HGETALL at Redis for whatever else")
+        assert reads < 100
+    assert stored_hash(scene, "d9") == before
 
 
 def test_alone_a_device_draws_another_secret(group):

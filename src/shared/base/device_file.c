@@ -12,11 +12,14 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/device_lines.h"
 
 #define PATH_BYTES 1024
+#define LOCK_WAIT_MS 5000 /* a writer has it for milliseconds */
+#define LOCK_POLL_MS 5
 #define DEVICE_FILE_MAX                                                        \
 	((off_t)256 << 20) /* bytes; a larger one is no device file */
 
@@ -144,6 +147,23 @@ keep_owner(int fd, const char *path, const char *folder)
 	return exists && old.st_uid != new.st_uid ? -1 : 0;
 }
 
+/* A relay's loop waits here, too: never for ever, or whoever stops a taupectl in the middle
+ * stops every tunnel. */
+static int
+wait_for_lock(int fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+
+	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;
+	     waited_ms += LOCK_POLL_MS) {
+		if ((errno != EWOULDBLOCK && errno != EINTR) ||
+		    waited_ms >= LOCK_WAIT_MS)
+			return -1;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* Take the lock; it ends with the descriptor. The lock file stays: whoever removed it
  * would let two writers hold locks on two files of one name. */
 static int
@@ -161,14 +181,15 @@ lock(const char *path, struct device_file_error *error)
 		return fail_errno(error, "its .lock file cannot be opened");
 	folder_of(path, folder);
 	(void)keep_owner(fd, path, folder); /* else whoever owns it cannot */
-	while (flock(fd, LOCK_EX) != 0) {
-		if (errno != EINTR) {
-			fail_errno(error, "cannot be locked");
-			close(fd);
-			return -1;
-		}
-	}
-	return fd;
+	if (wait_for_lock(fd) == 0)
+		return fd;
+	if (errno == EWOULDBLOCK)
+		device_file_error_set(error, 0,
+		    "another program has it locked: end that, and try again");
+	else
+		fail_errno(error, "cannot be locked");
+	close(fd);
+	return -1;
 }
 
 static int

@@ -32,7 +32,8 @@ int device_file_read(const char *path, device_file_cb device_cb,
  * Changes. Each is atomic (a new file, mode 0600, synced and renamed over the old one, with
  * its owner; the first one gets its folder's owner, so that a relay that does not run as
  * root can read what root's taupectl wrote), and safe against another writer (an exclusive
- * lock on path + ".lock"). -1 with *error filled: nothing was changed.
+ * lock on path + ".lock", waited for five seconds at most). -1 with *error filled: nothing
+ * was changed.
  */
 
 /* Add the device, or replace the one of that name. -1 as well: the label or a port is

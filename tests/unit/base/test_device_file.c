@@ -522,6 +522,22 @@ START_TEST(writer_waits_for_the_lock)
 }
 END_TEST
 
+/* A relay's loop would stand still as long. */
+START_TEST(writer_does_not_wait_for_ever)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+	int fd = open("devices.lock", O_RDWR | O_CREAT, 0600);
+
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_ptr_nonnull(strstr(error.text, "another program"));
+	ck_assert_int_ne(access("devices", F_OK), 0);
+	close(fd);
+	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+}
+END_TEST
+
 #define WRITERS 4
 #define PUTS 25
 
@@ -598,6 +614,7 @@ main(void)
 	tcase_add_test(tcase, other_limits_change_nothing_else);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
+	tcase_add_test(tcase, writer_does_not_wait_for_ever);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
