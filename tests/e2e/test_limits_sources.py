@@ -2,14 +2,16 @@
 """How much one source may use. Loopback is no source, so agents come through a trusted proxy, which
 is this test, and visitors from network namespaces."""
 
+import subprocess
 import time
 
 import pytest
 
 from harness import ports
 from harness.fakes import PING, TEXT, RawAgent, frame
+from harness.network import Network
 from harness.process import Process
-from harness.programs import Agent, Device, Namespace, Relay, SampleServices
+from harness.programs import Agent, Device, Relay, SampleServices
 from harness.scenes import Standalone
 from harness.wait import until
 
@@ -166,28 +168,31 @@ class Street:
     """A relay without a proxy, and two networks in front of it."""
 
     def __init__(self, group, **config):
-        self.group, self.space = group, Namespace(group, "a", "b")
+        self.group, self.hosts = group, Network(group, "relay", "a", "b").hosts
+        home = self.hosts["relay"].space
         self.front, self.agents, self.block = ports.take(), ports.take(), ports.take_block()
         device = Device("alice", label="alice")
         devices = group.folder / "devices"
         devices.write_text(device.file_line() + "\n")
-        self.relay = Relay(group, netns=self.space.hub, agent_listen=f"0.0.0.0:{self.agents}",
+        self.relay = Relay(group, netns=home, agent_listen=f"0.0.0.0:{self.agents}",
                            agent_url=f"ws://127.0.0.1:{self.agents}", devices_file=devices,
                            service_listen=f"0.0.0.0:{self.block}-{self.block + 63}",
                            advertise_address="127.0.0.1",
                            visitor_listen=f"0.0.0.0:{self.front}", **config)
-        services = SampleServices(group, "web", netns=self.space.hub)
+        services = SampleServices(group, "web", netns=home)
         self.agent = Agent(group, device, [self.relay],
-                           [f"web:http:{services.target('web', 'http')}"], netns=self.space.hub)
+                           [f"web:http:{services.target('web', 'http')}"], netns=home)
         self.agent.wait_connected()
 
     def curl(self, name, port, *arguments, path="/name", host=HOST):
         """From a network, or from the relay's own host."""
-        space = self.space.hub if name is None else self.space.names[name]
-        return self.space.curl(space, *self.arguments(name, port, path, host), *arguments).stdout
+        space = self.hosts[name or "relay"].space
+        return subprocess.run(["ip", "netns", "exec", space, "curl", "-s", "-m", "20",
+                               *self.arguments(name, port, path, host), *arguments],
+                              capture_output=True, text=True, check=False).stdout
 
     def arguments(self, name, port, path, host=HOST):
-        address = "127.0.0.1" if name is None else self.space.hub_address(name)
+        address = "127.0.0.1" if name is None else self.hosts["relay"].address
         return ["-H", f"Host: {host}", f"http://{address}:{port}{path}"]
 
     def status(self, name, port):
@@ -198,7 +203,7 @@ class Street:
         return Process(self.group, f"visitor-{name}-{port}", [
             "curl", "-s", "-o", "/dev/null", "--limit-rate", "10k",
             *self.arguments(name, port, "/bytes/100000000")],
-            netns=self.space.names[name], ends=(0, -15))
+            netns=self.hosts[name].space, ends=(0, -15))
 
     def service_port(self):
         return int(self.relay.api("routes")["routes"][0]["value"].split(",")[1])
@@ -215,7 +220,7 @@ def test_visitors_of_a_source_are_bounded_at_front_and_service(group):
         assert "Too many connections" in page
         assert street.status("b", port) == street.status(None, port) == "200"
     assert metric(street.relay, "source_visitors_over_max_total") == 2
-    assert "limit=source_visitors last=10.213.1.2" in street.relay.process.text()
+    assert f"limit=source_visitors last={street.hosts['a'].address}" in street.relay.process.text()
     visits[0].kill()
     until("there is room again", lambda: street.status("a", street.front) == "200")
 
@@ -239,8 +244,8 @@ def test_agents_of_a_source_are_bounded_before_they_have_said_anything(group):
     street = Street(group, source_handshakes=3)
     holders = [Process(group, f"silent-{i}", [
         "python3", "-c", "import socket, sys, time\n"
-        f"s = socket.create_connection(('{street.space.hub_address('a')}', {street.agents}))\n"
-        "time.sleep(60)"], netns=street.space.names["a"], ends=(0, -15)) for i in range(3)]
+        f"s = socket.create_connection(('{street.hosts['relay'].address}', {street.agents}))\n"
+        "time.sleep(60)"], netns=street.hosts["a"].space, ends=(0, -15)) for i in range(3)]
     until("they are there and one more is refused",
           lambda: street.status("a", street.agents) == "429")
     assert street.status("b", street.agents) == street.status(None, street.agents) == "404"
