@@ -42,7 +42,7 @@ agent_dial(struct fleet_agent *agent, struct conn *conn,
 	/* a host name is the proxy's business */
 	if (!address_parse_ip(str_of(relay->host), relay->port, &to))
 		address_set_port(&to, relay->port);
-	if (to.len == 0 || (relay->secure && fleet->tls == NULL)) {
+	if (to.len == 0 || (relay->secure && agent->tls == NULL)) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
@@ -50,7 +50,7 @@ agent_dial(struct fleet_agent *agent, struct conn *conn,
 		return -1;
 	if (!relay->secure)
 		return 0;
-	if ((tls = tls_new_client(fleet->tls, relay->host)) == NULL) {
+	if ((tls = tls_new_client(agent->tls, relay->host)) == NULL) {
 		conn_fini(conn);
 		errno = ENOMEM;
 		return -1;
@@ -265,6 +265,21 @@ timer_cb(void *ctx)
 	act(ctx);
 }
 
+static int
+make_tls(struct fleet_agent *agent)
+{
+	const char *path = agent->fleet->options.ca_file, *error;
+
+	if (path == NULL)
+		return 0;
+	agent->tls = tls_context_new_client(path, &error);
+	if (agent->tls != NULL)
+		return 0;
+	log_error("ca_file cannot be used", LOG_S("file", path),
+	    LOG_S("error", error));
+	return -1;
+}
+
 int
 agent_init(struct fleet_agent *agent, struct fleet *fleet, size_t number)
 {
@@ -283,7 +298,7 @@ agent_init(struct fleet_agent *agent, struct fleet *fleet, size_t number)
 	agent->config.memory_size = sizeof(agent->memory);
 	wrong = taupe_session_init(&agent->session, &agent->config);
 	if (wrong == NULL)
-		return 0;
+		return make_tls(agent);
 	log_error("the configuration cannot be used", LOG_S("reason", wrong));
 	return -1;
 }
@@ -300,4 +315,5 @@ agent_fini(struct fleet_agent *agent)
 {
 	timer_clear(agent->fleet->loop, &agent->timer);
 	conn_fini(&agent->conn);
+	tls_context_free(&agent->tls);
 }

@@ -5,12 +5,16 @@
 
 #include "fleet/fleet.h"
 #include "net/conn.h"
+#include "net/tls.h"
 
 #define AGENT_NAME_MAX 32
 
 struct fleet_agent {
 	struct fleet *fleet;
 	struct conn conn;
+	struct tls_context
+	    *tls;	    /* NULL without ca_file; its own, as it remembers
+				    the sessions that may be resumed */
 	struct timer timer; /* until the session wants to be asked again */
 	uint64_t down_ms;   /* since when it is not up */
 	uint32_t way_ms;    /* how long it was down before its last welcome */

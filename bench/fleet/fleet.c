@@ -21,7 +21,6 @@
 #include "fleet/visit.h"
 #include "net/crypto.h"
 #include "net/descriptors.h"
-#include "net/tls.h"
 #include "wire/control_msg.h"
 #include "wire/url.h"
 
@@ -273,21 +272,6 @@ read_secret(struct fleet *fleet)
 }
 
 static int
-make_tls(struct fleet *fleet)
-{
-	const char *path = fleet->options.ca_file, *error;
-
-	if (path == NULL)
-		return 0;
-	fleet->tls = tls_context_new_client(path, &error);
-	if (fleet->tls != NULL)
-		return 0;
-	log_error("ca_file cannot be used", LOG_S("file", path),
-	    LOG_S("error", error));
-	return -1;
-}
-
-static int
 configure(struct fleet *fleet)
 {
 	const struct fleet_options *options = &fleet->options;
@@ -314,7 +298,7 @@ configure(struct fleet *fleet)
 	    .random_ctx = fleet,
 	    .single_link = true,
 	};
-	return make_tls(fleet) != 0 ? -1 : read_secret(fleet);
+	return read_secret(fleet);
 }
 
 /* ---- life ---- */
@@ -378,7 +362,6 @@ fini(struct fleet *fleet)
 		if (fleet->agents[i].fleet != NULL)
 			agent_fini(&fleet->agents[i]);
 	free(fleet->agents);
-	tls_context_free(&fleet->tls);
 	loop_free(&fleet->loop);
 	options_free(&table, &fleet->options);
 	buf_pool_drain();

@@ -29,7 +29,6 @@ struct fleet {
 	struct taupe_config config; /* what all agents' have in common */
 	struct taupe_service service;
 	struct address first_address, proxy;
-	struct tls_context *tls; /* NULL without ca_file */
 	char secret[TAUPE_SECRET_MAX + 1];
 	uint8_t random_pool[4096];
 	size_t random_used;

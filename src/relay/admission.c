@@ -19,6 +19,7 @@
 #include "relay/claim_request.h"
 #include "relay/enrol.h"
 #include "relay/rotation.h"
+#include "relay/service.h"
 #include "relay/session.h"
 #include "relay/sources.h"
 #include "wire/url.h"
@@ -452,8 +453,12 @@ place(struct admission *admission)
 	struct relay_info self = relay->self;
 	struct placement_question question = {
 	    .self = &self,
+	    .coming = relay->n_placed,
 	    .hops = admission->hops,
+	    .returns = admission->claim.has_signed_lease,
+	    .at_home = service_is_expected(relay, &admission->claim),
 	    .now_ms = loop_now_ms(relay->loop),
+	    .wall_ms = loop_wall_ms(),
 	    .random = crypto_below(UINT32_MAX),
 	};
 	const struct relay_info *to = NULL;

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "net/listener.h"
@@ -31,12 +32,49 @@ plain_cb(void *ctx, int fd, const struct address *peer)
 	upgrade_accept(ctx, fd, peer, routes, NULL);
 }
 
+/* There is no way yet to tell the agent. */
 static void
-tls_cb(void *ctx, int fd, const struct address *peer)
+let_go(
+    struct relay *relay, int fd, const struct address *peer, enum limit limit)
+{
+	char from[ADDRESS_TEXT_MAX];
+
+	close(fd);
+	limit_hit(&relay->hits, limit, address_text(peer, from),
+	    loop_now_ms(relay->loop));
+}
+
+static void
+late_cb(void *ctx, int fd, const struct address *peer)
+{
+	let_go(ctx, fd, peer, LIMIT_HANDSHAKE_TIMEOUT);
+}
+
+static void
+begin_tls_cb(void *ctx, int fd, const struct address *peer)
 {
 	struct relay *relay = ctx;
 
 	upgrade_accept(relay, fd, peer, routes, relay->agent_tls);
+}
+
+static const struct door_queue_ops door_queue_ops = {
+    .begin_cb = begin_tls_cb,
+    .late_cb = late_cb,
+};
+
+/* It may wait for half of the time that it has: the agent's own is about as long. */
+static void
+tls_cb(void *ctx, int fd, const struct address *peer)
+{
+	struct relay *relay = ctx;
+	const struct relay_options *options = &relay->options;
+
+	if (upgrades_silent(relay) >= (size_t)options->max_handshakes)
+		let_go(relay, fd, peer, LIMIT_MAX_HANDSHAKES);
+	else if (door_queue_add(&relay->door_queue, fd, peer,
+		     (uint64_t)options->handshake_timeout_ms / 2) != 0)
+		relay->counters.tls_failed++;
 }
 
 /* With the relays that have the same cluster_key_file. */
@@ -251,6 +289,8 @@ agent_doors_open(struct relay *relay)
 	const struct relay_options *options = &relay->options;
 	int code;
 
+	door_queue_init(
+	    &relay->door_queue, relay->loop, &door_queue_ops, relay);
 	if ((code = check_options(options)) != 0)
 		return code;
 	if (options->agent_tls_listen.count > 0 &&
@@ -286,5 +326,6 @@ agent_doors_close(struct relay *relay)
 		listener_close(&relay->agent_listeners[i]);
 	for (size_t i = 0; i < relay->n_agent_tls_listeners; i++)
 		listener_close(&relay->agent_tls_listeners[i]);
+	door_queue_fini(&relay->door_queue);
 	tls_context_free(&relay->agent_tls);
 }

@@ -121,6 +121,12 @@ inherited_complete(struct relay *relay)
 		    LOG_U("ports", relay->inherited.count));
 }
 
+bool
+inherited_has(const struct relay *relay, const char *key)
+{
+	return hash_map_find(&relay->inherited, str_of(key)) != NULL;
+}
+
 uint16_t
 inherited_claim(struct relay *relay, const char *key)
 {

@@ -18,6 +18,8 @@ void inherited_note(struct relay *relay, const struct registry_event *event);
 /* From now on nothing is kept that was not before: services come. */
 void inherited_complete(struct relay *relay);
 
+/* Is a port kept for it? */
+bool inherited_has(const struct relay *relay, const char *key);
 /* The port to which this route leads, which is the caller's now; 0: none was kept, or another
  * route leads there, too. */
 uint16_t inherited_claim(struct relay *relay, const char *key);

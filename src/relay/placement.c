@@ -4,6 +4,12 @@
  * one's; else the agent goes to the better of two random candidates (the power of two
  * choices: nobody needs an exact view). An agent that was already sent here was sent on
  * purpose, so only a clear imbalance sends it on; one sent twice stays.
+ *
+ * Those that had a session come to where it was, or to any of the other relays. When many come
+ * back at once they are spread already, and the view is behind: a redirect would cost a second
+ * handshake and give nothing. So it takes a clear imbalance, too, and what a relay has that was
+ * started a moment ago is only what has come back so far. Who was here before this relay was
+ * started stays: so do those of the others, and all have in the end what they had.
  */
 #include "config.h"
 
@@ -12,6 +18,7 @@
 #include "relay/placement.h"
 
 #define SENT_LIFE_MS 3000
+#define YOUNG_MS 30000 /* so long a relay's agents may still be coming back */
 
 static uint64_t *
 sent_to(struct placement *placement, const char *id, uint64_t now_ms, bool make)
@@ -133,21 +140,32 @@ placement_choose(
 	return to;
 }
 
+static bool
+is_young(const struct placement_question *q, const struct relay_info *relay)
+{
+	return q->wall_ms - relay->since_ms < YOUNG_MS;
+}
+
 enum placement_verdict
 placement_decide(struct placement *placement,
     const struct placement_question *q, const struct relay_info **to)
 {
 	bool fit = can_take(q->self, q->self->agents);
-	uint64_t own = load_of(q->self, q->self->agents), least;
-	bool others = least_loaded(placement, q, &least) != NULL;
+	/* nobody sees those that are coming to the others: where all get as many, they do not
+	 * count */
+	uint64_t own = load_of(
+		     q->self, q->self->agents - (q->returns ? q->coming : 0)),
+		 least;
+	const struct relay_info *other = least_loaded(placement, q, &least);
 	/* what one agent weighs, so that "equal" leaves room for the one that comes */
 	uint64_t one = load_of(q->self, 1), tolerance = least / 20 + one / 2;
 
-	if (q->hops > 0)
+	if (q->hops > 0 || q->returns)
 		tolerance = least / 4 + 8 * one;
 	if (fit &&
-	    (q->hops >= PLACEMENT_HOPS_MAX || !others ||
-		own <= least + tolerance))
+	    (q->hops >= PLACEMENT_HOPS_MAX || other == NULL ||
+		own <= least + tolerance || q->at_home ||
+		(q->returns && is_young(q, other))))
 		return PLACEMENT_KEEP;
 	if ((*to = pick(placement, q)) == NULL)
 		return fit ? PLACEMENT_KEEP : PLACEMENT_FULL;

@@ -26,9 +26,13 @@ struct placement_question {
 	const struct relay_info
 	    *relays; /* the view, ourselves included or not */
 	size_t n_relays;
-	const struct relay_info *self; /* ourselves, as we are now */
+	const struct relay_info
+	    *self;	 /* ourselves, with those that are coming */
+	uint64_t coming; /* of these: they stay, and have no session yet */
 	uint64_t hops; /* redirects that the agent followed so far */
-	uint64_t now_ms;
+	bool returns;  /* it had a session, here or elsewhere */
+	bool at_home;  /* it was here, and its routes lead here still */
+	uint64_t now_ms, wall_ms;
 	uint32_t random; /* any number: picks the candidates */
 };
 

@@ -32,9 +32,11 @@ redis_view_session(struct redis_registry *registry, const char *relay, bool up,
 
 	if (info == NULL || strcmp(relay, registry->id) == 0)
 		return;
+	/* That a session was taken over says who has its agent now, and not that there is room:
+	 * a relay that was killed would look the emptier the more of its agents are elsewhere,
+	 * and get them back. One that lives announces its count itself. */
 	if (sequence == 0) {
-		if (up || info->agents > 0)
-			info->agents += up ? 1 : (uint64_t)-1;
+		info->agents += up;
 	} else if (sequence > seen->sequence) {
 		info->agents = agents;
 		seen->sequence = sequence;

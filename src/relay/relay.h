@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "relay/counters.h"
+#include "relay/door_queue.h"
 #include "relay/drain.h"
 #include "relay/lease_token.h"
 #include "relay/limit_hits.h"
@@ -63,6 +64,7 @@ struct relay {
 	struct listener agent_listeners[AGENT_LISTENERS_MAX];
 	struct listener agent_tls_listeners[AGENT_LISTENERS_MAX];
 	struct tls_context *agent_tls; /* NULL without agent_tls_listen */
+	struct door_queue door_queue;  /* of connections to agent_tls_listen */
 	struct front *front;	       /* NULL without visitor_listen */
 	struct http_admin *admin;      /* NULL without admin_listen */
 

@@ -104,21 +104,30 @@ service_alloc(struct device *device, const char *name, enum service_kind kind,
 	return service;
 }
 
+/* host is NULL for tcp. */
 static void
-write_route_key(const struct service *service, struct route *route)
+write_route_key(enum service_kind kind, const char *host, uint16_t public_port,
+    char key[ROUTE_KEY_MAX])
 {
 	static const char *const prefixes[] = {[SERVICE_HTTP] = "http/",
 	    [SERVICE_TLS] = "sni/",
 	    [SERVICE_TCP] = "tcp/"};
 	struct writer w;
 
-	writer_init(&w, route->key, sizeof(route->key) - 1);
-	writer_cstr(&w, prefixes[service->kind]);
-	if (service_host(service) != NULL)
-		writer_cstr(&w, service_host(service));
+	writer_init(&w, key, ROUTE_KEY_MAX - 1);
+	writer_cstr(&w, prefixes[kind]);
+	if (host != NULL)
+		writer_cstr(&w, host);
 	else
-		writer_u64(&w, service->public_port);
+		writer_u64(&w, public_port);
 	*w.at = '\0';
+}
+
+static void
+write_own_key(const struct service *service, char key[ROUTE_KEY_MAX])
+{
+	write_route_key((enum service_kind)service->kind, service_host(service),
+	    service->public_port, key);
 }
 
 static int
@@ -128,7 +137,7 @@ open_listener(struct service *service)
 	struct route route;
 	uint16_t wanted;
 
-	write_route_key(service, &route);
+	write_own_key(service, route.key);
 	if ((wanted = inherited_claim(relay, route.key)) == 0)
 		wanted = service->public_port;
 	if (service_ports_open(relay->service_ports, &service->listener, wanted,
@@ -219,9 +228,8 @@ fail:
 
 /* Its host name, or NULL for tcp; first: no http or tls service came before it. */
 static const char *
-host_of(const struct device *device, const struct lease *lease,
-    const char *name, enum service_kind kind, bool first,
-    char room[HOST_NAME_MAX + 1])
+host_of(const struct relay *relay, const struct lease *lease, const char *name,
+    enum service_kind kind, bool first, char room[HOST_NAME_MAX + 1])
 {
 	struct writer w;
 
@@ -229,9 +237,26 @@ host_of(const struct device *device, const struct lease *lease,
 		return NULL;
 	writer_init(&w, room, HOST_NAME_MAX);
 	host_name_write(&w, str_of(lease->label), str_of(name), first,
-	    str_of(device->relay->options.domain));
+	    str_of(relay->options.domain));
 	room[writer_len(&w)] = '\0';
 	return room;
+}
+
+bool
+service_is_expected(const struct relay *relay, const struct claim *claim)
+{
+	const struct lease *lease = &claim->signed_lease;
+	char room[HOST_NAME_MAX + 1], key[ROUTE_KEY_MAX];
+
+	if (!claim->has_signed_lease || claim->n_services == 0)
+		return false;
+	write_route_key(claim->services[0].kind,
+	    host_of(relay, lease, claim->services[0].name,
+		claim->services[0].kind, true, room),
+	    service_port_find(
+		lease->ports, lease->n_ports, str_of(claim->services[0].name)),
+	    key);
+	return inherited_has(relay, key);
 }
 
 static void
@@ -261,7 +286,7 @@ services_reconcile(struct device *device, const struct claim *claim,
 		enum service_kind kind = claim->services[i].kind;
 		char room[HOST_NAME_MAX + 1];
 		const char *host =
-		    host_of(device, lease, name, kind, first, room);
+		    host_of(device->relay, lease, name, kind, first, room);
 		uint16_t port = kind == SERVICE_TCP
 		    ? service_port_find(
 			  lease->ports, lease->n_ports, str_of(name))
@@ -344,7 +369,7 @@ service_route(const struct service *service, struct route *route)
 	struct address address;
 	struct writer w;
 
-	write_route_key(service, route);
+	write_own_key(service, route->key);
 	listener_address(&service->listener, &address);
 	writer_init(&w, route->value, sizeof(route->value) - 1);
 	writer_cstr(&w,

@@ -24,6 +24,10 @@ void services_init(struct relay *relay);
 /* The http or tls service behind a normalised host name; NULL: none. */
 struct service *service_find(struct relay *relay, struct str host);
 
+/* Was this device here before this relay was started, and do its routes lead here still? By its
+ * signed lease and its first service. */
+bool service_is_expected(
+    const struct relay *relay, const struct claim *claim);
 /* Its public host name; NULL for tcp. */
 const char *service_host(const struct service *service);
 

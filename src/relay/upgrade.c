@@ -389,11 +389,11 @@ timeout_cb(void *ctx)
 		.limited = true});
 }
 
-/* Those that have not said yet whom they are. */
-static size_t
-count_silent(const struct relay *relay)
+size_t
+upgrades_silent(const struct relay *relay)
 {
-	return relay->n_upgrades - relay->admissions.count;
+	return relay->n_upgrades - relay->admissions.count +
+	    relay->door_queue.n;
 }
 
 /* Takes the descriptor. NULL: no memory. */
@@ -439,7 +439,7 @@ may_come(struct relay *relay, const struct address *peer, bool tls,
 {
 	char from[ADDRESS_TEXT_MAX];
 	bool crowded =
-	    count_silent(relay) >= (size_t)relay->options.max_handshakes;
+	    upgrades_silent(relay) >= (size_t)relay->options.max_handshakes;
 
 	*retry_after_s = 0;
 	if (crowded && (tls || !may_answer(relay))) {
@@ -477,6 +477,6 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 	    (uint64_t)relay->options.handshake_timeout_ms);
 	if (retry_after_s > 0)
 		upgrade_turn_source_away(upgrade, retry_after_s);
-	else if (count_silent(relay) > (size_t)relay->options.max_handshakes)
+	else if (upgrades_silent(relay) > (size_t)relay->options.max_handshakes)
 		upgrade_turn_away(upgrade);
 }

@@ -54,6 +54,8 @@ struct upgrade_route {
  * hands first; NULL: it does not. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls);
+/* Connections that have not said yet whom they are. */
+size_t upgrades_silent(const struct relay *relay);
 /* Refuse a request whose parameters are malformed. */
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */

@@ -348,6 +348,36 @@ def test_session_is_resumed_at_another_relay_of_the_cluster(group, version):
     assert pair.counted(1) == (2, 2)
 
 
+def test_agent_resumes_at_another_relay_when_its_own_is_killed(group):
+    certificate = Certificate(group.folder / "server", "127.0.0.1")
+    cluster = Cluster(group, relays=0)
+    for name in ("r1", "r2"):
+        url = f"127.0.0.1:{ports.take()}"
+        cluster.relays.append(cluster.add_relay(
+            name, agent_tls_listen=url, agent_url=f"wss://{url}",
+            tls_certificate=certificate.bundle))
+    first, second = cluster.relays
+    until("the relays know each other", lambda: all(
+        len(relay.api("relays")["relays"]) == 2 for relay in cluster.relays))
+    services = SampleServices(group, "web")
+    agent = cluster.agent("d", [f"web:http:{services.target('web', 'http')}"], relays=[first],
+                          ca_file=certificate.ca)
+    home = until("a relay has it", lambda: next(
+        relay for relay in cluster.relays if relay.api("status")["agents"] == 1))
+    other = second if home is first else first
+    cluster.wait_served(agent.host())
+    before = {name: other.metrics()[f"taupe_relay_tls_{name}_total"]
+              for name in ("handshakes", "resumed")}
+    home.process.kill()
+    agent.wait_connected(2)
+    cluster.wait_served(agent.host())
+    after = {name: other.metrics()[f"taupe_relay_tls_{name}_total"]
+             for name in ("handshakes", "resumed")}
+    assert after["handshakes"] > before["handshakes"]
+    # the control channel and the transfer channel, both of them
+    assert after["resumed"] - before["resumed"] == after["handshakes"] - before["handshakes"]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_session_is_not_resumed_where_the_key_is_another(group, version):
     pair = Pair(group, same_key=False)

@@ -61,12 +61,29 @@ tls_new(struct tls_context *context, struct str host)
 	return tls;
 }
 
+/* Offer what is remembered of the host, as a copy: OpenSSL spoils a session of TLS 1.3 as soon
+ * as it has been used once (RFC 8446 appendix C.4), and the server's next ticket comes after
+ * that. Of those that a slow relay lets wait, or that it is killed under, none would have one
+ * left when they come back. -1: no memory. */
+static int
+offer_session(struct tls *tls)
+{
+	SSL_SESSION *kept = tls_context_recall(tls->context, tls->host), *copy;
+	bool done;
+
+	if (kept == NULL)
+		return 0;
+	copy = SSL_SESSION_dup(kept);
+	done = copy != NULL && SSL_set_session(tls->ssl, copy) == 1;
+	SSL_SESSION_free(copy);
+	return done ? 0 : -1;
+}
+
 struct tls *
 tls_new_client(struct tls_context *context, const char *host)
 {
 	struct str name = str_of(host);
 	struct tls *tls;
-	SSL_SESSION *session;
 
 	/* A final dot is for the name server; certificates and SNI have none. */
 	if (name.len > 1 && name.ptr[name.len - 1] == '.')
@@ -77,8 +94,7 @@ tls_new_client(struct tls_context *context, const char *host)
 	if (expect_host(tls->ssl, tls->host) != 0)
 		goto fail;
 	SSL_set_connect_state(tls->ssl);
-	session = tls_context_recall(context, tls->host);
-	if (session != NULL && SSL_set_session(tls->ssl, session) != 1)
+	if (offer_session(tls) != 0)
 		goto fail;
 	return tls;
 fail:

@@ -53,7 +53,8 @@ class Cluster:
     """Redis, relays, the router and HAProxy with the repository's configuration; in a network
     they are at its hosts "redis", "proxy" and those of the relays' names."""
 
-    def __init__(self, group, relays=1, haproxy=None, network=None, redis=None, **config):
+    def __init__(self, group, relays=1, haproxy=None, router=None, network=None, redis=None,
+                 **config):
         self.group, self.network = group, network
         self.redis = redis or Redis(group, **self.where("redis"))
         self.public = ports.take_block(group.exits)
@@ -66,7 +67,7 @@ class Cluster:
         self.redis.add(Device("nobody"))
         self.haproxy = HAProxy(group, self.public, self.public_last,
                                **self.where("proxy"), **(haproxy or {}))
-        self.router = Router(group, self.redis, self.haproxy)
+        self.router = Router(group, self.redis, self.haproxy, **(router or {}))
         self.relays = [self.add_relay(f"r{number}") for number in range(1, relays + 1)]
         until("the relays know each other", lambda: all(
             len(relay.api("relays")["relays"]) == relays for relay in self.relays))

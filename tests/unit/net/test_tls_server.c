@@ -205,6 +205,41 @@ START_TEST(who_comes_back_resumes)
 }
 END_TEST
 
+/* As a relay does that is killed, or that lets agents go because they are too many. */
+START_TEST(who_was_cut_off_in_the_handshake_resumes_the_next_time)
+{
+	int steps = _i / 2; /* of the handshake, before it is cut */
+	bool tells =
+	    _i % 2; /* does the client see the end, or does it leave? */
+	enum tls_result at_client;
+
+	trust(cert_file);
+	serve(bundle, NULL);
+	connects();
+	for (int n = 0; n < 3; n++) {
+		call();
+		for (int step = 0; step <= steps; step++)
+			if (step % 2 == 0)
+				(void)tls_handshake(client);
+			else
+				(void)tls_handshake(server);
+		if (tells) {
+			char data[8];
+			size_t done;
+
+			tls_free(&server);
+			ck_assert_int_eq(shutdown(ends[1], SHUT_RDWR), 0);
+			if (tls_handshake(client) == TLS_OK)
+				(void)tls_read(
+				    client, data, sizeof(data), &done);
+		}
+	}
+	call();
+	ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
+	ck_assert_int_eq(SSL_session_reused(server->ssl), 1);
+}
+END_TEST
+
 START_TEST(who_refuses_the_certificate_is_understood)
 {
 	enum tls_result at_client;
@@ -413,6 +448,8 @@ main(void)
 	tcase_add_test(
 	    tests, connections_keep_the_certificate_that_they_began_with);
 	tcase_add_test(tests, who_comes_back_resumes);
+	tcase_add_loop_test(tests,
+	    who_was_cut_off_in_the_handshake_resumes_the_next_time, 0, 10);
 	tcase_add_test(
 	    tests, who_comes_to_another_server_with_the_secret_resumes);
 	tcase_add_test(

@@ -24,7 +24,8 @@ given(const uint64_t agents[RELAYS])
 	question = (struct placement_question){.relays = relays,
 	    .n_relays = RELAYS,
 	    .self = &relays[0],
-	    .now_ms = 1000};
+	    .now_ms = 1000,
+	    .wall_ms = 100000};
 }
 
 /* The place of the relay that the agent is sent to; 0: it is kept; -1: nobody takes it. */
@@ -178,6 +179,51 @@ START_TEST(who_was_sent_here_is_kept_unless_it_is_clearly_wrong)
 }
 END_TEST
 
+START_TEST(who_returns_is_kept_unless_it_is_clearly_wrong)
+{
+	given((uint64_t[RELAYS]){1258, 1000, 1000, 1000, 1000});
+	ck_assert_int_gt(decide(), 0);
+	question.returns = true;
+	ck_assert_int_eq(decide(), 0);
+	relays[0].agents = 1259 + 500;
+	question.coming = 501;
+	ck_assert_int_eq(decide(), 0);
+	question.coming = 500;
+	ck_assert_int_gt(decide(), 0);
+}
+END_TEST
+
+START_TEST(who_returns_is_not_sent_to_where_others_are_coming_back)
+{
+	given((uint64_t[RELAYS]){5000, 10, 10, 10, 10});
+	question.returns = true;
+	for (int i = 1; i < RELAYS; i++)
+		relays[i].since_ms = question.wall_ms - 29999;
+	ck_assert_int_eq(decide(), 0);
+	question.returns = false;
+	ck_assert_int_gt(decide(), 0);
+	question.returns = true;
+	for (int i = 1; i < RELAYS; i++)
+		relays[i].since_ms--;
+	ck_assert_int_gt(decide(), 0);
+}
+END_TEST
+
+START_TEST(who_was_here_stays)
+{
+	given((uint64_t[RELAYS]){5000, 10, 10, 10, 10});
+	question.returns = true;
+	ck_assert_int_gt(decide(), 0);
+	question.at_home = true;
+	ck_assert_int_eq(decide(), 0);
+	relays[0].capacity = 5000;
+	ck_assert_int_gt(decide(), 0);
+	relays[0].capacity = 5001;
+	relays[0].draining = true;
+	ck_assert_int_gt(decide(), 0);
+}
+END_TEST
+
 /* A crowd comes to one relay within one view of the others: each is sent where there is
  * room, counting those that were sent before. */
 START_TEST(a_crowd_is_spread)
@@ -253,6 +299,10 @@ main(void)
 	    tests, who_is_full_or_draining_sends_away_whatever_the_load);
 	tcase_add_test(
 	    tests, who_was_sent_here_is_kept_unless_it_is_clearly_wrong);
+	tcase_add_test(tests, who_returns_is_kept_unless_it_is_clearly_wrong);
+	tcase_add_test(
+	    tests, who_returns_is_not_sent_to_where_others_are_coming_back);
+	tcase_add_test(tests, who_was_here_stays);
 	tcase_add_test(tests, a_crowd_is_spread);
 	tcase_add_test(tests, who_has_arrived_is_not_counted_twice);
 	tcase_add_test(tests, those_that_never_arrive_are_given_up);

@@ -595,6 +595,27 @@ START_TEST(the_view_follows_the_sessions_of_others)
 }
 END_TEST
 
+START_TEST(a_relay_whose_sessions_are_taken_over_is_not_taken_for_empty)
+{
+	struct claim claim = scene_claim("alice", "i1", "web:http");
+	size_t from = 0;
+
+	open_second();
+	announce(second, "r2", 5);
+	wait_redis("HGET taupe:relay:r2 agents", "5");
+	announce(scene.registry, "r1", 0);
+	scene_wait_event(REGISTRY_RELAYS, NULL, &from);
+	(void)scene_do_claim(second, &claim);
+	wanted_agents = 6;
+	scene_run_until(sees_agents);
+	from = scene.n_events;
+	(void)scene_do_claim(scene.registry, &claim);
+	ck_assert(!scene_wait_event(REGISTRY_SESSION, "alice", &from)->up);
+	ck_assert(scene_wait_event(REGISTRY_SESSION, "alice", &from)->up);
+	ck_assert(sees_agents());
+}
+END_TEST
+
 static bool
 second_is_swept(void)
 {
@@ -984,6 +1005,8 @@ own_tests(void)
 	tcase_add_test(tcase, a_name_claimed_twice_at_once_has_one_holder);
 	tcase_add_test(tcase, a_device_that_moves_is_fenced_at_its_old_relay);
 	tcase_add_test(tcase, the_view_follows_the_sessions_of_others);
+	tcase_add_test(tcase,
+	    a_relay_whose_sessions_are_taken_over_is_not_taken_for_empty);
 	tcase_add_test(tcase, a_relay_that_died_is_swept_with_its_route);
 	tcase_add_test(tcase, a_relay_that_leaves_takes_everything_along);
 	tcase_add_test(tcase, adds_to_the_counters_of_a_device);
