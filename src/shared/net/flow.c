@@ -117,13 +117,11 @@ enqueue(struct flow_turn *turn)
 }
 
 size_t
-flow_take(struct flow_turn *turn, size_t most)
+flow_limited_take(struct flow_turn *turn, size_t most)
 {
 	struct flow *flow = turn->flow;
 	size_t bytes, enough;
 
-	if (flow == NULL)
-		return most;
 	if (turn->granted > 0) {
 		bytes = most < turn->granted ? most : turn->granted;
 		turn->granted -= (uint32_t)bytes;
@@ -146,25 +144,16 @@ flow_take(struct flow_turn *turn, size_t most)
 }
 
 void
-flow_charge(struct flow_turn *turn, size_t bytes)
+flow_limited_charge(struct flow_turn *turn, int64_t bytes)
 {
-	if (turn->flow != NULL)
-		token_bucket_charge(&turn->flow->bucket, (int64_t)bytes,
-		    loop_now_ms(turn->flow->loop));
-}
-
-void
-flow_return(struct flow_turn *turn, size_t bytes)
-{
-	if (turn->flow != NULL && bytes > 0)
-		token_bucket_charge(&turn->flow->bucket, -(int64_t)bytes,
-		    loop_now_ms(turn->flow->loop));
+	token_bucket_charge(
+	    &turn->flow->bucket, bytes, loop_now_ms(turn->flow->loop));
 }
 
 bool
-flow_admit(struct flow_turn *turn, size_t bytes)
+flow_limited_admit(struct flow_turn *turn, size_t bytes)
 {
-	size_t taken = flow_take(turn, bytes);
+	size_t taken = flow_limited_take(turn, bytes);
 
 	if (taken == 0)
 		return false;
@@ -174,10 +163,8 @@ flow_admit(struct flow_turn *turn, size_t bytes)
 }
 
 void
-flow_rest(struct flow_turn *turn)
+flow_limited_rest(struct flow_turn *turn)
 {
-	if (turn->flow == NULL)
-		return;
 	dequeue(turn);
 	flow_return(turn, turn->granted);
 	turn->granted = 0;

@@ -44,16 +44,49 @@ void flow_fini(struct flow *flow);
 /* flow NULL: it is not limited. */
 void flow_turn_init(struct flow_turn *turn, struct flow *flow,
     void (*wake_cb)(struct flow_turn *turn));
+/* What is behind those below, for one who is limited. */
+size_t flow_limited_take(struct flow_turn *turn, size_t most);
+void flow_limited_charge(struct flow_turn *turn, int64_t bytes);
+bool flow_limited_admit(struct flow_turn *turn, size_t bytes);
+void flow_limited_rest(struct flow_turn *turn);
+
 /* How many bytes may be read now, up to most > 0. 0: it waits, and is woken. */
-size_t flow_take(struct flow_turn *turn, size_t most);
+static inline size_t
+flow_take(struct flow_turn *turn, size_t most)
+{
+	return turn->flow == NULL ? most : flow_limited_take(turn, most);
+}
+
 /* Of what it took, so many were not read. */
-void flow_return(struct flow_turn *turn, size_t bytes);
+static inline void
+flow_return(struct flow_turn *turn, size_t bytes)
+{
+	if (turn->flow != NULL && bytes > 0)
+		flow_limited_charge(turn, -(int64_t)bytes);
+}
+
 /* May so many bytes come in one piece? They are taken, those that are not there as a debt. False:
  * it waits, and is woken. */
-bool flow_admit(struct flow_turn *turn, size_t bytes);
+static inline bool
+flow_admit(struct flow_turn *turn, size_t bytes)
+{
+	return turn->flow == NULL || flow_limited_admit(turn, bytes);
+}
+
 /* Bytes that have come without being asked for. */
-void flow_charge(struct flow_turn *turn, size_t bytes);
+static inline void
+flow_charge(struct flow_turn *turn, size_t bytes)
+{
+	if (turn->flow != NULL)
+		flow_limited_charge(turn, (int64_t)bytes);
+}
+
 /* Wait no longer, and give back what is left. */
-void flow_rest(struct flow_turn *turn);
+static inline void
+flow_rest(struct flow_turn *turn)
+{
+	if (turn->flow != NULL)
+		flow_limited_rest(turn);
+}
 
 #endif
