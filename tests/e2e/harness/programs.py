@@ -281,7 +281,7 @@ class Redis:
                 for text in self.everything() if marks.shows(text.encode())]
 
     def everything(self):
-        with redis_client.Redis(port=self.port, username="admin",
+        with redis_client.Redis(unix_socket_path=str(self.socket), username="admin",
                                 password=self.PASSWORD) as client:
             return list(marks.everything_in(client))
 
