@@ -243,9 +243,15 @@ load(struct secret_store *store, const char *name, const char *given)
 		check_mode(store->path);
 		if (len < LINE_MAX_BYTES && decode(&found, line, (size_t)len))
 			why = why_not(&found, name, given);
-		if (why == NULL)
+		if (why == NULL) {
+			/* the operator has taken over what we have drawn: the next one
+			 * descends from that */
+			if (given[0] != '\0' &&
+			    strcmp(given, found.secret) == 0)
+				memcpy(found.given_sha256, found.sha256,
+				    sizeof(found.given_sha256));
 			*store = found;
-		else
+		} else
 			put_aside(store->path, why);
 	}
 	crypto_wipe(line, sizeof(line));

@@ -60,14 +60,20 @@ redis_fleet_remove(struct ctl *ctl, const char *name)
 	bool found;
 	int code;
 
-	/* a key that is used meanwhile is used before this */
-	if ((reply = redis_ask(ctl, &code, "DEL taupe:fleet:%s", name)) == NULL)
+	if ((reply = redis_ask(ctl, &code, "EXISTS taupe:fleet:%s", name)) ==
+	    NULL)
 		return code;
 	found = reply->integer != 0;
 	redis_sync_reply_free(&reply);
-	if ((code = redis_tell(ctl, "SREM taupe:fleets %s", name)) != EX_OK)
-		return code;
-	return found ? EX_OK : ctl_fail_no_fleet(name);
+	if (!found)
+		return ctl_fail_no_fleet(name);
+	/* a key that is used meanwhile is used before this */
+	code = redis_tell(ctl, "MULTI");
+	if (code == EX_OK)
+		code = redis_tell(ctl, "DEL taupe:fleet:%s", name);
+	if (code == EX_OK)
+		code = redis_tell(ctl, "SREM taupe:fleets %s", name);
+	return code == EX_OK ? redis_execute(ctl) : code;
 }
 
 /* Null when it has gone meanwhile, or is none. */

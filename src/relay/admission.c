@@ -674,14 +674,16 @@ check_services(struct upgrade *upgrade, const char *name, size_t n_services)
 	return false;
 }
 
-/* May we look at who it says it is? A certificate was looked at already. */
+/* May we look at who it says it is? A certificate was looked at already, but says nothing about a
+ * fleet's key. */
 static bool
-may_try(struct upgrade *upgrade)
+may_try(struct upgrade *upgrade, const struct control_params *params)
 {
 	struct relay *relay = upgrade->relay;
 	unsigned retry_after_s;
 
-	if (upgrade->certificate == TLS_PEER_NAMED ||
+	if ((upgrade->certificate == TLS_PEER_NAMED &&
+		params->enrol.ptr == NULL) ||
 	    sources_may_try(relay->sources, upgrade->source, upgrade->from,
 		loop_now_ms(relay->loop), &retry_after_s))
 		return true;
@@ -708,7 +710,7 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 		return;
 	}
 	(void)str_copy(params.name, name, sizeof(name));
-	if (!may_try(upgrade))
+	if (!may_try(upgrade, &params))
 		return;
 	if ((error = certified_check(upgrade, name)) != NULL) {
 		reject_unauthorized(upgrade, error);

@@ -15,15 +15,17 @@ enrolment_judge(const struct enrolment *enrolment,
 
 	if (fleet == NULL || !right)
 		return ENROLMENT_BAD_KEY;
+	/* who is in already is only told so: its welcome was lost, or it was sent here */
+	if (device != NULL &&
+	    crypto_equal(device->secret_sha256, enrolment->secret_sha256,
+		SECRET_HASH_LEN)) {
+		*record = *device;
+		return ENROLMENT_KNOWN;
+	}
 	if (fleet->expires_ms != 0 && fleet->expires_ms <= now_ms)
 		return ENROLMENT_EXPIRED;
-	if (device != NULL) {
-		*record = *device;
-		return crypto_equal(device->secret_sha256,
-			   enrolment->secret_sha256, SECRET_HASH_LEN)
-		    ? ENROLMENT_KNOWN
-		    : ENROLMENT_NAME_TAKEN;
-	}
+	if (device != NULL)
+		return ENROLMENT_NAME_TAKEN;
 	if (!fleet_pattern_fits(fleet->pattern, enrolment->name))
 		return ENROLMENT_NAME_REFUSED;
 	if (fleet->max != 0 && fleet->used >= fleet->max)

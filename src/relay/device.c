@@ -418,6 +418,7 @@ revoke(struct device *device, bool end_lease)
 
 struct recheck {
 	struct relay *relay;
+	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
 
@@ -451,11 +452,16 @@ rechecked_cb(
 	struct recheck *recheck = ctx;
 	struct relay *relay = recheck->relay;
 	struct device *device = device_find(relay, str_of(recheck->name));
+	bool outdated = device != NULL &&
+	    !crypto_equal(recheck->secret_sha256, device->secret_sha256,
+		SECRET_HASH_LEN);
 
 	free(recheck);
 	if (device == NULL)
 		return;
-	if (status == REGISTRY_UNAVAILABLE) {
+	if (outdated) /* answers about it may overtake each other */
+		(void)device_recheck(relay, device->name);
+	else if (status == REGISTRY_UNAVAILABLE) {
 		if (device->unverified)
 			backlog_add(device);
 	} else if (!is_in_order(device, status, record)) {
@@ -475,14 +481,16 @@ rechecked_cb(
 int
 device_recheck(struct relay *relay, const char *name)
 {
+	const struct device *device = device_find(relay, str_of(name));
 	struct recheck *recheck;
 
 	/* in open mode any secret is right */
-	if (device_find(relay, str_of(name)) == NULL || relay->options.open)
+	if (device == NULL || relay->options.open)
 		return 0;
 	if ((recheck = calloc(1, sizeof(*recheck))) == NULL)
 		return -1;
 	recheck->relay = relay;
+	memcpy(recheck->secret_sha256, device->secret_sha256, SECRET_HASH_LEN);
 	(void)str_copy(str_of(name), recheck->name, sizeof(recheck->name));
 	if (relay->registry->ops->device_get(
 		relay->registry, name, rechecked_cb, recheck) == 0)

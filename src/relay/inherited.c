@@ -8,6 +8,8 @@
 #include "relay/inherited.h"
 #include "relay/service_ports.h"
 
+#define SLACK_MS 10000 /* for the sweep, and the way to the proxies */
+
 struct inherited {
 	struct hash_node by_key;
 	uint16_t port;
@@ -38,22 +40,37 @@ give_up(struct relay *relay, struct inherited *route)
 	return freed ? port : 0;
 }
 
-void
-inherited_init(struct relay *relay)
-{
-	hash_map_init(&relay->inherited, key_cb);
-}
-
 static void
 give_up_cb(void *ctx, struct hash_node *node)
 {
 	(void)give_up(ctx, of_node(node));
 }
 
+static void
+give_up_all(struct relay *relay)
+{
+	hash_map_each(&relay->inherited, give_up_cb, relay);
+}
+
+static void
+timer_cb(void *ctx)
+{
+	give_up_all(ctx);
+}
+
+void
+inherited_init(struct relay *relay)
+{
+	hash_map_init(&relay->inherited, key_cb);
+	timer_init(&relay->inherited_timer, timer_cb, relay);
+}
+
 void
 inherited_fini(struct relay *relay)
 {
-	hash_map_each(&relay->inherited, give_up_cb, relay);
+	give_up_all(relay);
+	if (relay->loop != NULL)
+		timer_clear(relay->loop, &relay->inherited_timer);
 	hash_map_fini(&relay->inherited);
 }
 
@@ -116,9 +133,13 @@ inherited_complete(struct relay *relay)
 	if (relay->inherited_complete)
 		return;
 	relay->inherited_complete = true;
-	if (relay->inherited.count > 0)
-		log_info("ports are kept for devices that were here",
-		    LOG_U("ports", relay->inherited.count));
+	if (relay->inherited.count == 0)
+		return;
+	log_info("ports are kept for devices that were here",
+	    LOG_U("ports", relay->inherited.count));
+	/* no lease lasts longer, and its end may have been told to nobody */
+	timer_set(relay->loop, &relay->inherited_timer,
+	    (uint64_t)relay->options.lease_ms + SLACK_MS);
 }
 
 bool

@@ -218,8 +218,16 @@ memory_enrol(struct registry *registry, const struct enrolment *enrolment,
 {
 	struct memory *memory = memory_of(registry);
 	struct enrolling enrolling = {.enrolment = enrolment};
+	struct device_record unused;
+	bool may_enter;
 
-	if (memory_devices_enrol(memory->devices, enrolment->fleet,
+	/* the file, and its lock, are for those alone who may enter as it was read last */
+	refresh_devices(memory);
+	may_enter = enrol_judge_cb(&enrolling,
+	    memory_devices_find_fleet(memory->devices, enrolment->fleet),
+	    memory_devices_find(memory->devices, enrolment->name), &unused);
+	if (may_enter &&
+	    memory_devices_enrol(memory->devices, enrolment->fleet,
 		enrolment->name, enrol_judge_cb, &enrolling) != 0)
 		enrolling.verdict = ENROLMENT_UNAVAILABLE;
 	refresh_devices(memory);

@@ -19,6 +19,7 @@ struct memory_device {
 struct device_index {
 	struct hash_map by_name, by_label;
 	struct memory_device *of_port[65536];
+	struct fleet_record *fleets;
 	size_t n_fleets;
 };
 
@@ -77,6 +78,7 @@ index_free(struct device_index *index)
 	hash_map_each(&index->by_name, free_device_cb, NULL);
 	hash_map_fini(&index->by_name);
 	hash_map_fini(&index->by_label);
+	free(index->fleets);
 	free(index);
 }
 
@@ -103,12 +105,16 @@ index_add_cb(void *ctx, const struct device_record *record)
 }
 
 static int
-index_count_fleet_cb(void *ctx, const struct fleet_record *record)
+index_add_fleet_cb(void *ctx, const struct fleet_record *record)
 {
 	struct device_index *index = ctx;
+	struct fleet_record *fleets =
+	    realloc(index->fleets, (index->n_fleets + 1) * sizeof(*fleets));
 
-	(void)record;
-	index->n_fleets++;
+	if (fleets == NULL)
+		return -1;
+	index->fleets = fleets;
+	fleets[index->n_fleets++] = *record;
 	return 0;
 }
 
@@ -121,7 +127,7 @@ index_read(const char *path)
 	if (index == NULL || path == NULL)
 		return index;
 	if (device_file_read(
-		path, index_add_cb, index_count_fleet_cb, index, &error) == 0)
+		path, index_add_cb, index_add_fleet_cb, index, &error) == 0)
 		return index;
 	log_error("the devices file is wrong", LOG_S("file", path),
 	    LOG_U("line", error.line),
@@ -246,6 +252,18 @@ memory_devices_find(const struct memory_devices *devices, const char *name)
 
 	return node ? &HASH_ENTRY(node, struct memory_device, by_name)->record
 		    : NULL;
+}
+
+const struct fleet_record *
+memory_devices_find_fleet(
+    const struct memory_devices *devices, const char *name)
+{
+	const struct device_index *index = devices->index;
+
+	for (size_t i = 0; i < index->n_fleets; i++)
+		if (strcmp(index->fleets[i].name, name) == 0)
+			return &index->fleets[i];
+	return NULL;
 }
 
 const struct device_record *

@@ -26,6 +26,8 @@ void memory_devices_refresh(
 /* Each is NULL when there is none; valid until the next refresh. */
 const struct device_record *memory_devices_find(
     const struct memory_devices *devices, const char *name);
+const struct fleet_record *memory_devices_find_fleet(
+    const struct memory_devices *devices, const char *name);
 const struct device_record *memory_devices_of_label(
     const struct memory_devices *devices, const char *label);
 const struct device_record *memory_devices_of_port(

@@ -48,7 +48,8 @@ class Scene:
     def all_counted(self):
         """Does the registry know as many visits as the relay, whose only device this is?"""
         opened = self.relay.metrics()["taupe_relay_visits_opened_total"]
-        return opened == int(self.redis.client.hget("taupe:counters:device:alice", "visitors"))
+        return opened == int(
+            self.redis.client.hget("taupe:counters:device:alice", "visitors") or 0)
 
     def complaints(self, *words):
         """What the relay has said that an operator is woken by, but for how it was started."""
@@ -124,6 +125,7 @@ def test_refused_writes_are_named_once_and_made_up_for(scene, answer, begin, end
     session = scene.session()["epoch"]
     scene.agent.stop()
     until("its end is written", lambda: not scene.session())
+    until("all visits are counted", scene.all_counted)  # what is on its way now is refused
     begin(scene.redis)
     until("it is not ready", lambda: ready(scene.relay) == (503, "the registry refuses writes\n"))
     # A device that the relay knows comes in all the same, and is served.

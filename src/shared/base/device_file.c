@@ -170,6 +170,7 @@ static int
 lock(const char *path, struct device_file_error *error)
 {
 	char name[PATH_BYTES], folder[PATH_BYTES];
+	struct stat st;
 	int fd;
 
 	if (snprintf(name, sizeof(name), "%s.lock", path) >=
@@ -177,10 +178,15 @@ lock(const char *path, struct device_file_error *error)
 		errno = ENAMETOOLONG;
 		return fail_errno(error, "cannot be locked");
 	}
-	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+		 0600)) < 0)
 		return fail_errno(error, "its .lock file cannot be opened");
 	folder_of(path, folder);
-	(void)keep_owner(fd, path, folder); /* else whoever owns it cannot */
+	/* a relay that is not root shall be able to lock what root has made; a link that it
+	 * might have put here is no reason to give it anything else */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
+	    st.st_size == 0 && st.st_uid == geteuid())
+		(void)keep_owner(fd, path, folder);
 	if (wait_for_lock(fd) == 0)
 		return fd;
 	if (errno == EWOULDBLOCK)

@@ -361,6 +361,28 @@ START_TEST(given_secret_that_is_the_present_one_is_no_other)
 END_TEST
 
 /* An image that was copied with what it had. */
+START_TEST(what_the_operator_has_taken_over_is_what_the_next_descends_from)
+{
+	const char *state = test_path("taken-over");
+	char why[SECRET_STORE_WHY_MAX], drawn[TAUPE_SECRET_MAX + 1],
+	    next[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	init(&store, state, GIVEN);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	strcpy(drawn, store.secret);
+	secret_store_fini(&store);
+	init(&store, state, drawn);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	strcpy(next, store.secret);
+	secret_store_fini(&store);
+	init(&store, state, drawn);
+	ck_assert_str_eq(store.secret, next);
+	ck_assert_str_eq(store.old, drawn);
+	secret_store_fini(&store);
+}
+END_TEST
+
 START_TEST(file_of_a_device_of_another_name_is_put_aside)
 {
 	const char *state = test_path("clone");
@@ -548,6 +570,7 @@ main(void)
 	    power_cut_in_the_first_rotation_leaves_the_given_secret,
 	    another_given_secret_wins_and_the_file_is_put_aside,
 	    given_secret_that_is_the_present_one_is_no_other,
+	    what_the_operator_has_taken_over_is_what_the_next_descends_from,
 	    file_of_a_device_of_another_name_is_put_aside,
 	    damaged_file_is_put_aside,
 	    file_that_is_open_to_others_is_closed,

@@ -145,7 +145,8 @@ START_TEST(a_fleet_enrols_whom_it_is_for)
 	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_KNOWN);
 	put_fleet(0, loop_wall_ms(), "");
 	ck_assert_int_eq(enrol("p-4", 9, 5), ENROLMENT_EXPIRED);
-	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_EXPIRED);
+	ck_assert_int_eq(enrol("p-2", 9, 6), ENROLMENT_EXPIRED);
+	ck_assert_int_eq(enrol("p-2", 9, 5), ENROLMENT_KNOWN);
 	ck_assert_int_eq(scene_get_device("p-2", NULL), REGISTRY_OK);
 	ck_assert_int_eq(scene_get_device("p-4", NULL), REGISTRY_NOT_FOUND);
 }
