@@ -78,6 +78,7 @@ class Load:
                 self.moves += 1
 
     def end(self):
+        until(lambda: self.moves > 50, what="moves enough to show something")
         self.ending.set()
         for thread in self.threads:
             thread.join()

@@ -281,8 +281,9 @@ class Redis:
                 for text in self.everything() if marks.shows(text.encode())]
 
     def everything(self):
-        with redis_client.Redis(unix_socket_path=str(self.socket), username="admin",
-                                password=self.PASSWORD) as client:
+        where = ({"unix_socket_path": str(self.socket)} if self.socket.exists()
+                 else {"port": self.port})
+        with redis_client.Redis(username="admin", password=self.PASSWORD, **where) as client:
             return list(marks.everything_in(client))
 
     def access(self, user):
