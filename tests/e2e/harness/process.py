@@ -136,8 +136,16 @@ class Group:
         self.exits = contextlib.ExitStack()
         self.checks = []  # called at the end; each returns a list of faults
 
+    def check(self):
+        """A check that cannot be made is a fault, and no reason to leave programs behind."""
+        for check in self.checks:
+            try:
+                yield from check()
+            except Exception as error:  # pylint: disable=broad-except
+                yield f"{check.__qualname__}: {error!r}"
+
     def close(self):
-        faults = [fault for check in self.checks for fault in check()]
+        faults = list(self.check())
         faults += [fault for process in self.members for fault in process.exposes()]
         for process in reversed(self.members):
             ended_unasked = process.popen.poll() is not None and process.expected is None
