@@ -42,21 +42,12 @@ take_reservations(
 	return EX_OK;
 }
 
-/* Takes the JSON. */
 static int
 show_secret(const struct ctl *ctl, json_t *json, const char *secret)
 {
-	if (ctl->options.json) {
-		json_object_set_new(json, "secret", json_string(secret));
-		return report_json(json);
-	}
-	json_decref(json);
-	if (isatty(STDERR_FILENO))
-		fputs("The device's secret is shown this once; put it into the "
-		      "file that the agent's secret_file names:\n",
-		    stderr);
-	puts(secret);
-	return EX_OK;
+	return secret_show(ctl, json, "secret", secret,
+	    "The device's secret is shown this once; put it into the file "
+	    "that the agent's secret_file names:");
 }
 
 int
@@ -209,22 +200,15 @@ command_device_list(struct ctl *ctl, const char *name)
 }
 
 static void
-show_line(const char *key, const char *value)
-{
-	printf(
-	    "%-10s %s\n", key, value != NULL && value[0] != '\0' ? value : "-");
-}
-
-static void
 show_session(const json_t *session)
 {
 	char age[REPORT_TEXT_MAX], text[REPORT_TEXT_MAX + 16];
 
-	show_line("relay", report_str(session, "relay"));
-	show_line("from", report_str(session, "from"));
+	report_line("relay", report_str(session, "relay"));
+	report_line("from", report_str(session, "from"));
 	snprintf(text, sizeof(text), "%s ago",
 	    report_age(report_u64(session, "since_ms"), age));
-	show_line("since", text);
+	report_line("since", text);
 }
 
 static void
@@ -232,12 +216,12 @@ show_lease(const json_t *lease)
 {
 	char ports[PORTS_TEXT_MAX], left[REPORT_TEXT_MAX];
 
-	show_line("label", report_str(lease, "label"));
-	show_line("ports",
+	report_line("label", report_str(lease, "label"));
+	report_line("ports",
 	    report_ports(
 		json_object_get(lease, "ports"), ports, sizeof(ports)));
 	if (report_u64(lease, "remaining_ms") > 0)
-		show_line("lease ends",
+		report_line("lease ends",
 		    report_duration(report_u64(lease, "remaining_ms"), left));
 }
 
@@ -257,7 +241,7 @@ show_rest(const json_t *device)
 		else
 			snprintf(text, sizeof(text), "%llu",
 			    (unsigned long long)number);
-		show_line(key, text);
+		report_line(key, text);
 	}
 	json_array_foreach (json_object_get(device, "routes"), i, route)
 		printf("%-10s %s -> %s\n", "route", report_str(route, "key"),
@@ -276,14 +260,14 @@ show_device(const json_t *device)
 	report_ports(json_object_get(device, "ports"), ports, sizeof(ports));
 	snprintf(reserved, sizeof(reserved), "%s%s%s", label ? label : "",
 	    label && ports[0] != '\0' ? ", " : "", ports);
-	show_line("name", report_str(device, "name"));
-	show_line("state", state_of(device));
-	show_line("reserved", reserved);
+	report_line("name", report_str(device, "name"));
+	report_line("state", state_of(device));
+	report_line("reserved", reserved);
 	if (json_is_string(json_object_get(device, "fleet")))
-		show_line("fleet", report_str(device, "fleet"));
+		report_line("fleet", report_str(device, "fleet"));
 	if (json_is_string(json_object_get(device, "rotation")))
-		show_line("rotation", report_str(device, "rotation"));
-	show_line("limits",
+		report_line("rotation", report_str(device, "rotation"));
+	report_line("limits",
 	    device_limits_text(json_object_get(device, "limits"), limits));
 	if (json_is_object(lease))
 		show_lease(lease);

@@ -2,7 +2,6 @@
 /* fleet add, ls, show and rm. */
 #include <stdio.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/report.h"
@@ -11,24 +10,6 @@
 #include "net/loop.h"
 
 #define KEY_MAX (DEVICE_NAME_MAX + 1 + SECRET_TEXT_LEN)
-
-/* Takes the JSON. */
-static int
-show_key(const struct ctl *ctl, json_t *json, const char *key)
-{
-	if (ctl->options.json) {
-		json_object_set_new(json, "key", json_string(key));
-		return report_json(json);
-	}
-	json_decref(json);
-	if (isatty(STDERR_FILENO))
-		fputs("The fleet's enrolment key is shown this once; put it "
-		      "into the file that the agents' enrolment_key_file "
-		      "names:\n",
-		    stderr);
-	puts(key);
-	return EX_OK;
-}
 
 int
 command_fleet_add(struct ctl *ctl, const char *name)
@@ -51,7 +32,9 @@ command_fleet_add(struct ctl *ctl, const char *name)
 	crypto_sha256(key, strlen(key), record.key_sha256);
 	code = ctl->store->fleet_add(ctl, &record);
 	if (code == EX_OK)
-		code = show_key(ctl, ctl_fleet_json(&record), key);
+		code = secret_show(ctl, ctl_fleet_json(&record), "key", key,
+		    "The fleet's enrolment key is shown this once; put it into "
+		    "the file that the agents' enrolment_key_file names:");
 	crypto_wipe(secret, sizeof(secret));
 	crypto_wipe(key, sizeof(key));
 	return code;
@@ -121,20 +104,14 @@ command_fleet_list(struct ctl *ctl, const char *name)
 }
 
 static void
-show_line(const char *key, const char *value)
-{
-	printf("%-10s %s\n", key, value != NULL ? value : "-");
-}
-
-static void
 show_fleet(const json_t *fleet)
 {
 	char text[REPORT_TEXT_MAX];
 
-	show_line("name", report_str(fleet, "name"));
-	show_line("devices", devices_of(fleet, text));
-	show_line("pattern", report_str(fleet, "pattern"));
-	show_line("expires in", expiry_of(fleet, text));
+	report_line("name", report_str(fleet, "name"));
+	report_line("devices", devices_of(fleet, text));
+	report_line("pattern", report_str(fleet, "pattern"));
+	report_line("expires in", expiry_of(fleet, text));
 }
 
 int

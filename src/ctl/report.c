@@ -87,6 +87,13 @@ table_print(struct table *table)
 	return failed ? ctl_fail_memory() : EX_OK;
 }
 
+void
+report_line(const char *key, const char *value)
+{
+	printf(
+	    "%-10s %s\n", key, value != NULL && value[0] != '\0' ? value : "-");
+}
+
 const char *
 report_duration(uint64_t ms, char out[REPORT_TEXT_MAX])
 {

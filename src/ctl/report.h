@@ -24,6 +24,9 @@ void table_addf(struct table *table, const char *format, ...)
 /* Print on standard output and free. Returns an exit code. */
 int table_print(struct table *table);
 
+/* Print a line of one thing's description; NULL and "" are shown as "-". */
+void report_line(const char *key, const char *value);
+
 /* "3d 4h", "12m 5s"; returns out. */
 const char *report_duration(uint64_t ms, char out[REPORT_TEXT_MAX]);
 /* How long ago that was on the wall clock; "-" for 0. */

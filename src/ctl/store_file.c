@@ -117,15 +117,17 @@ add_record_cb(void *ctx, const struct device_record *record)
 	return json_array_append_new(ctx, ctl_record_json(record));
 }
 
+/* Either callback may be NULL. */
 static int
-read_records(const struct ctl *ctl, json_t *list)
+read_file(const struct ctl *ctl, device_file_cb device_cb,
+    fleet_file_cb fleet_cb, json_t *list)
 {
 	struct device_file_error error;
 	int code = need_file(ctl);
 
 	if (code != EX_OK)
 		return code;
-	if (device_file_read(ctl->options.devices_file, add_record_cb, NULL,
+	if (device_file_read(ctl->options.devices_file, device_cb, fleet_cb,
 		list, &error) == 0)
 		return EX_OK;
 	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
@@ -236,7 +238,7 @@ static int
 file_devices(struct ctl *ctl, json_t *list)
 {
 	json_t *records = json_array();
-	int code = read_records(ctl, records);
+	int code = read_file(ctl, add_record_cb, NULL, records);
 
 	if (code == EX_OK)
 		code = sort_into(records, list);
@@ -303,18 +305,20 @@ file_device_add(struct ctl *ctl, const struct device_record *record)
 {
 	json_t *list = json_array();
 	struct device_file_error error;
-	int code = read_records(ctl, list);
+	int code = read_file(ctl, add_record_cb, NULL, list);
+	bool found = code == EX_OK && find_named(list, record->name) != NULL;
 
-	if (code == EX_OK && find_named(list, record->name) != NULL)
-		code = ctl_fail_exists(record->name);
-	if (code == EX_OK)
+	if (code == EX_OK && !found)
 		code = check_free(list, record);
 	json_decref(list);
 	if (code != EX_OK)
 		return code;
-	if (device_file_put(ctl->options.devices_file, record, &error) != 0)
+	/* somebody may have been faster, so it is asked again under the lock */
+	if (!found &&
+	    device_file_put(
+		ctl->options.devices_file, record, &found, &error) != 0)
 		return fail_file(ctl, &error, EX_CANTCREAT);
-	return EX_OK;
+	return found ? ctl_fail_exists(record->name) : EX_OK;
 }
 
 /* The end of a change to the device of that name. */
@@ -356,8 +360,8 @@ change_device(
 
 	if (code != EX_OK)
 		return code;
-	result = device_file_change(
-	    ctl->options.devices_file, str_of(name), edit, ctx, &found, &error);
+	result = device_file_change(ctl->options.devices_file, str_of(name),
+	    edit, ctx, true, &found, &error);
 	return changed(ctl, name, result, found, &error);
 }
 
@@ -424,33 +428,22 @@ add_fleet_cb(void *ctx, const struct fleet_record *record)
 static int
 file_fleets(struct ctl *ctl, json_t *list)
 {
-	struct device_file_error error;
-	int code = need_file(ctl);
-
-	if (code != EX_OK)
-		return code;
-	if (device_file_read(ctl->options.devices_file, NULL, add_fleet_cb,
-		list, &error) == 0)
-		return EX_OK;
-	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
-				     : ctl_fail_memory();
+	return read_file(ctl, NULL, add_fleet_cb, list);
 }
 
 static int
 file_fleet_add(struct ctl *ctl, const struct fleet_record *record)
 {
 	struct device_file_error error;
-	json_t *list = json_array();
-	int code = file_fleets(ctl, list);
+	int code = need_file(ctl);
+	bool found;
 
-	if (code == EX_OK && find_named(list, record->name) != NULL)
-		code = ctl_fail_fleet_exists(record->name);
-	json_decref(list);
-	if (code == EX_OK &&
-	    device_file_put_fleet(ctl->options.devices_file, record, &error) !=
-		0)
-		code = fail_file(ctl, &error, EX_CANTCREAT);
-	return code;
+	if (code != EX_OK)
+		return code;
+	if (device_file_put_fleet(
+		ctl->options.devices_file, record, &found, &error) != 0)
+		return fail_file(ctl, &error, EX_CANTCREAT);
+	return found ? ctl_fail_fleet_exists(record->name) : EX_OK;
 }
 
 static int
@@ -493,7 +486,7 @@ file_status(struct ctl *ctl, json_t **status)
 	int code = ask_relay(ctl, "/api/v1/status", status);
 
 	if (code == EX_OK && ctl->options.devices_file != NULL) {
-		code = read_records(ctl, devices);
+		code = read_file(ctl, add_record_cb, NULL, devices);
 		json_object_set_new(*status, "devices",
 		    json_integer((json_int_t)json_array_size(devices)));
 	}

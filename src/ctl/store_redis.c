@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#define ATTEMPTS_MAX 10 /* while others write what we watch */
+
 const struct store redis_store = {
     .device_add = redis_device_add,
     .device_rotate = redis_device_rotate,
@@ -159,8 +161,16 @@ redis_execute(struct ctl *ctl)
 }
 
 int
-redis_fail_busy(void)
+redis_transact(struct ctl *ctl, redis_attempt attempt, const char *name,
+    const void *what)
 {
+	int code = redis_open(ctl);
+
+	if (code != EX_OK)
+		return code;
+	for (int i = 0; i < ATTEMPTS_MAX; i++)
+		if ((code = attempt(ctl, name, what)) != REDIS_CONFLICT)
+			return code;
 	return ctl_fail(EX_TEMPFAIL,
 	    "others are changing devices or fleets all the time: try again");
 }

@@ -16,12 +16,14 @@ redisReply *redis_ask(struct ctl *ctl, int *code, const char *format, ...);
 redisReply *redis_next(struct ctl *ctl, int *code);
 /* Send a command that answers nothing of interest. Returns an exit code. */
 int redis_tell(struct ctl *ctl, const char *format, ...);
-/* EXEC: REDIS_CONFLICT, in place of an exit code, when what was watched has changed: once more,
- * up to REDIS_ATTEMPTS_MAX times; then redis_fail_busy(). */
+/* EXEC: REDIS_CONFLICT, in place of an exit code, when what was watched has changed. */
 #define REDIS_CONFLICT (-1)
-#define REDIS_ATTEMPTS_MAX 10
 int redis_execute(struct ctl *ctl);
-int redis_fail_busy(void);
+/* Connect, and do what ends with redis_execute(), again as long as others are faster. Returns
+ * its exit code. */
+typedef int (*redis_attempt)(struct ctl *ctl, const char *name, const void *what);
+int redis_transact(struct ctl *ctl, redis_attempt attempt, const char *name,
+    const void *what);
 /* A hash as 64 digits, a C string. */
 void redis_write_hash(
     const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1]);

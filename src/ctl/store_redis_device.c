@@ -122,9 +122,10 @@ static int
 queue_limit(struct ctl *ctl, const char *name, const char *key,
     const struct own_limit *limit)
 {
-	return limit->is_set ? redis_tell(ctl, "HSET taupe:device:%s %s %lld", name,
-				   key, (long long)limit->value)
-			     : redis_tell(ctl, "HDEL taupe:device:%s %s", name, key);
+	return limit->is_set
+	    ? redis_tell(ctl, "HSET taupe:device:%s %s %lld", name, key,
+		  (long long)limit->value)
+	    : redis_tell(ctl, "HDEL taupe:device:%s %s", name, key);
 }
 
 static int
@@ -158,16 +159,17 @@ queue_record(struct ctl *ctl, const struct device_record *record)
 }
 
 static int
-try_add(struct ctl *ctl, const struct device_record *record)
+try_add(struct ctl *ctl, const char *name, const void *what)
 {
+	const struct device_record *record = what;
 	bool found = false;
-	int code = redis_tell(
-	    ctl, "WATCH taupe:device:%s taupe:reserved", record->name);
+	int code =
+	    redis_tell(ctl, "WATCH taupe:device:%s taupe:reserved", name);
 
 	if (code == EX_OK)
-		code = exists(ctl, record->name, &found);
+		code = exists(ctl, name, &found);
 	if (code == EX_OK && found)
-		code = ctl_fail_exists(record->name);
+		code = ctl_fail_exists(name);
 	if (code == EX_OK)
 		code = check_reservations(ctl, record);
 	if (code != EX_OK) {
@@ -183,14 +185,7 @@ try_add(struct ctl *ctl, const struct device_record *record)
 int
 redis_device_add(struct ctl *ctl, const struct device_record *record)
 {
-	int code = redis_open(ctl);
-
-	if (code != EX_OK)
-		return code;
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_add(ctl, record)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_add, record->name, record);
 }
 
 /* Its relay looks at the device when it reads this, and cuts what is not in order. */
@@ -221,10 +216,11 @@ watch_known(struct ctl *ctl, const char *name)
 /* The agent shall draw another secret: its relay tells it so. */
 
 static int
-try_rotate(struct ctl *ctl, const char *name)
+try_rotate(struct ctl *ctl, const char *name, const void *what)
 {
 	int code = watch_known(ctl, name);
 
+	(void)what;
 	if (code == EX_OK)
 		code = redis_tell(ctl, "MULTI");
 	if (code == EX_OK)
@@ -238,21 +234,15 @@ try_rotate(struct ctl *ctl, const char *name)
 int
 redis_device_rotate(struct ctl *ctl, const char *name)
 {
-	int code = redis_open(ctl);
-
-	if (code != EX_OK)
-		return code;
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_rotate(ctl, name)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_rotate, name, NULL);
 }
 
 /* Another secret. */
 
 static int
-try_set_secret(struct ctl *ctl, const char *name, const char *hash)
+try_set_secret(struct ctl *ctl, const char *name, const void *what)
 {
+	const char *hash = what;
 	int code = watch_known(ctl, name);
 
 	if (code == EX_OK)
@@ -272,23 +262,17 @@ redis_device_set_secret(struct ctl *ctl, const char *name,
     const uint8_t secret_sha256[SECRET_HASH_LEN])
 {
 	char hash[2 * SECRET_HASH_LEN + 1];
-	int code = redis_open(ctl);
 
-	if (code != EX_OK)
-		return code;
 	redis_write_hash(secret_sha256, hash);
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_set_secret(ctl, name, hash)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_set_secret, name, hash);
 }
 
 /* Its own limits. */
 
 static int
-try_set_limits(struct ctl *ctl, const char *name,
-    const struct limit_change changes[DEVICE_LIMITS])
+try_set_limits(struct ctl *ctl, const char *name, const void *what)
 {
+	const struct limit_change *changes = what;
 	int code = watch_known(ctl, name);
 
 	if (code == EX_OK)
@@ -306,14 +290,7 @@ int
 redis_device_set_limits(struct ctl *ctl, const char *name,
     const struct limit_change changes[DEVICE_LIMITS])
 {
-	int code = redis_open(ctl);
-
-	if (code != EX_OK)
-		return code;
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_set_limits(ctl, name, changes)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_set_limits, name, changes);
 }
 
 /* Removing: also what is reserved for it, whatever its record says. */
@@ -355,22 +332,16 @@ write_removal(struct ctl *ctl, const char *name)
 }
 
 static int
-try_remove(struct ctl *ctl, const char *name)
+try_remove(struct ctl *ctl, const char *name, const void *what)
 {
 	int code = watch_known(ctl, name);
 
+	(void)what;
 	return code == EX_OK ? write_removal(ctl, name) : code;
 }
 
 int
 redis_device_remove(struct ctl *ctl, const char *name)
 {
-	int code = redis_open(ctl);
-
-	if (code != EX_OK)
-		return code;
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_remove(ctl, name)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_remove, name, NULL);
 }

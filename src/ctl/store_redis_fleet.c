@@ -6,10 +6,10 @@
 #include "net/loop.h"
 
 static int
-try_add(struct ctl *ctl, const struct fleet_record *record)
+try_add(struct ctl *ctl, const char *name, const void *what)
 {
+	const struct fleet_record *record = what;
 	char hash[2 * SECRET_HASH_LEN + 1];
-	const char *name = record->name;
 	redisReply *reply;
 	bool found;
 	int code = redis_tell(ctl, "WATCH taupe:fleet:%s", name);
@@ -43,14 +43,7 @@ try_add(struct ctl *ctl, const struct fleet_record *record)
 int
 redis_fleet_add(struct ctl *ctl, const struct fleet_record *record)
 {
-	int code = redis_open(ctl);
-
-	if (code != EX_OK)
-		return code;
-	for (int i = 0; i < REDIS_ATTEMPTS_MAX; i++)
-		if ((code = try_add(ctl, record)) != REDIS_CONFLICT)
-			return code;
-	return redis_fail_busy();
+	return redis_transact(ctl, try_add, record->name, record);
 }
 
 int

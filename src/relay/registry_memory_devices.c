@@ -329,6 +329,6 @@ memory_devices_change(struct memory_devices *devices, const char *name,
 		return 0;
 	return changed(devices,
 	    device_file_change(
-		devices->path, str_of(name), edit, ctx, found, &error),
+		devices->path, str_of(name), edit, ctx, false, found, &error),
 	    &error);
 }

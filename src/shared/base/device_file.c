@@ -150,13 +150,13 @@ keep_owner(int fd, const char *path, const char *folder)
 /* A relay's loop waits here, too: never for ever, or whoever stops a taupectl in the middle
  * stops every tunnel. */
 static int
-wait_for_lock(int fd)
+take_lock(int fd, bool wait)
 {
 	const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
 
 	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0;
 	     waited_ms += LOCK_POLL_MS) {
-		if ((errno != EWOULDBLOCK && errno != EINTR) ||
+		if ((errno != EWOULDBLOCK && errno != EINTR) || !wait ||
 		    waited_ms >= LOCK_WAIT_MS)
 			return -1;
 		(void)nanosleep(&pause, NULL);
@@ -167,7 +167,7 @@ wait_for_lock(int fd)
 /* Take the lock; it ends with the descriptor. The lock file stays: whoever removed it
  * would let two writers hold locks on two files of one name. */
 static int
-lock(const char *path, struct device_file_error *error)
+lock(const char *path, bool wait, struct device_file_error *error)
 {
 	char name[PATH_BYTES], folder[PATH_BYTES];
 	struct stat st;
@@ -178,8 +178,8 @@ lock(const char *path, struct device_file_error *error)
 		errno = ENAMETOOLONG;
 		return fail_errno(error, "cannot be locked");
 	}
-	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		 0600)) < 0)
+	if ((fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) <
+	    0)
 		return fail_errno(error, "its .lock file cannot be opened");
 	folder_of(path, folder);
 	/* a relay that is not root shall be able to lock what root has made; a link that it
@@ -187,7 +187,7 @@ lock(const char *path, struct device_file_error *error)
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 &&
 	    st.st_size == 0 && st.st_uid == geteuid())
 		(void)keep_owner(fd, path, folder);
-	if (wait_for_lock(fd) == 0)
+	if (take_lock(fd, wait) == 0)
 		return fd;
 	if (errno == EWOULDBLOCK)
 		device_file_error_set(error, 0,
@@ -269,11 +269,12 @@ struct change {
 };
 
 static int
-begin(struct change *change, const char *path, struct device_file_error *error)
+begin(struct change *change, const char *path, bool wait,
+    struct device_file_error *error)
 {
 	*error = (struct device_file_error){0};
 	*change = (struct change){.error = error};
-	if ((change->lock_fd = lock(path, error)) < 0)
+	if ((change->lock_fd = lock(path, wait, error)) < 0)
 		return -1;
 	if (load(path, &change->text, error) == 0 &&
 	    device_lines_parse(&change->lines,
@@ -370,18 +371,22 @@ put_fleet(struct change *change, const struct fleet_record *record)
 
 int
 device_file_put(const char *path, const struct device_record *record,
-    struct device_file_error *error)
+    bool *found, struct device_file_error *error)
 {
 	struct change change;
 
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, true, error) != 0)
 		return -1;
+	if (found != NULL &&
+	    (*found = device_lines_find(&change.lines, str_of(record->name)) !=
+		    NULL))
+		return end(&change, path, 0);
 	return end(&change, path, put_device(&change, record));
 }
 
 int
 device_file_change(const char *path, struct str name, device_file_edit edit,
-    void *ctx, bool *found, struct device_file_error *error)
+    void *ctx, bool wait, bool *found, struct device_file_error *error)
 {
 	const struct device_line *line;
 	struct device_record record;
@@ -389,7 +394,7 @@ device_file_change(const char *path, struct str name, device_file_edit edit,
 	int result = 0;
 
 	*found = false;
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, wait, error) != 0)
 		return -1;
 	if ((line = device_lines_find(&change.lines, name)) != NULL) {
 		*found = true;
@@ -409,7 +414,7 @@ device_file_remove(const char *path, struct str name, bool *found,
 	int result = 0;
 
 	*found = false;
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, true, error) != 0)
 		return -1;
 	if ((line = device_lines_find(&change.lines, name)) != NULL) {
 		*found = true;
@@ -421,12 +426,16 @@ device_file_remove(const char *path, struct str name, bool *found,
 
 int
 device_file_put_fleet(const char *path, const struct fleet_record *record,
-    struct device_file_error *error)
+    bool *found, struct device_file_error *error)
 {
 	struct change change;
 
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, true, error) != 0)
 		return -1;
+	if (found != NULL &&
+	    (*found = device_lines_find_fleet(
+			  &change.lines, str_of(record->name)) != NULL))
+		return end(&change, path, 0);
 	return end(&change, path, put_fleet(&change, record));
 }
 
@@ -439,7 +448,7 @@ device_file_remove_fleet(const char *path, struct str name, bool *found,
 	int result = 0;
 
 	*found = false;
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, true, error) != 0)
 		return -1;
 	if ((line = device_lines_find_fleet(&change.lines, name)) != NULL) {
 		*found = true;
@@ -460,7 +469,7 @@ device_file_enrol(const char *path, struct str fleet_name, struct str name,
 	struct change change;
 	int result = 0;
 
-	if (begin(&change, path, error) != 0)
+	if (begin(&change, path, false, error) != 0)
 		return -1;
 	fleet = device_lines_find_fleet(&change.lines, fleet_name);
 	device = device_lines_find(&change.lines, name);

@@ -36,26 +36,28 @@ int device_file_read(const char *path, device_file_cb device_cb,
  * was changed.
  */
 
-/* Add the device, or replace the one of that name. -1 as well: the label or a port is
- * reserved for another device already. */
+/* Add the device; one of that name is replaced if found is NULL, else *found says that there is
+ * one, and nothing was written. -1 as well: the label or a port is reserved for another
+ * device already. */
 int device_file_put(const char *path, const struct device_record *record,
-    struct device_file_error *error);
+    bool *found, struct device_file_error *error);
 
 /* What a device's line, or its absence, is made into: changes what it points to, and returns
  * true if that shall be written. */
 typedef bool (*device_file_edit)(void *ctx, struct device_record *record);
 
-/* Change the device of that name. *found false: there is none, and nothing was written. */
+/* Change the device of that name. *found false: there is none, and nothing was written. wait
+ * false: who has a loop to run does not wait for another writer. */
 int device_file_change(const char *path, struct str name, device_file_edit edit,
-    void *ctx, bool *found, struct device_file_error *error);
+    void *ctx, bool wait, bool *found, struct device_file_error *error);
 
 /* Remove a device; *found says whether it was there. */
 int device_file_remove(const char *path, struct str name, bool *found,
     struct device_file_error *error);
 
-/* Add the fleet, or replace the one of that name. */
+/* Add the fleet, as device_file_put() does a device. */
 int device_file_put_fleet(const char *path, const struct fleet_record *record,
-    struct device_file_error *error);
+    bool *found, struct device_file_error *error);
 int device_file_remove_fleet(const char *path, struct str name, bool *found,
     struct device_file_error *error);
 
@@ -64,7 +66,8 @@ int device_file_remove_fleet(const char *path, struct str name, bool *found,
 typedef bool (*device_file_judge)(void *ctx, const struct fleet_record *fleet,
     const struct device_record *device, struct device_record *record);
 
-/* Enrol the device of that name, if judge says so: both lines change at once. */
+/* Enrol the device of that name, if judge says so: both lines change at once. Does not wait for
+ * another writer. */
 int device_file_enrol(const char *path, struct str fleet, struct str name,
     device_file_judge judge, void *ctx, struct device_file_error *error);
 

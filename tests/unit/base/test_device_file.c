@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/device_file.h"
@@ -187,14 +188,14 @@ START_TEST(put_adds_and_replaces_and_keeps_the_rest)
 	struct device_file_error error;
 
 	file_write("devices", "# ours\n\n" DEVICE("bob") "\n# end");
-	ck_assert_int_eq(device_file_put("devices", &zoe, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &zoe, NULL, &error), 0);
 	ck_assert_str_eq(file_read("devices"),
 	    "# ours\n\n" DEVICE("bob") "\n# end\n" DEVICE("zoe") "\n");
-	ck_assert_int_eq(device_file_put("devices", &bob, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &bob, NULL, &error), 0);
 	ck_assert_str_eq(file_read("devices"),
 	    "# ours\n\n" DEVICE("bob") "&label=bob-cam&port=ssh:20022\n# "
 				       "end\n" DEVICE("zoe") "\n");
-	ck_assert_int_eq(device_file_put("devices", &bob, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &bob, NULL, &error), 0);
 	ck_assert_int_eq(read_names(NULL, &error), 0);
 	ck_assert_str_eq(names, "bob zoe ");
 }
@@ -207,11 +208,11 @@ START_TEST(put_makes_the_file_for_its_owner_alone)
 	struct stat st;
 
 	umask(0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
 	ck_assert_int_eq(stat("devices", &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	ck_assert_int_eq(chmod("devices", 0644), 0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
 	ck_assert_int_eq(stat("devices", &st), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 }
@@ -226,11 +227,11 @@ START_TEST(owner_of_the_file_and_of_its_folder_are_kept)
 	if (geteuid() != 0)
 		return; /* nobody else can give files away */
 	ck_assert_int_eq(chown(".", 1234, 1235), 0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
 	ck_assert_int_eq(stat("devices", &st), 0);
 	ck_assert_uint_eq(st.st_uid, 1234);
 	ck_assert_int_eq(chown("devices", 2345, 2346), 0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
 	ck_assert_int_eq(stat("devices", &st), 0);
 	ck_assert_uint_eq(st.st_uid, 2345);
 	ck_assert_uint_eq(st.st_gid, 2346);
@@ -245,12 +246,12 @@ START_TEST(label_and_port_of_another_device_are_refused)
 	struct device_file_error error;
 	char before[1000];
 
-	ck_assert_int_eq(device_file_put("devices", &first, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &first, NULL, &error), 0);
 	snprintf(before, sizeof(before), "%s", file_read("devices"));
-	ck_assert_int_eq(device_file_put("devices", &label, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &label, NULL, &error), -1);
 	ck_assert_str_eq(error.text,
 	    "the label cam stands in line 1 already (device alice)");
-	ck_assert_int_eq(device_file_put("devices", &port, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &port, NULL, &error), -1);
 	ck_assert_str_eq(error.text,
 	    "the port 20022 stands in line 1 already (device alice)");
 	ck_assert_str_eq(file_read("devices"), before);
@@ -264,7 +265,7 @@ START_TEST(damaged_file_is_not_changed)
 	bool found;
 
 	file_write("devices", DEVICE("bob") "\ngarbage\n");
-	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), -1);
 	ck_assert_uint_eq(error.line, 2);
 	ck_assert_int_eq(
 	    device_file_remove("devices", STR("bob"), &found, &error), -1);
@@ -311,15 +312,15 @@ START_TEST(another_secret_changes_nothing_else)
 	    DEVICE("alice") "&label=shop&port=ssh:20022\n# bob's\n" DEVICE(
 		"bob") "\n");
 	ck_assert_int_eq(device_file_change("devices", STR("carol"),
-			     set_secret_cb, NULL, &found, &error),
+			     set_secret_cb, NULL, true, &found, &error),
 	    0);
 	ck_assert(!found);
 	ck_assert_int_eq(device_file_change("devices", STR("bob"),
-			     set_secret_cb, &dont, &found, &error),
+			     set_secret_cb, &dont, true, &found, &error),
 	    0);
 	ck_assert(found);
 	ck_assert_int_eq(device_file_change("devices", STR("alice"),
-			     set_secret_cb, NULL, &found, &error),
+			     set_secret_cb, NULL, true, &found, &error),
 	    0);
 	ck_assert(found);
 	ck_assert_str_eq(file_read("devices"),
@@ -364,7 +365,8 @@ START_TEST(fleets_stand_among_the_devices)
 	    device_file_remove_fleet("devices", STR("probes"), &found, &error),
 	    0);
 	ck_assert(found);
-	ck_assert_int_eq(device_file_put_fleet("devices", &fleet, &error), 0);
+	ck_assert_int_eq(
+	    device_file_put_fleet("devices", &fleet, NULL, &error), 0);
 	names[0] = '\0';
 	ck_assert_int_eq(
 	    device_file_read("devices", note_cb, note_fleet_cb, NULL, &error),
@@ -461,11 +463,11 @@ START_TEST(other_limits_change_nothing_else)
 	file_write("devices",
 	    DEVICE("alice") "&label=shop&visitor_rate=5&device_rate=0\n");
 	ck_assert_int_eq(device_file_change("devices", STR("carol"),
-			     set_limits_cb, NULL, &found, &error),
+			     set_limits_cb, NULL, true, &found, &error),
 	    0);
 	ck_assert(!found);
 	ck_assert_int_eq(device_file_change("devices", STR("alice"),
-			     set_limits_cb, NULL, &found, &error),
+			     set_limits_cb, NULL, true, &found, &error),
 	    0);
 	ck_assert(found);
 	ck_assert_str_eq(file_read("devices"),
@@ -481,14 +483,14 @@ START_TEST(failed_write_leaves_the_old_file)
 	char path[1100];
 
 	ck_assert_int_eq(mkdir("devices", 0700), 0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), -1);
 	ck_assert_int_eq(rmdir("devices"), 0);
 	ck_assert_int_eq(
-	    device_file_put("no/folder/devices", &record, &error), -1);
+	    device_file_put("no/folder/devices", &record, NULL, &error), -1);
 	ck_assert_uint_eq(error.line, 0);
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
-	ck_assert_int_eq(device_file_put(path, &record, &error), -1);
+	ck_assert_int_eq(device_file_put(path, &record, NULL, &error), -1);
 }
 END_TEST
 
@@ -506,7 +508,7 @@ START_TEST(writer_waits_for_the_lock)
 		close(
 		    fd); /* the lock belongs to the open file, which is shared */
 		ck_assert_int_eq(write(pipes[1], "s", 1), 1);
-		_exit(device_file_put("devices", &record, &error) != 0);
+		_exit(device_file_put("devices", &record, NULL, &error) != 0);
 	}
 	ck_assert_int_eq(read(pipes[0], &byte, 1), 1);
 	/* it runs and cannot have written: were it not to wait, it would race with this */
@@ -530,11 +532,63 @@ START_TEST(writer_does_not_wait_for_ever)
 	int fd = open("devices.lock", O_RDWR | O_CREAT, 0600);
 
 	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), -1);
 	ck_assert_ptr_nonnull(strstr(error.text, "another program"));
 	ck_assert_int_ne(access("devices", F_OK), 0);
 	close(fd);
-	ck_assert_int_eq(device_file_put("devices", &record, &error), 0);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
+}
+END_TEST
+
+/* Who was faster stays: the look and the write are under one lock. */
+START_TEST(one_that_is_only_added_replaces_nobody)
+{
+	struct device_record record = record_of("alice", "shop", NULL);
+	struct fleet_record fleet = {.name = "x", .pattern = "p-*"};
+	struct device_file_error error;
+	bool found = true;
+
+	file_write("devices", DEVICE("alice") "\n" FLEET("x") "\n");
+	ck_assert_int_eq(
+	    device_file_put("devices", &record, &found, &error), 0);
+	ck_assert(found);
+	found = false;
+	ck_assert_int_eq(
+	    device_file_put_fleet("devices", &fleet, &found, &error), 0);
+	ck_assert(found);
+	ck_assert_str_eq(
+	    file_read("devices"), DEVICE("alice") "\n" FLEET("x") "\n");
+	file_write("devices", "");
+	ck_assert_int_eq(
+	    device_file_put("devices", &record, &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_str_eq(file_read("devices"), DEVICE("alice") "&label=shop\n");
+}
+END_TEST
+
+/* A relay has tunnels to serve. */
+START_TEST(who_has_a_loop_does_not_wait_for_a_writer)
+{
+	int fd = open("devices.lock", O_RDWR | O_CREAT, 0600);
+	struct device_file_error error;
+	struct timespec begin, end;
+	char seen[80];
+	bool found;
+
+	file_write("devices", FLEET("probes") "\n" DEVICE("alice") "\n");
+	ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ck_assert_int_eq(device_file_enrol("devices", STR("probes"), STR("p-1"),
+			     judge_cb, seen, &error),
+	    -1);
+	ck_assert_int_eq(device_file_change("devices", STR("alice"),
+			     set_secret_cb, NULL, false, &found, &error),
+	    -1);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ck_assert_int_le(end.tv_sec - begin.tv_sec, 2);
+	ck_assert_str_eq(error.text,
+	    "another program has it locked: end that, and try again");
+	close(fd);
 }
 END_TEST
 
@@ -552,7 +606,7 @@ put_many(int writer)
 
 		snprintf(name, sizeof(name), "w%d-%d", writer, i);
 		record = record_of(name, NULL, NULL);
-		if (device_file_put("devices", &record, &error) != 0)
+		if (device_file_put("devices", &record, NULL, &error) != 0)
 			_exit(1);
 	}
 	_exit(0);
@@ -613,6 +667,8 @@ main(void)
 	tcase_add_test(tcase, enrolling_changes_both_lines_at_once);
 	tcase_add_test(tcase, other_limits_change_nothing_else);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
+	tcase_add_test(tcase, one_that_is_only_added_replaces_nobody);
+	tcase_add_test(tcase, who_has_a_loop_does_not_wait_for_a_writer);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writer_does_not_wait_for_ever);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);

@@ -40,7 +40,7 @@ put_device(const struct device_record *record)
 	struct device_file_error error;
 
 	ck_assert_msg(
-	    device_file_put(path, record, &error) == 0, "%s", error.text);
+	    device_file_put(path, record, NULL, &error) == 0, "%s", error.text);
 }
 
 static void
@@ -59,7 +59,7 @@ put_fleet(const struct fleet_record *record)
 {
 	struct device_file_error error;
 
-	ck_assert_msg(device_file_put_fleet(path, record, &error) == 0, "%s",
+	ck_assert_msg(device_file_put_fleet(path, record, NULL, &error) == 0, "%s",
 	    error.text);
 }
 
