@@ -8,11 +8,12 @@ from harness.cost_scene import CostScene
 from harness.counting import Instructions, expect_at_most, need_plain_build
 
 # Instructions of one request or visit, seen on a build with -O2; TOLERANCE above that fails.
-# kept, new and new_at_front are those of test_cost_system_calls.py.
+# kept, new and new_at_front are those of test_cost_system_calls.py; what comes apart by chance costs
+# a visit up to 600.
 SEEN = {
-    "kept": {"relay": 3_460, "agent": 3_750},
-    "new": {"relay": 12_500, "agent": 12_500},
-    "new_at_front": {"relay": 18_850, "agent": 12_550},
+    "kept": {"relay": 3_770, "agent": 4_110},
+    "new": {"relay": 13_000, "agent": 13_500},
+    "new_at_front": {"relay": 19_300, "agent": 13_500},
 }
 TOLERANCE = 1.10
 

@@ -423,8 +423,8 @@ START_TEST(claims_of_ports_at_once_share_their_transactions)
 {
 	port_set_clear(&scene.public_ports);
 	ck_assert(port_set_parse(&scene.public_ports, STR("20000-29999")));
-	/* few want the same port by chance */
-	ck_assert_int_le(count_for_claims(SERVICE_TCP), 8);
+	/* those that want the same port by chance take turns */
+	ck_assert_int_le(count_for_claims(SERVICE_TCP), 16);
 }
 END_TEST
 

@@ -12,6 +12,7 @@
 #include "relay/device.h"
 #include "relay/session.h"
 #include "relay/shared.h"
+#include "relay/stream.h"
 #include "scene.h"
 #include "wire/control_msg.h"
 
@@ -474,6 +475,7 @@ START_TEST(a_large_request_moves_too)
 	begin(_i);
 	come(0, "shell");
 	say("opened", 1);
+	RUN_UNTIL(stream_find(LIST_FIRST(&scene_device()->shareds), 1)->answered);
 	/* it moves behind the last of them, in however many pieces they are read */
 	peer_send(&visitors[0], plenty, JUST_LARGE);
 	agent_dig(&control, &own, own_id);
