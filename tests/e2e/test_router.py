@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """taupe-router between a real Redis, written to as a relay would, and real HAProxies."""
+import contextlib
+import itertools
 import os
 import pathlib
 import random
@@ -399,17 +401,37 @@ def test_map_files_are_replaced_whole_and_not_for_every_change(stage):
     assert len(versions) <= 2 + took / 0.3
 
 
-def test_a_disk_that_hangs_keeps_no_change_waiting(stage):
-    """A pipe in the place of the file that is written: opening it takes until somebody reads."""
-    redis, hap = stage.redis(), stage.haproxy()
-    os.mkfifo(hap.maps / "http.map.tmp")
-    router = stage.router(redis, hap)
+def stop_writer(router, change):
+    """Make changes until one of the children that write the map files is stopped half-way, as if
+    the disk hung: its process id."""
     children = pathlib.Path(f"/proc/{router.process.pid}/task/{router.process.pid}/children")
-    for i in range(20):
-        redis.put({"http/a.test": f"127.0.0.1,{i + 1}"}, epoch=i + 1)
-        until_known(hap, "a.test", f"127.0.0.1,{i + 1}")
-    until(children.read_text, 10 * SLOW, "a child that writes")
-    child = int(children.read_text())
+    deadline, next_change = time.monotonic() + 10 * SLOW, 0
+    while time.monotonic() < deadline:
+        if time.monotonic() >= next_change:
+            change()
+            next_change = time.monotonic() + 0.2
+        for child in children.read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGSTOP)
+                if alive_process(int(child)):
+                    return int(child)
+    raise AssertionError("no child was seen that writes")
+
+
+def test_a_disk_that_hangs_keeps_no_change_waiting(stage):
+    redis, hap = stage.redis(), stage.haproxy()
+    router = stage.router(redis, hap)
+    ports = itertools.count(1)
+
+    def change():
+        port = next(ports)
+        redis.put({"http/a.test": f"127.0.0.1,{port}"}, epoch=port)
+        return f"127.0.0.1,{port}"
+
+    child = stop_writer(router, change)
+    for _ in range(20):
+        until_known(hap, "a.test", change())
+    assert alive_process(child)
     router.kill()  # and nobody is left who could write an old file over a new one
     until(lambda: not alive_process(child))
 

@@ -90,8 +90,8 @@ divert(struct line *line, size_t to)
 {
 	aim(line, to);
 	line->next = to;
-	line->diverted = true;
-	redis_link_reset(line->link, "another Sentinel is asked");
+	line->diverted =
+	    redis_link_reset(line->link, "another Sentinel is asked");
 }
 
 static void
