@@ -413,7 +413,9 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 	int result;
 
 	if (store->secret[0] == '\0') {
-		snprintf(why, SECRET_STORE_WHY_MAX, "the device has no secret");
+		snprintf(why, SECRET_STORE_WHY_MAX,
+		    "the agent has a tls_certificate and no secret: renew "
+		    "that, or set its secret_file (rotate --now)");
 		return -1;
 	}
 	if (with == TAUPE_OLD_SECRET)

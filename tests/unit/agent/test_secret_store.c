@@ -249,7 +249,7 @@ START_TEST(what_cannot_be_kept_is_not_drawn)
 		ck_assert_str_eq(store.secret, "");
 		ck_assert_int_eq(
 		    secret_store_rotate(&store, TAUPE_SECRET, why), -1);
-		ck_assert_str_eq(why, "the device has no secret");
+		ck_assert_ptr_nonnull(strstr(why, "and no secret: "));
 		secret_store_fini(&store);
 	}
 }
