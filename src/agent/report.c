@@ -93,9 +93,9 @@ report_refusal(
 {
 	bool busy = event->status == 429 || event->status == 503;
 
-	log_at_(busy ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
-	    refusal_message(event), LOG_S("device", device),
-	    LOG_S("relay", relay), LOG_U("status", event->status),
+	log_at_(busy ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, refusal_message(event),
+	    LOG_S("device", device), LOG_S("relay", relay),
+	    LOG_U("status", event->status),
 	    LOG_STR("reason", str_from(event->text)),
 	    LOG_STR("since", str_from(event->since)),
 	    LOG_STR("from", str_from(event->from)),
@@ -127,6 +127,30 @@ report_failure(const char *device, const struct taupe_relay *relay,
 	log_warn("session failed", LOG_S("device", device),
 	    LOG_S("relay", relay_text(relay, at)), LOG_S("reason", reason),
 	    LOG_U("retry_ms", retry_ms));
+}
+
+/* What becomes of the device's secret. */
+static void
+report_secret(
+    const char *device, const char *relay, const struct taupe_event *event)
+{
+	if (event->type == TAUPE_EVENT_OTHER_SECRET)
+		log_warn("relay refuses what we came with: the next is tried",
+		    LOG_S("device", device), LOG_S("relay", relay),
+		    LOG_STR("reason", str_from(event->text)),
+		    LOG_S("next", credential_name(event->credential)));
+	else if (event->type == TAUPE_EVENT_ROTATE)
+		log_info("relay asks for a new secret", LOG_S("device", device),
+		    LOG_S("relay", relay));
+	else if (event->type == TAUPE_EVENT_ROTATED)
+		log_info("relay has the new secret: the old one is no longer "
+			 "good",
+		    LOG_S("device", device), LOG_S("relay", relay));
+	else
+		log_warn("relay could not take the new secret, and will ask "
+			 "again",
+		    LOG_S("device", device), LOG_S("relay", relay),
+		    LOG_STR("reason", str_from(event->text)));
 }
 
 void
@@ -161,28 +185,10 @@ report_event(const char *device, const struct taupe_relay *relay,
 		    LOG_S("not_possible", event->reason));
 		break;
 	case TAUPE_EVENT_OTHER_SECRET:
-		log_warn("relay refuses what we came with: the next is tried",
-		    LOG_S("device", device),
-		    LOG_S("relay", relay_text(relay, at)),
-		    LOG_STR("reason", str_from(event->text)),
-		    LOG_S("next", credential_name(event->credential)));
-		break;
 	case TAUPE_EVENT_ROTATE:
-		log_info("relay asks for a new secret", LOG_S("device", device),
-		    LOG_S("relay", relay_text(relay, at)));
-		break;
 	case TAUPE_EVENT_ROTATED:
-		log_info("relay has the new secret: the old one is no longer "
-			 "good",
-		    LOG_S("device", device),
-		    LOG_S("relay", relay_text(relay, at)));
-		break;
 	case TAUPE_EVENT_NOT_ROTATED:
-		log_warn("relay could not take the new secret, and will ask "
-			 "again",
-		    LOG_S("device", device),
-		    LOG_S("relay", relay_text(relay, at)),
-		    LOG_STR("reason", str_from(event->text)));
+		report_secret(device, relay_text(relay, at), event);
 		break;
 	case TAUPE_EVENT_REFUSED:
 		report_refusal(device, relay_text(relay, at), event);

@@ -18,11 +18,11 @@
 #include "wire/handshake.h"
 
 #define SUFFIX ".secret"
-#define ASIDE ".old"
 #define SECRET_BYTES 32 /* random ones; their base64url is the secret */
 #define SUM_KEY "&sum=" /* what comes before it is what it is the hash of */
 /* two secrets whose padding is escaped, a name, two hashes, and the keys */
 #define LINE_MAX_BYTES 2048
+#define FILE_MAX_BYTES (8 * LINE_MAX_BYTES)
 
 static void
 sha256_hex(const char *text, size_t len, char out[TAUPE_SHA256_LEN + 1])
@@ -46,7 +46,7 @@ set_secret(struct secret_store *store, const char *secret)
 		sha256_hex(secret, strlen(secret), store->sha256);
 }
 
-/* ---- the line in the file ---- */
+/* ---- a line of the file ---- */
 
 static void
 put(struct writer *w, bool *first, const char *key, const char *value)
@@ -96,7 +96,7 @@ take(struct secret_store *store, const struct form_pair *pair)
 
 /* Is the line whole? Cuts off its sum. */
 static bool
-check_sum(char *line, size_t *len)
+check_sum(const char *line, size_t *len)
 {
 	const size_t tail = sizeof(SUM_KEY) - 1 + TAUPE_SHA256_LEN;
 	char sum[TAUPE_SHA256_LEN + 1];
@@ -110,9 +110,8 @@ check_sum(char *line, size_t *len)
 	    0;
 }
 
-/* False: it is damaged. */
 static bool
-decode(struct secret_store *store, char *line, size_t len)
+decode_in_place(struct secret_store *store, char *line, size_t len)
 {
 	struct form_reader reader;
 	struct form_pair pair;
@@ -130,58 +129,129 @@ decode(struct secret_store *store, char *line, size_t len)
 	return true;
 }
 
+/* False: it is damaged. */
+static bool
+decode(struct secret_store *store, struct str line)
+{
+	char copy[LINE_MAX_BYTES];
+	bool whole = line.len < sizeof(copy);
+
+	*store = (struct secret_store){0};
+	if (whole) {
+		memcpy(copy, line.ptr, line.len);
+		whole = decode_in_place(store, copy, line.len);
+		crypto_wipe(copy, sizeof(copy));
+	}
+	return whole;
+}
+
 /* ---- the file ---- */
+
+struct text {
+	char bytes[FILE_MAX_BYTES];
+	size_t len;
+};
+
+/* The next line of the rest, without its end. False: there is none. */
+static bool
+next_line(struct str *rest, struct str *line)
+{
+	while (rest->len > 0) {
+		(void)str_split(*rest, '\n', line, rest);
+		if (line->len > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Does the line hold what this is about to take the place of? */
+static bool
+follows_upon(const struct secret_store *store, struct str line)
+{
+	struct secret_store found;
+	bool follows = decode(&found, line) &&
+	    strcmp(found.name, store->name) == 0 &&
+	    (strcmp(found.secret, store->old) == 0 ||
+		strcmp(found.secret, store->secret) == 0);
+
+	crypto_wipe(&found, sizeof(found));
+	return follows;
+}
+
+/* Append a line of the file, as it is. -1 with errno: there is no room for it and its end. */
+static int
+append(struct text *text, struct str line)
+{
+	if (text->len + line.len + 3 > sizeof(text->bytes)) {
+		errno = EFBIG;
+		return -1;
+	}
+	text->bytes[text->len++] = '\n';
+	memcpy(text->bytes + text->len, line.ptr, line.len);
+	text->len += line.len;
+	return 0;
+}
+
+/* The file as it shall be: other lines than the one that goes may be the only place where a
+ * secret is. -1 with errno. */
+static int
+compose(struct text *text, const struct secret_store *store)
+{
+	struct text was;
+	struct str rest, line;
+	long len;
+	int result;
+
+	if ((text->len = encode(store, text->bytes)) == 0) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	len = state_file_read_whole(store->path, was.bytes, sizeof(was.bytes));
+	result = len < 0 ? -1 : 0;
+	rest = (struct str){was.bytes, len < 0 ? 0 : (size_t)len};
+	while (result == 0 && next_line(&rest, &line))
+		if (!follows_upon(store, line))
+			result = append(text, line);
+	crypto_wipe(&was, sizeof(was));
+	return result;
+}
 
 static int
 keep(const struct secret_store *store)
 {
-	char line[LINE_MAX_BYTES];
-	size_t len = encode(store, line);
+	struct text text;
 	int result, saved;
 
-	if (store->path == NULL || len == 0) {
-		errno = store->path == NULL ? ENOENT : EMSGSIZE;
+	if (store->path == NULL) {
+		errno = ENOENT;
 		return -1;
 	}
-	result = state_file_write(store->path, line, len);
+	if ((result = compose(&text, store)) == 0)
+		result = state_file_write(store->path, text.bytes, text.len);
 	saved = errno;
-	crypto_wipe(line, sizeof(line));
+	crypto_wipe(&text, sizeof(text));
 	errno = saved;
 	return result;
 }
 
-/* The file is of no use here, but may be the only place where a secret is. */
-static void
-put_aside(const char *path, const char *why)
-{
-	char aside[4096 + sizeof(SUFFIX ASIDE)];
-
-	snprintf(aside, sizeof(aside), "%s" ASIDE, path);
-	if (rename(path, aside) == 0)
-		log_warn("the file of the device's own secrets is put aside",
-		    LOG_S("file", path), LOG_S("to", aside),
-		    LOG_S("reason", why));
-	else
-		log_error("the file of the device's own secrets cannot be put "
-			  "aside",
-		    LOG_S("file", path), LOG_S("reason", why),
-		    LOG_S("error", log_errno()));
-}
-
-/* Why what was found in the file is not what counts; NULL: it is. */
+/* Why what was found in a line is not what counts; NULL: it is. */
 static const char *
-why_not(const struct secret_store *found, const char *name, const char *given)
+why_not(struct secret_store *found, const char *name, const char *given)
 {
 	char given_sha256[TAUPE_SHA256_LEN + 1];
 
 	if (strcmp(found->name, name) != 0)
-		return "it belongs to a device of another name";
-	if (given[0] == '\0' || strcmp(given, found->secret) == 0)
+		return "they belong to a device of another name";
+	if (given[0] == '\0')
 		return NULL;
 	sha256_hex(given, strlen(given), given_sha256);
+	/* the operator has taken over what we have drawn: the next one descends from that */
+	if (strcmp(given, found->secret) == 0 || strcmp(given, found->old) == 0)
+		memcpy(found->given_sha256, given_sha256,
+		    sizeof(found->given_sha256));
 	if (strcmp(found->given_sha256, given_sha256) != 0)
 		return "the configuration gives another secret than the one "
-		       "that it descends from";
+		       "that they descend from";
 	return NULL;
 }
 
@@ -201,12 +271,12 @@ check_mode(const char *path)
 }
 
 /*
- * Read the file. EX_OK: *len is how long its line is, LINE_MAX_BYTES when that is too long, or
- * -1 when there is no file. Who may not even look into the folder has never kept anything
- * there; but a file that is there and cannot be read may hold the secret that counts.
+ * Read the file. EX_OK: *len is how long it is, 0 when that is too long, or -1 when there is
+ * none. Who may not even look into the folder has never kept anything there; but a file that
+ * is there and cannot be read may hold the secret that counts.
  */
 static int
-read_line(const char *path, char line[LINE_MAX_BYTES], long *len)
+read_file(const char *path, struct text *text, long *len)
 {
 	struct stat st;
 
@@ -218,10 +288,11 @@ read_line(const char *path, char line[LINE_MAX_BYTES], long *len)
 			    LOG_S("file", path), LOG_S("error", log_errno()));
 		if (errno == EACCES || errno == ENOENT || errno == ENOTDIR)
 			return EX_OK;
-	} else if ((*len = state_file_read(path, line, LINE_MAX_BYTES)) >= 0) {
+	} else if ((*len = state_file_read_whole(
+			path, text->bytes, sizeof(text->bytes))) >= 0) {
 		return EX_OK;
 	} else if (errno == EFBIG) {
-		*len = LINE_MAX_BYTES;
+		*len = 0;
 		return EX_OK;
 	}
 	log_error("the file of the device's own secrets cannot be read",
@@ -229,33 +300,44 @@ read_line(const char *path, char line[LINE_MAX_BYTES], long *len)
 	return EX_NOINPUT;
 }
 
-/* Take the file's secrets if they are what counts. */
+/* Take the first of the file's lines that counts. NULL, or why none does. */
+static const char *
+find(struct secret_store *store, struct str rest, const char *name,
+    const char *given)
+{
+	const char *why = "the file is damaged";
+	struct secret_store found;
+	struct str line;
+
+	while (why != NULL && next_line(&rest, &line))
+		if (decode(&found, line))
+			why = why_not(&found, name, given);
+	if (why == NULL) {
+		found.path = store->path;
+		*store = found;
+	}
+	crypto_wipe(&found, sizeof(found));
+	return why;
+}
+
 static int
 load(struct secret_store *store, const char *name, const char *given)
 {
-	struct secret_store found = {.path = store->path};
-	char line[LINE_MAX_BYTES];
-	const char *why = "it is damaged";
+	struct text text;
+	const char *why = NULL;
 	long len;
-	int result = read_line(store->path, line, &len);
+	int result = read_file(store->path, &text, &len);
 
 	if (result == EX_OK && len >= 0) {
 		check_mode(store->path);
-		if (len < LINE_MAX_BYTES && decode(&found, line, (size_t)len))
-			why = why_not(&found, name, given);
-		if (why == NULL) {
-			/* the operator has taken over what we have drawn: the next one
-			 * descends from that */
-			if (given[0] != '\0' &&
-			    strcmp(given, found.secret) == 0)
-				memcpy(found.given_sha256, found.sha256,
-				    sizeof(found.given_sha256));
-			*store = found;
-		} else
-			put_aside(store->path, why);
+		why = find(
+		    store, (struct str){text.bytes, (size_t)len}, name, given);
 	}
-	crypto_wipe(line, sizeof(line));
-	crypto_wipe(&found, sizeof(found));
+	if (why != NULL)
+		log_warn("the device's own secrets are not used, and stay in "
+			 "their file",
+		    LOG_S("file", store->path), LOG_S("reason", why));
+	crypto_wipe(&text, sizeof(text));
 	return result;
 }
 
@@ -331,7 +413,9 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 	int result;
 
 	if (store->secret[0] == '\0') {
-		snprintf(why, SECRET_STORE_WHY_MAX, "the device has no secret");
+		snprintf(why, SECRET_STORE_WHY_MAX,
+		    "the agent has a tls_certificate and no secret: renew "
+		    "that, or set its secret_file (rotate --now)");
 		return -1;
 	}
 	if (with == TAUPE_OLD_SECRET)

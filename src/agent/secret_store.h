@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The device's secrets, and the file in which it keeps those that it has drawn itself: one
- * line beside the state file, replaced as a whole, so that a power cut leaves the secrets of
- * before or those of after, and either will do. Draws secrets; knows nothing of sessions,
+ * The device's secrets, and the file in which it keeps those that it has drawn itself, beside
+ * the state file: a line for each secret of the operator's that they descend from, the latest
+ * first. It is replaced as a whole, so that a power cut leaves the secrets of before or those
+ * of after, and either will do; what is not the device's own now is left in it. Draws secrets; knows nothing of sessions,
  * nor which of its two the registry has: that may be either, and libtaupe finds it out.
  */
 #ifndef TAUPE_AGENT_SECRET_STORE_H
@@ -26,8 +27,9 @@ struct secret_store {
 
 /*
  * Take what is kept beside state_file (may be NULL) for the device of this name. given is
- * the operator's secret, or "": a file that descends from another one, or belongs to another
- * device, or is damaged is put aside, with a log line, and given is taken. Returns EX_OK, or
+ * the operator's secret, or "": where nothing in the file descends from it, because all is of
+ * another one, or another device's, or damaged, given is taken, with a log line. The file
+ * stays as it is: who gives back what was given before has its secrets back. Returns EX_OK, or
  * the exit code when the file is there and cannot be read (logged): going on with a secret
  * that may be long out of date would look like a wrong one. store's contents are ignored;
  * fini it in either case.

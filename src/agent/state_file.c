@@ -14,7 +14,7 @@
 #define PATH_LEN_MAX 4096
 
 long
-state_file_read(const char *path, char *text, size_t cap)
+state_file_read_whole(const char *path, char *text, size_t cap)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), saved;
 	ssize_t got;
@@ -32,7 +32,15 @@ state_file_read(const char *path, char *text, size_t cap)
 		return -1;
 	}
 	text[got] = '\0';
-	return (long)strcspn(text, "\n");
+	return (long)got;
+}
+
+long
+state_file_read(const char *path, char *text, size_t cap)
+{
+	long len = state_file_read_whole(path, text, cap);
+
+	return len > 0 ? (long)strcspn(text, "\n") : len;
 }
 
 static int

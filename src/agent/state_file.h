@@ -11,8 +11,11 @@
 /* Read the file's first line into text, without its end. Its length; 0 when there is none;
  * -1 with errno when it cannot be read or is too long. */
 long state_file_read(const char *path, char *text, size_t cap);
-/* Replace the file by this line: mode 0600, synced, renamed. -1 with errno: the old line is
- * there still, or the new one, but may not outlive a power cut. */
+/* The same with all that the file has, whatever that is. */
+long state_file_read_whole(const char *path, char *text, size_t cap);
+/* Replace the file by this line, or these lines without the last one's end: mode 0600, synced,
+ * renamed. -1 with errno: the old text is there still, or the new one, but may not outlive a
+ * power cut. */
 int state_file_write(const char *path, const char *text, size_t len);
 
 #endif

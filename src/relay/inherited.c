@@ -55,7 +55,11 @@ give_up_all(struct relay *relay)
 static void
 timer_cb(void *ctx)
 {
-	give_up_all(ctx);
+	struct relay *relay = ctx;
+
+	give_up_all(relay);
+	/* and those to which several led: no old route leads to any of them now */
+	service_ports_give_back_all(relay->service_ports);
 }
 
 void
@@ -99,7 +103,7 @@ keep(struct relay *relay, struct str key, uint16_t port)
 {
 	struct inherited *route = malloc(sizeof(*route) + key.len + 1);
 
-	/* without memory nobody gets it, and the service that comes back takes another */
+	/* without memory nobody gets it in time, and the service that comes back takes another */
 	service_ports_keep(relay->service_ports, port);
 	if (route == NULL)
 		return;
@@ -133,10 +137,9 @@ inherited_complete(struct relay *relay)
 	if (relay->inherited_complete)
 		return;
 	relay->inherited_complete = true;
-	if (relay->inherited.count == 0)
-		return;
-	log_info("ports are kept for devices that were here",
-	    LOG_U("ports", relay->inherited.count));
+	if (relay->inherited.count > 0)
+		log_info("ports are kept for devices that were here",
+		    LOG_U("ports", relay->inherited.count));
 	/* no lease lasts longer, and its end may have been told to nobody */
 	timer_set(relay->loop, &relay->inherited_timer,
 	    (uint64_t)relay->options.lease_ms + SLACK_MS);

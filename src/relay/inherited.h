@@ -15,7 +15,8 @@ void inherited_fini(struct relay *relay);
 /* A route as it stands in the registry, or as it was changed now: REGISTRY_ROUTE. One that leads
  * here is kept while the registry is read; one that leads here no longer is not ours. */
 void inherited_note(struct relay *relay, const struct registry_event *event);
-/* From now on nothing is kept that was not before: services come. */
+/* From now on nothing is kept that was not before: services come. What nobody came back for is
+ * kept as long as a lease may last. */
 void inherited_complete(struct relay *relay);
 
 /* Is a port kept for it? */

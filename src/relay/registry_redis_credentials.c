@@ -142,8 +142,9 @@ redis_enrol_start(struct registry *registry, const struct enrolment *enrolment,
 	answer->enrol_cb = cb;
 	op->answer = answer;
 	op->enrolment = *enrolment;
+	/* those of a fleet write what all of them watch: one after the other, each gets through */
 	redis_tx_start(redis_registry_of(registry), &op->tx, &enrolment_ops,
-	    op->enrolment.name);
+	    op->enrolment.fleet);
 	return 0;
 }
 

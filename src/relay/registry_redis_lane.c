@@ -14,8 +14,9 @@
 /* Who needs more steps of reading than these does not keep others waiting. */
 #define SHARED_STEPS_MAX 3
 /* Of a transaction that others keep writing into. Each conflict means that another one got
- * through, so this many is only needed when very few ports are left to very many. */
-#define ATTEMPTS_MAX 100
+ * through, so this many is only needed when very few ports are left to very many, or while a
+ * relay that is nearer to Redis enrols very many in the same fleet. */
+#define CONFLICTS_MAX 1000
 
 /* The transaction is over. */
 static void
@@ -64,7 +65,8 @@ write_over(struct redis_lane *lane)
 		tx->failed = tx->failed || failed;
 		if ((tx->failed || conflict) && tx->ops->undo != NULL)
 			tx->ops->undo(tx);
-		if (!tx->failed && conflict && tx->attempts < ATTEMPTS_MAX) {
+		if (!tx->failed && conflict &&
+		    ++tx->n_conflicts < CONFLICTS_MAX) {
 			tx->alone = true;
 			TAILQ_INSERT_TAIL(&again, tx, link);
 		} else {
@@ -353,7 +355,6 @@ board(struct redis_lane *lane, struct redis_tx *tx)
 	TAILQ_INSERT_TAIL(&lane->riders, tx, link);
 	lane->n_riders++;
 	tx->lane = lane;
-	tx->attempts++;
 	tx->failed = tx->ready = false;
 	tx->n_touched = tx->n_steps = 0;
 	tx->ops->begin(tx);

@@ -34,12 +34,13 @@ typedef bool (*redis_tx_reply)(struct redis_tx *tx, const redisReply *reply);
 
 /* Embedded in the operation. */
 struct redis_tx {
-	TAILQ_ENTRY(redis_tx) link; /* among those that wait, or its lane's riders */
+	TAILQ_ENTRY(redis_tx)
+	link; /* among those that wait, or its lane's riders */
 	struct redis_registry *registry;
 	const struct redis_tx_ops *ops;
-	const char *subject;	 /* the device that it is about */
+	const char *subject;	 /* the device or fleet that it is about */
 	struct redis_lane *lane; /* NULL while it waits for one */
-	unsigned attempts;
+	unsigned n_conflicts;
 	bool alone; /* wants a lane of its own */
 	bool failed;
 	bool ready; /* to write */

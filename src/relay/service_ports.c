@@ -15,7 +15,7 @@
 struct service_ports {
 	struct listeners *set;
 	size_t n;
-	size_t turn; /* the range to try first */
+	size_t turn;			 /* the range to try first */
 	struct port_set kept, contested; /* contested: kept for two */
 	struct {
 		struct listen_range range;
@@ -132,6 +132,13 @@ service_ports_give_back(struct service_ports *ports, uint16_t port)
 		return false;
 	port_set_remove(&ports->kept, port);
 	return true;
+}
+
+void
+service_ports_give_back_all(struct service_ports *ports)
+{
+	port_set_clear(&ports->kept);
+	port_set_clear(&ports->contested);
 }
 
 static int

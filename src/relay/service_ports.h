@@ -36,10 +36,11 @@ bool service_ports_hold(
     const struct service_ports *ports, struct str ip, uint16_t port);
 
 /* The number is somebody's who has no listener now: it is given to nobody until it is given
- * back, and rests then: searches begin behind it. One that was kept twice is nobody's for good:
- * false. */
+ * back, and rests then: searches begin behind it. One that was kept twice is nobody's until all
+ * are given back: false. */
 void service_ports_keep(struct service_ports *ports, uint16_t port);
 bool service_ports_give_back(struct service_ports *ports, uint16_t port);
+void service_ports_give_back_all(struct service_ports *ports);
 
 /*
  * Open a listener. A tcp service names its public port: where the ranges hold it, the

@@ -86,9 +86,9 @@ class Scene:
         return self.relay.control()
 
     def kept(self):
-        """What the file has; it must be readable for nobody else."""
+        """What the file has on its first line; it must be readable for nobody else."""
         assert stat.S_IMODE(self.file.stat().st_mode) == 0o600
-        return dict(urllib.parse.parse_qsl(self.file.read_text().strip()))
+        return dict(urllib.parse.parse_qsl(self.file.read_text().splitlines()[0]))
 
     def hashes(self):
         kept = self.kept()
@@ -244,20 +244,66 @@ def test_without_a_place_to_keep_it_there_is_no_new_secret(make, state_file):
     assert scene.relay.came == [scene.given, scene.given]
 
 
+def give(scene, secret):
+    """The operator gives the device this secret."""
+    pathlib.Path(scene.agent.config["secret_file"]).write_text(f"{secret}\n")
+    scene.agent.process.send_signal(1)
+
+
 def test_operators_new_secret_wins_over_our_own(make):
     scene = make()
     fresh = scene.relay.known = ask(scene.control())
     text = scene.file.read_text()
-    secret_file = pathlib.Path(scene.agent.config["secret_file"])
-    secret_file.write_text("given-anew\n")
     scene.relay.known = sha256_hex("given-anew")
-    scene.agent.process.send_signal(1)
+    give(scene, "given-anew")
     scene.control()
-    scene.agent.process.wait_line("is put aside", "another secret than the one")
+    scene.agent.process.wait_line("secrets are not used, and stay", "another secret than the one")
     assert scene.relay.came == [scene.given, sha256_hex("given-anew")]
     assert fresh not in scene.relay.came
-    assert pathlib.Path(f"{scene.file}.old").read_text() == text
-    assert not scene.file.exists()
+    assert scene.file.read_text() == text
+    scene.check_log()
+
+
+def test_change_that_is_undone_brings_our_own_secret_back(make):
+    """However many there were, and though one of them was replaced meanwhile."""
+    scene = make()
+    ours = scene.relay.known = ask(scene.control())
+    scene.relay.known = sha256_hex("second")
+    give(scene, "second")
+    theirs = scene.relay.known = ask(scene.control())
+    scene.relay.known = sha256_hex("third")
+    give(scene, "third")
+    scene.control()
+    came = [scene.given, sha256_hex("second"), sha256_hex("third")]
+    assert scene.relay.came == came
+    for secret, known in [(scene.device.secret, ours), ("second", theirs)]:
+        scene.relay.known = known
+        give(scene, secret)
+        scene.control()
+        came.append(known)
+        assert scene.relay.came == came
+    scene.again()
+    assert scene.relay.came == came + [theirs]
+    scene.check_log()
+
+
+def test_reload_that_fails_changes_nothing(make):
+    scene = make()
+    fresh = scene.relay.known = ask(scene.control())
+    text = scene.file.read_text()
+    config = scene.file.parent / f"{scene.agent.name}.conf"
+    good = config.read_text()
+    config.write_text(good.replace("name = alice", "name = bob"))
+    assert config.read_text() != good
+    give(scene, "given-anew")
+    scene.agent.process.wait_line("nothing was changed", "key=name")
+    config.write_text(good)
+    give(scene, scene.device.secret)
+    scene.agent.process.wait_line("configuration read again")
+    assert scene.file.read_text() == text and not scene.agent.process.lines("are not used")
+    scene.relay.ends[-1].close()
+    scene.control()
+    assert scene.relay.came == [scene.given, fresh]
 
 
 def test_reload_keeps_our_own_secret(make):

@@ -129,6 +129,36 @@ def test_a_device_is_kept_out_when_its_fleet_is_removed_first(group, cluster, ct
     assert agent.welcomes() == 2 and not cluster.redis.client.exists("taupe:device:p-1")
 
 
+def keep_out_and_let_in_again(ctl, agent):
+    """One device alone, while its fleet's key stays good: its record stays, and its secret is nobody's."""
+    ctl.ok("device", "rotate", "p-1", "--now")
+    agent.process.wait_line("level=error", "a device of this name exists", "status=409")
+    assert agent.welcomes() == 1
+    assert [device["name"] for device in ctl.json("device", "ls")["devices"]
+            if device["fleet"] == "probes" and not device["online"]] == ["p-1"]
+    assert ctl.json("fleet", "show", "probes")["used"] == 2, "it was not counted again"
+    ctl.ok("device", "rm", "p-1")
+    agent.stop()
+    agent.start()
+    assert ctl.json("fleet", "show", "probes")["used"] == 3
+
+
+def test_one_device_is_kept_out_by_a_secret_that_it_has_not(group, cluster, ctl):
+    fleet = Fleet(group, cluster.relays, add_fleet(ctl))
+    other, agent = fleet.agent("p-2"), fleet.agent("p-1")
+    keep_out_and_let_in_again(ctl, agent)
+    assert other.welcomes() == 1
+
+
+def test_alone_one_device_is_kept_out_by_a_secret_that_it_has_not(group):
+    alone = Standalone(group)
+    ctl = Ctl(devices_file=alone.devices_file, admin=f"127.0.0.1:{alone.relay.admin_port}")
+    fleet = Fleet(group, [alone.relay], add_fleet(ctl))
+    other, agent = fleet.agent("p-2"), fleet.agent("p-1")
+    keep_out_and_let_in_again(ctl, agent)
+    assert other.welcomes() == 1
+
+
 def test_a_revoked_key_lets_nobody_in_and_cuts_nobody(group, cluster, ctl):
     fleet = Fleet(group, cluster.relays, add_fleet(ctl))
     agent = fleet.agent("p-1")

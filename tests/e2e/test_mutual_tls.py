@@ -2,6 +2,7 @@
 """Agents that show certificates of their own, and sessions that are resumed at another relay."""
 import base64
 import os
+import re
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ from harness.fakes import RawAgent
 from harness.programs import Agent, Certificate, Device, SampleServices
 from harness.scenes import Cluster, Standalone
 from harness.wait import until
+from test_taupectl import Ctl
 
 
 def openssl(*arguments):
@@ -206,6 +208,38 @@ def test_device_that_is_removed_is_refused_whatever_its_certificate(scene):
     scene.standalone._write()
     agent.process.wait_line("unknown device or wrong secret", timeout=20)
     agent.stop()
+
+
+def test_device_without_a_secret_is_asked_for_another_one_and_says_what_to_do(scene):
+    agent = scene.agent("bare", scene.authority.sign("bare")).start()
+    ctl = Ctl(devices_file=scene.standalone.devices_file,
+              admin=f"127.0.0.1:{scene.standalone.relay.admin_port}")
+
+    def rotation():
+        return ctl.json("device", "show", "bare")["rotation"]
+
+    def stored():
+        return re.findall("secret_sha256=[0-9a-f]{64}", scene.standalone.devices_file.read_text())
+
+    before = stored()
+    ctl.ok("device", "rotate", "bare")
+    until("the reason is there", lambda: rotation() != "asked")
+    reason = rotation()
+    for what in ("tls_certificate and no secret", "renew that", "secret_file (rotate --now)"):
+        assert what in reason
+    assert reason in ctl.ok("device", "show", "bare")
+    scene.process.wait_line("device cannot have another secret", "device=bare", reason)
+    agent.process.wait_line("level=error", "the secret stays as it is", "tls_certificate")
+    # nothing else was touched
+    assert agent.welcomes() == 1
+    assert scene.standalone.get(agent.host()).text == "web"
+    assert stored() == before
+    # and what it says can be done
+    secret = ctl.ok("device", "rotate", "bare", "--now").strip()
+    agent.stop()
+    device = agent.device
+    device.secret = secret
+    scene.serves(scene.agent("bare", None, device=device, secret=True, state_file=None))
 
 
 def test_required_and_revoked(group):

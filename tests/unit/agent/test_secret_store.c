@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -109,6 +110,30 @@ init(struct secret_store *store, const char *state_file, const char *given)
 {
 	ck_assert_int_eq(
 	    secret_store_init(store, state_file, "alice", given), EX_OK);
+}
+
+/* What the device has, of its own or not, while the operator gives it that. */
+static void
+expect(const char *state_file, const char *given, const char *secret,
+    const char *old)
+{
+	struct secret_store store;
+
+	init(&store, state_file, given);
+	ck_assert_str_eq(store.secret, secret);
+	ck_assert_str_eq(store.old, old);
+	secret_store_fini(&store);
+}
+
+/* The text of the file, NUL-terminated. */
+static const char *
+text_of(const char *state_file)
+{
+	static char text[65536];
+
+	ck_assert_int_ge(
+	    state_file_read_whole(file_of(state_file), text, sizeof(text)), 0);
+	return text;
 }
 
 /* A device that was rotated once, with `given` as what it began with. */
@@ -224,7 +249,7 @@ START_TEST(what_cannot_be_kept_is_not_drawn)
 		ck_assert_str_eq(store.secret, "");
 		ck_assert_int_eq(
 		    secret_store_rotate(&store, TAUPE_SECRET, why), -1);
-		ck_assert_str_eq(why, "the device has no secret");
+		ck_assert_ptr_nonnull(strstr(why, "and no secret: "));
 		secret_store_fini(&store);
 	}
 }
@@ -274,6 +299,7 @@ START_TEST(power_cut_at_any_step_loses_no_secret)
 {
 	const char *state = test_path("cut");
 	char secret[TAUPE_SECRET_MAX + 1], why[SECRET_STORE_WHY_MAX];
+	char other[TAUPE_SECRET_MAX + 1];
 	bool before = false, after = false, done = false;
 	struct secret_store store;
 	int n;
@@ -281,8 +307,10 @@ START_TEST(power_cut_at_any_step_loses_no_secret)
 	for (n = 0; !done; n++) {
 		ck_assert_int_lt(n, 30);
 		(void)remove(file_of(state));
+		make_rotated(state, "another", other);
 		make_rotated(state, GIVEN, secret);
 		done = rotate_until(state, n);
+		expect(state, "another", other, "another");
 		init(&store, state, GIVEN);
 		if (strcmp(store.secret, secret) == 0) {
 			ck_assert_str_eq(store.old, GIVEN);
@@ -295,6 +323,7 @@ START_TEST(power_cut_at_any_step_loses_no_secret)
 		ck_assert_int_eq(
 		    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
 		secret_store_fini(&store);
+		expect(state, "another", other, "another");
 	}
 	/* unlink, write, end of line, sync, close, rename, sync, close */
 	ck_assert_int_ge(n, 8);
@@ -302,15 +331,19 @@ START_TEST(power_cut_at_any_step_loses_no_secret)
 }
 END_TEST
 
+/* The first of what the operator gives now; what it has of before is still there. */
 START_TEST(power_cut_in_the_first_rotation_leaves_the_given_secret)
 {
 	const char *state = test_path("first");
+	char other[TAUPE_SECRET_MAX + 1];
 	struct secret_store store;
 	bool done = false;
 
 	for (int n = 0; !done; n++) {
 		(void)remove(file_of(state));
+		make_rotated(state, "another", other);
 		done = rotate_until(state, n);
+		expect(state, "another", other, "another");
 		init(&store, state, GIVEN);
 		ck_assert(strcmp(store.secret, GIVEN) == 0 ||
 		    strcmp(store.old, GIVEN) == 0);
@@ -321,27 +354,77 @@ END_TEST
 
 /* ---- what the operator does ---- */
 
-START_TEST(another_given_secret_wins_and_the_file_is_put_aside)
+START_TEST(another_given_secret_wins_and_undoing_it_brings_ours_back)
 {
 	const char *state = test_path("given");
-	char secret[TAUPE_SECRET_MAX + 1], aside[600];
-	struct secret_store store;
+	char secret[TAUPE_SECRET_MAX + 1], text[2048];
 
 	make_rotated(state, GIVEN, secret);
-	init(&store, state, "another");
-	ck_assert_str_eq(store.secret, "another");
-	ck_assert_str_eq(store.old, "");
-	secret_store_fini(&store);
-	ck_assert(!exists(file_of(state)));
-	ck_assert_int_lt(
-	    snprintf(aside, sizeof(aside), "%s.old", file_of(state)),
-	    (int)sizeof(aside));
-	ck_assert(exists(aside));
-	/* and its first rotation begins a file of its own */
-	make_rotated(state, "another", secret);
-	init(&store, state, "another");
-	ck_assert_str_eq(store.secret, secret);
-	secret_store_fini(&store);
+	strcpy(text, text_of(state));
+	expect(state, "another", "another", "");
+	ck_assert_str_eq(text_of(state), text);
+	expect(state, GIVEN, secret, GIVEN);
+}
+END_TEST
+
+START_TEST(each_given_secret_has_its_own_however_often_they_change)
+{
+	static const char *const given[] = {GIVEN, "another", "third"};
+	const char *state = test_path("many");
+	char ours[COUNT(given)][TAUPE_SECRET_MAX + 1],
+	    why[SECRET_STORE_WHY_MAX], old[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	for (size_t i = 0; i < COUNT(given); i++)
+		make_rotated(state, given[i], ours[i]);
+	for (size_t round = 0; round < 4 * COUNT(given); round++) {
+		size_t i = round * 2 % COUNT(given);
+
+		strcpy(old, ours[i]);
+		init(&store, state, given[i]);
+		ck_assert_str_eq(store.secret, old);
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+		strcpy(ours[i], store.secret);
+		secret_store_fini(&store);
+		for (size_t k = 0; k < COUNT(given); k++) {
+			init(&store, state, given[k]);
+			ck_assert_str_eq(store.secret, ours[k]);
+			secret_store_fini(&store);
+		}
+		/* the latest is what counts where none is given */
+		expect(state, "", ours[i], old);
+	}
+}
+END_TEST
+
+/* Rather than to forget one, no other is drawn. */
+START_TEST(full_file_is_left_as_it_is)
+{
+	const char *state = test_path("full");
+	char why[SECRET_STORE_WHY_MAX], given[24], first[TAUPE_SECRET_MAX + 1],
+	    second[TAUPE_SECRET_MAX + 1], *text = NULL;
+	struct secret_store store;
+	int result = 0;
+
+	make_rotated(state, GIVEN, first);
+	for (int i = 0; result == 0; i++) {
+		ck_assert_int_lt(i, 500);
+		free(text);
+		text = strdup(text_of(state));
+		snprintf(given, sizeof(given), "given-%d", i);
+		init(&store, state, given);
+		result = secret_store_rotate(&store, TAUPE_SECRET, why);
+		ck_assert_str_eq(result == 0 ? store.old : store.secret, given);
+		secret_store_fini(&store);
+	}
+	ck_assert_ptr_nonnull(strstr(why, "File too large"));
+	ck_assert_str_eq(text_of(state), text);
+	free(text);
+	/* what is in it already may change */
+	expect(state, GIVEN, first, GIVEN);
+	make_rotated(state, GIVEN, second);
+	expect(state, GIVEN, second, first);
 }
 END_TEST
 
@@ -357,6 +440,21 @@ START_TEST(given_secret_that_is_the_present_one_is_no_other)
 	ck_assert_str_eq(store.old, GIVEN);
 	ck_assert(exists(file_of(state)));
 	secret_store_fini(&store);
+}
+END_TEST
+
+START_TEST(given_secret_that_is_the_one_before_is_no_other)
+{
+	const char *state = test_path("before");
+	char first[TAUPE_SECRET_MAX + 1], second[TAUPE_SECRET_MAX + 1],
+	    third[TAUPE_SECRET_MAX + 1];
+
+	make_rotated(state, GIVEN, first);
+	make_rotated(state, GIVEN, second);
+	expect(state, first, second, first);
+	/* and what the next one descends from */
+	make_rotated(state, first, third);
+	expect(state, first, third, second);
 }
 END_TEST
 
@@ -383,7 +481,7 @@ START_TEST(what_the_operator_has_taken_over_is_what_the_next_descends_from)
 }
 END_TEST
 
-START_TEST(file_of_a_device_of_another_name_is_put_aside)
+START_TEST(secrets_of_a_device_of_another_name_are_its_own)
 {
 	const char *state = test_path("clone");
 	char secret[TAUPE_SECRET_MAX + 1];
@@ -392,17 +490,20 @@ START_TEST(file_of_a_device_of_another_name_is_put_aside)
 	make_rotated(state, "", secret);
 	ck_assert_int_eq(secret_store_init(&store, state, "bob", ""), EX_OK);
 	ck_assert_str_eq(store.secret, "");
-	ck_assert(!exists(file_of(state)));
 	ck_assert_int_eq(secret_store_need(&store), EX_OK);
 	ck_assert_str_ne(store.secret, secret);
+	secret_store_fini(&store);
+	init(&store, state, "");
+	ck_assert_str_eq(store.secret, secret);
 	secret_store_fini(&store);
 }
 END_TEST
 
-START_TEST(damaged_file_is_put_aside)
+START_TEST(damaged_file_is_not_used_and_not_lost)
 {
 	const char *state = test_path("torn");
-	char secret[TAUPE_SECRET_MAX + 1], line[2048];
+	char secret[TAUPE_SECRET_MAX + 1], fresh[TAUPE_SECRET_MAX + 1],
+	    line[2048];
 	struct secret_store store;
 	long len;
 
@@ -420,16 +521,37 @@ START_TEST(damaged_file_is_put_aside)
 		init(&store, state, GIVEN);
 		ck_assert_str_eq(store.secret, cut < len ? GIVEN : secret);
 		ck_assert_str_eq(store.old, cut < len ? "" : GIVEN);
-		ck_assert_uint_eq(exists(file_of(state)), cut == len);
 		secret_store_fini(&store);
+		copy[len] = '\0';
+		ck_assert_str_eq(text_of(state), copy);
 	}
-	memset(line, 'x', sizeof(line) - 1);
-	line[sizeof(line) - 1] = '\0';
-	strcpy(line + 1990, "\n");
+	/* what is written then comes before it */
+	line[len / 2] ^= 1;
 	test_file(file_of(state), line, 0600);
+	make_rotated(state, GIVEN, fresh);
+	expect(state, GIVEN, fresh, GIVEN);
+	line[len] = '\0';
+	ck_assert_ptr_nonnull(strstr(text_of(state), line));
+}
+END_TEST
+
+START_TEST(file_that_is_too_long_is_not_used_and_not_lost)
+{
+	const char *state = test_path("long");
+	char why[SECRET_STORE_WHY_MAX], *text = malloc(20001);
+	struct secret_store store;
+
+	memset(text, 'x', 20000);
+	text[20000] = '\0';
+	text[3000] = '\n';
+	test_file(file_of(state), text, 0600);
 	init(&store, state, GIVEN);
 	ck_assert_str_eq(store.secret, GIVEN);
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), -1);
+	ck_assert_ptr_nonnull(strstr(why, "File too large"));
+	ck_assert_str_eq(text_of(state), text);
 	secret_store_fini(&store);
+	free(text);
 }
 END_TEST
 
@@ -568,11 +690,15 @@ main(void)
 	    failed_sync_is_a_failure,
 	    power_cut_at_any_step_loses_no_secret,
 	    power_cut_in_the_first_rotation_leaves_the_given_secret,
-	    another_given_secret_wins_and_the_file_is_put_aside,
+	    another_given_secret_wins_and_undoing_it_brings_ours_back,
+	    each_given_secret_has_its_own_however_often_they_change,
+	    full_file_is_left_as_it_is,
 	    given_secret_that_is_the_present_one_is_no_other,
+	    given_secret_that_is_the_one_before_is_no_other,
 	    what_the_operator_has_taken_over_is_what_the_next_descends_from,
-	    file_of_a_device_of_another_name_is_put_aside,
-	    damaged_file_is_put_aside,
+	    secrets_of_a_device_of_another_name_are_its_own,
+	    damaged_file_is_not_used_and_not_lost,
+	    file_that_is_too_long_is_not_used_and_not_lost,
 	    file_that_is_open_to_others_is_closed,
 	    file_that_cannot_be_read_ends_the_start,
 	    file_of_somebody_else_ends_the_start_and_a_closed_folder_does_not,

@@ -383,18 +383,24 @@ transactions(void)
 	return found != NULL ? atol(found + strlen("cmdstat_multi:calls=")) : 0;
 }
 
+/* Open the registry anew, without its announcements: they are transactions, too. */
+static void
+open_quietly(void)
+{
+	scene.settings.announce_ms = 60000;
+	registry_free(&scene.registry);
+	scene.n_events = 0;
+	scene.registry = open_registry("r1", scene_event_cb, NULL);
+	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
+}
+
 /* How many transactions 40 claims at once take. */
 static long
 count_for_claims(enum service_kind kind)
 {
 	long before;
 
-	/* the announcements are transactions, too */
-	scene.settings.announce_ms = 60000;
-	registry_free(&scene.registry);
-	scene.n_events = 0;
-	scene.registry = open_registry("r1", scene_event_cb, NULL);
-	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
+	open_quietly();
 	before = transactions();
 	for (int i = 0; i < 40; i++) {
 		struct claim claim = {.n_services = 1};
@@ -453,6 +459,76 @@ START_TEST(a_claim_that_looks_at_many_ports_rides_alone)
 	scene_run_until(two_answered);
 	ck_assert_int_eq(n_granted, 2);
 	ck_assert_uint_eq(granted_ports.count, SERVICES_MAX);
+}
+END_TEST
+
+/* Enrolments. */
+
+static int verdicts[ENROLMENT_UNAVAILABLE + 1];
+
+static void
+count_verdict_cb(void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record)
+{
+	(void)ctx;
+	(void)record;
+	verdicts[verdict]++;
+	n_answers++;
+}
+
+#define ENROL_MANY 600
+
+static bool
+all_enrolled(void)
+{
+	return n_answers == ENROL_MANY;
+}
+
+/* The devices of a fleet with room for max come at once, by turns to the registries. */
+static void
+enrol_at_once(uint64_t max, struct registry *const *registries, size_t n)
+{
+	struct fleet_record fleet = {.name = "probes", .max = max};
+	struct enrolment enrolment = {.fleet = "probes"};
+
+	memset(fleet.key_sha256, 9, SECRET_HASH_LEN);
+	memset(enrolment.key_sha256, 9, SECRET_HASH_LEN);
+	put_fleet(&fleet);
+	for (size_t i = 0; i < ENROL_MANY; i++) {
+		struct registry *registry = registries[i % n];
+
+		sprintf(enrolment.name, "p-%zu", i);
+		ck_assert_int_eq(registry->ops->enrol(registry, &enrolment,
+				     count_verdict_cb, NULL),
+		    0);
+	}
+	scene_run_until(all_enrolled);
+}
+
+START_TEST(enrolments_at_once_do_not_disturb_each_other)
+{
+	long before;
+
+	open_quietly();
+	before = transactions();
+	enrol_at_once(0, &scene.registry, 1);
+	ck_assert_int_eq(verdicts[ENROLMENT_NEW], ENROL_MANY);
+	ck_assert_int_eq(transactions() - before, ENROL_MANY);
+	ck_assert_str_eq(redis_ask("HGET taupe:fleet:probes used"), "600");
+}
+END_TEST
+
+START_TEST(relays_that_enrol_at_once_fill_a_fleet_and_no_more)
+{
+	struct registry *both[2] = {scene.registry};
+
+	open_second();
+	both[1] = second;
+	enrol_at_once(500, both, 2);
+	ck_assert_int_eq(verdicts[ENROLMENT_NEW], 500);
+	ck_assert_int_eq(verdicts[ENROLMENT_FULL], ENROL_MANY - 500);
+	ck_assert_str_eq(redis_ask("HGET taupe:fleet:probes used"), "500");
+	ck_assert_str_eq(redis_ask("SCARD taupe:devices"), "502");
 }
 END_TEST
 
@@ -1000,6 +1076,9 @@ own_tests(void)
 	tcase_add_test(tcase, claims_at_once_share_their_transactions);
 	tcase_add_test(tcase, claims_of_ports_at_once_share_their_transactions);
 	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
+	tcase_add_test(tcase, enrolments_at_once_do_not_disturb_each_other);
+	tcase_add_test(
+	    tcase, relays_that_enrol_at_once_fill_a_fleet_and_no_more);
 	tcase_add_test(tcase,
 	    routes_that_go_over_to_a_lease_that_ends_meanwhile_end_with_it);
 	tcase_add_test(tcase, a_name_claimed_twice_at_once_has_one_holder);

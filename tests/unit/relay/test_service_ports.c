@@ -226,6 +226,12 @@ START_TEST(a_kept_port_is_given_to_nobody)
 	service_ports_keep(ports, kept);
 	ck_assert(!service_ports_give_back(ports, kept));
 	ck_assert_uint_eq(open_one(kept, NULL), 0);
+	service_ports_give_back_all(ports);
+	ck_assert_uint_eq(open_one(kept, NULL), kept);
+	listener_close(&listeners[--n_open]);
+	/* what was once kept for two is kept for one now */
+	service_ports_keep(ports, kept);
+	ck_assert(service_ports_give_back(ports, kept));
 }
 END_TEST
 

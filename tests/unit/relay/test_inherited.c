@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Ports of a relay that was here before, and when each is anybody's again. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "relay/inherited.h"
+#include "scene.h"
+
+static void
+accepted_cb(void *ctx, int fd, const struct address *peer)
+{
+	(void)ctx;
+	(void)peer;
+	close(fd);
+}
+
+/* The port that a service gets which would like this one; it ends at once. */
+static uint16_t
+port_given(uint16_t wanted)
+{
+	struct listener listener;
+	struct address address;
+
+	ck_assert_int_eq(service_ports_open(relay->service_ports, &listener,
+			     wanted, NULL, accepted_cb, NULL),
+	    0);
+	listener_address(&listener, &address);
+	listener_close(&listener);
+	return address_port(&address);
+}
+
+static void
+note_value(const char *key, const char *value)
+{
+	struct registry_event event = {
+	    .type = REGISTRY_ROUTE, .key = str_of(key), .value = str_of(value)};
+
+	inherited_note(relay, &event);
+}
+
+static void
+note(const char *key, uint16_t port)
+{
+	char value[40];
+
+	snprintf(value, sizeof(value), "127.0.0.1,%u,7", (unsigned)port);
+	note_value(key, value);
+}
+
+/* The time in which devices may come back is over. */
+static void
+let_the_time_pass(void)
+{
+	ck_assert(timer_is_set(&relay->inherited_timer));
+	timer_set(relay->loop, &relay->inherited_timer, 0);
+	RUN_UNTIL(!timer_is_set(&relay->inherited_timer));
+}
+
+START_TEST(a_port_is_its_devices)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = port_given(0));
+	inherited_complete(relay);
+	ck_assert_uint_ne(port_given(port), port);
+	ck_assert_uint_eq(inherited_claim(relay, "http/other.example.com"), 0);
+	ck_assert_uint_eq(
+	    inherited_claim(relay, "http/mole.example.com"), port);
+	ck_assert_uint_eq(port_given(port), port);
+	ck_assert_uint_eq(inherited_claim(relay, "http/mole.example.com"), 0);
+}
+END_TEST
+
+START_TEST(a_port_whose_route_has_gone_is_anybodys)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = port_given(0));
+	inherited_complete(relay);
+	note_value("http/mole.example.com", "");
+	ck_assert(!inherited_has(relay, "http/mole.example.com"));
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
+START_TEST(a_port_that_nobody_came_back_for_is_anybodys_after_the_time)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = port_given(0));
+	inherited_complete(relay);
+	let_the_time_pass();
+	ck_assert(!inherited_has(relay, "http/mole.example.com"));
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
+/* One of them has come back; whoever got the port now would get the other's visitors. */
+START_TEST(a_contested_port_is_nobodys_until_the_time_is_over)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = port_given(0));
+	note("http/shrew.example.com", port);
+	inherited_complete(relay);
+	ck_assert_uint_eq(inherited_claim(relay, "http/mole.example.com"), 0);
+	ck_assert_uint_ne(port_given(port), port);
+	ck_assert_uint_eq(inherited_claim(relay, "http/shrew.example.com"), 0);
+	ck_assert_uint_ne(port_given(port), port);
+	let_the_time_pass();
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
+/* Both routes had gone before the registry was read to its end: no route is left. */
+START_TEST(a_contested_port_without_routes_ends_as_well)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = port_given(0));
+	note("http/shrew.example.com", port);
+	note_value("http/mole.example.com", "");
+	note_value("http/shrew.example.com", "");
+	inherited_complete(relay);
+	let_the_time_pass();
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("inherited");
+	TCase *tests = tcase_create("inherited");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, NULL, scene_teardown);
+	tcase_add_loop_test(tests, a_port_is_its_devices, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_port_whose_route_has_gone_is_anybodys, 0, 2);
+	tcase_add_loop_test(tests,
+	    a_port_that_nobody_came_back_for_is_anybodys_after_the_time, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_contested_port_is_nobodys_until_the_time_is_over, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_contested_port_without_routes_ends_as_well, 0, 2);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
