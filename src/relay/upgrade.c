@@ -396,9 +396,11 @@ upgrades_silent(const struct relay *relay)
 	    relay->door_queue.n;
 }
 
-/* Takes the descriptor. NULL: no memory. */
+/* Takes the descriptor; source only with success. NULL: no memory. */
 static struct upgrade *
-upgrade_new(struct relay *relay, int fd, struct tls_context *context)
+upgrade_new(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *context,
+    struct source *source)
 {
 	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
 	struct tls *tls = NULL;
@@ -419,6 +421,13 @@ upgrade_new(struct relay *relay, int fd, struct tls_context *context)
 		conn_start_tls(&upgrade->conn, tls);
 	upgrade->shaking_hands = tls != NULL;
 	upgrade->relay = relay;
+	upgrade->routes = routes;
+	upgrade->peer = *peer;
+	upgrade->source = source;
+	address_text(peer, upgrade->from);
+	timer_init(&upgrade->timer, timeout_cb, upgrade);
+	timer_set(relay->loop, &upgrade->timer,
+	    (uint64_t)relay->options.handshake_timeout_ms);
 	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
 	relay->n_upgrades++;
 	return upgrade;
@@ -432,9 +441,9 @@ may_answer(const struct relay *relay)
 	    (size_t)relay->options.max_handshakes;
 }
 
-/* Told only if it costs next to nothing: no TLS handshake. */
+/* *retry_after_s: 0, or its source has too many. False: it is not even told. */
 static bool
-may_come(struct relay *relay, const struct address *peer, bool tls,
+may_come(struct relay *relay, const struct address *peer,
     struct source **source, unsigned *retry_after_s)
 {
 	char from[ADDRESS_TEXT_MAX];
@@ -442,41 +451,41 @@ may_come(struct relay *relay, const struct address *peer, bool tls,
 	    upgrades_silent(relay) >= (size_t)relay->options.max_handshakes;
 
 	*retry_after_s = 0;
-	if (crowded && (tls || !may_answer(relay))) {
+	if (crowded && !may_answer(relay)) {
 		limit_hit(&relay->hits, LIMIT_MAX_HANDSHAKES,
 		    address_text(peer, from), now_ms(relay));
 		return false;
 	}
 	return sources_admit(relay->sources, SOURCE_AGENT, peer, now_ms(relay),
 		   source, retry_after_s) ||
-	    (!tls && may_answer(relay));
+	    may_answer(relay);
 }
 
 void
 upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes, struct tls_context *tls)
+    const struct upgrade_route *routes)
 {
 	struct source *source = NULL;
 	struct upgrade *upgrade;
 	unsigned retry_after_s;
 
-	if (!may_come(relay, peer, tls != NULL, &source, &retry_after_s)) {
+	if (!may_come(relay, peer, &source, &retry_after_s)) {
 		close(fd);
 		return;
 	}
-	if ((upgrade = upgrade_new(relay, fd, tls)) == NULL) {
+	upgrade = upgrade_new(relay, fd, peer, routes, NULL, source);
+	if (upgrade == NULL)
 		sources_leave(relay->sources, SOURCE_AGENT, &source);
-		return;
-	}
-	upgrade->routes = routes;
-	upgrade->peer = *peer;
-	upgrade->source = source;
-	address_text(peer, upgrade->from);
-	timer_init(&upgrade->timer, timeout_cb, upgrade);
-	timer_set(relay->loop, &upgrade->timer,
-	    (uint64_t)relay->options.handshake_timeout_ms);
-	if (retry_after_s > 0)
+	else if (retry_after_s > 0)
 		upgrade_turn_source_away(upgrade, retry_after_s);
 	else if (upgrades_silent(relay) > (size_t)relay->options.max_handshakes)
 		upgrade_turn_away(upgrade);
+}
+
+bool
+upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *tls,
+    struct source *source)
+{
+	return upgrade_new(relay, fd, peer, routes, tls, source) != NULL;
 }

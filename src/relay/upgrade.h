@@ -50,10 +50,14 @@ struct upgrade_route {
 	void (*cb)(struct upgrade *upgrade, struct http_head *head);
 };
 
-/* An agent has connected. Takes the descriptor; routes is kept, not copied. tls: shake
- * hands first; NULL: it does not. */
+/* An agent has connected without TLS. Takes the descriptor; routes is kept, not copied. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes, struct tls_context *tls);
+    const struct upgrade_route *routes);
+/* The same with TLS, when its turn has come; source is the one that it was admitted at. False: no
+ * memory, and the source is still the caller's. */
+bool upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *tls,
+    struct source *source);
 /* Connections that have not said yet whom they are. */
 size_t upgrades_silent(const struct relay *relay);
 /* Refuse a request whose parameters are malformed. */

@@ -2,6 +2,9 @@
 """How much one source may use. Loopback is no source, so agents come through a trusted proxy, which
 is this test, and visitors from network namespaces."""
 
+import contextlib
+import socket
+import ssl
 import subprocess
 import time
 
@@ -11,7 +14,7 @@ from harness import ports
 from harness.fakes import PING, TEXT, RawAgent, frame
 from harness.network import Network
 from harness.process import Process
-from harness.programs import Agent, Device, Relay, SampleServices
+from harness.programs import Agent, Certificate, Device, Relay, SampleServices
 from harness.scenes import Standalone
 from harness.wait import until
 
@@ -253,3 +256,34 @@ def test_agents_of_a_source_are_bounded_before_they_have_said_anything(group):
     for holder in holders:
         holder.kill()
     until("there is room again", lambda: street.status("a", street.agents) == "404")
+
+
+def test_a_source_does_not_fill_the_queue_of_tls_handshakes(group):
+    certificate = Certificate(group.folder / "certificate", "relay.example.test")
+    port = ports.take()
+    street = Street(group, agent_tls_listen=f"0.0.0.0:{port}", tls_certificate=certificate.bundle,
+                    source_handshakes=3, max_handshakes=6)
+    process = street.relay.process
+    with contextlib.ExitStack() as stack:
+        def connect(name):
+            with street.hosts[name].inside():
+                return stack.enter_context(
+                    socket.create_connection((street.hosts["relay"].address, port), 10))
+
+        process.freeze()  # they come in one turn of its loop, after the first few
+        stack.callback(process.thaw)
+        crowd, other = [connect("a") for _ in range(30)], connect("b")
+        process.thaw()
+        context = ssl.create_default_context(cafile=certificate.ca)
+        with context.wrap_socket(other, server_hostname="relay.example.test") as agent:
+            agent.sendall(b"GET / HTTP/1.1\r\nHost: relay.example.test\r\n\r\n")
+            assert agent.recv(100).startswith(b"HTTP/1.1 404 ")
+        assert [sock.recv(1) for sock in crowd[3:]] == [b""] * 27
+        for sock in crowd[:3]:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.recv(1)
+        assert metric(street.relay, "source_handshakes_over_max_total") == 27
+        assert metric(street.relay, "handshakes_over_max_total") == 0
+        address = street.hosts["a"].address
+        process.wait_line("a limit was hit", "limit=source_handshakes", f"last={address}")
