@@ -238,21 +238,31 @@ last_forwarded(const struct http_head *head)
 }
 
 /* Behind a proxy that we trust, the agent is whom the proxy names last: only now it is known from
- * where it comes. False: that has too many. */
-static bool
-find_from(struct upgrade *upgrade, const struct http_head *head, bool invited,
-    unsigned *retry_after_s)
+ * where it comes. */
+static void
+find_from(struct upgrade *upgrade, const struct http_head *head)
 {
-	struct relay *relay = upgrade->relay;
 	struct address named;
 
-	if (!sources_trusts(relay->sources, &upgrade->peer) ||
+	if (!sources_trusts(upgrade->relay->sources, &upgrade->peer) ||
 	    !address_parse_ip(last_forwarded(head), 0, &named))
-		return true;
+		return;
+	upgrade->named = named;
 	address_ip_text(&named, upgrade->from);
-	return invited ||
-	    sources_admit(relay->sources, SOURCE_AGENT, &named, now_ms(relay),
-		&upgrade->source, retry_after_s);
+}
+
+bool
+upgrade_count_named(struct upgrade *upgrade)
+{
+	struct relay *relay = upgrade->relay;
+	unsigned retry_after_s;
+
+	if (upgrade->named.len == 0 ||
+	    sources_admit(relay->sources, SOURCE_AGENT, &upgrade->named,
+		now_ms(relay), &upgrade->source, &retry_after_s))
+		return true;
+	upgrade_turn_source_away(upgrade, retry_after_s);
+	return false;
 }
 
 static void
@@ -261,15 +271,15 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	const struct upgrade_route *route = upgrade->routes;
 	const char *error = NULL;
 	struct str key;
-	unsigned status, retry_after_s;
+	unsigned status;
 
+	find_from(upgrade, head);
 	while (
 	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;
-	if (!find_from(upgrade, head, route->invited, &retry_after_s)) {
-		upgrade_turn_source_away(upgrade, retry_after_s);
+	status = handshake_request_check(head, &key, &error);
+	if (!(route->invited && status == 101) && !upgrade_count_named(upgrade))
 		return;
-	}
 	certified_find(upgrade, head);
 	if (route->path == NULL) {
 		upgrade_reject(upgrade,
@@ -278,7 +288,7 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 			.reason = "only agents connect here"});
 		return;
 	}
-	if ((status = handshake_request_check(head, &key, &error)) != 101) {
+	if (status != 101) {
 		upgrade_reject_bad(upgrade, status, error);
 		return;
 	}
