@@ -16,6 +16,7 @@
 #include "relay/agent_door.h"
 #include "relay/certified.h"
 #include "relay/relay_setup.h"
+#include "relay/sources.h"
 #include "relay/transfer.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
@@ -29,7 +30,7 @@ static const struct upgrade_route routes[] = {
 static void
 plain_cb(void *ctx, int fd, const struct address *peer)
 {
-	upgrade_accept(ctx, fd, peer, routes, NULL);
+	upgrade_accept(ctx, fd, peer, routes);
 }
 
 /* There is no way yet to tell the agent. */
@@ -50,12 +51,14 @@ late_cb(void *ctx, int fd, const struct address *peer)
 	let_go(ctx, fd, peer, LIMIT_HANDSHAKE_TIMEOUT);
 }
 
-static void
-begin_tls_cb(void *ctx, int fd, const struct address *peer)
+static bool
+begin_tls_cb(
+    void *ctx, int fd, const struct address *peer, struct source *source)
 {
 	struct relay *relay = ctx;
 
-	upgrade_accept(relay, fd, peer, routes, relay->agent_tls);
+	return upgrade_begin_tls(
+	    relay, fd, peer, routes, relay->agent_tls, source);
 }
 
 static const struct door_queue_ops door_queue_ops = {
@@ -63,16 +66,22 @@ static const struct door_queue_ops door_queue_ops = {
     .late_cb = late_cb,
 };
 
-/* It may wait for half of the time that it has: the agent's own is about as long. */
+/* It may wait for half of the time that it has: the agent's own is about as long. Who has too many
+ * is counted and logged by sources_admit(). */
 static void
 tls_cb(void *ctx, int fd, const struct address *peer)
 {
 	struct relay *relay = ctx;
 	const struct relay_options *options = &relay->options;
+	struct source *source;
+	unsigned retry_after_s;
 
 	if (upgrades_silent(relay) >= (size_t)options->max_handshakes)
 		let_go(relay, fd, peer, LIMIT_MAX_HANDSHAKES);
-	else if (door_queue_add(&relay->door_queue, fd, peer,
+	else if (!sources_admit(relay->sources, SOURCE_AGENT, peer,
+		     loop_now_ms(relay->loop), &source, &retry_after_s))
+		close(fd);
+	else if (door_queue_add(&relay->door_queue, fd, peer, source,
 		     (uint64_t)options->handshake_timeout_ms / 2) != 0)
 		relay->counters.tls_failed++;
 }
@@ -289,8 +298,8 @@ agent_doors_open(struct relay *relay)
 	const struct relay_options *options = &relay->options;
 	int code;
 
-	door_queue_init(
-	    &relay->door_queue, relay->loop, &door_queue_ops, relay);
+	door_queue_init(&relay->door_queue, relay->loop, relay->sources,
+	    &door_queue_ops, relay);
 	if ((code = check_options(options)) != 0)
 		return code;
 	if (options->agent_tls_listen.count > 0 &&

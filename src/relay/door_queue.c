@@ -8,6 +8,7 @@
 struct door_wait {
 	STAILQ_ENTRY(door_wait) link;
 	struct address peer;
+	struct source *source;
 	uint64_t until_ms; /* loop clock */
 	int fd;
 };
@@ -25,6 +26,21 @@ take_first(struct door_queue *queue)
 }
 
 static void
+begin(struct door_queue *queue, struct door_wait *wait)
+{
+	if (!queue->ops->begin_cb(
+		queue->ctx, wait->fd, &wait->peer, wait->source))
+		sources_leave(queue->sources, SOURCE_AGENT, &wait->source);
+}
+
+static void
+let_go(struct door_queue *queue, struct door_wait *wait)
+{
+	sources_leave(queue->sources, SOURCE_AGENT, &wait->source);
+	queue->ops->late_cb(queue->ctx, wait->fd, &wait->peer);
+}
+
+static void
 task_cb(void *ctx)
 {
 	struct door_queue *queue = ctx;
@@ -35,10 +51,10 @@ task_cb(void *ctx)
 		struct door_wait taken = take_first(queue);
 
 		if (taken.until_ms <= now_ms) {
-			queue->ops->late_cb(queue->ctx, taken.fd, &taken.peer);
+			let_go(queue, &taken);
 		} else {
 			begun++;
-			queue->ops->begin_cb(queue->ctx, taken.fd, &taken.peer);
+			begin(queue, &taken);
 		}
 	}
 	if (queue->n > 0)
@@ -47,9 +63,10 @@ task_cb(void *ctx)
 
 void
 door_queue_init(struct door_queue *queue, struct loop *loop,
-    const struct door_queue_ops *ops, void *ctx)
+    struct sources *sources, const struct door_queue_ops *ops, void *ctx)
 {
-	*queue = (struct door_queue){.loop = loop, .ops = ops, .ctx = ctx};
+	*queue = (struct door_queue){
+	    .loop = loop, .sources = sources, .ops = ops, .ctx = ctx};
 	task_init(&queue->task, task_cb, queue);
 	STAILQ_INIT(&queue->waiting);
 }
@@ -60,21 +77,27 @@ door_queue_fini(struct door_queue *queue)
 	if (queue->loop == NULL)
 		return;
 	task_cancel(queue->loop, &queue->task);
-	while (queue->n > 0)
-		close(take_first(queue).fd);
+	while (queue->n > 0) {
+		struct door_wait taken = take_first(queue);
+
+		sources_leave(queue->sources, SOURCE_AGENT, &taken.source);
+		close(taken.fd);
+	}
 }
 
 int
 door_queue_add(struct door_queue *queue, int fd, const struct address *peer,
-    uint64_t longest_ms)
+    struct source *source, uint64_t longest_ms)
 {
 	struct door_wait *wait = calloc(1, sizeof(*wait));
 
 	if (wait == NULL) {
+		sources_leave(queue->sources, SOURCE_AGENT, &source);
 		close(fd);
 		return -1;
 	}
 	wait->peer = *peer;
+	wait->source = source;
 	wait->fd = fd;
 	wait->until_ms = loop_now_ms(queue->loop) + longest_ms;
 	STAILQ_INSERT_TAIL(&queue->waiting, wait, link);

@@ -3,7 +3,8 @@
  * Connections whose TLS handshake has not begun. A handshake is by far the most that a relay does
  * for an agent: when all come at once, those that have begun must get through before others begin,
  * or each gets an answer when it has gone. So a few begin in each turn of the loop, and who has
- * waited too long is let go before anything was spent on it.
+ * waited too long is let go before anything was spent on it. Who waits has its place at its source
+ * already: else one source could fill the queue.
  */
 #ifndef TAUPE_RELAY_DOOR_QUEUE_H
 #define TAUPE_RELAY_DOOR_QUEUE_H
@@ -12,6 +13,7 @@
 
 #include "net/address.h"
 #include "net/loop.h"
+#include "relay/sources.h"
 
 #define DOOR_QUEUE_TURN 8 /* that begin in one turn */
 
@@ -19,12 +21,15 @@ struct door_wait;
 
 /* What becomes of a connection; the callee takes the descriptor. */
 struct door_queue_ops {
-	void (*begin_cb)(void *ctx, int fd, const struct address *peer);
+	/* True: it has begun, and takes its source along. */
+	bool (*begin_cb)(void *ctx, int fd, const struct address *peer,
+	    struct source *source);
 	void (*late_cb)(void *ctx, int fd, const struct address *peer);
 };
 
 struct door_queue {
 	struct loop *loop;
+	struct sources *sources;
 	const struct door_queue_ops *ops;
 	void *ctx;
 	struct task task;
@@ -33,12 +38,13 @@ struct door_queue {
 };
 
 void door_queue_init(struct door_queue *queue, struct loop *loop,
-    const struct door_queue_ops *ops, void *ctx);
+    struct sources *sources, const struct door_queue_ops *ops, void *ctx);
 /* Close those that wait. */
 void door_queue_fini(struct door_queue *queue);
 /* It begins in this turn, or when its own comes; late_cb if it has not within longest_ms. Takes
- * the descriptor; -1: no memory, and it is closed. */
+ * the descriptor, and the source that SOURCE_AGENT was admitted at (NULL: it is not counted); -1: no
+ * memory, and it is closed. */
 int door_queue_add(struct door_queue *queue, int fd, const struct address *peer,
-    uint64_t longest_ms);
+    struct source *source, uint64_t longest_ms);
 
 #endif

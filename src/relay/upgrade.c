@@ -238,21 +238,31 @@ last_forwarded(const struct http_head *head)
 }
 
 /* Behind a proxy that we trust, the agent is whom the proxy names last: only now it is known from
- * where it comes. False: that has too many. */
-static bool
-find_from(struct upgrade *upgrade, const struct http_head *head, bool invited,
-    unsigned *retry_after_s)
+ * where it comes. */
+static void
+find_from(struct upgrade *upgrade, const struct http_head *head)
 {
-	struct relay *relay = upgrade->relay;
 	struct address named;
 
-	if (!sources_trusts(relay->sources, &upgrade->peer) ||
+	if (!sources_trusts(upgrade->relay->sources, &upgrade->peer) ||
 	    !address_parse_ip(last_forwarded(head), 0, &named))
-		return true;
+		return;
+	upgrade->named = named;
 	address_ip_text(&named, upgrade->from);
-	return invited ||
-	    sources_admit(relay->sources, SOURCE_AGENT, &named, now_ms(relay),
-		&upgrade->source, retry_after_s);
+}
+
+bool
+upgrade_count_named(struct upgrade *upgrade)
+{
+	struct relay *relay = upgrade->relay;
+	unsigned retry_after_s;
+
+	if (upgrade->named.len == 0 ||
+	    sources_admit(relay->sources, SOURCE_AGENT, &upgrade->named,
+		now_ms(relay), &upgrade->source, &retry_after_s))
+		return true;
+	upgrade_turn_source_away(upgrade, retry_after_s);
+	return false;
 }
 
 static void
@@ -261,15 +271,15 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	const struct upgrade_route *route = upgrade->routes;
 	const char *error = NULL;
 	struct str key;
-	unsigned status, retry_after_s;
+	unsigned status;
 
+	find_from(upgrade, head);
 	while (
 	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;
-	if (!find_from(upgrade, head, route->invited, &retry_after_s)) {
-		upgrade_turn_source_away(upgrade, retry_after_s);
+	status = handshake_request_check(head, &key, &error);
+	if (!(route->invited && status == 101) && !upgrade_count_named(upgrade))
 		return;
-	}
 	certified_find(upgrade, head);
 	if (route->path == NULL) {
 		upgrade_reject(upgrade,
@@ -278,7 +288,7 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 			.reason = "only agents connect here"});
 		return;
 	}
-	if ((status = handshake_request_check(head, &key, &error)) != 101) {
+	if (status != 101) {
 		upgrade_reject_bad(upgrade, status, error);
 		return;
 	}
@@ -396,9 +406,11 @@ upgrades_silent(const struct relay *relay)
 	    relay->door_queue.n;
 }
 
-/* Takes the descriptor. NULL: no memory. */
+/* Takes the descriptor; source only with success. NULL: no memory. */
 static struct upgrade *
-upgrade_new(struct relay *relay, int fd, struct tls_context *context)
+upgrade_new(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *context,
+    struct source *source)
 {
 	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
 	struct tls *tls = NULL;
@@ -419,6 +431,13 @@ upgrade_new(struct relay *relay, int fd, struct tls_context *context)
 		conn_start_tls(&upgrade->conn, tls);
 	upgrade->shaking_hands = tls != NULL;
 	upgrade->relay = relay;
+	upgrade->routes = routes;
+	upgrade->peer = *peer;
+	upgrade->source = source;
+	address_text(peer, upgrade->from);
+	timer_init(&upgrade->timer, timeout_cb, upgrade);
+	timer_set(relay->loop, &upgrade->timer,
+	    (uint64_t)relay->options.handshake_timeout_ms);
 	LIST_INSERT_HEAD(&relay->upgrades, upgrade, link);
 	relay->n_upgrades++;
 	return upgrade;
@@ -432,9 +451,9 @@ may_answer(const struct relay *relay)
 	    (size_t)relay->options.max_handshakes;
 }
 
-/* Told only if it costs next to nothing: no TLS handshake. */
+/* *retry_after_s: 0, or its source has too many. False: it is not even told. */
 static bool
-may_come(struct relay *relay, const struct address *peer, bool tls,
+may_come(struct relay *relay, const struct address *peer,
     struct source **source, unsigned *retry_after_s)
 {
 	char from[ADDRESS_TEXT_MAX];
@@ -442,41 +461,41 @@ may_come(struct relay *relay, const struct address *peer, bool tls,
 	    upgrades_silent(relay) >= (size_t)relay->options.max_handshakes;
 
 	*retry_after_s = 0;
-	if (crowded && (tls || !may_answer(relay))) {
+	if (crowded && !may_answer(relay)) {
 		limit_hit(&relay->hits, LIMIT_MAX_HANDSHAKES,
 		    address_text(peer, from), now_ms(relay));
 		return false;
 	}
 	return sources_admit(relay->sources, SOURCE_AGENT, peer, now_ms(relay),
 		   source, retry_after_s) ||
-	    (!tls && may_answer(relay));
+	    may_answer(relay);
 }
 
 void
 upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes, struct tls_context *tls)
+    const struct upgrade_route *routes)
 {
 	struct source *source = NULL;
 	struct upgrade *upgrade;
 	unsigned retry_after_s;
 
-	if (!may_come(relay, peer, tls != NULL, &source, &retry_after_s)) {
+	if (!may_come(relay, peer, &source, &retry_after_s)) {
 		close(fd);
 		return;
 	}
-	if ((upgrade = upgrade_new(relay, fd, tls)) == NULL) {
+	upgrade = upgrade_new(relay, fd, peer, routes, NULL, source);
+	if (upgrade == NULL)
 		sources_leave(relay->sources, SOURCE_AGENT, &source);
-		return;
-	}
-	upgrade->routes = routes;
-	upgrade->peer = *peer;
-	upgrade->source = source;
-	address_text(peer, upgrade->from);
-	timer_init(&upgrade->timer, timeout_cb, upgrade);
-	timer_set(relay->loop, &upgrade->timer,
-	    (uint64_t)relay->options.handshake_timeout_ms);
-	if (retry_after_s > 0)
+	else if (retry_after_s > 0)
 		upgrade_turn_source_away(upgrade, retry_after_s);
 	else if (upgrades_silent(relay) > (size_t)relay->options.max_handshakes)
 		upgrade_turn_away(upgrade);
+}
+
+bool
+upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *tls,
+    struct source *source)
+{
+	return upgrade_new(relay, fd, peer, routes, tls, source) != NULL;
 }

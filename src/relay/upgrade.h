@@ -20,6 +20,7 @@ struct upgrade {
 	size_t head_end; /* where the request head ends: the rest is frames */
 	struct timer timer;
 	struct address peer;
+	struct address named; /* by a trusted proxy as the agent; len 0: nobody */
 	struct source *source; /* whose handshake it is; NULL: not counted */
 	char from
 	    [ADDRESS_TEXT_MAX]; /* the agent's address, through a trusted proxy too */
@@ -45,17 +46,25 @@ struct upgrade_error {
  * order, is there during the call only. */
 struct upgrade_route {
 	const char *path; /* NULL ends the list */
-	/* Behind a proxy it does not count at its source: an id that we gave away says more. */
+	/* Behind a proxy it counts at its source only if the callback says so: an id that we gave
+	 * away says more. */
 	bool invited;
 	void (*cb)(struct upgrade *upgrade, struct http_head *head);
 };
 
-/* An agent has connected. Takes the descriptor; routes is kept, not copied. tls: shake
- * hands first; NULL: it does not. */
+/* An agent has connected without TLS. Takes the descriptor; routes is kept, not copied. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
-    const struct upgrade_route *routes, struct tls_context *tls);
+    const struct upgrade_route *routes);
+/* The same with TLS, when its turn has come; source is the one that it was admitted at. False: no
+ * memory, and the source is still the caller's. */
+bool upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
+    const struct upgrade_route *routes, struct tls_context *tls,
+    struct source *source);
 /* Connections that have not said yet whom they are. */
 size_t upgrades_silent(const struct relay *relay);
+/* Behind a proxy: it comes from the source that this names. False: that has too many, and the upgrade
+ * is gone. */
+bool upgrade_count_named(struct upgrade *upgrade);
 /* Refuse a request whose parameters are malformed. */
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */

@@ -2,6 +2,9 @@
 """How much one source may use. Loopback is no source, so agents come through a trusted proxy, which
 is this test, and visitors from network namespaces."""
 
+import contextlib
+import socket
+import ssl
 import subprocess
 import time
 
@@ -11,11 +14,16 @@ from harness import ports
 from harness.fakes import PING, TEXT, RawAgent, frame
 from harness.network import Network
 from harness.process import Process
-from harness.programs import Agent, Device, Relay, SampleServices
+from harness.programs import Agent, Certificate, Device, Relay, SampleServices
 from harness.scenes import Standalone
 from harness.wait import until
 
 HOST = "alice.example.test"
+
+
+def transfer_request(channel_id, source):
+    request = RawAgent.transfer_request(channel_id)
+    return request.replace("Host:", f"X-Forwarded-For: {source}\r\nHost:").encode()
 
 
 def metric(relay, name):
@@ -58,6 +66,15 @@ class Door:
             status, fields = agent.read_head()
             return status, int(fields.get("retry-after", 0))
 
+    def ask_transfer(self, source, channel_id, replace=()):
+        request = transfer_request(channel_id, source)
+        for old in replace:
+            request = request.replace(old, replace[old])
+        with RawAgent(self.relay.agent_address) as channel:
+            channel.send(request)
+            status, fields = channel.read_head()
+            return status, int(fields.get("retry-after", 0))
+
     def log(self, limit):
         return self.relay.process.text().count(f"limit={limit} ")
 
@@ -81,9 +98,7 @@ def test_a_used_up_rate_does_not_keep_out_channels_that_the_relay_asked_for(grou
               lambda: door.ask("198.51.100.7", query="name=alice")[0] == 429, interval=0)
         with door.alone.visit(HOST) as visitor:
             visitor.send_head("GET", "/")
-            request = RawAgent.transfer_request(control.read_message("open")["id"])
-            request = request.replace("Host:", "X-Forwarded-For: 198.51.100.7\r\nHost:")
-            channel.send(request.encode())
+            channel.send(transfer_request(control.read_message("open")["id"], "198.51.100.7"))
             assert channel.read_head()[0] == 101
 
 
@@ -109,6 +124,33 @@ def test_guesses_are_not_looked_at_after_too_many_failures(group):
     assert metric(door.relay, "source_auth_over_rate_total") >= 1
     assert 1 <= door.log("source_auth_rate") <= 2
     until("it may try again", lambda: door.ask("198.51.100.7")[0] == 101)
+
+
+@pytest.mark.parametrize("wrong_id,status", [("0" * 32, 404), ("short", 400)])
+def test_wrong_ids_of_channels_are_failures_of_their_source(group, wrong_id, status):
+    door = Door(group, source_auth_rate=1)
+    with door.begin("198.51.100.7") as control, RawAgent(door.relay.agent_address) as channel:
+        assert control.read_head()[0] == 101
+        control.read_message("welcome")
+        use_up(lambda _: door.ask_transfer("198.51.100.7", wrong_id), status)
+        assert metric(door.relay, "source_auth_over_rate_total") == 1
+        assert door.log("source_auth_rate") == 1
+        # the first uses up a token that may have come meanwhile
+        until("no secret is looked at",
+              lambda: door.ask("198.51.100.7", secret="guess")[0] == 429, interval=0)
+        assert door.ask_transfer("198.51.100.8", wrong_id)[0] == status
+        with door.alone.visit(HOST) as visitor:
+            visitor.send_head("GET", "/")
+            channel.send(transfer_request(control.read_message("open")["id"], "198.51.100.7"))
+            assert channel.read_head()[0] == 101, "one that the relay asked for is let in"
+
+
+@pytest.mark.parametrize("replace,status", [({}, 404), ({b"Version: 13": b"Version: 7"}, 426)],
+                         ids=["a wrong id", "no handshake"])
+def test_requests_for_channels_in_vain_come_at_the_rate_of_handshakes(group, replace, status):
+    door = Door(group, source_handshake_rate=1)
+    use_up(lambda _: door.ask_transfer("198.51.100.7", "0" * 32, replace), status)
+    assert metric(door.relay, "source_handshakes_over_rate_total") == 1
 
 
 def test_good_handshakes_are_no_failures(group):
@@ -253,3 +295,34 @@ def test_agents_of_a_source_are_bounded_before_they_have_said_anything(group):
     for holder in holders:
         holder.kill()
     until("there is room again", lambda: street.status("a", street.agents) == "404")
+
+
+def test_a_source_does_not_fill_the_queue_of_tls_handshakes(group):
+    certificate = Certificate(group.folder / "certificate", "relay.example.test")
+    port = ports.take()
+    street = Street(group, agent_tls_listen=f"0.0.0.0:{port}", tls_certificate=certificate.bundle,
+                    source_handshakes=3, max_handshakes=6)
+    process = street.relay.process
+    with contextlib.ExitStack() as stack:
+        def connect(name):
+            with street.hosts[name].inside():
+                return stack.enter_context(
+                    socket.create_connection((street.hosts["relay"].address, port), 10))
+
+        process.freeze()  # they come in one turn of its loop, after the first few
+        stack.callback(process.thaw)
+        crowd, other = [connect("a") for _ in range(30)], connect("b")
+        process.thaw()
+        context = ssl.create_default_context(cafile=certificate.ca)
+        with context.wrap_socket(other, server_hostname="relay.example.test") as agent:
+            agent.sendall(b"GET / HTTP/1.1\r\nHost: relay.example.test\r\n\r\n")
+            assert agent.recv(100).startswith(b"HTTP/1.1 404 ")
+        assert [sock.recv(1) for sock in crowd[3:]] == [b""] * 27
+        for sock in crowd[:3]:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.recv(1)
+        assert metric(street.relay, "source_handshakes_over_max_total") == 27
+        assert metric(street.relay, "handshakes_over_max_total") == 0
+        address = street.hosts["a"].address
+        process.wait_line("a limit was hit", "limit=source_handshakes", f"last={address}")

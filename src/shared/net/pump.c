@@ -383,4 +383,7 @@ pump_limit(struct pump *pump, struct flow *flow)
 	flow_rest(&pump->channel_turn);
 	flow_turn_init(&pump->raw_turn, flow, raw_wake_cb);
 	flow_turn_init(&pump->channel_turn, flow, channel_wake_cb);
+	/* who stood in the old one's line stands in none now */
+	raw_wake_cb(&pump->raw_turn);
+	channel_wake_cb(&pump->channel_turn);
 }

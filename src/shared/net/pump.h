@@ -87,7 +87,7 @@ void pump_join(
 /* Do not read the channel, whatever the raw side takes, until it is held no longer. The raw side
  * is read as ever. */
 void pump_hold(struct pump *pump, bool hold);
-/* Read both sides at a rate that is shared with others; NULL: at any. */
+/* Read both sides at a rate that is shared with others, from now on; NULL: at any. */
 void pump_limit(struct pump *pump, struct flow *flow);
 /* The channel's direction ended: write what is left to the raw side, then end there. */
 void pump_end_raw(struct pump *pump);

@@ -309,6 +309,60 @@ START_TEST(a_jam_in_both_directions_dissolves)
 }
 END_TEST
 
+static void
+limited_cb(struct flow *flow)
+{
+	(void)flow;
+}
+
+static void
+wait_for_a_rate(struct flow *flow)
+{
+	/* 256 bytes, and then for minutes none */
+	flow_init(flow, loop, 1, limited_cb);
+	pump_limit(&owner->pump, flow);
+	peer_send(&raw, flood, 10000);
+	peer_send_frame(&channel, 'D', flood, 10000);
+	RUN_UNTIL(owner->pump.raw_turn.waits && owner->pump.channel_turn.waits);
+	ck_assert_uint_lt(owner->pump.to_channel_bytes, 10000);
+	ck_assert_uint_lt(owner->pump.to_raw_bytes, 10000);
+}
+
+static void
+expect_both_through(void)
+{
+	RUN_UNTIL(owner->pump.to_channel_bytes == 10000 &&
+	    owner->pump.to_raw_bytes == 10000);
+}
+
+START_TEST(both_sides_go_on_when_their_rate_is_lifted)
+{
+	struct flow slow;
+
+	begin(_i, 0);
+	wait_for_a_rate(&slow);
+	pump_limit(&owner->pump, NULL);
+	flow_fini(&slow);
+	expect_both_through();
+	end();
+}
+END_TEST
+
+START_TEST(both_sides_go_on_at_another_rate)
+{
+	struct flow slow, fast;
+
+	begin(_i, 0);
+	wait_for_a_rate(&slow);
+	flow_init(&fast, loop, 1000000, limited_cb);
+	pump_limit(&owner->pump, &fast);
+	flow_fini(&slow);
+	expect_both_through();
+	end();
+	flow_fini(&fast);
+}
+END_TEST
+
 /* Ends. */
 
 START_TEST(the_raw_end_comes_after_its_last_byte)
@@ -710,6 +764,9 @@ add_movement(Suite *suite)
 	tcase_add_loop_test(
 	    tests, a_channel_that_is_not_read_stops_the_raw_side, 0, 2);
 	tcase_add_loop_test(tests, a_jam_in_both_directions_dissolves, 0, 2);
+	tcase_add_loop_test(
+	    tests, both_sides_go_on_when_their_rate_is_lifted, 0, 2);
+	tcase_add_loop_test(tests, both_sides_go_on_at_another_rate, 0, 2);
 	suite_add_tcase(suite, tests);
 }
 
