@@ -18,6 +18,7 @@
 #include "relay/claim_plan.h"
 #include "relay/claim_request.h"
 #include "relay/enrol.h"
+#include "relay/holder_probe.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -25,8 +26,6 @@
 #include "wire/url.h"
 
 #define RETRY_AFTER_S 2
-#define PROBE_SLACK_MS                                                         \
-	500 /* for the news of a probe's end to come from another relay */
 
 struct admission {
 	struct hash_node by_name; /* in relay->admissions */
@@ -39,13 +38,10 @@ struct admission {
 	char *
 	    lease; /* its token, until it is known what secret it was signed for */
 	uint64_t hops;
-	struct session_info holder;  /* whom we probe */
-	struct probe probe;	     /* of a session here */
-	struct timer probe_timer;    /* of one elsewhere */
+	struct holder_probe probe;   /* of who has its name */
 	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
 	bool certified;		     /* by its certificate: needs no secret */
-	bool probing;
-	bool placed;	  /* it is one of relay->n_placed */
+	bool placed;		     /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
 };
@@ -74,8 +70,7 @@ admissions_init(struct relay *relay)
 static void
 admission_free(struct admission *admission)
 {
-	probe_cancel(&admission->probe);
-	timer_clear(admission->relay->loop, &admission->probe_timer);
+	holder_probe_cancel(&admission->probe);
 	if (admission->device != NULL)
 		device_unpin(admission->device);
 	hash_map_remove(&admission->relay->admissions, &admission->by_name);
@@ -194,7 +189,7 @@ attach(struct admission *admission)
 static void
 refuse_held(struct admission *admission)
 {
-	struct session_info holder = admission->holder;
+	struct session_info holder = admission->probe.holder;
 
 	log_warn("device name is held", LOG_S("device", admission->claim.name),
 	    LOG_S("from", admission->claim.from), LOG_S("holder", holder.from),
@@ -208,57 +203,23 @@ refuse_held(struct admission *admission)
 
 /* The holder does not answer: take the name over from that very session. */
 static void
-holder_dead(struct admission *admission)
+take_over(struct admission *admission)
 {
-	admission->probing = false;
-	timer_clear(admission->relay->loop, &admission->probe_timer);
+	uint64_t epoch = admission->probe.holder.epoch;
+
 	log_info("taking a name over from a dead session",
-	    LOG_S("device", admission->claim.name),
-	    LOG_U("epoch", admission->holder.epoch));
-	admission->claim.over_epoch = admission->holder.epoch;
+	    LOG_S("device", admission->claim.name), LOG_U("epoch", epoch));
+	admission->claim.over_epoch = epoch;
 	claim_name(admission);
 }
 
 static void
 probed_cb(void *ctx, bool alive)
 {
-	struct admission *admission = ctx;
-
 	if (alive)
-		refuse_held(admission);
+		refuse_held(ctx);
 	else
-		holder_dead(admission);
-}
-
-static void
-probe_timer_cb(void *ctx)
-{
-	holder_dead(ctx);
-}
-
-static void
-probe_holder(struct admission *admission)
-{
-	struct relay *relay = admission->relay;
-	struct device *device =
-	    device_find(relay, str_of(admission->claim.name));
-
-	if (strcmp(admission->holder.relay, relay->self.id) != 0) {
-		admission->probing = true;
-		timer_set(relay->loop, &admission->probe_timer,
-		    (uint64_t)relay->options.probe_timeout_ms + PROBE_SLACK_MS);
-		relay->registry->ops->probe(relay->registry,
-		    admission->claim.name, admission->holder.epoch,
-		    admission->holder.relay);
-	} else if (device != NULL && device->session != NULL) {
-		session_probe(device->session, &admission->probe);
-	} else if (device != NULL && device->pins > 0 &&
-	    device->grant->epoch == admission->holder.epoch) {
-		refuse_held(admission); /* it is just being admitted */
-	} else {
-		holder_dead(
-		    admission); /* one of an earlier life of this relay */
-	}
+		take_over(ctx);
 }
 
 static void
@@ -266,12 +227,8 @@ take_notice(struct admission *admission, const struct registry_event *event)
 {
 	if (event->type == REGISTRY_DEVICE)
 		admission->changed = true;
-	if (!admission->probing || event->epoch != admission->holder.epoch)
-		return;
-	if (event->type == REGISTRY_ALIVE)
-		refuse_held(admission);
-	else if (event->type == REGISTRY_SESSION && !event->up)
-		holder_dead(admission);
+	else
+		holder_probe_notice(&admission->probe, event);
 }
 
 void
@@ -345,6 +302,7 @@ admit_provisionally(struct admission *admission)
 	struct relay *relay = admission->relay;
 	struct device *device =
 	    device_find(relay, str_of(admission->claim.name));
+	struct session_info holder;
 
 	if (!relay->inherited_complete &&
 	    loop_now_ms(relay->loop) < relay->registry_due_ms) {
@@ -366,9 +324,9 @@ admit_provisionally(struct admission *admission)
 	if (device != NULL && device->session != NULL &&
 	    strcmp(grant_instance(device->grant), admission->claim.instance) !=
 		0) {
-		grant_session(
-		    device->grant, relay->self.id, &admission->holder);
-		probe_holder(admission);
+		grant_session(device->grant, relay->self.id, &holder);
+		holder_probe_start(
+		    &admission->probe, admission->claim.name, &holder);
 		return;
 	}
 	log_warn("registry is away: session is provisional",
@@ -389,8 +347,8 @@ claimed_cb(void *ctx, const struct claim_result *result)
 		attach(admission);
 		return;
 	case REGISTRY_HELD:
-		admission->holder = result->session;
-		probe_holder(admission);
+		holder_probe_start(
+		    &admission->probe, admission->claim.name, &result->session);
 		return;
 	case REGISTRY_EXHAUSTED:
 		reject(admission,
@@ -556,8 +514,7 @@ device_cb(
 
 /* A wrong key is as much of an attempt as a wrong secret. */
 static void
-reject_enrolment(
-    struct admission *admission, const struct upgrade_error *error)
+reject_enrolment(struct admission *admission, const struct upgrade_error *error)
 {
 	struct upgrade *upgrade = admission->upgrade;
 
@@ -614,9 +571,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 	admission->relay = relay;
 	admission->upgrade = upgrade;
 	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
-	admission->probe.cb = probed_cb;
-	admission->probe.ctx = admission;
-	timer_init(&admission->probe_timer, probe_timer_cb, admission);
+	holder_probe_init(&admission->probe, relay, probed_cb, admission);
 	if (params->enrol.ptr != NULL)
 		(void)secret_hash_parse(
 		    params->enrol, admission->secret_sha256); /* checked */

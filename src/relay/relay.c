@@ -16,6 +16,7 @@
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/front.h"
+#include "relay/holder_probe.h"
 #include "relay/inherited.h"
 #include "relay/relay_setup.h"
 #include "relay/session.h"
@@ -45,44 +46,6 @@ announce_now(struct relay *relay)
 {
 	timer_clear(relay->loop, &relay->announce_timer);
 	announce_cb(relay);
-}
-
-/* A relay that must find out whether one of our sessions lives. */
-struct foreign_probe {
-	struct probe probe;
-	struct relay *relay;
-	uint64_t epoch;
-	char name[DEVICE_NAME_MAX + 1];
-};
-
-static void
-foreign_probe_cb(void *ctx, bool alive)
-{
-	struct foreign_probe *asked = ctx;
-	struct registry *registry = asked->relay->registry;
-
-	/* a dead session was closed, and its end is news by itself */
-	if (alive)
-		registry->ops->alive(registry, asked->name, asked->epoch);
-	free(asked);
-}
-
-static void
-answer_probe(struct relay *relay, const struct registry_event *event)
-{
-	struct device *device = device_find(relay, str_of(event->name));
-	struct foreign_probe *asked;
-
-	if (device == NULL || device->session == NULL ||
-	    device->grant->epoch != event->epoch ||
-	    (asked = calloc(1, sizeof(*asked))) == NULL)
-		return;
-	asked->probe.cb = foreign_probe_cb;
-	asked->probe.ctx = asked;
-	asked->relay = relay;
-	asked->epoch = event->epoch;
-	(void)str_copy(str_of(event->name), asked->name, sizeof(asked->name));
-	session_probe(device->session, &asked->probe);
 }
 
 static void
@@ -137,7 +100,7 @@ registry_event(void *ctx, const struct registry_event *event)
 		session_news(relay, event);
 		break;
 	case REGISTRY_PROBE:
-		answer_probe(relay, event);
+		holder_probe_answer(relay, event);
 		break;
 	case REGISTRY_ALIVE:
 		admissions_notice(relay, event);

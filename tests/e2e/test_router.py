@@ -413,7 +413,7 @@ def stop_writer(router, change):
         for child in children.read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(int(child), signal.SIGSTOP)
-                if alive_process(int(child)):
+                if until(lambda: state_of(child) in "TZ-", 10 * SLOW) and state_of(child) == "T":
                     return int(child)
     raise AssertionError("no child was seen that writes")
 
@@ -431,20 +431,21 @@ def test_a_disk_that_hangs_keeps_no_change_waiting(stage):
     child = stop_writer(router, change)
     for _ in range(20):
         until_known(hap, "a.test", change())
-    assert alive_process(child)
+    assert state_of(child) == "T"
     router.kill()
     written = (hap.maps / "http.map").read_text()
     with contextlib.suppress(ProcessLookupError):
         os.kill(child, signal.SIGCONT)  # it may not even have begun
-    until(lambda: not alive_process(child))
+    until(lambda: state_of(child) in "Z-")
     assert (hap.maps / "http.map").read_text() == written, "an old file over a newer one"
 
 
-def alive_process(pid):
+def state_of(pid):
+    """Of a process, as /proc has it; "-": there is none."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return "-"
 
 
 def test_a_map_file_that_cannot_be_written_is_named_and_tried_again(stage):
