@@ -180,14 +180,17 @@ doom_cb(void *ctx)
 	redis_link_leave(link);
 }
 
-void
+bool
 redis_link_reset(struct redis_link *link, const char *why)
 {
-	if (link->state == LINK_WAITING || link->state == LINK_DOOMED)
-		return;
+	if (link->state == LINK_WAITING)
+		return false;
+	if (link->state == LINK_DOOMED)
+		return true;
 	snprintf(link->why, sizeof(link->why), "%s", why);
 	link->state = LINK_DOOMED;
 	task_post(link->loop, &link->doom_task);
+	return true;
 }
 
 /* Time limits: one timer, for the whole of connecting and greeting, then for the oldest
