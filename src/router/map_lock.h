@@ -9,11 +9,14 @@
 #define TAUPE_ROUTER_MAP_LOCK_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+
+#define MAP_LOCK_HOLDER_MAX 100
 
 struct map_lock {
 	int fd;
-	pid_t holder; /* who has it, while it is not ours */
+	/* For people: who has it, while it is not ours. "HOST/PROCESS", as its holder sees itself
+	 * (a container has its own names and numbers), or what is known; "": never tried. */
+	char holder[MAP_LOCK_HOLDER_MAX];
 };
 
 /* Create the folder and the lock's file if they do not exist. -1 with errno: dir cannot be

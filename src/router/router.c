@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -212,19 +213,20 @@ start_work(struct router *router)
 static int
 take_lock(struct router *router)
 {
-	pid_t known = router->lock.holder;
+	char known[MAP_LOCK_HOLDER_MAX];
 
+	strcpy(known, router->lock.holder);
 	switch (map_lock_try(&router->lock)) {
 	case 0:
 		return start_work(router);
 	case 1:
 		timer_set(router->loop, &router->standby, STANDBY_MS);
-		if (router->lock.holder == known)
+		if (strcmp(router->lock.holder, known) == 0)
 			return EX_OK;
 		log_warn("another router writes these maps: standing by until "
 			 "it ends",
 		    LOG_S("dir", router->options.map_dir),
-		    LOG_I("process", router->lock.holder));
+		    LOG_S("holder", router->lock.holder));
 		return EX_OK;
 	}
 	return fail_folder(router);

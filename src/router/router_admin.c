@@ -45,9 +45,8 @@ readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 	(void)query;
 	if (router->follower == NULL) {
 		n = snprintf(text, sizeof(text),
-		    "standing by: the router of process %ld writes these "
-		    "maps\n",
-		    (long)router->lock.holder);
+		    "standing by: another router writes these maps (%s)\n",
+		    router->lock.holder);
 		answer(reply, 503, text, (size_t)n);
 		return;
 	}

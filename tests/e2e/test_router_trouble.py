@@ -114,7 +114,8 @@ def test_a_second_router_stands_by_until_the_first_has_ended(stage):
     second = stage.router(redis, hap, haproxy_check="100ms",
                           admin_listen=f"127.0.0.1:{port}")
     until(lambda: second.logged("standing by"))
-    assert readyz(port)[0] == 503 and f"process {first.process.pid} " in readyz(port)[1]
+    assert readyz(port)[0] == 503 and f"/{first.process.pid})" in readyz(port)[1]
+    assert second.logged(f"/{first.process.pid}") == 1
     load.start()
     stays("the first finds its maps as they were",
           lambda: not first.logged("not as it was left"), 0.5)  # five checks

@@ -76,8 +76,9 @@ int redis_link_commandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
 int redis_link_vcommandf(struct redis_link *link, redis_reply_cb cb, void *ctx,
     const char *format, va_list args);
 /* Cut the connection and come back (a reply made no sense, or is overdue). The link is
- * down at once, the callbacks that say so come from the loop; false: it is down and waits, and
- * none come. Replies that were not asked for cut it too, unless there is an unasked_cb. */
+ * down at once, the callbacks that say so come from the loop. Replies that were not asked
+ * for cut it too, unless there is an unasked_cb. False: there is no connection, nor an attempt
+ * at one, and no callback comes. */
 bool redis_link_reset(struct redis_link *link, const char *why);
 
 #endif

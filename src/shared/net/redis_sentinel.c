@@ -89,9 +89,10 @@ static void
 divert(struct line *line, size_t to)
 {
 	aim(line, to);
+	if (!redis_link_reset(line->link, "another Sentinel is asked"))
+		return; /* nothing ends: the next attempt goes there */
 	line->next = to;
-	line->diverted =
-	    redis_link_reset(line->link, "another Sentinel is asked");
+	line->diverted = true;
 }
 
 static void

@@ -16,6 +16,8 @@
 	"*5\r\n$5\r\nslave\r\n$9\r\n127.0.0.1\r\n:1\r\n$9\r\nconnected\r\n:"   \
 	"0\r\n"
 
+#define SUBSCRIBED "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n"
+
 enum { FIRST, SECOND, N };
 
 static struct loop *loop;
@@ -23,6 +25,7 @@ static struct fake_redis sentinels[N], servers[N];
 static char named[N][80];   /* what each Sentinel answers; "": nothing at all */
 static const char *role[N]; /* what each server answers */
 static const char *to_get;  /* what they answer to GET */
+static const char *to_subscribe; /* what the Sentinels answer to SUBSCRIBE */
 static struct redis_sentinel *sentinel;
 static struct redis_link *up_link;
 static struct redis_sentinel_config config;
@@ -37,8 +40,7 @@ sentinel_answer(const char *command, int which)
 		return named[which];
 	}
 	if (strcmp(command, "SUBSCRIBE +switch-master") == 0)
-		return "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:"
-		       "1\r\n";
+		return to_subscribe;
 	return NULL;
 }
 
@@ -156,6 +158,7 @@ setup(void)
 		name_server(i, FIRST);
 	}
 	to_get = "$-1\r\n";
+	to_subscribe = SUBSCRIBED;
 }
 
 static void
@@ -325,6 +328,38 @@ START_TEST(who_tells_of_a_switch_is_asked_for_it)
 }
 END_TEST
 
+static int
+times_asked(int which_sentinel)
+{
+	const char *at = sentinels[which_sentinel].heard;
+	int n = 0;
+
+	while ((at = strstr(at, "SENTINEL ")) != NULL) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+/* Who tells is asked, also when that line had failed and waits; and when that fails, too, it is
+ * another one's turn. */
+START_TEST(who_tells_is_asked_once_by_a_line_that_waits)
+{
+	to_subscribe = "";
+	strcpy(named[FIRST], "*-1\r\n");
+	open_link();
+	run_until(loop, &sentinels[FIRST].n_commands, 4);
+	ck_assert_int_eq(times_asked(FIRST), 1);
+	ck_assert_ptr_nonnull(strstr(sentinels[FIRST].heard, "SUBSCRIBE"));
+	run_for_ms(loop, 10); /* until it has the answer, and waits */
+	fake_redis_publish(
+	    &sentinels[FIRST], SUBSCRIBED, sizeof(SUBSCRIBED) - 1);
+	run_until(loop, &n_up, 1);
+	ck_assert_int_le(times_asked(FIRST), 2);
+	ck_assert_int_eq(times_asked(SECOND), 1);
+}
+END_TEST
+
 /* The switch happened while nobody was listening. */
 START_TEST(a_missed_switch_is_noticed_when_it_listens_again)
 {
@@ -427,6 +462,7 @@ main(void)
 	tcase_add_test(tests, a_switch_of_another_master_is_none_of_ours);
 	tcase_add_test(tests, a_message_without_sense_costs_one_connection);
 	tcase_add_test(tests, who_tells_of_a_switch_is_asked_for_it);
+	tcase_add_test(tests, who_tells_is_asked_once_by_a_line_that_waits);
 	tcase_add_test(tests, a_missed_switch_is_noticed_when_it_listens_again);
 	tcase_add_test(tests, leaves_a_server_that_takes_no_writes);
 	tcase_add_test(tests, back_at_the_same_server_has_not_moved);
