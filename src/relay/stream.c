@@ -560,8 +560,7 @@ stream_raw_failed(struct mux_side *side)
 	struct stream *stream = of_side(side);
 
 	visitor_abort(part(stream));
-	if (!stream->in_ended)
-		say_abort(stream);
+	say_abort(stream); /* after its end as well: who reads no more does not say so by that */
 	await_end(stream);
 	complete(stream);
 }
@@ -581,8 +580,7 @@ stream_unanswered(struct stream *stream)
 		break;
 	}
 	visitor_fail(part(stream), PAGE_OFFLINE);
-	if (!stream->in_ended)
-		say_abort(stream);
+	say_abort(stream);
 	await_end(stream);
 	complete(stream);
 	return true;

@@ -254,6 +254,24 @@ START_TEST(a_visitors_reset_ends_its_visit_alone)
 }
 END_TEST
 
+START_TEST(a_visitors_reset_after_its_end_is_said_too)
+{
+	begin(_i);
+	come(0, "shell");
+	come(1, "shell");
+	say("opened", 1);
+	peer_end(&visitors[0]);
+	expect_payload(1, "");
+	peer_reset(&visitors[0]);
+	send_payload(1, "discarded", 9);
+	expect_said("abort", 1);
+	say("abort", 1);
+	RUN_UNTIL(count_streams() == 1);
+	send_payload(2, "fine", 4);
+	expect_received(&visitors[1], "fine");
+}
+END_TEST
+
 START_TEST(an_agents_abort_resets_its_visitor_alone)
 {
 	begin(_i);
@@ -813,6 +831,7 @@ main(void)
 	    what_is_said_in_one_turn_comes_in_one_piece,
 	    each_half_closes_by_itself,
 	    a_visitors_reset_ends_its_visit_alone,
+	    a_visitors_reset_after_its_end_is_said_too,
 	    an_agents_abort_resets_its_visitor_alone,
 	    a_refused_visitor_gets_a_page,
 	    a_visitor_is_read_as_far_as_there_is_credit,
