@@ -3,8 +3,9 @@
  * The device's secrets, and the file in which it keeps those that it has drawn itself, beside
  * the state file: a line for each secret of the operator's that they descend from, the latest
  * first. It is replaced as a whole, so that a power cut leaves the secrets of before or those
- * of after, and either will do; what is not the device's own now is left in it. Draws secrets; knows nothing of sessions,
- * nor which of its two the registry has: that may be either, and libtaupe finds it out.
+ * of after, and either will do; what is not the device's own now is left in it. Draws secrets;
+ * knows nothing of sessions, nor which of its two the registry has: that may be either, and
+ * libtaupe finds it out.
  */
 #ifndef TAUPE_AGENT_SECRET_STORE_H
 #define TAUPE_AGENT_SECRET_STORE_H

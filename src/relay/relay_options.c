@@ -267,10 +267,9 @@ static const struct option_row rows[] = {
 	"once. 0 for any."},
     {"source_auth_rate", OPTION_INT, AT(source_auth_rate), "10", 0, 1000000,
 	NULL, NULL, "NUMBER",
-	"Most failed authentications from one source a second, on average, "
-	"wrong ids of transfer channels included; those of ten seconds may "
-	"come at once. Above it agents get 429, and their secrets are not "
-	"looked at. 0 for any."},
+	"Most failed authentications from one source a second, on average; "
+	"those of ten seconds may come at once. Above it agents get 429, and "
+	"their secrets are not looked at. 0 for any."},
     {"source_visitors", OPTION_INT, AT(source_visitors), "0", 0, 1000000, NULL,
 	NULL, "NUMBER",
 	"Most visitors at once from one source, where visitors come to this "

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What one source address may use: agents' handshakes and visitors at once and a second, and
- * failed authentications a second, wrong ids of transfer channels among them. A source is an IPv4
- * address, or the /64 of an IPv6 address, within which anyone picks addresses as they like. Loopback
- * addresses and those of trusted_proxy are no sources: behind them stand others.
+ * failed authentications a second. A source is an IPv4 address, or the /64 of an IPv6 address,
+ * within which anyone picks addresses as they like. Loopback addresses and those of trusted_proxy
+ * are no sources: behind them stand others.
  *
  * The table has a fixed size. Who has nothing running makes room for a new one, whoever was seen
  * longest ago first; if all have, a new one is let in without being counted: the limits of the
@@ -54,7 +54,7 @@ void sources_leave(
 void sources_excuse(
     struct sources *sources, struct source *source, uint64_t now_ms);
 
-/* May a secret from there be looked at, or a wrong id be answered as such? As sources_admit(); from is for the log. */
+/* May a secret from there be looked at? As sources_admit(); from is for the log. */
 bool sources_may_try(struct sources *sources, struct source *source,
     const char *from, uint64_t now_ms, unsigned *retry_after_s);
 /* It was wrong. Those that are looked at at the same time may run into debt. */

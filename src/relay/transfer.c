@@ -567,26 +567,6 @@ transfer_new(
 		(void)pump_feed(&transfer->pump, data, len);
 }
 
-/* An id that we did not give away costs its source what a wrong secret does. But it was looked at
- * before: who guesses does not keep its neighbours' channels out. False: the upgrade is gone. */
-static bool
-charge_wrong_id(struct upgrade *upgrade)
-{
-	struct relay *relay = upgrade->relay;
-	uint64_t now_ms = loop_now_ms(relay->loop);
-	unsigned retry_after_s;
-
-	if (!upgrade_count_named(upgrade))
-		return false;
-	if (!sources_may_try(relay->sources, upgrade->source, upgrade->from,
-		now_ms, &retry_after_s)) {
-		upgrade_turn_source_away(upgrade, retry_after_s);
-		return false;
-	}
-	sources_failed(relay->sources, upgrade->source, now_ms);
-	return true;
-}
-
 void
 transfer_admit(struct upgrade *upgrade, struct http_head *head)
 {
@@ -599,12 +579,12 @@ transfer_admit(struct upgrade *upgrade, struct http_head *head)
 
 	if (transfer_params_decode((char *)head->query.ptr, head->query.len,
 		&id, &error) != WIRE_DONE) {
-		if (charge_wrong_id(upgrade))
+		if (upgrade_count_named(upgrade))
 			upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
 	if ((device = dig_redeem(upgrade->relay, id, &is_shared)) == NULL) {
-		if (charge_wrong_id(upgrade))
+		if (upgrade_count_named(upgrade))
 			upgrade_reject(upgrade,
 			    &(struct upgrade_error){.status = 404,
 				.code = "gone",

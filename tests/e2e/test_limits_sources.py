@@ -127,26 +127,17 @@ def test_guesses_are_not_looked_at_after_too_many_failures(group):
 
 
 @pytest.mark.parametrize("wrong_id,status", [("0" * 32, 404), ("short", 400)])
-def test_wrong_ids_of_channels_are_failures_of_their_source(group, wrong_id, status):
+def test_wrong_ids_of_channels_are_no_failures(group, wrong_id, status):
+    """An id goes stale without anybody's fault: that locks no agent out."""
     door = Door(group, source_auth_rate=1)
-    with door.begin("198.51.100.7") as control, RawAgent(door.relay.agent_address) as channel:
-        assert control.read_head()[0] == 101
-        control.read_message("welcome")
-        use_up(lambda _: door.ask_transfer("198.51.100.7", wrong_id), status)
-        assert metric(door.relay, "source_auth_over_rate_total") == 1
-        assert door.log("source_auth_rate") == 1
-        # the first uses up a token that may have come meanwhile
-        until("no secret is looked at",
-              lambda: door.ask("198.51.100.7", secret="guess")[0] == 429, interval=0)
-        assert door.ask_transfer("198.51.100.8", wrong_id)[0] == status
-        with door.alone.visit(HOST) as visitor:
-            visitor.send_head("GET", "/")
-            channel.send(transfer_request(control.read_message("open")["id"], "198.51.100.7"))
-            assert channel.read_head()[0] == 101, "one that the relay asked for is let in"
+    asked = [door.ask_transfer("198.51.100.7", wrong_id)[0] for _ in range(15)]
+    assert asked == [status] * 15
+    assert door.ask("198.51.100.7")[0] == 101
 
 
-@pytest.mark.parametrize("replace,status", [({}, 404), ({b"Version: 13": b"Version: 7"}, 426)],
-                         ids=["a wrong id", "no handshake"])
+@pytest.mark.parametrize("replace,status", [
+    ({}, 404), ({b"0" * 32: b"short"}, 400), ({b"Version: 13": b"Version: 7"}, 426)],
+    ids=["a wrong id", "no id", "no handshake"])
 def test_requests_for_channels_in_vain_come_at_the_rate_of_handshakes(group, replace, status):
     door = Door(group, source_handshake_rate=1)
     use_up(lambda _: door.ask_transfer("198.51.100.7", "0" * 32, replace), status)

@@ -394,18 +394,19 @@ open_quietly(void)
 	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
 }
 
-/* How many transactions 40 claims at once take. */
+/* How many transactions 40 claims at once take; those of each attempt are other devices'. */
 static long
-count_for_claims(enum service_kind kind)
+count_for_claims(enum service_kind kind, int attempt)
 {
 	long before;
 
 	open_quietly();
+	n_answers = n_granted = 0;
 	before = transactions();
 	for (int i = 0; i < 40; i++) {
 		struct claim claim = {.n_services = 1};
 
-		sprintf(claim.name, "device-%d", i);
+		sprintf(claim.name, "device-%d-%d", attempt, i);
 		strcpy(claim.device.name, claim.name);
 		strcpy(claim.instance, "i1");
 		strcpy(claim.services[0].name, "one");
@@ -421,16 +422,22 @@ count_for_claims(enum service_kind kind)
 
 START_TEST(claims_at_once_share_their_transactions)
 {
-	ck_assert_int_le(count_for_claims(SERVICE_HTTP), 2);
+	ck_assert_int_le(count_for_claims(SERVICE_HTTP, 0), 2);
 }
 END_TEST
 
 START_TEST(claims_of_ports_at_once_share_their_transactions)
 {
+	int attempt = 0;
+	long count;
+
 	port_set_clear(&scene.public_ports);
 	ck_assert(port_set_parse(&scene.public_ports, STR("10000-65000")));
-	/* one chance in a hundred that two want the same port; all that ride along start anew then */
-	ck_assert_int_le(count_for_claims(SERVICE_TCP), 16);
+	/* where two want the same port by chance, all that ride along start anew: it only adds */
+	do
+		count = count_for_claims(SERVICE_TCP, attempt);
+	while (count > 8 && ++attempt < 3);
+	ck_assert_int_le(count, 8);
 }
 END_TEST
 
