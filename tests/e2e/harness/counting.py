@@ -73,11 +73,13 @@ class SystemCalls:
 
 class Instructions:
     """Counts the instructions of a program that was started with wrapper(), its libraries
-    included: taken() gives how many since it was last asked."""
+    included: taken() gives how many since it was last asked, and then calls(name) how often a
+    function was called meanwhile."""
 
     def __init__(self, process):
         self.process = process
         self.dumps = 0
+        self.dump = ""
 
     @staticmethod
     def wrapper(folder, name):
@@ -89,8 +91,15 @@ class Instructions:
         done = subprocess.run(["vgdb", f"--pid={self.process.pid}", "dump"], timeout=60,
                               capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        dump = self.process.group.folder / f"{self.process.name}.callgrind.{self.dumps}"
-        return int(re.search(r"^(?:totals|summary): (\d+)", dump.read_text(), re.MULTILINE)[1])
+        path = self.process.group.folder / f"{self.process.name}.callgrind.{self.dumps}"
+        self.dump = path.read_text()
+        return int(re.search(r"^(?:totals|summary): (\d+)", self.dump, re.MULTILINE)[1])
+
+    def calls(self, name):
+        """A name is written out where it comes first, and is a number afterwards."""
+        number = re.search(rf"^c?fn=\((\d+)\) {name}$", self.dump, re.MULTILINE)[1]
+        return sum(int(count) for count in re.findall(
+            rf"^cfn=\({number}\).*\n(?:c.*\n)*?calls=(\d+) ", self.dump, re.MULTILINE))
 
 
 def memory_kib(process):
