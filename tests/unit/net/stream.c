@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,7 +63,12 @@ without_edges(bool without)
 void
 peer_init(struct peer *peer, int fd)
 {
+	int on = 1;
+
 	*peer = (struct peer){.fd = fd};
+	/* two writes in a row are not to wait for an acknowledgement in between; a peer
+	 * that is no TCP connection does not wait anyway */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 void
