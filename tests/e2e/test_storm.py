@@ -10,7 +10,7 @@ import pytest
 
 from harness.storm import Storm
 
-SAMPLE = 500
+SAMPLE = 250
 
 
 def percentile(times, share, of):
