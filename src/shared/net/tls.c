@@ -110,7 +110,6 @@ tls_new_server(struct tls_context *context)
 	if (tls == NULL)
 		return NULL;
 	SSL_set_accept_state(tls->ssl);
-	tls_wipe_input(tls, true);
 	return tls;
 }
 
@@ -366,6 +365,10 @@ tls_handshake(struct tls *tls)
 		return TLS_FAILED;
 	}
 	tls->established = result == TLS_OK;
+	/* not before: OpenSSL wipes all of a buffer that it gives back, and gives it back for
+	 * each message of the handshake, in which nothing is secret */
+	if (tls->established && SSL_is_server(tls->ssl))
+		tls_wipe_input(tls, true);
 	if ((sent = tls_flush(tls)) == TLS_FAILED)
 		return TLS_FAILED;
 	return tls->established || sent == TLS_OK ? result : sent;

@@ -56,7 +56,7 @@ struct tls *tls_new_client(struct tls_context *context, const char *host);
 struct tls *tls_new_server(struct tls_context *context);
 void tls_free(struct tls **tls);
 /* Wipe what comes in from OpenSSL's buffers once it was read, or not: a server's end does
- * from its beginning, until this says that no secret comes any more. Nothing happens before
+ * from the end of its handshake, until this says that no secret comes any more. Nothing happens before
  * OpenSSL 3. */
 void tls_wipe_input(struct tls *tls, bool wanted);
 

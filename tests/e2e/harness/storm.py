@@ -70,7 +70,7 @@ class Asked:
 class Sampler:
     """From its start on it visits each device every so many seconds, whether earlier visits were
     answered or not, until one was."""
-    EVERY_S, MOST = 0.2, 4
+    EVERY_S, MOST = 0.25, 4
 
     def __init__(self, address, devices):
         self.address, self.devices = address, devices
