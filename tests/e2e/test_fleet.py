@@ -158,3 +158,25 @@ def test_relay_gone_for_good_has_its_agents_at_the_other(group):
     assert int(cluster.relays[1].metrics()["taupe_relay_agents"]) == AGENTS
     assert fleet.labels() == labels
     assert_whole(cluster, fleet)
+
+
+def test_a_fleet_let_in_without_registry_is_written_as_soon_as_it_is_back(group):
+    """All of it, and not so many with each announcement: the next one is a minute away."""
+    cluster, fleet = make(group, 1, announce="60s", redis_timeout="300ms")
+    fleet.start().wait_complete()
+    sessions = [f"taupe:session:{name}" for name in fleet.names]
+    before = cluster.redis.client.mget(sessions)
+    cluster.redis.process.freeze()
+    try:
+        cluster.relay.process.kill()
+        cluster.relay.start(wait=False)
+        fleet.wait_complete(2)
+    finally:
+        cluster.redis.process.thaw()
+    assert len(cluster.relay.process.lines("session is provisional")) == AGENTS
+    until("all sessions are the new ones", lambda: all(
+        new not in (None, old)
+        for old, new in zip(before, cluster.redis.client.mget(sessions))), 20)
+    for name, label in list(fleet.labels().items())[::AGENTS // 20]:
+        until(f"{name} is reached", lambda n=name, host=f"{label}.example.test":
+              cluster.get(host).text == n)
