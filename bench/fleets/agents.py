@@ -125,19 +125,19 @@ class Fleet:
 
 
 class Sampler:
-    """Visits the sampled agents through HAProxy from their welcome on until one is answered."""
+    """Visits the sampled agents through HAProxy, each from its welcome on until it answers."""
 
     def __init__(self):
-        self.waiting, self.took, self.lock = [], [], threading.Lock()
-        threading.Thread(target=self.run, daemon=True).start()
+        self.left, self.took, self.lock = 0, [], threading.Lock()
 
     def add(self, event):
         with self.lock:
-            self.waiting.append(event)
+            self.left += 1
+        threading.Thread(target=self.follow, args=(event,), daemon=True).start()
 
     def take(self):
         """How many milliseconds each took."""
-        wait_until("the sampled agents' routes", lambda: not self.waiting, 60)
+        wait_until("the sampled agents' routes", lambda: self.left == 0, 60)
         with self.lock:
             took, self.took = self.took, []
         return took
@@ -153,14 +153,14 @@ class Sampler:
                 answer += piece
         return answer.startswith(b"HTTP/1.1 200") and answer.endswith(name.encode())
 
-    def run(self):
+    def follow(self, event):
         while True:
-            time.sleep(0.002)
-            for event in list(self.waiting):
-                # what was asked for when is what counts, not how long the answer took
-                asked = time.monotonic() * 1000
-                with contextlib.suppress(OSError):
-                    if self.visit(event["label"], event["name"]):
-                        with self.lock:
-                            self.took.append(max(0.0, asked - event["ms"]))
-                            self.waiting.remove(event)
+            # what was asked for when is what counts, not how long the answer took
+            asked = time.monotonic() * 1000
+            with contextlib.suppress(OSError):
+                if self.visit(event["label"], event["name"]):
+                    break
+            time.sleep(0.005)
+        with self.lock:
+            self.took.append(max(0.0, asked - event["ms"]))
+            self.left -= 1

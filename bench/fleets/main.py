@@ -38,7 +38,8 @@ from .rows import Rows, say
 
 DESCRIPTORS = 1048576
 SPARE = 200  # of them, for everything else
-AGENTS, QUICK_AGENTS, TLS_AGENTS = 100000, 10000, 10000  # TLS: the fleet, too, needs memory for each
+AGENTS, QUICK_AGENTS = 100000, 10000
+TLS_AGENTS = 10000  # the fleet, too, needs memory for each connection
 # max_handshakes is what gets through in two seconds: of one relay, and of several that share the
 # processors with the whole fleet.
 HANDSHAKES, SHARED_HANDSHAKES = 10000, 6000

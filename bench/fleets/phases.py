@@ -35,9 +35,11 @@ class Bench:
     def placed(self, agents):
         """How many agents each relay has, once the announcements tell of all; but for some that
         are being moved just then."""
+        moved = agents // 100 if len(self.programs.relays) > 1 else 0
+
         def look():
             told = self.programs.redis.relays(self.programs.relays)
-            return None not in told and abs(sum(told) - agents) <= agents // 100 and told
+            return None not in told and abs(sum(told) - agents) <= moved and told
         return wait_until("the relays' announcements of all agents", look, 60)
 
 
@@ -64,8 +66,9 @@ def grow(bench, steps):
             "map_ms": maps, **cost.cpu_metrics(new, "connect_cpu_us")}
         bench.rows.add(cost, told, agents, bench.suffix)
         say(f"{agents:7} agents: {new / seconds:6.0f} connect/s, "
-            f"{sum(grown) / agents:5.0f} bytes/agent (relays {spread(told['relay_bytes_per_agent'])}, "
-            f"{spread(each)} each), {cost.commands / new:5.1f} redis/agent, "
+            f"{sum(grown) / agents:5.0f} bytes/agent (relays "
+            f"{spread(told['relay_bytes_per_agent'])}, {spread(each)} each), "
+            f"{cost.commands / new:5.1f} redis/agent, "
             f"{redirects / new:.2f} redirects/agent, map ms {spread(maps)}, {cost.in_short(new)}")
         say(f"                agents per relay {spread(placed)}; redis/agent: "
             f"{named({name: n / new for name, n in cost.by_command.items()}, 2)}")
@@ -122,7 +125,8 @@ def recover_all(bench):
     names = list(bench.programs.relays)
     kills = [(names, "recover")] * bench.args.runs
     if len(names) > 1:
-        kills += [([names[number % len(names)]], "recover_one") for number in range(bench.args.runs)]
+        kills += [([names[number % len(names)]], "recover_one")
+                  for number in range(bench.args.runs)]
     for number, (relays, metric) in enumerate(kills):
         if number > 0 and not bench.args.quick:
             time.sleep(GOOD_S)

@@ -127,7 +127,8 @@ class Programs(programs.Programs):
                "--tls-certificate", self.certificate()] if self.tls else []
         return [self.args.build / "taupe-relay", "--config", "/dev/null", "--id", name,
                 "--domain", DOMAIN, "--agent-listen", f"{at}:{RELAY}",
-                "--admin-listen", f"{at}:{ADMIN}", *ranges, "--public-ports", "20000-20009", "--heartbeat", "60s", "--capacity", capacity,
+                "--admin-listen", f"{at}:{ADMIN}", *ranges,
+                "--public-ports", "20000-20009", "--heartbeat", "60s", "--capacity", capacity,
                 "--max-handshakes", self.args.handshakes,
                 "--cluster-key-file", self.secret_file("cluster.key", "k" * 48),
                 *self.access("taupe-relay"), *tls, *self.args.relay_arg]
