@@ -188,7 +188,7 @@ def test_measurement_of_a_fleet_gives_every_row(relays, kind, tmp_path):
     out = tmp_path / "rows.json"
     done = subprocess.run([
         ROOT / "bench/fleet_run", BUILD, "--quick", "--agents", "60", "--relays", str(relays),
-        "--rest", "0.2", "--json", out], capture_output=True, text=True, timeout=120, check=False)
+        "--rest", "0.2", "--relay-arg=--announce=100ms", "--json", out], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     print(done.stdout)
     rows = {row["metric"].removeprefix(f"{kind}_"): row for row in json.loads(out.read_text())}
