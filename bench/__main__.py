@@ -121,7 +121,7 @@ def main():
     if args.document:
         document.write()
         return
-    machine.enter_private_network(args.congestion)
+    machine.enter_private_network(args.congestion, "-m", "bench")
     machine.allow_many_files()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # in order: all that was started ends
     print(f"Linux {platform.release()}, {machine.CPUS} cores, congestion control "

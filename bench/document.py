@@ -12,7 +12,8 @@ from .programs import output_of
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 RESULTS, PAGE, PLOTS = TOP / "bench/results", TOP / "docs/PERFORMANCE.md", TOP / "docs/plots"
-LATEST, SWEEP, FLEET = (RESULTS / f"{name}.json" for name in ("latest", "sweep", "fleet_run"))
+LATEST, SWEEP, FLEET, CLUSTER = (RESULTS / f"{name}.json" for name in (
+    "latest", "sweep", "fleet_run", "fleet_cluster"))
 
 SYSTEMS = {"hap2": "two HAProxy hops", "taupe": "taupe"}
 # Of each plot: metric, what varies, title, title of the y axis, whether that is logarithmic.
@@ -33,6 +34,10 @@ DRAWN = {
                       "Memory of the relay", "bytes", True),
     "fleet-agents": ("idle_bytes_per_agent", "agents",
                      "Memory of the relay per idle agent", "bytes", False),
+    "cluster-cpu": ("cluster_connect_cpu_us", "agents",
+                    "A cluster's relays, processor time per agent that connects", "µs", False),
+    "cluster-memory": ("cluster_relay_bytes_per_agent", "agents",
+                       "A cluster's relays, memory per agent", "bytes", True),
 }
 X_TITLES = {"visitors": "visitors at once", "agents": "agents connected"}
 
@@ -49,7 +54,7 @@ def lines_of(rows, metric, point):
 
 
 def write_plots():
-    rows = results.load(SWEEP) + results.load(FLEET)
+    rows = [row for path in (SWEEP, FLEET, CLUSTER) for row in results.load(path)]
     PLOTS.mkdir(exist_ok=True)
     for name, (metric, point, title, y_title, log_y) in DRAWN.items():
         if lines := lines_of(rows, metric, point):
@@ -80,6 +85,7 @@ def write_page():
         "plain": tables.as_markdown(rows, False),
         "tls": tables.as_markdown(rows, True),
         "cluster": tables.cluster_as_markdown(rows),
+        "fleet": tables.fleet_as_markdown(results.load(FLEET), results.load(CLUSTER)),
         "plots": pictures(),
         "spread": tables.spread_as_markdown(rows),
     }

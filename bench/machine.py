@@ -26,15 +26,16 @@ exec "$@"
 """
 
 
-def enter_private_network(congestion):
-    """Begin again inside a network namespace that has loopback and nothing else."""
+def enter_private_network(congestion, *program):
+    """Begin this Python program again inside a network namespace that has loopback and nothing
+    else."""
     if os.environ.get(MARK) == str(os.getpid()):
         return
     os.environ["TAUPE_BENCH_CONGESTION"] = congestion
     os.environ[MARK] = str(os.getpid())  # unshare and sh exec, so the process stays the same
     flags = "-n" if os.geteuid() == 0 else "-rn"
-    os.execvp("unshare", ["unshare", flags, "sh", "-c", PREPARE, "sh", sys.executable, "-m",
-                          "bench", *sys.argv[1:]])
+    os.execvp("unshare", ["unshare", flags, "sh", "-c", PREPARE, "sh", sys.executable, *program,
+                          *sys.argv[1:]])
 
 
 def congestion_control():

@@ -40,6 +40,8 @@ METRICS = {
     "idle_bytes_per_agent": Metric("relay's memory per idle agent, bytes", LOWER, 0),
     "memory_bytes": Metric("memory, bytes", LOWER, 0),
     "fleet_recover_s": Metric("the whole fleet is back after the relay was killed, s", LOWER),
+    "cluster_recover_s": Metric("the whole cluster's fleet is back after all relays were killed, s",
+                                LOWER),
     "route_move_ms_p99": Metric("a device's move reaches HAProxy, p99, ms", LOWER),
 }
 

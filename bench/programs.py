@@ -65,8 +65,8 @@ class Programs:
 
     def start(self, name, argv, **options):
         with open(self.log(name), "ab") as log:
-            process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log, **options)
+            options = {"stdin": subprocess.DEVNULL, "stdout": log, **options}
+            process = subprocess.Popen([str(a) for a in argv], stderr=log, **options)
         self.running.append(process)
         return process
 

@@ -96,6 +96,56 @@ def cluster_as_markdown(rows):
     return markdown(["", *systems, *(f"taupe-cluster : {name}" for name in systems[:2])], lines)
 
 
+# What a metric of bench/fleet_run is called, without "fleet_" or "cluster_" before it.
+FLEET_TITLES = {
+    "connect_per_s": ("agents that connect, per second", 0),
+    "connect_cpu_us": ("processor time for one that connects, µs: relays", 0),
+    "connect_cpu_us_redis": ("… Redis", 0),
+    "connect_cpu_us_router": ("… router", 0),
+    "connect_cpu_us_haproxy": ("… HAProxy", 0),
+    "redis_per_connect": ("Redis commands for one that connects", 1),
+    "redirects_per_connect": ("redirects for one that connects", 2),
+    "map_ms": ("from welcome to a visitor's answer through HAProxy, ms", 0),
+    "agents_per_relay": ("agents of a relay", 0),
+    "relay_bytes_per_agent": ("private memory of a relay per agent, bytes", 0),
+    "redis_bytes": ("private memory, bytes: Redis", 0),
+    "router_bytes": ("… router", 0),
+    "haproxy_bytes": ("… HAProxy", 0),
+    "rest_cpu_pct": ("at rest: the relays' processor time, % of a core", 2),
+    "rest_redis_ops_s": ("at rest: Redis commands per second", 0),
+    "recover_s": ("all relays killed: until the last agent is back, s", 1),
+    "recover_p50_s": ("… half of them, s", 1),
+    "recover_p99_s": ("… 99 %, s", 1),
+    "recover_cpu_us": ("… processor time for one, µs: relays", 0),
+    "recover_cpu_us_redis": ("… Redis", 0),
+    "recover_one_s": ("one relay killed: until the last of its agents is back, s", 1),
+    "recover_one_p50_s": ("… half of them, s", 1),
+    "recover_one_p99_s": ("… 99 %, s", 1),
+}
+
+
+def fleet_as_markdown(*measured):
+    """One relay beside a cluster, each with the most agents that it was measured with."""
+    columns = [{row["metric"].partition("_")[2]: row for row in sorted(
+        rows, key=lambda row: row["agents"])} for rows in measured]
+    heads = [f"{row['relays']} relay{'s' if row['relays'] > 1 else ''}, {row['agents']:,} agents"
+             for row in (column["connect_per_s"] for column in columns)]
+    lines = [[title, *(fleet_cell(column.get(metric), decimals) for column in columns)]
+             for metric, (title, decimals) in FLEET_TITLES.items()]
+    lines.append(["most that others took of the machine meanwhile",
+                  *(f"{max(row['foreign'] for row in column.values()) * 100:.0f} %"
+                    for column in columns)])
+    return markdown(["", *heads], lines)
+
+
+def fleet_cell(row, decimals):
+    """The median, and the spread where there is one."""
+    if row is None:
+        return "–"
+    median, low, high = (number(row[key], decimals) for key in ("median", "min", "max"))
+    return median if low == high else f"{median} ({low} to {high})"
+
+
 def spread_as_markdown(rows):
     """Ours with all that is known of each figure, those that have no ratio as well."""
     lines = []

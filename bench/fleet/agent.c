@@ -66,6 +66,7 @@ set_down(struct fleet_agent *agent)
 		return;
 	agent->up = false;
 	agent->down_ms = now_ms(agent);
+	agent->fleet->complete = false;
 	agent->fleet->counts.up--;
 	agent->fleet->counts.lost++;
 }
@@ -76,7 +77,7 @@ take_welcome(struct fleet_agent *agent, const struct taupe_event *event)
 	agent->way_ms = (uint32_t)(now_ms(agent) - agent->down_ms);
 	if (!agent->up)
 		agent->fleet->counts.up++;
-	agent->up = true;
+	agent->up = agent->came = true;
 	agent->fleet->counts.welcomes++;
 	fleet_welcomed(agent, event->label);
 }

@@ -19,6 +19,7 @@ struct fleet_agent {
 	uint64_t down_ms;   /* since when it is not up */
 	uint32_t way_ms;    /* how long it was down before its last welcome */
 	bool up, welcomed;  /* now; ever */
+	bool came;	    /* since it was last said that all are up */
 	struct taupe_config config;
 	struct taupe_session session;
 	char name[AGENT_NAME_MAX];

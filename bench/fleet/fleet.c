@@ -48,24 +48,40 @@ compare_u32(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* All are up: how long their ways were. */
-static void
-report_complete(const struct fleet *fleet)
+/* Moves the ways of those that have come since the last time to ways; how many there are. */
+static size_t
+take_ways(struct fleet *fleet, uint32_t *ways)
 {
-	size_t n = fleet->wanted;
-	uint32_t *ways = malloc(n * sizeof(*ways));
+	size_t came = 0;
+
+	for (size_t i = 0; i < fleet->wanted; i++)
+		if (fleet->agents[i].came) {
+			fleet->agents[i].came = false;
+			ways[came++] = fleet->agents[i].way_ms;
+		}
+	qsort(ways, came, sizeof(*ways), compare_u32);
+	return came;
+}
+
+/* All are up: how long the ways of those were that came last, as the shortest, the hundredths
+ * between, and the longest. */
+static void
+report_complete(struct fleet *fleet)
+{
+	uint32_t *ways = malloc(fleet->wanted * sizeof(*ways));
+	size_t came;
 
 	if (ways == NULL)
 		return;
-	for (size_t i = 0; i < n; i++)
-		ways[i] = fleet->agents[i].way_ms;
 	report_counts(fleet);
-	qsort(ways, n, sizeof(*ways), compare_u32);
+	came = take_ways(fleet, ways);
 	printf("{\"event\":\"complete\",\"ms\":%" PRIu64
-	       ",\"up\":%zu,\"way_p50_ms\":%" PRIu32 ",\"way_p99_ms\":%" PRIu32
-	       ",\"way_max_ms\":%" PRIu32 "}\n",
-	    loop_now_ms(fleet->loop), n, ways[n / 2], ways[n * 99 / 100],
-	    ways[n - 1]);
+	       ",\"up\":%zu,\"came\":%zu,\"way_ms\":[",
+	    loop_now_ms(fleet->loop), fleet->wanted, came);
+	for (size_t i = 0; came > 0 && i <= 100; i++)
+		printf(
+		    "%s%" PRIu32, i > 0 ? "," : "", ways[(came - 1) * i / 100]);
+	printf("]}\n");
 	free(ways);
 }
 

@@ -140,8 +140,8 @@ welcome(struct admission *admission)
 		if (len > 0)
 			session_feed(session, rest, len);
 		if (admission->changed)
-			(void)device_recheck(
-			    admission->relay, admission->claim.name);
+			(void)device_recheck(admission->relay,
+			    admission->claim.name, NULL, NULL);
 	}
 	admission_free(admission);
 	upgrade_free(upgrade);

@@ -61,10 +61,12 @@ backlog_write(struct relay *relay)
 		    (device = TAILQ_FIRST(&relay->backlog)) == NULL)
 			return;
 		backlog_remove(device);
+		relay->backlog_writes++;
 		if (!device->unverified) {
-			relay->backlog_writes++;
 			device_hold(device, written_cb, relay);
-		} else if (device_recheck(relay, device->name) != 0) {
+		} else if (device_recheck(
+			       relay, device->name, written_cb, relay) != 0) {
+			relay->backlog_writes--;
 			backlog_add(device);
 		}
 	}

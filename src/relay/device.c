@@ -418,6 +418,8 @@ revoke(struct device *device, bool end_lease)
 
 struct recheck {
 	struct relay *relay;
+	registry_done_cb cb;
+	void *ctx;
 	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
@@ -445,51 +447,70 @@ take_limits(struct device *device, enum registry_status status,
 		    LOG_S("device", device->name));
 }
 
+/* Acts on what the registry says of it. */
+static void
+take_record(struct device *device, const struct recheck *recheck,
+    enum registry_status status, const struct device_record *record)
+{
+	bool unverified = device->unverified;
+
+	if (status == REGISTRY_UNAVAILABLE) {
+		if (unverified)
+			backlog_add(device);
+	} else if (!is_in_order(device, status, record)) {
+		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
+	} else {
+		take_limits(device, status, record);
+		device->unverified = false;
+		if (unverified)
+			device_hold(device, recheck->cb, recheck->ctx);
+		if (status == REGISTRY_OK)
+			rotation_ask(device, record);
+		if (unverified)
+			return;
+	}
+	if (recheck->cb != NULL)
+		recheck->cb(recheck->ctx, status);
+}
+
 static void
 rechecked_cb(
     void *ctx, enum registry_status status, const struct device_record *record)
 {
-	struct recheck *recheck = ctx;
-	struct relay *relay = recheck->relay;
-	struct device *device = device_find(relay, str_of(recheck->name));
-	bool outdated = device != NULL &&
-	    !crypto_equal(recheck->secret_sha256, device->secret_sha256,
-		SECRET_HASH_LEN);
+	struct recheck *asked = ctx, recheck = *asked;
+	struct device *device =
+	    device_find(recheck.relay, str_of(recheck.name));
 
-	free(recheck);
-	if (device == NULL)
-		return;
-	if (outdated) /* answers about it may overtake each other */
-		(void)device_recheck(relay, device->name);
-	else if (status == REGISTRY_UNAVAILABLE) {
-		if (device->unverified)
-			backlog_add(device);
-	} else if (!is_in_order(device, status, record)) {
-		revoke(device,
-		    !device->unverified || status == REGISTRY_NOT_FOUND);
-	} else {
-		take_limits(device, status, record);
-		if (device->unverified) {
-			device->unverified = false;
-			device_hold(device, NULL, NULL);
-		}
-		if (status == REGISTRY_OK)
-			rotation_ask(device, record);
-	}
+	free(asked);
+	if (device != NULL &&
+	    crypto_equal(
+		recheck.secret_sha256, device->secret_sha256, SECRET_HASH_LEN))
+		take_record(device, &recheck, status, record);
+	/* answers about it may overtake each other */
+	else if (device_recheck(recheck.relay, recheck.name, recheck.cb,
+		     recheck.ctx) != 0 &&
+	    recheck.cb != NULL)
+		recheck.cb(recheck.ctx, REGISTRY_UNAVAILABLE);
 }
 
 int
-device_recheck(struct relay *relay, const char *name)
+device_recheck(
+    struct relay *relay, const char *name, registry_done_cb cb, void *ctx)
 {
 	const struct device *device = device_find(relay, str_of(name));
 	struct recheck *recheck;
 
 	/* in open mode any secret is right */
-	if (device == NULL || relay->options.open)
+	if (device == NULL || relay->options.open) {
+		if (cb != NULL)
+			cb(ctx, REGISTRY_NOT_FOUND);
 		return 0;
+	}
 	if ((recheck = calloc(1, sizeof(*recheck))) == NULL)
 		return -1;
 	recheck->relay = relay;
+	recheck->cb = cb;
+	recheck->ctx = ctx;
 	memcpy(recheck->secret_sha256, device->secret_sha256, SECRET_HASH_LEN);
 	(void)str_copy(str_of(name), recheck->name, sizeof(recheck->name));
 	if (relay->registry->ops->device_get(

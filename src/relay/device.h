@@ -99,9 +99,12 @@ void device_retime(struct device *device);
  * listeners stay for a moment, until the routes have reached the proxies. */
 void device_moved(struct device *device);
 /* Ask the registry whether the device of that name is still in order, and revoke it if it
- * was removed or has another secret: everything of it ends at once, and its lease. Nothing
- * happens for a name that is not here. -1: no memory. */
-int device_recheck(struct relay *relay, const char *name);
+ * was removed or has another secret: everything of it ends at once, and its lease. One that
+ * was let in without the registry is written there. Nothing happens for a name that is not
+ * here. cb may be NULL; else it is called once, when all that was done. -1: no memory, and
+ * cb is not called. */
+int device_recheck(
+    struct relay *relay, const char *name, registry_done_cb cb, void *ctx);
 /* Free all devices (at the end of the process, when the registry calls back no more). */
 void devices_free_all(struct relay *relay);
 

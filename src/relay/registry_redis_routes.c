@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
 
-#define SCAN_COUNT 1000 /* fields in one answer, about */
+/* Fields in one answer, about. Each answer waits for a turn of our loop, which is long while a
+ * fleet is coming back, and for one of Redis, which all others wait for. */
+#define SCAN_COUNT 5000
 
 void
 redis_tell_route(

@@ -89,7 +89,8 @@ struct relay {
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
 	uint64_t
-	    registry_due_ms; /* loop clock: it should be up for the first time by then */
+	    registry_due_ms; /* loop clock: by then it should be up for the first time, or
+				have told of another route that there was before */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */

@@ -3,11 +3,12 @@
 themselves, with what they had, and none costs more than the one before it."""
 import json
 import secrets
+import subprocess
 import time
 
 import pytest
 
-from harness.process import Process, binary
+from harness.process import BUILD, ROOT, Process, binary
 from harness.programs import Device, sha256_hex
 from harness.scenes import Cluster
 from harness.wait import until
@@ -158,3 +159,45 @@ def test_relay_gone_for_good_has_its_agents_at_the_other(group):
     assert int(cluster.relays[1].metrics()["taupe_relay_agents"]) == AGENTS
     assert fleet.labels() == labels
     assert_whole(cluster, fleet)
+
+
+def test_a_fleet_let_in_without_registry_is_written_as_soon_as_it_is_back(group):
+    """All of it, and not so many with each announcement: the next one is a minute away."""
+    cluster, fleet = make(group, 1, announce="60s", redis_timeout="300ms")
+    fleet.start().wait_complete()
+    sessions = [f"taupe:session:{name}" for name in fleet.names]
+    before = cluster.redis.client.mget(sessions)
+    cluster.redis.process.freeze()
+    try:
+        cluster.relay.process.kill()
+        cluster.relay.start(wait=False)
+        fleet.wait_complete(2)
+    finally:
+        cluster.redis.process.thaw()
+    assert len(cluster.relay.process.lines("session is provisional")) == AGENTS
+    until("all sessions are the new ones", lambda: all(
+        new not in (None, old)
+        for old, new in zip(before, cluster.redis.client.mget(sessions))), 20)
+    for name, label in list(fleet.labels().items())[::AGENTS // 20]:
+        until(f"{name} is reached", lambda n=name, host=f"{label}.example.test":
+              cluster.get(host).text == n)
+
+
+@pytest.mark.parametrize("relays, kind", [(1, "fleet"), (3, "cluster")])
+def test_measurement_of_a_fleet_gives_every_row(relays, kind, tmp_path):
+    out = tmp_path / "rows.json"
+    done = subprocess.run([
+        ROOT / "bench/fleet_run", BUILD, "--quick", "--agents", "60", "--relays", str(relays),
+        "--rest", "0.2", "--relay-arg=--announce=100ms", "--json", out], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(done.stdout)
+    rows = {row["metric"].removeprefix(f"{kind}_"): row for row in json.loads(out.read_text())}
+    wanted = {"connect_per_s", "connect_cpu_us_redis", "relay_bytes_per_agent", "agents_per_relay",
+              "map_ms", "rest_redis_ops_s", "router_bytes", "recover_s", "recover_p99_s"}
+    assert wanted <= set(rows)
+    assert ("recover_one_s" in rows) == (relays > 1)
+    for metric in ("agents_per_relay", "relay_bytes_per_agent"):
+        assert rows[metric]["runs"] == relays
+    assert all(row["agents"] == 60 and row["relays"] == relays for row in rows.values())
+    assert 0 < rows["recover_p50_s"]["median"] <= rows["recover_p99_s"]["median"] \
+        <= rows["recover_s"]["median"]

@@ -146,6 +146,20 @@ START_TEST(a_contested_port_without_routes_ends_as_well)
 }
 END_TEST
 
+/* A registry with many routes is not one that is away: nobody gets a port before they are read. */
+START_TEST(the_registry_is_waited_for_while_it_tells_of_routes)
+{
+	scene_begin(_i, NULL);
+	relay->registry_due_ms = 0;
+	note_value("http/mole.example.com", "192.0.2.1,1,7");
+	ck_assert_uint_gt(relay->registry_due_ms, loop_now_ms(relay->loop));
+	inherited_complete(relay);
+	relay->registry_due_ms = 0;
+	note_value("http/shrew.example.com", "192.0.2.1,1,7");
+	ck_assert_uint_eq(relay->registry_due_ms, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -164,6 +178,8 @@ main(void)
 	    tests, a_contested_port_is_nobodys_until_the_time_is_over, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_contested_port_without_routes_ends_as_well, 0, 2);
+	tcase_add_loop_test(
+	    tests, the_registry_is_waited_for_while_it_tells_of_routes, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
