@@ -525,6 +525,28 @@ START_TEST(enrolments_at_once_do_not_disturb_each_other)
 }
 END_TEST
 
+/* What a newer version has put into a record stays there. */
+START_TEST(fields_that_are_not_known_are_kept)
+{
+	struct fleet_record fleet = {.name = "probes"};
+	struct enrolment enrolment = {.name = "p-1", .fleet = "probes"};
+	struct rotation rotation = {.name = "alice"};
+	struct device_record record;
+
+	put_fleet(&fleet);
+	redis_ask("HSET taupe:fleet:probes zone x");
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_NEW);
+	ck_assert_str_eq(
+	    redis_ask("HMGET taupe:fleet:probes used zone"), "1 x");
+	redis_ask("HSET taupe:device:alice zone y rotation asked");
+	memset(rotation.old_sha256, 7, SECRET_HASH_LEN);
+	memset(rotation.new_sha256, 8, SECRET_HASH_LEN);
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_str_eq(
+	    redis_ask("HMGET taupe:device:alice rotation zone"), "(nil) y");
+}
+END_TEST
+
 START_TEST(relays_that_enrol_at_once_fill_a_fleet_and_no_more)
 {
 	struct registry *both[2] = {scene.registry};
@@ -1083,6 +1105,7 @@ own_tests(void)
 	tcase_add_test(tcase, claims_at_once_share_their_transactions);
 	tcase_add_test(tcase, claims_of_ports_at_once_share_their_transactions);
 	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
+	tcase_add_test(tcase, fields_that_are_not_known_are_kept);
 	tcase_add_test(tcase, enrolments_at_once_do_not_disturb_each_other);
 	tcase_add_test(
 	    tcase, relays_that_enrol_at_once_fill_a_fleet_and_no_more);
