@@ -38,11 +38,16 @@ struct holding_write {
 	char name[DEVICE_NAME_MAX + 1];
 };
 
-/* What a device has done since its counters were flushed. */
+/* What a device has done that is not in the registry yet. It stays for a while when the device is
+ * gone, and for the next time when all is written. */
 struct uncounted {
 	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
-	struct device *device;
+	struct device *device;	    /* NULL: it is gone */
 	struct device_counters delta;
+	bool asked; /* the registry has not answered yet */
+	bool
+	    removed; /* by the operator, with its counters: nothing is added any more */
+	char name[];
 };
 
 static void timer_cb(void *ctx);
@@ -121,12 +126,21 @@ device_close_channels(struct device *device, bool running_too)
 }
 
 static void
-forget_uncounted(struct device *device)
+forget_uncounted(struct uncounted *uncounted)
+{
+	if (uncounted->device != NULL)
+		uncounted->device->uncounted = NULL;
+	LIST_REMOVE(uncounted, link);
+	free(uncounted);
+}
+
+static void
+leave_uncounted(struct device *device)
 {
 	if (device->uncounted == NULL)
 		return;
-	LIST_REMOVE(device->uncounted, link);
-	free(device->uncounted);
+	device->uncounted->device = NULL;
+	device->uncounted->removed = device->removed;
 	device->uncounted = NULL;
 }
 
@@ -138,7 +152,7 @@ device_free(struct device *device)
 	device_close_channels(device, true);
 	device_limits_free(device);
 	timer_clear(device->relay->loop, &device->timer);
-	forget_uncounted(device);
+	leave_uncounted(device);
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
 	grant_drop(&device->grant);
@@ -418,7 +432,8 @@ revoke(struct device *device, bool end_lease)
 
 struct recheck {
 	struct relay *relay;
-	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
+	uint8_t
+	    secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
 
@@ -453,8 +468,8 @@ rechecked_cb(
 	struct relay *relay = recheck->relay;
 	struct device *device = device_find(relay, str_of(recheck->name));
 	bool outdated = device != NULL &&
-	    !crypto_equal(recheck->secret_sha256, device->secret_sha256,
-		SECRET_HASH_LEN);
+	    !crypto_equal(
+		recheck->secret_sha256, device->secret_sha256, SECRET_HASH_LEN);
 
 	free(recheck);
 	if (device == NULL)
@@ -465,6 +480,7 @@ rechecked_cb(
 		if (device->unverified)
 			backlog_add(device);
 	} else if (!is_in_order(device, status, record)) {
+		device->removed = status == REGISTRY_NOT_FOUND;
 		revoke(device,
 		    !device->unverified || status == REGISTRY_NOT_FOUND);
 	} else {
@@ -563,6 +579,8 @@ devices_free_all(struct relay *relay)
 	hash_map_each(&relay->devices, free_cb, NULL);
 	while ((device = LIST_FIRST(&relay->released)) != NULL)
 		free_cb(NULL, &device->by_name);
+	while (!LIST_EMPTY(&relay->uncounted))
+		forget_uncounted(LIST_FIRST(&relay->uncounted));
 }
 
 static void
@@ -579,23 +597,39 @@ devices_renew_limits(struct relay *relay)
 	hash_map_each(&relay->devices, renew_limits_cb, NULL);
 }
 
+static struct uncounted *
+uncounted_new(struct device *device)
+{
+	size_t size = strlen(device->name) + 1;
+	struct uncounted *uncounted =
+	    calloc(1, offsetof(struct uncounted, name) + size);
+
+	if (uncounted == NULL)
+		return NULL;
+	memcpy(uncounted->name, device->name, size);
+	uncounted->device = device;
+	LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
+	return uncounted;
+}
+
+static void
+add_counters(struct device_counters *to, const struct device_counters *more)
+{
+	to->visitors += more->visitors;
+	to->bytes_in += more->bytes_in;
+	to->bytes_out += more->bytes_out;
+}
+
 void
 device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
     uint64_t bytes_out)
 {
-	struct uncounted *uncounted = device->uncounted;
+	const struct device_counters more = {visitors, bytes_in, bytes_out};
 
-	if (uncounted == NULL) {
-		uncounted = calloc(1, sizeof(*uncounted));
-		if (uncounted == NULL)
-			return; /* a gap in a statistic */
-		uncounted->device = device;
-		LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
-		device->uncounted = uncounted;
-	}
-	uncounted->delta.visitors += visitors;
-	uncounted->delta.bytes_in += bytes_in;
-	uncounted->delta.bytes_out += bytes_out;
+	if (device->uncounted == NULL)
+		device->uncounted = uncounted_new(device);
+	if (device->uncounted != NULL) /* else a gap in a statistic */
+		add_counters(&device->uncounted->delta, &more);
 }
 
 void
@@ -608,19 +642,41 @@ device_count_visit(
 	*bytes_in = *bytes_out = 0;
 }
 
+static void
+counted_cb(void *ctx, const struct device_counters *refused)
+{
+	struct uncounted *uncounted = ctx;
+
+	uncounted->asked = false;
+	add_counters(&uncounted->delta, refused);
+}
+
+static bool
+is_all_counted(const struct device_counters *delta)
+{
+	return delta->visitors == 0 && delta->bytes_in == 0 &&
+	    delta->bytes_out == 0;
+}
+
 void
 devices_flush_counters(struct relay *relay)
 {
-	struct uncounted *uncounted;
+	const struct registry_ops *ops = relay->registry->ops;
+	struct uncounted *uncounted, *next;
 
-	/* nobody tells whether they were written: they wait until they will be */
-	if (relay->registry->ops->trouble(relay->registry) != NULL)
+	/* it would only refuse them */
+	if (ops->trouble(relay->registry) != NULL)
 		return;
-	while ((uncounted = LIST_FIRST(&relay->uncounted)) != NULL) {
-		struct device *device = uncounted->device;
-
-		relay->registry->ops->count(
-		    relay->registry, device->name, &uncounted->delta);
-		forget_uncounted(device);
+	for (uncounted = LIST_FIRST(&relay->uncounted); uncounted != NULL;
+	     uncounted = next) {
+		next = LIST_NEXT(uncounted, link);
+		if (uncounted->asked)
+			continue; /* the rest waits for the answer */
+		if (uncounted->removed || is_all_counted(&uncounted->delta))
+			forget_uncounted(uncounted);
+		else
+			uncounted->asked =
+			    ops->count(relay->registry, uncounted->name,
+				&uncounted->delta, counted_cb, uncounted);
 	}
 }

@@ -41,7 +41,7 @@ struct device {
 	/* loop clock. Online: renew the lease; offline: it expires; moved, released: the end. 0:
 	 * nothing is due */
 	uint64_t due_ms;
-	struct uncounted *uncounted;  /* NULL: all was counted */
+	struct uncounted *uncounted;  /* NULL: nothing was counted lately */
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */
@@ -64,6 +64,8 @@ struct device {
 	bool shared_late : 1;	/* and that was a while ago */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
 	bool released : 1; /* its lease is over: only running visits are left */
+	bool
+	    removed : 1; /* by the operator, with all that the registry knew of it */
 	char name[];
 };
 
@@ -114,6 +116,8 @@ void device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
 /* Add a visit's payload to its counters and the relay's, and begin to count anew. */
 void device_count_visit(
     struct device *device, uint64_t *bytes_in, uint64_t *bytes_out);
+/* Ask the registry to add what was counted to its own. What it refuses is added to what is counted
+ * meanwhile, and goes with the next flush. */
 void devices_flush_counters(struct relay *relay);
 
 #endif

@@ -779,15 +779,65 @@ START_TEST(a_relay_that_leaves_takes_everything_along)
 }
 END_TEST
 
+static struct device_counters
+count(uint64_t visitors, uint64_t bytes_in, uint64_t bytes_out)
+{
+	struct device_counters delta = {visitors, bytes_in, bytes_out};
+
+	ck_assert(scene_count_begin("alice", &delta));
+	ck_assert_uint_eq(delta.visitors + delta.bytes_in + delta.bytes_out, 0);
+	return scene_count_end();
+}
+
+static void
+expect_counters(const char *sums)
+{
+	ck_assert_str_eq(redis_ask("HMGET taupe:counters:device:alice visitors "
+				   "bytes_in bytes_out"),
+	    sums);
+}
+
+static void
+expect_refused(struct device_counters refused, uint64_t visitors,
+    uint64_t bytes_in, uint64_t bytes_out)
+{
+	ck_assert_uint_eq(refused.visitors, visitors);
+	ck_assert_uint_eq(refused.bytes_in, bytes_in);
+	ck_assert_uint_eq(refused.bytes_out, bytes_out);
+}
+
 START_TEST(adds_to_the_counters_of_a_device)
 {
-	const struct device_counters delta = {2, 30, 0};
+	expect_refused(count(2, 30, 0), 0, 0, 0);
+	expect_refused(count(2, 30, 4), 0, 0, 0);
+	expect_counters("4 60 4");
+}
+END_TEST
 
-	scene.registry->ops->count(scene.registry, "alice", &delta);
-	scene.registry->ops->count(scene.registry, "alice", &delta);
-	wait_redis("HGET taupe:counters:device:alice bytes_in", "60");
-	ck_assert_str_eq(
-	    redis_ask("HGET taupe:counters:device:alice visitors"), "4");
+START_TEST(says_which_counters_were_refused)
+{
+	redis_ask("CONFIG SET maxmemory 1");
+	expect_refused(count(2, 30, 4), 2, 30, 4);
+	redis_ask("CONFIG SET maxmemory 0");
+	expect_counters("(nil) (nil) (nil)");
+	redis_ask("HSET taupe:counters:device:alice bytes_in many");
+	expect_refused(count(2, 30, 4), 0, 30, 0);
+	expect_counters("2 many 4");
+}
+END_TEST
+
+/* Nobody knows whether it was added: it is not asked for again. */
+START_TEST(counters_without_an_answer_count_as_added)
+{
+	struct device_counters delta = {2, 0, 4};
+
+	ck_assert(scene_count_begin("alice", &delta));
+	redis_server_kill();
+	expect_refused(scene_count_end(), 0, 0, 0);
+	delta.visitors = 2;
+	ck_assert(!scene_count_begin("alice", &delta));
+	ck_assert_uint_eq(delta.visitors, 2);
+	redis_server_run();
 }
 END_TEST
 
@@ -1119,6 +1169,8 @@ own_tests(void)
 	tcase_add_test(tcase, a_relay_that_died_is_swept_with_its_route);
 	tcase_add_test(tcase, a_relay_that_leaves_takes_everything_along);
 	tcase_add_test(tcase, adds_to_the_counters_of_a_device);
+	tcase_add_test(tcase, says_which_counters_were_refused);
+	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
 	tcase_add_test(tcase, another_relay_under_our_id_is_no_loss);
