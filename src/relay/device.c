@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/backlog.h"
+#include "relay/counting.h"
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/handover.h"
@@ -36,13 +37,6 @@ struct holding_write {
 	registry_done_cb cb;
 	void *ctx;
 	char name[DEVICE_NAME_MAX + 1];
-};
-
-/* What a device has done since its counters were flushed. */
-struct uncounted {
-	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
-	struct device *device;
-	struct device_counters delta;
 };
 
 static void timer_cb(void *ctx);
@@ -121,16 +115,6 @@ device_close_channels(struct device *device, bool running_too)
 }
 
 static void
-forget_uncounted(struct device *device)
-{
-	if (device->uncounted == NULL)
-		return;
-	LIST_REMOVE(device->uncounted, link);
-	free(device->uncounted);
-	device->uncounted = NULL;
-}
-
-static void
 device_free(struct device *device)
 {
 	assert(device->pins == 0 && device->session == NULL);
@@ -138,7 +122,7 @@ device_free(struct device *device)
 	device_close_channels(device, true);
 	device_limits_free(device);
 	timer_clear(device->relay->loop, &device->timer);
-	forget_uncounted(device);
+	counting_leave(device);
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
 	grant_drop(&device->grant);
@@ -458,6 +442,7 @@ take_record(struct device *device, const struct recheck *recheck,
 		if (unverified)
 			backlog_add(device);
 	} else if (!is_in_order(device, status, record)) {
+		device->removed = status == REGISTRY_NOT_FOUND;
 		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
 	} else {
 		take_limits(device, status, record);
@@ -584,6 +569,7 @@ devices_free_all(struct relay *relay)
 	hash_map_each(&relay->devices, free_cb, NULL);
 	while ((device = LIST_FIRST(&relay->released)) != NULL)
 		free_cb(NULL, &device->by_name);
+	counting_free_all(relay);
 }
 
 static void
@@ -598,50 +584,4 @@ void
 devices_renew_limits(struct relay *relay)
 {
 	hash_map_each(&relay->devices, renew_limits_cb, NULL);
-}
-
-void
-device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
-    uint64_t bytes_out)
-{
-	struct uncounted *uncounted = device->uncounted;
-
-	if (uncounted == NULL) {
-		uncounted = calloc(1, sizeof(*uncounted));
-		if (uncounted == NULL)
-			return; /* a gap in a statistic */
-		uncounted->device = device;
-		LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
-		device->uncounted = uncounted;
-	}
-	uncounted->delta.visitors += visitors;
-	uncounted->delta.bytes_in += bytes_in;
-	uncounted->delta.bytes_out += bytes_out;
-}
-
-void
-device_count_visit(
-    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out)
-{
-	device->relay->counters.bytes_in += *bytes_in;
-	device->relay->counters.bytes_out += *bytes_out;
-	device_count(device, 0, *bytes_in, *bytes_out);
-	*bytes_in = *bytes_out = 0;
-}
-
-void
-devices_flush_counters(struct relay *relay)
-{
-	struct uncounted *uncounted;
-
-	/* nobody tells whether they were written: they wait until they will be */
-	if (relay->registry->ops->trouble(relay->registry) != NULL)
-		return;
-	while ((uncounted = LIST_FIRST(&relay->uncounted)) != NULL) {
-		struct device *device = uncounted->device;
-
-		relay->registry->ops->count(
-		    relay->registry, device->name, &uncounted->delta);
-		forget_uncounted(device);
-	}
 }

@@ -41,7 +41,7 @@ struct device {
 	/* loop clock. Online: renew the lease; offline: it expires; moved, released: the end. 0:
 	 * nothing is due */
 	uint64_t due_ms;
-	struct uncounted *uncounted;  /* NULL: all was counted */
+	struct uncounted *uncounted;  /* NULL: nothing was counted lately */
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */
@@ -64,6 +64,8 @@ struct device {
 	bool shared_late : 1;	/* and that was a while ago */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
 	bool released : 1; /* its lease is over: only running visits are left */
+	bool
+	    removed : 1; /* by the operator, with all that the registry knew of it */
 	char name[];
 };
 
@@ -110,13 +112,5 @@ void devices_free_all(struct relay *relay);
 
 /* Each has the limits that are configured now. */
 void devices_renew_limits(struct relay *relay);
-
-/* Add to its counters (flushed with each announcement). */
-void device_count(struct device *device, uint64_t visitors, uint64_t bytes_in,
-    uint64_t bytes_out);
-/* Add a visit's payload to its counters and the relay's, and begin to count anew. */
-void device_count_visit(
-    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out);
-void devices_flush_counters(struct relay *relay);
 
 #endif

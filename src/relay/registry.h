@@ -122,7 +122,7 @@ enum registry_event_type {
 
 struct registry_event {
 	enum registry_event_type type;
-	bool up;   /* REGISTRY_SESSION, REGISTRY_DRAIN */
+	bool up;	     /* REGISTRY_SESSION, REGISTRY_DRAIN */
 	bool lost, doubtful; /* REGISTRY_UP */
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
@@ -190,6 +190,11 @@ struct device_counters {
 	uint64_t visitors, bytes_in, bytes_out;
 };
 
+/* refused: what was not added, and will not be; the rest was, unless the registry went away before
+ * it said so: that is lost rather than added twice. */
+typedef void (*registry_count_cb)(
+    void *ctx, const struct device_counters *refused);
+
 /* Functions that return int answer 0, or -1 when there is no memory: no callback then. */
 struct registry_ops {
 	/* What was not answered yet never will be. */
@@ -239,9 +244,10 @@ struct registry_ops {
 	/* Clean stop: this relay is gone now. */
 	void (*depart)(
 	    struct registry *registry, registry_done_cb cb, void *ctx);
-	/* Add to a device's counters. */
-	void (*count)(struct registry *registry, const char *name,
-	    const struct device_counters *delta);
+	/* Add to a device's counters, and take off *delta what was added or is on its way. True: cb
+	 * tells what becomes of that; false: there is nothing to wait for. */
+	bool (*count)(struct registry *registry, const char *name,
+	    struct device_counters *delta, registry_count_cb cb, void *ctx);
 	/* The cached view of all relays, this one included. */
 	size_t (*relays)(
 	    struct registry *registry, const struct relay_info **out);

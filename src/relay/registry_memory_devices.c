@@ -294,7 +294,12 @@ static int
 changed(const struct memory_devices *devices, int result,
     const struct device_file_error *error)
 {
-	if (result != 0)
+	if (result != 0 && error->line > 0)
+		log_error("the devices file cannot be changed: one of its "
+			  "lines is in the way",
+		    LOG_S("file", devices->path), LOG_U("line", error->line),
+		    LOG_S("error", error->text));
+	else if (result != 0)
 		log_error("the devices file cannot be changed: the relay needs "
 			  "to write it and its folder",
 		    LOG_S("file", devices->path), LOG_S("error", error->text));

@@ -234,32 +234,93 @@ redis_route_get(
 	return 0;
 }
 
+/* Counters: a command for each, without a transaction, as each is refused or taken by itself. */
+
+static const struct {
+	const char *field;
+	size_t at; /* in struct device_counters */
+} counter_rows[] = {
+    {"visitors", offsetof(struct device_counters, visitors)},
+    {"bytes_in", offsetof(struct device_counters, bytes_in)},
+    {"bytes_out", offsetof(struct device_counters, bytes_out)},
+};
+#define COUNTER_ROWS (sizeof(counter_rows) / sizeof(counter_rows[0]))
+
+/* The commands for one device. */
+struct counting {
+	struct redis_registry *registry;
+	registry_count_cb cb;
+	void *ctx;
+	struct device_counters asked, refused; /* asked: not answered yet */
+};
+
+static uint64_t *
+counter_at(struct device_counters *counters, size_t row)
+{
+	return (uint64_t *)(void *)((char *)counters + counter_rows[row].at);
+}
+
+/* COUNTER_ROWS: all were answered. */
+static size_t
+first_asked(struct counting *counting)
+{
+	size_t row = 0;
+
+	while (row < COUNTER_ROWS && *counter_at(&counting->asked, row) == 0)
+		row++;
+	return row;
+}
+
+/* HINCRBY counters:device:… : the sum. Anything else says that nothing was added. Answers come in
+ * the order of the rows. */
 static void
 counted_cb(void *ctx, const redisReply *reply)
 {
-	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		redis_complain(ctx, "count", reply);
+	struct counting *counting = ctx;
+	size_t row = first_asked(counting);
+	uint64_t *asked;
+
+	assert(row < COUNTER_ROWS);
+	asked = counter_at(&counting->asked, row);
+	if (reply != NULL && reply->type != REDIS_REPLY_INTEGER) {
+		*counter_at(&counting->refused, row) = *asked;
+		redis_complain(counting->registry, "count", reply);
+	}
+	*asked = 0;
+	if (first_asked(counting) < COUNTER_ROWS)
+		return;
+	if (!counting->registry->freeing)
+		counting->cb(counting->ctx, &counting->refused);
+	free(counting);
 }
 
-static void
-count_one(struct redis_registry *registry, const char *name, const char *field,
-    uint64_t delta)
-{
-	if (delta > 0)
-		(void)redis_link_commandf(registry->main, counted_cb, registry,
-		    "HINCRBY taupe:counters:device:%s %s %llu", name, field,
-		    (unsigned long long)delta);
-}
-
-static void
+static bool
 redis_count(struct registry *base, const char *name,
-    const struct device_counters *delta)
+    struct device_counters *delta, registry_count_cb cb, void *ctx)
 {
 	struct redis_registry *registry = redis_registry_of(base);
+	struct counting *counting = calloc(1, sizeof(*counting));
 
-	count_one(registry, name, "visitors", delta->visitors);
-	count_one(registry, name, "bytes_in", delta->bytes_in);
-	count_one(registry, name, "bytes_out", delta->bytes_out);
+	if (counting == NULL)
+		return false;
+	*counting =
+	    (struct counting){.registry = registry, .cb = cb, .ctx = ctx};
+	for (size_t row = 0; row < COUNTER_ROWS; row++) {
+		uint64_t *value = counter_at(delta, row);
+
+		if (*value == 0 ||
+		    redis_link_commandf(registry->main, counted_cb, counting,
+			"HINCRBY taupe:counters:device:%s %s %llu", name,
+			counter_rows[row].field,
+			(unsigned long long)*value) != 0)
+			continue;
+		*counter_at(&counting->asked, row) = *value;
+		*value = 0;
+	}
+	if (first_asked(counting) < COUNTER_ROWS)
+		return true;
+	free(counting);
+	return false;
 }
 
 static size_t

@@ -15,6 +15,7 @@
 #include "net/slice.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
+#include "relay/counting.h"
 #include "relay/front.h"
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
@@ -35,7 +36,7 @@ announce_cb(void *ctx)
 	relay->registry->ops->announce(relay->registry, &relay->self,
 	    relay->self_route.key[0] != '\0' ? &relay->self_route : NULL,
 	    counters_names(), values, COUNTERS_FLAT);
-	devices_flush_counters(relay);
+	counting_flush(relay);
 	backlog_write(relay); /* what was refused the last time */
 	timer_set(relay->loop, &relay->announce_timer,
 	    (uint64_t)relay->options.announce_ms);

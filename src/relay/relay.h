@@ -68,8 +68,8 @@ struct relay {
 	struct front *front;	       /* NULL without visitor_listen */
 	struct http_admin *admin;      /* NULL without admin_listen */
 
-	struct hash_map devices;  /* by name */
-	struct hash_map services; /* http and tls services by host name */
+	struct hash_map devices;   /* by name */
+	struct hash_map services;  /* http and tls services by host name */
 	struct hash_map inherited; /* routes to ports that are kept, by key */
 	bool inherited_complete;   /* the registry has been up */
 	struct hash_map
@@ -77,13 +77,13 @@ struct relay {
 	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
 	LIST_HEAD(, uncounted)
-	uncounted;		      /* of devices, until they are flushed */
+	uncounted; /* of devices, until the registry has it */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
 	LIST_HEAD(, handover) handovers;
 	LIST_HEAD(, handover_search) handover_searches;
 	LIST_HEAD(, pending_rotation) rotations; /* of secrets, under way */
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
-	struct timer inherited_timer; /* for what nobody came back for */
+	struct timer inherited_timer;	   /* for what nobody came back for */
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */
 	size_t backlog_writes; /* of these, being written now */

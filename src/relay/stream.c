@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/counting.h"
 #include "relay/limits.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -151,7 +152,7 @@ cancel_move(struct stream *stream)
 static void
 count_bytes(struct stream *stream)
 {
-	device_count_visit(stream->shared->device,
+	counting_add_visit(stream->shared->device,
 	    &stream->side.to_channel_bytes, &stream->side.to_raw_bytes);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/counting.h"
 #include "relay/dig.h"
 #include "relay/limits.h"
 #include "relay/service.h"
@@ -27,7 +28,7 @@
 static void
 count_bytes(struct transfer *transfer)
 {
-	device_count_visit(transfer->device, &transfer->pump.to_channel_bytes,
+	counting_add_visit(transfer->device, &transfer->pump.to_channel_bytes,
 	    &transfer->pump.to_raw_bytes);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "relay/counting.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/service.h"
@@ -304,7 +305,7 @@ visitor_new(
 	device->n_visitors++;
 	relay->n_visitors++;
 	relay->counters.visits_opened++;
-	device_count(device, 1, 0, 0);
+	counting_add(device, 1, 0, 0);
 	return visitor;
 }
 

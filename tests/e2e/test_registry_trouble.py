@@ -46,10 +46,12 @@ class Scene:
               lambda: self.cluster.get(self.agent.host()).text == "web", seconds)
 
     def all_counted(self):
-        """Does the registry know as many visits as the relay, whose only device this is?"""
-        opened = self.relay.metrics()["taupe_relay_visits_opened_total"]
-        return opened == int(
-            self.redis.client.hget("taupe:counters:device:alice", "visitors") or 0)
+        """Does the registry know as much as the relay, whose only device this is?"""
+        metrics = self.relay.metrics()
+        return [metrics["taupe_relay_visits_opened_total"], metrics["taupe_relay_bytes_in_total"],
+                metrics["taupe_relay_bytes_out_total"]] == [int(value or 0) for value in (
+                    self.redis.client.hmget("taupe:counters:device:alice",
+                                            "visitors", "bytes_in", "bytes_out"))]
 
     def complaints(self, *words):
         """What the relay has said that an operator is woken by, but for how it was started."""
@@ -145,6 +147,20 @@ def test_refused_writes_are_named_once_and_made_up_for(scene, answer, begin, end
     assert not scene.relay.process.lines("has lost what it knew")
     assert scene.agent.welcomes() == 1
     until("all visits are counted", scene.all_counted)
+    scene.redis.client.acl_log_reset()
+
+
+@pytest.mark.parametrize("answer,begin,end", REFUSALS)
+def test_visits_are_counted_whenever_redis_begins_to_refuse(scene, answer, begin, end):
+    scene.visits(0.1)
+    begin(scene.redis)
+    scene.visits(0.4)  # what is announced next is refused before the relay knows
+    until("it is not ready", lambda: ready(scene.relay)[0] == 503)
+    end(scene.redis)
+    until("it is ready", lambda: ready(scene.relay)[0] == 200)
+    until("all visits are counted", scene.all_counted)
+    stays("none is counted twice", scene.all_counted, 0.5)
+    assert len(scene.complaints("redis refuses writes", answer)) == 1
     scene.redis.client.acl_log_reset()
 
 

@@ -148,6 +148,25 @@ def test_alone_reservations_are_kept_apart(alone):
     ctl.ok("device", "rm", "erin")
 
 
+def test_what_a_newer_version_has_written_is_kept(group):
+    path, ctl = group.folder / "devices", Ctl(devices_file=group.folder / "devices")
+    ctl.ok("device", "add", "alice", "--label", "shop")
+    ctl.ok("device", "add", "bob")
+    alice, bob = path.read_text().splitlines()
+    path.write_text(f"# mine\nzone=a%20b&{alice}&paused\n{bob}&zone=c\n")
+    ctl.ok("device", "set", "alice", "--max-visitors", "7")
+    ctl.ok("device", "rotate", "alice")
+    assert path.read_text() == (f"# mine\n{alice}&rotation=asked&max_visitors=7&zone=a%20b&paused\n"
+                                f"{bob}&zone=c\n")
+    # Nothing of it makes room for what is new.
+    line = f"{bob}&zone="
+    path.write_text(f"{alice}\n{line}{'c' * (2000 - len(line))}\n")
+    before = path.read_text()
+    ctl.fails(DATAERR, rf"{re.escape(str(path))}:2: .* longer than 2000 characters: shorten",
+              "device", "rotate", "bob")
+    assert path.read_text() == before
+
+
 def test_a_wrong_devices_file_is_named_with_its_line(group):
     path = group.folder / "devices"
     path.write_text("# fine\nname=alice&secret_sha256=short\n")

@@ -1,49 +1,134 @@
 /* SPDX-License-Identifier: MIT */
-/* A device file of any bytes; what was read is written, and reads the same. */
+/* A device file of any bytes; what was read is written, and reads the same, with all that is not
+ * known. */
 #include <stdlib.h>
 
 #include "base/device_lines.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static struct str
-text_of(const struct device_record *record, char text[DEVICE_LINE_MAX])
+/* The line of a record that is written in the place of an old one. Without keys to be kept there is
+ * always room. */
+static bool
+rewrite(const struct device_record *record, struct str old,
+    char room[DEVICE_LINE_MAX], struct str *text)
 {
 	struct writer w;
 
-	writer_init(&w, text, DEVICE_LINE_MAX);
-	device_line_write(&w, record);
-	if (w.full)
-		abort();
-	return (struct str){text, writer_len(&w)};
+	writer_init(&w, room, DEVICE_LINE_MAX);
+	device_line_write(&w, record, old);
+	*text = (struct str){room, writer_len(&w)};
+	return !w.full;
+}
+
+static bool
+rewrite_fleet(const struct fleet_record *record, struct str old,
+    char room[DEVICE_LINE_MAX], struct str *text)
+{
+	struct writer w;
+
+	writer_init(&w, room, DEVICE_LINE_MAX);
+	fleet_line_write(&w, record, old);
+	*text = (struct str){room, writer_len(&w)};
+	return !w.full;
+}
+
+/* The next piece of a line whose key is not known, as it stands there. */
+static bool
+next_kept(struct str *line, struct str *piece, bool (*knows)(struct str key))
+{
+	char copy[DEVICE_LINE_MAX];
+	struct form_reader form;
+	struct form_pair pair;
+
+	while (line->len > 0) {
+		str_split(*line, '&', piece, line);
+		memcpy(copy, piece->ptr, piece->len);
+		form_reader_init(&form, copy, piece->len);
+		if (form_next(&form, &pair) == WIRE_DONE && !knows(pair.key))
+			return true;
+	}
+	return false;
 }
 
 static void
-check_round_trip(const struct device_record *record)
+check_kept(struct str old, struct str new, bool (*knows)(struct str key))
+{
+	struct str a, b;
+
+	while (next_kept(&old, &a, knows))
+		if (!next_kept(&new, &b, knows) || !str_equal(a, b))
+			abort();
+	if (next_kept(&new, &b, knows))
+		abort();
+}
+
+static struct str
+line_at(struct str text, unsigned number)
+{
+	struct str line;
+
+	for (unsigned i = 1; device_lines_next(&text, &line); i++)
+		if (i == number)
+			return line;
+	abort();
+}
+
+static void
+check_device(struct str text, const struct device_line *line)
 {
 	char first[DEVICE_LINE_MAX], second[DEVICE_LINE_MAX];
-	struct str text = text_of(record, first);
+	struct str old = line_at(text, line->number), new, again;
 	struct device_file_error error;
-	struct device_lines again;
+	struct device_lines lines;
 
-	if (device_lines_parse(&again, text, &error) != 0 || again.count != 1 ||
-	    !str_equal(text, text_of(&again.items[0].record, second)))
+	if (!rewrite(&line->record, (struct str){0}, first, &new))
 		abort();
-	device_lines_fini(&again);
+	if (!rewrite(&line->record, old, first, &new))
+		return;
+	check_kept(old, new, device_record_knows);
+	if (device_lines_parse(&lines, new, &error) != 0 || lines.count != 1 ||
+	    !rewrite(&lines.items[0].record, new, second, &again) ||
+	    !str_equal(new, again))
+		abort();
+	device_lines_fini(&lines);
+}
+
+static void
+check_fleet(struct str text, const struct fleet_line *line)
+{
+	char first[DEVICE_LINE_MAX], second[DEVICE_LINE_MAX];
+	struct str old = line_at(text, line->number), new, again;
+	struct device_file_error error;
+	struct device_lines lines;
+
+	if (!rewrite_fleet(&line->record, (struct str){0}, first, &new))
+		abort();
+	if (!rewrite_fleet(&line->record, old, first, &new))
+		return;
+	check_kept(old, new, fleet_record_knows);
+	if (device_lines_parse(&lines, new, &error) != 0 ||
+	    lines.n_fleets != 1 ||
+	    !rewrite_fleet(&lines.fleets[0].record, new, second, &again) ||
+	    !str_equal(new, again))
+		abort();
+	device_lines_fini(&lines);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct str text = {(const char *)data, len};
 	struct device_file_error error;
 	struct device_lines lines;
 
-	if (device_lines_parse(
-		&lines, (struct str){(const char *)data, len}, &error) != 0)
+	if (device_lines_parse(&lines, text, &error) != 0)
 		return 0;
 	/* a few are enough: each costs two tables */
 	for (size_t i = 0; i < lines.count && i < 4; i++)
-		check_round_trip(&lines.items[i].record);
+		check_device(text, &lines.items[i]);
+	for (size_t i = 0; i < lines.n_fleets && i < 4; i++)
+		check_fleet(text, &lines.fleets[i]);
 	device_lines_fini(&lines);
 	return 0;
 }

@@ -332,6 +332,18 @@ edit_line(struct change *change, unsigned number, struct str line)
 	    &change->lines, (struct str){new.ptr, new.len}, change->error);
 }
 
+/* The line of that number; 0: empty. */
+static struct str
+line_at(const struct change *change, unsigned number)
+{
+	struct str rest = {change->text.ptr, change->text.len}, line;
+
+	for (unsigned i = 1; device_lines_next(&rest, &line); i++)
+		if (i == number)
+			return line;
+	return (struct str){0};
+}
+
 static int
 put_line(
     struct change *change, unsigned number, struct writer *w, const char *room)
@@ -339,7 +351,11 @@ put_line(
 	if (!w->full)
 		return edit_line(
 		    change, number, (struct str){room, writer_len(w)});
-	device_file_error_set(change->error, 0, "the line would be too long");
+	device_file_error_set(change->error, number,
+	    "with this change the line would be longer than %d characters: "
+	    "shorten what stands there under keys that this version does not "
+	    "know",
+	    DEVICE_LINE_MAX);
 	return -1;
 }
 
@@ -348,12 +364,13 @@ put_device(struct change *change, const struct device_record *record)
 {
 	const struct device_line *old =
 	    device_lines_find(&change->lines, str_of(record->name));
+	unsigned number = old != NULL ? old->number : 0;
 	char room[DEVICE_LINE_MAX];
 	struct writer w;
 
 	writer_init(&w, room, sizeof(room));
-	device_line_write(&w, record);
-	return put_line(change, old != NULL ? old->number : 0, &w, room);
+	device_line_write(&w, record, line_at(change, number));
+	return put_line(change, number, &w, room);
 }
 
 static int
@@ -361,12 +378,13 @@ put_fleet(struct change *change, const struct fleet_record *record)
 {
 	const struct fleet_line *old =
 	    device_lines_find_fleet(&change->lines, str_of(record->name));
+	unsigned number = old != NULL ? old->number : 0;
 	char room[DEVICE_LINE_MAX];
 	struct writer w;
 
 	writer_init(&w, room, sizeof(room));
-	fleet_line_write(&w, record);
-	return put_line(change, old != NULL ? old->number : 0, &w, room);
+	fleet_line_write(&w, record, line_at(change, number));
+	return put_line(change, number, &w, room);
 }
 
 int

@@ -4,7 +4,8 @@
  * each, written by taupectl, and by the relay when a device enrols or has another secret:
  *   name=alice&secret_sha256=<64 hex>&label=alice&port=ssh:20022
  *   fleet=probes&key_sha256=<64 hex>&max=100&used=3&expires_ms=0&created_ms=0&pattern=p-*
- * Lines that are empty or begin with '#' are kept as they are.
+ * Lines that are empty or begin with '#' are kept as they are, and so is what a line holds under
+ * keys that only a newer version knows: when it is written again, that stands at its end.
  */
 #ifndef TAUPE_BASE_DEVICE_FILE_H
 #define TAUPE_BASE_DEVICE_FILE_H
@@ -33,7 +34,7 @@ int device_file_read(const char *path, device_file_cb device_cb,
  * its owner; the first one gets its folder's owner, so that a relay that does not run as
  * root can read what root's taupectl wrote), and safe against another writer (an exclusive
  * lock on path + ".lock", waited for five seconds at most). -1 with *error filled: nothing
- * was changed.
+ * was changed. That is so, too, when with what it has to keep a line would become too long.
  */
 
 /* Add the device; one of that name is replaced if found is NULL, else *found says that there is

@@ -5,6 +5,7 @@
  */
 #include "base/device_lines.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -348,8 +349,37 @@ put_hash(struct writer *w, bool *first, const char *key,
 	form_put(w, first, key, (struct str){hash, sizeof(hash)});
 }
 
+/* Does only a newer version know the key of this piece of a line that was read? */
+static bool
+is_unknown(struct str piece, bool (*knows)(struct str key))
+{
+	char copy[DEVICE_LINE_MAX];
+	struct form_reader form;
+	struct form_pair pair;
+
+	assert(piece.len <= sizeof(copy));
+	memcpy(copy, piece.ptr, piece.len);
+	form_reader_init(&form, copy, piece.len);
+	return form_next(&form, &pair) == WIRE_DONE && !knows(pair.key);
+}
+
+static void
+keep_unknown(struct writer *w, struct str old, bool (*knows)(struct str key))
+{
+	struct str piece;
+
+	while (old.len > 0) {
+		str_split(old, '&', &piece, &old);
+		if (!is_unknown(piece, knows))
+			continue;
+		writer_char(w, '&');
+		writer_str(w, piece);
+	}
+}
+
 void
-device_line_write(struct writer *w, const struct device_record *record)
+device_line_write(
+    struct writer *w, const struct device_record *record, struct str old)
 {
 	bool first = true;
 	struct writer value;
@@ -374,10 +404,12 @@ device_line_write(struct writer *w, const struct device_record *record)
 		if (record->limits[i].is_set)
 			form_put_u64(w, &first, device_limit_rows[i].key,
 			    (uint64_t)record->limits[i].value);
+	keep_unknown(w, old, device_record_knows);
 }
 
 void
-fleet_line_write(struct writer *w, const struct fleet_record *record)
+fleet_line_write(
+    struct writer *w, const struct fleet_record *record, struct str old)
 {
 	bool first = true;
 
@@ -389,4 +421,5 @@ fleet_line_write(struct writer *w, const struct fleet_record *record)
 	form_put_u64(w, &first, "created_ms", record->created_ms);
 	if (record->pattern[0] != '\0')
 		form_put(w, &first, "pattern", str_of(record->pattern));
+	keep_unknown(w, old, fleet_record_knows);
 }

@@ -40,9 +40,13 @@ int device_lines_parse(struct device_lines *lines, struct str text,
     struct device_file_error *error);
 void device_lines_fini(struct device_lines *lines);
 
-/* Write the line of a record, without a newline. The caller asks w->full. */
-void device_line_write(struct writer *w, const struct device_record *record);
-void fleet_line_write(struct writer *w, const struct fleet_record *record);
+/* Write the line of a record, without a newline. What the line that it replaces (old, one that was
+ * read; empty: none) holds under keys that only a newer version knows stands at its end, as it
+ * was. The caller asks w->full. */
+void device_line_write(
+    struct writer *w, const struct device_record *record, struct str old);
+void fleet_line_write(
+    struct writer *w, const struct fleet_record *record, struct str old);
 
 /* Cut the first line off the text, without its newline. False: the text is at its end. */
 bool device_lines_next(struct str *text, struct str *line);

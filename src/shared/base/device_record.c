@@ -82,10 +82,11 @@ set_limit(struct own_limit *limit, const struct device_limit_row *row,
 	return true;
 }
 
-bool
-device_record_set(
-    struct device_record *record, struct str key, struct str value)
+static bool
+set_known(
+    struct device_record *record, struct str key, struct str value, bool *known)
 {
+	*known = true;
 	if (str_equal(key, STR("name")))
 		return device_name_valid(value) &&
 		    str_copy(value, record->name, sizeof(record->name));
@@ -108,7 +109,27 @@ device_record_set(
 		if (str_equal(key, str_of(device_limit_rows[i].key)))
 			return set_limit(
 			    &record->limits[i], &device_limit_rows[i], value);
+	*known = false;
 	return true;
+}
+
+bool
+device_record_set(
+    struct device_record *record, struct str key, struct str value)
+{
+	bool known;
+
+	return set_known(record, key, value, &known);
+}
+
+bool
+device_record_knows(struct str key)
+{
+	struct device_record none = {0};
+	bool known;
+
+	(void)set_known(&none, key, STR(""), &known);
+	return known;
 }
 
 bool

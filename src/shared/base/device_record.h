@@ -68,6 +68,8 @@ struct device_record {
  * service has two ports. The record begins as all zeros. */
 bool device_record_set(
     struct device_record *record, struct str key, struct str value);
+/* Is it one of these keys? */
+bool device_record_knows(struct str key);
 
 /* 64 lower-case hex digits. */
 bool secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN]);

@@ -43,9 +43,11 @@ fleet_pattern_fits(const char *pattern, const char *name)
 	return *pattern == '\0';
 }
 
-bool
-fleet_record_set(struct fleet_record *record, struct str key, struct str value)
+static bool
+set_known(
+    struct fleet_record *record, struct str key, struct str value, bool *known)
 {
+	*known = true;
 	if (str_equal(key, STR("fleet")))
 		return device_name_valid(value) &&
 		    str_copy(value, record->name, sizeof(record->name));
@@ -62,5 +64,24 @@ fleet_record_set(struct fleet_record *record, struct str key, struct str value)
 	if (str_equal(key, STR("pattern")))
 		return fleet_pattern_valid(value) &&
 		    str_copy(value, record->pattern, sizeof(record->pattern));
+	*known = false;
 	return true;
+}
+
+bool
+fleet_record_set(struct fleet_record *record, struct str key, struct str value)
+{
+	bool known;
+
+	return set_known(record, key, value, &known);
+}
+
+bool
+fleet_record_knows(struct str key)
+{
+	struct fleet_record none = {0};
+	bool known;
+
+	(void)set_known(&none, key, STR(""), &known);
+	return known;
 }

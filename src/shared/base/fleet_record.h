@@ -27,6 +27,8 @@ struct fleet_record {
  * value is malformed. The record begins as all zeros. */
 bool fleet_record_set(
     struct fleet_record *record, struct str key, struct str value);
+/* Is it one of these keys? */
+bool fleet_record_knows(struct str key);
 
 /* Up to FLEET_PATTERN_MAX of what a device's name is made of, and '*' and '?'. */
 bool fleet_pattern_valid(struct str pattern);

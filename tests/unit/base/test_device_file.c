@@ -475,6 +475,68 @@ START_TEST(other_limits_change_nothing_else)
 }
 END_TEST
 
+/* An older version that writes a line takes nothing away that a newer one has put there. */
+START_TEST(keys_that_are_not_known_are_kept)
+{
+	static const char *const after =
+	    DEVICE("alice") "&max_visitors=7&device_rate=0&zone=a%20b&paused&"
+			    "%7aone=2\n" COUNTED(
+				"probes", "1") "&zone=x&name=y&zone="
+					       "z\n" DEVICE("p-1") "&fleet="
+								   "probes\n";
+	struct device_file_error error;
+	bool found;
+
+	file_write("devices",
+	    "zone=a%20b&" DEVICE("alice") "&device_rate=0&&paused&%7aone=2\n"
+					  "fleet=probes&zone=x&key_sha256=" HASH
+					  "&name=y&%6dax=0&zone=z\n");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(device_file_change("devices", STR("alice"),
+				     set_limits_cb, NULL, true, &found, &error),
+		    0);
+		ck_assert(found);
+	}
+	ck_assert_int_eq(device_file_enrol("devices", STR("probes"), STR("p-1"),
+			     judge_cb, (char[80]){0}, &error),
+	    0);
+	ck_assert_str_eq(file_read("devices"), after);
+}
+END_TEST
+
+START_TEST(keys_that_are_not_known_may_be_all_that_a_line_can_hold)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	char text[DEVICE_LINE_MAX + 80] = "# one line is before it\n", *line;
+	struct device_file_error error;
+	bool found;
+	size_t len;
+
+	line = text + strlen(text);
+	for (size_t one_more = 0; one_more < 2; one_more++) {
+		/* max_visitors=7 is to have room, or not quite */
+		len = DEVICE_LINE_MAX - strlen("&max_visitors=7") + one_more;
+		memset(line, 'x', len);
+		memcpy(line, DEVICE("alice") "&", strlen(DEVICE("alice") "&"));
+		strcpy(line + len, "\n");
+		file_write("devices", text);
+		ck_assert_int_eq(device_file_change("devices", STR("alice"),
+				     set_limits_cb, NULL, true, &found, &error),
+		    one_more == 0 ? 0 : -1);
+		ck_assert_uint_eq(strlen(file_read("devices")),
+		    one_more == 0 ? (size_t)(line - text) + DEVICE_LINE_MAX + 1
+				  : strlen(text));
+	}
+	ck_assert_str_eq(file_read("devices"), text);
+	ck_assert_uint_eq(error.line, 2);
+	ck_assert_ptr_nonnull(
+	    strstr(error.text, "longer than 2000 characters: shorten"));
+	/* and what is only kept is no reason to refuse it */
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
+	ck_assert_str_eq(file_read("devices"), text);
+}
+END_TEST
+
 /* A write that cannot be finished leaves the old file and no litter. */
 START_TEST(failed_write_leaves_the_old_file)
 {
@@ -666,6 +728,9 @@ main(void)
 	tcase_add_test(tcase, a_wrong_fleet_is_named);
 	tcase_add_test(tcase, enrolling_changes_both_lines_at_once);
 	tcase_add_test(tcase, other_limits_change_nothing_else);
+	tcase_add_test(tcase, keys_that_are_not_known_are_kept);
+	tcase_add_test(
+	    tcase, keys_that_are_not_known_may_be_all_that_a_line_can_hold);
 	tcase_add_test(tcase, failed_write_leaves_the_old_file);
 	tcase_add_test(tcase, one_that_is_only_added_replaces_nobody);
 	tcase_add_test(tcase, who_has_a_loop_does_not_wait_for_a_writer);

@@ -378,6 +378,38 @@ scene_expire(struct registry *registry, const char *name, uint64_t epoch)
 	return done_status;
 }
 
+/* Counters. */
+
+static struct device_counters refused;
+
+static void
+counted_cb(void *ctx, const struct device_counters *what)
+{
+	ck_assert_ptr_eq(ctx, &refused);
+	take_answer();
+	refused = *what;
+}
+
+bool
+scene_count_begin(const char *name, struct device_counters *delta)
+{
+	bool waits;
+
+	begin_call();
+	refused = (struct device_counters){0};
+	waits = scene.registry->ops->count(
+	    scene.registry, name, delta, counted_cb, &refused);
+	inside_call = false;
+	return waits;
+}
+
+struct device_counters
+scene_count_end(void)
+{
+	scene_run_until(was_answered);
+	return refused;
+}
+
 /* Life. */
 
 void

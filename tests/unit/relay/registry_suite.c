@@ -386,6 +386,20 @@ START_TEST(finds_the_last_free_port_of_many)
 }
 END_TEST
 
+/* Counters. */
+
+START_TEST(counts_all_or_says_what_it_has_not)
+{
+	struct device_counters delta = {2, 0, 30}, refused = {0};
+
+	if (scene_count_begin("alice", &delta))
+		refused = scene_count_end();
+	ck_assert_mem_eq(&delta, &(struct device_counters){0}, sizeof(delta));
+	ck_assert_mem_eq(&refused, &delta, sizeof(delta));
+	ck_assert(!scene_count_begin("alice", &delta));
+}
+END_TEST
+
 /* Reservations. */
 
 START_TEST(what_is_reserved_goes_to_its_device_alone)
@@ -808,9 +822,18 @@ never_device_cb(
 	ck_abort_msg("a registry that was freed has answered");
 }
 
+static void
+never_counted_cb(void *ctx, const struct device_counters *refused)
+{
+	(void)ctx;
+	(void)refused;
+	ck_abort_msg("it has answered");
+}
+
 START_TEST(is_silent_once_freed)
 {
 	struct claim claim = scene_claim("alice", "i1", BOTH);
+	struct device_counters delta = {1, 2, 3};
 
 	for (int i = 0; i < 20; i++)
 		ck_assert_int_eq(scene.registry->ops->claim(
@@ -819,6 +842,8 @@ START_TEST(is_silent_once_freed)
 	ck_assert_int_eq(scene.registry->ops->device_get(
 			     scene.registry, "alice", never_device_cb, NULL),
 	    0);
+	(void)scene.registry->ops->count(
+	    scene.registry, "alice", &delta, never_counted_cb, NULL);
 	registry_free(&scene.registry);
 	scene_run_ms(30);
 }
@@ -900,6 +925,7 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, tells_of_sessions);
 	tcase_add_test(tcase, carries_probes_and_answers);
 	tcase_add_test(tcase, the_view_holds_this_relay);
+	tcase_add_test(tcase, counts_all_or_says_what_it_has_not);
 	tcase_add_test(tcase, is_silent_once_freed);
 	tcase_add_test(tcase, may_be_freed_by_an_answer);
 }

@@ -28,7 +28,8 @@ struct suite_store {
 	void (*put_fleet)(const struct fleet_record *record);
 	/* All but the devices is lost; *registry may be another one then. */
 	void (*forget)(struct registry **registry);
-	bool keeps_routes; /* for others: a stand-alone relay has no use for that */
+	bool
+	    keeps_routes; /* for others: a stand-alone relay has no use for that */
 };
 
 extern const struct suite_store suite_store;
@@ -79,6 +80,9 @@ struct holding scene_holding(
     const char *name, const struct claim_result *result);
 enum registry_status scene_hold(
     struct registry *registry, const struct holding *holding);
+/* True: the answer is to be waited for with scene_count_end(), which says what was refused. */
+bool scene_count_begin(const char *name, struct device_counters *delta);
+struct device_counters scene_count_end(void);
 enum registry_status scene_expire(
     struct registry *registry, const char *name, uint64_t epoch);
 

@@ -525,6 +525,28 @@ START_TEST(enrolments_at_once_do_not_disturb_each_other)
 }
 END_TEST
 
+/* What a newer version has put into a record stays there. */
+START_TEST(fields_that_are_not_known_are_kept)
+{
+	struct fleet_record fleet = {.name = "probes"};
+	struct enrolment enrolment = {.name = "p-1", .fleet = "probes"};
+	struct rotation rotation = {.name = "alice"};
+	struct device_record record;
+
+	put_fleet(&fleet);
+	redis_ask("HSET taupe:fleet:probes zone x");
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_NEW);
+	ck_assert_str_eq(
+	    redis_ask("HMGET taupe:fleet:probes used zone"), "1 x");
+	redis_ask("HSET taupe:device:alice zone y rotation asked");
+	memset(rotation.old_sha256, 7, SECRET_HASH_LEN);
+	memset(rotation.new_sha256, 8, SECRET_HASH_LEN);
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_str_eq(
+	    redis_ask("HMGET taupe:device:alice rotation zone"), "(nil) y");
+}
+END_TEST
+
 START_TEST(relays_that_enrol_at_once_fill_a_fleet_and_no_more)
 {
 	struct registry *both[2] = {scene.registry};
@@ -757,15 +779,65 @@ START_TEST(a_relay_that_leaves_takes_everything_along)
 }
 END_TEST
 
+static struct device_counters
+count(uint64_t visitors, uint64_t bytes_in, uint64_t bytes_out)
+{
+	struct device_counters delta = {visitors, bytes_in, bytes_out};
+
+	ck_assert(scene_count_begin("alice", &delta));
+	ck_assert_uint_eq(delta.visitors + delta.bytes_in + delta.bytes_out, 0);
+	return scene_count_end();
+}
+
+static void
+expect_counters(const char *sums)
+{
+	ck_assert_str_eq(redis_ask("HMGET taupe:counters:device:alice visitors "
+				   "bytes_in bytes_out"),
+	    sums);
+}
+
+static void
+expect_refused(struct device_counters refused, uint64_t visitors,
+    uint64_t bytes_in, uint64_t bytes_out)
+{
+	ck_assert_uint_eq(refused.visitors, visitors);
+	ck_assert_uint_eq(refused.bytes_in, bytes_in);
+	ck_assert_uint_eq(refused.bytes_out, bytes_out);
+}
+
 START_TEST(adds_to_the_counters_of_a_device)
 {
-	const struct device_counters delta = {2, 30, 0};
+	expect_refused(count(2, 30, 0), 0, 0, 0);
+	expect_refused(count(2, 30, 4), 0, 0, 0);
+	expect_counters("4 60 4");
+}
+END_TEST
 
-	scene.registry->ops->count(scene.registry, "alice", &delta);
-	scene.registry->ops->count(scene.registry, "alice", &delta);
-	wait_redis("HGET taupe:counters:device:alice bytes_in", "60");
-	ck_assert_str_eq(
-	    redis_ask("HGET taupe:counters:device:alice visitors"), "4");
+START_TEST(says_which_counters_were_refused)
+{
+	redis_ask("CONFIG SET maxmemory 1");
+	expect_refused(count(2, 30, 4), 2, 30, 4);
+	redis_ask("CONFIG SET maxmemory 0");
+	expect_counters("(nil) (nil) (nil)");
+	redis_ask("HSET taupe:counters:device:alice bytes_in many");
+	expect_refused(count(2, 30, 4), 0, 30, 0);
+	expect_counters("2 many 4");
+}
+END_TEST
+
+/* Nobody knows whether it was added: it is not asked for again. */
+START_TEST(counters_without_an_answer_count_as_added)
+{
+	struct device_counters delta = {2, 0, 4};
+
+	ck_assert(scene_count_begin("alice", &delta));
+	redis_server_kill();
+	expect_refused(scene_count_end(), 0, 0, 0);
+	delta.visitors = 2;
+	ck_assert(!scene_count_begin("alice", &delta));
+	ck_assert_uint_eq(delta.visitors, 2);
+	redis_server_run();
 }
 END_TEST
 
@@ -1083,6 +1155,7 @@ own_tests(void)
 	tcase_add_test(tcase, claims_at_once_share_their_transactions);
 	tcase_add_test(tcase, claims_of_ports_at_once_share_their_transactions);
 	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
+	tcase_add_test(tcase, fields_that_are_not_known_are_kept);
 	tcase_add_test(tcase, enrolments_at_once_do_not_disturb_each_other);
 	tcase_add_test(
 	    tcase, relays_that_enrol_at_once_fill_a_fleet_and_no_more);
@@ -1096,6 +1169,8 @@ own_tests(void)
 	tcase_add_test(tcase, a_relay_that_died_is_swept_with_its_route);
 	tcase_add_test(tcase, a_relay_that_leaves_takes_everything_along);
 	tcase_add_test(tcase, adds_to_the_counters_of_a_device);
+	tcase_add_test(tcase, says_which_counters_were_refused);
+	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
 	tcase_add_test(tcase, another_relay_under_our_id_is_no_loss);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters are added up here and go to the registry with each announcement. A device has one
+ * such write under way at a time; what the registry refuses waits for the next one. What is under
+ * way when the registry goes away counts as written: rather too few than twice.
+ */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/counting.h"
+
+/* What a device has done that is not in the registry yet. It stays for a while when the device is
+ * gone, and for the next time when all is written. */
+struct uncounted {
+	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
+	struct device *device;	    /* NULL: it is gone */
+	struct device_counters delta;
+	bool asked; /* the registry has not answered yet */
+	bool
+	    removed; /* by the operator, with its counters: nothing is added any more */
+	char name[];
+};
+
+static void
+forget(struct uncounted *uncounted)
+{
+	if (uncounted->device != NULL)
+		uncounted->device->uncounted = NULL;
+	LIST_REMOVE(uncounted, link);
+	free(uncounted);
+}
+
+static struct uncounted *
+uncounted_new(struct device *device)
+{
+	size_t size = strlen(device->name) + 1;
+	struct uncounted *uncounted =
+	    calloc(1, offsetof(struct uncounted, name) + size);
+
+	if (uncounted == NULL)
+		return NULL;
+	memcpy(uncounted->name, device->name, size);
+	uncounted->device = device;
+	LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
+	return uncounted;
+}
+
+static void
+add_counters(struct device_counters *to, const struct device_counters *more)
+{
+	to->visitors += more->visitors;
+	to->bytes_in += more->bytes_in;
+	to->bytes_out += more->bytes_out;
+}
+
+void
+counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
+    uint64_t bytes_out)
+{
+	const struct device_counters more = {visitors, bytes_in, bytes_out};
+
+	if (device->uncounted == NULL)
+		device->uncounted = uncounted_new(device);
+	if (device->uncounted != NULL) /* else a gap in a statistic */
+		add_counters(&device->uncounted->delta, &more);
+}
+
+void
+counting_add_visit(
+    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out)
+{
+	device->relay->counters.bytes_in += *bytes_in;
+	device->relay->counters.bytes_out += *bytes_out;
+	counting_add(device, 0, *bytes_in, *bytes_out);
+	*bytes_in = *bytes_out = 0;
+}
+
+static void
+counted_cb(void *ctx, const struct device_counters *refused)
+{
+	struct uncounted *uncounted = ctx;
+
+	uncounted->asked = false;
+	add_counters(&uncounted->delta, refused);
+}
+
+static bool
+is_all_counted(const struct device_counters *delta)
+{
+	return delta->visitors == 0 && delta->bytes_in == 0 &&
+	    delta->bytes_out == 0;
+}
+
+void
+counting_flush(struct relay *relay)
+{
+	const struct registry_ops *ops = relay->registry->ops;
+	struct uncounted *uncounted, *next;
+
+	/* it would only refuse them */
+	if (ops->trouble(relay->registry) != NULL)
+		return;
+	for (uncounted = LIST_FIRST(&relay->uncounted); uncounted != NULL;
+	     uncounted = next) {
+		next = LIST_NEXT(uncounted, link);
+		if (uncounted->asked)
+			continue; /* the rest waits for the answer */
+		if (uncounted->removed || is_all_counted(&uncounted->delta))
+			forget(uncounted);
+		else
+			uncounted->asked =
+			    ops->count(relay->registry, uncounted->name,
+				&uncounted->delta, counted_cb, uncounted);
+	}
+}
+
+void
+counting_leave(struct device *device)
+{
+	if (device->uncounted == NULL)
+		return;
+	device->uncounted->device = NULL;
+	device->uncounted->removed = device->removed;
+	device->uncounted = NULL;
+}
+
+void
+counting_free_all(struct relay *relay)
+{
+	while (!LIST_EMPTY(&relay->uncounted))
+		forget(LIST_FIRST(&relay->uncounted));
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What each device has done since the registry was told: visits and their payload. */
+#ifndef TAUPE_RELAY_COUNTING_H
+#define TAUPE_RELAY_COUNTING_H
+
+#include "relay/device.h"
+
+/* Add to its counters (flushed with each announcement). */
+void counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
+    uint64_t bytes_out);
+/* Add a visit's payload to its counters and the relay's, and begin to count anew. */
+void counting_add_visit(
+    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out);
+/* Ask the registry to add what was counted to its own. What it refuses is added to what is counted
+ * meanwhile, and goes with the next flush. */
+void counting_flush(struct relay *relay);
+/* The device is going; what it has done stays until it is written. */
+void counting_leave(struct device *device);
+/* At the end of the process, when the registry calls back no more. */
+void counting_free_all(struct relay *relay);
+
+#endif
