@@ -538,6 +538,10 @@ timer_cb(void *ctx)
 	} else if (device->session != NULL) {
 		device_hold(device, NULL, NULL);
 		renew_later(device);
+	} else if (device->relay->registry->ops->trouble(
+		       device->relay->registry) != NULL) {
+		/* its routes stay, and would lead to whoever got its ports */
+		be_due_in(device, END_POLL_MS);
 	} else {
 		expire(device);
 	}

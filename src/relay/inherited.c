@@ -8,7 +8,9 @@
 #include "relay/inherited.h"
 #include "relay/service_ports.h"
 
-#define SLACK_MS 10000 /* for the sweep, and the way to the proxies */
+#define LOOK_MS 10000
+/* For the sweep, and the way to the proxies, after a trouble that ended right after a look. */
+#define SLACK_MS (2 * LOOK_MS)
 
 struct inherited {
 	struct hash_node by_key;
@@ -52,11 +54,28 @@ give_up_all(struct relay *relay)
 	hash_map_each(&relay->inherited, give_up_cb, relay);
 }
 
+/* Old routes may stand for so long. */
+static void
+wait_at_least(struct relay *relay, uint64_t ms)
+{
+	uint64_t until_ms = loop_now_ms(relay->loop) + ms;
+
+	if (relay->inherited_until_ms < until_ms)
+		relay->inherited_until_ms = until_ms;
+	timer_set(relay->loop, &relay->inherited_timer, LOOK_MS);
+}
+
 static void
 timer_cb(void *ctx)
 {
 	struct relay *relay = ctx;
+	bool troubled = relay->registry->ops->trouble(relay->registry) != NULL;
 
+	/* in trouble, it keeps the routes of leases that have ended, and so do the proxies */
+	if (troubled || loop_now_ms(relay->loop) < relay->inherited_until_ms) {
+		wait_at_least(relay, troubled ? SLACK_MS : 0);
+		return;
+	}
 	give_up_all(relay);
 	/* and those to which several led: no old route leads to any of them now */
 	service_ports_give_back_all(relay->service_ports);
@@ -145,8 +164,7 @@ inherited_complete(struct relay *relay)
 		log_info("ports are kept for devices that were here",
 		    LOG_U("ports", relay->inherited.count));
 	/* no lease lasts longer, and its end may have been told to nobody */
-	timer_set(relay->loop, &relay->inherited_timer,
-	    (uint64_t)relay->options.lease_ms + SLACK_MS);
+	wait_at_least(relay, (uint64_t)relay->options.lease_ms + SLACK_MS);
 }
 
 bool

@@ -9,6 +9,8 @@
 #include "relay/registry_redis_records.h"
 
 #define HASH_TEXT (2 * SECRET_HASH_LEN + 1)
+#define PATIENCE_MS                                                            \
+	10000 /* of an agent, unless its connect_timeout is another one */
 
 static const char *
 hash_text(const uint8_t sha256[SECRET_HASH_LEN], char text[HASH_TEXT])
@@ -25,6 +27,7 @@ hash_text(const uint8_t sha256[SECRET_HASH_LEN], char text[HASH_TEXT])
 
 struct redis_enrolment {
 	struct redis_tx tx;
+	struct redis_registry *registry;
 	struct enrolment enrolment;
 	struct registry_answer *answer;
 	bool has_fleet, has_device;
@@ -74,16 +77,19 @@ write_enrolment(struct redis_tx *tx)
 	    record->name, record->fleet, op->enrolment.from);
 }
 
+static enum enrolment_verdict
+judge(struct redis_enrolment *op)
+{
+	return op->answer->verdict = enrolment_judge(&op->enrolment,
+		   op->has_fleet ? &op->fleet : NULL,
+		   op->has_device ? &op->device : NULL, loop_wall_ms(),
+		   &op->answer->device);
+}
+
 static void
 decide_enrolment(struct redis_tx *tx)
 {
-	struct redis_enrolment *op = enrolment_of(tx);
-
-	op->answer->verdict =
-	    enrolment_judge(&op->enrolment, op->has_fleet ? &op->fleet : NULL,
-		op->has_device ? &op->device : NULL, loop_wall_ms(),
-		&op->answer->device);
-	if (op->answer->verdict == ENROLMENT_NEW)
+	if (judge(enrolment_of(tx)) == ENROLMENT_NEW)
 		redis_tx_write(tx, write_enrolment);
 	else
 		redis_tx_end(tx, REGISTRY_OK);
@@ -107,24 +113,53 @@ begin_enrolment(struct redis_tx *tx)
 }
 
 static void
+answer_enrolment(struct redis_enrolment *op)
+{
+	if (op->registry->freeing)
+		free(op->answer);
+	else
+		registry_answers_post(&op->registry->answers, op->answer);
+	free(op);
+}
+
+static void
 finish_enrolment(struct redis_tx *tx, enum registry_status status, bool quiet)
 {
 	struct redis_enrolment *op = enrolment_of(tx);
 
+	(void)quiet;
 	if (status != REGISTRY_OK)
 		op->answer->verdict = ENROLMENT_UNAVAILABLE;
-	if (quiet)
-		free(op->answer);
-	else
-		registry_answers_post(&tx->registry->answers, op->answer);
-	free(op);
+	answer_enrolment(op);
 }
 
 static const struct redis_tx_ops enrolment_ops = {
     .name = "enrol",
+    .patience_ms = PATIENCE_MS,
     .begin = begin_enrolment,
     .finish = finish_enrolment,
 };
+
+/* The fleet, as it stands now. Those of a fleet write what all of them watch: one after the
+ * other, each gets through. A wrong key takes nobody's turn. */
+static void
+fleet_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_enrolment *op = ctx;
+
+	op->answer->verdict = ENROLMENT_UNAVAILABLE;
+	if (reply == NULL) {
+		answer_enrolment(op);
+	} else if (!read_fleet(&op->tx, reply)) {
+		redis_complain(op->registry, "enrol", reply);
+		answer_enrolment(op);
+	} else if (judge(op) == ENROLMENT_BAD_KEY) {
+		answer_enrolment(op);
+	} else {
+		redis_tx_start(
+		    op->registry, &op->tx, &enrolment_ops, op->enrolment.fleet);
+	}
+}
 
 int
 redis_enrol_start(struct registry *registry, const struct enrolment *enrolment,
@@ -140,11 +175,13 @@ redis_enrol_start(struct registry *registry, const struct enrolment *enrolment,
 		return -1;
 	}
 	answer->enrol_cb = cb;
+	op->registry = redis_registry_of(registry);
 	op->answer = answer;
 	op->enrolment = *enrolment;
-	/* those of a fleet write what all of them watch: one after the other, each gets through */
-	redis_tx_start(redis_registry_of(registry), &op->tx, &enrolment_ops,
-	    op->enrolment.fleet);
+	if (!op->registry->up ||
+	    redis_link_commandf(op->registry->main, fleet_cb, op,
+		"HGETALL taupe:fleet:%s", op->enrolment.fleet) != 0)
+		fleet_cb(op, NULL);
 	return 0;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * Of those about one subject, the first waits or rides, and the others stand behind it.
+ *
  * Riders of one lane must not touch the same keys: WATCH does not tell a connection of
  * what it has written itself. Who touches what one before it touches takes the next
  * ride. When somebody else has written what any of them watches, none of them has written
@@ -13,23 +15,67 @@
 #define RIDERS_MAX 32
 /* Who needs more steps of reading than these does not keep others waiting. */
 #define SHARED_STEPS_MAX 3
-/* Of a transaction that others keep writing into. Each conflict means that another one got
- * through, so this many is only needed when very few ports are left to very many, or while a
- * relay that is nearer to Redis enrols very many in the same fleet. */
-#define CONFLICTS_MAX 1000
-
-/* The transaction is over. */
-static void
-finish(struct redis_tx *tx, enum registry_status status)
-{
-	tx->ops->finish(tx, status, tx->registry->freeing);
-}
+/* Of a transaction without patience that others keep writing into. Each conflict means that
+ * another one got through, so this many is only needed when very few ports are left to very
+ * many. */
+#define CONFLICTS_MAX 100
 
 /* Others may have the lane, and its riders another, at the next turn of the loop. */
 static void
 dispatch_soon(struct redis_registry *registry)
 {
 	task_post(registry->loop, &registry->lanes.dispatch);
+}
+
+/* ---- one after the other about one subject ---- */
+
+static struct redis_tx *
+of_node(struct hash_node *node)
+{
+	return HASH_ENTRY(node, struct redis_tx, by_subject);
+}
+
+static struct str
+subject_cb(const struct hash_node *node)
+{
+	return str_of(
+	    HASH_ENTRY(node, const struct redis_tx, by_subject)->subject);
+}
+
+/* It is the first one about its subject. -1: no memory, which cannot be where another one was
+ * just removed. */
+static int
+come_first(struct redis_tx *tx)
+{
+	struct redis_lanes *lanes = &tx->registry->lanes;
+
+	if (hash_map_insert(&lanes->subjects, &tx->by_subject) != 0)
+		return -1;
+	TAILQ_INSERT_TAIL(&lanes->waiting, tx, link);
+	dispatch_soon(tx->registry);
+	return 0;
+}
+
+/* The next one about the subject comes first. */
+static void
+make_way(struct redis_tx *tx)
+{
+	struct redis_tx *next = TAILQ_FIRST(&tx->later);
+
+	hash_map_remove(&tx->registry->lanes.subjects, &tx->by_subject);
+	if (next == NULL)
+		return;
+	TAILQ_REMOVE(&tx->later, next, link);
+	TAILQ_CONCAT(&next->later, &tx->later, link);
+	(void)come_first(next);
+}
+
+/* The transaction is over. */
+static void
+finish(struct redis_tx *tx, enum registry_status status)
+{
+	make_way(tx);
+	tx->ops->finish(tx, status, tx->registry->freeing);
 }
 
 static void
@@ -45,6 +91,13 @@ set_down(struct redis_tx *tx)
 }
 
 /* ---- writing ---- */
+
+/* After another conflict. With patience, it is dropped when that is over. */
+static bool
+may_try_again(struct redis_tx *tx)
+{
+	return ++tx->n_conflicts < CONFLICTS_MAX || tx->ops->patience_ms != 0;
+}
 
 static void
 write_over(struct redis_lane *lane)
@@ -65,8 +118,7 @@ write_over(struct redis_lane *lane)
 		tx->failed = tx->failed || failed;
 		if ((tx->failed || conflict) && tx->ops->undo != NULL)
 			tx->ops->undo(tx);
-		if (!tx->failed && conflict &&
-		    ++tx->n_conflicts < CONFLICTS_MAX) {
+		if (!tx->failed && conflict && may_try_again(tx)) {
 			tx->alone = true;
 			TAILQ_INSERT_TAIL(&again, tx, link);
 		} else {
@@ -75,7 +127,7 @@ write_over(struct redis_lane *lane)
 						   : REGISTRY_OK);
 		}
 	}
-	/* before those that wait: of one subject, the order is kept */
+	/* before those that wait: they have waited */
 	TAILQ_CONCAT(&again, &registry->lanes.waiting, link);
 	TAILQ_CONCAT(&registry->lanes.waiting, &again, link);
 }
@@ -383,28 +435,14 @@ free_lane(struct redis_registry *registry)
 	return NULL;
 }
 
-static bool
-subject_is_busy(const struct redis_registry *registry, const char *subject)
-{
-	const struct redis_tx *tx;
-
-	for (size_t i = 0; i < registry->lanes.n; i++)
-		TAILQ_FOREACH (tx, &registry->lanes.lanes[i].riders, link)
-			if (strcmp(tx->subject, subject) == 0)
-				return true;
-	return false;
-}
-
-/* Only those that wait now: an answer may bring a new one. */
 static void
 fail_waiting(struct redis_registry *registry)
 {
-	struct redis_tx_list failed = TAILQ_HEAD_INITIALIZER(failed);
 	struct redis_tx *tx;
 
-	TAILQ_CONCAT(&failed, &registry->lanes.waiting, link);
-	while ((tx = TAILQ_FIRST(&failed)) != NULL) {
-		TAILQ_REMOVE(&failed, tx, link);
+	/* and those behind them: an answer that brings a new one comes from the loop */
+	while ((tx = TAILQ_FIRST(&registry->lanes.waiting)) != NULL) {
+		TAILQ_REMOVE(&registry->lanes.waiting, tx, link);
 		finish(tx, REGISTRY_UNAVAILABLE);
 	}
 }
@@ -416,22 +454,32 @@ has_room(const struct redis_lane *lane)
 	    lane->n_riders > 0 && lane->n_riders < RIDERS_MAX;
 }
 
+/* Nobody waits for it any more. */
+static bool
+is_late(const struct redis_tx *tx)
+{
+	return tx->ops->patience_ms != 0 &&
+	    loop_now_ms(tx->registry->loop) - tx->since_ms >=
+	    tx->ops->patience_ms;
+}
+
 static void
 dispatch_cb(void *ctx)
 {
 	struct redis_registry *registry = ctx;
 	struct redis_lane *shared = NULL, *lane;
-	struct redis_tx *tx, *next;
+	struct redis_tx *tx;
 
 	if (!redis_lanes_up(registry)) {
 		fail_waiting(registry);
 		return;
 	}
-	for (tx = TAILQ_FIRST(&registry->lanes.waiting); tx != NULL;
-	     tx = next) {
-		next = TAILQ_NEXT(tx, link);
-		if (subject_is_busy(registry, tx->subject))
-			continue; /* and so are all later ones about it: order is kept */
+	while ((tx = TAILQ_FIRST(&registry->lanes.waiting)) != NULL) {
+		if (is_late(tx)) {
+			TAILQ_REMOVE(&registry->lanes.waiting, tx, link);
+			finish(tx, REGISTRY_UNAVAILABLE);
+			continue;
+		}
 		if (!tx->alone && has_room(shared))
 			lane = shared;
 		else if ((lane = free_lane(registry)) == NULL)
@@ -446,10 +494,18 @@ void
 redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
     const struct redis_tx_ops *ops, const char *subject)
 {
-	*tx = (struct redis_tx){
-	    .registry = registry, .ops = ops, .subject = subject};
-	TAILQ_INSERT_TAIL(&registry->lanes.waiting, tx, link);
-	dispatch_soon(registry);
+	struct hash_node *first =
+	    hash_map_find(&registry->lanes.subjects, str_of(subject));
+
+	*tx = (struct redis_tx){.registry = registry,
+	    .ops = ops,
+	    .subject = subject,
+	    .since_ms = loop_now_ms(registry->loop)};
+	TAILQ_INIT(&tx->later);
+	if (first != NULL)
+		TAILQ_INSERT_TAIL(&of_node(first)->later, tx, link);
+	else if (come_first(tx) != 0)
+		ops->finish(tx, REGISTRY_UNAVAILABLE, registry->freeing);
 }
 
 static void
@@ -465,6 +521,7 @@ state_cb(void *ctx, bool up)
 void
 redis_lanes_prepare(struct redis_registry *registry)
 {
+	hash_map_init(&registry->lanes.subjects, subject_cb);
 	TAILQ_INIT(&registry->lanes.waiting);
 	task_init(&registry->lanes.dispatch, dispatch_cb, registry);
 }
@@ -499,5 +556,6 @@ redis_lanes_fini(struct redis_registry *registry)
 		redis_link_free(&registry->lanes.lanes[i].link);
 	fail_waiting(registry);
 	task_cancel(registry->loop, &registry->lanes.dispatch);
+	hash_map_fini(&registry->lanes.subjects);
 	free(registry->lanes.lanes);
 }

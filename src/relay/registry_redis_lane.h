@@ -9,6 +9,7 @@
 #ifndef TAUPE_RELAY_REGISTRY_REDIS_LANE_H
 #define TAUPE_RELAY_REGISTRY_REDIS_LANE_H
 
+#include "base/hash_map.h"
 #include "relay/registry_redis_tx.h"
 
 struct redis_lane {
@@ -27,7 +28,8 @@ struct redis_lane {
 struct redis_lanes {
 	struct redis_lane *lanes;
 	size_t n;
-	struct redis_tx_list waiting;
+	struct hash_map subjects; /* the first transaction about each */
+	struct redis_tx_list waiting; /* those of them that have no lane */
 	struct task dispatch;
 };
 

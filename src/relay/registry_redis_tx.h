@@ -6,6 +6,7 @@
 #ifndef TAUPE_RELAY_REGISTRY_REDIS_TX_H
 #define TAUPE_RELAY_REGISTRY_REDIS_TX_H
 
+#include "base/hash_map.h"
 #include "net/redis_link.h"
 #include "relay/registry.h"
 #include "relay/registry_redis_args.h"
@@ -19,6 +20,10 @@ struct redis_lane;
 
 struct redis_tx_ops {
 	const char *name; /* for the log */
+	/* Somebody waits for it for so long: it is not begun after that, UNAVAILABLE, and before
+	 * that as often as others write what it watches. 0: it is begun however late, and a
+	 * hundred times at most. */
+	uint64_t patience_ms;
 	/* Send the first step. Called again, from the start, when EXEC found that what was
 	 * watched had changed. */
 	void (*begin)(struct redis_tx *tx);
@@ -32,14 +37,19 @@ struct redis_tx_ops {
 /* Take a reply, which is no error. False: it makes no sense. */
 typedef bool (*redis_tx_reply)(struct redis_tx *tx, const redisReply *reply);
 
+TAILQ_HEAD(redis_tx_list, redis_tx);
+
 /* Embedded in the operation. */
 struct redis_tx {
 	TAILQ_ENTRY(redis_tx)
-	link; /* among those that wait, or its lane's riders */
+	link; /* among those that wait, its lane's riders, or the first one's later */
+	struct hash_node by_subject; /* in lanes.subjects, when it is the first */
+	struct redis_tx_list later;  /* about the same subject, in order; the same */
 	struct redis_registry *registry;
 	const struct redis_tx_ops *ops;
 	const char *subject;	 /* the device or fleet that it is about */
 	struct redis_lane *lane; /* NULL while it waits for one */
+	uint64_t since_ms;	 /* loop clock: when it was started */
 	unsigned n_conflicts;
 	bool alone; /* wants a lane of its own */
 	bool failed;
@@ -57,11 +67,11 @@ struct redis_tx {
 	uint64_t touched[TX_TOUCHED_MAX];
 	size_t n_touched;
 };
-TAILQ_HEAD(redis_tx_list, redis_tx);
 
 /* Queue a transaction; its first step comes from the loop. Those about the same subject (kept,
  * not copied: it lives in the operation) run one after the other, in the order of these calls:
- * "it has left" must not overtake "it has come". */
+ * "it has left" must not overtake "it has come". Without memory it is finished, UNAVAILABLE,
+ * from inside the call. */
 void redis_tx_start(struct redis_registry *registry, struct redis_tx *tx,
     const struct redis_tx_ops *ops, const char *subject);
 

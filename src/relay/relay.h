@@ -83,7 +83,8 @@ struct relay {
 	LIST_HEAD(, handover_search) handover_searches;
 	LIST_HEAD(, pending_rotation) rotations; /* of secrets, under way */
 	LIST_HEAD(, holding_write) writes; /* to the registry, under way */
-	struct timer inherited_timer;	   /* for what nobody came back for */
+	struct timer inherited_timer; /* for what nobody came back for */
+	uint64_t inherited_until_ms;  /* loop clock; the same */
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */
 	size_t backlog_writes; /* of these, being written now */

@@ -34,17 +34,27 @@ map_lock_open(struct map_lock *lock, const char *dir)
 	return lock->fd >= 0 ? 0 : -1;
 }
 
-/* For those that stand by; the lock is as good without it. */
+/* "HOST/PID" of a process of this host; returns its length. */
+static int
+name_process(long pid, char text[MAP_LOCK_HOLDER_MAX])
+{
+	char host[65] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	return snprintf(text, MAP_LOCK_HOLDER_MAX, "%s/%ld", host, pid);
+}
+
+/* For those that stand by; the lock is as good without it. Whoever reads the line meanwhile finds
+ * it whole: what is behind it is cut off afterwards. */
 static void
 sign(const struct map_lock *lock)
 {
-	char host[65] = "", text[MAP_LOCK_HOLDER_MAX];
-	int len;
+	char text[MAP_LOCK_HOLDER_MAX + 1];
+	int len = name_process((long)getpid(), text);
 
-	(void)gethostname(host, sizeof(host) - 1);
-	len = snprintf(text, sizeof(text), "%s/%ld\n", host, (long)getpid());
-	if (ftruncate(lock->fd, 0) != 0 ||
-	    pwrite(lock->fd, text, (size_t)len, 0) != len)
+	text[len++] = '\n';
+	if (pwrite(lock->fd, text, (size_t)len, 0) != len ||
+	    ftruncate(lock->fd, len) != 0)
 		log_warn("who has the lock of the maps could not be noted",
 		    LOG_S("error", log_errno()));
 }
@@ -53,30 +63,43 @@ static bool
 read_signature(struct map_lock *lock)
 {
 	char text[MAP_LOCK_HOLDER_MAX];
-	ssize_t len = pread(lock->fd, text, sizeof(text), 0);
+	ssize_t got = pread(lock->fd, text, sizeof(text), 0), len = 0;
 
-	if (len < 2 || text[len - 1] != '\n')
+	while (len < got && text[len] > ' ' && text[len] <= '~')
+		len++;
+	if (len == 0 || len >= got || text[len] != '\n')
 		return false;
-	text[--len] = '\0';
-	for (ssize_t i = 0; i < len; i++)
-		if (text[i] <= ' ' || text[i] > '~')
-			return false;
-	memcpy(lock->holder, text, (size_t)len + 1);
+	memcpy(lock->holder, text, (size_t)len);
+	lock->holder[len] = '\0';
 	return true;
+}
+
+/* Is it of this host, and not of this process? The one who has the lock has not signed then. */
+static bool
+is_outdated(const char *signature, long pid)
+{
+	char text[MAP_LOCK_HOLDER_MAX];
+	size_t host_len;
+
+	(void)name_process(pid, text);
+	host_len = strcspn(text, "/") + 1;
+	return strncmp(signature, text, host_len) == 0 &&
+	    strcmp(signature, text) != 0;
 }
 
 static void
 look_at_holder(struct map_lock *lock)
 {
 	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	bool is_signed = read_signature(lock);
 
-	if (read_signature(lock))
-		return;
-	if (fcntl(lock->fd, F_GETLK, &all) == 0 && all.l_type != F_UNLCK &&
-	    all.l_pid > 0)
+	if (fcntl(lock->fd, F_GETLK, &all) != 0 || all.l_type == F_UNLCK)
+		all.l_pid = 0;
+	if (all.l_pid > 0 &&
+	    (!is_signed || is_outdated(lock->holder, (long)all.l_pid)))
 		snprintf(lock->holder, sizeof(lock->holder), "process %ld",
 		    (long)all.l_pid);
-	else
+	else if (!is_signed)
 		strcpy(lock->holder, "unknown");
 }
 

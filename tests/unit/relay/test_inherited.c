@@ -6,7 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "relay/device.h"
 #include "relay/inherited.h"
+#include "relay/service.h"
 #include "scene.h"
 
 static void
@@ -63,11 +65,44 @@ note(const char *key, uint16_t port)
 
 /* The time in which devices may come back is over. */
 static void
-let_the_time_pass(void)
+end_the_time(void)
 {
 	ck_assert(timer_is_set(&relay->inherited_timer));
+	ck_assert_uint_gt(relay->inherited_until_ms, loop_now_ms(relay->loop));
+	relay->inherited_until_ms = loop_now_ms(relay->loop);
 	timer_set(relay->loop, &relay->inherited_timer, 0);
+}
+
+static void
+let_the_time_pass(void)
+{
+	end_the_time();
 	RUN_UNTIL(!timer_is_set(&relay->inherited_timer));
+}
+
+/* A registry that can be in trouble. */
+
+static unsigned n_asked;
+static const char *trouble;
+
+static const char *
+trouble_cb(const struct registry *registry)
+{
+	(void)registry;
+	n_asked++;
+	return trouble;
+}
+
+static void
+begin_trouble(void)
+{
+	static struct registry_ops ops;
+
+	ops = *relay->registry->ops;
+	ops.trouble = trouble_cb;
+	relay->registry->ops = &ops;
+	trouble = "the registry does not answer";
+	n_asked = 0;
 }
 
 START_TEST(a_port_is_its_devices)
@@ -130,6 +165,59 @@ START_TEST(a_contested_port_is_nobodys_until_the_time_is_over)
 }
 END_TEST
 
+/* Routes of leases that ended meanwhile stand until somebody has swept them. */
+START_TEST(a_registry_in_trouble_has_its_time_prolonged)
+{
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	note("http/mole.example.com", port = quiet_port());
+	note("http/shrew.example.com", port);
+	inherited_complete(relay);
+	begin_trouble();
+	end_the_time();
+	RUN_UNTIL(n_asked == 1);
+	ck_assert_uint_ne(port_given(port), port);
+	/* its end is not at once the end of the time */
+	trouble = NULL;
+	timer_set(relay->loop, &relay->inherited_timer, 0);
+	RUN_UNTIL(n_asked == 2);
+	ck_assert_uint_ne(port_given(port), port);
+	ck_assert(inherited_has(relay, "http/mole.example.com"));
+	let_the_time_pass();
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
+START_TEST(a_lease_that_nobody_can_be_told_of_goes_on)
+{
+	struct channel control;
+	struct device *device;
+	struct address address;
+	uint16_t port;
+
+	scene_begin(_i, NULL);
+	agent_login(&control, "i1");
+	device = scene_device();
+	listener_address(&LIST_FIRST(&device->services)->listener, &address);
+	port = address_port(&address);
+	channel_send(&control, 0x88, "\x03\xe8", 2);
+	RUN_UNTIL(device->session == NULL);
+	begin_trouble();
+	device->due_ms = loop_now_ms(relay->loop);
+	device_retime(device);
+	RUN_UNTIL(n_asked > 0);
+	ck_assert_ptr_eq(scene_device(), device);
+	ck_assert_uint_ne(port_given(port), port);
+	trouble = NULL;
+	device->due_ms = loop_now_ms(relay->loop);
+	device_retime(device);
+	RUN_UNTIL(scene_device() == NULL);
+	ck_assert_uint_eq(port_given(port), port);
+	peer_close(&control.peer);
+}
+END_TEST
+
 /* Both routes had gone before the registry was read to its end: no route is left. */
 START_TEST(a_contested_port_without_routes_ends_as_well)
 {
@@ -176,6 +264,10 @@ main(void)
 	    a_port_that_nobody_came_back_for_is_anybodys_after_the_time, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_contested_port_is_nobodys_until_the_time_is_over, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_registry_in_trouble_has_its_time_prolonged, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_lease_that_nobody_can_be_told_of_goes_on, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_contested_port_without_routes_ends_as_well, 0, 2);
 	tcase_add_loop_test(

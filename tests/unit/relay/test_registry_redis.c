@@ -374,13 +374,22 @@ START_TEST(relays_that_grant_at_once_never_grant_the_same)
 }
 END_TEST
 
+/* How often Redis has had a command. */
+static long
+calls_of(const char *command)
+{
+	char field[40];
+	const char *found;
+
+	snprintf(field, sizeof(field), "cmdstat_%s:calls=", command);
+	found = strstr(redis_ask("INFO commandstats"), field);
+	return found != NULL ? atol(found + strlen(field)) : 0;
+}
+
 static long
 transactions(void)
 {
-	const char *stats = redis_ask("INFO commandstats"),
-		   *found = strstr(stats, "cmdstat_multi:calls=");
-
-	return found != NULL ? atol(found + strlen("cmdstat_multi:calls=")) : 0;
+	return calls_of("multi");
 }
 
 /* Open the registry anew, without its announcements: they are transactions, too. */
@@ -491,24 +500,34 @@ all_enrolled(void)
 	return n_answers == ENROL_MANY;
 }
 
+static void
+make_fleet(uint64_t max)
+{
+	struct fleet_record fleet = {.name = "probes", .max = max};
+
+	memset(fleet.key_sha256, 9, SECRET_HASH_LEN);
+	put_fleet(&fleet);
+}
+
+static void
+enrol_one(struct registry *registry, size_t number, uint8_t key)
+{
+	struct enrolment enrolment = {.fleet = "probes"};
+
+	sprintf(enrolment.name, "p-%zu", number);
+	memset(enrolment.key_sha256, key, SECRET_HASH_LEN);
+	ck_assert_int_eq(
+	    registry->ops->enrol(registry, &enrolment, count_verdict_cb, NULL),
+	    0);
+}
+
 /* The devices of a fleet with room for max come at once, by turns to the registries. */
 static void
 enrol_at_once(uint64_t max, struct registry *const *registries, size_t n)
 {
-	struct fleet_record fleet = {.name = "probes", .max = max};
-	struct enrolment enrolment = {.fleet = "probes"};
-
-	memset(fleet.key_sha256, 9, SECRET_HASH_LEN);
-	memset(enrolment.key_sha256, 9, SECRET_HASH_LEN);
-	put_fleet(&fleet);
-	for (size_t i = 0; i < ENROL_MANY; i++) {
-		struct registry *registry = registries[i % n];
-
-		sprintf(enrolment.name, "p-%zu", i);
-		ck_assert_int_eq(registry->ops->enrol(registry, &enrolment,
-				     count_verdict_cb, NULL),
-		    0);
-	}
+	make_fleet(max);
+	for (size_t i = 0; i < ENROL_MANY; i++)
+		enrol_one(registries[i % n], i, 9);
 	scene_run_until(all_enrolled);
 }
 
@@ -544,6 +563,24 @@ START_TEST(fields_that_are_not_known_are_kept)
 	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
 	ck_assert_str_eq(
 	    redis_ask("HMGET taupe:device:alice rotation zone"), "(nil) y");
+}
+END_TEST
+
+/* Any number of guesses, and the fleet's one good device. */
+START_TEST(wrong_keys_take_no_turn_of_their_fleet)
+{
+	long before;
+
+	open_quietly();
+	make_fleet(0);
+	before = calls_of("watch");
+	for (size_t i = 1; i < ENROL_MANY; i++)
+		enrol_one(scene.registry, i, 8);
+	enrol_one(scene.registry, 0, 9);
+	scene_run_until(all_enrolled);
+	ck_assert_int_eq(verdicts[ENROLMENT_BAD_KEY], ENROL_MANY - 1);
+	ck_assert_int_eq(verdicts[ENROLMENT_NEW], 1);
+	ck_assert_int_eq(calls_of("watch") - before, 1);
 }
 END_TEST
 
@@ -1157,6 +1194,7 @@ own_tests(void)
 	tcase_add_test(tcase, a_claim_that_looks_at_many_ports_rides_alone);
 	tcase_add_test(tcase, fields_that_are_not_known_are_kept);
 	tcase_add_test(tcase, enrolments_at_once_do_not_disturb_each_other);
+	tcase_add_test(tcase, wrong_keys_take_no_turn_of_their_fleet);
 	tcase_add_test(
 	    tcase, relays_that_enrol_at_once_fill_a_fleet_and_no_more);
 	tcase_add_test(tcase,

@@ -148,13 +148,75 @@ START_TEST(a_visible_holder_that_has_not_signed_is_named_by_its_process)
 }
 END_TEST
 
+/* It could not sign, or is of an older version: what stands there is its predecessor's. */
+START_TEST(a_visible_holder_is_not_taken_for_the_one_before)
+{
+	char host[65] = "", holder[40], before[100];
+	int until, status, fd;
+	pid_t child;
+
+	begin();
+	child = hold_elsewhere(&until);
+	gethostname(host, sizeof(host) - 1);
+	snprintf(before, sizeof(before), "%s/%ld\n", host, (long)child + 1);
+	fd = open(path, O_WRONLY | O_TRUNC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, before, strlen(before)), strlen(before));
+	close(fd);
+	ck_assert_int_eq(map_lock_try(&lock), 1);
+	snprintf(holder, sizeof(holder), "process %ld", (long)child);
+	ck_assert_str_eq(lock.holder, holder);
+	close(until);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	end();
+}
+END_TEST
+
+/* The line of the one before was longer, and its end is not cut off yet. */
+START_TEST(a_new_signature_is_whole_over_an_old_one)
+{
+	int fd;
+
+	begin();
+	fd = hold_unseen("router-2/7\n56789\n");
+	ck_assert_int_eq(map_lock_try(&lock), 1);
+	ck_assert_str_eq(lock.holder, "router-2/7");
+	close(fd);
+	end();
+}
+END_TEST
+
+START_TEST(a_signature_replaces_a_longer_one)
+{
+	char host[65] = "", text[200] = "", expected[100];
+	int fd;
+
+	begin();
+	fd = open(path, O_RDWR);
+	ck_assert_int_ge(fd, 0);
+	memset(text, 'x', 150);
+	ck_assert_int_eq(write(fd, text, 150), 150);
+	ck_assert_int_eq(map_lock_try(&lock), 0);
+	memset(text, 0, sizeof(text));
+	ck_assert_int_gt(pread(fd, text, sizeof(text) - 1, 0), 0);
+	gethostname(host, sizeof(host) - 1);
+	snprintf(expected, sizeof(expected), "%s/%ld\n", host, (long)getpid());
+	ck_assert_str_eq(text, expected);
+	close(fd);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = {is_taken_when_its_holder_has_ended,
 	    a_holder_in_another_container_is_named,
 	    a_holder_that_has_not_signed_is_said_to_be_there,
-	    a_visible_holder_that_has_not_signed_is_named_by_its_process};
+	    a_visible_holder_that_has_not_signed_is_named_by_its_process,
+	    a_visible_holder_is_not_taken_for_the_one_before,
+	    a_new_signature_is_whole_over_an_old_one,
+	    a_signature_replaces_a_longer_one};
 
 	return run_suite("map_lock", tests, COUNT(tests));
 }
