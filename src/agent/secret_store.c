@@ -374,17 +374,20 @@ secret_store_fini(struct secret_store *store)
 
 /* ---- drawing ---- */
 
+/* What could not be kept is drawn no second time: the file may have it, and would have a line
+ * more at each attempt. */
 static void
 draw(struct secret_store *store)
 {
 	uint8_t random[SECRET_BYTES];
-	char secret[TAUPE_SECRET_MAX + 1];
 
-	crypto_random(random, sizeof(random));
-	crypto_base64url_encode(random, sizeof(random), secret, sizeof(secret));
-	set_secret(store, secret);
-	crypto_wipe(random, sizeof(random));
-	crypto_wipe(secret, sizeof(secret));
+	if (store->drawn[0] == '\0') {
+		crypto_random(random, sizeof(random));
+		crypto_base64url_encode(
+		    random, sizeof(random), store->drawn, sizeof(store->drawn));
+		crypto_wipe(random, sizeof(random));
+	}
+	set_secret(store, store->drawn);
 }
 
 int
@@ -394,6 +397,7 @@ secret_store_need(struct secret_store *store)
 		return EX_OK;
 	draw(store);
 	if (keep(store) == 0) {
+		crypto_wipe(store->drawn, sizeof(store->drawn));
 		log_info("the device has drawn its secret",
 		    LOG_S("device", store->name), LOG_S("file", store->path));
 		return EX_OK;
@@ -423,12 +427,15 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 	fresh = *store;
 	memcpy(fresh.old, store->secret, sizeof(fresh.old));
 	draw(&fresh);
-	if ((result = keep(&fresh)) == 0)
+	if ((result = keep(&fresh)) == 0) {
+		crypto_wipe(fresh.drawn, sizeof(fresh.drawn));
 		*store = fresh;
-	else
+	} else {
+		memcpy(store->drawn, fresh.drawn, sizeof(store->drawn));
 		snprintf(why, SECRET_STORE_WHY_MAX,
 		    "a secret cannot be kept: %s (%.160s)", strerror(errno),
 		    store->path != NULL ? store->path : "no state_file");
+	}
 	crypto_wipe(&fresh, sizeof(fresh));
 	return result;
 }

@@ -18,6 +18,8 @@ struct secret_store {
 	char sha256[TAUPE_SHA256_LEN + 1]; /* of secret; "": none */
 	/* of the operator's secret that ours descends from; "": from none */
 	char given_sha256[TAUPE_SHA256_LEN + 1];
+	/* a new one that could not be kept for sure, for the next attempt; "": none */
+	char drawn[TAUPE_SECRET_MAX + 1];
 	char name[TAUPE_NAME_MAX + 1]; /* of the device that they belong to */
 	bool enrolled;		       /* a relay has taken the device in */
 	char *path; /* from malloc; NULL: nothing can be kept */
@@ -47,8 +49,9 @@ int secret_store_need(struct secret_store *store);
 /*
  * The relay asks for another secret, on a session that was made with `with`. If that is the
  * old one, there is a new one already, which the registry has not got, or has lost: that
- * stays. Else one is drawn, and kept together with the present one. -1: it cannot be, why
- * says so for the operator, and all is as before.
+ * stays. Else one is drawn, and kept together with the present one. -1: it cannot be, and why
+ * says so for the operator: store offers what it did, the file has at least its secret, and where
+ * it has the new one already, it is that which the next attempt keeps.
  */
 int secret_store_rotate(struct secret_store *store, enum taupe_credential with,
     char why[SECRET_STORE_WHY_MAX]);

@@ -326,6 +326,53 @@ START_TEST(failed_sync_is_a_failure)
 }
 END_TEST
 
+/* Sync by sync, as the file has it then: the new name is there, and may not last. */
+START_TEST(disk_that_fails_for_long_does_not_fill_the_file)
+{
+	static const char *const given[] = {GIVEN, ""};
+	const char *state = test_path("long-failure");
+	char why[SECRET_STORE_WHY_MAX], *text = NULL;
+	struct secret_store store;
+
+	for (size_t i = 0; i < COUNT(given); i++) {
+		init(&store, state, given[i]);
+		for (int n = 0; n < 100; n++) {
+			syncs_until_failure = 1;
+			if (given[i][0] == '\0')
+				ck_assert_int_eq(
+				    secret_store_need(&store), EX_CANTCREAT);
+			else
+				ck_assert_int_eq(secret_store_rotate(
+						     &store, TAUPE_SECRET, why),
+				    -1);
+			ck_assert_str_eq(store.secret, given[i]);
+			ck_assert_str_eq(store.old, "");
+			if (n > 0)
+				ck_assert_str_eq(text_of(state), text);
+			free(text);
+			text = strdup(text_of(state));
+		}
+		syncs_until_failure = -1;
+		/* what the file has had all the time is what is used at last */
+		if (given[i][0] == '\0')
+			ck_assert_int_eq(secret_store_need(&store), EX_OK);
+		else
+			ck_assert_int_eq(
+			    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+		ck_assert_str_eq(text_of(state), text);
+		expect(state, given[i], store.secret, given[i]);
+		ck_assert_str_eq(store.drawn, "");
+		/* and the next one is another */
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+		ck_assert_str_ne(store.secret, store.old);
+		secret_store_fini(&store);
+		ck_assert_int_eq(remove(file_of(state)), 0);
+	}
+	free(text);
+}
+END_TEST
+
 START_TEST(folder_that_cannot_be_opened_fails_before_anything_is_renamed)
 {
 	static const int errors[] = {EMFILE, ENFILE, ENOMEM, EINTR, EIO};
@@ -772,6 +819,7 @@ main(void)
 	    what_cannot_be_kept_is_not_drawn,
 	    text_is_synced_before_it_is_renamed_and_the_folder_after,
 	    failed_sync_is_a_failure,
+	    disk_that_fails_for_long_does_not_fill_the_file,
 	    folder_that_cannot_be_opened_fails_before_anything_is_renamed,
 	    folder_that_may_not_be_read_is_written_to,
 	    power_cut_at_any_step_loses_no_secret,
