@@ -199,13 +199,13 @@ START_TEST(without_a_file_the_given_secret_counts)
 	ck_assert_str_eq(config.secret, GIVEN);
 	ck_assert_uint_eq(strlen(config.secret_sha256), TAUPE_SHA256_LEN);
 	ck_assert_ptr_null(config.old_secret);
-	ck_assert(!config.enrolled);
 	ck_assert(!exists(file_of(test_path("none"))));
 	secret_store_fini(&store);
 	init(&store, test_path("none"), "");
 	secret_store_apply(&store, &config);
 	ck_assert_ptr_null(config.secret);
 	ck_assert_ptr_null(config.secret_sha256);
+	ck_assert(!config.enrolled);
 	secret_store_fini(&store);
 }
 END_TEST
@@ -611,6 +611,146 @@ START_TEST(what_the_operator_has_taken_over_is_what_the_next_descends_from)
 }
 END_TEST
 
+/* It is in its line still, for who gives what was given before. */
+START_TEST(what_the_operator_has_taken_over_stays_in_its_line)
+{
+	const char *state = test_path("taken-over-line");
+	char first[TAUPE_SECRET_MAX + 1], second[TAUPE_SECRET_MAX + 1],
+	    third[TAUPE_SECRET_MAX + 1];
+
+	make_rotated(state, GIVEN, first);
+	make_rotated(state, first, second);
+	make_rotated(state, first, third);
+	expect(state, first, third, second);
+	expect(state, GIVEN, first, GIVEN);
+}
+END_TEST
+
+/* ---- which line's secrets the registry has ---- */
+
+static void
+expect_next(struct secret_store *store, const char *secret, const char *old)
+{
+	ck_assert(secret_store_next(store));
+	ck_assert_str_eq(store->secret, secret);
+	ck_assert_str_eq(store->old, old);
+}
+
+START_TEST(without_a_given_secret_each_line_has_its_turn)
+{
+	const char *state = test_path("turns");
+	char a[TAUPE_SECRET_MAX + 1], b[TAUPE_SECRET_MAX + 1],
+	    c[TAUPE_SECRET_MAX + 1], bobs[TAUPE_SECRET_MAX + 1],
+	    why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	make_rotated(state, "a", a);
+	make_rotated(state, "b", b);
+	ck_assert_int_eq(secret_store_init(&store, state, "bob", ""), EX_OK);
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	strcpy(bobs, store.secret);
+	ck_assert(!secret_store_next(&store));
+	ck_assert_str_eq(store.secret, bobs);
+	secret_store_fini(&store);
+	make_rotated(state, "c", c);
+	init(&store, state, "");
+	ck_assert_str_eq(store.secret, c);
+	for (int round = 0; round < 3; round++) {
+		expect_next(&store, b, "b");
+		expect_next(&store, a, "a");
+		expect_next(&store, c, "c");
+	}
+	/* what is drawn replaces the line that it was drawn for */
+	expect_next(&store, b, "b");
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	expect_next(&store, c, "c");
+	expect_next(&store, a, "a");
+	ck_assert(secret_store_next(&store));
+	ck_assert_str_eq(store.old, b);
+	secret_store_fini(&store);
+}
+END_TEST
+
+/* The operator undoes a change, and later takes away what it gives. */
+START_TEST(what_the_device_was_welcomed_with_is_what_it_begins_with)
+{
+	const char *state = test_path("welcomed");
+	char a[TAUPE_SECRET_MAX + 1], b[TAUPE_SECRET_MAX + 1], *text;
+	struct secret_store store;
+
+	make_rotated(state, "a", a);
+	make_rotated(state, "b", b);
+	init(&store, state, "a");
+	ck_assert_str_eq(store.secret, a);
+	secret_store_welcomed(&store);
+	secret_store_fini(&store);
+	expect(state, "", a, "a");
+	expect(state, "b", b, "b");
+	expect(state, "a", a, "a");
+	/* or it was found by trying: another welcome writes nothing */
+	init(&store, state, "");
+	expect_next(&store, b, "b");
+	secret_store_welcomed(&store);
+	text = strdup(text_of(state));
+	ck_assert_int_eq(remove(file_of(state)), 0);
+	secret_store_welcomed(&store);
+	ck_assert(!exists(file_of(state)));
+	test_file(file_of(state), text, 0600);
+	free(text);
+	secret_store_fini(&store);
+	expect(state, "", b, "b");
+	expect(state, "a", a, "a");
+}
+END_TEST
+
+START_TEST(given_secret_itself_has_its_turn)
+{
+	const char *state = test_path("given-itself");
+	char first[TAUPE_SECRET_MAX + 1], second[TAUPE_SECRET_MAX + 1],
+	    other[TAUPE_SECRET_MAX + 1], why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	make_rotated(state, GIVEN, first);
+	/* as the old one it has had it */
+	init(&store, state, GIVEN);
+	ck_assert(!secret_store_next(&store));
+	ck_assert_str_eq(store.secret, first);
+	/* nor is it forgotten while the agent runs */
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	strcpy(second, store.secret);
+	expect_next(&store, GIVEN, "");
+	expect_next(&store, second, first);
+	secret_store_fini(&store);
+	/* nobody else's are tried: they may be for other relays */
+	make_rotated(state, "another", other);
+	init(&store, state, GIVEN);
+	ck_assert_str_eq(store.secret, second);
+	expect_next(&store, GIVEN, "");
+	expect_next(&store, second, first);
+	expect_next(&store, GIVEN, "");
+	/* the registry has it: it is what the next start begins with, and the others stay */
+	secret_store_welcomed(&store);
+	secret_store_fini(&store);
+	expect(state, "another", other, "another");
+	init(&store, state, GIVEN);
+	ck_assert_str_eq(store.secret, GIVEN);
+	expect_next(&store, second, first);
+	expect_next(&store, GIVEN, "");
+	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+	ck_assert_str_eq(store.old, GIVEN);
+	expect_next(&store, second, first);
+	secret_store_fini(&store);
+	/* a line is not tried that the operator's next secret does not go with */
+	init(&store, state, "new");
+	ck_assert(!secret_store_next(&store));
+	ck_assert_str_eq(store.secret, "new");
+	secret_store_fini(&store);
+	init(&store, NULL, GIVEN);
+	ck_assert(!secret_store_next(&store));
+	secret_store_fini(&store);
+}
+END_TEST
+
 START_TEST(secrets_of_a_device_of_another_name_are_its_own)
 {
 	const char *state = test_path("clone");
@@ -830,6 +970,10 @@ main(void)
 	    given_secret_that_is_the_present_one_is_no_other,
 	    given_secret_that_is_the_one_before_is_no_other,
 	    what_the_operator_has_taken_over_is_what_the_next_descends_from,
+	    what_the_operator_has_taken_over_stays_in_its_line,
+	    without_a_given_secret_each_line_has_its_turn,
+	    what_the_device_was_welcomed_with_is_what_it_begins_with,
+	    given_secret_itself_has_its_turn,
 	    secrets_of_a_device_of_another_name_are_its_own,
 	    damaged_file_is_not_used_and_not_lost,
 	    file_that_is_too_long_is_not_used_and_not_lost,
