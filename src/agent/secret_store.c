@@ -23,6 +23,8 @@
 /* two secrets whose padding is escaped, a name, two hashes, and the keys */
 #define LINE_MAX_BYTES 2048
 #define FILE_MAX_BYTES (8 * LINE_MAX_BYTES)
+#define ASIDE_MAX 99 /* files that were moved aside */
+#define ASIDE_LEN_MAX 4096
 #define PLACE_MAX FILE_MAX_BYTES /* more than there are lines */
 
 static void
@@ -283,10 +285,21 @@ check_mode(const char *path)
 		    LOG_S("error", log_errno()));
 }
 
+/* How long the lines are that the file has; of one that is too long, those at its front, each
+ * of which tells whether it is whole. -1 with errno. */
+static long
+read_lines(const char *path, struct text *text)
+{
+	long len =
+	    state_file_read_whole(path, text->bytes, sizeof(text->bytes));
+
+	return len < 0 && errno == EFBIG ? (long)sizeof(text->bytes) : len;
+}
+
 /*
- * Read the file. EX_OK: *len is how long it is, 0 when that is too long, or -1 when there is
- * none. Who may not even look into the folder has never kept anything there; but a file that
- * is there and cannot be read may hold the secret that counts.
+ * Read the file. EX_OK: *len is how long its lines are, -1 when there is none. Who may not
+ * even look into the folder has never kept anything there; but a file that is there and
+ * cannot be read may hold the secret that counts.
  */
 static int
 read_file(const char *path, struct text *text, long *len)
@@ -301,11 +314,7 @@ read_file(const char *path, struct text *text, long *len)
 			    LOG_S("file", path), LOG_S("error", log_errno()));
 		if (errno == EACCES || errno == ENOENT || errno == ENOTDIR)
 			return EX_OK;
-	} else if ((*len = state_file_read_whole(
-			path, text->bytes, sizeof(text->bytes))) >= 0) {
-		return EX_OK;
-	} else if (errno == EFBIG) {
-		*len = 0;
+	} else if ((*len = read_lines(path, text)) >= 0) {
 		return EX_OK;
 	}
 	log_error("the file of the device's own secrets cannot be read",
@@ -427,8 +436,7 @@ secret_store_next(struct secret_store *store)
 	bool other = false;
 
 	if (store->path != NULL)
-		len = state_file_read_whole(
-		    store->path, text.bytes, sizeof(text.bytes));
+		len = read_lines(store->path, &text);
 	if (len >= 0) {
 		lines = (struct str){text.bytes, (size_t)len};
 		other =
@@ -465,13 +473,45 @@ draw(struct secret_store *store)
 	set_secret(store, store->drawn);
 }
 
+/* Nothing in the file is this device's, and there is no room: have another file. -1 with errno. */
+static int
+move_aside(const struct secret_store *store)
+{
+	char aside[ASIDE_LEN_MAX];
+	struct stat st;
+
+	for (unsigned n = 1; n <= ASIDE_MAX; n++) {
+		if ((size_t)snprintf(aside, sizeof(aside), "%s.%u", store->path,
+			n) >= sizeof(aside)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		if (lstat(aside, &st) == 0)
+			continue;
+		if (errno != ENOENT || rename(store->path, aside) != 0)
+			return -1;
+		log_warn("the file of the device's own secrets is full or "
+			 "damaged, has none of this device, and was moved "
+			 "aside: remove it if nobody needs it",
+		    LOG_S("file", store->path), LOG_S("to", aside));
+		return 0;
+	}
+	errno = EFBIG;
+	return -1;
+}
+
 int
 secret_store_need(struct secret_store *store)
 {
+	int result;
+
 	if (store->secret[0] != '\0')
 		return EX_OK;
 	draw(store);
-	if (keep(store) == 0) {
+	result = keep(store);
+	if (result != 0 && errno == EFBIG && move_aside(store) == 0)
+		result = keep(store);
+	if (result == 0) {
 		crypto_wipe(store->drawn, sizeof(store->drawn));
 		log_info("the device has drawn its secret",
 		    LOG_S("device", store->name), LOG_S("file", store->path));
@@ -511,8 +551,10 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 	} else {
 		memcpy(store->drawn, fresh.drawn, sizeof(store->drawn));
 		snprintf(why, SECRET_STORE_WHY_MAX,
-		    "a secret cannot be kept: %s (%.160s)", strerror(errno),
-		    store->path != NULL ? store->path : "no state_file");
+		    "a secret cannot be kept: %s (%.160s)%s", strerror(errno),
+		    store->path != NULL ? store->path : "no state_file",
+		    errno == EFBIG ? ": take out its last lines, the oldest"
+				   : "");
 	}
 	crypto_wipe(&fresh, sizeof(fresh));
 	return result;

@@ -49,8 +49,9 @@ int secret_store_init(struct secret_store *store, const char *state_file,
 /* Wipe and free. */
 void secret_store_fini(struct secret_store *store);
 
-/* See that there is a secret, for an enrolment: draws and keeps one where there is none.
- * EX_OK, or the exit code when it cannot be kept (logged). */
+/* See that there is a secret, for an enrolment: draws and keeps one where there is none. A file
+ * without room for it, in which nothing is the device's, is moved aside (logged). EX_OK, or the
+ * exit code when it cannot be kept (logged). */
 int secret_store_need(struct secret_store *store);
 
 /*

@@ -542,6 +542,20 @@ def test_nothing_is_enrolled_that_could_not_be_kept(enrol):
     assert not scene.relay.heads
 
 
+def test_damaged_file_of_any_size_does_not_keep_a_device_out(enrol):
+    scene = enrol(start=False)
+    scene.file.write_text(20000 * "x")
+    scene.file.chmod(0o600)
+    scene.agent.start()
+    scene.agent.process.wait_line("msg=enrolled")
+    aside = pathlib.Path(f"{scene.file}.1")
+    assert scene.agent.process.lines("level=warn", "moved aside", str(aside))
+    assert aside.read_text() == 20000 * "x"
+    own, = scene.hashes()
+    scene.again()
+    assert scene.relay.came == ["key", own]
+
+
 @pytest.mark.skipif(not MACHINE_ID.exists(), reason="this machine has no id")
 def test_name_is_derived_from_the_machine_id(enrol):
     scene = enrol(start=False)

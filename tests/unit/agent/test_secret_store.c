@@ -819,9 +819,61 @@ START_TEST(file_that_is_too_long_is_not_used_and_not_lost)
 	ck_assert_str_eq(store.secret, GIVEN);
 	ck_assert_int_eq(secret_store_rotate(&store, TAUPE_SECRET, why), -1);
 	ck_assert_ptr_nonnull(strstr(why, "File too large"));
+	ck_assert_ptr_nonnull(strstr(why, "): take out its last lines"));
 	ck_assert_str_eq(text_of(state), text);
 	secret_store_fini(&store);
 	free(text);
+}
+END_TEST
+
+/* Something was written behind them: each line says for itself whether it is whole. */
+START_TEST(whole_lines_of_a_file_that_is_too_long_are_used)
+{
+	const char *state = test_path("long-tail");
+	char a[TAUPE_SECRET_MAX + 1], b[TAUPE_SECRET_MAX + 1], text[20001];
+	struct secret_store store;
+	size_t len;
+
+	make_rotated(state, "a", a);
+	make_rotated(state, "b", b);
+	len = strlen(text_of(state));
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, text_of(state), len);
+	text[sizeof(text) - 1] = '\0';
+	test_file(file_of(state), text, 0600);
+	expect(state, "a", a, "a");
+	init(&store, state, "");
+	ck_assert_str_eq(store.secret, b);
+	ck_assert_int_eq(secret_store_need(&store), EX_OK);
+	expect_next(&store, a, "a");
+	secret_store_fini(&store);
+	ck_assert_str_eq(text_of(state), text);
+}
+END_TEST
+
+/* Whatever is in the way, a device enters its fleet, and nothing is lost. */
+START_TEST(enrolment_moves_a_file_aside_that_has_no_room)
+{
+	const char *state = test_path("no-room");
+	char aside[600], text[20001], kept[20001], secret[TAUPE_SECRET_MAX + 1];
+	struct secret_store store;
+
+	/* too long to be taken along; and just not long enough for that */
+	for (int n = 1; n <= 2; n++) {
+		memset(text, '0' + n, sizeof(text) - 1);
+		text[n == 1 ? sizeof(text) - 1 : 16383] = '\0';
+		test_file(file_of(state), text, 0600);
+		init(&store, state, "");
+		ck_assert_int_eq(secret_store_need(&store), EX_OK);
+		strcpy(secret, store.secret);
+		secret_store_fini(&store);
+		expect(state, "", secret, "");
+		snprintf(aside, sizeof(aside), "%s.%d", file_of(state), n);
+		ck_assert_int_eq(
+		    state_file_read_whole(aside, kept, sizeof(kept)),
+		    (long)strlen(text));
+		ck_assert_str_eq(kept, text);
+	}
 }
 END_TEST
 
@@ -977,6 +1029,8 @@ main(void)
 	    secrets_of_a_device_of_another_name_are_its_own,
 	    damaged_file_is_not_used_and_not_lost,
 	    file_that_is_too_long_is_not_used_and_not_lost,
+	    whole_lines_of_a_file_that_is_too_long_are_used,
+	    enrolment_moves_a_file_aside_that_has_no_room,
 	    file_that_is_open_to_others_is_closed,
 	    file_that_cannot_be_read_ends_the_start,
 	    file_of_somebody_else_ends_the_start_and_a_closed_folder_does_not,
