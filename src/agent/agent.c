@@ -115,6 +115,17 @@ agent_welcomed(struct agent *agent)
 	secret_store_apply(&agent->secrets, &agent->config);
 }
 
+void
+agent_try_other_secrets(struct agent *agent)
+{
+	if (!secret_store_next(&agent->secrets))
+		return;
+	secret_store_apply(&agent->secrets, &agent->config);
+	log_info("the next attempt is made with other secrets of the device",
+	    LOG_S("device", agent->config.name),
+	    LOG_S("file", agent->secrets.path));
+}
+
 bool
 agent_way(
     struct agent *agent, const struct taupe_relay *relay, struct dial_to *to)

@@ -73,6 +73,9 @@ int agent_rotate_secret(struct agent *agent, enum taupe_credential with,
     char why[SECRET_STORE_WHY_MAX]);
 /* A relay has welcomed the device. */
 void agent_welcomed(struct agent *agent);
+/* The registry has none of the secrets that libtaupe's configuration has, and no session
+ * is up or under way: the next attempt is made with others, if there are any. */
+void agent_try_other_secrets(struct agent *agent);
 /* Sessions have come or gone: close the channels that rest and belong to none that is up. */
 void agent_close_stale(struct agent *agent);
 

@@ -163,6 +163,17 @@ take_rotate(struct control_link *link, enum taupe_credential with)
 	(void)conn_write(&link->conn, out, len);
 }
 
+/* No more than one line's at an attempt: relays count what fails. */
+static void
+take_refused(struct control_link *link, const struct taupe_event *event)
+{
+	struct str error = {event->error.ptr, event->error.len};
+
+	if (!event->standing &&
+	    (event->status == 401 || str_equal(error, STR("name_taken"))))
+		agent_try_other_secrets(link->control->agent);
+}
+
 static void
 take_event(struct control_link *link, const struct taupe_event *event)
 {
@@ -176,6 +187,8 @@ take_event(struct control_link *link, const struct taupe_event *event)
 		take_open(link, event);
 	else if (event->type == TAUPE_EVENT_ROTATE)
 		take_rotate(link, event->credential);
+	else if (event->type == TAUPE_EVENT_REFUSED)
+		take_refused(link, event);
 }
 
 /* The link is no session any more. Channels that rest would wait for nobody. */

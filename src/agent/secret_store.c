@@ -23,6 +23,9 @@
 /* two secrets whose padding is escaped, a name, two hashes, and the keys */
 #define LINE_MAX_BYTES 2048
 #define FILE_MAX_BYTES (8 * LINE_MAX_BYTES)
+#define ASIDE_MAX 99 /* files that were moved aside */
+#define ASIDE_LEN_MAX 4096
+#define PLACE_MAX FILE_MAX_BYTES /* more than there are lines */
 
 static void
 sha256_hex(const char *text, size_t len, char out[TAUPE_SHA256_LEN + 1])
@@ -164,13 +167,15 @@ next_line(struct str *rest, struct str *line)
 	return false;
 }
 
-/* Does the line hold what this is about to take the place of? */
+/* Does the line hold what this is about to take the place of? What the operator has taken over
+ * stays in its line as well: who gives what was given before has that. */
 static bool
 follows_upon(const struct secret_store *store, struct str line)
 {
 	struct secret_store found;
 	bool follows = decode(&found, line) &&
 	    strcmp(found.name, store->name) == 0 &&
+	    strcmp(found.given_sha256, store->given_sha256) == 0 &&
 	    (strcmp(found.secret, store->old) == 0 ||
 		strcmp(found.secret, store->secret) == 0);
 
@@ -217,7 +222,7 @@ compose(struct text *text, const struct secret_store *store)
 }
 
 static int
-keep(const struct secret_store *store)
+keep(struct secret_store *store)
 {
 	struct text text;
 	int result, saved;
@@ -229,27 +234,37 @@ keep(const struct secret_store *store)
 	if ((result = compose(&text, store)) == 0)
 		result = state_file_write(store->path, text.bytes, text.len);
 	saved = errno;
+	if (result == 0)
+		store->place = 0;
 	crypto_wipe(&text, sizeof(text));
 	errno = saved;
 	return result;
 }
 
+/* Is this the secret that the operator gives now? */
+static bool
+is_configured(const struct secret_store *store, const char *secret)
+{
+	char sha256[TAUPE_SHA256_LEN + 1];
+
+	sha256_hex(secret, strlen(secret), sha256);
+	return strcmp(sha256, store->configured_sha256) == 0;
+}
+
 /* Why what was found in a line is not what counts; NULL: it is. */
 static const char *
-why_not(struct secret_store *found, const char *name, const char *given)
+why_not(const struct secret_store *store, struct secret_store *found)
 {
-	char given_sha256[TAUPE_SHA256_LEN + 1];
-
-	if (strcmp(found->name, name) != 0)
+	if (strcmp(found->name, store->name) != 0)
 		return "they belong to a device of another name";
-	if (given[0] == '\0')
+	if (store->configured_sha256[0] == '\0')
 		return NULL;
-	sha256_hex(given, strlen(given), given_sha256);
 	/* the operator has taken over what we have drawn: the next one descends from that */
-	if (strcmp(given, found->secret) == 0 || strcmp(given, found->old) == 0)
-		memcpy(found->given_sha256, given_sha256,
+	if (is_configured(store, found->secret) ||
+	    is_configured(store, found->old))
+		memcpy(found->given_sha256, store->configured_sha256,
 		    sizeof(found->given_sha256));
-	if (strcmp(found->given_sha256, given_sha256) != 0)
+	if (strcmp(found->given_sha256, store->configured_sha256) != 0)
 		return "the configuration gives another secret than the one "
 		       "that they descend from";
 	return NULL;
@@ -270,10 +285,21 @@ check_mode(const char *path)
 		    LOG_S("error", log_errno()));
 }
 
+/* How long the lines are that the file has; of one that is too long, those at its front, each
+ * of which tells whether it is whole. -1 with errno. */
+static long
+read_lines(const char *path, struct text *text)
+{
+	long len =
+	    state_file_read_whole(path, text->bytes, sizeof(text->bytes));
+
+	return len < 0 && errno == EFBIG ? (long)sizeof(text->bytes) : len;
+}
+
 /*
- * Read the file. EX_OK: *len is how long it is, 0 when that is too long, or -1 when there is
- * none. Who may not even look into the folder has never kept anything there; but a file that
- * is there and cannot be read may hold the secret that counts.
+ * Read the file. EX_OK: *len is how long its lines are, -1 when there is none. Who may not
+ * even look into the folder has never kept anything there; but a file that is there and
+ * cannot be read may hold the secret that counts.
  */
 static int
 read_file(const char *path, struct text *text, long *len)
@@ -288,11 +314,7 @@ read_file(const char *path, struct text *text, long *len)
 			    LOG_S("file", path), LOG_S("error", log_errno()));
 		if (errno == EACCES || errno == ENOENT || errno == ENOTDIR)
 			return EX_OK;
-	} else if ((*len = state_file_read_whole(
-			path, text->bytes, sizeof(text->bytes))) >= 0) {
-		return EX_OK;
-	} else if (errno == EFBIG) {
-		*len = 0;
+	} else if ((*len = read_lines(path, text)) >= 0) {
 		return EX_OK;
 	}
 	log_error("the file of the device's own secrets cannot be read",
@@ -300,28 +322,55 @@ read_file(const char *path, struct text *text, long *len)
 	return EX_NOINPUT;
 }
 
-/* Take the first of the file's lines that counts. NULL, or why none does. */
+/* Have the secrets that `from` has instead. The given one is not lost, and in one place only. */
+static void
+have(struct secret_store *store, const struct secret_store *from)
+{
+	char configured[TAUPE_SECRET_MAX + 1];
+
+	if (is_configured(store, store->secret))
+		memcpy(configured, store->secret, sizeof(configured));
+	else if (is_configured(store, store->old))
+		memcpy(configured, store->old, sizeof(configured));
+	else
+		memcpy(configured, store->configured, sizeof(configured));
+	set_secret(store, from->secret);
+	memcpy(store->old, from->old, sizeof(store->old));
+	memcpy(store->given_sha256, from->given_sha256,
+	    sizeof(store->given_sha256));
+	store->enrolled = from->enrolled;
+	crypto_wipe(store->drawn, sizeof(store->drawn));
+	crypto_wipe(store->configured, sizeof(store->configured));
+	if (strcmp(configured, store->secret) != 0 &&
+	    strcmp(configured, store->old) != 0)
+		memcpy(store->configured, configured, sizeof(configured));
+	crypto_wipe(configured, sizeof(configured));
+}
+
+/* Take the first that counts of the file's lines from this place on and before that one. NULL,
+ * or why none does. */
 static const char *
-find(struct secret_store *store, struct str rest, const char *name,
-    const char *given)
+find(struct secret_store *store, struct str rest, unsigned from, unsigned until)
 {
 	const char *why = "the file is damaged";
-	struct secret_store found;
+	struct secret_store found = {0};
 	struct str line;
+	unsigned place;
 
-	while (why != NULL && next_line(&rest, &line))
-		if (decode(&found, line))
-			why = why_not(&found, name, given);
+	for (place = 0; why != NULL && place < until && next_line(&rest, &line);
+	     place++)
+		if (place >= from && decode(&found, line))
+			why = why_not(store, &found);
 	if (why == NULL) {
-		found.path = store->path;
-		*store = found;
+		have(store, &found);
+		store->place = place - 1;
 	}
 	crypto_wipe(&found, sizeof(found));
 	return why;
 }
 
 static int
-load(struct secret_store *store, const char *name, const char *given)
+load(struct secret_store *store)
 {
 	struct text text;
 	const char *why = NULL;
@@ -331,7 +380,7 @@ load(struct secret_store *store, const char *name, const char *given)
 	if (result == EX_OK && len >= 0) {
 		check_mode(store->path);
 		why = find(
-		    store, (struct str){text.bytes, (size_t)len}, name, given);
+		    store, (struct str){text.bytes, (size_t)len}, 0, PLACE_MAX);
 	}
 	if (why != NULL)
 		log_warn("the device's own secrets are not used, and stay in "
@@ -346,23 +395,57 @@ secret_store_init(struct secret_store *store, const char *state_file,
     const char *name, const char *given)
 {
 	size_t len;
-	int result;
 
 	memset(store, 0, sizeof(*store));
-	if (state_file != NULL) {
-		len = strlen(state_file) + sizeof(SUFFIX);
-		if ((store->path = malloc(len)) == NULL)
-			return EX_OSERR;
-		snprintf(store->path, len, "%s" SUFFIX, state_file);
-		if ((result = load(store, name, given)) != EX_OK)
-			return result;
-	}
-	if (store->secret[0] != '\0')
-		return EX_OK;
 	snprintf(store->name, sizeof(store->name), "%s", name);
 	set_secret(store, given);
 	memcpy(store->given_sha256, store->sha256, sizeof(store->sha256));
-	return EX_OK;
+	memcpy(store->configured_sha256, store->sha256, sizeof(store->sha256));
+	if (state_file == NULL)
+		return EX_OK;
+	len = strlen(state_file) + sizeof(SUFFIX);
+	if ((store->path = malloc(len)) == NULL)
+		return EX_OSERR;
+	snprintf(store->path, len, "%s" SUFFIX, state_file);
+	return load(store);
+}
+
+/* Take the given secret itself, unless it is what the relay has refused already. */
+static bool
+have_configured(struct secret_store *store)
+{
+	struct secret_store given = {0};
+
+	if (store->configured[0] == '\0')
+		return false;
+	memcpy(given.secret, store->configured, sizeof(given.secret));
+	memcpy(given.given_sha256, store->configured_sha256,
+	    sizeof(given.given_sha256));
+	have(store, &given);
+	store->place = PLACE_MAX;
+	crypto_wipe(&given, sizeof(given));
+	return true;
+}
+
+bool
+secret_store_next(struct secret_store *store)
+{
+	struct text text;
+	struct str lines;
+	long len = -1;
+	bool other = false;
+
+	if (store->path != NULL)
+		len = read_lines(store->path, &text);
+	if (len >= 0) {
+		lines = (struct str){text.bytes, (size_t)len};
+		other =
+		    find(store, lines, store->place + 1, PLACE_MAX) == NULL ||
+		    have_configured(store) ||
+		    find(store, lines, 0, store->place) == NULL;
+	}
+	crypto_wipe(&text, sizeof(text));
+	return other;
 }
 
 void
@@ -374,26 +457,62 @@ secret_store_fini(struct secret_store *store)
 
 /* ---- drawing ---- */
 
+/* What could not be kept is drawn no second time: the file may have it, and would have a line
+ * more at each attempt. */
 static void
 draw(struct secret_store *store)
 {
 	uint8_t random[SECRET_BYTES];
-	char secret[TAUPE_SECRET_MAX + 1];
 
-	crypto_random(random, sizeof(random));
-	crypto_base64url_encode(random, sizeof(random), secret, sizeof(secret));
-	set_secret(store, secret);
-	crypto_wipe(random, sizeof(random));
-	crypto_wipe(secret, sizeof(secret));
+	if (store->drawn[0] == '\0') {
+		crypto_random(random, sizeof(random));
+		crypto_base64url_encode(
+		    random, sizeof(random), store->drawn, sizeof(store->drawn));
+		crypto_wipe(random, sizeof(random));
+	}
+	set_secret(store, store->drawn);
+}
+
+/* Nothing in the file is this device's, and there is no room: have another file. -1 with errno. */
+static int
+move_aside(const struct secret_store *store)
+{
+	char aside[ASIDE_LEN_MAX];
+	struct stat st;
+
+	for (unsigned n = 1; n <= ASIDE_MAX; n++) {
+		if ((size_t)snprintf(aside, sizeof(aside), "%s.%u", store->path,
+			n) >= sizeof(aside)) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		if (lstat(aside, &st) == 0)
+			continue;
+		if (errno != ENOENT || rename(store->path, aside) != 0)
+			return -1;
+		log_warn("the file of the device's own secrets is full or "
+			 "damaged, has none of this device, and was moved "
+			 "aside: remove it if nobody needs it",
+		    LOG_S("file", store->path), LOG_S("to", aside));
+		return 0;
+	}
+	errno = EFBIG;
+	return -1;
 }
 
 int
 secret_store_need(struct secret_store *store)
 {
+	int result;
+
 	if (store->secret[0] != '\0')
 		return EX_OK;
 	draw(store);
-	if (keep(store) == 0) {
+	result = keep(store);
+	if (result != 0 && errno == EFBIG && move_aside(store) == 0)
+		result = keep(store);
+	if (result == 0) {
+		crypto_wipe(store->drawn, sizeof(store->drawn));
 		log_info("the device has drawn its secret",
 		    LOG_S("device", store->name), LOG_S("file", store->path));
 		return EX_OK;
@@ -422,28 +541,44 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 		return 0;
 	fresh = *store;
 	memcpy(fresh.old, store->secret, sizeof(fresh.old));
+	/* it is needed still, for a registry that has it again */
+	if (is_configured(store, store->old))
+		memcpy(fresh.configured, store->old, sizeof(fresh.configured));
 	draw(&fresh);
-	if ((result = keep(&fresh)) == 0)
+	if ((result = keep(&fresh)) == 0) {
+		crypto_wipe(fresh.drawn, sizeof(fresh.drawn));
 		*store = fresh;
-	else
+	} else {
+		memcpy(store->drawn, fresh.drawn, sizeof(store->drawn));
 		snprintf(why, SECRET_STORE_WHY_MAX,
-		    "a secret cannot be kept: %s (%.160s)", strerror(errno),
-		    store->path != NULL ? store->path : "no state_file");
+		    "a secret cannot be kept: %s (%.160s)%s", strerror(errno),
+		    store->path != NULL ? store->path : "no state_file",
+		    errno == EFBIG ? ": take out its last lines, the oldest"
+				   : "");
+	}
 	crypto_wipe(&fresh, sizeof(fresh));
 	return result;
+}
+
+/* Who has a secret that descends from a given one was taken in by the operator. */
+static bool
+is_taken_in(const struct secret_store *store)
+{
+	return store->enrolled || store->given_sha256[0] != '\0';
 }
 
 void
 secret_store_welcomed(struct secret_store *store)
 {
-	/* a given secret was taken in by the operator, and needs no file for that */
-	if (store->enrolled || store->given_sha256[0] != '\0' ||
-	    store->secret[0] == '\0')
+	if (store->secret[0] == '\0' ||
+	    (is_taken_in(store) && store->place == 0))
 		return;
-	store->enrolled = true;
+	if (!is_taken_in(store))
+		store->enrolled = true;
 	if (keep(store) != 0)
-		log_warn("that the device is enrolled cannot be kept: it will "
-			 "come with its enrolment key again",
+		log_warn("what the relay takes us with cannot be kept: the "
+			 "next start begins with what it refuses, or with the "
+			 "enrolment key",
 		    LOG_S("file", store->path), LOG_S("error", log_errno()));
 }
 
@@ -456,5 +591,5 @@ secret_store_apply(
 	config->secret = some ? store->secret : NULL;
 	config->secret_sha256 = some ? store->sha256 : NULL;
 	config->old_secret = store->old[0] != '\0' ? store->old : NULL;
-	config->enrolled = store->enrolled;
+	config->enrolled = is_taken_in(store);
 }

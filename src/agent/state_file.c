@@ -59,58 +59,88 @@ write_line(int fd, const char *text, size_t len)
 	return write(fd, "\n", 1) == 1 && fsync(fd) == 0 ? 0 : -1;
 }
 
-/* A rename is durable once its folder is; not every file system can sync one, and not every
- * folder that may be written to may be read. */
+/* The folder of the file, to be synced once its new name is in it. -1 with errno. */
 static int
-sync_folder(const char *path)
+open_folder(const char *path)
 {
 	char folder[PATH_LEN_MAX];
 	const char *slash = strrchr(path, '/');
-	int fd, result, saved;
 
 	if (slash == NULL)
 		snprintf(folder, sizeof(folder), ".");
 	else
 		snprintf(folder, sizeof(folder), "%.*s",
 		    (int)(slash - path) + 1, path);
-	if ((fd = open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY)) < 0)
-		return 0;
-	result = fsync(fd);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return result == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
+	return open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
 }
 
-int
-state_file_write(const char *path, const char *text, size_t len)
+/* A rename is durable once its folder is; not every file system can sync one. */
+static int
+sync_folder(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
+}
+
+/* Make the file with this text, on the disk. -1 with errno: nothing is left of it. */
+static int
+make(const char *path, const char *text, size_t len)
+{
+	int fd, saved, result;
+
+	/* what a crash left there may have another owner's mode */
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
+	    S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return -1;
+	result = write_line(fd, text, len);
+	saved = errno;
+	if (close(fd) != 0 && result == 0) {
+		saved = errno;
+		result = -1;
+	}
+	if (result != 0)
+		(void)unlink(path);
+	errno = saved;
+	return result;
+}
+
+/* As state_file_write(); folder may be -1: it cannot be synced. */
+static int
+replace(int folder, const char *path, const char *text, size_t len)
 {
 	char fresh[PATH_LEN_MAX];
-	int fd, saved;
+	int saved;
 
 	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >=
 	    sizeof(fresh)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	/* what a crash left there may have another owner's mode */
-	(void)unlink(fresh);
-	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
-	    S_IRUSR | S_IWUSR);
-	if (fd < 0)
+	if (make(fresh, text, len) != 0)
 		return -1;
-	if (write_line(fd, text, len) != 0) {
+	if (rename(fresh, path) != 0) {
 		saved = errno;
-		close(fd);
-		goto fail;
+		(void)unlink(fresh);
+		errno = saved;
+		return -1;
 	}
-	if (close(fd) != 0 || rename(fresh, path) != 0) {
-		saved = errno;
-		goto fail;
-	}
-	return sync_folder(path);
-fail:
-	(void)unlink(fresh);
+	return folder < 0 ? 0 : sync_folder(folder);
+}
+
+int
+state_file_write(const char *path, const char *text, size_t len)
+{
+	/* opened first: nothing is renamed that could not be synced then */
+	int folder = open_folder(path), result, saved;
+
+	/* not every folder that may be written to may be read */
+	if (folder < 0 && errno != EACCES && errno != EPERM)
+		return -1;
+	result = replace(folder, path, text, len);
+	saved = errno;
+	if (folder >= 0)
+		close(folder);
 	errno = saved;
-	return -1;
+	return result;
 }

@@ -11,7 +11,8 @@
 /* Read the file's first line into text, without its end. Its length; 0 when there is none;
  * -1 with errno when it cannot be read or is too long. */
 long state_file_read(const char *path, char *text, size_t cap);
-/* The same with all that the file has, whatever that is. */
+/* The same with all that the file has, whatever that is; if it is too long (EFBIG), text has
+ * its first cap bytes. */
 long state_file_read_whole(const char *path, char *text, size_t cap);
 /* Replace the file by this line, or these lines without the last one's end: mode 0600, synced,
  * renamed. -1 with errno: the old text is there still, or the new one, but may not outlive a

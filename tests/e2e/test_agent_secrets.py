@@ -56,7 +56,8 @@ class SecretRelay(FakeRelay):
             sock.sendall(self.answers.pop(0))
             return
         if control and not good:
-            sock.sendall(refusal(401, "unauthorized"))
+            taken = self.came[-1] == "key" and f"Bearer {self.key}\r" in head
+            sock.sendall(refusal(409, "name_taken") if taken else refusal(401, "unauthorized"))
             return
         if control and self.lose_welcomes:
             self.lose_welcomes -= 1
@@ -287,6 +288,94 @@ def test_change_that_is_undone_brings_our_own_secret_back(make):
     scene.check_log()
 
 
+def make_two_lines(scene):
+    """A device that has secrets of its own for each of two that it was given: hashes of theirs."""
+    ours = scene.relay.known = ask(scene.control())
+    scene.relay.known = sha256_hex("second")
+    give(scene, "second")
+    theirs = scene.relay.known = ask(scene.control())
+    assert len(scene.file.read_text().splitlines()) == 2
+    return ours, theirs
+
+
+def wait_kept_first(scene, *hashes):
+    until("it is the first line", lambda: scene.hashes() == list(hashes))
+
+
+def restart_without_given_secret(scene, **config):
+    scene.agent.kill()
+    del scene.agent.config["secret_file"]
+    scene.agent.config.update(config)
+    scene.relay.came.clear()
+    scene.agent.start()
+    return scene.control()
+
+
+def test_what_was_used_last_counts_when_nothing_is_given_any_more(make):
+    scene = make()
+    ours, _ = make_two_lines(scene)
+    scene.relay.known = ours
+    give(scene, scene.device.secret)
+    scene.control()
+    wait_kept_first(scene, ours, scene.given)
+    restart_without_given_secret(scene)
+    assert scene.relay.came == [ours]
+
+
+def test_every_secret_of_the_device_is_tried_before_it_is_locked_out(make):
+    scene = make()
+    ours, theirs = make_two_lines(scene)
+    # restored from old data
+    scene.relay.known = ours
+    restart_without_given_secret(scene)
+    came = [theirs, sha256_hex("second"), ours]
+    assert scene.relay.came == came
+    assert scene.agent.process.lines("other secrets of the device", str(scene.file))
+    # found once, it is what comes first
+    wait_kept_first(scene, ours, scene.given)
+    scene.again()
+    assert scene.relay.came == came + [ours]
+    scene.check_log()
+
+
+def test_given_secret_itself_is_tried_at_last(make):
+    scene = make()
+    control = scene.control()
+    first = scene.relay.known = ask(control)
+    control.say(op="secret", sha256=first)
+    scene.agent.process.wait_line("relay has the new secret")
+    second = scene.relay.known = ask(control)
+    scene.relay.known = scene.given
+    scene.relay.came.clear()
+    control.close()
+    scene.control()
+    came = [second, first, scene.given]
+    assert scene.relay.came == came
+    wait_kept_first(scene, scene.given)
+    control = scene.again()
+    assert scene.relay.came == came + [scene.given]
+    # and what follows upon it is kept beside what there was
+    assert ask(control) not in (first, second)
+    assert len(scene.file.read_text().splitlines()) == 2
+
+
+def test_key_of_a_fleet_comes_after_what_a_device_had_before(make, group):
+    """Though the registry says that the name is taken, by which it means this device."""
+    scene = make()
+    ours, theirs = make_two_lines(scene)
+    scene.relay.key = KEY
+    key_file = group.folder / "enrolment.key"
+    key_file.write_text(f"{KEY}\n")
+    key_file.chmod(0o600)
+    scene.relay.known = sha256_hex("second")
+    restart_without_given_secret(scene, enrolment_key_file=key_file)
+    assert scene.relay.came == [theirs, sha256_hex("second")]
+    scene.relay.known = ours
+    scene.relay.came.clear()
+    scene.again()
+    assert scene.relay.came == [theirs, sha256_hex("second"), "key", ours]
+
+
 def test_reload_that_fails_changes_nothing(make):
     scene = make()
     fresh = scene.relay.known = ask(scene.control())
@@ -451,6 +540,20 @@ def test_nothing_is_enrolled_that_could_not_be_kept(enrol):
     scene.agent.process.ends(EX_CANTCREAT)
     assert scene.agent.process.lines("a place to keep the device's secret", "/nowhere/at/all")
     assert not scene.relay.heads
+
+
+def test_damaged_file_of_any_size_does_not_keep_a_device_out(enrol):
+    scene = enrol(start=False)
+    scene.file.write_text(20000 * "x")
+    scene.file.chmod(0o600)
+    scene.agent.start()
+    scene.agent.process.wait_line("msg=enrolled")
+    aside = pathlib.Path(f"{scene.file}.1")
+    assert scene.agent.process.lines("level=warn", "moved aside", str(aside))
+    assert aside.read_text() == 20000 * "x"
+    own, = scene.hashes()
+    scene.again()
+    assert scene.relay.came == ["key", own]
 
 
 @pytest.mark.skipif(not MACHINE_ID.exists(), reason="this machine has no id")
