@@ -118,12 +118,20 @@ counting_flush(struct relay *relay)
 }
 
 void
+counting_end(struct device *device)
+{
+	if (device->uncounted == NULL) /* for its visits that end now */
+		device->uncounted = uncounted_new(device);
+	if (device->uncounted != NULL)
+		device->uncounted->removed = true;
+}
+
+void
 counting_leave(struct device *device)
 {
 	if (device->uncounted == NULL)
 		return;
 	device->uncounted->device = NULL;
-	device->uncounted->removed = device->removed;
 	device->uncounted = NULL;
 }
 

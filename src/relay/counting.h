@@ -14,6 +14,8 @@ void counting_add_visit(
 /* Ask the registry to add what was counted to its own. What it refuses is added to what is counted
  * meanwhile, and goes with the next flush. */
 void counting_flush(struct relay *relay);
+/* The operator has removed the device, and with it its counters: it gets none again. */
+void counting_end(struct device *device);
 /* The device is going; what it has done stays until it is written. */
 void counting_leave(struct device *device);
 /* At the end of the process, when the registry calls back no more. */

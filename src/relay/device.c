@@ -442,7 +442,8 @@ take_record(struct device *device, const struct recheck *recheck,
 		if (unverified)
 			backlog_add(device);
 	} else if (!is_in_order(device, status, record)) {
-		device->removed = status == REGISTRY_NOT_FOUND;
+		if (status == REGISTRY_NOT_FOUND)
+			counting_end(device);
 		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
 	} else {
 		take_limits(device, status, record);

@@ -64,8 +64,6 @@ struct device {
 	bool shared_late : 1;	/* and that was a while ago */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
 	bool released : 1; /* its lease is over: only running visits are left */
-	bool
-	    removed : 1; /* by the operator, with all that the registry knew of it */
 	char name[];
 };
 
