@@ -104,7 +104,6 @@ take_welcome(struct control_link *link)
 {
 	struct control *control = link->control;
 
-	agent_welcomed(control->agent);
 	link->session = ++control->last_session;
 	control->current_session = link->session;
 	agent_close_stale(control->agent);
@@ -177,9 +176,11 @@ take_refused(struct control_link *link, const struct taupe_event *event)
 static void
 take_event(struct control_link *link, const struct taupe_event *event)
 {
-	/* stored first: whoever reads the log line may look into the file */
+	/* stored first: whoever reads the log line may look into the files */
 	if (event->state_changed)
 		store_state(link->control);
+	if (event->type == TAUPE_EVENT_WELCOME)
+		agent_welcomed(link->control->agent);
 	report_event(device_name(link->control), &link->relay, event);
 	if (event->type == TAUPE_EVENT_WELCOME)
 		take_welcome(link);
