@@ -9,8 +9,7 @@
 #include "relay/registry_redis_records.h"
 
 #define HASH_TEXT (2 * SECRET_HASH_LEN + 1)
-#define PATIENCE_MS                                                            \
-	10000 /* of an agent, unless its connect_timeout is another one */
+#define PATIENCE_MS 10000 /* the default of an agent's connect_timeout */
 
 static const char *
 hash_text(const uint8_t sha256[SECRET_HASH_LEN], char text[HASH_TEXT])

@@ -236,6 +236,87 @@ START_TEST(what_others_have_won_against_for_too_long_is_given_up)
 }
 END_TEST
 
+/* The enrolment of a device, as its transaction is, but that another relay wins before each write.
+ * It is got hold of while it waits behind a probe. */
+
+static const struct redis_tx_ops *undisturbed;
+static void (*then_undisturbed)(struct redis_tx *tx);
+static int n_verdicts[ENROLMENT_UNAVAILABLE + 1];
+
+static void
+enrol_another(struct redis_tx *tx)
+{
+	if (n_conflicts > 0) {
+		n_conflicts--;
+		redis_ask("HINCRBY taupe:fleet:probes used 1");
+	}
+	then_undisturbed(tx);
+}
+
+static void
+begin_disturbed(struct redis_tx *tx)
+{
+	n_begun++;
+	undisturbed->begin(tx);
+	then_undisturbed = tx->then;
+	tx->then = enrol_another;
+}
+
+static void
+disturb_next(struct redis_tx *tx)
+{
+	static struct redis_tx_ops disturbed;
+	struct redis_tx *next = TAILQ_FIRST(&tx->later);
+
+	if (next == NULL) {
+		redis_tx_readf(tx, read_any, "GET taupe:test");
+		redis_tx_then(tx, disturb_next);
+		return;
+	}
+	undisturbed = next->ops;
+	disturbed = *undisturbed;
+	disturbed.begin = begin_disturbed;
+	next->ops = &disturbed;
+	redis_tx_end(tx, REGISTRY_OK);
+}
+
+static const struct redis_tx_ops disturbing = {
+    .name = "test",
+    .begin = disturb_next,
+    .finish = finish_probe,
+};
+
+static void
+enrolled_cb(void *ctx, enum enrolment_verdict verdict,
+    const struct device_record *record)
+{
+	(void)ctx;
+	(void)record;
+	n_verdicts[verdict]++;
+	n_finished++;
+}
+
+START_TEST(an_enrolment_goes_on_however_often_other_relays_win)
+{
+	struct enrolment enrolment = {.name = "p-1", .fleet = "probes"};
+
+	redis_ask(
+	    "HSET taupe:fleet:probes fleet probes key_sha256 "
+	    "0000000000000000000000000000000000000000000000000000000000000000 "
+	    "max 0 used 0 expires_ms 0");
+	n_conflicts = 12 * OTHERS_CONFLICTS;
+	start(&disturbing, "probes");
+	n_wanted++;
+	ck_assert_int_eq(scene.registry->ops->enrol(
+			     scene.registry, &enrolment, enrolled_cb, NULL),
+	    0);
+	scene_run_until(all_finished);
+	ck_assert_int_eq(n_verdicts[ENROLMENT_NEW], 1);
+	ck_assert_uint_eq(n_begun, 12 * OTHERS_CONFLICTS + 1);
+	ck_assert_str_eq(redis_ask("HGET taupe:fleet:probes used"), "1201");
+}
+END_TEST
+
 static void
 dawdle(struct redis_tx *tx)
 {
@@ -289,6 +370,8 @@ main(void)
 	tcase_add_test(tcase, who_has_patience_is_begun_as_often_as_others_win);
 	tcase_add_test(
 	    tcase, what_others_have_won_against_for_too_long_is_given_up);
+	tcase_add_test(
+	    tcase, an_enrolment_goes_on_however_often_other_relays_win);
 	tcase_add_test(tcase, what_nobody_waits_for_any_more_is_not_begun);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
