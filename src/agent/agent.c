@@ -15,28 +15,33 @@
 #include "net/crypto.h"
 #include "net/process.h"
 #include "net/slice.h"
+#include "net/worker.h"
 
 #define FAREWELL_STALL_MS 300000
 #define FAREWELL_LINGER_MS 3000
+#define RANDOM_POOL_BYTES 1024
 #define STOP_LOOK_MS                                                           \
 	20 /* how often a stop looks whether the last bytes are out */
 
-/* Masks need four bytes a frame: a draw for each from the system would be felt. */
+/* Masks need four bytes a frame: a draw for each from the system would be felt. The worker has a pool
+ * of its own. */
 static void
 random_cb(void *ctx, void *out, size_t len)
 {
-	struct agent *agent = ctx;
+	static _Thread_local uint8_t pool[RANDOM_POOL_BYTES];
+	static _Thread_local size_t left;
 
-	if (len > sizeof(agent->random_pool)) {
+	(void)ctx;
+	if (len > sizeof(pool)) {
 		crypto_random(out, len);
 		return;
 	}
-	if (len > sizeof(agent->random_pool) - agent->random_used) {
-		crypto_random(agent->random_pool, sizeof(agent->random_pool));
-		agent->random_used = 0;
+	if (len > left) {
+		crypto_random(pool, sizeof(pool));
+		left = sizeof(pool);
 	}
-	memcpy(out, agent->random_pool + agent->random_used, len);
-	agent->random_used += len;
+	memcpy(out, pool + sizeof(pool) - left, len);
+	left -= len;
 }
 
 static void
@@ -44,12 +49,10 @@ set_fixed_config(struct agent *agent)
 {
 	agent->config.user_agent = "taupe-agent/" TAUPE_VERSION;
 	agent->config.random_cb = random_cb;
-	agent->config.random_ctx = agent;
 	agent->config.buffer = agent->session_buffer;
 	agent->config.buffer_size = sizeof(agent->session_buffer);
 	agent->config.memory = agent->session_memory;
 	agent->config.memory_size = sizeof(agent->session_memory);
-	agent->random_used = sizeof(agent->random_pool);
 }
 
 static void
@@ -211,6 +214,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
 	    (agent->farewells = farewells_new(
 		 loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
+	    (agent->worker = worker_new(loop)) == NULL ||
 	    (agent->control = control_new(agent)) == NULL) {
 		log_error("the agent cannot start");
 		agent_free(&agent);
@@ -230,6 +234,7 @@ agent_free(struct agent **agent)
 		close_channels(a, true);
 	timer_clear(a->loop, &a->stop_timer);
 	control_free(&a->control);
+	worker_free(&a->worker);
 	if (a->farewells != NULL)
 		farewells_free(&a->farewells);
 	if (a->dialler != NULL)

@@ -14,8 +14,6 @@
 #include "net/loop.h"
 #include "sdk/taupe.h"
 
-#define RANDOM_POOL_BYTES 1024
-
 struct control;
 struct transfer;
 LIST_HEAD(transfer_list, transfer);
@@ -30,6 +28,7 @@ struct agent {
 	struct resolver *resolver;
 	struct dialler *dialler;
 	struct farewells *farewells;
+	struct worker *worker; /* for bulk streams */
 	struct settings *settings;
 	struct secret_store secrets;
 	struct taupe_config config; /* libtaupe's view of both */
@@ -44,8 +43,6 @@ struct agent {
 	bool stopping;
 	int argc; /* for reading the settings again */
 	char **argv;
-	size_t random_used; /* of the pool: masks are drawn by the thousand */
-	uint8_t random_pool[RANDOM_POOL_BYTES];
 	uint8_t session_buffer[TAUPE_LINKS * 4096];
 	uint8_t session_memory[TAUPE_STATE_MAX];
 };

@@ -86,6 +86,7 @@ transfer_free(struct transfer *t, const char *reason)
 {
 	struct agent *agent = t->agent;
 
+	pump_recall(&t->pump);
 	end_visit(t, true, reason);
 	dig_free(&t->dig);
 	timer_clear(agent->loop, &t->timer);
@@ -108,10 +109,19 @@ static void
 transfer_close(struct transfer *t, const char *reason)
 {
 	uint8_t out[TAUPE_MESSAGE_MAX];
-	size_t len = taupe_stream_close(&t->stream, out);
+	size_t len;
 
+	pump_recall(&t->pump);
+	len = taupe_stream_close(&t->stream, out);
 	send_message(t, out, len);
 	transfer_free(t, reason);
+}
+
+/* A visit that is with the worker is none that has ended. */
+static bool
+is_idle(const struct transfer *t)
+{
+	return !t->pump.away && taupe_stream_is_idle(&t->stream);
 }
 
 /* After anything that may have ended the visit's last direction. False: t is gone. */
@@ -304,6 +314,32 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *pump_step)
 	return take_step(t, &step, pump_step);
 }
 
+static bool
+may_leave_cb(void *owner)
+{
+	struct transfer *t = owner;
+
+	return !is_early(t) && !timer_is_set(&t->visit.timer);
+}
+
+/* By the worker's thread, as encode_cb: nothing but the stream is touched. */
+static bool
+decode_payload_cb(
+    void *owner, uint8_t *data, size_t len, struct pump_step *pump_step)
+{
+	struct transfer *t = owner;
+	struct taupe_step step;
+
+	if (!taupe_stream_is_at_payload(&t->stream, data, len))
+		return false;
+	pump_step->consumed = taupe_stream_input(&t->stream, data, len, &step);
+	if (step.type == TAUPE_STEP_DATA) {
+		pump_step->payload = step.payload;
+		pump_step->length = step.payload_len;
+	}
+	return true;
+}
+
 static size_t
 encode_cb(void *owner, uint8_t *payload, size_t len)
 {
@@ -363,6 +399,8 @@ static const struct pump_ops channel_pump_ops = {
     .raw_eof = raw_eof_cb,
     .raw_failed = raw_failed_cb,
     .channel_ended = channel_ended_cb,
+    .may_leave = may_leave_cb,
+    .decode_payload = decode_payload_cb,
 };
 
 /* ---- a visit's way here from a shared channel ---- */
@@ -399,6 +437,7 @@ ready_cb(void *owner, const uint8_t *rest, size_t len)
 	taupe_stream_set_buffer(&t->stream, t->message, sizeof(t->message));
 	dig_free(&t->dig);
 	pump_init(&t->pump, &t->channel, &channel_pump_ops, t);
+	pump_use_worker(&t->pump, t->agent->worker);
 	if (len > 0)
 		(void)pump_feed(&t->pump, rest, len);
 }
@@ -491,8 +530,7 @@ transfers_close_stale(struct agent *agent)
 	for (t = LIST_FIRST(&agent->transfers); t != NULL; t = next) {
 		next = LIST_NEXT(t, link);
 		/* a young one was dug for a visitor who may still come */
-		if (taupe_stream_is_idle(&t->stream) &&
-		    !timer_is_set(&t->timer) &&
+		if (is_idle(t) && !timer_is_set(&t->timer) &&
 		    agent_session_is_over(agent, t->session))
 			transfer_close(t, "its session is over");
 	}
@@ -505,7 +543,7 @@ transfers_close(struct agent *agent, bool running_too)
 
 	for (t = LIST_FIRST(&agent->transfers); t != NULL; t = next) {
 		next = LIST_NEXT(t, link);
-		if (running_too || taupe_stream_is_idle(&t->stream))
+		if (running_too || is_idle(t))
 			transfer_close(t, "the agent stops");
 	}
 }

@@ -46,6 +46,7 @@ struct relay {
 	struct port_set public_ports;
 	struct service_ports *service_ports;
 	struct farewells *farewells;
+	struct worker *worker; /* for bulk streams */
 	struct listeners *listeners;   /* all of them */
 	struct pool visitors, streams; /* their memory */
 	struct pages pages;

@@ -15,6 +15,7 @@
 #include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/redis_access.h"
+#include "net/worker.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
 #include "relay/agent_door.h"
@@ -316,6 +317,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells = farewells_new(
 		 relay->loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
+	    (relay->worker = worker_new(relay->loop)) == NULL ||
 	    (relay->listeners = listeners_new(relay->loop)) == NULL) {
 		log_error(
 		    "cannot start the event loop", LOG_S("error", log_errno()));
@@ -402,6 +404,7 @@ relay_teardown(struct relay *relay)
 	handovers_free_all(relay);
 	visitors_fini(relay);
 	streams_fini(relay);
+	worker_free(&relay->worker);
 	farewells_free(&relay->farewells);
 	listeners_free(&relay->listeners);
 	sources_free(&relay->sources);

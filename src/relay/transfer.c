@@ -80,10 +80,12 @@ static void
 close_transfer(struct transfer *transfer, unsigned code, const char *text)
 {
 	struct device *device = transfer->device;
-	uint64_t sent_bytes = transfer->pump.to_channel_bytes;
 	struct visitor *visitor = NULL;
 	struct stream *moving = transfer->moving;
+	uint64_t sent_bytes;
 
+	pump_recall(&transfer->pump);
+	sent_bytes = transfer->pump.to_channel_bytes;
 	if (text != NULL)
 		log_debug("transfer channel closed",
 		    LOG_S("device", device->name), LOG_S("reason", text));
@@ -375,6 +377,14 @@ take_text(struct transfer *transfer, const struct ws_event *event)
 	return result;
 }
 
+static void
+unmask(const struct ws_event *event, struct pump_step *step)
+{
+	ws_mask(event->data, event->len, event->mask, event->phase);
+	step->payload = event->data;
+	step->length = event->len;
+}
+
 /* Payload for the visitor, or its end. */
 static int
 take_binary(struct transfer *transfer, const struct ws_event *event,
@@ -391,9 +401,7 @@ take_binary(struct transfer *transfer, const struct ws_event *event,
 	}
 	answered(transfer);
 	if (event->len > 0) {
-		ws_mask(event->data, event->len, event->mask, event->phase);
-		step->payload = event->data;
-		step->length = event->len;
+		unmask(event, step);
 	} else if (event->last && event->message_length == 0) {
 		transfer->out_ended = true;
 		pump_end_raw(&transfer->pump);
@@ -453,6 +461,32 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct pump_step *step)
 		(void)conn_flush(&transfer->conn);
 	}
 	return PUMP_STEP;
+}
+
+static bool
+may_leave_cb(void *owner)
+{
+	const struct transfer *transfer = owner;
+
+	return transfer->visitor != NULL && transfer->answered &&
+	    !transfer->only_end && !transfer->pong_waits;
+}
+
+/* By the worker's thread: nothing but the reader is touched. */
+static bool
+decode_payload_cb(
+    void *owner, uint8_t *data, size_t len, struct pump_step *step)
+{
+	struct transfer *transfer = owner;
+	struct ws_event event;
+
+	if (transfer->out_ended ||
+	    !ws_reader_is_at_payload(&transfer->reader, data, len))
+		return false;
+	ws_reader_next(&transfer->reader, data, len, &step->consumed, &event);
+	if (event.type == WS_BINARY)
+		unmask(&event, step);
+	return true;
 }
 
 static size_t
@@ -517,6 +551,8 @@ static const struct pump_ops transfer_pump_ops = {
     .raw_eof = raw_eof_cb,
     .raw_failed = raw_failed_cb,
     .channel_ended = channel_ended_cb,
+    .may_leave = may_leave_cb,
+    .decode_payload = decode_payload_cb,
 };
 
 static void
@@ -560,6 +596,7 @@ transfer_new(
 	}
 	pump_init(
 	    &transfer->pump, &transfer->conn, &transfer_pump_ops, transfer);
+	pump_use_worker(&transfer->pump, device->relay->worker);
 	conn_keep_alive(&transfer->conn);
 	device->relay->n_transfers++;
 	device->relay->counters.transfers_opened++;

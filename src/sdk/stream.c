@@ -143,6 +143,17 @@ taupe_stream_input(struct taupe_stream *stream, uint8_t *data, size_t len,
 	    &stream_of(stream)->transfer, data, len, take, step);
 }
 
+bool
+taupe_stream_is_at_payload(
+    const struct taupe_stream *stream, const uint8_t *data, size_t len)
+{
+	const struct stream *s = const_stream_of(stream);
+
+	return transfer_is_ready(&s->transfer) && s->visit.running &&
+	    !s->visit.in_ended && !s->visit.aborted &&
+	    ws_reader_is_at_payload(&s->transfer.channel.u.reader, data, len);
+}
+
 size_t
 taupe_stream_frame(struct taupe_stream *stream, size_t len,
     uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])

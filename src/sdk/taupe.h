@@ -391,6 +391,11 @@ const uint8_t *taupe_stream_request(
 TAUPE_MUST_CHECK size_t taupe_stream_input(struct taupe_stream *stream,
     uint8_t *data, size_t len, struct taupe_step *step);
 
+/* Will taupe_stream_input() of these bytes, len > 0, give nothing but payload of the visit at hand, or
+ * TAUPE_STEP_NONE without output? Nothing is changed. */
+TAUPE_MUST_CHECK bool taupe_stream_is_at_payload(
+    const struct taupe_stream *stream, const uint8_t *data, size_t len);
+
 /*
  * The header of a frame around len > 0 bytes of payload: send it, then the payload, each
  * byte through taupe_mask(payload, len, mask, 0). Returns the header's length; 0 when the

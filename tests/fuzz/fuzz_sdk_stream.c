@@ -99,9 +99,14 @@ hear(struct run *run, const uint8_t *data, size_t len)
 		memcpy(piece, data, n);
 		while (at < n) {
 			struct taupe_step step;
+			bool payload = taupe_stream_is_at_payload(
+			    &run->stream, piece + at, n - at);
 			size_t done = taupe_stream_input(
 			    &run->stream, piece + at, n - at, &step);
 
+			REQUIRE(!payload || step.type == TAUPE_STEP_DATA ||
+			    (step.type == TAUPE_STEP_NONE &&
+				step.output.len == 0));
 			REQUIRE(done > 0 && done <= n - at);
 			check_step(run, &step, piece + at, done);
 			if (taupe_stream_is_idle(&run->stream))

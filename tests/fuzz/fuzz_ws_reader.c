@@ -85,8 +85,13 @@ feed(struct ws_reader *r, struct summary *s, uint8_t *room, const uint8_t *data,
 	if (len > 0)
 		memcpy(copy, data, len);
 	do {
+		bool payload = len > 0 && ws_reader_is_at_payload(r, at, len);
+
 		ws_reader_next(r, at, len, &consumed, &event);
 		REQUIRE(consumed <= len);
+		REQUIRE(payload ? (event.type == WS_BINARY && event.len > 0) ||
+			    event.type == WS_NEED_MORE
+				: event.type != WS_BINARY || event.len == 0);
 		REQUIRE(consumed > 0 || event.type == WS_NEED_MORE);
 		add_event(s, &event);
 		if (event.type == WS_NEED_ROOM) {

@@ -24,11 +24,12 @@ struct pool {
 	const size_t capacity;
 };
 
-/* One loop, one thread a process: see docs/ARCHITECTURE.md. */
-static struct pool pools[] = {
-    {STAILQ_HEAD_INITIALIZER(pools[0].free), 0, BUF_SMALL},
-    {STAILQ_HEAD_INITIALIZER(pools[1].free), 0, BUF_LARGE},
-    {STAILQ_HEAD_INITIALIZER(pools[2].free), 0, BUF_SEALED},
+/* Each thread has its own, and buffers go from one thread to another. A list of zeros is good for
+ * what is done at its head alone. */
+static _Thread_local struct pool pools[] = {
+    {.capacity = BUF_SMALL},
+    {.capacity = BUF_LARGE},
+    {.capacity = BUF_SEALED},
 };
 
 static struct pool *

@@ -249,6 +249,31 @@ conn_move(
 	return 0;
 }
 
+void
+conn_leave_loop(struct conn *conn)
+{
+	event_del(&conn->event);
+	task_cancel(conn->loop, &conn->task);
+	if (conn->gone != NULL)
+		*conn->gone = true;
+	conn->gone = NULL;
+	conn->loop = NULL;
+	if (conn->tls != NULL)
+		tls_isolate(conn->tls);
+}
+
+void
+conn_enter_loop(struct conn *conn, struct loop *loop)
+{
+	assert(conn->loop == NULL);
+	conn->loop = loop;
+	conn->look_again = false; /* watching anew is one */
+	conn->waits = true;
+	if (watch(conn) != 0)
+		conn->broken = true;
+	task_post(loop, &conn->task);
+}
+
 static void
 conn_close(struct conn *conn, bool gentle)
 {

@@ -105,6 +105,12 @@ void conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner);
 int conn_move(struct conn *to, struct conn *from, const struct conn_ops *ops,
     void *owner);
 
+/* Let its loop know it no longer, until another one does: the thread that runs the one calls the
+ * one, the thread that runs the other the other. Between them nothing may be done with it. Where
+ * it cannot be watched any more, it is broken. */
+void conn_leave_loop(struct conn *conn);
+void conn_enter_loop(struct conn *conn, struct loop *loop);
+
 /* Close the descriptor and free what is queued. For a connection that never was or that
  * is closed already, does nothing. */
 void conn_fini(struct conn *conn);

@@ -13,7 +13,7 @@
 #include "base/wipe.h"
 #include "net/crypto_memory.h"
 
-static bool wiping;
+static _Thread_local bool wiping; /* what the other thread frees is no key */
 
 #ifdef HAVE_MALLOC_USABLE_SIZE
 static void *

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "net/pump.h"
+#include "net/pump_internal.h"
 
 #define TURN_BYTES                                                             \
 	BUF_LARGE /* most that one callback reads, so that the others have their turn */
@@ -33,6 +33,7 @@ pump_init(struct pump *pump, struct conn *channel, const struct pump_ops *ops,
 void
 pump_fini(struct pump *pump)
 {
+	assert(!pump->away);
 	flow_rest(&pump->raw_turn);
 	flow_rest(&pump->channel_turn);
 	buf_put(&pump->inbound);
@@ -72,9 +73,8 @@ queue_inbound(struct pump *pump)
 	return 0;
 }
 
-/* Decode all of pump->inbound. */
-static enum pump_verdict
-decode_inbound(struct pump *pump)
+enum pump_verdict
+pump_decode_inbound(struct pump *pump)
 {
 	pump->steps = 0;
 	while (pump->rest_len > 0) {
@@ -84,8 +84,7 @@ decode_inbound(struct pump *pump)
 
 		/* Owners that act on a message see what lies before it as decoded; how far
 		 * the message reaches, they say in the step. */
-		if (pump->ops->decode(pump->owner, data, len, &step) ==
-		    PUMP_GONE)
+		if (pump_decode(pump, data, len, &step) == PUMP_GONE)
 			return PUMP_GONE;
 		assert(step.consumed > 0 && step.consumed <= len);
 		pump->steps++;
@@ -114,7 +113,7 @@ decode_buf(struct pump *pump, struct buf *buf, size_t len)
 	pump->inbound = buf;
 	pump->rest = buf_data(buf);
 	pump->rest_len = len;
-	return decode_inbound(pump);
+	return pump_decode_inbound(pump);
 }
 
 enum pump_verdict
@@ -171,8 +170,11 @@ channel_readable_cb(struct conn *conn)
 		if (got <= 0) {
 			buf_put(&buf);
 			if (got != CONN_AGAIN)
-				pump->ops->channel_ended(pump->owner,
-				    got == 0 ? PUMP_EOF : PUMP_ERROR);
+				pump_tell(pump,
+				    got == 0 ? PUMP_CHANNEL_EOF
+					     : PUMP_CHANNEL_ERROR);
+			else
+				pump_consider(pump);
 			return;
 		}
 		room = buf->capacity;
@@ -182,6 +184,7 @@ channel_readable_cb(struct conn *conn)
 		    buf_next_channel_room(room, (size_t)got, pump->steps);
 		turn += (size_t)got + pump->steps * BUF_STEP_BYTES;
 	}
+	pump_consider(pump);
 }
 
 static void
@@ -196,9 +199,7 @@ channel_drained_cb(struct conn *conn)
 static void
 channel_broken_cb(struct conn *conn)
 {
-	struct pump *pump = conn->owner;
-
-	pump->ops->channel_ended(pump->owner, PUMP_ERROR);
+	pump_tell(conn->owner, PUMP_CHANNEL_ERROR);
 }
 
 static const struct conn_ops channel_conn_ops = {
@@ -256,15 +257,17 @@ raw_readable_cb(struct conn *conn)
 		if (got == 0) {
 			pump->raw_ended = true;
 			conn_pause(conn);
-			pump->ops->raw_eof(pump->owner);
+			pump_tell(pump, PUMP_RAW_EOF);
 		} else if (got == CONN_ERROR) {
-			pump->ops->raw_failed(pump->owner);
+			pump_tell(pump, PUMP_RAW_FAILED);
 		} else {
 			flush_channel(pump);
+			pump_consider(pump);
 		}
 		return;
 	}
 	flush_channel(pump);
+	pump_consider(pump);
 }
 
 static void
@@ -286,9 +289,7 @@ raw_connected_cb(struct conn *conn, const char *error)
 static void
 raw_broken_cb(struct conn *conn)
 {
-	struct pump *pump = conn->owner;
-
-	pump->ops->raw_failed(pump->owner);
+	pump_tell(conn->owner, PUMP_RAW_FAILED);
 }
 
 static const struct conn_ops raw_conn_ops = {
@@ -305,7 +306,7 @@ pump_join(
 	assert(pump->raw == NULL);
 	pump->raw = raw;
 	pump->raw_ended = false;
-	pump->to_channel_bytes = pump->to_raw_bytes = 0;
+	pump->to_channel_bytes = pump->to_raw_bytes = pump->mark_bytes = 0;
 	pump->raw_read_bytes = BUF_SMALL;
 	conn_set_owner(raw, &raw_conn_ops, pump);
 	conn_resume(raw);
@@ -323,6 +324,7 @@ pump_join(
 void
 pump_end_raw(struct pump *pump)
 {
+	assert(!pump->away);
 	if (pump->raw == NULL)
 		return;
 	if (queue_inbound(pump) != 0)
@@ -334,6 +336,7 @@ pump_end_raw(struct pump *pump)
 void
 pump_leave(struct pump *pump)
 {
+	assert(!pump->away);
 	if (pump->raw == NULL)
 		return;
 	if (pump->inbound != NULL)
@@ -346,6 +349,7 @@ pump_leave(struct pump *pump)
 void
 pump_hold(struct pump *pump, bool hold)
 {
+	assert(!pump->away);
 	pump->held = hold;
 	if (hold)
 		conn_pause(pump->channel);
@@ -377,6 +381,7 @@ channel_wake_cb(struct flow_turn *turn)
 void
 pump_limit(struct pump *pump, struct flow *flow)
 {
+	assert(!pump->away);
 	if (pump->channel_turn.flow == flow)
 		return;
 	flow_rest(&pump->raw_turn);

@@ -14,6 +14,7 @@
 
 #include "net/conn.h"
 #include "net/flow.h"
+#include "net/worker.h"
 
 /* What the owner found at the start of the bytes at hand. */
 struct pump_step {
@@ -50,6 +51,22 @@ struct pump_ops {
 	void (*raw_failed)(void *owner);
 	/* The channel ended or failed. */
 	void (*channel_ended)(void *owner, enum pump_end end);
+	/* May the visit go to the worker: will nothing be done with it for the time being
+	 * but to move payload? NULL: none does. */
+	bool (*may_leave)(void *owner);
+	/* By the worker's thread: as decode, where nothing but payload is next. False: it is
+	 * something else, and nothing was done. */
+	bool (*decode_payload)(
+	    void *owner, uint8_t *data, size_t len, struct pump_step *step);
+};
+
+/* What the worker has met with the visit, and its owner has to hear. */
+enum pump_news {
+	PUMP_NO_NEWS,
+	PUMP_RAW_EOF,
+	PUMP_RAW_FAILED,
+	PUMP_CHANNEL_EOF,
+	PUMP_CHANNEL_ERROR
 };
 
 struct pump {
@@ -68,11 +85,28 @@ struct pump {
 	struct flow_turn raw_turn, channel_turn; /* to read them */
 	bool raw_ended;				 /* its end was reported */
 	bool held; /* the channel is not read: pump_hold() */
+	bool away; /* its visit is with the worker, or under way */
+	uint8_t news;	       /* enum pump_news, of one that comes home */
+	struct worker *worker; /* NULL: its visits do not go to one */
+	struct guest guest;
+	uint64_t mark_bytes; /* so many had been moved at mark_ms */
+	uint32_t mark_ms;
 };
 
 /* Take over a channel, its callbacks included; nothing is joined yet. */
 void pump_init(struct pump *pump, struct conn *channel,
     const struct pump_ops *ops, void *owner);
+/* Let visits that prove to be bulk streams go to the worker, as long as they are nothing else, if their
+ * flow is not limited. While one is away, nothing may be done with the pump, its channel, its raw
+ * side and what the owner's encode and decode_payload need, before pump_recall(); the callbacks
+ * come when it is back. */
+void pump_use_worker(struct pump *pump, struct worker *worker);
+/* Send it there now, if it may go. From the loop only, not from the owner's callbacks: it is
+ * what a bulk stream does by itself. */
+void pump_send_away(struct pump *pump);
+/* Have it back, to end the visit or the pump: what was read and not decoded is lost. Waits for
+ * the end of the worker's callback. */
+void pump_recall(struct pump *pump);
 /* End it. The channel and the raw side are the owner's to close. */
 void pump_fini(struct pump *pump);
 /* Decode bytes that came with the channel's handshake. */

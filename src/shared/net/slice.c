@@ -16,6 +16,7 @@
 #include "net/slice.h"
 
 #define SLICE_NS 300000u /* the scheduler allows 100 us to 100 ms */
+#define USUAL_NS 0u	 /* what it gives by itself */
 
 #if defined(SYS_sched_getattr) && defined(SYS_sched_setattr)
 
@@ -31,8 +32,8 @@ struct slice_attr {
 	uint64_t period_ns;
 };
 
-void
-slice_ask_short(void)
+static void
+ask(uint64_t slice_ns)
 {
 	struct slice_attr attr = {.size = sizeof(attr)};
 
@@ -40,15 +41,28 @@ slice_ask_short(void)
 	    attr.policy != 0)
 		return; /* somebody has decided on another policy */
 	attr.size = sizeof(attr);
-	attr.runtime_ns = SLICE_NS;
+	attr.runtime_ns = slice_ns;
 	(void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
 
 #else
 
-void
-slice_ask_short(void)
+static void
+ask(uint64_t slice_ns)
 {
+	(void)slice_ns;
 }
 
 #endif
+
+void
+slice_ask_short(void)
+{
+	ask(SLICE_NS);
+}
+
+void
+slice_ask_usual(void)
+{
+	ask(USUAL_NS);
+}

@@ -11,4 +11,7 @@
  */
 void slice_ask_short(void);
 
+/* Ask for turns of the usual length again: a thread has those of the one that began it. */
+void slice_ask_usual(void);
+
 #endif

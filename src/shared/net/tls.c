@@ -164,6 +164,12 @@ fail_with(struct tls *tls, const char *why)
 	fail_text(tls, text);
 }
 
+void
+tls_isolate(struct tls *tls)
+{
+	tls->isolated = true;
+}
+
 int
 tls_set_fd(struct tls *tls, int fd)
 {

@@ -60,6 +60,10 @@ void tls_free(struct tls **tls);
  * OpenSSL 3. */
 void tls_wipe_input(struct tls *tls, bool wanted);
 
+/* From now on nothing that it shares with other connections is touched, but to be looked at, so that another
+ * thread may have it: a session that the peer offers so late is not remembered. */
+void tls_isolate(struct tls *tls);
+
 /* Bind to the connection's socket; before the first handshake call. */
 int tls_set_fd(struct tls *tls, int fd);
 enum tls_result tls_handshake(struct tls *tls);

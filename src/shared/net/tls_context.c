@@ -82,6 +82,8 @@ new_session_cb(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = SSL_get_app_data(ssl);
 
+	if (tls->isolated)
+		return 0; /* it stays OpenSSL's */
 	remember(tls->context, tls->host, session);
 	return 1;
 }

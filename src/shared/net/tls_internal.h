@@ -25,6 +25,7 @@ struct tls {
 	bool failed;   /* OpenSSL forbids SSL_shutdown() then */
 	bool said_bye; /* our close-notify is sealed */
 	bool dry;      /* as tls_is_dry() says */
+	bool isolated; /* its sessions are not remembered */
 	char host[]; /* whom a client calls; "" for a server */
 };
 

@@ -277,3 +277,39 @@ ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	if (r->dead && event->type != WS_CLOSED)
 		*consumed = len;
 }
+
+/* Of the frame whose header begins with what was gathered and goes on in buf. */
+static bool
+header_is_of_payload(const struct ws_reader *r, const uint8_t *buf, size_t len)
+{
+	uint8_t head[WS_HEADER_MAX];
+	struct ws_header header;
+	size_t room = WS_HEADER_MAX - r->gathered, consumed;
+
+	if (len > room)
+		len = room;
+	memcpy(head, r->head, r->gathered);
+	memcpy(head + r->gathered, buf, len);
+	switch (ws_header_decode(head, r->gathered + len, &header, &consumed)) {
+	case WIRE_MORE:
+		return true;
+	case WIRE_BAD:
+		return false;
+	case WIRE_DONE:
+		break;
+	}
+	return header.length > 0 && !is_control(header.opcode) &&
+	    check_order(r, &header) == NULL &&
+	    (header.opcode == WS_OP_BINARY || r->message_op == WS_OP_BINARY);
+}
+
+bool
+ws_reader_is_at_payload(
+    const struct ws_reader *r, const uint8_t *buf, size_t len)
+{
+	if (r->dead)
+		return false;
+	if (r->in_frame)
+		return !is_control(r->opcode) && r->message_op == WS_OP_BINARY;
+	return header_is_of_payload(r, buf, len);
+}

@@ -84,6 +84,11 @@ void ws_reader_lend(struct ws_reader *r, uint8_t *room);
 void ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
     struct ws_event *event);
 
+/* Will ws_reader_next() of these bytes, len > 0, do nothing but report payload of a binary message,
+ * or take a part of the header before it? Nothing is changed. */
+bool ws_reader_is_at_payload(
+    const struct ws_reader *r, const uint8_t *buf, size_t len);
+
 /* Is the reader between two frames and outside any message? */
 bool ws_reader_at_rest(const struct ws_reader *r);
 

@@ -123,6 +123,24 @@ decode_cb(void *ctx, uint8_t *data, size_t len, struct pump_step *step)
 	return PUMP_STEP;
 }
 
+static bool
+may_leave_cb(void *ctx)
+{
+	const struct owner *owner = ctx;
+
+	return !owner->stays;
+}
+
+static bool
+decode_payload_cb(void *ctx, uint8_t *data, size_t len, struct pump_step *step)
+{
+	struct owner *owner = ctx;
+	uint8_t letter = owner->header_len > 0 ? owner->header[0] : data[0];
+
+	return (owner->left > 0 || letter == 'D') &&
+	    decode_cb(ctx, data, len, step) == PUMP_STEP;
+}
+
 static size_t
 encode_cb(void *ctx, uint8_t *payload, size_t len)
 {
@@ -198,6 +216,8 @@ static const struct pump_ops owner_ops = {
     .raw_eof = raw_eof_cb,
     .raw_failed = raw_failed_cb,
     .channel_ended = channel_ended_cb,
+    .may_leave = may_leave_cb,
+    .decode_payload = decode_payload_cb,
 };
 
 size_t

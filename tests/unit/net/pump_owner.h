@@ -26,6 +26,7 @@ struct owner {
 	int current; /* of raws */
 	uint8_t header[FRAME_HEADER];
 	size_t header_len, left;
+	bool stays; /* it may not leave for the worker */
 	bool free_on_eof, free_on_raw_failed, free_on_channel_end;
 	int n_connected, n_eof, n_raw_failed, n_channel_end;
 	enum pump_end end;

@@ -41,6 +41,8 @@ START_TEST(a_short_slice_is_shorter_and_leaves_the_nice_value)
 		return; /* older than Linux 6.12: asked in vain, and nothing is lost */
 	ck_assert_uint_lt(slice_ns(&nice), before);
 	ck_assert_int_eq(nice, 3);
+	slice_ask_usual();
+	ck_assert_uint_eq(slice_ns(&nice), before);
 	ck_assert_int_eq(before_nice, 3);
 }
 END_TEST

@@ -205,6 +205,24 @@ START_TEST(who_comes_back_resumes)
 }
 END_TEST
 
+/* Another thread may have it, and what is remembered is all connections'. */
+START_TEST(an_isolated_connection_remembers_no_session)
+{
+	enum tls_result at_client;
+
+	trust(cert_file);
+	serve(bundle, NULL);
+	for (int n = 0; n < 2; n++) {
+		call();
+		ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
+		ck_assert_int_eq(SSL_session_reused(server->ssl), 0);
+		tls_isolate(client);
+		exchange(server, client); /* the ticket is before it */
+		exchange(client, server);
+	}
+}
+END_TEST
+
 /* As a relay does that is killed, or that lets agents go because they are too many. */
 START_TEST(who_was_cut_off_in_the_handshake_resumes_the_next_time)
 {
@@ -448,6 +466,7 @@ main(void)
 	tcase_add_test(
 	    tests, connections_keep_the_certificate_that_they_began_with);
 	tcase_add_test(tests, who_comes_back_resumes);
+	tcase_add_test(tests, an_isolated_connection_remembers_no_session);
 	tcase_add_loop_test(tests,
 	    who_was_cut_off_in_the_handshake_resumes_the_next_time, 0, 10);
 	tcase_add_test(

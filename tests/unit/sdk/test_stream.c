@@ -107,6 +107,17 @@ note_step(struct bench *b, const struct taupe_step *step)
 	}
 }
 
+/* Where it foresees payload, nothing else comes. */
+static void
+check_foresight(bool payload, const struct taupe_step *step)
+{
+	if (!payload)
+		return;
+	ck_assert(
+	    step->type == TAUPE_STEP_DATA || step->type == TAUPE_STEP_NONE);
+	ck_assert_uint_eq(step->output.len, 0);
+}
+
 static void
 hear(struct bench *b, const struct bytes *in)
 {
@@ -116,9 +127,12 @@ hear(struct bench *b, const struct bytes *in)
 
 		while (len > 0) {
 			struct taupe_step step;
+			bool payload =
+			    taupe_stream_is_at_payload(&b->stream, data, len);
 			size_t done =
 			    taupe_stream_input(&b->stream, data, len, &step);
 
+			check_foresight(payload, &step);
 			ck_assert_uint_gt(done, 0);
 			ck_assert_uint_le(done, len);
 			note_step(b, &step);
@@ -659,6 +673,30 @@ START_TEST(open_names_both_or_none_of_shared_and_stream)
 }
 END_TEST
 
+START_TEST(payload_is_foreseen_and_nothing_else)
+{
+	struct bytes data = {.len = 0}, ping = {.len = 0}, end = {.len = 0};
+	struct bytes in = {.len = 0};
+	struct bench b;
+
+	relay_frame(&data, WS_OP_BINARY, "payload", 7);
+	relay_frame(&ping, WS_OP_PING, "probe", 5);
+	relay_frame(&end, WS_OP_BINARY, "", 0);
+	start(&b, 4096);
+	/* without a visit it is a fault */
+	ck_assert(!taupe_stream_is_at_payload(&b.stream, data.data, data.len));
+	relay_text(&in, "op=open&visit=1&service=ssh&from=192.0.2.1:40022");
+	hear(&b, &in);
+	ck_assert(taupe_stream_is_at_payload(&b.stream, data.data, data.len));
+	ck_assert(taupe_stream_is_at_payload(&b.stream, data.data, 1));
+	ck_assert(!taupe_stream_is_at_payload(&b.stream, ping.data, ping.len));
+	ck_assert(!taupe_stream_is_at_payload(&b.stream, end.data, end.len));
+	hear(&b, &end);
+	/* after the end it is a fault again */
+	ck_assert(!taupe_stream_is_at_payload(&b.stream, data.data, data.len));
+}
+END_TEST
+
 START_TEST(payload_is_where_it_was_handed_in)
 {
 	struct bytes in = {.len = 0};
@@ -770,6 +808,7 @@ main(void)
 	    a_visit_of_a_shared_channel_is_a_fault_where_none_was_offered,
 	    open_names_both_or_none_of_shared_and_stream,
 	    payload_is_where_it_was_handed_in,
+	    payload_is_foreseen_and_nothing_else,
 	    reason_for_a_refusal_is_made_safe_and_short,
 	    every_frame_has_a_fresh_mask,
 	    payload_has_a_zero_mask_only_where_nobody_can_misread_it,

@@ -80,6 +80,16 @@ note_event(struct transcript *t, struct ws_event *event)
 	}
 }
 
+/* Payload was seen before, or else a part of a header; and nothing else was taken for it. */
+static void
+check_foresight(bool payload, const struct ws_event *event)
+{
+	bool came = event->type == WS_BINARY && event->len > 0;
+
+	ck_assert(payload || !came);
+	ck_assert(!payload || came || event->type == WS_NEED_MORE);
+}
+
 /* Feed one piece; its copy ends at an inaccessible page, and so does the room. */
 static void
 feed(struct ws_reader *r, struct transcript *t, const char *in, size_t len)
@@ -90,8 +100,11 @@ feed(struct ws_reader *r, struct transcript *t, const char *in, size_t len)
 	size_t consumed;
 
 	do {
+		bool payload = len > 0 && ws_reader_is_at_payload(r, buf, len);
+
 		ws_reader_next(r, buf, len, &consumed, &event);
 		ck_assert_uint_le(consumed, len);
+		check_foresight(payload, &event);
 		note_event(t, &event);
 		if (event.type == WS_NEED_ROOM)
 			ws_reader_lend(

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Guests under way stand in one of two lists, and a bell, which is a pipe, tells the loop at
+ * the other end to look. The lock is held for what is done to the lists and to the guests'
+ * places, never during a callback.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "net/buf.h"
+#include "net/slice.h"
+#include "net/worker.h"
+
+#define DESCRIPTORS 8 /* of the loop and the bells, at most */
+
+struct bell {
+	struct event event;
+	int fd[2]; /* to hear it, to ring it */
+};
+
+struct worker {
+	struct loop *home;
+	struct loop *loop; /* NULL: the thread has not begun */
+	bool denied;	   /* and cannot: it is not tried again */
+	pthread_t thread;
+	struct bell home_bell, bell;
+	pthread_mutex_t lock; /* of what follows, and of the guests' places */
+	pthread_cond_t stopped;
+	struct guest_list going, returning;
+	_Atomic(struct guest *) recalled; /* home waits for it */
+	bool ending;
+};
+
+static void
+bell_ring(struct bell *bell)
+{
+	/* full: it rings already */
+	ssize_t done = write(bell->fd[1], "", 1);
+
+	(void)done;
+}
+
+static void
+bell_silence(struct bell *bell)
+{
+	char bytes[64];
+
+	while (read(bell->fd[0], bytes, sizeof(bytes)) > 0)
+		continue;
+}
+
+static void
+bell_fini(struct bell *bell)
+{
+	event_del(&bell->event);
+	close(bell->fd[0]);
+	close(bell->fd[1]);
+}
+
+static int
+bell_init(struct bell *bell, struct loop *loop, event_callback_fn cb, void *ctx)
+{
+	if (pipe2(bell->fd, O_NONBLOCK | O_CLOEXEC) != 0)
+		return -1;
+	if (event_assign(&bell->event, loop_base(loop), bell->fd[0],
+		EV_READ | EV_PERSIST, cb, ctx) == 0 &&
+	    event_add(&bell->event, NULL) == 0)
+		return 0;
+	close(bell->fd[0]);
+	close(bell->fd[1]);
+	return -1;
+}
+
+/* ---- the worker's thread ---- */
+
+void
+worker_return(struct worker *worker, struct guest *guest)
+{
+	pthread_mutex_lock(&worker->lock);
+	assert(guest->place == GUEST_AWAY &&
+	    pthread_equal(pthread_self(), worker->thread));
+	guest->place = GUEST_RETURNING;
+	TAILQ_INSERT_TAIL(&worker->returning, guest, link);
+	if (worker->recalled == guest)
+		pthread_cond_signal(&worker->stopped);
+	else
+		bell_ring(&worker->home_bell);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+void
+worker_attend(struct worker *worker)
+{
+	struct guest *guest;
+
+	if (atomic_load_explicit(&worker->recalled, memory_order_relaxed) ==
+	    NULL)
+		return;
+	pthread_mutex_lock(&worker->lock);
+	guest = worker->recalled;
+	if (guest != NULL && guest->place != GUEST_AWAY)
+		guest = NULL; /* it has returned by itself */
+	pthread_mutex_unlock(&worker->lock);
+	if (guest == NULL)
+		return;
+	guest->ops->recalled(guest);
+	worker_return(worker, guest);
+}
+
+/* The next guest who has come; NULL: there is none. */
+static struct guest *
+next_guest(struct worker *worker)
+{
+	struct guest *guest;
+
+	pthread_mutex_lock(&worker->lock);
+	if ((guest = TAILQ_FIRST(&worker->going)) != NULL) {
+		TAILQ_REMOVE(&worker->going, guest, link);
+		guest->place = GUEST_AWAY;
+	}
+	pthread_mutex_unlock(&worker->lock);
+	return guest;
+}
+
+static void
+bell_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+	struct guest *guest;
+	bool ending;
+
+	(void)fd;
+	(void)what;
+	bell_silence(&worker->bell);
+	worker_attend(worker);
+	while ((guest = next_guest(worker)) != NULL)
+		guest->ops->arrived(guest, worker->loop);
+	pthread_mutex_lock(&worker->lock);
+	ending = worker->ending;
+	pthread_mutex_unlock(&worker->lock);
+	if (ending)
+		loop_stop(worker->loop);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *worker = arg;
+
+	slice_ask_usual();
+	(void)loop_run(worker->loop);
+	buf_pool_drain();
+	return NULL;
+}
+
+/* ---- the home loop's thread ---- */
+
+static void
+home_bell_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+	struct guest *guest;
+
+	(void)fd;
+	(void)what;
+	bell_silence(&worker->home_bell);
+	for (;;) {
+		pthread_mutex_lock(&worker->lock);
+		if ((guest = TAILQ_FIRST(&worker->returning)) != NULL) {
+			TAILQ_REMOVE(&worker->returning, guest, link);
+			guest->place = GUEST_HOME;
+		}
+		pthread_mutex_unlock(&worker->lock);
+		if (guest == NULL)
+			return;
+		guest->ops->returned(guest);
+	}
+}
+
+struct worker *
+worker_new(struct loop *home)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (worker == NULL)
+		return NULL;
+	worker->home = home;
+	TAILQ_INIT(&worker->going);
+	TAILQ_INIT(&worker->returning);
+	pthread_mutex_init(&worker->lock, NULL);
+	pthread_cond_init(&worker->stopped, NULL);
+	return worker;
+}
+
+struct loop *
+worker_home(const struct worker *worker)
+{
+	return worker->home;
+}
+
+/* Signals are the home loop's. */
+static int
+start_thread(struct worker *worker)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&worker->thread, NULL, worker_main, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error == 0 ? 0 : -1;
+}
+
+/* Where there is none, libevent would end the process. */
+static bool
+has_descriptors(void)
+{
+	int fds[DESCRIPTORS];
+	size_t n = 0;
+	bool enough;
+
+	while (n < DESCRIPTORS && pipe2(fds + n, O_CLOEXEC) == 0)
+		n += 2;
+	enough = n == DESCRIPTORS;
+	while (n > 0)
+		close(fds[--n]);
+	return enough;
+}
+
+static int
+begin(struct worker *worker)
+{
+	if ((worker->loop = loop_new()) == NULL)
+		return -1;
+	if (bell_init(&worker->bell, worker->loop, bell_cb, worker) != 0)
+		goto no_bell;
+	if (bell_init(&worker->home_bell, worker->home, home_bell_cb, worker) !=
+	    0)
+		goto no_home_bell;
+	if (start_thread(worker) == 0)
+		return 0;
+	bell_fini(&worker->home_bell);
+no_home_bell:
+	bell_fini(&worker->bell);
+no_bell:
+	loop_free(&worker->loop);
+	return -1;
+}
+
+static void
+end(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	assert(TAILQ_EMPTY(&worker->going) && TAILQ_EMPTY(&worker->returning));
+	worker->ending = true;
+	bell_ring(&worker->bell);
+	pthread_mutex_unlock(&worker->lock);
+	pthread_join(worker->thread, NULL);
+	bell_fini(&worker->home_bell);
+	bell_fini(&worker->bell);
+	loop_free(&worker->loop);
+}
+
+void
+worker_free(struct worker **workerp)
+{
+	struct worker *worker = *workerp;
+
+	if (worker == NULL)
+		return;
+	*workerp = NULL;
+	if (worker->loop != NULL)
+		end(worker);
+	pthread_cond_destroy(&worker->stopped);
+	pthread_mutex_destroy(&worker->lock);
+	free(worker);
+}
+
+bool
+worker_send(struct worker *worker, struct guest *guest)
+{
+	if (worker->loop == NULL) {
+		if (worker->denied || !has_descriptors())
+			return false;
+		worker->denied = begin(worker) != 0;
+		if (worker->denied)
+			return false;
+	}
+	pthread_mutex_lock(&worker->lock);
+	assert(guest->place == GUEST_HOME);
+	guest->place = GUEST_GOING;
+	TAILQ_INSERT_TAIL(&worker->going, guest, link);
+	bell_ring(&worker->bell);
+	pthread_mutex_unlock(&worker->lock);
+	return true;
+}
+
+void
+worker_recall(struct worker *worker, struct guest *guest)
+{
+	pthread_mutex_lock(&worker->lock);
+	if (guest->place == GUEST_GOING) {
+		TAILQ_REMOVE(&worker->going, guest, link);
+	} else {
+		worker->recalled = guest;
+		if (guest->place == GUEST_AWAY)
+			bell_ring(&worker->bell);
+		while (guest->place == GUEST_AWAY)
+			pthread_cond_wait(&worker->stopped, &worker->lock);
+		worker->recalled = NULL;
+		TAILQ_REMOVE(&worker->returning, guest, link);
+	}
+	guest->place = GUEST_HOME;
+	pthread_mutex_unlock(&worker->lock);
+}
