@@ -17,6 +17,8 @@
 
 #define SLICE_NS 300000u /* the scheduler allows 100 us to 100 ms */
 #define USUAL_NS 0u	 /* what it gives by itself */
+#define OTHER 0u	 /* policies, sched(7) */
+#define BATCH 3u
 
 #if defined(SYS_sched_getattr) && defined(SYS_sched_setattr)
 
@@ -33,14 +35,15 @@ struct slice_attr {
 };
 
 static void
-ask(uint64_t slice_ns)
+ask(uint32_t policy, uint64_t slice_ns)
 {
 	struct slice_attr attr = {.size = sizeof(attr)};
 
 	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) != 0 ||
-	    attr.policy != 0)
+	    attr.policy != OTHER)
 		return; /* somebody has decided on another policy */
 	attr.size = sizeof(attr);
+	attr.policy = policy;
 	attr.runtime_ns = slice_ns;
 	(void)syscall(SYS_sched_setattr, 0, &attr, 0);
 }
@@ -48,8 +51,9 @@ ask(uint64_t slice_ns)
 #else
 
 static void
-ask(uint64_t slice_ns)
+ask(uint32_t policy, uint64_t slice_ns)
 {
+	(void)policy;
 	(void)slice_ns;
 }
 
@@ -58,11 +62,11 @@ ask(uint64_t slice_ns)
 void
 slice_ask_short(void)
 {
-	ask(SLICE_NS);
+	ask(OTHER, SLICE_NS);
 }
 
 void
-slice_ask_usual(void)
+slice_ask_batch(void)
 {
-	ask(USUAL_NS);
+	ask(BATCH, USUAL_NS);
 }

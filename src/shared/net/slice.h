@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The process's time slice. */
+/* How the scheduler gives a thread its turns. */
 #ifndef TAUPE_NET_SLICE_H
 #define TAUPE_NET_SLICE_H
 
@@ -11,7 +11,9 @@
  */
 void slice_ask_short(void);
 
-/* Ask for turns of the usual length again: a thread has those of the one that began it. */
-void slice_ask_usual(void);
+/* For a thread that computes and that nobody waits for: turns of the usual length, where a thread else
+ * has those of the one that began it, and no turn taken from others when it wakes (SCHED_BATCH,
+ * sched(7)). Its share stays the same. */
+void slice_ask_batch(void);
 
 #endif

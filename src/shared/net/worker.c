@@ -156,7 +156,7 @@ worker_main(void *arg)
 {
 	struct worker *worker = arg;
 
-	slice_ask_usual();
+	slice_ask_batch();
 	(void)loop_run(worker->loop);
 	buf_pool_drain();
 	return NULL;

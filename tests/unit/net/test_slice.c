@@ -11,9 +11,9 @@
 
 #include "net/slice.h"
 
-/* The slice in nanoseconds, and the nice value; 0: the kernel names none. */
+/* The slice in nanoseconds, the nice value and the policy; 0: the kernel names none. */
 static uint64_t
-slice_ns(int32_t *nice)
+slice_ns(int32_t *nice, uint32_t *policy)
 {
 	struct {
 		uint32_t size, policy;
@@ -26,24 +26,27 @@ slice_ns(int32_t *nice)
 	if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) != 0)
 		return 0;
 	*nice = attr.nice;
+	*policy = attr.policy;
 	return attr.runtime;
 }
 
 START_TEST(a_short_slice_is_shorter_and_leaves_the_nice_value)
 {
-	int32_t before_nice = 0, nice = 0;
+	int32_t nice = 0;
+	uint32_t policy = 0;
 	uint64_t before;
 
 	ck_assert_int_eq(setpriority(PRIO_PROCESS, 0, 3), 0);
-	before = slice_ns(&before_nice);
+	before = slice_ns(&nice, &policy);
 	slice_ask_short();
-	if (before == 0)
-		return; /* older than Linux 6.12: asked in vain, and nothing is lost */
-	ck_assert_uint_lt(slice_ns(&nice), before);
+	if (before != 0) /* Linux 6.12 and up; else it is asked in vain */
+		ck_assert_uint_lt(slice_ns(&nice, &policy), before);
 	ck_assert_int_eq(nice, 3);
-	slice_ask_usual();
-	ck_assert_uint_eq(slice_ns(&nice), before);
-	ck_assert_int_eq(before_nice, 3);
+	ck_assert_uint_eq(policy, 0);
+	slice_ask_batch();
+	ck_assert_uint_eq(slice_ns(&nice, &policy), before);
+	ck_assert_int_eq(nice, 3);
+	ck_assert_uint_eq(policy, 3);
 }
 END_TEST
 
