@@ -349,7 +349,8 @@ encode_cb(void *owner, uint8_t *payload, size_t len)
 
 	/* the pump is left whenever our direction ends */
 	assert(header_len > 0);
-	visit_answered(&t->visit);
+	if (!t->pump.away) /* else it was answered before it went */
+		visit_answered(&t->visit);
 	taupe_mask(payload, len, mask, 0);
 	memcpy(payload - header_len, header, header_len);
 	return header_len;

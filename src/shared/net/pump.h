@@ -52,7 +52,7 @@ struct pump_ops {
 	/* The channel ended or failed. */
 	void (*channel_ended)(void *owner, enum pump_end end);
 	/* May the visit go to the worker: will nothing be done with it for the time being
-	 * but to move payload? NULL: none does. */
+	 * but to move payload? NULL, as the next one, where pump_use_worker() is not called. */
 	bool (*may_leave)(void *owner);
 	/* By the worker's thread: as decode, where nothing but payload is next. False: it is
 	 * something else, and nothing was done. */

@@ -164,6 +164,7 @@ returned_cb(struct guest *guest)
 	struct pump *pump = pump_of(guest);
 	enum pump_news news = pump->news;
 
+	assert(pump->rest_len == 0 || news == PUMP_NO_NEWS);
 	pump->news = PUMP_NO_NEWS;
 	come_home(pump);
 	if (pump->rest_len > 0)
@@ -181,6 +182,8 @@ static const struct guest_ops pump_guest_ops = {
 void
 pump_use_worker(struct pump *pump, struct worker *worker)
 {
+	assert(
+	    pump->ops->may_leave != NULL && pump->ops->decode_payload != NULL);
 	pump->worker = worker;
 	pump->guest.ops = &pump_guest_ops;
 }
@@ -206,4 +209,7 @@ pump_recall(struct pump *pump)
 		return;
 	worker_recall(pump->worker, &pump->guest);
 	come_home(pump);
+	pump->news = PUMP_NO_NEWS;
+	pump->rest_len = 0;
+	buf_put(&pump->inbound);
 }

@@ -81,11 +81,12 @@ static int
 new_session_cb(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = SSL_get_app_data(ssl);
+	SSL_SESSION *copy;
 
-	if (tls->isolated)
-		return 0; /* it stays OpenSSL's */
-	remember(tls->context, tls->host, session);
-	return 1;
+	/* a copy: OpenSSL writes to the connection's own when that fails, in whatever thread */
+	if (!tls->isolated && (copy = SSL_SESSION_dup(session)) != NULL)
+		remember(tls->context, tls->host, copy);
+	return 0; /* the other stays OpenSSL's */
 }
 
 SSL_CTX *

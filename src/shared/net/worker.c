@@ -14,13 +14,16 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/buf.h"
 #include "net/slice.h"
 #include "net/worker.h"
 
-#define DESCRIPTORS 8 /* of the loop and the bells, at most */
+#define DESCRIPTORS 8  /* of the loop and the bells, at most */
+#define RETRY_MS 60000 /* to begin a thread */
 
 struct bell {
 	struct event event;
@@ -30,7 +33,7 @@ struct bell {
 struct worker {
 	struct loop *home;
 	struct loop *loop; /* NULL: the thread has not begun */
-	bool denied;	   /* and cannot: it is not tried again */
+	uint64_t denied_ms; /* home's clock: when it could not begin; 0: never */
 	pthread_t thread;
 	struct bell home_bell, bell;
 	pthread_mutex_t lock; /* of what follows, and of the guests' places */
@@ -157,7 +160,11 @@ worker_main(void *arg)
 	struct worker *worker = arg;
 
 	slice_ask_batch();
-	(void)loop_run(worker->loop);
+	/* who waits for a guest would wait for ever */
+	if (loop_run(worker->loop) != 0 || !worker->ending) {
+		log_error("the second event loop failed, cannot go on");
+		_Exit(EX_OSERR);
+	}
 	buf_pool_drain();
 	return NULL;
 }
@@ -286,15 +293,25 @@ worker_free(struct worker **workerp)
 	free(worker);
 }
 
+static bool
+may_try(const struct worker *worker)
+{
+	return worker->denied_ms == 0 ||
+	    loop_now_ms(worker->home) - worker->denied_ms >= RETRY_MS;
+}
+
 bool
 worker_send(struct worker *worker, struct guest *guest)
 {
 	if (worker->loop == NULL) {
-		if (worker->denied || !has_descriptors())
+		if (!may_try(worker) || !has_descriptors())
 			return false;
-		worker->denied = begin(worker) != 0;
-		if (worker->denied)
+		if (begin(worker) != 0) {
+			worker->denied_ms = loop_now_ms(worker->home);
+			log_warn(
+			    "no thread for bulk streams: others wait for them");
 			return false;
+		}
 	}
 	pthread_mutex_lock(&worker->lock);
 	assert(guest->place == GUEST_HOME);

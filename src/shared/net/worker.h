@@ -43,7 +43,7 @@ void worker_free(struct worker **worker);
 /* The loop that it was made for. By any thread. */
 struct loop *worker_home(const struct worker *worker);
 
-/* Send a guest that is home. False: there can be no thread, and it stays. */
+/* Send a guest that is home. False: there can be no thread for now, and it stays. */
 bool worker_send(struct worker *worker, struct guest *guest);
 /* By the worker's thread, from a callback: the guest has stopped, and goes back. */
 void worker_return(struct worker *worker, struct guest *guest);
