@@ -142,6 +142,8 @@ add_routes_cb(void *ctx, struct hash_node *node)
 	LIST_FOREACH (service, &device->services, link) {
 		struct route route;
 
+		if (!service_is_open(service))
+			continue;
 		service_route(service, &route);
 		json_array_append_new(ctx,
 		    json_pack("{s:s, s:s, s:s}", "key", route.key, "value",

@@ -283,7 +283,8 @@ fill_holding(
 	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
 	LIST_FOREACH (service, &device->services, link)
-		service_route(service, &routes[holding->n_routes++]);
+		if (service_is_open(service))
+			service_route(service, &routes[holding->n_routes++]);
 }
 
 void

@@ -20,6 +20,7 @@
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
 #include "relay/relay_setup.h"
+#include "relay/service.h"
 #include "relay/session.h"
 
 #define STOP_POLL_MS 50
@@ -89,6 +90,7 @@ registry_event(void *ctx, const struct registry_event *event)
 					      : "kept"));
 		relay->registry_lost = event->lost;
 		inherited_complete(relay);
+		services_listen(relay);
 		if (event->lost || event->doubtful)
 			backlog_add_all(relay);
 		backlog_write(relay);

@@ -96,6 +96,7 @@ service_alloc(struct device *device, const char *name, enum service_kind kind,
 	if (service == NULL)
 		return NULL;
 	service->device = device;
+	service->listener.fd = -1;
 	service->kind = (uint8_t)kind;
 	service->public_port = public_port;
 	memcpy(service->name, name, name_size);
@@ -137,6 +138,9 @@ open_listener(struct service *service)
 	struct route route;
 	uint16_t wanted;
 
+	/* a proxy may lead another device's visitors to any port */
+	if (!relay->inherited_complete)
+		return 0;
 	write_own_key(service, route.key);
 	if ((wanted = inherited_claim(relay, route.key)) == 0)
 		wanted = service->public_port;
@@ -146,6 +150,12 @@ open_listener(struct service *service)
 	if (service->kind != SERVICE_TCP)
 		listener_await_bytes(&service->listener);
 	return 0;
+}
+
+bool
+service_is_open(const struct service *service)
+{
+	return service->listener.fd >= 0;
 }
 
 static uint16_t
@@ -168,7 +178,7 @@ match_port_cb(void *ctx, struct hash_node *node)
 	struct holder_search *search = ctx;
 	struct service *service = HASH_ENTRY(node, struct service, by_host);
 
-	if (port_of(service) == search->port)
+	if (service_is_open(service) && port_of(service) == search->port)
 		search->holder = service;
 }
 
@@ -195,6 +205,45 @@ take_number(struct service *service)
 		device_hold(search.holder->device, NULL, NULL);
 }
 
+static int
+open_service(struct service *service)
+{
+	const struct relay *relay = service->device->relay;
+	uint16_t number = service->public_port;
+
+	if (open_listener(service) != 0) {
+		log_error("no port for a service's listener",
+		    LOG_S("device", service->device->name),
+		    LOG_S("service", service->name),
+		    LOG_S("error", log_errno()),
+		    LOG_S("hint", "widen service_listen"));
+		return -1;
+	}
+	if (service_is_open(service) && number != 0 &&
+	    port_of(service) != number &&
+	    service_ports_have(relay->service_ports, number))
+		take_number(service);
+	return 0;
+}
+
+static void
+open_services_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+	struct service *service;
+
+	(void)ctx;
+	LIST_FOREACH (service, &device->services, link)
+		if (!service_is_open(service))
+			(void)open_service(service);
+}
+
+void
+services_listen(struct relay *relay)
+{
+	hash_map_each(&relay->devices, open_services_cb, NULL);
+}
+
 static struct service *
 service_new(struct device *device, const char *name, enum service_kind kind,
     const char *host, uint16_t public_port, const char **error)
@@ -209,15 +258,8 @@ service_new(struct device *device, const char *name, enum service_kind kind,
 	if (host != NULL &&
 	    hash_map_insert(&relay->services, &service->by_host) != 0)
 		goto fail;
-	if (open_listener(service) == 0) {
-		if (public_port != 0 && port_of(service) != public_port &&
-		    service_ports_have(relay->service_ports, public_port))
-			take_number(service);
+	if (open_service(service) == 0)
 		return service;
-	}
-	log_error("no port for a service's listener",
-	    LOG_S("device", device->name), LOG_S("service", name),
-	    LOG_S("error", log_errno()), LOG_S("hint", "widen service_listen"));
 	*error = "the relay has no free port for a service";
 	if (host != NULL)
 		hash_map_remove(&relay->services, &service->by_host);
@@ -370,6 +412,9 @@ service_route(const struct service *service, struct route *route)
 	struct writer w;
 
 	write_own_key(service, route->key);
+	route->value[0] = '\0';
+	if (!service_is_open(service))
+		return;
 	listener_address(&service->listener, &address);
 	writer_init(&w, route->value, sizeof(route->value) - 1);
 	writer_cstr(&w,

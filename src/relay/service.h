@@ -12,7 +12,7 @@ struct service {
 	LIST_ENTRY(service) link;
 	struct hash_node by_host; /* in relay->services, unless it is tcp */
 	struct device *device;
-	struct listener listener;
+	struct listener listener; /* closed: the routes were not read yet, or no port was free */
 	uint16_t public_port; /* tcp; 0 for the others */
 	uint8_t kind;	      /* enum service_kind */
 	bool kept : 1;	      /* while services are reconciled: it stays */
@@ -38,12 +38,16 @@ const char *service_host(const struct service *service);
  */
 int services_reconcile(struct device *device, const struct claim *claim,
     const struct lease *lease, const char **error);
+/* Which ports proxies lead to is known now: open the listeners that have waited for that. Nothing
+ * happens to the others. */
+void services_listen(struct relay *relay);
+bool service_is_open(const struct service *service);
 /* Close all of a device. Visitors who wait for one are failed. */
 void services_close(struct device *device);
 
 /* The public URL: "https://k7….example.com/", "tcp://example.com:20022". */
 void service_url_write(const struct service *service, struct writer *w);
-/* The route to its listener. */
+/* The route to its listener; without a value if that is closed. */
 void service_route(const struct service *service, struct route *route);
 
 #endif

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from harness import ports
 from harness.process import Thread
 from harness.programs import SampleServices
 from harness.scenes import Cluster
@@ -48,6 +49,35 @@ def test_port_of_a_device_that_is_not_back_is_given_to_no_other(group, end):
     now = cluster.redis.routes()
     assert {key: now[key] for key in routes} == routes, "HAProxy had to learn nothing"
     assert len(now) == 2 * len(DEVICES + NEW) == len(set(now.values()))
+
+
+def test_relay_that_begins_without_redis_leads_nobody_to_another_device(group):
+    """Its ports are as many as the devices', so each is one to which visitors are led."""
+    services = SampleServices(group, *DEVICES)
+    cluster = Cluster(group, relays=0, redis_timeout="300ms")
+    low = ports.take_block()
+    cluster.relays.append(cluster.add_relay(
+        "r1", service_listen=f"127.0.0.1:{low}-{low + len(DEVICES) - 1}"))
+    agents = {}
+    for name in DEVICES:
+        agents[name] = cluster.agent(name, [f"web:http:{services.target(name, 'http')}"])
+        assert cluster.wait_served(agents[name].host()).text == name
+    routes = cluster.redis.routes()
+    cluster.redis.process.freeze()
+    process = cluster.relay.process
+    process.expected = {0, -signal.SIGKILL}
+    for agent in agents.values():
+        agent.kill()
+    process.kill()
+    cluster.relay.start(wait=False)
+    for name in reversed(DEVICES):  # the last one comes first
+        agents[name].start()
+    for name, agent in agents.items():
+        assert cluster.get(agent.host()).status == 503, name
+    cluster.redis.process.thaw()
+    for name, agent in agents.items():
+        assert cluster.wait_served(agent.host()).text == name
+    assert cluster.redis.routes() == routes, "each has its port again"
 
 
 def test_relay_whose_user_may_not_read_the_routes_serves_and_says_so(group):

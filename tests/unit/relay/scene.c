@@ -48,6 +48,7 @@ scene_begin(int backend, const char *const *options)
 	    OPTIONS_OK);
 	log_setup("test", LOG_LEVEL_ERROR, false);
 	ck_assert_int_eq(relay_setup(relay, event_cb), 0);
+	relay->inherited_complete = true; /* there was nobody before */
 	loop = relay->loop;
 }
 

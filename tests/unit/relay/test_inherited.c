@@ -105,11 +105,19 @@ begin_trouble(void)
 	n_asked = 0;
 }
 
+/* A relay that has not read the routes. */
+static void
+begin(int backend)
+{
+	scene_begin(backend, NULL);
+	relay->inherited_complete = false;
+}
+
 START_TEST(a_port_is_its_devices)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	inherited_complete(relay);
 	ck_assert_uint_ne(port_given(port), port);
@@ -125,7 +133,7 @@ START_TEST(a_port_whose_route_has_gone_is_anybodys)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	inherited_complete(relay);
 	note_value("http/mole.example.com", "");
@@ -138,7 +146,7 @@ START_TEST(a_port_that_nobody_came_back_for_is_anybodys_after_the_time)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	inherited_complete(relay);
 	let_the_time_pass();
@@ -152,7 +160,7 @@ START_TEST(a_contested_port_is_nobodys_until_the_time_is_over)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	note("http/shrew.example.com", port);
 	inherited_complete(relay);
@@ -170,7 +178,7 @@ START_TEST(a_registry_in_trouble_has_its_time_prolonged)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	note("http/shrew.example.com", port);
 	inherited_complete(relay);
@@ -223,7 +231,7 @@ START_TEST(a_contested_port_without_routes_ends_as_well)
 {
 	uint16_t port;
 
-	scene_begin(_i, NULL);
+	begin(_i);
 	note("http/mole.example.com", port = quiet_port());
 	note("http/shrew.example.com", port);
 	note_value("http/mole.example.com", "");
@@ -237,7 +245,7 @@ END_TEST
 /* A registry with many routes is not one that is away: nobody gets a port before they are read. */
 START_TEST(the_registry_is_waited_for_while_it_tells_of_routes)
 {
-	scene_begin(_i, NULL);
+	begin(_i);
 	relay->registry_due_ms = 0;
 	note_value("http/mole.example.com", "192.0.2.1,1,7");
 	ck_assert_uint_gt(relay->registry_due_ms, loop_now_ms(relay->loop));
@@ -245,6 +253,26 @@ START_TEST(the_registry_is_waited_for_while_it_tells_of_routes)
 	relay->registry_due_ms = 0;
 	note_value("http/shrew.example.com", "192.0.2.1,1,7");
 	ck_assert_uint_eq(relay->registry_due_ms, 0);
+}
+END_TEST
+
+/* Before the routes are known any port may be another's; then each listener is opened. */
+START_TEST(a_service_has_no_listener_before_the_routes_were_read)
+{
+	struct channel control;
+	struct service *service;
+
+	begin(_i);
+	agent_login(&control, "i1");
+	service = LIST_FIRST(&scene_device()->services);
+	ck_assert(!service_is_open(service));
+	services_listen(relay);
+	ck_assert(!service_is_open(service));
+	inherited_complete(relay);
+	services_listen(relay);
+	LIST_FOREACH (service, &scene_device()->services, link)
+		ck_assert(service_is_open(service));
+	peer_close(&control.peer);
 }
 END_TEST
 
@@ -272,6 +300,8 @@ main(void)
 	    tests, a_contested_port_without_routes_ends_as_well, 0, 2);
 	tcase_add_loop_test(
 	    tests, the_registry_is_waited_for_while_it_tells_of_routes, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_service_has_no_listener_before_the_routes_were_read, 0, 2);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
