@@ -64,17 +64,19 @@ def test_relay_that_begins_without_redis_leads_nobody_to_another_device(group):
         assert cluster.wait_served(agents[name].host()).text == name
     routes = cluster.redis.routes()
     cluster.redis.process.freeze()
-    process = cluster.relay.process
-    process.expected = {0, -signal.SIGKILL}
-    for agent in agents.values():
-        agent.kill()
-    process.kill()
-    cluster.relay.start(wait=False)
-    for name in reversed(DEVICES):  # the last one comes first
-        agents[name].start()
-    for name, agent in agents.items():
-        assert cluster.get(agent.host()).status == 503, name
-    cluster.redis.process.thaw()
+    try:
+        process = cluster.relay.process
+        process.expected = {0, -signal.SIGKILL}
+        for agent in agents.values():
+            agent.kill()
+        process.kill()
+        cluster.relay.start(wait=False)
+        for name in reversed(DEVICES):  # the last one comes first
+            agents[name].start()
+        answers = [cluster.get(agent.host()) for agent in agents.values()]
+    finally:
+        cluster.redis.process.thaw()
+    assert [answer.status for answer in answers] == [503] * len(DEVICES)
     for name, agent in agents.items():
         assert cluster.wait_served(agent.host()).text == name
     assert cluster.redis.routes() == routes, "each has its port again"
