@@ -191,7 +191,7 @@ class Visit:
     async def go_on(self, stop):
         while not stop.is_set():
             await self.echo(b"%d" % self.rounds)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.001)  # an attack may last some 20 ms
 
 
 class Scene:
