@@ -18,9 +18,8 @@ struct uncounted {
 	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
 	struct device *device;	    /* NULL: it is gone */
 	struct device_counters delta;
-	bool asked; /* the registry has not answered yet */
-	bool
-	    removed; /* by the operator, with its counters: nothing is added any more */
+	bool asked;   /* the registry has not answered yet */
+	bool removed; /* by the operator: nothing is added any more */
 	char name[];
 };
 

@@ -139,8 +139,8 @@ inherited_note(struct relay *relay, const struct registry_event *event)
 	struct hash_node *node = hash_map_find(&relay->inherited, event->key);
 	uint16_t port;
 
-	if (!relay
-		 ->inherited_complete) /* who tells us is there, and tells it to the end */
+	/* who tells us is there, and tells it to the end */
+	if (!relay->inherited_complete)
 		relay->registry_due_ms = loop_now_ms(relay->loop) +
 		    (uint64_t)relay->options.registry.redis_timeout_ms;
 	else if (node == NULL)

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "redis_server.h"
-#include "registry_suite.h"
+#include "redis_store.h"
 #include "relay/registry_redis.h"
 
 #define SKIPPED 77 /* automake */
@@ -23,25 +22,11 @@ static unsigned n_unavailable;
 static unsigned n_conflicts; /* that are still to come */
 static size_t most_waiting;
 
-static struct registry *
-open_registry(const char *relay_id, registry_event_cb cb, void *ctx)
-{
-	scene.settings.relay_id = relay_id;
-	return registry_redis_new(
-	    scene.loop, &scene.settings, redis_server_config(), cb, ctx);
-}
-
-static void
-put_device(const struct device_record *record)
-{
-	(void)record;
-}
-
 const struct suite_store suite_store = {
     .start = redis_server_start,
     .stop = redis_server_stop,
-    .open = open_registry,
-    .put_device = put_device,
+    .open = redis_store_open,
+    .put_device = redis_store_put_nothing,
 };
 
 static struct redis_registry *

@@ -4,20 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "redis_server.h"
-#include "registry_suite.h"
+#include "redis_store.h"
 
 #define SKIPPED 77 /* automake */
 
 /* The store of the common suite. */
-
-static struct registry *
-open_registry(const char *relay_id, registry_event_cb cb, void *ctx)
-{
-	scene.settings.relay_id = relay_id;
-	return registry_redis_new(
-	    scene.loop, &scene.settings, redis_server_config(), cb, ctx);
-}
 
 static void
 write_hash(const uint8_t *sha256, char hash[2 * SECRET_HASH_LEN + 1])
@@ -90,7 +81,7 @@ forget(struct registry **registry)
 const struct suite_store suite_store = {
     .start = redis_server_start,
     .stop = redis_server_stop,
-    .open = open_registry,
+    .open = redis_store_open,
     .put_device = put_device,
     .remove_device = remove_device,
     .put_fleet = put_fleet,
@@ -121,7 +112,7 @@ static void
 open_second(void)
 {
 	second_up = false;
-	second = open_registry("r2", second_event_cb, NULL);
+	second = redis_store_open("r2", second_event_cb, NULL);
 	ck_assert_ptr_nonnull(second);
 	scene_run_until(is_second_up);
 }
@@ -352,7 +343,7 @@ START_TEST(relays_that_grant_at_once_never_grant_the_same)
 	ck_assert(port_set_parse(&scene.public_ports, STR("20000-20019")));
 	registry_free(&scene.registry);
 	scene.n_events = 0;
-	scene.registry = open_registry("r1", scene_event_cb, NULL);
+	scene.registry = redis_store_open("r1", scene_event_cb, NULL);
 	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
 	open_second();
 	for (int i = 0; i < 40; i++) {
@@ -399,7 +390,7 @@ open_quietly(void)
 	scene.settings.announce_ms = 60000;
 	registry_free(&scene.registry);
 	scene.n_events = 0;
-	scene.registry = open_registry("r1", scene_event_cb, NULL);
+	scene.registry = redis_store_open("r1", scene_event_cb, NULL);
 	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
 }
 
@@ -1041,7 +1032,7 @@ START_TEST(events_of_before_the_start_are_not_told)
 	open_second();
 	registry_free(&scene.registry);
 	scene.n_events = 0;
-	scene.registry = open_registry("r1", scene_event_cb, NULL);
+	scene.registry = redis_store_open("r1", scene_event_cb, NULL);
 	scene_wait_event(REGISTRY_UP, NULL, &(size_t){0});
 	redis_ask("XADD taupe:events * kind device name bob");
 	scene_wait_event(REGISTRY_DEVICE, "bob", &(size_t){0});

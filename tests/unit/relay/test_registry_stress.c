@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "redis_server.h"
-#include "registry_suite.h"
+#include "redis_store.h"
 
 #define SKIPPED 77 /* automake */
 
@@ -36,26 +35,11 @@ struct actor {
 	struct route routes[2];
 };
 
-static struct registry *
-open_registry(const char *relay_id, registry_event_cb cb, void *ctx)
-{
-	scene.settings.relay_id = relay_id;
-	return registry_redis_new(
-	    scene.loop, &scene.settings, redis_server_config(), cb, ctx);
-}
-
-/* Claims bring their devices along. */
-static void
-put_device(const struct device_record *record)
-{
-	(void)record;
-}
-
 const struct suite_store suite_store = {
     .start = redis_server_start,
     .stop = redis_server_stop,
-    .open = open_registry,
-    .put_device = put_device,
+    .open = redis_store_open,
+    .put_device = redis_store_put_nothing,
 };
 
 static struct registry *relays[RELAYS];
