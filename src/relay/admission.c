@@ -41,6 +41,7 @@ struct admission {
 	struct holder_probe probe;   /* of who has its name */
 	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
 	bool certified;		     /* by its certificate: needs no secret */
+	bool inside;		     /* of the turnstile */
 	bool placed;		     /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
@@ -68,8 +69,20 @@ admissions_init(struct relay *relay)
 }
 
 static void
+leave_turnstile(struct admission *admission, bool through)
+{
+	struct relay *relay = admission->relay;
+
+	if (admission->inside)
+		turnstile_leave(
+		    &relay->turnstile, through, loop_now_ms(relay->loop));
+	admission->inside = false;
+}
+
+static void
 admission_free(struct admission *admission)
 {
+	leave_turnstile(admission, true);
 	holder_probe_cancel(&admission->probe);
 	if (admission->device != NULL)
 		device_unpin(admission->device);
@@ -101,6 +114,14 @@ reject_busy(struct admission *admission, const char *reason)
 		.code = "unavailable",
 		.reason = reason,
 		.retry_after_s = RETRY_AFTER_S});
+}
+
+/* Its agent does not wait for an answer any more. */
+static void
+give_up(struct upgrade *upgrade)
+{
+	upgrade->relay->counters.agents_gone++;
+	upgrade_free(upgrade);
 }
 
 static void
@@ -222,6 +243,14 @@ probed_cb(void *ctx, bool alive)
 		take_over(ctx);
 }
 
+/* Another agent has its name: the time that it has to answer is not ours. */
+static void
+ask_holder(struct admission *admission, const struct session_info *holder)
+{
+	leave_turnstile(admission, true);
+	holder_probe_start(&admission->probe, admission->claim.name, holder);
+}
+
 static void
 take_notice(struct admission *admission, const struct registry_event *event)
 {
@@ -325,8 +354,7 @@ admit_provisionally(struct admission *admission)
 	    strcmp(grant_instance(device->grant), admission->claim.instance) !=
 		0) {
 		grant_session(device->grant, relay->self.id, &holder);
-		holder_probe_start(
-		    &admission->probe, admission->claim.name, &holder);
+		ask_holder(admission, &holder);
 		return;
 	}
 	log_warn("registry is away: session is provisional",
@@ -347,8 +375,7 @@ claimed_cb(void *ctx, const struct claim_result *result)
 		attach(admission);
 		return;
 	case REGISTRY_HELD:
-		holder_probe_start(
-		    &admission->probe, admission->claim.name, &result->session);
+		ask_holder(admission, &result->session);
 		return;
 	case REGISTRY_EXHAUSTED:
 		reject(admission,
@@ -480,6 +507,14 @@ take_record(struct admission *admission, const struct device_record *record)
 static void
 admit(struct admission *admission)
 {
+	struct upgrade *upgrade = admission->upgrade;
+
+	if (conn_hung_up(&upgrade->conn)) {
+		leave_turnstile(admission, false);
+		admission_free(admission);
+		give_up(upgrade);
+		return;
+	}
 	if (!place(admission))
 		claim_name(admission);
 }
@@ -570,6 +605,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		return NULL;
 	admission->relay = relay;
 	admission->upgrade = upgrade;
+	admission->inside = true;
 	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
 	holder_probe_init(&admission->probe, relay, probed_cb, admission);
 	if (params->enrol.ptr != NULL)
@@ -646,6 +682,16 @@ may_try(struct upgrade *upgrade, const struct control_params *params)
 	return false;
 }
 
+/* Those whose holder is asked are in nobody's way, but they are bounded too. */
+static bool
+enter_turnstile(struct relay *relay)
+{
+	size_t most = (size_t)relay->options.max_handshakes;
+
+	return relay->admissions.count < most &&
+	    turnstile_enter(&relay->turnstile, most, loop_now_ms(relay->loop));
+}
+
 void
 admission_start(struct upgrade *upgrade, struct http_head *head)
 {
@@ -655,8 +701,8 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	char name[DEVICE_NAME_MAX + 1];
 	const char *error = NULL;
 
-	if (relay->admissions.count >= (size_t)relay->options.max_handshakes) {
-		upgrade_turn_away(upgrade);
+	if (conn_hung_up(&upgrade->conn)) {
+		give_up(upgrade);
 		return;
 	}
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
@@ -673,7 +719,13 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	}
 	if (!check_services(upgrade, name, params.n_services))
 		return;
+	if (!enter_turnstile(relay)) {
+		upgrade_turn_away(upgrade);
+		return;
+	}
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
+		turnstile_leave(
+		    &relay->turnstile, false, loop_now_ms(relay->loop));
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 503,
 			.code = "overload",

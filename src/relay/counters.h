@@ -15,6 +15,7 @@
 	X(agents_redirected, "Agents sent to another relay.")                  \
 	X(agents_moved, "Agents that were asked to move to another relay.")    \
 	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(agents_gone, "Agents that had given up before they were let in.")    \
 	X(devices_enrolled, "Devices that were enrolled in a fleet.")          \
 	X(enrolments_refused, "Devices that were not.")                        \
 	X(secrets_rotated, "Devices that were given another secret while "     \

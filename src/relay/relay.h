@@ -24,6 +24,7 @@
 #include "relay/registry.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
+#include "relay/turnstile.h"
 
 #define AGENT_LISTENERS_MAX 16 /* of either kind */
 
@@ -96,8 +97,7 @@ struct relay {
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */
-	uint64_t
-	    turn_us; /* loop clock: for when the last one was turned away to */
+	struct turnstile turnstile; /* of admissions; loop clock */
 
 	struct drain drain;
 	struct rebalance rebalance;

@@ -17,10 +17,6 @@
 #include "relay/upgrade.h"
 #include "wire/url.h"
 
-/* So long max_handshakes agents are thought to need until they are through. */
-#define TURN_MS 2000
-#define TURN_LATEST_MS 30000
-
 static void
 drop_head(struct upgrade *upgrade)
 {
@@ -141,32 +137,18 @@ upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
 	upgrade_free(upgrade);
 }
 
-/* When there are too many, each that is turned away gets its turn behind those before it,
- * at the rate at which we expect to get through: a crowd that came back at the same time
- * would find the door as full as before, and then nobody at it. */
-static unsigned
-next_turn_s(struct relay *relay)
-{
-	uint64_t now_us = now_ms(relay) * 1000,
-		 first_us = now_us + TURN_MS * 1000;
-
-	if (relay->turn_us < first_us)
-		relay->turn_us = first_us;
-	if (relay->turn_us < now_us + TURN_LATEST_MS * 1000)
-		relay->turn_us +=
-		    TURN_MS * 1000 / (uint64_t)relay->options.max_handshakes;
-	return (unsigned)((relay->turn_us - now_us) / 1000000);
-}
-
 void
 upgrade_turn_away(struct upgrade *upgrade)
 {
+	struct relay *relay = upgrade->relay;
+
 	note_limit(upgrade, LIMIT_MAX_HANDSHAKES);
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 503,
 		.code = "overload",
 		.reason = "too many connections at once",
-		.retry_after_s = next_turn_s(upgrade->relay),
+		.retry_after_s = turnstile_next_turn_s(&relay->turnstile,
+		    (size_t)relay->options.max_handshakes, now_ms(relay)),
 		.limited = true});
 }
 

@@ -10,6 +10,7 @@ import urllib.parse
 import pytest
 import redis as redis_client
 
+from harness.fakes import RawAgent
 from harness.programs import Agent, SampleServices
 from harness.scenes import Cluster
 from harness.slow_proxy import SlowProxy
@@ -207,6 +208,32 @@ def test_a_slow_redis_makes_nobody_but_newcomers_wait(group, delay_ms):
     until("its end is written", lambda: not scene.session("bob"))
     assert scene.complaints() == []
     assert scene.agent.welcomes() == 1
+
+
+def test_an_agent_that_has_given_up_is_not_let_in(group):
+    scene = Scene(group, redis_timeout="20s", max_handshakes=1)
+    device = scene.cluster.device("bob")
+
+    def ask():
+        agent = RawAgent(scene.relay.agent_address)
+        agent.send(agent.control_request(device).encode())
+        return agent
+
+    def another_is_turned_away():
+        with ask() as another:
+            return another.read_head()[0] == 503
+
+    scene.redis.process.freeze()
+    try:
+        first = ask()
+        until("it is on its way", another_is_turned_away)
+        first.sock.close()
+        assert another_is_turned_away(), "it is not known before Redis answers"
+    finally:
+        scene.redis.process.thaw()
+    until("it is gone", lambda: scene.relay.metrics()["taupe_relay_agents_gone_total"] == 1)
+    assert scene.relay.metrics()["taupe_relay_sessions_opened_total"] == 1
+    scene.join(device)
 
 
 class ProxiedScene:

@@ -432,6 +432,12 @@ conn_init_read(struct conn *conn, struct loop *loop, int fd,
 	return begin_watching(conn);
 }
 
+bool
+conn_hung_up(const struct conn *conn)
+{
+	return conn->hung_up || conn->ended;
+}
+
 void
 conn_pause(struct conn *conn)
 {
