@@ -14,10 +14,10 @@
 #include "net/crypto.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
-#include "relay/certified.h"
 #include "relay/claim_plan.h"
 #include "relay/claim_request.h"
 #include "relay/enrol.h"
+#include "relay/entry.h"
 #include "relay/holder_probe.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -114,27 +114,6 @@ reject_busy(struct admission *admission, const char *reason)
 		.code = "unavailable",
 		.reason = reason,
 		.retry_after_s = RETRY_AFTER_S});
-}
-
-/* Its agent does not wait for an answer any more. */
-static void
-give_up(struct upgrade *upgrade)
-{
-	upgrade->relay->counters.agents_gone++;
-	upgrade_free(upgrade);
-}
-
-static void
-reject_unauthorized(struct upgrade *upgrade, const char *reason)
-{
-	struct relay *relay = upgrade->relay;
-
-	relay->counters.agents_unauthorized++;
-	sources_failed(
-	    relay->sources, upgrade->source, loop_now_ms(relay->loop));
-	upgrade_reject(upgrade,
-	    &(struct upgrade_error){
-		.status = 401, .code = "unauthorized", .reason = reason});
 }
 
 /* The last step: the agent gets its channel. */
@@ -512,7 +491,7 @@ admit(struct admission *admission)
 	if (conn_hung_up(&upgrade->conn)) {
 		leave_turnstile(admission, false);
 		admission_free(admission);
-		give_up(upgrade);
+		upgrade_give_up(upgrade);
 		return;
 	}
 	if (!place(admission))
@@ -539,7 +518,8 @@ device_cb(
 
 		admission_free(admission);
 		/* one answer for both, so that names cannot be found out */
-		reject_unauthorized(upgrade, "unknown device or wrong secret");
+		upgrade_reject_unauthorized(
+		    upgrade, "unknown device or wrong secret");
 		return;
 	}
 	if (status == REGISTRY_OK)
@@ -555,7 +535,7 @@ reject_enrolment(struct admission *admission, const struct upgrade_error *error)
 
 	admission_free(admission);
 	if (error->status == 401)
-		reject_unauthorized(upgrade, error->reason);
+		upgrade_reject_unauthorized(upgrade, error->reason);
 	else
 		upgrade_reject(upgrade, error);
 }
@@ -646,83 +626,15 @@ start_enrolment(struct admission *admission, const struct http_head *head,
 		reject_busy(admission, "the relay is out of memory");
 }
 
-/* More services than max_services: false, and it was refused. */
-static bool
-check_services(struct upgrade *upgrade, const char *name, size_t n_services)
-{
-	struct relay *relay = upgrade->relay;
-	size_t most = (size_t)relay->options.max_services;
-	char reason[100];
-
-	if (n_services <= most)
-		return true;
-	limit_hit(
-	    &relay->hits, LIMIT_MAX_SERVICES, name, loop_now_ms(relay->loop));
-	snprintf(reason, sizeof(reason),
-	    "this relay takes %zu services of a device, not %zu", most,
-	    n_services);
-	upgrade_reject_bad(upgrade, 400, reason);
-	return false;
-}
-
-/* May we look at who it says it is? A certificate was looked at already, but says nothing about a
- * fleet's key. */
-static bool
-may_try(struct upgrade *upgrade, const struct control_params *params)
-{
-	struct relay *relay = upgrade->relay;
-	unsigned retry_after_s;
-
-	if ((upgrade->certificate == TLS_PEER_NAMED &&
-		params->enrol.ptr == NULL) ||
-	    sources_may_try(relay->sources, upgrade->source, upgrade->from,
-		loop_now_ms(relay->loop), &retry_after_s))
-		return true;
-	upgrade_turn_source_away(upgrade, retry_after_s);
-	return false;
-}
-
-/* Those whose holder is asked are in nobody's way, but they are bounded too. */
-static bool
-enter_turnstile(struct relay *relay)
-{
-	size_t most = (size_t)relay->options.max_handshakes;
-
-	return relay->admissions.count < most &&
-	    turnstile_enter(&relay->turnstile, most, loop_now_ms(relay->loop));
-}
-
 void
 admission_start(struct upgrade *upgrade, struct http_head *head)
 {
 	struct relay *relay = upgrade->relay;
 	struct admission *admission;
 	struct control_params params;
-	char name[DEVICE_NAME_MAX + 1];
-	const char *error = NULL;
 
-	if (conn_hung_up(&upgrade->conn)) {
-		give_up(upgrade);
+	if (!entry_grant(upgrade, head, &params))
 		return;
-	}
-	if (control_params_decode((char *)head->query.ptr, head->query.len,
-		&params, &error) != WIRE_DONE) {
-		upgrade_reject_bad(upgrade, 400, error);
-		return;
-	}
-	(void)str_copy(params.name, name, sizeof(name));
-	if (!may_try(upgrade, &params))
-		return;
-	if ((error = certified_check(upgrade, name)) != NULL) {
-		reject_unauthorized(upgrade, error);
-		return;
-	}
-	if (!check_services(upgrade, name, params.n_services))
-		return;
-	if (!enter_turnstile(relay)) {
-		upgrade_turn_away(upgrade);
-		return;
-	}
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
 		turnstile_leave(
 		    &relay->turnstile, false, loop_now_ms(relay->loop));

@@ -201,6 +201,26 @@ upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason)
 		.reason = reason});
 }
 
+void
+upgrade_reject_unauthorized(struct upgrade *upgrade, const char *reason)
+{
+	struct relay *relay = upgrade->relay;
+
+	relay->counters.agents_unauthorized++;
+	sources_failed(
+	    relay->sources, upgrade->source, loop_now_ms(relay->loop));
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){
+		.status = 401, .code = "unauthorized", .reason = reason});
+}
+
+void
+upgrade_give_up(struct upgrade *upgrade)
+{
+	upgrade->relay->counters.agents_gone++;
+	upgrade_free(upgrade);
+}
+
 /* The last entry of the last X-Forwarded-For: what stands before it may be the agent's own
  * invention. */
 static struct str

@@ -69,6 +69,10 @@ bool upgrade_count_named(struct upgrade *upgrade);
 void upgrade_reject_bad(struct upgrade *upgrade, unsigned status, const char *reason);
 /* Refuse it, and free the upgrade. */
 void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
+/* Refuse it because of who it says it is, which is charged to its source. */
+void upgrade_reject_unauthorized(struct upgrade *upgrade, const char *reason);
+/* Its agent does not wait for an answer any more: free it. */
+void upgrade_give_up(struct upgrade *upgrade);
 /* Refuse it because there are too many, for now: at this relay, or from its source. */
 void upgrade_turn_away(struct upgrade *upgrade);
 void upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s);
