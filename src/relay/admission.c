@@ -33,6 +33,7 @@ struct admission {
 	struct upgrade *upgrade;
 	struct device *device; /* pinned, once attached */
 	struct claim claim;
+	struct claim_turn turn; /* for the claim */
 	struct claim_result granted;
 	uint8_t secret_sha256[SHA256_LEN];
 	char *
@@ -41,13 +42,13 @@ struct admission {
 	struct holder_probe probe;   /* of who has its name */
 	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
 	bool certified;		     /* by its certificate: needs no secret */
-	bool inside;		     /* of the turnstile */
+	bool claimed;		     /* the registry has answered that */
 	bool placed;		     /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
 };
 
-static void claim_name(struct admission *admission);
+static void turn_cb(struct claim_turn *turn, bool waited);
 
 static struct admission *
 admission_of(struct hash_node *node)
@@ -66,23 +67,25 @@ void
 admissions_init(struct relay *relay)
 {
 	hash_map_init(&relay->admissions, key_cb);
+	claim_queue_init(&relay->claim_queue, relay->loop, turn_cb);
 }
 
+/* What it waits for is not the registry any more. */
 static void
-leave_turnstile(struct admission *admission, bool through)
+leave_queue(struct admission *admission)
 {
 	struct relay *relay = admission->relay;
 
-	if (admission->inside)
-		turnstile_leave(
-		    &relay->turnstile, through, loop_now_ms(relay->loop));
-	admission->inside = false;
+	if (admission->claimed && relay->claim_queue.n_waiting > 0)
+		turns_count(&relay->turns, loop_now_ms(relay->loop));
+	admission->claimed = false;
+	claim_queue_leave(&relay->claim_queue, &admission->turn);
 }
 
 static void
 admission_free(struct admission *admission)
 {
-	leave_turnstile(admission, true);
+	leave_queue(admission);
 	holder_probe_cancel(&admission->probe);
 	if (admission->device != NULL)
 		device_unpin(admission->device);
@@ -210,7 +213,7 @@ take_over(struct admission *admission)
 	log_info("taking a name over from a dead session",
 	    LOG_S("device", admission->claim.name), LOG_U("epoch", epoch));
 	admission->claim.over_epoch = epoch;
-	claim_name(admission);
+	claim_queue_pass(&admission->relay->claim_queue, &admission->turn);
 }
 
 static void
@@ -226,7 +229,7 @@ probed_cb(void *ctx, bool alive)
 static void
 ask_holder(struct admission *admission, const struct session_info *holder)
 {
-	leave_turnstile(admission, true);
+	leave_queue(admission);
 	holder_probe_start(&admission->probe, admission->claim.name, holder);
 }
 
@@ -348,6 +351,7 @@ claimed_cb(void *ctx, const struct claim_result *result)
 {
 	struct admission *admission = ctx;
 
+	admission->claimed = result->status != REGISTRY_UNAVAILABLE;
 	switch (result->status) {
 	case REGISTRY_OK:
 		admission->granted = *result;
@@ -409,6 +413,19 @@ stay(struct admission *admission)
 	admission->relay->n_placed++;
 }
 
+static void
+reject_full(struct admission *admission)
+{
+	const struct relay *relay = admission->relay;
+
+	reject(admission,
+	    &(struct upgrade_error){.status = 503,
+		.code = "overload",
+		.reason = relay->self.draining ? "the relay is stopping"
+					       : "the relay is full",
+		.retry_after_s = RETRY_AFTER_S + crypto_below(5)});
+}
+
 /* True: the agent was sent away. */
 static bool
 place(struct admission *admission)
@@ -454,12 +471,7 @@ place(struct admission *admission)
 	case PLACEMENT_FULL:
 		break;
 	}
-	reject(admission,
-	    &(struct upgrade_error){.status = 503,
-		.code = "overload",
-		.reason = relay->self.draining ? "the relay is stopping"
-					       : "the relay is full",
-		.retry_after_s = RETRY_AFTER_S + crypto_below(5)});
+	reject_full(admission);
 	return true;
 }
 
@@ -482,20 +494,43 @@ take_record(struct admission *admission, const struct device_record *record)
 		verify_lease(admission, str_of(admission->lease));
 }
 
+/* It has waited for so long that its agent, whose patience is about as long as ours, may not wait
+ * until it is through. */
+static bool
+is_late(const struct admission *admission)
+{
+	const struct relay *relay = admission->relay;
+
+	return loop_now_ms(relay->loop) - admission->turn.since_ms >=
+	    (uint64_t)relay->options.handshake_timeout_ms / 2;
+}
+
+static void
+turn_cb(struct claim_turn *turn, bool waited)
+{
+	struct admission *admission = turn->owner;
+	struct upgrade *upgrade = admission->upgrade;
+
+	if (waited && conn_hung_up(&upgrade->conn)) {
+		admission_free(admission);
+		upgrade_give_up(upgrade);
+	} else if (waited && is_late(admission)) {
+		admission_free(admission);
+		upgrade_turn_away(upgrade, LIMIT_HANDSHAKE_TIMEOUT);
+	} else if (admission->relay->self.draining) {
+		reject_full(admission);
+	} else {
+		claim_name(admission);
+	}
+}
+
 /* Its record is known, and its secret right. */
 static void
 admit(struct admission *admission)
 {
-	struct upgrade *upgrade = admission->upgrade;
-
-	if (conn_hung_up(&upgrade->conn)) {
-		leave_turnstile(admission, false);
-		admission_free(admission);
-		upgrade_give_up(upgrade);
-		return;
-	}
 	if (!place(admission))
-		claim_name(admission);
+		claim_queue_join(
+		    &admission->relay->claim_queue, &admission->turn);
 }
 
 static void
@@ -585,7 +620,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		return NULL;
 	admission->relay = relay;
 	admission->upgrade = upgrade;
-	admission->inside = true;
+	admission->turn.owner = admission;
 	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
 	holder_probe_init(&admission->probe, relay, probed_cb, admission);
 	if (params->enrol.ptr != NULL)
@@ -596,6 +631,7 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		    admission->secret_sha256);
 	take_params(admission, params);
 	if (hash_map_insert(&relay->admissions, &admission->by_name) != 0) {
+		free(admission->lease);
 		free(admission);
 		return NULL;
 	}
@@ -636,8 +672,6 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 	if (!entry_grant(upgrade, head, &params))
 		return;
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
-		turnstile_leave(
-		    &relay->turnstile, false, loop_now_ms(relay->loop));
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 503,
 			.code = "overload",
@@ -670,4 +704,5 @@ void
 admissions_free_all(struct relay *relay)
 {
 	hash_map_each(&relay->admissions, free_cb, NULL);
+	claim_queue_fini(&relay->claim_queue);
 }

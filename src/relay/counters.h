@@ -26,7 +26,8 @@
 	    "Of these, for more services than max_services.")                  \
 	X(handshakes_over_max, "Handshakes turned away: max_handshakes.")      \
 	X(handshakes_late,                                                     \
-	    "Handshakes that took longer than handshake_timeout.")             \
+	    "Handshakes that took longer than handshake_timeout, or waited "   \
+	    "for half of it.")                                                 \
 	X(heads_over_max, "Request heads longer than max_head.")               \
 	X(messages_over_max,                                                   \
 	    "Control messages of agents longer than max_message.")             \

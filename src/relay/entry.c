@@ -43,25 +43,16 @@ check_services(struct upgrade *upgrade, const char *name, size_t n_services)
 	return false;
 }
 
-/* Those whose holder is asked are in nobody's way, but they are bounded too. */
-static bool
-enter_turnstile(struct relay *relay)
-{
-	size_t most = (size_t)relay->options.max_handshakes;
-
-	return relay->admissions.count < most &&
-	    turnstile_enter(&relay->turnstile, most, loop_now_ms(relay->loop));
-}
-
 bool
 entry_grant(struct upgrade *upgrade, struct http_head *head,
     struct control_params *params)
 {
 	char name[DEVICE_NAME_MAX + 1];
+	const struct relay *relay = upgrade->relay;
 	const char *error = NULL;
 
-	if (conn_hung_up(&upgrade->conn)) {
-		upgrade_give_up(upgrade);
+	if (relay->admissions.count >= (size_t)relay->options.max_handshakes) {
+		upgrade_turn_away(upgrade, LIMIT_MAX_HANDSHAKES);
 		return false;
 	}
 	if (control_params_decode((char *)head->query.ptr, head->query.len,
@@ -76,11 +67,5 @@ entry_grant(struct upgrade *upgrade, struct http_head *head,
 		upgrade_reject_unauthorized(upgrade, error);
 		return false;
 	}
-	if (!check_services(upgrade, name, params->n_services))
-		return false;
-	if (!enter_turnstile(upgrade->relay)) {
-		upgrade_turn_away(upgrade);
-		return false;
-	}
-	return true;
+	return check_services(upgrade, name, params->n_services);
 }

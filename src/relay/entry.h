@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What can be said of a request for a control channel before anybody is asked: is it in order, may
- * its source try, does the certificate fit, are the services too many, is there room inside?
+ * its source try, does the certificate fit, are the services too many?
  */
 #ifndef TAUPE_RELAY_ENTRY_H
 #define TAUPE_RELAY_ENTRY_H
@@ -9,8 +9,7 @@
 #include "relay/upgrade.h"
 #include "wire/control_msg.h"
 
-/* True: it may come in, is inside the turnstile, which the caller leaves for it, and *params is what
- * it says (its texts are in the head). False: it was refused, and the upgrade is gone. */
+/* True: it may go on, and *params is what it says (its texts are in the head). False: it was refused, and the upgrade is gone. */
 bool entry_grant(struct upgrade *upgrade, struct http_head *head,
     struct control_params *params);
 

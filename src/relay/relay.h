@@ -13,6 +13,7 @@
 #include "net/farewell.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "relay/claim_queue.h"
 #include "relay/counters.h"
 #include "relay/door_queue.h"
 #include "relay/drain.h"
@@ -24,7 +25,7 @@
 #include "relay/registry.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
-#include "relay/turnstile.h"
+#include "relay/turns.h"
 
 #define AGENT_LISTENERS_MAX 16 /* of either kind */
 
@@ -97,7 +98,8 @@ struct relay {
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */
-	struct turnstile turnstile; /* of admissions; loop clock */
+	struct claim_queue claim_queue; /* of admissions */
+	struct turns turns; /* of agents that were sent away; loop clock */
 
 	struct drain drain;
 	struct rebalance rebalance;

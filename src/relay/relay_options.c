@@ -243,10 +243,8 @@ static const struct option_row rows[] = {
     {"max_handshakes", OPTION_INT, AT(max_handshakes), "10000", 1, 1000000,
 	NULL, NULL, "NUMBER",
 	"Most connections at once that have not said yet whom they are, and "
-	"most agents at once that have not been let in yet; of these not more "
-	"than were let in in two seconds lately, where that is known (and at "
-	"least 128). Above it agents get 503, each sent behind the one before, "
-	"or with TLS an end."},
+	"most agents at once that have not been let in yet: agents get 503 "
+	"above it, each sent behind the one before, or with TLS an end."},
     {"max_services", OPTION_INT, AT(max_services), "16", 1, SERVICES_MAX, NULL,
 	NULL, "NUMBER",
 	"Most services of one device; an agent that offers more is refused."},

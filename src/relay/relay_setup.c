@@ -307,7 +307,6 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	(void)str_copy(
 	    str_of(relay->options.id), relay->self.id, sizeof(relay->self.id));
 	TAILQ_INIT(&relay->backlog);
-	admissions_init(relay);
 	devices_init(relay);
 	services_init(relay);
 	inherited_init(relay);
@@ -323,6 +322,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 		    "cannot start the event loop", LOG_S("error", log_errno()));
 		return EX_OSERR;
 	}
+	admissions_init(relay);
 	relay->hits.counters = &relay->counters;
 	if ((relay->sources = sources_new(&relay->options, &relay->hits)) ==
 	    NULL) {

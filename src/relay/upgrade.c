@@ -138,17 +138,18 @@ upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error)
 }
 
 void
-upgrade_turn_away(struct upgrade *upgrade)
+upgrade_turn_away(struct upgrade *upgrade, enum limit limit)
 {
 	struct relay *relay = upgrade->relay;
+	uint32_t most = (uint32_t)relay->options.max_handshakes;
 
-	note_limit(upgrade, LIMIT_MAX_HANDSHAKES);
+	note_limit(upgrade, limit);
 	upgrade_reject(upgrade,
 	    &(struct upgrade_error){.status = 503,
 		.code = "overload",
 		.reason = "too many connections at once",
-		.retry_after_s = turnstile_next_turn_s(&relay->turnstile,
-		    (size_t)relay->options.max_handshakes, now_ms(relay)),
+		.retry_after_s = turns_next_s(
+		    &relay->turns, (most + 1) / TURNS_FIRST_S, now_ms(relay)),
 		.limited = true});
 }
 
@@ -491,7 +492,7 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 	else if (retry_after_s > 0)
 		upgrade_turn_source_away(upgrade, retry_after_s);
 	else if (upgrades_silent(relay) > (size_t)relay->options.max_handshakes)
-		upgrade_turn_away(upgrade);
+		upgrade_turn_away(upgrade, LIMIT_MAX_HANDSHAKES);
 }
 
 bool

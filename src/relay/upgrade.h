@@ -74,7 +74,7 @@ void upgrade_reject_unauthorized(struct upgrade *upgrade, const char *reason);
 /* Its agent does not wait for an answer any more: free it. */
 void upgrade_give_up(struct upgrade *upgrade);
 /* Refuse it because there are too many, for now: at this relay, or from its source. */
-void upgrade_turn_away(struct upgrade *upgrade);
+void upgrade_turn_away(struct upgrade *upgrade, enum limit limit);
 void upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s);
 /* Answer 101, which goes with what the caller writes next (see conn_append()). The caller
  * then takes upgrade->conn by moving it, looks at upgrade_rest(), and frees the upgrade. */

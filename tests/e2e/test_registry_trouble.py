@@ -4,12 +4,15 @@ lost, visitors notice nothing, the log says it once, and nobody asks without a p
 import contextlib
 import re
 import shutil
+import socket
+import struct
 import time
 import urllib.parse
 
 import pytest
 import redis as redis_client
 
+from harness import ports
 from harness.fakes import RawAgent
 from harness.programs import Agent, SampleServices
 from harness.scenes import Cluster
@@ -210,32 +213,6 @@ def test_a_slow_redis_makes_nobody_but_newcomers_wait(group, delay_ms):
     assert scene.agent.welcomes() == 1
 
 
-def test_an_agent_that_has_given_up_is_not_let_in(group):
-    scene = Scene(group, redis_timeout="20s", max_handshakes=1)
-    device = scene.cluster.device("bob")
-
-    def ask():
-        agent = RawAgent(scene.relay.agent_address)
-        agent.send(agent.control_request(device).encode())
-        return agent
-
-    def another_is_turned_away():
-        with ask() as another:
-            return another.read_head()[0] == 503
-
-    scene.redis.process.freeze()
-    try:
-        first = ask()
-        until("it is on its way", another_is_turned_away)
-        first.sock.close()
-        assert another_is_turned_away(), "it is not known before Redis answers"
-    finally:
-        scene.redis.process.thaw()
-    until("it is gone", lambda: scene.relay.metrics()["taupe_relay_agents_gone_total"] == 1)
-    assert scene.relay.metrics()["taupe_relay_sessions_opened_total"] == 1
-    scene.join(device)
-
-
 class ProxiedScene:
     """The relay's way to Redis leads through a proxy; everybody else is next to it."""
 
@@ -249,6 +226,69 @@ class ProxiedScene:
                 return super().add_relay(name, redis=scene.proxy.address, **settings)
 
         self.scene = Scene(group, cluster=ProxiedCluster, **config)
+
+
+AT_ONCE, WAITING = 128, 22  # claims
+
+
+class Crowd:
+    """As many agents as may claim their names at once, slowly, and others who come behind them."""
+
+    def __init__(self, group, delay, **config):
+        starts = [ports.take_block(group.exits) for _ in range(3)]
+        proxied = ProxiedScene(
+            group, redis_timeout="20s", service_listen=[
+                f"127.0.0.1:{start}-{start + ports.BLOCK - 1}" for start in starts], **config)
+        self.scene, self.proxy = proxied.scene, proxied.proxy
+        names = [f"crowd{number}" for number in range(AT_ONCE + WAITING)]
+        self.devices = [self.scene.cluster.device(name) for name in names]
+        self.proxy.delay = delay
+        self.first = self.come(group, self.devices[:AT_ONCE])
+        self.others = self.come(group, self.devices[AT_ONCE:])
+
+    def come(self, group, devices):
+        """Not in the order of the devices; but all were read before others come."""
+        known, agents = self.records_read(), []
+        for device in devices:
+            agents.append(group.exits.enter_context(RawAgent(self.scene.relay.agent_address)))
+            agents[-1].send(agents[-1].control_request(device).encode())
+        until("all requests were read", lambda: self.records_read() == known + len(devices))
+        return agents
+
+    def records_read(self):
+        stats = self.scene.redis.client.info("commandstats")
+        return stats.get("cmdstat_hgetall", {"calls": 0})["calls"]
+
+    def metric(self, name):
+        return self.scene.relay.metrics()[f"taupe_relay_{name}_total"]
+
+    def first_are_in(self):
+        for agent in self.first:
+            assert agent.read_head()[0] == 101
+
+
+def test_agents_that_have_given_up_do_not_claim_their_names(group):
+    crowd = Crowd(group, 0.1)
+    for number, agent in enumerate(crowd.others):
+        if number % 2:  # as proxies do
+            agent.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        agent.sock.close()
+    crowd.first_are_in()
+    until("the others' turns came", lambda: crowd.metric("agents_gone") == WAITING)
+    assert crowd.metric("sessions_opened") == 1 + AT_ONCE
+    crowd.proxy.delay = 0
+    crowd.scene.join(crowd.devices[-1])
+
+
+def test_agents_that_waited_for_too_long_are_sent_away_one_behind_the_other(group):
+    crowd = Crowd(group, 0.15, handshake_timeout="600ms")
+    crowd.first_are_in()
+    for agent in crowd.others:
+        status, fields, form = agent.read_error()
+        assert (status, form["error"]) == (503, "overload")
+        assert 2 <= int(fields["retry-after"]) <= 4
+    assert crowd.metric("handshakes_late") == WAITING
+    assert crowd.metric("sessions_opened") == 1 + AT_ONCE
 
 
 @pytest.mark.long

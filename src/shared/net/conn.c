@@ -435,7 +435,14 @@ conn_init_read(struct conn *conn, struct loop *loop, int fd,
 bool
 conn_hung_up(const struct conn *conn)
 {
-	return conn->hung_up || conn->ended;
+	short ends = POLLHUP | POLLERR;
+	struct pollfd poll_fd = {.fd = conn->fd};
+
+#ifdef POLLRDHUP
+	ends |= POLLRDHUP;
+#endif
+	poll_fd.events = ends;
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & ends) != 0;
 }
 
 void

@@ -126,8 +126,8 @@ void conn_keep_alive(struct conn *conn);
 /* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
  * CONN_ERROR (errno says which). */
 ssize_t conn_read(struct conn *conn, void *out, size_t cap);
-/* Is the peer's end known to have come, read or not? Where the system tells of bytes only, it is not
- * before it is read. */
+/* Has the peer's end, or a reset, come, though nothing was read? Asks the system; false is all that
+ * some systems know before the bytes in front of it are read. */
 bool conn_hung_up(const struct conn *conn);
 /* No readable_cb until conn_resume(). A closed connection does not go on. */
 void conn_pause(struct conn *conn);

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <stdlib.h>
+
+#include "../net/support.h"
+#include "relay/claim_queue.h"
+
+#define MOST 1000
+
+static struct loop *loop;
+static struct claim_queue queue;
+static struct claim_turn turns[MOST];
+static int n_begun;
+static int begun[MOST]; /* which */
+static bool had_waited[MOST];
+static bool leaves_at_once;
+
+static void
+turn_cb(struct claim_turn *turn, bool waited)
+{
+	ck_assert_ptr_eq(turn->owner, turn);
+	ck_assert_int_eq(turn->state, CLAIM_UNDER_WAY);
+	ck_assert_int_lt(n_begun, MOST);
+	had_waited[n_begun] = waited;
+	begun[n_begun++] = (int)(turn - turns);
+	if (leaves_at_once)
+		claim_queue_leave(&queue, turn);
+}
+
+static void
+setup(void)
+{
+	ck_assert_ptr_nonnull(loop = loop_new());
+	claim_queue_init(&queue, loop, turn_cb);
+	for (int i = 0; i < MOST; i++)
+		turns[i] = (struct claim_turn){.owner = &turns[i]};
+	n_begun = 0;
+	leaves_at_once = false;
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < MOST; i++)
+		claim_queue_leave(&queue, &turns[i]);
+	claim_queue_fini(&queue);
+	loop_free(&loop);
+}
+
+static void
+join(int from, int to)
+{
+	for (int i = from; i < to; i++)
+		claim_queue_join(&queue, &turns[i]);
+}
+
+static void
+check_begun(int n, int first_waited)
+{
+	ck_assert_int_eq(n_begun, n);
+	for (int i = 0; i < n; i++) {
+		ck_assert_int_eq(begun[i], i);
+		ck_assert_int_eq(had_waited[i], i >= first_waited);
+	}
+}
+
+START_TEST(as_many_as_may_begin_at_once_and_the_others_wait)
+{
+	join(0, 500);
+	check_begun(CLAIM_QUEUE_MOST, MOST);
+	ck_assert_uint_eq(queue.n_waiting, 500 - CLAIM_QUEUE_MOST);
+	run_for_ms(loop, 20);
+	check_begun(CLAIM_QUEUE_MOST, MOST);
+}
+END_TEST
+
+START_TEST(one_that_leaves_lets_the_first_begin_but_from_the_loop)
+{
+	join(0, 500);
+	claim_queue_leave(&queue, &turns[7]);
+	check_begun(CLAIM_QUEUE_MOST, MOST);
+	run_for_ms(loop, 20);
+	check_begun(CLAIM_QUEUE_MOST + 1, CLAIM_QUEUE_MOST);
+}
+END_TEST
+
+START_TEST(all_come_in_the_order_in_which_they_joined)
+{
+	join(0, 500);
+	leaves_at_once = true;
+	for (int i = 0; i < CLAIM_QUEUE_MOST; i++)
+		claim_queue_leave(&queue, &turns[i]);
+	run_until(loop, &n_begun, 500);
+	check_begun(500, CLAIM_QUEUE_MOST);
+	ck_assert_uint_eq(queue.under_way, 0);
+	ck_assert_uint_eq(queue.n_waiting, 0);
+}
+END_TEST
+
+START_TEST(who_comes_while_others_wait_waits_behind_them)
+{
+	join(0, 130);
+	claim_queue_leave(&queue, &turns[0]);
+	/* there is room, but it is the first one's */
+	join(130, 131);
+	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST);
+	run_for_ms(loop, 20);
+	check_begun(CLAIM_QUEUE_MOST + 1, CLAIM_QUEUE_MOST);
+}
+END_TEST
+
+START_TEST(who_does_not_want_to_wait_any_more_is_left_out)
+{
+	join(0, 131);
+	claim_queue_leave(&queue, &turns[128]);
+	claim_queue_leave(&queue, &turns[128]);
+	ck_assert_uint_eq(queue.under_way, CLAIM_QUEUE_MOST);
+	claim_queue_leave(&queue, &turns[0]);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST + 1);
+	ck_assert_int_eq(begun[CLAIM_QUEUE_MOST], 129);
+}
+END_TEST
+
+START_TEST(who_may_pass_does_not_wait_but_counts)
+{
+	join(0, 130);
+	claim_queue_pass(&queue, &turns[500]);
+	ck_assert_int_eq(begun[n_begun - 1], 500);
+	ck_assert(!had_waited[n_begun - 1]);
+	claim_queue_leave(&queue, &turns[0]);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST + 1);
+	claim_queue_leave(&queue, &turns[500]);
+	run_for_ms(loop, 20);
+	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST + 2);
+}
+END_TEST
+
+START_TEST(one_that_has_left_may_come_again)
+{
+	join(0, 1);
+	claim_queue_leave(&queue, &turns[0]);
+	join(0, 1);
+	ck_assert_int_eq(n_begun, 2);
+	ck_assert_uint_eq(queue.under_way, 1);
+}
+END_TEST
+
+static int turns_of_the_loop;
+
+static void
+look_cb(void *ctx)
+{
+	struct task *task = ctx;
+
+	turns_of_the_loop++;
+	if (n_begun < MOST)
+		task_post(loop, task);
+}
+
+START_TEST(a_crowd_that_gives_up_does_not_take_the_loop)
+{
+	struct task task;
+
+	turns_of_the_loop = 0;
+	task_init(&task, look_cb, &task);
+	join(0, MOST);
+	leaves_at_once = true;
+	task_post(loop, &task);
+	claim_queue_leave(&queue, &turns[0]);
+	run_until(loop, &n_begun, MOST);
+	ck_assert_int_ge(turns_of_the_loop,
+	    (MOST - CLAIM_QUEUE_MOST) / CLAIM_QUEUE_TURN / 2);
+	task_cancel(loop, &task);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("claim_queue");
+	TCase *tests = tcase_create("claim_queue");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, as_many_as_may_begin_at_once_and_the_others_wait);
+	tcase_add_test(
+	    tests, one_that_leaves_lets_the_first_begin_but_from_the_loop);
+	tcase_add_test(tests, all_come_in_the_order_in_which_they_joined);
+	tcase_add_test(tests, who_comes_while_others_wait_waits_behind_them);
+	tcase_add_test(tests, who_does_not_want_to_wait_any_more_is_left_out);
+	tcase_add_test(tests, who_may_pass_does_not_wait_but_counts);
+	tcase_add_test(tests, one_that_has_left_may_come_again);
+	tcase_add_test(tests, a_crowd_that_gives_up_does_not_take_the_loop);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

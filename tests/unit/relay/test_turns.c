@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include <check.h>
+#include <stdlib.h>
+
+#include "relay/turns.h"
+
+#define USUAL 5000
+#define BEGIN_MS 1000000000
+
+static struct turns turns;
+static uint64_t now_ms;
+
+static void
+setup(void)
+{
+	turns = (struct turns){0};
+	now_ms = BEGIN_MS;
+}
+
+static unsigned
+next_s(void)
+{
+	return turns_next_s(&turns, USUAL, now_ms);
+}
+
+/* So many get in in a second, evenly, for some seconds. */
+static void
+pass(unsigned seconds, unsigned rate)
+{
+	uint64_t end_ms = now_ms + seconds * 1000ull, begin_ms = now_ms;
+	uint64_t n = 0;
+
+	for (; now_ms < end_ms; now_ms += 10)
+		for (; n < (now_ms - begin_ms) * rate / 1000; n++)
+			turns_count(&turns, now_ms);
+}
+
+/* How many are told to come within the next seconds. */
+static unsigned
+told_within(unsigned seconds)
+{
+	unsigned n = 0;
+
+	while (next_s() < seconds)
+		ck_assert_uint_lt(n++, 1000000);
+	return n;
+}
+
+START_TEST(nothing_is_known_and_turns_come_as_usual)
+{
+	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
+	ck_assert_uint_eq(told_within(3), USUAL - 1);
+	ck_assert_uint_eq(told_within(4), USUAL - 1);
+}
+END_TEST
+
+START_TEST(turns_come_at_the_rate_that_was_seen)
+{
+	unsigned told;
+
+	pass(5, 400);
+	told = told_within(12);
+	ck_assert_uint_ge(told, 9 * 400);
+	ck_assert_uint_le(told, 10 * 400);
+}
+END_TEST
+
+START_TEST(a_second_without_any_is_not_the_rate)
+{
+	pass(5, 3000);
+	now_ms += 4000;
+	pass(1, 20);
+	ck_assert_uint_ge(told_within(3), 500);
+}
+END_TEST
+
+START_TEST(a_faster_second_is_believed_at_once)
+{
+	pass(5, 100);
+	pass(1, 2000);
+	ck_assert_uint_ge(told_within(3), 1900);
+}
+END_TEST
+
+START_TEST(a_slower_rate_is_believed_by_and_by)
+{
+	unsigned told;
+
+	pass(5, 2000);
+	pass(12, 100);
+	told = told_within(12);
+	ck_assert_uint_ge(told, 9 * 100);
+	ck_assert_uint_le(told, 10 * 150);
+}
+END_TEST
+
+START_TEST(what_was_seen_is_forgotten)
+{
+	pass(5, 100);
+	now_ms += 60000;
+	ck_assert_uint_ge(told_within(3), USUAL - 1);
+	now_ms += 100ull * 365 * 86400 * 1000;
+	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
+}
+END_TEST
+
+START_TEST(nobody_is_told_to_wait_for_ever)
+{
+	unsigned seen_s = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		seen_s = turns_next_s(&turns, 1, now_ms);
+		ck_assert_uint_ge(seen_s, TURNS_FIRST_S);
+		ck_assert_uint_le(seen_s, TURNS_LAST_S);
+	}
+	ck_assert_uint_eq(seen_s, TURNS_LAST_S);
+	now_ms += 3600 * 1000;
+	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("turns");
+	TCase *tests = tcase_create("turns");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tests, setup, NULL);
+	tcase_add_test(tests, nothing_is_known_and_turns_come_as_usual);
+	tcase_add_test(tests, turns_come_at_the_rate_that_was_seen);
+	tcase_add_test(tests, a_second_without_any_is_not_the_rate);
+	tcase_add_test(tests, a_faster_second_is_believed_at_once);
+	tcase_add_test(tests, a_slower_rate_is_believed_by_and_by);
+	tcase_add_test(tests, what_was_seen_is_forgotten);
+	tcase_add_test(tests, nobody_is_told_to_wait_for_ever);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
