@@ -89,9 +89,15 @@ write_metrics(struct relay *relay, FILE *out)
 	    "# HELP taupe_relay_transfers Transfer channels open now.\n"
 	    "# TYPE taupe_relay_transfers gauge\ntaupe_relay_transfers %zu\n"
 	    "# HELP taupe_relay_leases Devices whose lease is here.\n"
-	    "# TYPE taupe_relay_leases gauge\ntaupe_relay_leases %zu\n",
+	    "# TYPE taupe_relay_leases gauge\ntaupe_relay_leases %zu\n"
+	    "# HELP taupe_relay_claims Agents that claim their names now.\n"
+	    "# TYPE taupe_relay_claims gauge\ntaupe_relay_claims %zu\n"
+	    "# HELP taupe_relay_claims_waiting Agents that wait to do so.\n"
+	    "# TYPE taupe_relay_claims_waiting gauge\n"
+	    "taupe_relay_claims_waiting %zu\n",
 	    relay->n_sessions, relay->n_visitors, relay->n_transfers,
-	    relay->devices.count);
+	    relay->devices.count, relay->claim_queue.under_way,
+	    relay->claim_queue.n_waiting);
 }
 
 static void

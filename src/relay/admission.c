@@ -33,7 +33,8 @@ struct admission {
 	struct upgrade *upgrade;
 	struct device *device; /* pinned, once attached */
 	struct claim claim;
-	struct claim_turn turn; /* for the claim */
+	struct claim_turn turn;	 /* for the claim */
+	uint64_t waits_since_ms; /* loop clock: for that */
 	struct claim_result granted;
 	uint8_t secret_sha256[SHA256_LEN];
 	char *
@@ -42,8 +43,9 @@ struct admission {
 	struct holder_probe probe;   /* of who has its name */
 	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
 	bool certified;		     /* by its certificate: needs no secret */
-	bool claimed;		     /* the registry has answered that */
-	bool placed;		     /* it is one of relay->n_placed */
+	bool behind;	  /* it waits until another one has claimed its name */
+	bool claimed;	  /* it has the name */
+	bool placed;	  /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
 };
@@ -70,16 +72,56 @@ admissions_init(struct relay *relay)
 	claim_queue_init(&relay->claim_queue, relay->loop, turn_cb);
 }
 
+/* The next one that has its name, from this one on (NULL: of all), and is not itself. */
+static struct admission *
+next_of_name(const struct admission *admission, struct admission *from)
+{
+	const struct hash_map *map = &admission->relay->admissions;
+	struct hash_node *node = from == NULL
+	    ? hash_map_find(map, str_of(admission->claim.name))
+	    : hash_map_find_next(map, &from->by_name);
+
+	if (node == &admission->by_name)
+		node = hash_map_find_next(map, node);
+	return node != NULL ? admission_of(node) : NULL;
+}
+
+static bool
+name_is_being_claimed(const struct admission *admission)
+{
+	struct admission *other = next_of_name(admission, NULL);
+
+	while (other != NULL && other->turn.state != CLAIM_UNDER_WAY)
+		other = next_of_name(admission, other);
+	return other != NULL;
+}
+
+static void
+let_next_of_name_claim(const struct admission *admission)
+{
+	struct admission *other = next_of_name(admission, NULL);
+
+	while (other != NULL && !other->behind)
+		other = next_of_name(admission, other);
+	if (other == NULL)
+		return;
+	other->behind = false;
+	claim_queue_return(&other->relay->claim_queue, &other->turn);
+}
+
 /* What it waits for is not the registry any more. */
 static void
 leave_queue(struct admission *admission)
 {
 	struct relay *relay = admission->relay;
+	bool was_under_way = admission->turn.state == CLAIM_UNDER_WAY;
 
 	if (admission->claimed && relay->claim_queue.n_waiting > 0)
 		turns_count(&relay->turns, loop_now_ms(relay->loop));
 	admission->claimed = false;
 	claim_queue_leave(&relay->claim_queue, &admission->turn);
+	if (was_under_way)
+		let_next_of_name_claim(admission);
 }
 
 static void
@@ -213,7 +255,8 @@ take_over(struct admission *admission)
 	log_info("taking a name over from a dead session",
 	    LOG_S("device", admission->claim.name), LOG_U("epoch", epoch));
 	admission->claim.over_epoch = epoch;
-	claim_queue_pass(&admission->relay->claim_queue, &admission->turn);
+	admission->waits_since_ms = loop_now_ms(admission->relay->loop);
+	claim_queue_return(&admission->relay->claim_queue, &admission->turn);
 }
 
 static void
@@ -351,7 +394,7 @@ claimed_cb(void *ctx, const struct claim_result *result)
 {
 	struct admission *admission = ctx;
 
-	admission->claimed = result->status != REGISTRY_UNAVAILABLE;
+	admission->claimed = result->status == REGISTRY_OK;
 	switch (result->status) {
 	case REGISTRY_OK:
 		admission->granted = *result;
@@ -495,14 +538,17 @@ take_record(struct admission *admission, const struct device_record *record)
 }
 
 /* It has waited for so long that its agent, whose patience is about as long as ours, may not wait
- * until it is through. */
+ * until it is through. A registry that is away, or in trouble, says so at once. */
 static bool
 is_late(const struct admission *admission)
 {
 	const struct relay *relay = admission->relay;
+	const struct registry *registry = relay->registry;
 
-	return loop_now_ms(relay->loop) - admission->turn.since_ms >=
-	    (uint64_t)relay->options.handshake_timeout_ms / 2;
+	return loop_now_ms(relay->loop) - admission->waits_since_ms >=
+	    (uint64_t)relay->options.handshake_timeout_ms / 2 &&
+	    registry->ops->is_up(registry) &&
+	    registry->ops->trouble(registry) == NULL;
 }
 
 static void
@@ -514,11 +560,15 @@ turn_cb(struct claim_turn *turn, bool waited)
 	if (waited && conn_hung_up(&upgrade->conn)) {
 		admission_free(admission);
 		upgrade_give_up(upgrade);
-	} else if (waited && is_late(admission)) {
-		admission_free(admission);
-		upgrade_turn_away(upgrade, LIMIT_HANDSHAKE_TIMEOUT);
 	} else if (admission->relay->self.draining) {
 		reject_full(admission);
+	} else if (waited && is_late(admission)) {
+		admission_free(admission);
+		upgrade_turn_away(upgrade, LIMIT_CLAIMS);
+	} else if (name_is_being_claimed(admission)) {
+		/* it would have to wait, and others need not */
+		admission->behind = true;
+		claim_queue_leave(&admission->relay->claim_queue, turn);
 	} else {
 		claim_name(admission);
 	}
@@ -528,9 +578,12 @@ turn_cb(struct claim_turn *turn, bool waited)
 static void
 admit(struct admission *admission)
 {
-	if (!place(admission))
-		claim_queue_join(
-		    &admission->relay->claim_queue, &admission->turn);
+	struct relay *relay = admission->relay;
+
+	if (place(admission))
+		return;
+	admission->waits_since_ms = loop_now_ms(relay->loop);
+	claim_queue_join(&relay->claim_queue, &admission->turn);
 }
 
 static void

@@ -60,7 +60,6 @@ void
 claim_queue_join(struct claim_queue *queue, struct claim_turn *turn)
 {
 	assert(turn->state == CLAIM_ELSEWHERE);
-	turn->since_ms = loop_now_ms(queue->loop);
 	if (queue->n_waiting == 0 && queue->under_way < CLAIM_QUEUE_MOST) {
 		begin(queue, turn, false);
 		return;
@@ -71,10 +70,14 @@ claim_queue_join(struct claim_queue *queue, struct claim_turn *turn)
 }
 
 void
-claim_queue_pass(struct claim_queue *queue, struct claim_turn *turn)
+claim_queue_return(struct claim_queue *queue, struct claim_turn *turn)
 {
 	assert(turn->state == CLAIM_ELSEWHERE);
-	begin(queue, turn, false);
+	turn->state = CLAIM_WAITS;
+	TAILQ_INSERT_HEAD(&queue->waiting, turn, link);
+	queue->n_waiting++;
+	if (has_turn(queue))
+		task_post_last(queue->loop, &queue->task);
 }
 
 void

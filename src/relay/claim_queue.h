@@ -4,7 +4,8 @@
  * than it gets through makes all wait until they give up: the work is done for agents that have
  * gone, who come again, and the crowd never ends. So a number of them is under way, which is enough
  * to keep the registry busy, and the others wait where it can be seen, when their turn has come,
- * whether their agents still do. First come, first served.
+ * whether their agents still do. First come, first served. A claim is under way until its routes are
+ * written.
  */
 #ifndef TAUPE_RELAY_CLAIM_QUEUE_H
 #define TAUPE_RELAY_CLAIM_QUEUE_H
@@ -15,14 +16,14 @@
 
 #include "net/loop.h"
 
-#define CLAIM_QUEUE_MOST 128 /* that are under way */
-#define CLAIM_QUEUE_TURN 64  /* whose turn comes in one turn of the loop */
+#define CLAIM_QUEUE_MOST                                                       \
+	128 /* that are under way: as many as Redis' lanes carry */
+#define CLAIM_QUEUE_TURN 64 /* whose turn comes in one turn of the loop */
 
 /* Of one claim. Begins as all zeros but for its owner. */
 struct claim_turn {
 	TAILQ_ENTRY(claim_turn) link;
-	void *owner;	   /* whose it is: for turn_cb */
-	uint64_t since_ms; /* loop clock: when it came */
+	void *owner; /* whose it is: for turn_cb */
 	enum { CLAIM_ELSEWHERE, CLAIM_WAITS, CLAIM_UNDER_WAY } state;
 };
 
@@ -42,8 +43,8 @@ void claim_queue_fini(struct claim_queue *queue);
 /* turn_cb comes now, when nobody waits and there is room, or from the loop. Precondition: it is
  * elsewhere. */
 void claim_queue_join(struct claim_queue *queue, struct claim_turn *turn);
-/* The same now, however many there are: it has waited before. */
-void claim_queue_pass(struct claim_queue *queue, struct claim_turn *turn);
+/* It was under way before: it goes in front of all who wait, and turn_cb comes from the loop. */
+void claim_queue_return(struct claim_queue *queue, struct claim_turn *turn);
 /* It is done, or does not want to any more: another's turn comes, from the loop. Nothing where it is
  * elsewhere. */
 void claim_queue_leave(struct claim_queue *queue, struct claim_turn *turn);

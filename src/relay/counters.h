@@ -26,8 +26,10 @@
 	    "Of these, for more services than max_services.")                  \
 	X(handshakes_over_max, "Handshakes turned away: max_handshakes.")      \
 	X(handshakes_late,                                                     \
-	    "Handshakes that took longer than handshake_timeout, or waited "   \
-	    "for half of it.")                                                 \
+	    "Handshakes that took longer than handshake_timeout.")             \
+	X(claims_late,                                                         \
+	    "Agents sent away, as they had waited for their turn to claim "    \
+	    "their name.")                                                     \
 	X(heads_over_max, "Request heads longer than max_head.")               \
 	X(messages_over_max,                                                   \
 	    "Control messages of agents longer than max_message.")             \

@@ -17,6 +17,7 @@ static const struct {
 	[LIMIT_##limit] = {option, offsetof(struct counters, counter)}
     ROW(MAX_HANDSHAKES, "max_handshakes", handshakes_over_max),
     ROW(HANDSHAKE_TIMEOUT, "handshake_timeout", handshakes_late),
+    ROW(CLAIMS, "claims", claims_late),
     ROW(MAX_HEAD, "max_head", heads_over_max),
     ROW(MAX_MESSAGE, "max_message", messages_over_max),
     ROW(MAX_SERVICES, "max_services", agents_over_services),

@@ -24,6 +24,7 @@ bool hits_due(struct hits *hits, uint64_t now_ms, uint32_t *times);
 enum limit {
 	LIMIT_MAX_HANDSHAKES,
 	LIMIT_HANDSHAKE_TIMEOUT,
+	LIMIT_CLAIMS,
 	LIMIT_MAX_HEAD,
 	LIMIT_MAX_MESSAGE,
 	LIMIT_MAX_SERVICES,

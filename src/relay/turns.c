@@ -1,55 +1,51 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * A second counts if somebody got in: one in which nobody did is a registry that stalls, or nobody
+ * who had to wait, and neither says how many can.
+ */
 #include "relay/turns.h"
 
-/* A rate that was seen is forgotten by and by: a registry that is slow for some seconds is not slow
- * for the next thousand agents. */
-#define FADES(rate) ((rate) / 4 * 3)
-#define FADED 16 /* less says nothing */
+/* A slower rate is believed by and by: the crowd's first second, or its last, is not a whole one. */
+#define FADED(rate) ((rate) - (rate) / 4)
 
-static void
-roll(struct turns *turns, uint64_t now_ms)
-{
-	uint64_t second = now_ms / 1000;
-
-	while (turns->second < second && turns->rate + turns->in_now > 0) {
-		turns->rate = FADES(turns->rate);
-		if (turns->rate < turns->in_now)
-			turns->rate = turns->in_now;
-		turns->in_now = 0;
-		turns->second++;
-	}
-	turns->second = second;
-}
+#define US 1000000u /* of a second */
 
 void
 turns_count(struct turns *turns, uint64_t now_ms)
 {
-	roll(turns, now_ms);
+	uint64_t second = now_ms / 1000;
+
+	if (second - turns->second > TURNS_KNOWN_S)
+		turns->rate = turns->in_now = 0;
+	if (second != turns->second) {
+		turns->rate = FADED(turns->rate);
+		if (turns->rate < turns->in_now)
+			turns->rate = turns->in_now;
+		turns->in_now = 0;
+		turns->second = second;
+	}
 	turns->in_now++;
 }
 
 static uint32_t
-rate_now(const struct turns *turns, uint32_t usual)
+rate_now(const struct turns *turns, uint32_t usual, uint64_t now_ms)
 {
-	uint32_t seen =
-	    turns->in_now > turns->rate ? turns->in_now : turns->rate;
-
-	return seen >= FADED ? seen : usual;
+	if (turns->in_now == 0 || now_ms / 1000 - turns->second > TURNS_KNOWN_S)
+		return usual;
+	return turns->in_now > turns->rate ? turns->in_now : turns->rate;
 }
 
 unsigned
 turns_next_s(struct turns *turns, uint32_t usual, uint64_t now_ms)
 {
-	uint64_t now_us = now_ms * 1000,
-		 first_us = now_us + TURNS_FIRST_S * 1000000,
-		 last_us = now_us + TURNS_LAST_S * 1000000;
+	uint64_t now_us = now_ms * 1000, first_us = now_us + TURNS_FIRST_S * US,
+		 last_us = now_us + TURNS_LAST_S * US;
 
-	roll(turns, now_ms);
 	if (turns->given_us < first_us)
 		turns->given_us = first_us;
-	else if (turns->given_us < last_us)
-		turns->given_us += 1000000 / rate_now(turns, usual);
+	else
+		turns->given_us += US / rate_now(turns, usual, now_ms);
 	if (turns->given_us > last_us)
-		turns->given_us = last_us;
-	return (unsigned)((turns->given_us - now_us) / 1000000);
+		turns->given_us = last_us - TURNS_SPREAD_S * US;
+	return (unsigned)((turns->given_us - now_us) / US);
 }

@@ -12,10 +12,14 @@
 /* Nobody is told to come sooner, and nobody later. */
 #define TURNS_FIRST_S 2
 #define TURNS_LAST_S 30
+/* Those for whom that is too soon are told times that are so far apart. */
+#define TURNS_SPREAD_S 10
+/* So long what was seen says something. */
+#define TURNS_KNOWN_S 60
 
 /* Begins as all zeros. */
 struct turns {
-	uint64_t second;   /* the newest in which one got in */
+	uint64_t second;   /* in which one got in, the last one */
 	uint32_t in_now;   /* so many in that one */
 	uint32_t rate;	   /* a second, of those before */
 	uint64_t given_us; /* the last turn */

@@ -232,63 +232,115 @@ AT_ONCE, WAITING = 128, 22  # claims
 
 
 class Crowd:
-    """As many agents as may claim their names at once, slowly, and others who come behind them."""
+    """Agents whose devices are read, but whose claims do not come to Redis before release()."""
 
-    def __init__(self, group, delay, **config):
+    def __init__(self, group, **config):
         starts = [ports.take_block(group.exits) for _ in range(3)]
-        proxied = ProxiedScene(
-            group, redis_timeout="20s", service_listen=[
-                f"127.0.0.1:{start}-{start + ports.BLOCK - 1}" for start in starts], **config)
-        self.scene, self.proxy = proxied.scene, proxied.proxy
-        names = [f"crowd{number}" for number in range(AT_ONCE + WAITING)]
-        self.devices = [self.scene.cluster.device(name) for name in names]
-        self.proxy.delay = delay
-        self.first = self.come(group, self.devices[:AT_ONCE])
-        self.others = self.come(group, self.devices[AT_ONCE:])
+        self.proxied = ProxiedScene(group, service_listen=[
+            f"127.0.0.1:{start}-{start + ports.BLOCK - 1}" for start in starts], **{
+                "redis_timeout": "20s", **config})
+        self.group, self.scene, self.proxy = group, self.proxied.scene, self.proxied.proxy
+        self.proxy.held = b"WATCH"
 
-    def come(self, group, devices):
-        """Not in the order of the devices; but all were read before others come."""
-        known, agents = self.records_read(), []
+    def devices(self, prefix, count):
+        return [self.scene.cluster.device(f"{prefix}{number}") for number in range(count)]
+
+    def come(self, devices):
+        agents = []
         for device in devices:
-            agents.append(group.exits.enter_context(RawAgent(self.scene.relay.agent_address)))
+            agents.append(self.group.exits.enter_context(RawAgent(self.scene.relay.agent_address)))
             agents[-1].send(agents[-1].control_request(device).encode())
-        until("all requests were read", lambda: self.records_read() == known + len(devices))
         return agents
 
-    def records_read(self):
-        stats = self.scene.redis.client.info("commandstats")
-        return stats.get("cmdstat_hgetall", {"calls": 0})["calls"]
+    def fill(self):
+        """As many as may claim their names at once; and others who wait behind them."""
+        self.first = self.come(self.devices("first", AT_ONCE))
+        self.until(AT_ONCE, 0)
+        self.others = self.come(self.devices("other", WAITING))
+        self.until(AT_ONCE, WAITING)
+
+    def until(self, under_way, waiting):
+        until(f"{under_way} claims are under way and {waiting} wait", lambda: (
+            self.metric("claims"), self.metric("claims_waiting")) == (under_way, waiting))
 
     def metric(self, name):
-        return self.scene.relay.metrics()[f"taupe_relay_{name}_total"]
+        return self.scene.relay.metrics()[f"taupe_relay_{name}"]
 
     def first_are_in(self):
         for agent in self.first:
             assert agent.read_head()[0] == 101
 
+    def others_are_sent_away(self, error, earliest):
+        for agent in self.others:
+            status, fields, form = agent.read_error()
+            assert (status, form["error"]) == (503, error)
+            assert int(fields["retry-after"]) >= earliest
 
-def test_agents_that_have_given_up_do_not_claim_their_names(group):
-    crowd = Crowd(group, 0.1)
+
+@pytest.fixture
+def crowd(group):
+    crowd = Crowd(group)
+    crowd.fill()
+    return crowd
+
+
+def test_agents_that_have_given_up_do_not_claim_their_names(crowd):
     for number, agent in enumerate(crowd.others):
         if number % 2:  # as proxies do
             agent.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         agent.sock.close()
+    crowd.proxy.release()
     crowd.first_are_in()
-    until("the others' turns came", lambda: crowd.metric("agents_gone") == WAITING)
-    assert crowd.metric("sessions_opened") == 1 + AT_ONCE
-    crowd.proxy.delay = 0
-    crowd.scene.join(crowd.devices[-1])
+    until("the others' turns came", lambda: crowd.metric("agents_gone_total") == WAITING)
+    assert crowd.metric("sessions_opened_total") == 1 + AT_ONCE
+    crowd.scene.join("bob")
 
 
-def test_agents_that_waited_for_too_long_are_sent_away_one_behind_the_other(group):
-    crowd = Crowd(group, 0.15, handshake_timeout="600ms")
+def test_agents_that_wait_for_their_turn_get_it(crowd):
+    crowd.proxy.release()
     crowd.first_are_in()
-    for agent in crowd.others:
-        status, fields, form = agent.read_error()
-        assert (status, form["error"]) == (503, "overload")
-        assert 2 <= int(fields["retry-after"]) <= 4
-    assert crowd.metric("handshakes_late") == WAITING
-    assert crowd.metric("sessions_opened") == 1 + AT_ONCE
+    assert [agent.read_head()[0] for agent in crowd.others] == [101] * WAITING
+    crowd.until(0, 0)
+
+
+def test_agents_that_waited_for_too_long_are_sent_away(group):
+    crowd = Crowd(group, handshake_timeout="600ms")
+    crowd.fill()
+    time.sleep(0.4)  # more than half of it
+    crowd.proxy.release()
+    crowd.first_are_in()
+    crowd.others_are_sent_away("overload", 2)
+    assert crowd.metric("claims_late_total") == WAITING
+    assert crowd.metric("sessions_opened_total") == 1 + AT_ONCE
+
+
+def test_agents_that_waited_for_too_long_learn_that_the_registry_is_away(group):
+    crowd = Crowd(group, handshake_timeout="600ms", redis_timeout="1s")
+    crowd.fill()
+    for agent in crowd.first:
+        assert agent.read_error()[2]["error"] == "unavailable"
+    crowd.others_are_sent_away("unavailable", 1)
+    assert crowd.metric("claims_late_total") == 0
+
+
+def test_one_device_does_not_keep_the_others_from_claiming_their_names(group):
+    crowd = Crowd(group)
+    agents = crowd.come(crowd.devices("greedy", 1) * (AT_ONCE + WAITING))
+    crowd.until(1, 0)
+    others = crowd.come(crowd.devices("other", 2))
+    crowd.until(3, 0)
+    crowd.proxy.release()
+    assert [agent.read_head()[0] for agent in others] == [101, 101]
+    until("one of its agents has its name", lambda: crowd.metric("agents") == 4)
+    for agent in agents:
+        agent.sock.close()
+    until("its others had their turns, and have gone",
+          lambda: crowd.metric("claims") == 0 and crowd.metric("agents_gone_total") > 0)
+
+
+def test_a_relay_stops_while_agents_wait_for_their_turn(crowd):
+    crowd.proxy.release()
+    crowd.scene.relay.process.stop()
 
 
 @pytest.mark.long

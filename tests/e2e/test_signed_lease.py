@@ -31,16 +31,17 @@ class Scene:
         self.key.chmod(0o600)
 
     def join(self, device, lease=None):
-        """Status, and what the welcome says."""
+        """Status, and what the welcome says, or the error's form."""
         query = [("name", device.name), ("instance", "i" * 32)]
         query += [("service", service) for service in SERVICES]
         query += [("lease", lease)] if lease else []
         with RawAgent(self.relay.agent_address) as agent:
             agent.send(agent.control_request(
                 device, query=urllib.parse.urlencode(query, safe=":")).encode())
-            status, _ = agent.read_head()
+            status, fields = agent.read_head()
             if status != 101:
-                return status, None
+                body = agent.read_exactly(int(fields["content-length"]))
+                return status, dict(urllib.parse.parse_qsl(body.decode()))
             _, payload = agent.read_frame()
             pairs = urllib.parse.parse_qsl(payload.decode())
             return status, {**dict(pairs), "urls": [v for key, v in pairs if key == "url"]}
@@ -74,6 +75,8 @@ class Scene:
         self.redis.process.freeze()
         self.restart_relay(variant, wait=False)
         until("it runs", lambda: self.relay.admin("/readyz")[0] == 503)
+        until("it has waited for the registry long enough", lambda: self.join(
+            self.devices["other"])[1]["reason"] == "the registry does not answer")
         try:
             yield
         finally:

@@ -15,14 +15,20 @@ class SlowProxy:
         self.delay = delay
         self.open = threading.Event()  # cleared: nothing passes
         self.open.set()
+        self.held = None  # bytes: what has them in it waits for release(), and all behind it
+        self.released = threading.Event()
         self.connections = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         group.exits.callback(self.close)
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def release(self):
+        self.released.set()
+
     def close(self):
         self.open.set()
+        self.release()
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
@@ -59,6 +65,8 @@ class SlowProxy:
             due, data = pieces.get()
             time.sleep(max(0, due - time.monotonic()))
             self.open.wait()
+            if self.held and self.held in data:
+                self.released.wait()
             try:
                 if not data:
                     sink.shutdown(socket.SHUT_WR)

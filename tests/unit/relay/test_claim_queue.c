@@ -122,18 +122,25 @@ START_TEST(who_does_not_want_to_wait_any_more_is_left_out)
 }
 END_TEST
 
-START_TEST(who_may_pass_does_not_wait_but_counts)
+START_TEST(who_returns_goes_in_front_of_all_who_wait)
 {
 	join(0, 130);
-	claim_queue_pass(&queue, &turns[500]);
-	ck_assert_int_eq(begun[n_begun - 1], 500);
-	ck_assert(!had_waited[n_begun - 1]);
 	claim_queue_leave(&queue, &turns[0]);
+	claim_queue_return(&queue, &turns[0]);
+	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST);
 	run_for_ms(loop, 20);
 	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST + 1);
-	claim_queue_leave(&queue, &turns[500]);
-	run_for_ms(loop, 20);
-	ck_assert_int_eq(n_begun, CLAIM_QUEUE_MOST + 2);
+	ck_assert_int_eq(begun[CLAIM_QUEUE_MOST], 0);
+	ck_assert(had_waited[CLAIM_QUEUE_MOST]);
+}
+END_TEST
+
+START_TEST(who_returns_to_an_empty_queue_begins_but_from_the_loop)
+{
+	claim_queue_return(&queue, &turns[0]);
+	ck_assert_int_eq(n_begun, 0);
+	run_until(loop, &n_begun, 1);
+	ck_assert(had_waited[0]);
 }
 END_TEST
 
@@ -191,7 +198,9 @@ main(void)
 	tcase_add_test(tests, all_come_in_the_order_in_which_they_joined);
 	tcase_add_test(tests, who_comes_while_others_wait_waits_behind_them);
 	tcase_add_test(tests, who_does_not_want_to_wait_any_more_is_left_out);
-	tcase_add_test(tests, who_may_pass_does_not_wait_but_counts);
+	tcase_add_test(tests, who_returns_goes_in_front_of_all_who_wait);
+	tcase_add_test(
+	    tests, who_returns_to_an_empty_queue_begins_but_from_the_loop);
 	tcase_add_test(tests, one_that_has_left_may_come_again);
 	tcase_add_test(tests, a_crowd_that_gives_up_does_not_take_the_loop);
 	suite_add_tcase(suite, tests);

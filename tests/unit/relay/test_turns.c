@@ -94,26 +94,45 @@ START_TEST(a_slower_rate_is_believed_by_and_by)
 }
 END_TEST
 
+START_TEST(a_stall_says_nothing)
+{
+	unsigned told;
+
+	pass(3, 65);
+	now_ms += 8000;
+	told = told_within(12);
+	ck_assert_uint_ge(told, 9 * 65);
+	ck_assert_uint_le(told, 10 * 65 + 1); /* rounded */
+}
+END_TEST
+
 START_TEST(what_was_seen_is_forgotten)
 {
 	pass(5, 100);
-	now_ms += 60000;
+	now_ms += (TURNS_KNOWN_S + 1) * 1000;
 	ck_assert_uint_ge(told_within(3), USUAL - 1);
+	pass(1, 50);
+	ck_assert_uint_le(told_within(4), 2 * 60);
 	now_ms += 100ull * 365 * 86400 * 1000;
 	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
 }
 END_TEST
 
-START_TEST(nobody_is_told_to_wait_for_ever)
+START_TEST(those_for_whom_the_latest_is_too_soon_do_not_come_together)
 {
-	unsigned seen_s = 0;
+	unsigned told[TURNS_LAST_S + 1] = {0};
 
-	for (int i = 0; i < 1000; i++) {
-		seen_s = turns_next_s(&turns, 1, now_ms);
-		ck_assert_uint_ge(seen_s, TURNS_FIRST_S);
-		ck_assert_uint_le(seen_s, TURNS_LAST_S);
+	pass(5, 100);
+	(void)told_within(TURNS_LAST_S - 1);
+	for (int i = 0; i < 10000; i++) {
+		unsigned seconds = next_s();
+
+		ck_assert_uint_le(seconds, TURNS_LAST_S);
+		told[seconds]++;
 	}
-	ck_assert_uint_eq(seen_s, TURNS_LAST_S);
+	for (unsigned s = TURNS_LAST_S - TURNS_SPREAD_S + 1; s < TURNS_LAST_S;
+	     s++)
+		ck_assert_uint_ge(told[s], 800);
 	now_ms += 3600 * 1000;
 	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
 }
@@ -133,8 +152,10 @@ main(void)
 	tcase_add_test(tests, a_second_without_any_is_not_the_rate);
 	tcase_add_test(tests, a_faster_second_is_believed_at_once);
 	tcase_add_test(tests, a_slower_rate_is_believed_by_and_by);
+	tcase_add_test(tests, a_stall_says_nothing);
 	tcase_add_test(tests, what_was_seen_is_forgotten);
-	tcase_add_test(tests, nobody_is_told_to_wait_for_ever);
+	tcase_add_test(
+	    tests, those_for_whom_the_latest_is_too_soon_do_not_come_together);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
