@@ -103,10 +103,15 @@ def can_save(redis):
 
 def save(redis, result):
     def outcome():
+        state = redis.client.info("persistence")
+        if state["rdb_bgsave_in_progress"]:
+            return False
+        if state["rdb_last_bgsave_status"] == result:
+            return True
         with contextlib.suppress(redis_client.RedisError):
             redis.client.bgsave()
-        state = redis.client.info("persistence")
-        return not state["rdb_bgsave_in_progress"] and state["rdb_last_bgsave_status"] == result
+        return False
+
     until(f"saving has ended with {result}", outcome)
 
 
