@@ -116,7 +116,7 @@ leave_queue(struct admission *admission)
 	struct relay *relay = admission->relay;
 	bool was_under_way = admission->turn.state == CLAIM_UNDER_WAY;
 
-	if (admission->claimed && relay->claim_queue.n_waiting > 0)
+	if (admission->claimed && claim_queue_is_crowded(&relay->claim_queue))
 		turns_count(&relay->turns, loop_now_ms(relay->loop));
 	admission->claimed = false;
 	claim_queue_leave(&relay->claim_queue, &admission->turn);

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#define CROWD_MS 1000
+
 static void
 begin(struct claim_queue *queue, struct claim_turn *turn, bool waited)
 {
@@ -16,6 +18,14 @@ stop_waiting(struct claim_queue *queue, struct claim_turn *turn)
 {
 	TAILQ_REMOVE(&queue->waiting, turn, link);
 	queue->n_waiting--;
+}
+
+static void
+note_waiting(struct claim_queue *queue, struct claim_turn *turn)
+{
+	turn->state = CLAIM_WAITS;
+	if (queue->n_waiting++ == 0)
+		queue->crowd_ms = loop_now_ms(queue->loop);
 }
 
 static bool
@@ -64,20 +74,25 @@ claim_queue_join(struct claim_queue *queue, struct claim_turn *turn)
 		begin(queue, turn, false);
 		return;
 	}
-	turn->state = CLAIM_WAITS;
 	TAILQ_INSERT_TAIL(&queue->waiting, turn, link);
-	queue->n_waiting++;
+	note_waiting(queue, turn);
 }
 
 void
 claim_queue_return(struct claim_queue *queue, struct claim_turn *turn)
 {
 	assert(turn->state == CLAIM_ELSEWHERE);
-	turn->state = CLAIM_WAITS;
 	TAILQ_INSERT_HEAD(&queue->waiting, turn, link);
-	queue->n_waiting++;
+	note_waiting(queue, turn);
 	if (has_turn(queue))
 		task_post_last(queue->loop, &queue->task);
+}
+
+bool
+claim_queue_is_crowded(const struct claim_queue *queue)
+{
+	return queue->n_waiting > 0 &&
+	    loop_now_ms(queue->loop) - queue->crowd_ms >= CROWD_MS;
 }
 
 void

@@ -33,6 +33,8 @@ struct claim_queue {
 	void (*turn_cb)(struct claim_turn *turn, bool waited);
 	struct task task;
 	size_t under_way, n_waiting;
+	uint64_t
+	    crowd_ms; /* loop clock: when the first of those came who wait */
 	TAILQ_HEAD(, claim_turn) waiting;
 };
 
@@ -45,6 +47,8 @@ void claim_queue_fini(struct claim_queue *queue);
 void claim_queue_join(struct claim_queue *queue, struct claim_turn *turn);
 /* It was under way before: it goes in front of all who wait, and turn_cb comes from the loop. */
 void claim_queue_return(struct claim_queue *queue, struct claim_turn *turn);
+/* Do some wait, and have for a second? A few that came together are no crowd. */
+bool claim_queue_is_crowded(const struct claim_queue *queue);
 /* It is done, or does not want to any more: another's turn comes, from the loop. Nothing where it is
  * elsewhere. */
 void claim_queue_leave(struct claim_queue *queue, struct claim_turn *turn);

@@ -1,38 +1,49 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A second counts if somebody got in: one in which nobody did is a registry that stalls, or nobody
- * who had to wait, and neither says how many can.
- */
+#include <stdbool.h>
+
 #include "relay/turns.h"
 
-/* A slower rate is believed by and by: the crowd's first second, or its last, is not a whole one. */
-#define FADED(rate) ((rate) - (rate) / 4)
-
 #define US 1000000u /* of a second */
+#define WINDOW_MS 1000
+/* Nobody got in for so long: a registry that stalls, or another crowd. Neither says how many can. */
+#define GAP_MS 1000
+
+/* A slower rate is believed by and by. */
+static uint32_t
+faded(uint32_t rate)
+{
+	return rate - rate / 4;
+}
+
+static bool
+is_known(const struct turns *turns, uint64_t now_ms)
+{
+	return turns->rate > 0 &&
+	    now_ms - turns->rate_ms <= TURNS_KNOWN_S * 1000;
+}
+
+static void
+end_window(struct turns *turns, uint64_t now_ms)
+{
+	uint64_t seen = (uint64_t)turns->in * 1000 / (now_ms - turns->begun_ms);
+	uint32_t least = is_known(turns, now_ms) ? faded(turns->rate) : 1;
+
+	turns->rate = seen > least ? (uint32_t)seen : least;
+	turns->rate_ms = now_ms;
+}
 
 void
 turns_count(struct turns *turns, uint64_t now_ms)
 {
-	uint64_t second = now_ms / 1000;
+	uint64_t ms = now_ms - turns->begun_ms;
 
-	if (second - turns->second > TURNS_KNOWN_S)
-		turns->rate = turns->in_now = 0;
-	if (second != turns->second) {
-		turns->rate = FADED(turns->rate);
-		if (turns->rate < turns->in_now)
-			turns->rate = turns->in_now;
-		turns->in_now = 0;
-		turns->second = second;
+	if (ms >= WINDOW_MS && ms <= WINDOW_MS + GAP_MS)
+		end_window(turns, now_ms);
+	if (ms >= WINDOW_MS) {
+		turns->begun_ms = now_ms;
+		turns->in = 0;
 	}
-	turns->in_now++;
-}
-
-static uint32_t
-rate_now(const struct turns *turns, uint32_t usual, uint64_t now_ms)
-{
-	if (turns->in_now == 0 || now_ms / 1000 - turns->second > TURNS_KNOWN_S)
-		return usual;
-	return turns->in_now > turns->rate ? turns->in_now : turns->rate;
+	turns->in++;
 }
 
 unsigned
@@ -44,7 +55,8 @@ turns_next_s(struct turns *turns, uint32_t usual, uint64_t now_ms)
 	if (turns->given_us < first_us)
 		turns->given_us = first_us;
 	else
-		turns->given_us += US / rate_now(turns, usual, now_ms);
+		turns->given_us +=
+		    US / (is_known(turns, now_ms) ? turns->rate : usual);
 	if (turns->given_us > last_us)
 		turns->given_us = last_us - TURNS_SPREAD_S * US;
 	return (unsigned)((turns->given_us - now_us) / US);

@@ -144,6 +144,23 @@ START_TEST(who_returns_to_an_empty_queue_begins_but_from_the_loop)
 }
 END_TEST
 
+START_TEST(it_is_a_crowd_when_some_have_waited_for_a_second)
+{
+	join(0, 130);
+	ck_assert(!claim_queue_is_crowded(&queue));
+	run_for_ms(loop, 600);
+	claim_queue_leave(&queue, &turns[0]);
+	ck_assert(!claim_queue_is_crowded(&queue));
+	run_for_ms(loop, 600);
+	ck_assert(claim_queue_is_crowded(&queue));
+	claim_queue_leave(&queue, &turns[1]);
+	run_for_ms(loop, 20);
+	ck_assert(!claim_queue_is_crowded(&queue));
+	join(130, 132);
+	ck_assert(!claim_queue_is_crowded(&queue));
+}
+END_TEST
+
 START_TEST(one_that_has_left_may_come_again)
 {
 	join(0, 1);
@@ -201,6 +218,7 @@ main(void)
 	tcase_add_test(tests, who_returns_goes_in_front_of_all_who_wait);
 	tcase_add_test(
 	    tests, who_returns_to_an_empty_queue_begins_but_from_the_loop);
+	tcase_add_test(tests, it_is_a_crowd_when_some_have_waited_for_a_second);
 	tcase_add_test(tests, one_that_has_left_may_come_again);
 	tcase_add_test(tests, a_crowd_that_gives_up_does_not_take_the_loop);
 	suite_add_tcase(suite, tests);
