@@ -96,8 +96,8 @@ write_metrics(struct relay *relay, FILE *out)
 	    "# TYPE taupe_relay_claims_waiting gauge\n"
 	    "taupe_relay_claims_waiting %zu\n",
 	    relay->n_sessions, relay->n_visitors, relay->n_transfers,
-	    relay->devices.count, relay->claim_queue.under_way,
-	    relay->claim_queue.n_waiting);
+	    relay->devices.count, relay->claim_queue.n_under_way,
+	    claim_queue_waiting(&relay->claim_queue));
 }
 
 static void

@@ -43,9 +43,8 @@ struct admission {
 	struct holder_probe probe;   /* of who has its name */
 	struct enrolment *enrolment; /* it has a fleet's key; NULL: none */
 	bool certified;		     /* by its certificate: needs no secret */
-	bool behind;	  /* it waits until another one has claimed its name */
-	bool claimed;	  /* it has the name */
-	bool placed;	  /* it is one of relay->n_placed */
+	bool claimed;		     /* it has the name */
+	bool placed;		     /* it is one of relay->n_placed */
 	bool provisional; /* the registry is away: nothing was written yet */
 	bool changed; /* the operator has changed the device since this began */
 };
@@ -72,56 +71,16 @@ admissions_init(struct relay *relay)
 	claim_queue_init(&relay->claim_queue, relay->loop, turn_cb);
 }
 
-/* The next one that has its name, from this one on (NULL: of all), and is not itself. */
-static struct admission *
-next_of_name(const struct admission *admission, struct admission *from)
-{
-	const struct hash_map *map = &admission->relay->admissions;
-	struct hash_node *node = from == NULL
-	    ? hash_map_find(map, str_of(admission->claim.name))
-	    : hash_map_find_next(map, &from->by_name);
-
-	if (node == &admission->by_name)
-		node = hash_map_find_next(map, node);
-	return node != NULL ? admission_of(node) : NULL;
-}
-
-static bool
-name_is_being_claimed(const struct admission *admission)
-{
-	struct admission *other = next_of_name(admission, NULL);
-
-	while (other != NULL && other->turn.state != CLAIM_UNDER_WAY)
-		other = next_of_name(admission, other);
-	return other != NULL;
-}
-
-static void
-let_next_of_name_claim(const struct admission *admission)
-{
-	struct admission *other = next_of_name(admission, NULL);
-
-	while (other != NULL && !other->behind)
-		other = next_of_name(admission, other);
-	if (other == NULL)
-		return;
-	other->behind = false;
-	claim_queue_return(&other->relay->claim_queue, &other->turn);
-}
-
 /* What it waits for is not the registry any more. */
 static void
 leave_queue(struct admission *admission)
 {
 	struct relay *relay = admission->relay;
-	bool was_under_way = admission->turn.state == CLAIM_UNDER_WAY;
 
 	if (admission->claimed && claim_queue_is_crowded(&relay->claim_queue))
 		turns_count(&relay->turns, loop_now_ms(relay->loop));
 	admission->claimed = false;
 	claim_queue_leave(&relay->claim_queue, &admission->turn);
-	if (was_under_way)
-		let_next_of_name_claim(admission);
 }
 
 static void
@@ -538,17 +497,14 @@ take_record(struct admission *admission, const struct device_record *record)
 }
 
 /* It has waited for so long that its agent, whose patience is about as long as ours, may not wait
- * until it is through. A registry that is away, or in trouble, says so at once. */
+ * until it is through. */
 static bool
 is_late(const struct admission *admission)
 {
 	const struct relay *relay = admission->relay;
-	const struct registry *registry = relay->registry;
 
 	return loop_now_ms(relay->loop) - admission->waits_since_ms >=
-	    (uint64_t)relay->options.handshake_timeout_ms / 2 &&
-	    registry->ops->is_up(registry) &&
-	    registry->ops->trouble(registry) == NULL;
+	    (uint64_t)relay->options.handshake_timeout_ms / 2;
 }
 
 static void
@@ -565,10 +521,6 @@ turn_cb(struct claim_turn *turn, bool waited)
 	} else if (waited && is_late(admission)) {
 		admission_free(admission);
 		upgrade_turn_away(upgrade, LIMIT_CLAIMS);
-	} else if (name_is_being_claimed(admission)) {
-		/* it would have to wait, and others need not */
-		admission->behind = true;
-		claim_queue_leave(&admission->relay->claim_queue, turn);
 	} else {
 		claim_name(admission);
 	}
@@ -673,7 +625,6 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		return NULL;
 	admission->relay = relay;
 	admission->upgrade = upgrade;
-	admission->turn.owner = admission;
 	admission->certified = upgrade->certificate == TLS_PEER_NAMED;
 	holder_probe_init(&admission->probe, relay, probed_cb, admission);
 	if (params->enrol.ptr != NULL)
@@ -683,6 +634,8 @@ admission_new(struct upgrade *upgrade, const struct http_head *head,
 		crypto_sha256(secret.ptr != NULL ? secret.ptr : "", secret.len,
 		    admission->secret_sha256);
 	take_params(admission, params);
+	admission->turn.name = str_of(admission->claim.name);
+	admission->turn.owner = admission;
 	if (hash_map_insert(&relay->admissions, &admission->by_name) != 0) {
 		free(admission->lease);
 		free(admission);

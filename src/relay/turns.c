@@ -5,7 +5,8 @@
 
 #define US 1000000u /* of a second */
 #define WINDOW_MS 1000
-/* Nobody got in for so long: a registry that stalls, or another crowd. Neither says how many can. */
+/* Nobody was counted for so long: a registry that stalls, or another crowd, which is one after a
+ * second at the earliest (claim_queue.c). Neither says how many can. */
 #define GAP_MS 1000
 
 /* A slower rate is believed by and by. */
@@ -35,14 +36,16 @@ end_window(struct turns *turns, uint64_t now_ms)
 void
 turns_count(struct turns *turns, uint64_t now_ms)
 {
-	uint64_t ms = now_ms - turns->begun_ms;
+	bool gap = now_ms - turns->last_ms >= GAP_MS;
+	bool whole = now_ms - turns->begun_ms >= WINDOW_MS;
 
-	if (ms >= WINDOW_MS && ms <= WINDOW_MS + GAP_MS)
+	if (whole && !gap)
 		end_window(turns, now_ms);
-	if (ms >= WINDOW_MS) {
+	if (whole || gap) {
 		turns->begun_ms = now_ms;
 		turns->in = 0;
 	}
+	turns->last_ms = now_ms;
 	turns->in++;
 }
 

@@ -20,13 +20,14 @@
 /* Begins as all zeros. */
 struct turns {
 	uint64_t begun_ms; /* counting those of */
-	uint32_t in;	   /* so many, about a second */
+	uint64_t last_ms;  /* and that was the last of them */
+	uint32_t in;	   /* so many, for about a second */
 	uint32_t rate;	   /* a second, of those before */
 	uint64_t rate_ms;  /* when it was last known */
 	uint64_t given_us; /* the last turn */
 };
 
-/* One got in while there was a crowd that had to wait: so many can. */
+/* One got its name while there was a crowd that had to wait: so many can. */
 void turns_count(struct turns *turns, uint64_t now_ms);
 /* In how many seconds one that is sent away may come again. usual (from 1) is how many are thought
  * to get in in a second, where it was not seen lately. */

@@ -75,6 +75,17 @@ START_TEST(a_few_that_got_in_are_not_the_rate)
 }
 END_TEST
 
+START_TEST(the_time_between_two_crowds_is_not_counted)
+{
+	for (unsigned i = 0; i < 3; i++)
+		turns_count(&turns, now_ms);
+	now_ms += 1100;
+	for (unsigned i = 0; i < 3; i++)
+		turns_count(&turns, now_ms);
+	ck_assert_uint_ge(told_within(3), USUAL - 1);
+}
+END_TEST
+
 START_TEST(a_faster_rate_is_believed_at_once)
 {
 	pass(5, 100);
@@ -151,6 +162,7 @@ main(void)
 	tcase_add_test(tests, nothing_is_known_and_turns_come_as_usual);
 	tcase_add_test(tests, turns_come_at_the_rate_that_was_seen);
 	tcase_add_test(tests, a_few_that_got_in_are_not_the_rate);
+	tcase_add_test(tests, the_time_between_two_crowds_is_not_counted);
 	tcase_add_test(tests, a_faster_rate_is_believed_at_once);
 	tcase_add_test(tests, a_slower_rate_is_believed_by_and_by);
 	tcase_add_test(tests, a_stall_says_nothing);
