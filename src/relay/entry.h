@@ -9,7 +9,8 @@
 #include "relay/upgrade.h"
 #include "wire/control_msg.h"
 
-/* True: it may go on, and *params is what it says (its texts are in the head). False: it was refused, and the upgrade is gone. */
+/* True: it may go on, and *params is what it says (its texts are in the head). False: it was refused,
+ * and the upgrade is gone. */
 bool entry_grant(struct upgrade *upgrade, struct http_head *head,
     struct control_params *params);
 

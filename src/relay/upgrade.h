@@ -73,7 +73,8 @@ void upgrade_reject(struct upgrade *upgrade, const struct upgrade_error *error);
 void upgrade_reject_unauthorized(struct upgrade *upgrade, const char *reason);
 /* Its agent does not wait for an answer any more: free it. */
 void upgrade_give_up(struct upgrade *upgrade);
-/* Refuse it because there are too many, for now: at this relay, or from its source. */
+/* Refuse it because there are too many, for now: at this relay (the limit says of what), or from its
+ * source. */
 void upgrade_turn_away(struct upgrade *upgrade, enum limit limit);
 void upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s);
 /* Answer 101, which goes with what the caller writes next (see conn_append()). The caller

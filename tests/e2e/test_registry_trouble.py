@@ -4,6 +4,7 @@ lost, visitors notice nothing, the log says it once, and nobody asks without a p
 import contextlib
 import re
 import shutil
+import signal
 import socket
 import struct
 import time
@@ -348,8 +349,19 @@ def test_one_device_does_not_keep_the_others_from_claiming_their_names(group):
     crowd.until(0, 0)
 
 
-def test_a_relay_stops_while_agents_wait_for_their_turn(crowd):
+def test_a_relay_that_drains_sends_those_away_who_wait_for_their_turn(crowd):
+    crowd.scene.relay.process.send_signal(signal.SIGTERM)
+    until("it drains", lambda: ready(crowd.scene.relay) == (503, "draining\n"))
+    assert crowd.metric("claims_waiting") == WAITING
     crowd.proxy.release()
+    crowd.first_are_in()
+    for agent in crowd.others:
+        status, _, form = agent.read_error()
+        assert (status, form["reason"]) == (503, "the relay is stopping")
+
+
+def test_a_relay_stops_while_agents_wait_for_their_turn(crowd):
+    assert crowd.metric("claims_waiting") == WAITING
     crowd.scene.relay.process.stop()
 
 

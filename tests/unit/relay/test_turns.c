@@ -46,6 +46,16 @@ told_within(unsigned seconds)
 	return n;
 }
 
+/* The first ten seconds' turns are given at that rate. */
+static void
+check_rate(unsigned rate)
+{
+	unsigned told = told_within(12);
+
+	ck_assert_uint_ge(told, 9 * rate);
+	ck_assert_uint_le(told, 10 * rate + 1); /* rounded */
+}
+
 START_TEST(nothing_is_known_and_turns_come_as_usual)
 {
 	ck_assert_uint_eq(next_s(), TURNS_FIRST_S);
@@ -56,12 +66,8 @@ END_TEST
 
 START_TEST(turns_come_at_the_rate_that_was_seen)
 {
-	unsigned told;
-
 	pass(5, 400);
-	told = told_within(12);
-	ck_assert_uint_ge(told, 9 * 400);
-	ck_assert_uint_le(told, 10 * 400);
+	check_rate(400);
 }
 END_TEST
 
@@ -108,13 +114,9 @@ END_TEST
 
 START_TEST(a_stall_says_nothing)
 {
-	unsigned told;
-
 	pass(3, 65);
 	now_ms += 8000;
-	told = told_within(12);
-	ck_assert_uint_ge(told, 9 * 65);
-	ck_assert_uint_le(told, 10 * 65 + 1); /* rounded */
+	check_rate(65);
 }
 END_TEST
 
