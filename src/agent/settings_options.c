@@ -7,6 +7,7 @@
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "net/address.h"
+#include "net/name_servers.h"
 #include "net/tls_pin.h"
 #include "wire/control_msg.h"
 #include "wire/handshake.h"
@@ -133,12 +134,12 @@ check_pin(const char *value)
 static const char *
 check_dns(const char *value)
 {
-	struct address address;
+	struct name_servers servers = {.n = 0};
 
-	return address_parse(str_of(value), &address) ||
-		address_parse_ip(str_of(value), 53, &address)
+	return name_servers_add(&servers, str_of(value))
 	    ? NULL
-	    : "a numeric ADDRESS or ADDRESS:PORT";
+	    : "up to 4 numeric addresses with commas between them, such as "
+	      "192.0.2.53 or [2001:db8::53]:53";
 }
 
 #define AT(member) offsetof(struct agent_options, member)
@@ -204,8 +205,10 @@ static const struct option_row rows[] = {
 	"Where the lease and the list of relays are kept over a restart; the "
 	"secrets that the device has drawn itself are kept in a file beside "
 	"it, whose name has .secret behind it."},
-    {"dns", OPTION_STRING, AT(dns), NULL, 1, 64, NULL, check_dns,
-	"ADDRESS[:PORT]", "DNS server to ask instead of the system's."},
+    {"dns", OPTION_LIST, AT(dns), NULL, 1, 255, NULL, check_dns,
+	"ADDRESS[:PORT][,...]",
+	"DNS servers to ask, by turns, instead of those of /etc/resolv.conf; "
+	"up to 4."},
     {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10,
 	HOUR_MS, NULL, NULL, "TIME",
 	"How long connecting to a relay may take, and each step of a "
