@@ -17,7 +17,7 @@ class SlowProxy:
         self.open.set()
         self.held = None  # bytes: what has them in it waits for release(), and all behind it
         self.released = threading.Event()
-        self.connections = 0
+        self.connections, self.sockets = 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         group.exits.callback(self.close)
@@ -25,6 +25,12 @@ class SlowProxy:
 
     def release(self):
         self.released.set()
+
+    def cut(self):
+        """End all connections that there are, at both ends."""
+        while self.sockets:
+            with contextlib.suppress(OSError):
+                self.sockets.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.open.set()
@@ -45,6 +51,7 @@ class SlowProxy:
             except OSError:
                 client.close()
                 continue
+            self.sockets += [client, server]
             for source, sink in ((client, server), (server, client)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 pieces = queue.Queue()
