@@ -101,7 +101,11 @@ take_open(struct visits *v, const struct channel *c,
 	v->last = (uint32_t)msg->visit;
 	slot = take_slot(v, v->last);
 	step->visit = visits_place(v, slot);
-	visit_state_begin(&slot->visit, c, msg, step);
+	if (v->closing)
+		visit_state_begin_refused(
+		    &slot->visit, c, msg->visit, STR("the agent stops"), step);
+	else
+		visit_state_begin(&slot->visit, c, msg, step);
 	return NULL;
 }
 
