@@ -13,7 +13,8 @@
 
 #include "net/mux.h"
 
-#define TURN_BYTES BUF_LARGE /* most that one callback reads */
+#define TURN_BYTES                                                             \
+	BUF_LARGE /* most that one callback reads; of a raw side, a piece */
 #define SMALL_PIECE 1024 /* bytes that are better copied than written alone */
 #define QUEUE_BYTES (2u * BUF_LARGE)
 /* On a channel that is kept short: a tenth of a second at 4 Mbit/s. */
@@ -215,6 +216,17 @@ take_turn(struct mux_side *side)
 	return has_turn;
 }
 
+/* So much of the raw side may become one message. */
+static size_t
+piece_max(const struct mux_side *side, const struct buf *buf)
+{
+	size_t most = side->mux->piece_bytes;
+
+	if (buf->capacity < most)
+		most = buf->capacity;
+	return side->credit < most ? side->credit : most;
+}
+
 /* May the raw side be read? If not, it is stopped until that may have changed. */
 static bool
 may_read(struct mux_side *side)
@@ -254,14 +266,10 @@ raw_readable_cb(struct conn *conn)
 
 	if (!take_turn(side))
 		return;
-	while (turn < TURN_BYTES && conn->readable && !conn->paused &&
+	while (turn < mux->piece_bytes && conn->readable && !conn->paused &&
 	    may_read(side)) {
-		struct buf *buf = buf_get(side->read_bytes < mux->piece_bytes
-			? side->read_bytes
-			: mux->piece_bytes);
-		size_t cap = buf == NULL	   ? 0
-		    : buf->capacity < side->credit ? buf->capacity
-						   : side->credit;
+		struct buf *buf = buf_get(side->read_bytes);
+		size_t cap = buf != NULL ? piece_max(side, buf) : 0;
 		ssize_t got =
 		    buf != NULL ? read_in_turn(side, buf, &cap) : CONN_ERROR;
 
