@@ -36,6 +36,7 @@ extern "C" {
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
 #define TAUPE_SHA256_LEN 64	/* characters of a secret's hash, hexadecimal */
+#define TAUPE_WARM_MAX 64 /* idle transfer channels that a relay keeps ready */
 #define TAUPE_HEADER_MAX 14	/* bytes of a frame's header */
 #define TAUPE_MUX_HEADER_MAX 18 /* the same on a shared channel */
 #define TAUPE_MUX_VISITS_MAX 65535
@@ -161,6 +162,18 @@ struct taupe_config {
 	 * something else (RFC 6455 section 10.3): a network of one's own, a VPN, loopback. */
 	bool trusted_path;
 };
+
+/*
+ * Has a value of a configuration the form that the protocol asks for? taupe_session_init() asks the
+ * same of the whole configuration; these are for who wants to name the wrong value, or to tell
+ * before. NULL is none. They may be called from anywhere, in any thread.
+ */
+TAUPE_MUST_CHECK bool taupe_name_valid(const char *name);   /* a device's */
+TAUPE_MUST_CHECK bool taupe_secret_valid(const char *secret); /* a device's */
+TAUPE_MUST_CHECK bool taupe_enrolment_key_valid(const char *key); /* a fleet's */
+TAUPE_MUST_CHECK bool taupe_service_name_valid(const char *name);
+TAUPE_MUST_CHECK bool taupe_relay_valid(const char *url); /* ws://host:port, … */
+TAUPE_MUST_CHECK bool taupe_domain_valid(const char *domain);
 
 /* ------------------------------------------------------------------- visits ---- */
 
