@@ -122,14 +122,33 @@ size_of() {
 }
 
 # unit_tests RULE EMULATOR...: make check, or make check-portable, the programs run by the
-# emulator. libcheck must have been found: without it there would be nothing to fail.
+# emulator.
 unit_tests() {
-	rule=$1
-	shift
-	find "$out/build" -name '*.trs' -exec rm -f {} +
-	CK_TIMEOUT_MULTIPLIER=10 make -C "$out/build" -s -j"$((2 * $(jobs)))" "$rule" \
+	tests_in build "$@"
+}
+
+# tests_in FOLDER RULE EMULATOR...: libcheck must have been found: without it there would be
+# nothing to fail.
+tests_in() {
+	folder=$out/$1 rule=$2
+	shift 2
+	find "$folder" -name '*.trs' -exec rm -f {} +
+	CK_TIMEOUT_MULTIPLIER=10 make -C "$folder" -s -j"$((2 * $(jobs)))" "$rule" \
 		LOG_COMPILER="$top/cross/emulate $* --"
-	grep -q '^:test-result: PASS' "$out/build/tests/unit/wire/test_ws_frame.trs"
+	grep -q '^:test-result: PASS' "$folder/tests/unit/wire/test_ws_frame.trs"
+}
+
+# configure_aligned as configure_target: the same code in $out/aligned, in which every access through
+# a pointer that its type does not allow ends the program. Emulators and many kernels would
+# forgive it, and a processor would not.
+configure_aligned() {
+	host=$1 root=$2 libdir=$3
+	shift 3
+	configure_in "$out/aligned" --host="$host" --build="$host_triplet" --enable-werror \
+		--disable-daemons --disable-hardening --enable-static-programs \
+		PKG_CONFIG_LIBDIR="$root/$libdir/pkgconfig:$root/usr/share/pkgconfig" \
+		PKG_CONFIG_SYSROOT_DIR="$root" \
+		CFLAGS="-O1 -fsanitize=alignment -fsanitize-undefined-trap-on-error" "$@"
 }
 
 # agent_test EMULATOR...: the end-to-end test of tests/cross with what build_agent has left.

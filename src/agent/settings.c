@@ -269,6 +269,17 @@ check_pins(const struct agent_options *options)
 	return EX_OK;
 }
 
+/* One connection is a shared one. */
+static int
+check_sharing(const struct agent_options *options)
+{
+	if (!options->one_connection || options->mux)
+		return EX_OK;
+	log_error("one_connection = yes needs mux = yes: all visits share that "
+		  "connection");
+	return EX_CONFIG;
+}
+
 static int
 take_apart(struct settings *settings)
 {
@@ -276,6 +287,7 @@ take_apart(struct settings *settings)
 	int result;
 
 	if ((result = check_presence(settings)) != EX_OK ||
+	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||
 	    (result = take_dns(settings)) != EX_OK ||
