@@ -61,7 +61,7 @@ class Device:
 def test_script_of_rc(group):
     device = Device(group, "::sysinit:/etc/init.d/rcS\n")
     device.serves()
-    first = device.agent()
+    first = until("the agent runs", device.agent)
     log = device.root.at("/tmp/rcS.log")
     until("the script has said so", lambda: "started" in log.read_text())
 
@@ -82,14 +82,14 @@ def test_script_of_rc(group):
     device.root.run(SCRIPT, "restart")
     device.serves()
     device.root.run(SCRIPT, "stop")
-    assert device.root.agents() == []
+    until("init has waited for it", lambda: device.root.agents() == [])
     device.said_goodbye()
 
 
 def test_line_of_inittab(group):
     device = Device(group, f"::respawn:/usr/sbin/taupe-agent --config {CONFIG}\n")
     device.serves()
-    first = device.agent()
+    first = until("the agent runs", device.agent)
     device.configure(service="other")
     device.root.run("killall", "-HUP", "taupe-agent")
     device.serves("other")
@@ -97,7 +97,7 @@ def test_line_of_inittab(group):
     device.root.run("kill", "-9", str(first))
     until("init has started it again", lambda: device.agent() not in (None, first), PATIENCE)
     device.serves("other")
-    second = device.agent()
+    second = until("the agent runs", device.agent)
     device.root.run("killall", "taupe-agent")
     device.said_goodbye()
     until("init has started it again", lambda: device.agent() not in (None, second), PATIENCE)
