@@ -46,6 +46,7 @@ class BusyboxRoot:
         of the build's: ["qemu-mipsel-static", "/a/file"]."""
         self.group = group
         self.root = group.folder / "root"
+        self.name_of_agent = "emulator" if agent else "taupe-agent"  # as ps and killall have it
         for folder in ("bin", "proc", "dev", "tmp", "etc/init.d", "usr/sbin", "usr/bin", "usr/lib",
                        "var/run"):
             (self.root / folder).mkdir(parents=True)
