@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/ca_places.h"
 #include "net/crypto.h"
 #include "net/tls_internal.h"
 #include "net/tls_ticket.h"
@@ -29,7 +30,7 @@
 
 struct tls_context {
 	SSL_CTX *ssl;
-	struct tls_pins *pins; /* NULL: none */
+	struct tls_pins *pins;		/* NULL: none */
 	struct tls_ticket_keys tickets; /* a server's */
 	unsigned references;
 	unsigned oldest; /* of remembered[] */
@@ -177,19 +178,42 @@ context_new(const SSL_METHOD *method)
 	return context;
 }
 
+static bool
+load_authorities_cb(void *ctx, const char *file)
+{
+	bool loaded = SSL_CTX_load_verify_locations(ctx, file, NULL) == 1;
+
+	ERR_clear_error(); /* a folder holds other files, too */
+	return loaded;
+}
+
+/* OpenSSL's own places, from which it reads what it needs when it needs it; else, unless the
+ * environment names them, those where other systems have them. */
+static int
+load_system_trust(SSL_CTX *ssl)
+{
+	if (getenv(X509_get_default_cert_file_env()) != NULL ||
+	    getenv(X509_get_default_cert_dir_env()) != NULL ||
+	    ca_place_exists(X509_get_default_cert_file()) ||
+	    ca_place_exists(X509_get_default_cert_dir()))
+		return SSL_CTX_set_default_verify_paths(ssl);
+	return ca_places_load(load_authorities_cb, ssl) != NULL;
+}
+
 static int
 load_trust(SSL_CTX *ssl, const char *ca_file)
 {
-	int loaded = ca_file != NULL
-	    ? SSL_CTX_load_verify_locations(ssl, ca_file, NULL)
-	    : SSL_CTX_set_default_verify_paths(ssl);
-
-	if (loaded == 1)
+	if (ca_file == NULL) {
+		if (load_system_trust(ssl) == 1)
+			return 0;
+		tls_context_explain("the system's trusted certificates", NULL,
+		    ca_places_error());
+		return -1;
+	}
+	if (SSL_CTX_load_verify_locations(ssl, ca_file, NULL) == 1)
 		return 0;
-	tls_context_explain(ca_file != NULL
-		? "trusted certificates"
-		: "the system's trusted certificates",
-	    ca_file, tls_queued_reason());
+	tls_context_explain(
+	    "trusted certificates", ca_file, tls_queued_reason());
 	return -1;
 }
 
@@ -308,7 +332,7 @@ int
 tls_context_ask_clients(struct tls_context *server,
     const struct tls_clients *clients, const char **error)
 {
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_NAME) * names;
 
 	ERR_clear_error();
 	*error = context_error;
