@@ -341,7 +341,8 @@ START_TEST(close_notify_waits_behind_a_full_pipe)
 	ck_assert_int_eq(result, TLS_EOF);
 	ck_assert_uint_eq(received, sent);
 	pattern_check(got, received, 0);
-	ck_assert_int_eq(SSL_get_shutdown(server->ssl), SSL_RECEIVED_SHUTDOWN);
+	ck_assert_int_eq(
+	    SSL_get_shutdown(tls_ssl(server)), SSL_RECEIVED_SHUTDOWN);
 	/* once only */
 	ck_assert_int_eq(tls_shutdown(client), TLS_OK);
 	ck_assert_int_eq(arrived(ends[1]), 0);
@@ -377,7 +378,7 @@ START_TEST(an_answer_waits_for_room_and_reading_goes_on)
 	sent = fill_up();
 	/* the server asks for new keys: the client must answer, behind what waits */
 	ck_assert_int_eq(
-	    SSL_key_update(server->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+	    SSL_key_update(tls_ssl(server), SSL_KEY_UPDATE_REQUESTED), 1);
 	seal(server, 0, 100);
 	ck_assert_int_eq(tls_flush(server), TLS_OK);
 	ck_assert_int_eq(tls_read(client, got, 500, &done), TLS_OK);

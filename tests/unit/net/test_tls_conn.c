@@ -32,7 +32,7 @@ connect_sides(int backend, int buffers)
 	ck_assert_str_eq(client->connect_error, "");
 	/* A ticket that nobody reads would make a reset of an end. */
 	RUN_UNTIL(
-	    SSL_SESSION_has_ticket(SSL_get_session(client->conn.tls->ssl)));
+	    SSL_SESSION_has_ticket(SSL_get_session(tls_ssl(client->conn.tls))));
 }
 
 static void
@@ -119,7 +119,7 @@ START_TEST(close_notify_comes_behind_everything)
 	ck_assert(conn_is_shut(&client->conn));
 	ck_assert_int_eq(client->n_drained, 1);
 	ck_assert_int_eq(
-	    SSL_get_shutdown(server->conn.tls->ssl), SSL_RECEIVED_SHUTDOWN);
+	    SSL_get_shutdown(tls_ssl(server->conn.tls)), SSL_RECEIVED_SHUTDOWN);
 	/* and the other direction still works */
 	ck_assert_int_eq(conn_write(&server->conn, "bye", 3), 0);
 	conn_shutdown(&server->conn);

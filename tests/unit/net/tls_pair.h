@@ -3,7 +3,7 @@
 #ifndef TAUPE_TESTS_NET_TLS_PAIR_H
 #define TAUPE_TESTS_NET_TLS_PAIR_H
 
-#include "net/tls_internal.h"
+#include "net/tls_openssl.h"
 
 /* What the two show and trust; names as of cert_new(). */
 void tls_pair_begin(const char *names);
