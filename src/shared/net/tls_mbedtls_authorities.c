@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Authorities from PEM files, one certificate after the other: the system's file is many times as
+ * large as what is left of it in memory. Mbed TLS knows no place for the system's, so they are here;
+ * SSL_CERT_FILE and SSL_CERT_DIR mean what they mean to OpenSSL.
+ */
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <mbedtls/x509_crt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/tls_mbedtls.h"
+
+#define BEGIN "-----BEGIN CERTIFICATE-----"
+#define END "-----END CERTIFICATE-----"
+#define CERTIFICATE_MAX 32768 /* bytes of PEM */
+
+/* Where systems keep them: in a file (Debian and OpenWrt, RHEL, SUSE, Alpine and BSD) or, one a
+ * file, in a folder (those without such a file, Android since 14, Android). */
+static const char *const system_files[] = {
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/var/lib/ca-certificates/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+};
+static const char *const system_folders[] = {
+    "/etc/ssl/certs",
+    "/apex/com.android.conscrypt/cacerts",
+    "/system/etc/security/cacerts",
+};
+
+struct reading {
+	mbedtls_x509_crt *authorities;
+	bool
+	    strict; /* one that cannot be read is an error, and not passed over */
+	size_t n;   /* that were read */
+	size_t len; /* of text; 0: outside a certificate */
+	const char *error;
+	char text[CERTIFICATE_MAX];
+};
+
+static bool
+begins_with(const char *line, const char *what)
+{
+	return strncmp(line, what, strlen(what)) == 0;
+}
+
+static void
+fail(struct reading *reading, const char *error)
+{
+	if (reading->strict && reading->error == NULL)
+		reading->error = error;
+}
+
+/* text is a certificate. */
+static void
+add(struct reading *reading)
+{
+	int returned = mbedtls_x509_crt_parse(reading->authorities,
+	    (const unsigned char *)reading->text, reading->len + 1);
+
+	if (returned == 0)
+		reading->n++;
+	else if (returned == MBEDTLS_ERR_X509_ALLOC_FAILED)
+		reading->error = "out of memory";
+	else
+		fail(reading,
+		    "there is a certificate in it that cannot be read");
+}
+
+static void
+take_line(struct reading *reading, const char *line)
+{
+	size_t len = strlen(line);
+
+	if (begins_with(line, BEGIN))
+		reading->len = 0;
+	else if (reading->len == 0)
+		return; /* between two of them anything may stand */
+	if (reading->len + len >= sizeof(reading->text)) {
+		fail(reading, "there is a certificate in it that is too long");
+		reading->len = 0;
+		return;
+	}
+	memcpy(reading->text + reading->len, line, len + 1);
+	reading->len += len;
+	if (begins_with(line, END)) {
+		add(reading);
+		reading->len = 0;
+	}
+}
+
+/* False: it cannot be opened or read (errno). */
+static bool
+read_file(struct reading *reading, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+	bool read;
+
+	if (file == NULL)
+		return false;
+	reading->len = 0;
+	while (fgets(line, sizeof(line), file) != NULL &&
+	    (reading->error == NULL || !reading->strict))
+		take_line(reading, line);
+	read = !ferror(file);
+	fclose(file);
+	return read;
+}
+
+static void
+read_folder(struct reading *reading, const char *folder)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	char path[512];
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if (entry->d_name[0] != '.' &&
+		    snprintf(path, sizeof(path), "%s/%s", folder,
+			entry->d_name) < (int)sizeof(path))
+			(void)read_file(reading, path);
+	closedir(dir);
+}
+
+static struct reading *
+reading_new(mbedtls_x509_crt *authorities, bool strict)
+{
+	struct reading *reading = malloc(sizeof(*reading));
+
+	if (reading == NULL)
+		return NULL;
+	reading->authorities = authorities;
+	reading->strict = strict;
+	reading->n = reading->len = 0;
+	reading->error = NULL;
+	return reading;
+}
+
+static const char *
+finish(struct reading *reading)
+{
+	const char *error = reading->error;
+
+	if (error == NULL && reading->n == 0)
+		error = "no certificate in PEM was found";
+	free(reading);
+	return error;
+}
+
+const char *
+mbedtls_authorities_read(mbedtls_x509_crt *authorities, const char *file)
+{
+	struct reading *reading = reading_new(authorities, true);
+
+	if (reading == NULL)
+		return "out of memory";
+	if (!read_file(reading, file))
+		reading->error = strerror(errno);
+	return finish(reading);
+}
+
+static void
+read_places(struct reading *reading)
+{
+	const char *file = getenv("SSL_CERT_FILE"),
+		   *folder = getenv("SSL_CERT_DIR");
+
+	if (file != NULL)
+		(void)read_file(reading, file);
+	if (folder != NULL)
+		read_folder(reading, folder);
+	if (file != NULL || folder != NULL)
+		return;
+	for (size_t i = 0; reading->n == 0 &&
+	     i < sizeof(system_files) / sizeof(system_files[0]);
+	     i++)
+		(void)read_file(reading, system_files[i]);
+	for (size_t i = 0; reading->n == 0 &&
+	     i < sizeof(system_folders) / sizeof(system_folders[0]);
+	     i++)
+		read_folder(reading, system_folders[i]);
+}
+
+const char *
+mbedtls_authorities_read_system(mbedtls_x509_crt *authorities)
+{
+	struct reading *reading = reading_new(authorities, false);
+
+	if (reading == NULL)
+		return "out of memory";
+	read_places(reading);
+	return finish(reading);
+}
