@@ -38,8 +38,7 @@
 #define MBEDTLS_ECP_FIXED_POINT_OPTIM 0 /* as well */
 #define MBEDTLS_ECDH_C
 #define MBEDTLS_ECDSA_C
-#define MBEDTLS_ECDSA_DETERMINISTIC
-#define MBEDTLS_HMAC_DRBG_C
+#define MBEDTLS_ECP_NO_INTERNAL_RNG /* where a key is secret, it is given the kernel's */
 #define MBEDTLS_RSA_C
 #define MBEDTLS_PKCS1_V15
 #define MBEDTLS_PKCS1_V21

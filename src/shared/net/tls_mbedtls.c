@@ -102,9 +102,7 @@ is_too_old(const struct mbedtls_engine *engine, int error)
 static bool
 is_verification(const struct mbedtls_engine *engine, int error)
 {
-	return engine->unpinned ||
-	    (engine->flags != 0 &&
-		error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) ||
+	return engine->unpinned || error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
 	    error == MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE;
 }
 

@@ -13,6 +13,7 @@
 struct mbedtls_trust {
 	mbedtls_ssl_config conf;
 	mbedtls_x509_crt authorities;
+	bool system; /* the system's are trusted, and read when a peer is verified */
 	mbedtls_x509_crt certificate; /* our own, and its chain */
 	mbedtls_pk_context key;
 };
@@ -36,8 +37,11 @@ int mbedtls_engine_begin(struct tls *tls);
 /* Add the authorities of a PEM file; NULL, or what is wrong. */
 const char *mbedtls_authorities_read(
     mbedtls_x509_crt *authorities, const char *file);
-/* The system's. */
-const char *mbedtls_authorities_read_system(mbedtls_x509_crt *authorities);
+/* Add those of the system's that a certificate of this chain names as its issuer. */
+const char *mbedtls_authorities_read_system(
+    mbedtls_x509_crt *authorities, const mbedtls_x509_crt *chain);
+/* NULL: the system has some. */
+const char *mbedtls_authorities_look_for_system(void);
 /* The peer must be tls->host, and have a key that is pinned if any is. -1: no memory. */
 int mbedtls_expect_host(struct tls *tls);
 /* Verification said no, and this is why. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Authorities from PEM files, one certificate after the other: the system's file is many times as
- * large as what is left of it in memory. Mbed TLS knows no place for the system's, so they are here;
- * SSL_CERT_FILE and SSL_CERT_DIR mean what they mean to OpenSSL.
+ * Authorities from PEM files, one certificate after the other. The system has more than a hundred,
+ * which would take more memory than all of the agent: of those only the ones that a peer's chain names
+ * are kept, and no longer than they are needed. Mbed TLS knows no place for them, so the places are
+ * here; SSL_CERT_FILE and SSL_CERT_DIR mean what they mean to OpenSSL.
  */
 #include "config.h"
 
@@ -34,7 +35,8 @@ static const char *const system_folders[] = {
 };
 
 struct reading {
-	mbedtls_x509_crt *authorities;
+	mbedtls_x509_crt *authorities; /* NULL: none is kept, one is enough */
+	const mbedtls_x509_crt *chain; /* whose issuers are wanted; NULL: all */
 	bool
 	    strict; /* one that cannot be read is an error, and not passed over */
 	size_t n;   /* that were read */
@@ -56,20 +58,60 @@ fail(struct reading *reading, const char *error)
 		reading->error = error;
 }
 
+/* Names are compared as bytes (RFC 5280 section 4.1.2.4 wants them so). */
+static bool
+is_issuer(const mbedtls_x509_crt *authority, const mbedtls_x509_crt *of)
+{
+	return authority->subject_raw.len == of->issuer_raw.len &&
+	    memcmp(authority->subject_raw.p, of->issuer_raw.p,
+		of->issuer_raw.len) == 0;
+}
+
+static bool
+is_wanted(const struct reading *reading, const mbedtls_x509_crt *authority)
+{
+	const mbedtls_x509_crt *at = reading->chain;
+
+	while (at != NULL && !is_issuer(authority, at))
+		at = at->next;
+	return reading->authorities != NULL &&
+	    (reading->chain == NULL || at != NULL);
+}
+
+static int
+parse(const struct reading *reading, mbedtls_x509_crt *into)
+{
+	return mbedtls_x509_crt_parse(
+	    into, (const unsigned char *)reading->text, reading->len + 1);
+}
+
 /* text is a certificate. */
 static void
 add(struct reading *reading)
 {
-	int returned = mbedtls_x509_crt_parse(reading->authorities,
-	    (const unsigned char *)reading->text, reading->len + 1);
+	mbedtls_x509_crt one;
+	int returned;
 
-	if (returned == 0)
+	mbedtls_x509_crt_init(&one);
+	returned = parse(reading, &one);
+	if (returned == 0) {
 		reading->n++;
-	else if (returned == MBEDTLS_ERR_X509_ALLOC_FAILED)
+		if (is_wanted(reading, &one))
+			returned = parse(reading, reading->authorities);
+	}
+	mbedtls_x509_crt_free(&one);
+	if (returned == MBEDTLS_ERR_X509_ALLOC_FAILED)
 		reading->error = "out of memory";
-	else
+	else if (returned != 0)
 		fail(reading,
 		    "there is a certificate in it that cannot be read");
+}
+
+static bool
+is_done(const struct reading *reading)
+{
+	return reading->error != NULL ||
+	    (reading->authorities == NULL && reading->n > 0);
 }
 
 static void
@@ -105,8 +147,7 @@ read_file(struct reading *reading, const char *path)
 	if (file == NULL)
 		return false;
 	reading->len = 0;
-	while (fgets(line, sizeof(line), file) != NULL &&
-	    (reading->error == NULL || !reading->strict))
+	while (!is_done(reading) && fgets(line, sizeof(line), file) != NULL)
 		take_line(reading, line);
 	read = !ferror(file);
 	fclose(file);
@@ -122,7 +163,7 @@ read_folder(struct reading *reading, const char *folder)
 
 	if (dir == NULL)
 		return;
-	while ((entry = readdir(dir)) != NULL)
+	while (!is_done(reading) && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.' &&
 		    snprintf(path, sizeof(path), "%s/%s", folder,
 			entry->d_name) < (int)sizeof(path))
@@ -131,13 +172,15 @@ read_folder(struct reading *reading, const char *folder)
 }
 
 static struct reading *
-reading_new(mbedtls_x509_crt *authorities, bool strict)
+reading_new(
+    mbedtls_x509_crt *authorities, const mbedtls_x509_crt *chain, bool strict)
 {
 	struct reading *reading = malloc(sizeof(*reading));
 
 	if (reading == NULL)
 		return NULL;
 	reading->authorities = authorities;
+	reading->chain = chain;
 	reading->strict = strict;
 	reading->n = reading->len = 0;
 	reading->error = NULL;
@@ -158,7 +201,7 @@ finish(struct reading *reading)
 const char *
 mbedtls_authorities_read(mbedtls_x509_crt *authorities, const char *file)
 {
-	struct reading *reading = reading_new(authorities, true);
+	struct reading *reading = reading_new(authorities, NULL, true);
 
 	if (reading == NULL)
 		return "out of memory";
@@ -190,12 +233,21 @@ read_places(struct reading *reading)
 }
 
 const char *
-mbedtls_authorities_read_system(mbedtls_x509_crt *authorities)
+mbedtls_authorities_read_system(
+    mbedtls_x509_crt *authorities, const mbedtls_x509_crt *chain)
 {
-	struct reading *reading = reading_new(authorities, false);
+	struct reading *reading = reading_new(authorities, chain, false);
 
 	if (reading == NULL)
 		return "out of memory";
 	read_places(reading);
+	if (reading->error == NULL && reading->n == 0)
+		reading->error = "none were found: set ca_file";
 	return finish(reading);
+}
+
+const char *
+mbedtls_authorities_look_for_system(void)
+{
+	return mbedtls_authorities_read_system(NULL, NULL);
 }

@@ -44,6 +44,7 @@ mbedtls_trust_new(int endpoint)
 	mbedtls_x509_crt_init(&trust->authorities);
 	mbedtls_x509_crt_init(&trust->certificate);
 	mbedtls_pk_init(&trust->key);
+	trust->system = false;
 	if (mbedtls_ssl_config_defaults(conf, endpoint,
 		MBEDTLS_SSL_TRANSPORT_STREAM,
 		MBEDTLS_SSL_PRESET_DEFAULT) != 0) {
@@ -87,8 +88,9 @@ tls_library_trust_load(void *trust, const char *ca_file)
 	struct mbedtls_trust *mbedtls = trust;
 	const char *why = ca_file != NULL
 	    ? mbedtls_authorities_read(&mbedtls->authorities, ca_file)
-	    : mbedtls_authorities_read_system(&mbedtls->authorities);
+	    : mbedtls_authorities_look_for_system();
 
+	mbedtls->system = ca_file == NULL;
 	if (why == NULL)
 		return 0;
 	tls_context_explain(ca_file != NULL

@@ -3,6 +3,9 @@
  * Whom a client believes. Mbed TLS builds and checks the chain, and compares names; addresses and
  * pins are asked here, while it does so: who fails is told by an alert, and leaves no session that a
  * later connection could resume unasked.
+ *
+ * The system's authorities are not in memory. Then Mbed TLS finds nobody to trust the chain, and asks:
+ * those that the chain names are read, and it verifies all of it again with them.
  */
 #include "config.h"
 
@@ -67,7 +70,7 @@ judge_peer(
 
 /* Called for each certificate of the chain that was built, from the authority's on. */
 static int
-verify_cb(void *ctx, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+judge_cb(void *ctx, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 {
 	struct tls *tls = ctx;
 	struct mbedtls_engine *engine = tls->engine;
@@ -82,6 +85,38 @@ verify_cb(void *ctx, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
 	engine->flags |= *flags;
 	if (depth == 0)
 		judge_peer(tls, certificate, flags);
+	return 0;
+}
+
+/* All that is wrong with the peer's chain when the system's authorities are trusted. */
+static uint32_t
+verify_with_system(struct tls *tls, mbedtls_x509_crt *chain)
+{
+	struct mbedtls_engine *engine = tls->engine;
+	mbedtls_x509_crt authorities;
+	uint32_t flags = 0;
+	int returned;
+
+	mbedtls_x509_crt_init(&authorities);
+	(void)mbedtls_authorities_read_system(&authorities, chain);
+	returned = mbedtls_x509_crt_verify(chain, &authorities, NULL,
+	    engine->by_address ? NULL : tls->host, &flags, judge_cb, tls);
+	mbedtls_x509_crt_free(&authorities);
+	/* what is no verdict is none in the peer's favour */
+	if (returned != 0 && flags == 0)
+		flags = MBEDTLS_X509_BADCERT_OTHER;
+	return flags;
+}
+
+static int
+verify_cb(void *ctx, mbedtls_x509_crt *certificate, int depth, uint32_t *flags)
+{
+	struct tls *tls = ctx;
+	const struct mbedtls_trust *trust = tls_context_trust(tls->context);
+
+	if (!trust->system)
+		return judge_cb(ctx, certificate, depth, flags);
+	*flags = depth == 0 ? verify_with_system(tls, certificate) : 0;
 	return 0;
 }
 

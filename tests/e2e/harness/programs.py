@@ -142,9 +142,11 @@ class Relay:
 
 class Agent:
     def __init__(self, group, device, relays, services, name=None, netns=None, start=True,
-                 wrapper=(), env=None, **config):
-        """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by"""
+                 wrapper=(), program=None, env=None, **config):
+        """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by;
+        program: one that is not of the build at hand"""
         self.group, self.device, self.netns, self.wrapper = group, device, netns, wrapper
+        self.program = program or binary("taupe-agent")
         self.env = env
         self.name = name or f"agent-{device.name}"
         secret_file = group.folder / f"{self.name}.secret"
@@ -175,7 +177,7 @@ class Agent:
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
         self.process = Process(self.group, self.name, [
-            *self.wrapper, binary("taupe-agent"), "--config", str(path)], netns=self.netns,
+            *self.wrapper, str(self.program), "--config", str(path)], netns=self.netns,
             env=self.env)
         if wait:
             self.wait_connected()
