@@ -89,20 +89,28 @@ tls_library_end(struct tls *tls)
 	free(engine);
 }
 
-/* An alert that came, or ours: version is what the other side does not have. */
+static bool
+is_alert(const struct mbedtls_engine *engine, int error, int alert)
+{
+	return error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE &&
+	    engine->ssl.in_msg[1] == alert;
+}
+
+/* The peer chose a version before 1.2, or that of its alert's record is one: for what we offer it
+ * has no suite then. */
 static bool
 is_too_old(const struct mbedtls_engine *engine, int error)
 {
 	return error == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION ||
-	    (error == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE &&
-		engine->ssl.in_msg[1] ==
-		    MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION);
+	    (is_alert(engine, error, MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE) &&
+		engine->ssl.in_hdr[2] < MBEDTLS_SSL_MINOR_VERSION_3);
 }
 
 static bool
 is_verification(const struct mbedtls_engine *engine, int error)
 {
-	return engine->unpinned || error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
+	return engine->unpinned ||
+	    error == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
 	    error == MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE;
 }
 
@@ -121,6 +129,11 @@ describe_failure(struct tls *tls, int error)
 	else if (!tls->established && is_too_old(engine, error))
 		tls_fail_with(
 		    tls, "unsupported protocol (TLS 1.2 or later is needed)");
+	else if (!tls->established &&
+	    is_alert(engine, error, MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION))
+		tls_fail_with(tls,
+		    "unsupported protocol (the peer has no TLS 1.2, and this "
+		    "agent has no other)");
 	else
 		tls_fail_with(tls, mbedtls_reason(tls, error));
 }
