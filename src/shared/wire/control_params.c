@@ -12,13 +12,7 @@
 static bool
 lower_hex(struct str value, size_t len)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.ptr[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return false;
-	}
-	return value.len == len;
+	return value.len == len && str_only(value, "09af");
 }
 
 bool
@@ -116,12 +110,14 @@ enum params_key {
 	PARAM_WINDOW
 };
 
+static const struct form_own service_own = {take_service, put_services};
+
 static const struct form_key params_keys[] = {
     [PARAM_NAME] =
 	FORM_TEXT(control_params, name, device_name_valid, "not a device name"),
     [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, check_instance,
 	"not 1 to 64 visible characters"),
-    [PARAM_SERVICE] = FORM_LIST("service", take_service, put_services,
+    [PARAM_SERVICE] = FORM_LIST("service", &service_own,
 	"not up to 16 of <name>:<http|tls|tcp> with different names"),
     [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
@@ -160,11 +156,11 @@ control_params_decode(
 	if (*error != NULL)
 		return WIRE_BAD;
 	if (!(seen & FORM_BIT(PARAM_NAME)))
-		*error = "no name";
+		*error = SAYS("no name");
 	else if (!(seen & FORM_BIT(PARAM_INSTANCE)))
-		*error = "no instance";
+		*error = SAYS("no instance");
 	else if (!(seen & FORM_BIT(PARAM_SERVICE)))
-		*error = "no service";
+		*error = SAYS("no service");
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 
@@ -185,7 +181,7 @@ transfer_params_decode(
 		&params, &seen, error) != WIRE_DONE)
 		return WIRE_BAD;
 	if (*error == NULL && !seen)
-		*error = "no id";
+		*error = SAYS("no id");
 	*id = params.id;
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }

@@ -6,11 +6,26 @@
  */
 #include "wire/ws_reader.h"
 
+static bool
+is_server(const struct ws_reader *r)
+{
+#ifdef TAUPE_DEVICE_ONLY
+	(void)r;
+	return false;
+#else
+	return r->server;
+#endif
+}
+
 void
 ws_reader_init(struct ws_reader *r, enum ws_role role, uint32_t text_max)
 {
 	memset(r, 0, sizeof(*r));
+#ifndef TAUPE_DEVICE_ONLY
 	r->server = role == WS_SERVER;
+#else
+	(void)role;
+#endif
 	r->text_max = text_max;
 }
 
@@ -48,15 +63,15 @@ is_control(unsigned opcode)
 static const char *
 check_order(const struct ws_reader *r, const struct ws_header *header)
 {
-	if (header->masked != r->server)
-		return r->server ? "unmasked frame from a client"
-				 : "masked frame from a server";
+	if (header->masked != is_server(r))
+		return is_server(r) ? SAYS("unmasked frame from a client")
+				 : SAYS("masked frame from a server");
 	if (is_control(header->opcode))
 		return NULL;
 	if (header->opcode == WS_OP_CONTINUATION && r->message_op == 0)
-		return "continuation of no message";
+		return SAYS("continuation of no message");
 	if (header->opcode != WS_OP_CONTINUATION && r->message_op != 0)
-		return "new message inside an unfinished one";
+		return SAYS("new message inside an unfinished one");
 	return NULL;
 }
 
@@ -86,7 +101,7 @@ begin_frame(
 	}
 	if (r->message_op == WS_OP_TEXT &&
 	    header->length > r->text_max - r->message_length)
-		fail(r, event, WS_CLOSE_TOO_BIG, "text message too long");
+		fail(r, event, WS_CLOSE_TOO_BIG, SAYS("text message too long"));
 }
 
 /* Decode a header, straight from buf where it is whole there. */
@@ -129,13 +144,26 @@ take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 		break;
 	case WIRE_BAD:
 		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
-		    "malformed frame header");
+		    SAYS("malformed frame header"));
 		break;
 	case WIRE_DONE:
 		begin_frame(r, &header, event);
 		break;
 	}
 }
+
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
+static bool
+is_text(const uint8_t *data, size_t len)
+{
+	for (; len > 0; data++, len--)
+		if (*data < 0x20 || *data > 0x7e)
+			return false;
+	return true;
+}
+
+#else
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
@@ -158,6 +186,8 @@ is_text(const uint8_t *data, size_t len)
 	return true;
 }
 
+#endif
+
 /* Report what buf holds of the current data frame. */
 static void
 take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
@@ -170,11 +200,11 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	event->data = buf;
 	event->len = piece;
 	if (r->message_op == WS_OP_TEXT) {
-		if (r->server)
+		if (is_server(r))
 			ws_mask(buf, piece, r->mask, r->phase);
 		if (!is_text(buf, piece)) {
 			fail(r, event, WS_CLOSE_INVALID_DATA,
-			    "text that is not ASCII");
+			    SAYS("text that is not ASCII"));
 			return;
 		}
 		event->type = WS_TEXT;
@@ -209,7 +239,7 @@ report_close(
 	event->code = len >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
 	if (!ws_close_code_valid(event->code)) {
 		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
-		    "close frame with a bad code");
+		    SAYS("close frame with a bad code"));
 		return;
 	}
 	event->data = data + 2;
@@ -243,7 +273,7 @@ take_control(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 	}
 	r->gathered = 0;
 	r->in_frame = false;
-	if (r->server)
+	if (is_server(r))
 		ws_mask(data, whole, r->mask, 0);
 	if (r->opcode == WS_OP_CLOSE) {
 		report_close(r, data, whole, event);

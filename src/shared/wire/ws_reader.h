@@ -38,7 +38,7 @@ struct ws_event {
 	/* WS_BINARY, WS_TEXT */
 	bool first; /* the message begins with this piece */
 	bool last;  /* the message ends with this piece */
-	uint64_t message_length; /* bytes of this message so far, this piece included */
+	ws_length message_length; /* bytes of this message so far, this piece included */
 	/* WS_CLOSED: the peer's code and reason (data, len); WS_ERROR: what to fail with */
 	unsigned code;
 	const char *reason; /* WS_ERROR: a static string that says what was wrong */
@@ -47,12 +47,12 @@ struct ws_event {
 struct ws_reader {
 	union {
 		struct { /* inside a frame */
-			uint64_t left; /* its payload bytes still to come */
+			ws_length left; /* its payload bytes still to come */
 			uint8_t mask[4];
 		};
 		uint8_t head[WS_HEADER_MAX]; /* else: its header, as far as it came */
 	};
-	uint64_t message_length; /* of the unfinished data message */
+	ws_length message_length; /* of the unfinished data message */
 	uint8_t *room; /* for the payload of a cut control frame; NULL: none lent */
 	uint32_t text_max;	 /* longest text message allowed, bytes */
 	uint8_t gathered;	 /* bytes in head, or in room */
