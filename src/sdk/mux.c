@@ -70,7 +70,7 @@ take_message(
 	if (msg.op == CONTROL_UNKNOWN)
 		return NULL;
 	if (!visits_takes(msg.op))
-		return "a message that has no place on a shared channel";
+		return SAYS("a message that has no place on a shared channel");
 	return visits_take_message(
 	    &m->visits, &m->transfer.channel, &msg, step);
 }

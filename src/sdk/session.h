@@ -13,6 +13,7 @@
 #include "sdk/channel.h"
 #include "sdk/memory.h"
 #include "sdk/places.h"
+#include "sdk/profile.h"
 #include "sdk/visits.h"
 
 #define REDIRECTS_MAX 5
@@ -65,6 +66,7 @@ struct session {
 	const struct taupe_config *config;
 	struct memory memory;
 	struct taupe_visit *places; /* of the visits that ride on links */
+	uint64_t now_ms;   /* as the driver has said at the door */
 	uint64_t retry_ms; /* when to connect, while no link is there */
 	uint64_t move_ms;  /* when to dial the other link, for a move */
 	uint8_t instance[16];
@@ -92,8 +94,26 @@ enum link_end {
 	END_SENT_AWAY /* the relay is stopping: prefer another */
 };
 
-unsigned link_index(const struct session *s, const struct link *link);
-struct link *session_other_link(struct session *s, const struct link *link);
+static inline unsigned
+link_index(const struct session *s, const struct link *link)
+{
+	return HAS_TWO_LINKS ? (unsigned)(link - s->links) : 0;
+}
+
+/* Precondition: there are two. */
+static inline struct link *
+session_other_link(struct session *s, const struct link *link)
+{
+	return &s->links[1 - link_index(s, link)];
+}
+
+/* Is a move made on the other link, while this one stands? */
+static inline bool
+session_has_two_links(const struct session *s)
+{
+	return HAS_TWO_LINKS && !s->config->single_link;
+}
+
 /* Is any link up or on its way? */
 bool session_is_busy(const struct session *s);
 struct taupe_relay link_relay(const struct link *link);
@@ -106,7 +126,7 @@ uint32_t session_stage_ms(const struct session *s);
 
 /* A link's life is over: decide when and where to try again, and tell the event. */
 void session_link_ended(struct session *s, struct link *link, enum link_end end,
-    uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event);
+    uint32_t at_least_ms, struct taupe_event *event);
 /* The driver shall close it, after a close frame with code (0: none). */
 void link_finish(struct link *link, uint16_t code, const char *reason);
 
@@ -145,11 +165,21 @@ void session_refuse_channel(struct link *link, const struct control_msg *open,
 void session_restart_link(struct session *s, struct link *link);
 
 /* A link was welcomed. */
-void session_link_up(struct session *s, struct link *link, uint64_t now_ms);
+void session_link_up(struct session *s, struct link *link);
 /* Leave the current link for url (NULL: any other relay). False: there is none. */
-bool session_move(struct session *s, const struct url *url, uint64_t now_ms);
+bool session_move(struct session *s, const struct url *url);
 /* The candidate number n that is another relay than the present one. */
 bool session_elsewhere(struct session *s, unsigned n, struct url *url);
+
+/* At the door: what the time is now. */
+static inline struct session *
+session_at(struct taupe_session *session, uint64_t now_ms)
+{
+	struct session *s = (struct session *)(void *)session;
+
+	s->now_ms = now_ms;
+	return s;
+}
 
 static inline bool
 link_is_under_way(const struct link *link)

@@ -59,12 +59,11 @@ close_action(struct session *s, struct link *link, struct taupe_action *action)
 }
 
 static void
-dial_action(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_action *action)
+dial_action(struct session *s, struct link *link, struct taupe_action *action)
 {
 	link->state = LINK_DIALLING;
 	link->tls = link->secure;
-	link->deadline_ms = now_ms + session_stage_ms(s);
+	link->deadline_ms = s->now_ms + session_stage_ms(s);
 	action->type = TAUPE_DIAL;
 	action->link = link_index(s, link);
 	action->relay = link_relay(link);
@@ -108,37 +107,37 @@ overdue_reason(const struct link *link)
 {
 	switch (link->state) {
 	case LINK_DIALLING:
-		return "no connection in time";
+		return SAYS("no connection in time");
 	case LINK_WELCOME:
-		return "no welcome in time";
+		return SAYS("no welcome in time");
 	case LINK_UP:
 	case LINK_LEAVING:
-		return "nothing heard for too long";
+		return SAYS("nothing heard for too long");
 	default:
-		return "no answer to the handshake in time";
+		return SAYS("no answer to the handshake in time");
 	}
 }
 
 /* A link's time has come: give it up, or ping. */
 static void
-overdue_action(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_action *action)
+overdue_action(
+    struct session *s, struct link *link, struct taupe_action *action)
 {
 	struct taupe_event ignored;
 
-	if (link_is_up(link) && now_ms < silence_deadline_ms(link)) {
+	if (link_is_up(link) && s->now_ms < silence_deadline_ms(link)) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
 		action->output.len = channel_frame(
 		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
-		link->sent_ms = now_ms;
+		link->sent_ms = s->now_ms;
 		if (link->pinged_ms == 0)
-			link->pinged_ms = now_ms;
+			link->pinged_ms = s->now_ms;
 		return;
 	}
 	session_link_ended(s, link,
 	    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED, 0,
-	    now_ms, &ignored);
+	    &ignored);
 	link_finish(link, 0, overdue_reason(link));
 	close_action(s, link, action);
 }
@@ -154,23 +153,25 @@ choose_candidate(const struct session *s, struct url *url)
 
 /* Take a link into use when it is time for an attempt or for a move; NULL: it is not. */
 static struct link *
-begin_attempt(struct session *s, uint64_t now_ms)
+begin_attempt(struct session *s)
 {
-	struct link *link = &s->links[s->links[0].state == LINK_LEAVING];
+	struct link *link = s->links;
 	struct url url;
 
+	if (HAS_TWO_LINKS && link->state == LINK_LEAVING)
+		link++;
 	if (s->leaving)
 		return NULL;
-	if (s->moving && s->current != NO_LINK) {
+	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK) {
 		link = session_other_link(s, &s->links[s->current]);
-		if (link->state != LINK_FREE || now_ms < s->move_ms ||
+		if (link->state != LINK_FREE || s->now_ms < s->move_ms ||
 		    !choose_move(s, link))
 			return NULL;
-	} else if (session_is_busy(s) || now_ms < s->retry_ms) {
+	} else if (session_is_busy(s) || s->now_ms < s->retry_ms) {
 		return NULL;
 	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
 		/* nothing restored and nothing configured: a renewed configuration may help */
-		s->retry_ms = now_ms + backoff_max_ms(s->config);
+		s->retry_ms = s->now_ms + backoff_max_ms(s->config);
 		return NULL;
 	}
 	link->redirects = link->hops = s->back_hops;
@@ -192,7 +193,7 @@ next_due_ms(const struct session *s)
 		return due;
 	if (!session_is_busy(s))
 		return s->retry_ms;
-	if (s->moving && s->current != NO_LINK &&
+	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
 	    s->links[1 - s->current].state == LINK_FREE && s->move_ms < due)
 		due = s->move_ms;
 	return due;
@@ -202,7 +203,7 @@ void
 taupe_session_next(
     struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
 {
-	struct session *s = (struct session *)(void *)session;
+	struct session *s = session_at(session, now_ms);
 	struct link *link;
 
 	memset(action, 0, sizeof(*action));
@@ -212,16 +213,16 @@ taupe_session_next(
 			return;
 		}
 		if (link->state == LINK_WANTED) {
-			dial_action(s, link, now_ms, action);
+			dial_action(s, link, action);
 			return;
 		}
-		if (now_ms >= link_due_ms(link)) {
-			overdue_action(s, link, now_ms, action);
+		if (s->now_ms >= link_due_ms(link)) {
+			overdue_action(s, link, action);
 			return;
 		}
 	}
-	if ((link = begin_attempt(s, now_ms)) != NULL) {
-		dial_action(s, link, now_ms, action);
+	if ((link = begin_attempt(s)) != NULL) {
+		dial_action(s, link, action);
 		return;
 	}
 	action->type = TAUPE_WAIT;

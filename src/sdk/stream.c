@@ -60,7 +60,8 @@ take_open(
 	bool moves = msg->shared.ptr != NULL;
 
 	if (s->visit.running) {
-		transfer_protest(&s->transfer, step, "open during a visit");
+		transfer_protest(
+		    &s->transfer, step, SAYS("open during a visit"));
 	} else if (msg->visit != s->number + 1) {
 		transfer_protest(
 		    &s->transfer, step, "open with a visit out of turn");
@@ -69,7 +70,7 @@ take_open(
 		    &s->transfer, step, "open with one of shared and stream");
 	} else if (moves && s->transfer.channel.config->mux_visits == 0) {
 		transfer_protest(&s->transfer, step,
-		    "a visit of a shared channel, and none was offered");
+		    SAYS("a visit of a shared channel, and none was offered"));
 	} else {
 		s->number = msg->visit;
 		if (moves)
@@ -105,7 +106,7 @@ take_message(struct stream *s, const struct channel_event *event,
 		take_abort(s, &msg, step);
 	else if (msg.op != CONTROL_UNKNOWN)
 		transfer_protest(&s->transfer, step,
-		    "a message that has no place on a transfer channel");
+		    SAYS("a message that has no place on a transfer channel"));
 }
 
 static void

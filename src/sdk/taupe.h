@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "taupe_profile.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,7 +33,12 @@ extern "C" {
 #define TAUPE_VERSION "0.1.0"
 
 #define TAUPE_SERVICES_MAX 16 /* services of a device */
-#define TAUPE_LINKS 2	  /* control connections at a time: two during a move */
+/* control connections at a time: two during a move */
+#ifdef TAUPE_WITHOUT_MOVE
+#define TAUPE_LINKS 1
+#else
+#define TAUPE_LINKS 2
+#endif
 #define TAUPE_ID_LEN 32	  /* characters of a transfer channel's id */
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */

@@ -66,7 +66,7 @@ handshake_input(struct transfer *t, const uint8_t *data, size_t len,
 		break;
 	case WIRE_DONE:
 		if (head.status != 101) {
-			fail(t, step, "the relay refused the channel");
+			fail(t, step, SAYS("the relay refused the channel"));
 			step->code = head.status;
 		} else if (!channel_accept(&t->channel, &head, &error)) {
 			fail(t, step, error);

@@ -54,9 +54,9 @@ visit_state_take_payload(
     struct visit_state *v, uint8_t *data, size_t len, struct taupe_step *step)
 {
 	if (!v->running)
-		return "payload without a visit";
+		return SAYS("payload without a visit");
 	if (v->in_ended)
-		return "payload after its end";
+		return SAYS("payload after its end");
 	if (!v->aborted) {
 		step->type = TAUPE_STEP_DATA;
 		step->payload = data;
@@ -69,9 +69,9 @@ const char *
 visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 {
 	if (!v->running)
-		return "an end without a visit";
+		return SAYS("an end without a visit");
 	if (v->in_ended)
-		return "an end after the end";
+		return SAYS("an end after the end");
 	v->in_ended = true;
 	if (!v->aborted)
 		step->type = TAUPE_STEP_EOF;

@@ -44,8 +44,11 @@ chain_of(struct visits *v, uint32_t number)
 struct visit_slot *
 visits_find(const struct visits *v, uint64_t number)
 {
-	uint16_t i = v->slots[number % v->n_slots].first;
+	uint16_t i;
 
+	if (number > MUX_VISIT_MAX)
+		return NULL;
+	i = v->slots[(uint32_t)number % v->n_slots].first;
 	while (i != NO_SLOT && v->slots[i].number != number)
 		i = v->slots[i].next;
 	return i != NO_SLOT ? &v->slots[i] : NULL;
@@ -95,9 +98,9 @@ take_open(struct visits *v, const struct channel *c,
 	struct visit_slot *slot;
 
 	if (msg->visit != (uint64_t)v->last + 1 || v->last == MUX_VISIT_MAX)
-		return "open with a visit out of turn";
+		return SAYS("open with a visit out of turn");
 	if (v->free == NO_SLOT)
-		return "more visits at once than were offered";
+		return SAYS("more visits at once than were offered");
 	v->last = (uint32_t)msg->visit;
 	slot = take_slot(v, v->last);
 	step->visit = visits_place(v, slot);
@@ -112,7 +115,7 @@ take_credit(struct visits *v, struct visit_slot *slot, uint64_t bytes,
 	if (!visit_state_can_speak(&slot->visit))
 		return NULL;
 	if (bytes > (uint64_t)INT32_MAX - slot->credit)
-		return "more credit than can be counted";
+		return SAYS("more credit than can be counted");
 	slot->credit += (uint32_t)bytes;
 	step->type = TAUPE_STEP_CREDIT;
 	step->visit = visits_place(v, slot);
@@ -124,7 +127,7 @@ static const char *
 take_moved(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
 {
 	if (!slot->moving)
-		return "moved, and the visit was not to move";
+		return SAYS("moved, and the visit was not to move");
 	step->type = TAUPE_STEP_MOVED;
 	step->visit = visits_place(v, slot);
 	slot->visit.running = false;
@@ -164,7 +167,7 @@ take_payload(struct visits *v, struct visit_slot *slot, uint8_t *data,
     size_t len, struct taupe_step *step)
 {
 	if (len > slot->window)
-		return "payload beyond the window";
+		return SAYS("payload beyond the window");
 	slot->window -= (uint32_t)len;
 	step->visit = visits_place(v, slot);
 	return visit_state_take_payload(&slot->visit, data, len, step);
@@ -174,7 +177,7 @@ static const char *
 take_end(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
 {
 	const char *error = slot->moving
-	    ? "an end in place of the last word"
+	    ? SAYS("an end in place of the last word")
 	    : visit_state_take_end(&slot->visit, step);
 
 	if (error != NULL)
@@ -197,9 +200,9 @@ visits_take_bytes(struct visits *v, const struct channel_event *event,
 	if (result == MUX_MORE)
 		return NULL;
 	if (result == MUX_BAD)
-		return "a binary message shorter than its prefix";
+		return SAYS("a binary message shorter than its prefix");
 	if ((slot = visits_find(v, v->reader.visit)) == NULL)
-		return "payload without a visit";
+		return SAYS("payload without a visit");
 	return result == MUX_DATA ? take_payload(v, slot, payload, len, step)
 				  : take_end(v, slot, step);
 }

@@ -33,11 +33,15 @@ control_lease_valid(struct str value)
 	return form_visible(value, LEASE_TOKEN_MAX);
 }
 
+#ifndef TAUPE_DEVICE_ONLY
+
 static bool
 check_instance(struct str value)
 {
 	return form_visible(value, INSTANCE_MAX);
 }
+
+#endif
 
 static const char *const kind_names[] = {
     [SERVICE_HTTP] = "http",
@@ -63,6 +67,8 @@ service_kind_find(struct str name, enum service_kind *kind)
 	return false;
 }
 
+#ifndef TAUPE_DEVICE_ONLY
+
 static bool
 take_service(const struct form_key *key, void *object, struct str value)
 {
@@ -84,6 +90,8 @@ take_service(const struct form_key *key, void *object, struct str value)
 	return true;
 }
 
+#endif
+
 static void
 put_services(const struct form_key *key, const void *object, struct writer *w,
     bool *first)
@@ -97,6 +105,8 @@ put_services(const struct form_key *key, const void *object, struct writer *w,
 	}
 }
 
+#ifndef TAUPE_DEVICE_ONLY
+
 /* The number of channels that it digs: none is all that a relay has to know about. */
 static bool
 take_channels(const struct form_key *key, void *object, struct str value)
@@ -108,6 +118,8 @@ take_channels(const struct form_key *key, void *object, struct str value)
 	return params->no_channels;
 }
 
+#endif
+
 static void
 put_channels(const struct form_key *key, const void *object, struct writer *w,
     bool *first)
@@ -117,6 +129,15 @@ put_channels(const struct form_key *key, const void *object, struct writer *w,
 	if (params->no_channels)
 		form_put(w, first, key->name, STR("0"));
 }
+
+/* Only a relay reads them. */
+#ifdef TAUPE_DEVICE_ONLY
+#define SHAPE(check) NULL
+#define take_service NULL
+#define take_channels NULL
+#else
+#define SHAPE(check) check
+#endif
 
 enum params_key {
 	PARAM_NAME,
@@ -137,14 +158,14 @@ static const struct form_own channels_own = {take_channels, put_channels};
 
 static const struct form_key params_keys[] = {
     [PARAM_NAME] =
-	FORM_TEXT(control_params, name, device_name_valid, "not a device name"),
-    [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, check_instance,
+	FORM_TEXT(control_params, name, SHAPE(device_name_valid), "not a device name"),
+    [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, SHAPE(check_instance),
 	"not 1 to 64 visible characters"),
     [PARAM_SERVICE] = FORM_LIST("service", &service_own,
 	"not up to 16 of <name>:<http|tls|tcp> with different names"),
-    [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
+    [PARAM_LEASE] = FORM_TEXT(control_params, lease, SHAPE(control_lease_valid),
 	"not 1 to 1024 visible characters"),
-    [PARAM_ENROL] = FORM_TEXT(control_params, enrol, control_sha256_valid,
+    [PARAM_ENROL] = FORM_TEXT(control_params, enrol, SHAPE(control_sha256_valid),
 	"not 64 lower-case hexadecimal digits"),
     [PARAM_HOPS] =
 	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),

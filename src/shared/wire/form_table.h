@@ -40,10 +40,10 @@ struct form_key {
 		uint32_t max;		    /* of numbers, see below */
 		const struct form_own *own; /* of what has its own */
 	} of;
-	uint16_t offset; /* of the field in the object, for text and numbers */
-	uint16_t min;	 /* of numbers */
-	uint8_t shift;	 /* a number's greatest value is max << shift; 0: any */
-	uint8_t kind;	 /* enum form_kind */
+	unsigned offset : 12; /* of the field in the object, for text and numbers */
+	unsigned min : 12;    /* of numbers */
+	unsigned shift : 5;   /* a number's greatest value is max << shift; 0: any */
+	unsigned kind : 3;    /* enum form_kind */
 };
 
 /* A field of type struct str, absent when the key is. */
