@@ -109,49 +109,42 @@ taupe_mux_frame(struct taupe_mux *mux, size_t visit, size_t len,
 	    : 0;
 }
 
+static size_t
+say(struct mux *m, size_t visit, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return transfer_is_ready(&m->transfer)
+	    ? visits_say(
+		  &m->visits, &m->transfer.channel, visit, word, reason, out)
+	    : 0;
+}
+
 size_t
 taupe_mux_opened(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_opened(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_mux_refused(struct taupe_mux *mux, size_t visit, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_refused(
-		  &m->visits, &m->transfer.channel, visit, reason, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_mux_eof(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_eof(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_END, NULL, out);
 }
 
 size_t
 taupe_mux_abort(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_abort(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_ABORT, NULL, out);
 }
 
 size_t

@@ -8,6 +8,7 @@
 #include "sdk/backoff.h"
 
 #define STAGE_TIMEOUT_MS 10000u
+#define STEP_MAX_MS (1u << 30)
 
 _Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
     "taupe_session too small");
@@ -35,10 +36,12 @@ const_session_of(const struct taupe_session *session)
 
 /* ---- links ---- */
 
-struct taupe_relay
-link_relay(const struct link *link)
+void
+link_tell_relay(const struct link *link, struct taupe_relay *relay)
 {
-	return (struct taupe_relay){link->host, link->port, link->secure};
+	relay->host = link->host;
+	relay->port = link->port;
+	relay->secure = link->secure;
 }
 
 bool
@@ -51,12 +54,11 @@ link_set_place(struct link *link, const struct url *url)
 	return true;
 }
 
-struct url
-link_place(const struct link *link)
+bool
+link_leads_to(const struct link *link, const struct url *url)
 {
-	return (struct url){.host = str_of(link->host),
-	    .port = link->port,
-	    .secure = link->secure};
+	return link->secure == url->secure && link->port == url->port &&
+	    str_equal_nocase(url->host, str_of(link->host));
 }
 
 void
@@ -74,6 +76,17 @@ link_finish_and_dial(struct link *link, uint16_t code)
 {
 	link_finish(link, code, NULL);
 	link->dial_again = true;
+}
+
+struct session *
+session_at(struct taupe_session *session, uint64_t now_ms)
+{
+	struct session *s = session_of(session);
+	uint64_t passed = now_ms - s->driver_ms;
+
+	s->driver_ms = now_ms;
+	s->now_ms += passed < STEP_MAX_MS ? (uint32_t)passed : STEP_MAX_MS;
+	return s;
 }
 
 uint32_t
@@ -225,13 +238,13 @@ session_is_busy(const struct session *s)
 	return false;
 }
 
-static uint64_t
+static uint32_t
 delay_ms(const struct session *s, enum link_end end, unsigned failures,
     uint32_t at_least_ms)
 {
 	if (end == END_HOPELESS)
 		return backoff_long_ms(s->config);
-	return (uint64_t)at_least_ms + backoff_delay_ms(s->config, failures);
+	return at_least_ms + backoff_delay_ms(s->config, failures);
 }
 
 /* The session is lost: begin a new round of candidates. */
@@ -282,8 +295,7 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 		return;
 	}
 	if (was_current) {
-		bool good = s->now_ms - link->up_since_ms >=
-		    backoff_reset_ms(s->config);
+		bool good = session_wait_ms(s, link->good_ms) == 0;
 
 		s->current = NO_LINK;
 		s->failures = good ? 0 : s->failures + 1;
@@ -320,8 +332,9 @@ session_link_up(struct session *s, struct link *link)
 
 	link->state = LINK_UP;
 	link->redirects = link->hops = 0;
-	link->up_since_ms = link->heard_ms = link->sent_ms = s->now_ms;
-	link->pinged_ms = 0;
+	link->heard_ms = link->sent_ms = s->now_ms;
+	link->good_ms = s->now_ms + backoff_reset_ms(s->config);
+	link->pinged = false;
 	session_visits_init(s, link);
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
@@ -342,12 +355,12 @@ session_link_up(struct session *s, struct link *link)
 bool
 session_elsewhere(struct session *s, unsigned n, struct url *url)
 {
-	struct url here = link_place(&s->links[s->current]);
+	const struct link *here = session_link(s, s->current);
 	struct place_order order = {s->order.first_peer, true};
 
 	for (unsigned i = 0;
 	     place_candidate(s->config, &s->memory, order, i, url); i++)
-		if (!place_equal(url, &here) && n-- == 0)
+		if (!link_leads_to(here, url) && n-- == 0)
 			return true;
 	return false;
 }
@@ -365,7 +378,7 @@ session_restart_link(struct session *s, struct link *link)
 static void
 begin_move(struct session *s)
 {
-	struct link *other = session_other_link(s, &s->links[s->current]);
+	struct link *other = session_other_link(s, session_link(s, s->current));
 
 	/* two links are all there are: the visits of the last move are the oldest */
 	if (other->state == LINK_LEAVING)
@@ -379,7 +392,7 @@ begin_move(struct session *s)
 bool
 session_move(struct session *s, const struct url *url)
 {
-	struct link *link = &s->links[s->current];
+	struct link *link = session_link(s, s->current);
 	struct url elsewhere;
 
 	if (url == NULL && !session_elsewhere(s, 0, &elsewhere))
@@ -412,9 +425,10 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 		session_restart_link(s, waiting);
 	} else if (s->current != NO_LINK && !s->moving) {
 		if (!session_has_two_links(s)) {
-			session_choose_credential(s, &s->links[s->current]);
+			session_choose_credential(
+			    s, session_link(s, s->current));
 			link_finish_and_dial(
-			    &s->links[s->current], WS_CLOSE_NORMAL);
+			    session_link(s, s->current), WS_CLOSE_NORMAL);
 			s->current = NO_LINK;
 		} else {
 			begin_move(s);
@@ -471,8 +485,9 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
     uint64_t now_ms, void *out, size_t cap)
 {
 	struct session *s = session_at(session, now_ms);
-	struct link *link = &s->links[index];
-	struct taupe_relay relay = link_relay(link);
+	struct link *link = session_link(s, index);
+	struct handshake_request request = {.path = STR(CONTROL_PATH)};
+	struct taupe_relay relay;
 	struct taupe_event ignored;
 	struct writer query, w;
 
@@ -482,9 +497,10 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	writer_init(&query, link->channel.buffer, link->channel.size);
 	write_query(s, link, &query);
 	writer_init(&w, out, cap);
-	channel_request(&link->channel, &w, &relay, STR(CONTROL_PATH),
-	    (struct str){query.start, writer_len(&query)},
-	    session_credential(s, link));
+	request.query = (struct str){query.start, writer_len(&query)};
+	request.secret = str_of(session_credential(s, link));
+	link_tell_relay(link, &relay);
+	channel_request(&link->channel, &w, &relay, &request);
 	if (query.full || w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, &ignored);
 		link_finish(link, 0,
@@ -502,7 +518,7 @@ taupe_session_refuse(struct taupe_session *session, unsigned index,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct session *s = session_at(session, now_ms);
-	struct link *link = &s->links[index];
+	struct link *link = session_link(s, index);
 	char safe[SAFE_REASON_MAX];
 	struct control_msg msg = {.op = CONTROL_REFUSED,
 	    .id = {id, TRANSFER_ID_LEN},

@@ -10,12 +10,11 @@
 
 /* The link failed by what the relay sent; event->output may hold a close frame. */
 static void
-fail(struct session *s, struct link *link, const char *reason, struct str about,
+fail(struct session *s, struct link *link, const char *reason,
     struct taupe_event *event)
 {
 	event->type = TAUPE_EVENT_FAILED;
 	event->reason = reason;
-	event->text = text_of(about);
 	session_link_ended(s, link, END_FAILED, 0, event);
 	link_finish(link, 0, reason);
 }
@@ -26,7 +25,7 @@ fail_with_close(struct session *s, struct link *link, unsigned code,
 {
 	event->output.len =
 	    channel_close(&link->channel, code, reason, event->output.bytes);
-	fail(s, link, reason, (struct str){NULL, 0}, event);
+	fail(s, link, reason, event);
 }
 
 /* ---- the answer to the handshake ---- */
@@ -69,7 +68,8 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	if (refusal != NULL || !link_set_place(link, &url)) {
 		fail(s, link,
 		    refusal != NULL ? refusal : SAYS("its host is too long"),
-		    base, event);
+		    event);
+		event->text = text_of(base);
 		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
 		return;
 	}
@@ -79,7 +79,7 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	link_finish(link, 0, NULL);
 	link->dial_again = true;
 	event->type = TAUPE_EVENT_REDIRECT;
-	event->relay = link_relay(link);
+	link_tell_relay(link, &event->relay);
 }
 
 static enum link_end
@@ -165,7 +165,7 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 			link->state = LINK_WELCOME;
 			link->deadline_ms = s->now_ms + session_stage_ms(s);
 		} else {
-			fail(s, link, error, (struct str){NULL, 0}, event);
+			fail(s, link, error, event);
 		}
 		return;
 	}
@@ -201,7 +201,7 @@ head_input(struct session *s, struct link *link, const uint8_t *data,
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(s, link, error, (struct str){NULL, 0}, event);
+		fail(s, link, error, event);
 		break;
 	case WIRE_DONE:
 		take_answer(s, link, &head, event);
@@ -286,7 +286,7 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	    : HEARTBEAT_MIN_MS;
 	report_welcome(msg, event);
 	event->state_changed = HAS_MEMORY && memory_set(&s->memory, msg);
-	event->relay = link_relay(link);
+	link_tell_relay(link, &event->relay);
 	event->credential = (enum taupe_credential)link->credential;
 	session_link_up(s, link);
 }
@@ -307,7 +307,7 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg,
 	event->type = TAUPE_EVENT_OPEN;
 	event->id = text_of(msg->id);
 	event->service = text_of(msg->service);
-	event->relay = link_relay(link);
+	link_tell_relay(link, &event->relay);
 	event->shared = msg->mux != 0;
 	event->visits = link->max_visits;
 }
@@ -461,7 +461,7 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
 		take_close(s, link, &channel, event);
 		break;
 	case CHANNEL_FAILED:
-		fail(s, link, channel.reason, (struct str){NULL, 0}, event);
+		fail(s, link, channel.reason, event);
 		break;
 	}
 	if (event->output.len > 0)
@@ -476,12 +476,12 @@ taupe_session_input(struct taupe_session *session, unsigned index,
     uint8_t *data, size_t len, uint64_t now_ms, struct taupe_event *event)
 {
 	struct session *s = session_at(session, now_ms);
-	struct link *link = &s->links[index];
+	struct link *link = session_link(s, index);
 	size_t done = 0;
 
-	memset(event, 0, sizeof(*event));
+	memset(event, 0, offsetof(struct taupe_event, output.bytes));
 	link->heard_ms = s->now_ms;
-	link->pinged_ms = 0;
+	link->pinged = false;
 	while (done < len && event->type == TAUPE_EVENT_NONE &&
 	    event->output.len == 0) {
 		switch (link->state) {
@@ -511,10 +511,10 @@ taupe_session_lost(struct taupe_session *session, unsigned index,
     uint64_t now_ms, const char *reason, struct taupe_event *event)
 {
 	struct session *s = session_at(session, now_ms);
-	struct link *link = &s->links[index];
+	struct link *link = session_link(s, index);
 	bool again;
 
-	memset(event, 0, sizeof(*event));
+	memset(event, 0, offsetof(struct taupe_event, output.bytes));
 	if (link->state == LINK_BODY) {
 		take_refusal(s, link, event);
 	} else if (link_is_under_way(link) && link->state != LINK_WANTED) {

@@ -10,6 +10,7 @@
 #define MISSED_HEARTBEATS 3u
 /* A NAT that has lost its mapping tells nobody, and no visitor comes through until we have noticed. */
 #define PONG_TIMEOUT_MS 10000u
+#define NEVER_MS UINT32_MAX
 
 /* ---- attempts ---- */
 
@@ -21,8 +22,12 @@ choose_move(struct session *s, struct link *link)
 	struct url url;
 
 	if (s->renewing) {
-		url = link_place(&s->links[s->current]);
-		return link_set_place(link, &url);
+		const struct link *here = session_link(s, s->current);
+
+		memcpy(link->host, here->host, sizeof(link->host));
+		link->port = here->port;
+		link->secure = here->secure;
+		return true;
 	}
 	if (s->move_hosted && n-- == 0)
 		return true;
@@ -35,6 +40,12 @@ choose_move(struct session *s, struct link *link)
 }
 
 /* ---- actions ---- */
+
+static uint32_t
+earlier(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
 
 static void
 link_closed(struct link *link)
@@ -49,7 +60,7 @@ close_action(struct session *s, struct link *link, struct taupe_action *action)
 	action->type = TAUPE_CLOSE;
 	action->link = link_index(s, link);
 	action->reason = link->end_reason;
-	action->until_ms = s->retry_ms;
+	action->until_ms = session_wait_ms(s, s->retry_ms);
 	if (link->close_code != 0)
 		action->output.len =
 		    channel_close(&link->channel, link->close_code,
@@ -66,40 +77,31 @@ dial_action(struct session *s, struct link *link, struct taupe_action *action)
 	link->deadline_ms = s->now_ms + session_stage_ms(s);
 	action->type = TAUPE_DIAL;
 	action->link = link_index(s, link);
-	action->relay = link_relay(link);
+	link_tell_relay(link, &action->relay);
 }
 
-/* When something happens on a link if nothing comes in. */
-static uint64_t
-silence_deadline_ms(const struct link *link)
+/* How long a link may be silent yet. */
+static uint32_t
+silence_left_ms(const struct session *s, const struct link *link)
 {
-	uint64_t silent_ms =
-	    link->heard_ms + (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
-	uint64_t unanswered_ms = link->pinged_ms + PONG_TIMEOUT_MS;
+	uint32_t left = session_wait_ms(
+	    s, link->heard_ms + MISSED_HEARTBEATS * link->heartbeat_ms);
 
-	return link->pinged_ms != 0 && unanswered_ms < silent_ms ? unanswered_ms
-								 : silent_ms;
+	return link->pinged
+	    ? earlier(
+		  left, session_wait_ms(s, link->pinged_ms + PONG_TIMEOUT_MS))
+	    : left;
 }
 
-static uint64_t
-link_due_ms(const struct link *link)
+/* How long until something happens on a link if nothing comes in. */
+static uint32_t
+link_wait_ms(const struct session *s, const struct link *link)
 {
-	uint64_t ping_ms = link->sent_ms + link->heartbeat_ms;
-
-	switch (link->state) {
-	case LINK_DIALLING:
-	case LINK_HEAD:
-	case LINK_BODY:
-	case LINK_WELCOME:
-		return link->deadline_ms;
-	case LINK_UP:
-	case LINK_LEAVING:
-		return ping_ms < silence_deadline_ms(link)
-		    ? ping_ms
-		    : silence_deadline_ms(link);
-	default:
-		return TAUPE_FOREVER;
-	}
+	if (link_is_up(link))
+		return earlier(silence_left_ms(s, link),
+		    session_wait_ms(s, link->sent_ms + link->heartbeat_ms));
+	return link_is_under_way(link) ? session_wait_ms(s, link->deadline_ms)
+				       : NEVER_MS;
 }
 
 static const char *
@@ -125,14 +127,17 @@ overdue_action(
 {
 	struct taupe_event ignored;
 
-	if (link_is_up(link) && s->now_ms < silence_deadline_ms(link)) {
+	if (link_is_up(link) && silence_left_ms(s, link) > 0) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
 		action->output.len = channel_frame(
 		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
 		link->sent_ms = s->now_ms;
-		if (link->pinged_ms == 0)
+		if (session_wait_ms(s, link->good_ms) == 0)
+			link->good_ms = s->now_ms; /* it stays in sight */
+		if (!link->pinged)
 			link->pinged_ms = s->now_ms;
+		link->pinged = true;
 		return;
 	}
 	session_link_ended(s, link,
@@ -163,11 +168,11 @@ begin_attempt(struct session *s)
 	if (s->leaving)
 		return NULL;
 	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK) {
-		link = session_other_link(s, &s->links[s->current]);
-		if (link->state != LINK_FREE || s->now_ms < s->move_ms ||
-		    !choose_move(s, link))
+		link = session_other_link(s, session_link(s, s->current));
+		if (link->state != LINK_FREE ||
+		    session_wait_ms(s, s->move_ms) > 0 || !choose_move(s, link))
 			return NULL;
-	} else if (session_is_busy(s) || s->now_ms < s->retry_ms) {
+	} else if (session_is_busy(s) || session_wait_ms(s, s->retry_ms) > 0) {
 		return NULL;
 	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
 		/* nothing restored and nothing configured: a renewed configuration may help */
@@ -181,32 +186,30 @@ begin_attempt(struct session *s)
 	return link;
 }
 
-static uint64_t
-next_due_ms(const struct session *s)
+static uint32_t
+next_wait_ms(const struct session *s)
 {
-	uint64_t due = TAUPE_FOREVER;
+	uint32_t wait = NEVER_MS;
 
-	for (unsigned i = 0; i < TAUPE_LINKS; i++)
-		if (link_due_ms(&s->links[i]) < due)
-			due = link_due_ms(&s->links[i]);
+	for (const struct link *link = s->links; link < s->links + TAUPE_LINKS;
+	     link++)
+		wait = earlier(wait, link_wait_ms(s, link));
 	if (s->leaving)
-		return due;
+		return wait;
 	if (!session_is_busy(s))
-		return s->retry_ms;
+		return session_wait_ms(s, s->retry_ms);
 	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
-	    s->links[1 - s->current].state == LINK_FREE && s->move_ms < due)
-		due = s->move_ms;
-	return due;
+	    s->links[1 - s->current].state == LINK_FREE)
+		return earlier(wait, session_wait_ms(s, s->move_ms));
+	return wait;
 }
 
-void
-taupe_session_next(
-    struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
+/* What is to be done now; until_ms counts from now. */
+static void
+choose_action(struct session *s, struct taupe_action *action)
 {
-	struct session *s = session_at(session, now_ms);
 	struct link *link;
 
-	memset(action, 0, sizeof(*action));
 	for (link = s->links; link < s->links + TAUPE_LINKS; link++) {
 		if (link->state == LINK_ENDING) {
 			close_action(s, link, action);
@@ -216,7 +219,7 @@ taupe_session_next(
 			dial_action(s, link, action);
 			return;
 		}
-		if (s->now_ms >= link_due_ms(link)) {
+		if (link_wait_ms(s, link) == 0) {
 			overdue_action(s, link, action);
 			return;
 		}
@@ -226,5 +229,17 @@ taupe_session_next(
 		return;
 	}
 	action->type = TAUPE_WAIT;
-	action->until_ms = next_due_ms(s);
+	action->until_ms = next_wait_ms(s);
+}
+
+void
+taupe_session_next(
+    struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
+{
+	memset(action, 0, offsetof(struct taupe_action, output.bytes));
+	choose_action(session_at(session, now_ms), action);
+	if (action->until_ms == NEVER_MS)
+		action->until_ms = TAUPE_FOREVER;
+	else
+		action->until_ms += now_ms;
 }

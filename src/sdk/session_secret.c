@@ -90,19 +90,14 @@ session_next_credential(struct session *s, struct link *link)
 	return false;
 }
 
-struct str
+const char *
 session_credential(const struct session *s, const struct link *link)
 {
-	if (!HAS_CREDENTIALS)
-		return str_of(s->config->secret);
-	switch (link->credential) {
-	case TAUPE_OLD_SECRET:
-		return str_of(s->config->old_secret);
-	case TAUPE_ENROLMENT_KEY:
-		return str_of(s->config->enrolment_key);
-	default:
-		return str_of(s->config->secret);
-	}
+	if (HAS_ROTATION && link->credential == TAUPE_OLD_SECRET)
+		return s->config->old_secret;
+	if (HAS_ENROLMENT && link->credential == TAUPE_ENROLMENT_KEY)
+		return s->config->enrolment_key;
+	return s->config->secret;
 }
 
 bool
@@ -139,7 +134,7 @@ static size_t
 send_secret(struct session *s, unsigned index, struct control_msg *msg,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct link *link = &s->links[index];
+	struct link *link = session_link(s, index);
 
 	msg->op = CONTROL_SECRET;
 	if (link->state != LINK_UP)
@@ -153,7 +148,7 @@ taupe_session_offer_secret(struct taupe_session *session, unsigned index,
     uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct session *s = session_at(session, now_ms);
-	struct link *link = &s->links[index],
+	struct link *link = session_link(s, index),
 		    *other = session_other_link(s, link);
 	struct control_msg msg = {.sha256 = str_of(s->config->secret_sha256)};
 

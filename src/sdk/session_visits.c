@@ -127,56 +127,45 @@ taupe_visit_frame(struct taupe_session *session, size_t visit, size_t len,
 		      mask));
 }
 
+static size_t
+say(struct session *s, size_t visit, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	struct link *link = link_to_speak(s, &visit);
+
+	return link == NULL ? 0
+			    : said(s, link,
+				  visits_say(&link->visits, &link->channel,
+				      visit, word, reason, out));
+}
+
 size_t
 taupe_visit_opened(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct session *s = session_at(session, now_ms);
-	struct link *link = link_to_speak(s, &visit);
-
-	return link == NULL
-	    ? 0
-	    : said(s, link,
-		  visits_opened(&link->visits, &link->channel, visit, out));
+	return say(session_at(session, now_ms), visit, VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_visit_refused(struct taupe_session *session, size_t visit,
     const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct session *s = session_at(session, now_ms);
-	struct link *link = link_to_speak(s, &visit);
-
-	return link == NULL ? 0
-			    : said(s, link,
-				  visits_refused(&link->visits, &link->channel,
-				      visit, reason, out));
+	return say(
+	    session_at(session, now_ms), visit, VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_visit_eof(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct session *s = session_at(session, now_ms);
-	struct link *link = link_to_speak(s, &visit);
-
-	return link == NULL
-	    ? 0
-	    : said(s, link,
-		  visits_eof(&link->visits, &link->channel, visit, out));
+	return say(session_at(session, now_ms), visit, VISIT_END, NULL, out);
 }
 
 size_t
 taupe_visit_abort(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct session *s = session_at(session, now_ms);
-	struct link *link = link_to_speak(s, &visit);
-
-	return link == NULL
-	    ? 0
-	    : said(s, link,
-		  visits_abort(&link->visits, &link->channel, visit, out));
+	return say(session_at(session, now_ms), visit, VISIT_ABORT, NULL, out);
 }
 
 size_t

@@ -174,48 +174,39 @@ taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase)
 	ws_mask(data, len, mask, phase);
 }
 
+static size_t
+say(struct stream *s, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return transfer_is_ready(&s->transfer)
+	    ? visit_state_say(
+		  &s->visit, &s->transfer.channel, s->number, word, reason, out)
+	    : 0;
+}
+
 size_t
 taupe_stream_opened(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_opened(
-	    &s->visit, &s->transfer.channel, s->number, out);
+	return say(stream_of(stream), VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_stream_refused(struct taupe_stream *stream, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_refused(
-	    &s->visit, &s->transfer.channel, s->number, reason, out);
+	return say(stream_of(stream), VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_stream_eof(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer) || !visit_state_end(&s->visit))
-		return 0;
-	return channel_frame(&s->transfer.channel, WS_OP_BINARY, NULL, 0, out);
+	return say(stream_of(stream), VISIT_END, NULL, out);
 }
 
 size_t
 taupe_stream_abort(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_abort(
-	    &s->visit, &s->transfer.channel, s->number, out);
+	return say(stream_of(stream), VISIT_ABORT, NULL, out);
 }
 
 size_t

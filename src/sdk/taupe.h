@@ -188,8 +188,6 @@ enum taupe_step_type {
 /* All that is pointed to is valid until the next call. */
 struct taupe_step {
 	enum taupe_step_type type;
-	/* send it, whatever the type (session: the event's has it) */
-	struct taupe_output output;
 	/* mux, session: whose step, OPEN to MOVED: place among its visits */
 	size_t visit;
 	size_t
@@ -206,6 +204,8 @@ struct taupe_step {
 	 * CLOSED: WebSocket close code */
 	unsigned code;
 	const char *reason; /* FAILED */
+	/* send it, whatever the type (session: the event's has it) */
+	struct taupe_output output;
 };
 
 /* ------------------------------------------------------------------ session ---- */
@@ -267,7 +267,6 @@ struct taupe_url {
 /* All that is pointed to is valid until the next call. */
 struct taupe_event {
 	enum taupe_event_type type;
-	struct taupe_output output; /* send it on the link, whatever the type */
 	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN */
 
 	/* OPEN */
@@ -303,6 +302,8 @@ struct taupe_event {
 	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
 	bool standing; /* another link is up or under way: nothing was lost */
 	uint64_t retry_ms; /* else: how long until the next attempt */
+
+	struct taupe_output output; /* send it on the link, whatever the type */
 };
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sdk/visit_state.h"
 
+#include "wire/mux_frame.h"
+
 static void
 settle(struct visit_state *v)
 {
@@ -19,14 +21,20 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 	return false;
 }
 
+static size_t
+put(const struct channel *c, enum control_op op, form_number number,
+    struct str reason, uint8_t *out, size_t cap)
+{
+	struct control_msg msg = {
+	    .op = op, .visit = (form_number)number, .reason = reason};
+
+	return channel_message(c, &msg, out, cap);
+}
+
 void
 visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
-	struct control_msg refusal = {.op = CONTROL_REFUSED,
-	    .visit = msg->visit,
-	    .reason = STR("no such service")};
-
 	*v = (struct visit_state){.running = true};
 	if (find_service(c->config, msg->service, &step->service)) {
 		step->type = TAUPE_STEP_OPEN;
@@ -34,8 +42,9 @@ visit_state_begin(struct visit_state *v, const struct channel *c,
 		return;
 	}
 	v->answered = v->out_ended = v->aborted = true;
-	step->output.len = channel_message(
-	    c, &refusal, step->output.bytes, sizeof(step->output.bytes));
+	step->output.len =
+	    put(c, CONTROL_REFUSED, msg->visit, STR("no such service"),
+		step->output.bytes, sizeof(step->output.bytes));
 }
 
 void
@@ -79,74 +88,62 @@ visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 	return NULL;
 }
 
-static size_t
-put_abort(const struct channel *c, uint64_t number, uint8_t *out, size_t cap)
-{
-	struct control_msg msg = {.op = CONTROL_ABORT, .visit = number};
-
-	return channel_message(c, &msg, out, cap);
-}
-
 void
 visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct taupe_step *step)
+    form_number number, struct taupe_step *step)
 {
 	if (!v->aborted)
 		step->type = TAUPE_STEP_ABORT;
 	if (!v->out_ended)
-		step->output.len = put_abort(
-		    c, number, step->output.bytes, sizeof(step->output.bytes));
+		step->output.len =
+		    put(c, CONTROL_ABORT, number, (struct str){NULL, 0},
+			step->output.bytes, sizeof(step->output.bytes));
 	v->running = false;
 }
 
-size_t
-visit_state_opened(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
+static size_t
+put_end(const struct visit_state *v, const struct channel *c, form_number number,
+    uint8_t *out)
 {
-	struct control_msg msg = {.op = CONTROL_OPENED, .visit = number};
+	uint8_t prefix[MUX_PREFIX_LEN];
 
-	if (!visit_state_can_speak(v) || v->answered)
-		return 0;
-	v->answered = true;
-	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
+	mux_prefix_encode((uint32_t)number, prefix);
+	return channel_frame(
+	    c, WS_OP_BINARY, prefix, v->shares ? sizeof(prefix) : 0, out);
+}
+
+/* May that be said now? An abort may follow our own end: see PROTOCOL 5.4. */
+static bool
+may_say(const struct visit_state *v, enum visit_word word)
+{
+	if (word == VISIT_ABORT)
+		return v->running && !v->aborted;
+	return visit_state_can_speak(v) &&
+	    (word != VISIT_OPENED || !v->answered);
 }
 
 size_t
-visit_state_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_say(struct visit_state *v, const struct channel *c, form_number number,
+    enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
 {
+	static const uint8_t ops[] = {[VISIT_OPENED] = CONTROL_OPENED,
+	    [VISIT_REFUSED] = CONTROL_REFUSED,
+	    [VISIT_ABORT] = CONTROL_ABORT};
 	char safe[SAFE_REASON_MAX];
-	struct control_msg msg = {.op = CONTROL_REFUSED,
-	    .visit = number,
-	    .reason = channel_safe_reason(reason, safe)};
+	struct str text = {NULL, 0};
 
-	if (!visit_state_can_speak(v))
+	if (!may_say(v, word))
 		return 0;
-	if (v->answered)
-		return visit_state_abort(v, c, number, out);
-	v->answered = v->out_ended = v->aborted = true;
+	if (word == VISIT_REFUSED && v->answered)
+		word = VISIT_ABORT;
+	v->answered = true;
+	v->out_ended = v->out_ended || word != VISIT_OPENED;
+	v->aborted = v->aborted || word == VISIT_REFUSED || word == VISIT_ABORT;
 	settle(v);
-	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
-}
-
-size_t
-visit_state_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	/* allowed after our own end of file too: see PROTOCOL 5.4 */
-	if (!v->running || v->aborted)
-		return 0;
-	v->answered = v->out_ended = v->aborted = true;
-	settle(v);
-	return put_abort(c, number, out, TAUPE_MESSAGE_MAX);
-}
-
-bool
-visit_state_end(struct visit_state *v)
-{
-	if (!visit_state_can_speak(v))
-		return false;
-	v->answered = v->out_ended = true;
-	settle(v);
-	return true;
+	if (word == VISIT_END)
+		return put_end(v, c, number, out);
+	if (word == VISIT_REFUSED)
+		text = channel_safe_reason(reason, safe);
+	return put(c, (enum control_op)ops[word], number, text, out,
+	    TAUPE_MESSAGE_MAX);
 }

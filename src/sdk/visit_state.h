@@ -18,6 +18,7 @@ struct visit_state {
 	bool answered : 1; /* opened, refused, payload or an end was sent */
 	/* we are done with it: what still comes in is discarded */
 	bool aborted : 1;
+	bool shares : 1; /* its channel, with others: binary messages say whose they are */
 };
 
 /* It begins as msg says. The step names the service; or refuses, if it is none of ours. */
@@ -35,7 +36,7 @@ WIRE_MUST_CHECK const char *visit_state_take_end(
     struct visit_state *v, struct taupe_step *step);
 /* Precondition: it is running. */
 void visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct taupe_step *step);
+    form_number number, struct taupe_step *step);
 
 /* May we still say something in it? */
 static inline bool
@@ -44,14 +45,17 @@ visit_state_can_speak(const struct visit_state *v)
 	return v->running && !v->out_ended;
 }
 
-/* What the driver says: the bytes of the message. */
-size_t visit_state_opened(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_state_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_state_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
-/* Our direction ends. False: it had ended before. */
-WIRE_MUST_CHECK bool visit_state_end(struct visit_state *v);
+/* What the driver says. */
+enum visit_word {
+	VISIT_OPENED,
+	VISIT_REFUSED, /* once it was answered: an abort */
+	VISIT_END,     /* our direction ends */
+	VISIT_ABORT
+};
+
+/* The bytes that say so, and what follows from it; 0: it is too late. reason: VISIT_REFUSED. */
+size_t visit_state_say(struct visit_state *v, const struct channel *c,
+    form_number number, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
 
 #endif

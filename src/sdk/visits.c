@@ -5,6 +5,8 @@
  */
 #include "sdk/visits.h"
 
+#include "sdk/profile.h"
+
 #define NO_SLOT UINT16_MAX
 
 _Static_assert(sizeof(struct visit_slot) == sizeof(struct taupe_visit) &&
@@ -105,6 +107,7 @@ take_open(struct visits *v, const struct channel *c,
 	slot = take_slot(v, v->last);
 	step->visit = visits_place(v, slot);
 	visit_state_begin(&slot->visit, c, msg, step);
+	slot->visit.shares = true;
 	return NULL;
 }
 
@@ -126,7 +129,7 @@ take_credit(struct visits *v, struct visit_slot *slot, uint64_t bytes,
 static const char *
 take_moved(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
 {
-	if (!slot->moving)
+	if (!HAS_CHANNELS || !slot->moving)
 		return SAYS("moved, and the visit was not to move");
 	step->type = TAUPE_STEP_MOVED;
 	step->visit = visits_place(v, slot);
@@ -176,7 +179,7 @@ take_payload(struct visits *v, struct visit_slot *slot, uint8_t *data,
 static const char *
 take_end(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
 {
-	const char *error = slot->moving
+	const char *error = HAS_CHANNELS && slot->moving
 	    ? SAYS("an end in place of the last word")
 	    : visit_state_take_end(&slot->visit, step);
 
@@ -214,7 +217,8 @@ visits_slot_to_speak(struct visits *v, size_t place)
 {
 	struct visit_slot *slot = &v->slots[place];
 
-	return slot->visit.running && !slot->moving ? slot : NULL;
+	return slot->visit.running && (!HAS_CHANNELS || !slot->moving) ? slot
+								       : NULL;
 }
 
 size_t
@@ -240,54 +244,15 @@ visits_frame(struct visits *v, const struct channel *c, size_t place,
 }
 
 size_t
-visits_opened(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-
-	return slot != NULL
-	    ? visit_state_opened(&slot->visit, c, slot->number, out)
-	    : 0;
-}
-
-size_t
-visits_refused(struct visits *v, const struct channel *c, size_t place,
-    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visits_say(struct visits *v, const struct channel *c, size_t place,
+    enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct visit_slot *slot = visits_slot_to_speak(v, place);
 	size_t len;
 
 	if (slot == NULL)
 		return 0;
-	len = visit_state_refused(&slot->visit, c, slot->number, reason, out);
-	settle(v, slot);
-	return len;
-}
-
-size_t
-visits_eof(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-	uint8_t prefix[MUX_PREFIX_LEN];
-
-	if (slot == NULL || !visit_state_end(&slot->visit))
-		return 0;
-	mux_prefix_encode(slot->number, prefix);
-	settle(v, slot);
-	return channel_frame(c, WS_OP_BINARY, prefix, sizeof(prefix), out);
-}
-
-size_t
-visits_abort(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-	size_t len;
-
-	if (slot == NULL)
-		return 0;
-	len = visit_state_abort(&slot->visit, c, slot->number, out);
+	len = visit_state_say(&slot->visit, c, slot->number, word, reason, out);
 	settle(v, slot);
 	return len;
 }

@@ -158,20 +158,34 @@ take_digit(uint64_t *number)
 	return part % 10;
 }
 
+/* The digits of number, and what stands already from at to end. */
+static void
+write_digits(struct writer *w, uint32_t number, char *at, const char *end)
+{
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	writer_str(w, (struct str){at, (size_t)(end - at)});
+}
+
+void
+writer_u32(struct writer *w, uint32_t number)
+{
+	char digits[10];
+
+	write_digits(
+	    w, number, digits + sizeof(digits), digits + sizeof(digits));
+}
+
 void
 writer_u64(struct writer *w, uint64_t number)
 {
 	char digits[20], *at = digits + sizeof(digits);
-	uint32_t small;
 
 	while (number > UINT32_MAX)
 		*--at = (char)('0' + take_digit(&number));
-	small = (uint32_t)number;
-	do {
-		*--at = (char)('0' + small % 10);
-		small /= 10;
-	} while (small > 0);
-	writer_str(w, (struct str){at, (size_t)(digits + sizeof(digits) - at)});
+	write_digits(w, (uint32_t)number, at, digits + sizeof(digits));
 }
 
 void

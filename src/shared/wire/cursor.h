@@ -42,7 +42,9 @@ void writer_char(struct writer *w, char c);
  * character, which could begin a line of its own, sets w->full. */
 void writer_fill(
     struct writer *w, const char *text, const struct str *values);
-void writer_u64(struct writer *w, uint64_t number); /* in decimal */
+/* In decimal. */
+void writer_u32(struct writer *w, uint32_t number);
+void writer_u64(struct writer *w, uint64_t number);
 void writer_hex(struct writer *w, const void *data, size_t len); /* in lower case */
 
 #endif

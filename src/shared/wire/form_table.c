@@ -3,12 +3,17 @@
 #include "wire/form_table.h"
 
 static bool
-take_number(const struct form_key *key, uint64_t *field, struct str value)
+take_number(const struct form_key *key, form_number *field, struct str value)
 {
-	uint64_t max = (uint64_t)key->of.max << key->shift;
+	uint64_t max = (uint64_t)key->of.max << key->shift, number;
 
-	return str_to_u64(value, max != 0 ? max : UINT64_MAX, field) &&
-	    *field >= key->min;
+	if (!str_to_u64(value, max != 0 ? max : UINT64_MAX, &number) ||
+	    number < key->min)
+		return false;
+	*field = (form_number)number;
+	if (*field != number)
+		*field = (form_number)-1;
+	return true;
 }
 
 static bool
@@ -35,7 +40,7 @@ put(const struct form_key *key, const void *object, struct writer *w,
 {
 	const void *field = (const char *)object + key->offset;
 	const struct str *text = field;
-	const uint64_t *number = field;
+	const form_number *number = field;
 
 	switch (key->kind) {
 	case FORM_KIND_TEXT:
@@ -44,7 +49,7 @@ put(const struct form_key *key, const void *object, struct writer *w,
 		break;
 	case FORM_KIND_NUMBER:
 		if (*number > 0)
-			form_put_u64(w, first, key->name, *number);
+			form_put_number(w, first, key->name, *number);
 		break;
 	default:
 		key->of.own->put(key, object, w, first);

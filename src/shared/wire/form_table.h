@@ -53,7 +53,7 @@ struct form_key {
 		.of.check = (shape), .offset = offsetof(struct type, field),   \
 		.kind = FORM_KIND_TEXT                                         \
 	}
-/* A field of type uint64_t, 0 when the key is absent; from least to most << by. */
+/* A field of type form_number, 0 when the key is absent; from least to most << by. */
 #define FORM_SHIFTED(type, field, least, most, by, says)                       \
 	{                                                                      \
 		.name = #field, .error = SAYS(#field ": " says),               \

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The opening handshake. Nothing is negotiated: one version, one subprotocol, no
+ * The opening handshake, what both sides have in common and the client's half of it. Nothing is negotiated: one version, one subprotocol, no
  * extension, so that each side either gets exactly taupe.v1 or says why not.
  */
 #include "wire/handshake.h"
 
 #include "wire/control_msg.h"
 #include "wire/sha1.h"
-
-#define WS_VERSION "13"
 
 static void
 base64(const uint8_t *data, size_t len, char *out)
@@ -96,104 +94,6 @@ handshake_request_write(
 	}
 	if (request->user_agent.ptr != NULL)
 		writer_fill(w, "User-Agent: \5\r\n", values);
-	writer_str(w, STR("\r\n"));
-}
-
-/* Is it the base64 of 16 bytes? */
-static bool
-key_valid(struct str key)
-{
-	if (key.len != WS_KEY_LEN ||
-	    memcmp(key.ptr + WS_KEY_LEN - 2, "==", 2) != 0)
-		return false;
-	return str_only((struct str){key.ptr, WS_KEY_LEN - 2}, "azAZ/9++");
-}
-
-static bool
-announces_body(const struct http_head *head)
-{
-	size_t lengths = http_field_count(head, STR("Content-Length"));
-
-	if (http_field_count(head, STR("Transfer-Encoding")) > 0 || lengths > 1)
-		return true;
-	return lengths == 1 &&
-	    !str_equal(http_field_get(head, STR("Content-Length")), STR("0"));
-}
-
-/* What makes it no request for a WebSocket at all; NULL when it is one. */
-static const char *
-check_request(const struct http_head *head)
-{
-	if (head->minor != 1)
-		return SAYS("a WebSocket needs HTTP/1.1");
-	if (!str_equal(head->method, STR("GET")))
-		return SAYS("a WebSocket needs GET");
-	if (http_field_count(head, STR("Host")) != 1)
-		return SAYS("not exactly one Host field");
-	if (announces_body(head))
-		return SAYS("request with a body");
-	if (!http_list_has(head, STR("Upgrade"), STR("websocket")))
-		return SAYS("no Upgrade: websocket");
-	if (!http_list_has(head, STR("Connection"), STR("upgrade")))
-		return SAYS("no Connection: Upgrade");
-	return NULL;
-}
-
-unsigned
-handshake_request_check(
-    const struct http_head *head, struct str *key, const char **error)
-{
-	struct str given = http_field_get(head, STR("Sec-WebSocket-Key"));
-
-	*error = check_request(head);
-	if (*error != NULL)
-		return 400;
-	if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Version")),
-		STR(WS_VERSION))) {
-		*error = SAYS("WebSocket version is not 13");
-		return 426;
-	}
-	if (!key_valid(given)) {
-		*error = SAYS("no valid Sec-WebSocket-Key");
-		return 400;
-	}
-	if (!http_list_has(
-		head, STR("Sec-WebSocket-Protocol"), STR(SUBPROTOCOL))) {
-		*error = SAYS("subprotocol " SUBPROTOCOL " not offered");
-		return 426;
-	}
-	*key = given;
-	return 101;
-}
-
-struct str
-handshake_bearer(const struct http_head *head)
-{
-	struct str scheme, token;
-
-	if (!str_split(http_field_get(head, STR("Authorization")), ' ', &scheme,
-		&token) ||
-	    !str_equal_nocase(scheme, STR("Bearer")))
-		return (struct str){NULL, 0};
-	while (token.len > 0 && token.ptr[0] == ' ') {
-		token.ptr++;
-		token.len--;
-	}
-	return handshake_secret_valid(token) ? token : (struct str){NULL, 0};
-}
-
-void
-handshake_response_write(struct writer *w, struct str key)
-{
-	char accept[WS_ACCEPT_LEN];
-
-	ws_accept_make(key, accept);
-	writer_str(w, STR("HTTP/1.1 101 Switching Protocols\r\n"));
-	http_write_field(w, "Upgrade", STR("websocket"));
-	http_write_field(w, "Connection", STR("Upgrade"));
-	http_write_field(
-	    w, "Sec-WebSocket-Accept", (struct str){accept, sizeof(accept)});
-	http_write_field(w, "Sec-WebSocket-Protocol", STR(SUBPROTOCOL));
 	writer_str(w, STR("\r\n"));
 }
 

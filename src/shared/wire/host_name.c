@@ -13,12 +13,15 @@ device_name_valid(struct str name)
 	    str_only((struct str){name.ptr, 1}, "az09AZ");
 }
 
+#define LDH_LOWER "az09--"
+#define LDH_ANY "az09--AZ"
+
 /* Letters, digits and hyphens, no hyphen at either end. */
 static bool
-is_ldh(struct str s, size_t min, size_t max)
+is_ldh(struct str s, size_t min, size_t max, const char *ranges)
 {
 	return s.len >= min && s.len <= max && s.ptr[0] != '-' &&
-	    s.ptr[s.len - 1] != '-' && str_only(s, "az09--");
+	    s.ptr[s.len - 1] != '-' && str_only(s, ranges);
 }
 
 static bool
@@ -34,17 +37,17 @@ has_double_hyphen(struct str s)
 bool
 service_name_valid(struct str name)
 {
-	return is_ldh(name, 1, SERVICE_NAME_MAX) && !has_double_hyphen(name);
+	return is_ldh(name, 1, SERVICE_NAME_MAX, LDH_LOWER) && !has_double_hyphen(name);
 }
 
 bool
 label_valid(struct str label)
 {
-	return is_ldh(label, 3, LABEL_MAX) && !has_double_hyphen(label);
+	return is_ldh(label, 3, LABEL_MAX, LDH_LOWER) && !has_double_hyphen(label);
 }
 
-bool
-host_name_valid(struct str host)
+static bool
+is_domain(struct str host, const char *ranges)
 {
 	struct str label;
 	bool more;
@@ -53,19 +56,41 @@ host_name_valid(struct str host)
 		return false;
 	do {
 		more = str_split(host, '.', &label, &host);
-		if (!is_ldh(label, 1, DNS_LABEL_MAX))
+		if (!is_ldh(label, 1, DNS_LABEL_MAX, ranges))
 			return false;
 	} while (more);
 	return true;
 }
 
+bool
+host_name_valid(struct str host)
+{
+	return is_domain(host, LDH_LOWER);
+}
+
 /* "[…]" with the characters of an IPv6 address (RFC 3986 section 3.2.2) */
 static bool
-is_ipv6_literal(struct str s)
+is_ipv6_literal(struct str s, const char *ranges)
 {
 	return s.len >= 4 && s.ptr[0] == '[' && s.ptr[s.len - 1] == ']' &&
-	    str_only((struct str){s.ptr + 1, s.len - 2}, "09af::..") &&
+	    str_only((struct str){s.ptr + 1, s.len - 2}, ranges) &&
 	    memchr(s.ptr, ':', s.len) != NULL;
+}
+
+bool
+host_name_any_case(struct str *host)
+{
+	struct str domain;
+
+	if (is_ipv6_literal(*host, "09af::..AF")) {
+		host->ptr++;
+		host->len -= 2;
+		return true;
+	}
+	domain = *host;
+	if (domain.len > 0 && domain.ptr[domain.len - 1] == '.')
+		domain.len--;
+	return is_domain(domain, LDH_ANY);
 }
 
 bool
@@ -109,7 +134,7 @@ host_name_normalise(struct str raw, char *out, size_t cap)
 			out[i] = (char)(out[i] - 'A' + 'a');
 	}
 	made = (struct str){out, raw.len};
-	if (host_name_valid(made) || is_ipv6_literal(made))
+	if (host_name_valid(made) || is_ipv6_literal(made, "09af::.."))
 		return true;
 	out[0] = '\0';
 	return false;

@@ -28,6 +28,10 @@ bool host_name_valid(struct str host);
  * was none. False: what is there is no port. */
 bool host_name_strip_port(struct str *host, uint16_t *port);
 
+/* Is it a domain name in any case, perhaps with a dot at its end, or an IPv6 literal? The
+ * brackets of that are taken off. */
+bool host_name_any_case(struct str *host);
+
 /*
  * Make the key of a Host field or SNI: lower case, without port and without one dot at
  * the end. An IPv6 literal keeps its brackets. False when it is no host name at all

@@ -48,17 +48,12 @@ take_scheme(struct str *text, struct url *url)
 static bool
 parse_authority(struct str authority, struct url *url)
 {
-	char name[HOST_NAME_MAX + 1];
 	uint16_t port;
 
 	if (!host_name_strip_port(&authority, &port) ||
-	    !host_name_normalise(authority, name, sizeof(name)))
+	    !host_name_any_case(&authority))
 		return false;
 	url->host = authority;
-	if (authority.ptr[0] == '[') {
-		url->host.ptr++;
-		url->host.len -= 2;
-	}
 	url->explicit_port = port != 0;
 	if (port != 0)
 		url->port = port;

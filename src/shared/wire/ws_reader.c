@@ -41,7 +41,7 @@ ws_reader_at_rest(const struct ws_reader *r)
 	return !r->in_frame && r->gathered == 0 && r->message_op == 0;
 }
 
-static void
+WIRE_COLD static void
 fail(struct ws_reader *r, struct ws_event *event, unsigned code,
     const char *reason)
 {
@@ -65,7 +65,7 @@ check_order(const struct ws_reader *r, const struct ws_header *header)
 {
 	if (header->masked != is_server(r))
 		return is_server(r) ? SAYS("unmasked frame from a client")
-				 : SAYS("masked frame from a server");
+				    : SAYS("masked frame from a server");
 	if (is_control(header->opcode))
 		return NULL;
 	if (header->opcode == WS_OP_CONTINUATION && r->message_op == 0)
@@ -112,11 +112,13 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 	enum wire_result result;
 	size_t taken, room = WS_HEADER_MAX - r->gathered;
 
+#ifndef TAUPE_WITHOUT_FAST_PATHS
 	if (r->gathered == 0) {
 		result = ws_header_decode(buf, len, header, consumed);
 		if (result != WIRE_MORE)
 			return result;
 	}
+#endif
 	taken = len < room ? len : room;
 	if (taken > 0)
 		memcpy(r->head + r->gathered, buf, taken);
@@ -126,7 +128,7 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 		/* no header is longer than the room, so all of buf was taken */
 		r->gathered = (uint8_t)(r->gathered + taken);
 		*consumed = taken;
-	} else if (result == WIRE_DONE) {
+	} else {
 		*consumed -= r->gathered;
 		r->gathered = 0;
 	}
@@ -188,15 +190,11 @@ is_text(const uint8_t *data, size_t len)
 
 #endif
 
-/* Report what buf holds of the current data frame. */
+/* Report a piece of the current data frame: what buf holds of it. */
 static void
-take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
-    struct ws_event *event)
+take_data(
+    struct ws_reader *r, uint8_t *buf, size_t piece, struct ws_event *event)
 {
-	size_t piece = r->left < len ? (size_t)r->left : len;
-
-	if (piece == 0 && r->left > 0)
-		return;
 	event->data = buf;
 	event->len = piece;
 	if (r->message_op == WS_OP_TEXT) {
@@ -210,10 +208,10 @@ take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
 		event->type = WS_TEXT;
 	} else {
 		event->type = WS_BINARY;
-		memcpy(event->mask, r->mask, sizeof(event->mask));
+		if (is_server(r))
+			memcpy(event->mask, r->mask, sizeof(event->mask));
 		event->phase = r->phase;
 	}
-	*consumed += piece;
 	r->left -= piece;
 	r->phase = (r->phase + piece) & 3;
 	r->message_length += piece;
@@ -246,66 +244,65 @@ report_close(
 	event->len = len - 2;
 }
 
-/* Report the current control frame once its payload is whole. */
-static void
-take_control(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
-    struct ws_event *event)
+/* Report the current control frame once its payload is whole. False: there is no room for
+ * what buf holds of it. */
+static bool
+take_control(
+    struct ws_reader *r, uint8_t *data, size_t piece, struct ws_event *event)
 {
-	size_t piece = r->left < len ? (size_t)r->left : len, whole;
-	uint8_t *data = buf;
-
 	if (piece < r->left && r->room == NULL) {
 		event->type = WS_NEED_ROOM;
-		return;
+		return false;
 	}
 	if (piece > 0 && (piece < r->left || r->gathered > 0)) {
-		memcpy(r->room + r->gathered, buf, piece);
+		memcpy(r->room + r->gathered, data, piece);
 		r->gathered = (uint8_t)(r->gathered + piece);
 	}
-	*consumed += piece;
 	r->left -= piece;
 	if (r->left > 0)
-		return;
-	whole = piece;
+		return true;
 	if (r->gathered > 0) {
 		data = r->room;
-		whole = r->gathered;
+		piece = r->gathered;
 	}
 	r->gathered = 0;
 	r->in_frame = false;
 	if (is_server(r))
-		ws_mask(data, whole, r->mask, 0);
+		ws_mask(data, piece, r->mask, 0);
 	if (r->opcode == WS_OP_CLOSE) {
-		report_close(r, data, whole, event);
-		return;
+		report_close(r, data, piece, event);
+		return true;
 	}
 	event->type = r->opcode == WS_OP_PING ? WS_PING : WS_PONG;
 	event->data = data;
-	event->len = whole;
+	event->len = piece;
+	return true;
 }
 
 void
 ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
     struct ws_event *event)
 {
-	size_t header_len = 0;
+	size_t done = 0, piece;
 
 	memset(event, 0, sizeof(*event));
 	if (!r->in_frame && !r->dead)
-		take_header(r, buf, len, &header_len, event);
-	*consumed = header_len;
+		take_header(r, buf, len, &done, event);
 	if (r->in_frame) {
-		uint8_t *payload = header_len > 0 ? buf + header_len : buf;
-
-		if (is_control(r->opcode))
-			take_control(
-			    r, payload, len - header_len, consumed, event);
-		else
-			take_data(
-			    r, payload, len - header_len, consumed, event);
+		piece = len - done;
+		if (piece > r->left)
+			piece = (size_t)r->left;
+		if (piece > 0)
+			buf += done;
+		if (is_control(r->opcode)) {
+			if (take_control(r, buf, piece, event))
+				done += piece;
+		} else if (piece > 0 || r->left == 0) {
+			take_data(r, buf, piece, event);
+			done += piece;
+		}
 	}
-	if (r->dead && event->type != WS_CLOSED)
-		*consumed = len;
+	*consumed = r->dead && event->type != WS_CLOSED ? len : done;
 }
 
 /* Of the frame whose header begins with what was gathered and goes on in buf. */

@@ -83,7 +83,7 @@ START_TEST(escapes_what_must_be_and_no_more)
 	form_put(&w, &first, "a", STR("azAZ09-._~:/,@[]$!*()'"));
 	form_put(&w, &first, "b", STR(" +%&=#\"\\?;"));
 	form_put(&w, &first, "c", (struct str){NULL, 0});
-	form_put_u64(&w, &first, "d", UINT64_MAX);
+	form_put_number(&w, &first, "d", UINT64_MAX);
 	form_put(&w, &first, "e", STR("x"));
 	form_put_more(&w, STR(":& "));
 	ck_assert(!w.full);
@@ -124,7 +124,7 @@ START_TEST(every_too_small_room_is_full)
 
 		writer_init(&w, out, cap);
 		form_put(&w, &first, "a", STR(" b"));
-		form_put_u64(&w, &first, "c", 7);
+		form_put_number(&w, &first, "c", 7);
 		ck_assert_uint_eq(w.full, cap < sizeof(expected) - 1);
 		ck_assert_mem_eq(out, expected, writer_len(&w));
 	}
