@@ -15,6 +15,9 @@
  *   TAUPE_WITHOUT_FAST_PATHS  code that is there for speed alone
  *   TAUPE_WITHOUT_MOVE        the second control connection: a move leaves before it connects,
  *                             as with single_link (which is taken as set)
+ *   TAUPE_WITHOUT_REDIRECTS   going where a relay says: a redirect is answered as when nobody is
+ *                             there, by coming back to the relay, which then takes the device; a
+ *                             move leads to the next of the configured relays
  *   TAUPE_WITHOUT_ROTATION    another secret: a relay that asks for one is told that there is
  *                             none, and old_secret is not looked at
  *   TAUPE_WITHOUT_ENROLMENT   enrolment_key and enrolled are not looked at
@@ -33,6 +36,7 @@
 #define TAUPE_WITHOUT_TEXTS
 #define TAUPE_WITHOUT_FAST_PATHS
 #define TAUPE_WITHOUT_MOVE
+#define TAUPE_WITHOUT_REDIRECTS
 #define TAUPE_WITHOUT_ROTATION
 #define TAUPE_WITHOUT_ENROLMENT
 #define TAUPE_WITHOUT_MEMORY

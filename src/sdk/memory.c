@@ -4,6 +4,8 @@
 
 #include "wire/url.h"
 
+#ifndef TAUPE_WITHOUT_MEMORY
+
 void
 memory_init(struct memory *m, void *start, size_t size)
 {
@@ -186,3 +188,5 @@ memory_read(struct memory *m, char *text, size_t len)
 	(void)memory_set(m, &welcome);
 	return true;
 }
+
+#endif

@@ -167,7 +167,7 @@ taupe_mux_find(const struct taupe_mux *mux, uint32_t stream, size_t *visit)
 	const struct visit_slot *slot = visits_find(&m->visits, stream);
 
 	if (!transfer_is_ready(&m->transfer) || slot == NULL || slot->moving ||
-	    slot->visit.in_ended || slot->visit.aborted)
+	    visit_state_is(&slot->visit, VISIT_IN_ENDED | VISIT_ABORTED))
 		return false;
 	*visit = visits_place(&m->visits, slot);
 	return true;
@@ -192,9 +192,10 @@ taupe_mux_move(
 
 	if (!transfer_is_ready(&m->transfer) ||
 	    (slot = visits_slot_to_speak(&m->visits, visit)) == NULL ||
-	    slot->visit.in_ended || slot->visit.aborted)
+	    visit_state_is(&slot->visit, VISIT_IN_ENDED | VISIT_ABORTED))
 		return 0;
-	slot->moving = slot->visit.out_ended = true;
+	slot->moving = true;
+	slot->visit.flags |= VISIT_OUT_ENDED;
 	return say_about_move(m, CONTROL_MOVED, slot->number, out);
 }
 
@@ -231,7 +232,7 @@ taupe_mux_is_over(const struct taupe_mux *mux, size_t visit)
 	const struct mux *m = const_mux_of(mux);
 
 	return !transfer_is_ready(&m->transfer) ||
-	    !m->visits.slots[visit].visit.running;
+	    !visit_state_is(&m->visits.slots[visit].visit, VISIT_RUNNING);
 }
 
 uint32_t

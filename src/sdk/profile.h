@@ -20,6 +20,11 @@ enum profile {
 #else
 	HAS_MEMORY = true,
 #endif
+#ifdef TAUPE_WITHOUT_REDIRECTS
+	HAS_REDIRECTS = false,
+#else
+	HAS_REDIRECTS = true,
+#endif
 #ifdef TAUPE_WITHOUT_ROTATION
 	HAS_ROTATION = false,
 #else

@@ -412,6 +412,15 @@ session_move(struct session *s, const struct url *url)
 }
 
 void
+session_move_on(struct session *s, struct link *link)
+{
+	begin_round(s, true);
+	s->current = NO_LINK;
+	s->retry_ms = s->now_ms;
+	link_finish(link, WS_CLOSE_NORMAL, NULL);
+}
+
+void
 taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 {
 	struct session *s = session_at(session, now_ms);

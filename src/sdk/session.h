@@ -181,6 +181,8 @@ void session_restart_link(struct session *s, struct link *link);
 void session_link_up(struct session *s, struct link *link);
 /* Leave the current link for url (NULL: any other relay). False: there is none. */
 bool session_move(struct session *s, const struct url *url);
+/* Leave the link for the next of the configured relays. */
+void session_move_on(struct session *s, struct link *link);
 /* The candidate number n that is another relay than the present one. */
 bool session_elsewhere(struct session *s, unsigned n, struct url *url);
 

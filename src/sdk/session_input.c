@@ -5,6 +5,8 @@
  */
 #include "sdk/session.h"
 
+/* Is it of any use to know the welcome's relay? */
+#define KEEPS_RELAY (HAS_CHANNELS || HAS_MEMORY || HAS_REDIRECTS)
 #define RETRY_AFTER_MAX_S 3600
 #define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
 
@@ -76,6 +78,17 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	link->redirects++;
 	link->followed = true;
 	link->hops = location_hops(link, query);
+	link_finish(link, 0, NULL);
+	link->dial_again = true;
+	event->type = TAUPE_EVENT_REDIRECT;
+	link_tell_relay(link, &event->relay);
+}
+
+/* Nobody is where we are sent: we come back, and the hops end the matter. */
+static void
+decline_redirect(struct link *link, struct taupe_event *event)
+{
+	link->hops = ++link->redirects;
 	link_finish(link, 0, NULL);
 	link->dial_again = true;
 	event->type = TAUPE_EVENT_REDIRECT;
@@ -169,7 +182,12 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 		}
 		return;
 	}
-	if (head->status == 302) {
+	if (!HAS_REDIRECTS && head->status == 302 &&
+	    link->redirects < REDIRECTS_MAX) {
+		decline_redirect(link, event);
+		return;
+	}
+	if (HAS_REDIRECTS && head->status == 302) {
 		take_redirect(
 		    s, link, http_field_get(head, STR("Location")), event);
 		return;
@@ -228,6 +246,8 @@ body_input(struct session *s, struct link *link, const uint8_t *data,
 
 /* ---- control messages ---- */
 
+#ifndef TAUPE_WITHOUT_MEMORY
+
 /* Drop the peers that would lead us out of TLS. */
 static void
 keep_secure_peers(struct control_msg *msg)
@@ -241,6 +261,8 @@ keep_secure_peers(struct control_msg *msg)
 	msg->n_peers = kept;
 }
 
+#endif
+
 static void
 report_welcome(const struct control_msg *msg, struct taupe_event *event)
 {
@@ -249,15 +271,18 @@ report_welcome(const struct control_msg *msg, struct taupe_event *event)
 	event->heartbeat_ms = msg->heartbeat_ms;
 	event->lease_ms = msg->lease_ms;
 	event->label = text_of(msg->label);
+#ifndef TAUPE_WITHOUT_TEXTS
 	event->n_urls = msg->n_urls;
 	for (size_t i = 0; i < msg->n_urls; i++) {
 		event->urls[i].service = text_of(msg->urls[i].service);
 		event->urls[i].url = text_of(msg->urls[i].url);
 	}
+#endif
 }
 
-static void
-take_welcome(struct session *s, struct link *link, struct control_msg *msg,
+/* Where the session's transfer channels go, and we ourselves the next time. */
+static bool
+take_relay(struct session *s, struct link *link, const struct control_msg *msg,
     struct taupe_event *event)
 {
 	struct url relay;
@@ -265,22 +290,33 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	if (!place_parse(msg->relay, &relay)) {
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
 		    SAYS("relay: not a ws or wss URL"), event);
-		return;
+		return false;
 	}
 	/* what follows would travel in the clear, and at the next start the secret too */
 	if (link->secure && !relay.secure) {
 		fail_with_close(s, link, WS_CLOSE_POLICY,
 		    SAYS("the welcome's relay leads from wss to ws"), event);
 		event->text = text_of(msg->relay);
-		return;
+		return false;
 	}
 	if (!link_set_place(link, &relay)) {
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
 		    SAYS("relay: its host is too long"), event);
-		return;
+		return false;
 	}
-	if (HAS_MEMORY && link->secure)
+	return true;
+}
+
+static void
+take_welcome(struct session *s, struct link *link, struct control_msg *msg,
+    struct taupe_event *event)
+{
+	if (KEEPS_RELAY && !take_relay(s, link, msg, event))
+		return;
+#ifndef TAUPE_WITHOUT_MEMORY
+	if (link->secure)
 		keep_secure_peers(msg);
+#endif
 	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS
 	    ? (uint32_t)msg->heartbeat_ms
 	    : HEARTBEAT_MIN_MS;
@@ -323,6 +359,10 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg,
 		return;
 	event->type = TAUPE_EVENT_MOVE;
 	event->text = text_of(msg->reason);
+	if (!HAS_REDIRECTS) {
+		session_move_on(s, link);
+		return;
+	}
 	if (msg->to.ptr == NULL) {
 		if (!session_move(s, NULL))
 			event->reason = SAYS("no other relay is known");

@@ -188,5 +188,7 @@ taupe_visit_is_over(const struct taupe_session *session, size_t visit)
 	const struct link *link = &s->links[link_of_place(s, visit)];
 
 	return !link_is_up(link) ||
-	    !link->visits.slots[visit - first_place(s, link)].visit.running;
+	    !visit_state_is(
+		&link->visits.slots[visit - first_place(s, link)].visit,
+		VISIT_RUNNING);
 }

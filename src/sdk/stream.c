@@ -37,7 +37,7 @@ taupe_stream_init(struct taupe_stream *stream,
 	struct stream *s = stream_of(stream);
 
 	s->number = 0;
-	s->visit = (struct visit_state){.running = false};
+	s->visit.flags = 0;
 	return transfer_init(&s->transfer, config, relay, id, buffer, size);
 }
 
@@ -59,7 +59,7 @@ take_open(
 {
 	bool moves = msg->shared.ptr != NULL;
 
-	if (s->visit.running) {
+	if (visit_state_is(&s->visit, VISIT_RUNNING)) {
 		transfer_protest(
 		    &s->transfer, step, SAYS("open during a visit"));
 	} else if (msg->visit != s->number + 1) {
@@ -85,7 +85,7 @@ static void
 take_abort(
     struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
-	if (s->visit.running && msg->visit == s->number)
+	if (visit_state_is(&s->visit, VISIT_RUNNING) && msg->visit == s->number)
 		visit_state_take_abort(
 		    &s->visit, &s->transfer.channel, s->number, step);
 }
@@ -150,8 +150,9 @@ taupe_stream_is_at_payload(
 {
 	const struct stream *s = const_stream_of(stream);
 
-	return transfer_is_ready(&s->transfer) && s->visit.running &&
-	    !s->visit.in_ended && !s->visit.aborted &&
+	return transfer_is_ready(&s->transfer) &&
+	    visit_state_is(&s->visit, VISIT_RUNNING) &&
+	    !visit_state_is(&s->visit, VISIT_IN_ENDED | VISIT_ABORTED) &&
 	    ws_reader_is_at_payload(&s->transfer.channel.u.reader, data, len);
 }
 
@@ -164,7 +165,7 @@ taupe_stream_frame(struct taupe_stream *stream, size_t len,
 	if (!transfer_is_ready(&s->transfer) ||
 	    !visit_state_can_speak(&s->visit) || len == 0)
 		return 0;
-	s->visit.answered = true;
+	s->visit.flags |= VISIT_ANSWERED;
 	return transfer_frame(&s->transfer, len, header, mask);
 }
 
@@ -220,7 +221,8 @@ taupe_stream_is_idle(const struct taupe_stream *stream)
 {
 	const struct stream *s = const_stream_of(stream);
 
-	return transfer_is_ready(&s->transfer) && !s->visit.running;
+	return transfer_is_ready(&s->transfer) &&
+	    !visit_state_is(&s->visit, VISIT_RUNNING);
 }
 
 uint64_t

@@ -3,11 +3,14 @@
 
 #include "wire/mux_frame.h"
 
+#define BOTH_ENDED (VISIT_IN_ENDED | VISIT_OUT_ENDED)
+#define OVER_FOR_US (VISIT_ANSWERED | VISIT_OUT_ENDED | VISIT_ABORTED)
+
 static void
 settle(struct visit_state *v)
 {
-	if (v->in_ended && v->out_ended)
-		v->running = false;
+	if ((v->flags & BOTH_ENDED) == BOTH_ENDED)
+		v->flags &= (uint8_t)~VISIT_RUNNING;
 }
 
 static bool
@@ -35,13 +38,13 @@ void
 visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
-	*v = (struct visit_state){.running = true};
+	v->flags = VISIT_RUNNING;
 	if (find_service(c->config, msg->service, &step->service)) {
 		step->type = TAUPE_STEP_OPEN;
 		step->from = text_of(msg->from);
 		return;
 	}
-	v->answered = v->out_ended = v->aborted = true;
+	v->flags |= OVER_FOR_US;
 	step->output.len =
 	    put(c, CONTROL_REFUSED, msg->visit, STR("no such service"),
 		step->output.bytes, sizeof(step->output.bytes));
@@ -51,7 +54,7 @@ void
 visit_state_begin_moved(struct visit_state *v, const struct control_msg *msg,
     struct taupe_step *step)
 {
-	*v = (struct visit_state){.running = true};
+	v->flags = VISIT_RUNNING;
 	step->type = TAUPE_STEP_OPEN;
 	step->from = text_of(msg->from);
 	step->shared = text_of(msg->shared);
@@ -62,11 +65,11 @@ const char *
 visit_state_take_payload(
     struct visit_state *v, uint8_t *data, size_t len, struct taupe_step *step)
 {
-	if (!v->running)
+	if (!visit_state_is(v, VISIT_RUNNING))
 		return SAYS("payload without a visit");
-	if (v->in_ended)
+	if (visit_state_is(v, VISIT_IN_ENDED))
 		return SAYS("payload after its end");
-	if (!v->aborted) {
+	if (!visit_state_is(v, VISIT_ABORTED)) {
 		step->type = TAUPE_STEP_DATA;
 		step->payload = data;
 		step->payload_len = len;
@@ -77,12 +80,12 @@ visit_state_take_payload(
 const char *
 visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 {
-	if (!v->running)
+	if (!visit_state_is(v, VISIT_RUNNING))
 		return SAYS("an end without a visit");
-	if (v->in_ended)
+	if (visit_state_is(v, VISIT_IN_ENDED))
 		return SAYS("an end after the end");
-	v->in_ended = true;
-	if (!v->aborted)
+	v->flags |= VISIT_IN_ENDED;
+	if (!visit_state_is(v, VISIT_ABORTED))
 		step->type = TAUPE_STEP_EOF;
 	settle(v);
 	return NULL;
@@ -92,58 +95,57 @@ void
 visit_state_take_abort(struct visit_state *v, const struct channel *c,
     form_number number, struct taupe_step *step)
 {
-	if (!v->aborted)
+	if (!visit_state_is(v, VISIT_ABORTED))
 		step->type = TAUPE_STEP_ABORT;
-	if (!v->out_ended)
+	if (!visit_state_is(v, VISIT_OUT_ENDED))
 		step->output.len =
 		    put(c, CONTROL_ABORT, number, (struct str){NULL, 0},
 			step->output.bytes, sizeof(step->output.bytes));
-	v->running = false;
+	v->flags &= (uint8_t)~VISIT_RUNNING;
 }
 
 static size_t
-put_end(const struct visit_state *v, const struct channel *c, form_number number,
-    uint8_t *out)
+put_end(const struct visit_state *v, const struct channel *c,
+    form_number number, uint8_t *out)
 {
 	uint8_t prefix[MUX_PREFIX_LEN];
 
 	mux_prefix_encode((uint32_t)number, prefix);
-	return channel_frame(
-	    c, WS_OP_BINARY, prefix, v->shares ? sizeof(prefix) : 0, out);
+	return channel_frame(c, WS_OP_BINARY, prefix,
+	    visit_state_is(v, VISIT_SHARES) ? sizeof(prefix) : 0, out);
 }
 
-/* May that be said now? An abort may follow our own end: see PROTOCOL 5.4. */
-static bool
-may_say(const struct visit_state *v, enum visit_word word)
-{
-	if (word == VISIT_ABORT)
-		return v->running && !v->aborted;
-	return visit_state_can_speak(v) &&
-	    (word != VISIT_OPENED || !v->answered);
-}
+/* What is said of a visit that runs: when it is too late for that, what follows from it, and the
+ * message. An abort may follow our own end: see PROTOCOL 5.4. */
+static const struct {
+	uint8_t too_late, then, op;
+} words[] = {
+    [VISIT_OPENED] = {VISIT_OUT_ENDED | VISIT_ANSWERED, VISIT_ANSWERED,
+	CONTROL_OPENED},
+    [VISIT_REFUSED] = {VISIT_OUT_ENDED, OVER_FOR_US, CONTROL_REFUSED},
+    [VISIT_END] = {VISIT_OUT_ENDED, VISIT_ANSWERED | VISIT_OUT_ENDED, 0},
+    [VISIT_ABORT] = {VISIT_ABORTED, OVER_FOR_US, CONTROL_ABORT},
+};
 
 size_t
-visit_state_say(struct visit_state *v, const struct channel *c, form_number number,
-    enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_say(struct visit_state *v, const struct channel *c,
+    form_number number, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	static const uint8_t ops[] = {[VISIT_OPENED] = CONTROL_OPENED,
-	    [VISIT_REFUSED] = CONTROL_REFUSED,
-	    [VISIT_ABORT] = CONTROL_ABORT};
 	char safe[SAFE_REASON_MAX];
 	struct str text = {NULL, 0};
 
-	if (!may_say(v, word))
+	if (!visit_state_is(v, VISIT_RUNNING) ||
+	    visit_state_is(v, words[word].too_late))
 		return 0;
-	if (word == VISIT_REFUSED && v->answered)
+	if (word == VISIT_REFUSED && visit_state_is(v, VISIT_ANSWERED))
 		word = VISIT_ABORT;
-	v->answered = true;
-	v->out_ended = v->out_ended || word != VISIT_OPENED;
-	v->aborted = v->aborted || word == VISIT_REFUSED || word == VISIT_ABORT;
+	v->flags |= words[word].then;
 	settle(v);
 	if (word == VISIT_END)
 		return put_end(v, c, number, out);
 	if (word == VISIT_REFUSED)
 		text = channel_safe_reason(reason, safe);
-	return put(c, (enum control_op)ops[word], number, text, out,
+	return put(c, (enum control_op)words[word].op, number, text, out,
 	    TAUPE_MESSAGE_MAX);
 }

@@ -11,15 +11,24 @@
 
 #include "sdk/channel.h"
 
-struct visit_state {
-	bool running : 1;  /* not both directions have ended */
-	bool in_ended : 1; /* relay to agent */
-	bool out_ended : 1;
-	bool answered : 1; /* opened, refused, payload or an end was sent */
-	/* we are done with it: what still comes in is discarded */
-	bool aborted : 1;
-	bool shares : 1; /* its channel, with others: binary messages say whose they are */
+enum {
+	VISIT_RUNNING = 1,    /* not both directions have ended */
+	VISIT_IN_ENDED = 2,   /* relay to agent */
+	VISIT_OUT_ENDED = 4,  /* ours */
+	VISIT_ANSWERED = 8,   /* opened, refused, payload or an end was sent */
+	VISIT_ABORTED = 16,   /* we are done with it: what still comes in is discarded */
+	VISIT_SHARES = 32     /* its channel: binary messages say whose they are */
 };
+
+struct visit_state {
+	uint8_t flags;
+};
+
+static inline bool
+visit_state_is(const struct visit_state *v, unsigned flags)
+{
+	return (v->flags & flags) != 0;
+}
 
 /* It begins as msg says. The step names the service; or refuses, if it is none of ours. */
 void visit_state_begin(struct visit_state *v, const struct channel *c,
@@ -42,10 +51,10 @@ void visit_state_take_abort(struct visit_state *v, const struct channel *c,
 static inline bool
 visit_state_can_speak(const struct visit_state *v)
 {
-	return v->running && !v->out_ended;
+	return (v->flags & (VISIT_RUNNING | VISIT_OUT_ENDED)) == VISIT_RUNNING;
 }
 
-/* What the driver says. */
+/* What the driver says. The order is that of a table. */
 enum visit_word {
 	VISIT_OPENED,
 	VISIT_REFUSED, /* once it was answered: an abort */

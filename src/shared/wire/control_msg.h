@@ -76,8 +76,12 @@ struct control_msg {
 	form_number epoch, heartbeat_ms, lease_ms;
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
+#ifndef TAUPE_WITHOUT_TEXTS
 	struct control_url urls[SERVICES_MAX];
+#endif
+#ifndef TAUPE_WITHOUT_MEMORY
 	struct str peers[PEERS_MAX];
+#endif
 };
 
 /*

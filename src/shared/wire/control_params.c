@@ -33,15 +33,11 @@ control_lease_valid(struct str value)
 	return form_visible(value, LEASE_TOKEN_MAX);
 }
 
-#ifndef TAUPE_DEVICE_ONLY
-
 static bool
 check_instance(struct str value)
 {
 	return form_visible(value, INSTANCE_MAX);
 }
-
-#endif
 
 static const char *const kind_names[] = {
     [SERVICE_HTTP] = "http",
@@ -67,8 +63,6 @@ service_kind_find(struct str name, enum service_kind *kind)
 	return false;
 }
 
-#ifndef TAUPE_DEVICE_ONLY
-
 static bool
 take_service(const struct form_key *key, void *object, struct str value)
 {
@@ -90,23 +84,6 @@ take_service(const struct form_key *key, void *object, struct str value)
 	return true;
 }
 
-#endif
-
-static void
-put_services(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
-{
-	const struct control_params *params = object;
-
-	for (size_t i = 0; i < params->n_services; i++) {
-		form_put_named(key, params->services[i].name,
-		    str_of(service_kind_name(params->services[i].kind)), w,
-		    first);
-	}
-}
-
-#ifndef TAUPE_DEVICE_ONLY
-
 /* The number of channels that it digs: none is all that a relay has to know about. */
 static bool
 take_channels(const struct form_key *key, void *object, struct str value)
@@ -117,27 +94,6 @@ take_channels(const struct form_key *key, void *object, struct str value)
 	params->no_channels = str_equal(value, STR("0"));
 	return params->no_channels;
 }
-
-#endif
-
-static void
-put_channels(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
-{
-	const struct control_params *params = object;
-
-	if (params->no_channels)
-		form_put(w, first, key->name, STR("0"));
-}
-
-/* Only a relay reads them. */
-#ifdef TAUPE_DEVICE_ONLY
-#define SHAPE(check) NULL
-#define take_service NULL
-#define take_channels NULL
-#else
-#define SHAPE(check) check
-#endif
 
 enum params_key {
 	PARAM_NAME,
@@ -153,19 +109,19 @@ enum params_key {
 	PARAM_CHANNELS
 };
 
-static const struct form_own service_own = {take_service, put_services};
-static const struct form_own channels_own = {take_channels, put_channels};
+static const struct form_own service_own = {take_service, NULL};
+static const struct form_own channels_own = {take_channels, NULL};
 
 static const struct form_key params_keys[] = {
     [PARAM_NAME] =
-	FORM_TEXT(control_params, name, SHAPE(device_name_valid), "not a device name"),
-    [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, SHAPE(check_instance),
+	FORM_TEXT(control_params, name, device_name_valid, "not a device name"),
+    [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, check_instance,
 	"not 1 to 64 visible characters"),
     [PARAM_SERVICE] = FORM_LIST("service", &service_own,
 	"not up to 16 of <name>:<http|tls|tcp> with different names"),
-    [PARAM_LEASE] = FORM_TEXT(control_params, lease, SHAPE(control_lease_valid),
+    [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
-    [PARAM_ENROL] = FORM_TEXT(control_params, enrol, SHAPE(control_sha256_valid),
+    [PARAM_ENROL] = FORM_TEXT(control_params, enrol, control_sha256_valid,
 	"not 64 lower-case hexadecimal digits"),
     [PARAM_HOPS] =
 	FORM_NUMBER(control_params, hops, 0, HOPS_MAX, "not 0 to 100"),
@@ -214,10 +170,46 @@ control_params_decode(
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 
+static void
+put_text(struct writer *w, const char *key, struct str value)
+{
+	bool first = false;
+
+	if (value.ptr != NULL)
+		form_put(w, &first, key, value);
+}
+
+static void
+put_number(struct writer *w, const char *key, form_number value)
+{
+	bool first = false;
+
+	if (value > 0)
+		form_put_number(w, &first, key, value);
+}
+
+/* By hand: a device writes them and never reads any, so that it has no use for the table. */
 void
 control_params_encode(struct writer *w, const struct control_params *params)
 {
-	form_table_encode(params_keys, COUNT(params_keys), params, w);
+	bool first = true;
+
+	form_put(w, &first, "name", params->name);
+	put_text(w, "instance", params->instance);
+	for (size_t i = 0; i < params->n_services; i++) {
+		put_text(w, "service", params->services[i].name);
+		writer_char(w, ':');
+		writer_cstr(w, service_kind_name(params->services[i].kind));
+	}
+	put_text(w, "lease", params->lease);
+	put_text(w, "enrol", params->enrol);
+	put_number(w, "hops", params->hops);
+	put_number(w, "warm", params->warm);
+	put_number(w, "mux", params->mux);
+	put_number(w, "visits", params->visits);
+	put_number(w, "window", params->window);
+	if (params->no_channels)
+		put_text(w, "channels", STR("0"));
 }
 
 enum wire_result

@@ -52,7 +52,9 @@ put(const struct form_key *key, const void *object, struct writer *w,
 			form_put_number(w, first, key->name, *number);
 		break;
 	default:
-		key->of.own->put(key, object, w, first);
+		if (key->of.own->put != NULL)
+			key->of.own->put(key, object, w, first);
+		break;
 	}
 }
 

@@ -28,7 +28,7 @@ enum form_kind {
 
 struct form_own {
 	form_take_cb take;
-	form_put_cb put;
+	form_put_cb put; /* NULL: it is never written */
 };
 
 /* A row is small: a microcontroller has it in its flash. */
