@@ -405,7 +405,8 @@ struct recheck {
 	struct relay *relay;
 	registry_done_cb cb;
 	void *ctx;
-	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
+	uint8_t
+	    secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
 

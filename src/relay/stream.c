@@ -347,10 +347,9 @@ can_move(const struct stream *stream)
 	const struct device *device = stream->shared->device;
 
 	return device->session != NULL && !device->asked_to_move &&
-	    !stream->shared->retired && stream->answered &&
-	    !stream->in_ended && !stream->out_ended &&
-	    stream->visitor != NULL && stream->visitor->service != NULL &&
-	    stream->side.first == NULL;
+	    !stream->shared->retired && stream->answered && !stream->in_ended &&
+	    !stream->out_ended && stream->visitor != NULL &&
+	    stream->visitor->service != NULL && stream->side.first == NULL;
 }
 
 struct stream *
@@ -561,7 +560,8 @@ stream_raw_failed(struct mux_side *side)
 	struct stream *stream = of_side(side);
 
 	visitor_abort(part(stream));
-	say_abort(stream); /* after its end as well: who reads no more does not say so by that */
+	say_abort(
+	    stream); /* after its end as well: who reads no more does not say so by that */
 	await_end(stream);
 	complete(stream);
 }

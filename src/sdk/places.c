@@ -11,8 +11,7 @@ bool
 place_parse(struct str text, struct url *url)
 {
 	return url_parse(text, url) && url->host.len <= HOST_NAME_MAX &&
-	    (str_equal(url->scheme, STR("ws")) ||
-		str_equal(url->scheme, STR("wss")));
+	    url->scheme.ptr[0] == 'w'; /* ws or wss, not http */
 }
 
 bool

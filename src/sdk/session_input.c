@@ -43,7 +43,7 @@ location_hops(const struct link *link, struct str query)
 	/* the slice points into the link's own buffer, so it may be decoded in place */
 	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
 	while (form_next(&reader, &pair) == WIRE_DONE)
-		if (str_equal(pair.key, STR("hops")) &&
+		if (str_is(pair.key, "hops") &&
 		    !str_to_u64(pair.value, 100, &hops))
 			hops = link->redirects;
 	return (uint8_t)hops;
@@ -60,7 +60,7 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	/* the limit for URLs is without the query */
 	(void)str_split(location, '?', &base, &query);
 	if (location.ptr == NULL || !place_parse(base, &url) ||
-	    !str_equal(url.path, STR(CONTROL_PATH)))
+	    !str_is(url.path, CONTROL_PATH))
 		refusal = SAYS("it is not the URL of a control channel");
 	else if (link->redirects >= REDIRECTS_MAX)
 		refusal = SAYS("too many redirects");
@@ -120,13 +120,13 @@ read_refusal(const struct channel *c, struct taupe_event *event)
 
 	form_reader_init(&reader, (char *)c->buffer, c->used);
 	while (form_next(&reader, &pair) == WIRE_DONE) {
-		if (str_equal(pair.key, STR("error")))
+		if (str_is(pair.key, "error"))
 			event->error = text_of(pair.value);
-		else if (str_equal(pair.key, STR("reason")))
+		else if (str_is(pair.key, "reason"))
 			event->text = text_of(pair.value);
-		else if (str_equal(pair.key, STR("since")))
+		else if (str_is(pair.key, "since"))
 			event->since = text_of(pair.value);
-		else if (str_equal(pair.key, STR("from")))
+		else if (str_is(pair.key, "from"))
 			event->from = text_of(pair.value);
 	}
 }
@@ -155,13 +155,13 @@ take_refusal(struct session *s, struct link *link, struct taupe_event *event)
 static uint32_t
 body_length(const struct channel *c, const struct http_head *head)
 {
-	struct str type = http_field_get(head, STR("Content-Type")), kind, rest;
+	struct str type = http_field_get(head, "Content-Type"), kind, rest;
 	uint64_t length;
 
 	(void)str_split(type, ';', &kind, &rest);
-	if (!str_equal_nocase(kind, STR("application/x-www-form-urlencoded")) ||
+	if (!str_is_nocase(kind, "application/x-www-form-urlencoded") ||
 	    !str_to_u64(
-		http_field_get(head, STR("Content-Length")), c->size, &length))
+		http_field_get(head, "Content-Length"), c->size, &length))
 		return 0;
 	return (uint32_t)length;
 }
@@ -188,14 +188,13 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 		return;
 	}
 	if (HAS_REDIRECTS && head->status == 302) {
-		take_redirect(
-		    s, link, http_field_get(head, STR("Location")), event);
+		take_redirect(s, link, http_field_get(head, "Location"), event);
 		return;
 	}
 	link->status = (uint16_t)head->status;
 	link->retry_after_ms = 0;
 	if (str_to_u64(
-		http_field_get(head, STR("Retry-After")), UINT64_MAX, &seconds))
+		http_field_get(head, "Retry-After"), UINT64_MAX, &seconds))
 		link->retry_after_ms = 1000u *
 		    (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds
 							   : RETRY_AFTER_MAX_S);
@@ -451,8 +450,9 @@ take_message(struct session *s, struct link *link,
 static enum link_end
 policy_end(struct session *s, struct str reason)
 {
-	if (!str_equal(reason, STR("revoked")) ||
-	    !session_has_other_credential(s))
+	if (!HAS_CREDENTIALS)
+		return END_HOPELESS;
+	if (!str_is(reason, "revoked") || !session_has_other_credential(s))
 		return END_HOPELESS;
 	s->credential = (uint8_t)session_first_credential(s);
 	return END_FAILED;

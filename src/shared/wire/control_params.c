@@ -91,7 +91,7 @@ take_channels(const struct form_key *key, void *object, struct str value)
 	struct control_params *params = object;
 
 	(void)key;
-	params->no_channels = str_equal(value, STR("0"));
+	params->no_channels = str_is(value, "0");
 	return params->no_channels;
 }
 

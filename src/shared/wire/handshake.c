@@ -76,8 +76,7 @@ handshake_request_write(
 	const struct str values[] = {request->path, request->query,
 	    request->host, request->key, request->user_agent, request->secret};
 
-	writer_fill(
-	    w, request->query.len > 0 ? "GET \1?\2" : "GET \1", values);
+	writer_fill(w, request->query.len > 0 ? "GET \1?\2" : "GET \1", values);
 	writer_fill(w,
 	    " HTTP/1.1\r\n"
 	    "Host: \3\r\n"
@@ -108,18 +107,19 @@ handshake_response_check(
 	*error = NULL;
 	if (head->status != 101 || head->minor != 1)
 		*error = SAYS("not an HTTP/1.1 101");
-	else if (!str_equal_nocase(
-		     http_field_get(head, STR("Upgrade")), STR("websocket")))
+	else if (!str_is_nocase(http_field_get(head, "Upgrade"), "websocket"))
 		*error = SAYS("no Upgrade: websocket");
-	else if (!http_list_has(head, STR("Connection"), STR("upgrade")))
+	else if (!http_list_has(head, "Connection", "upgrade"))
 		*error = SAYS("no Connection: Upgrade");
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Accept")),
-		     expected))
-		*error = SAYS("Sec-WebSocket-Accept is not the answer to our key");
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Protocol")),
-		     STR(SUBPROTOCOL)))
-		*error = SAYS("the relay did not choose subprotocol " SUBPROTOCOL);
-	else if (http_field_count(head, STR("Sec-WebSocket-Extensions")) > 0)
+	else if (!str_equal(
+		     http_field_get(head, "Sec-WebSocket-Accept"), expected))
+		*error =
+		    SAYS("Sec-WebSocket-Accept is not the answer to our key");
+	else if (!str_is(http_field_get(head, "Sec-WebSocket-Protocol"),
+		     SUBPROTOCOL))
+		*error =
+		    SAYS("the relay did not choose subprotocol " SUBPROTOCOL);
+	else if (http_field_count(head, "Sec-WebSocket-Extensions") > 0)
 		*error = SAYS("a WebSocket extension that was not asked for");
 	return *error == NULL;
 }

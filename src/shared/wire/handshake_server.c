@@ -16,12 +16,12 @@ key_valid(struct str key)
 static bool
 announces_body(const struct http_head *head)
 {
-	size_t lengths = http_field_count(head, STR("Content-Length"));
+	size_t lengths = http_field_count(head, "Content-Length");
 
-	if (http_field_count(head, STR("Transfer-Encoding")) > 0 || lengths > 1)
+	if (http_field_count(head, "Transfer-Encoding") > 0 || lengths > 1)
 		return true;
 	return lengths == 1 &&
-	    !str_equal(http_field_get(head, STR("Content-Length")), STR("0"));
+	    !str_is(http_field_get(head, "Content-Length"), "0");
 }
 
 /* What makes it no request for a WebSocket at all; NULL when it is one. */
@@ -30,15 +30,15 @@ check_request(const struct http_head *head)
 {
 	if (head->minor != 1)
 		return SAYS("a WebSocket needs HTTP/1.1");
-	if (!str_equal(head->method, STR("GET")))
+	if (!str_is(head->method, "GET"))
 		return SAYS("a WebSocket needs GET");
-	if (http_field_count(head, STR("Host")) != 1)
+	if (http_field_count(head, "Host") != 1)
 		return SAYS("not exactly one Host field");
 	if (announces_body(head))
 		return SAYS("request with a body");
-	if (!http_list_has(head, STR("Upgrade"), STR("websocket")))
+	if (!http_list_has(head, "Upgrade", "websocket"))
 		return SAYS("no Upgrade: websocket");
-	if (!http_list_has(head, STR("Connection"), STR("upgrade")))
+	if (!http_list_has(head, "Connection", "upgrade"))
 		return SAYS("no Connection: Upgrade");
 	return NULL;
 }
@@ -47,13 +47,13 @@ unsigned
 handshake_request_check(
     const struct http_head *head, struct str *key, const char **error)
 {
-	struct str given = http_field_get(head, STR("Sec-WebSocket-Key"));
+	struct str given = http_field_get(head, "Sec-WebSocket-Key");
 
 	*error = check_request(head);
 	if (*error != NULL)
 		return 400;
-	if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Version")),
-		STR(WS_VERSION))) {
+	if (!str_is(
+		http_field_get(head, "Sec-WebSocket-Version"), WS_VERSION)) {
 		*error = SAYS("WebSocket version is not 13");
 		return 426;
 	}
@@ -61,8 +61,7 @@ handshake_request_check(
 		*error = SAYS("no valid Sec-WebSocket-Key");
 		return 400;
 	}
-	if (!http_list_has(
-		head, STR("Sec-WebSocket-Protocol"), STR(SUBPROTOCOL))) {
+	if (!http_list_has(head, "Sec-WebSocket-Protocol", SUBPROTOCOL)) {
 		*error = SAYS("subprotocol " SUBPROTOCOL " not offered");
 		return 426;
 	}
@@ -75,9 +74,9 @@ handshake_bearer(const struct http_head *head)
 {
 	struct str scheme, token;
 
-	if (!str_split(http_field_get(head, STR("Authorization")), ' ', &scheme,
-		&token) ||
-	    !str_equal_nocase(scheme, STR("Bearer")))
+	if (!str_split(
+		http_field_get(head, "Authorization"), ' ', &scheme, &token) ||
+	    !str_is_nocase(scheme, "Bearer"))
 		return (struct str){NULL, 0};
 	while (token.len > 0 && token.ptr[0] == ' ') {
 		token.ptr++;

@@ -37,13 +37,15 @@ has_double_hyphen(struct str s)
 bool
 service_name_valid(struct str name)
 {
-	return is_ldh(name, 1, SERVICE_NAME_MAX, LDH_LOWER) && !has_double_hyphen(name);
+	return is_ldh(name, 1, SERVICE_NAME_MAX, LDH_LOWER) &&
+	    !has_double_hyphen(name);
 }
 
 bool
 label_valid(struct str label)
 {
-	return is_ldh(label, 3, LABEL_MAX, LDH_LOWER) && !has_double_hyphen(label);
+	return is_ldh(label, 3, LABEL_MAX, LDH_LOWER) &&
+	    !has_double_hyphen(label);
 }
 
 static bool

@@ -74,7 +74,8 @@ parse_version(struct str version, struct http_head *head)
 	    !is_digit(version.ptr[7]))
 		return bad(head, 400, SAYS("no HTTP version"));
 	if (version.ptr[5] != '1' || version.ptr[7] > '1')
-		return bad(head, 505, SAYS("HTTP version other than 1.0 and 1.1"));
+		return bad(
+		    head, 505, SAYS("HTTP version other than 1.0 and 1.1"));
 	head->minor = (unsigned)(version.ptr[7] - '0');
 	return WIRE_DONE;
 }
@@ -179,8 +180,9 @@ parse(const char *in, size_t len, first_line_cb first_line,
 	if (result == WIRE_DONE)
 		*consumed = (size_t)(lines.at - in);
 	if (result == WIRE_MORE && len >= HTTP_HEAD_MAX)
-		return lines.at == in ? bad(head, 414, SAYS("first line too long"))
-				      : bad(head, 431, SAYS("head too long"));
+		return lines.at == in
+		    ? bad(head, 414, SAYS("first line too long"))
+		    : bad(head, 431, SAYS("head too long"));
 	return result;
 }
 
@@ -203,12 +205,12 @@ http_response_parse(
 }
 
 struct str
-http_field_get(const struct http_head *head, struct str name)
+http_field_get(const struct http_head *head, const char *name)
 {
-	struct str value = {NULL, 0};
+	struct str value = {NULL, 0}, wanted = str_of(name);
 
 	for (size_t i = 0; i < head->n_fields; i++) {
-		if (!str_equal_nocase(head->fields[i].name, name))
+		if (!str_equal_nocase(head->fields[i].name, wanted))
 			continue;
 		if (value.ptr != NULL)
 			return (struct str){NULL, 0};
@@ -218,21 +220,24 @@ http_field_get(const struct http_head *head, struct str name)
 }
 
 size_t
-http_field_count(const struct http_head *head, struct str name)
+http_field_count(const struct http_head *head, const char *name)
 {
+	struct str wanted = str_of(name);
 	size_t count = 0;
 
 	for (size_t i = 0; i < head->n_fields; i++)
-		count += str_equal_nocase(head->fields[i].name, name);
+		count += str_equal_nocase(head->fields[i].name, wanted);
 	return count;
 }
 
 bool
-http_list_has(const struct http_head *head, struct str name, struct str token)
+http_list_has(const struct http_head *head, const char *name, const char *token)
 {
+	struct str wanted = str_of(name);
+
 	for (size_t i = 0; i < head->n_fields; i++) {
-		if (str_equal_nocase(head->fields[i].name, name) &&
-		    str_list_has(head->fields[i].value, token))
+		if (str_equal_nocase(head->fields[i].name, wanted) &&
+		    str_list_has(head->fields[i].value, str_of(token)))
 			return true;
 	}
 	return false;

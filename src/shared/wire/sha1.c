@@ -91,15 +91,19 @@ sha1_digest(const void *a, size_t a_len, const void *b, size_t b_len,
 	    .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
 		0xc3d2e1f0},
 	};
+	const struct {
+		const uint8_t *data;
+		size_t len;
+	} parts[] = {{a, a_len}, {b, b_len}};
 	uint64_t bits = (a_len + b_len) * UINT64_C(8);
 
-	update(&sha, a, a_len);
-	update(&sha, b, b_len);
+	for (unsigned i = 0; i < 2; i++)
+		update(&sha, parts[i].data, parts[i].len);
 	put(&sha, 0x80);
 	while (sha.len % BLOCK_LEN != BLOCK_LEN - sizeof(bits))
 		put(&sha, 0);
-	for (int shift = 56; shift >= 0; shift -= 8)
-		put(&sha, (uint8_t)(bits >> shift));
+	for (unsigned i = 0; i < sizeof(bits); i++, bits <<= 8)
+		put(&sha, (uint8_t)(bits >> 56));
 	for (unsigned i = 0; i < SHA1_LEN; i++)
-		digest[i] = (uint8_t)(sha.state[i / 4] >> (24 - 8 * (i % 4)));
+		digest[i] = (uint8_t)(sha.state[i / 4] >> (24 - i % 4 * 8));
 }

@@ -23,6 +23,18 @@ str_equal_nocase(struct str a, struct str b)
 	return true;
 }
 
+bool
+str_is(struct str s, const char *text)
+{
+	return str_equal(s, str_of(text));
+}
+
+bool
+str_is_nocase(struct str s, const char *text)
+{
+	return str_equal_nocase(s, str_of(text));
+}
+
 static struct str
 trim(struct str s)
 {

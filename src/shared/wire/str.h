@@ -46,6 +46,10 @@ str_equal(struct str a, struct str b)
 /* Compare without regard to ASCII case (RFC 9110 section 5.1). */
 bool str_equal_nocase(struct str a, struct str b);
 
+/* The same, of a C string: shorter code than of a slice where it is a literal. */
+bool str_is(struct str s, const char *text);
+bool str_is_nocase(struct str s, const char *text);
+
 /* Is token one of the comma-separated members of list, ignoring case and blanks
  * (RFC 9110 section 5.6.1)? */
 bool str_list_has(struct str list, struct str token);

@@ -95,8 +95,8 @@ ws_header_encode(const struct ws_header *header, uint8_t out[WS_HEADER_MAX])
 	if (header->masked)
 		out[1] |= BIT_MASKED;
 	for (; size > 0; size--)
-		out[at++] = (uint8_t)((uint64_t)header->length >>
-		    (8 * (size - 1)));
+		out[at++] =
+		    (uint8_t)((uint64_t)header->length >> (8 * (size - 1)));
 	if (header->masked) {
 		memcpy(out + at, header->mask, sizeof(header->mask));
 		at += sizeof(header->mask);
