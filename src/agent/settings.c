@@ -256,6 +256,17 @@ check_pins(const struct agent_options *options)
 	return EX_OK;
 }
 
+/* One connection is a shared one. */
+static int
+check_sharing(const struct agent_options *options)
+{
+	if (!options->one_connection || options->mux)
+		return EX_OK;
+	log_error("one_connection = yes needs mux = yes: all visits share that "
+		  "connection");
+	return EX_CONFIG;
+}
+
 static int
 take_apart(struct settings *settings)
 {
@@ -263,6 +274,7 @@ take_apart(struct settings *settings)
 	int result;
 
 	if ((result = check_presence(settings)) != EX_OK ||
+	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||
 	    (result = take_name(settings)) != EX_OK ||

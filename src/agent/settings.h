@@ -23,7 +23,7 @@ struct agent_options {
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
 	int64_t max_transfers, warm_channels, shared_visits;
-	bool mux, trusted_path;
+	bool mux, one_connection, trusted_path;
 	int log_level;
 	bool metered, log_syslog, core_dumps;
 };

@@ -543,6 +543,7 @@ void
 taupe_session_leave(struct taupe_session *session)
 {
 	struct session *s = session_of(session);
+	bool at_once = s->leaving;
 
 	s->leaving = true;
 	s->moving = false;
@@ -551,7 +552,11 @@ taupe_session_leave(struct taupe_session *session)
 	     link++) {
 		if (link->state == LINK_WANTED)
 			link->state = LINK_FREE;
-		else if (link->state == LINK_WELCOME || link_is_up(link))
+		else if (link_is_up(link) && link->visits.n_used > 0 &&
+		    !at_once) {
+			link->state = LINK_LEAVING;
+			link->visits.closing = true;
+		} else if (link->state == LINK_WELCOME || link_is_up(link))
 			link_finish(link, WS_CLOSE_NORMAL, NULL);
 		else if (link_is_under_way(link))
 			link_finish(link, 0, NULL);

@@ -385,7 +385,8 @@ TAUPE_MUST_CHECK size_t taupe_session_keep_secret(struct taupe_session *session,
  * when the new one is up. Where nothing is connected the next attempt is made now. */
 void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
 
-/* Go for good: what is to be closed comes from taupe_session_next(). */
+/* Go for good: what is to be closed comes from taupe_session_next(). A link on which visits
+ * ride is closed when these are over, and takes no more; at once if this is called again. */
 void taupe_session_leave(struct taupe_session *session);
 
 /* Is a session up (welcomed, and not known to be lost)? */

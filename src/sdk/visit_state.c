@@ -35,19 +35,26 @@ put(const struct channel *c, enum control_op op, form_number number,
 }
 
 void
+visit_state_begin_refused(struct visit_state *v, const struct channel *c,
+    form_number number, struct str reason, struct taupe_step *step)
+{
+	v->flags = VISIT_RUNNING | OVER_FOR_US;
+	step->output.len = put(c, CONTROL_REFUSED, number, reason,
+	    step->output.bytes, sizeof(step->output.bytes));
+}
+
+void
 visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
-	v->flags = VISIT_RUNNING;
-	if (find_service(c->config, msg->service, &step->service)) {
-		step->type = TAUPE_STEP_OPEN;
-		step->from = text_of(msg->from);
+	if (!find_service(c->config, msg->service, &step->service)) {
+		visit_state_begin_refused(
+		    v, c, msg->visit, STR("no such service"), step);
 		return;
 	}
-	v->flags |= OVER_FOR_US;
-	step->output.len =
-	    put(c, CONTROL_REFUSED, msg->visit, STR("no such service"),
-		step->output.bytes, sizeof(step->output.bytes));
+	v->flags = VISIT_RUNNING;
+	step->type = TAUPE_STEP_OPEN;
+	step->from = text_of(msg->from);
 }
 
 void

@@ -165,7 +165,11 @@ take_open(struct visits *v, const struct channel *c,
 	slot->credit = MUX_WINDOW;
 	slot->moving = false;
 	step->visit = visits_place(v, slot);
-	visit_state_begin(&slot->visit, c, msg, step);
+	if (v->closing)
+		visit_state_begin_refused(
+		    &slot->visit, c, msg->visit, STR("the agent stops"), step);
+	else
+		visit_state_begin(&slot->visit, c, msg, step);
 	slot->visit.flags |= VISIT_SHARES;
 	return NULL;
 }

@@ -27,6 +27,7 @@ struct visits {
 	uint32_t last;	 /* number of the last visit */
 	uint32_t window; /* of each visit, at its beginning */
 	uint16_t n_slots, n_used, free;
+	bool closing; /* those that begin are refused */
 };
 
 /* None runs, and none ever did. n_slots > 0. */

@@ -442,12 +442,30 @@ START_TEST(params_of_shared_channels)
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.visits, 1);
 	ck_assert_uint_eq(params.window, 1024);
+	ck_assert(!params.no_channels);
 	/* the defaults are the relay's to know */
 	ck_assert_int_eq(decode_params("name=a&instance=b&service=c:tcp&mux=1",
 			     &params, &error),
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.visits, 0);
 	ck_assert_uint_eq(params.window, 0);
+}
+END_TEST
+
+START_TEST(params_of_an_agent_with_one_connection)
+{
+	static const char query[] = "name=alice&instance=b&service=web:http"
+				    "&mux=1&visits=4&window=2048&channels=0";
+	char out[256];
+	struct control_params params;
+	struct writer w;
+	const char *error;
+
+	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
+	ck_assert(params.no_channels);
+	writer_init(&w, out, sizeof(out));
+	control_params_encode(&w, &params);
+	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
 }
 END_TEST
 
@@ -518,6 +536,18 @@ START_TEST(refuses_malformed_params)
 	    {"name=a&instance=b&service=c:tcp&mux=1&window=16777217",
 		"window: not 1024 to 16777216"},
 	    {"name=a&instance=b&service=c:tcp&mux=1&mux=1",
+		"a key that must not repeat does"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=1",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=00",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&channels=0",
+		"channels=0 without mux=1"},
+	    {"name=a&instance=b&service=c:tcp&channels=0&mux=0",
+		"channels=0 without mux=1"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=0&channels=0",
 		"a key that must not repeat does"},
 	    {"name=a&instance=b&service=c", NULL},
 	    {"name=a&instance=b&service=c:udp", NULL},
@@ -633,6 +663,7 @@ main(void)
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
 	    params_of_shared_channels,
+	    params_of_an_agent_with_one_connection,
 	    params_of_an_enrolment,
 	    params_without_lease_hops_and_warm,
 	    refuses_malformed_params,
