@@ -2,6 +2,8 @@
 /* What the device does: look at its settings, and then always the same. */
 #include <string.h>
 
+#include "taupe.h"
+
 #include "board.h"
 #include "net.h"
 #include "random.h"
@@ -32,7 +34,7 @@ main(void)
 	const char *wrong = settings_read(&settings);
 
 	board_init(wrong == NULL ? settings.mac : no_mac);
-	board_print("\nmcu-lwip, built " __DATE__ "\n");
+	board_print("\nmcu-lwip, libtaupe " TAUPE_VERSION "\n");
 	if (wrong != NULL)
 		give_up(wrong);
 	random_stir(settings.secret, strlen(settings.secret));
