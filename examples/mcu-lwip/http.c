@@ -270,6 +270,7 @@ answer(struct http *h)
 		h->status = h->method == OTHER ? 405
 		    : h->page == NULL	       ? 404
 					       : 200;
+	h->keep = h->keep && !h->last;
 	if (h->status == 200)
 		site_look(h->page, &h->moment);
 	write_body(h, &body);
@@ -313,6 +314,18 @@ bool
 http_has_answer(const struct http *h)
 {
 	return h->state == ANSWERING;
+}
+
+bool
+http_is_idle(const struct http *h)
+{
+	return h->state == READING && h->first && h->line_len == 0;
+}
+
+void
+http_be_last(struct http *h)
+{
+	h->last = true;
 }
 
 bool

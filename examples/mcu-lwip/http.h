@@ -24,6 +24,7 @@ struct http {
 	bool too_long; /* the line did not fit */
 	bool first;    /* the line is the request line */
 	bool keep;     /* the connection, after this answer */
+	bool last;     /* whatever the visitor would like */
 	bool old;      /* HTTP/1.0 */
 	bool host;     /* there was a Host field */
 	uint16_t status;
@@ -41,6 +42,10 @@ size_t http_take(struct http *h, const char *data, size_t len);
 /* The next bytes of the answer, at most size; 0: there are none. */
 size_t http_answer(struct http *h, char *out, size_t size);
 bool http_has_answer(const struct http *h);
+/* Nothing is under way: a request has not begun. */
+bool http_is_idle(const struct http *h);
+/* Let the answer that comes, or is under way, be the last one. */
+void http_be_last(struct http *h);
 /* Is the connection to be ended? */
 bool http_is_done(const struct http *h);
 

@@ -31,11 +31,13 @@
 #define PIECE 512	  /* of a visit's answer: the visits take turns */
 #define ROOM_TO_ANSWER (TAUPE_OUTPUT_MAX + TAUPE_MESSAGE_MAX)
 #define CLOSE_PATIENCE_MS 1000
+#define IDLE_PATIENCE_MS 300
 
 struct visitor {
 	bool here;
 	bool over_for_us;   /* we have said the last word */
 	bool may_end;	    /* the visitor has ended its side */
+	uint32_t idle_ms;   /* since when no request is under way */
 	uint32_t may_send;
 	uint32_t taken;	    /* bytes that no credit was given for yet */
 	uint16_t backlog_len;
@@ -225,6 +227,7 @@ begin_visit(size_t place)
 	memset(v, 0, sizeof(*v));
 	v->here = true;
 	v->may_send = TAUPE_MUX_WINDOW;
+	v->idle_ms = board_now_ms();
 	http_begin(&v->http);
 	put(message,
 	    taupe_visit_opened(&session, place, board_uptime_ms(), message));
@@ -270,6 +273,8 @@ feed(size_t place)
 	v->backlog_len = (uint16_t)(v->backlog_len - taken);
 	memmove(v->backlog, v->backlog + taken, v->backlog_len);
 	v->taken += taken;
+	if (taken > 0 || !http_is_idle(&v->http))
+		v->idle_ms = board_now_ms();
 	if (v->taken < sizeof(v->backlog) / 2 || room() < ROOM_TO_ANSWER)
 		return;
 	put(message,
@@ -320,6 +325,26 @@ end_visit(size_t place)
 	v->over_for_us = true;
 }
 
+/* When all places are taken, no visitor may keep one for a request that will come some time: who has
+ * one under way is told that the connection ends with its answer, and who has none has it ended. */
+static void
+make_room(void)
+{
+	unsigned taken = 0;
+
+	for (size_t i = 0; i < TUNNEL_VISITS; i++)
+		taken += visitors[i].here;
+	for (size_t i = 0; i < TUNNEL_VISITS && taken == TUNNEL_VISITS; i++) {
+		struct visitor *v = &visitors[i];
+
+		http_be_last(&v->http);
+		if (!v->over_for_us && v->backlog_len == 0 &&
+		    http_is_idle(&v->http) &&
+		    board_now_ms() - v->idle_ms > IDLE_PATIENCE_MS)
+			end_visit(i);
+	}
+}
+
 static void
 serve(void)
 {
@@ -328,6 +353,7 @@ serve(void)
 	for (size_t i = 0; i < TUNNEL_VISITS; i++)
 		if (visitors[i].here && taupe_visit_is_over(&session, i))
 			visitors[i].here = false;
+	make_room();
 	while (idle < TUNNEL_VISITS) {
 		size_t place = turn++ % TUNNEL_VISITS;
 		struct visitor *v = &visitors[place];

@@ -15,7 +15,7 @@ from harness.wait import until
 
 HOST = "mcu.example.test"
 PATTERN = bytes((place * 31 + (place >> 8)) & 0xff for place in range(1 << 20))
-VISITS = 4  # TUNNEL_VISITS of the firmware
+VISITS = 6  # TUNNEL_VISITS of the firmware
 
 
 class Scene:
