@@ -207,7 +207,8 @@ taupe_session_init(
 bool
 taupe_session_restore(struct taupe_session *session, char *text, size_t len)
 {
-	return memory_read(&session_of(session)->memory, text, len);
+	return HAS_MEMORY &&
+	    memory_read(&session_of(session)->memory, text, len);
 }
 
 size_t
@@ -216,7 +217,8 @@ taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
 	struct writer w;
 
 	writer_init(&w, out, cap);
-	memory_write(&const_session_of(session)->memory, &w);
+	if (HAS_MEMORY)
+		memory_write(&const_session_of(session)->memory, &w);
 	return w.full ? 0 : writer_len(&w);
 }
 

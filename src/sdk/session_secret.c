@@ -124,7 +124,7 @@ session_take_secret(struct session *s, struct link *link,
 		return;
 	link->credential = s->credential = TAUPE_SECRET;
 	event->type = TAUPE_EVENT_ROTATED;
-	event->state_changed =
+	event->state_changed = HAS_MEMORY &&
 	    msg->lease.ptr != NULL && memory_set_lease(&s->memory, msg->lease);
 }
 

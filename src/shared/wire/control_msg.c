@@ -50,7 +50,7 @@ take_url(const struct form_key *key, void *object, struct str value)
 	    !str_split(value, ':', &entry.service, &entry.url) ||
 	    !service_name_valid(entry.service) || !check_public_url(entry.url))
 		return false;
-#ifndef TAUPE_WITHOUT_TEXTS
+#ifndef CONTROL_WITHOUT_URLS
 	msg->urls[msg->n_urls] = entry;
 #endif
 	msg->n_urls++;
@@ -65,7 +65,7 @@ take_peer(const struct form_key *key, void *object, struct str value)
 	(void)key;
 	if (msg->n_peers == PEERS_MAX || !url_relay_valid(value))
 		return false;
-#ifndef TAUPE_WITHOUT_MEMORY
+#ifndef CONTROL_WITHOUT_PEERS
 	msg->peers[msg->n_peers] = value;
 #endif
 	msg->n_peers++;

@@ -58,6 +58,14 @@ struct control_url {
 	struct str service, url;
 };
 
+/* A device that has no use for them counts them and no more. */
+#if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_TEXTS)
+#define CONTROL_WITHOUT_URLS
+#endif
+#if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_MEMORY)
+#define CONTROL_WITHOUT_PEERS
+#endif
+
 struct control_msg {
 	enum control_op op;
 	struct str id;      /* open, refused on control */
@@ -76,10 +84,10 @@ struct control_msg {
 	form_number epoch, heartbeat_ms, lease_ms;
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
-#ifndef TAUPE_WITHOUT_TEXTS
+#ifndef CONTROL_WITHOUT_URLS
 	struct control_url urls[SERVICES_MAX];
 #endif
-#ifndef TAUPE_WITHOUT_MEMORY
+#ifndef CONTROL_WITHOUT_PEERS
 	struct str peers[PEERS_MAX];
 #endif
 };
