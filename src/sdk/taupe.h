@@ -215,7 +215,8 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[1120 + 13 * sizeof(void *)];
+		uint8_t bytes[80 + 2 * sizeof(void *) +
+		    TAUPE_LINKS * (504 + 6 * sizeof(void *))];
 	} opaque;
 };
 
