@@ -47,11 +47,11 @@ backoff_random(const struct taupe_config *config, uint32_t bound)
 uint32_t
 backoff_delay_ms(const struct taupe_config *config, unsigned failures)
 {
-	uint64_t bound = (uint64_t)backoff_min_ms(config)
-	    << (failures < 32 ? failures : 32);
-	uint32_t max = backoff_max_ms(config);
+	uint32_t bound = backoff_min_ms(config), max = backoff_max_ms(config);
 
-	return backoff_random(config, bound < max ? (uint32_t)bound : max);
+	for (; failures > 0 && bound < max; failures--)
+		bound *= 2; /* max is far from where that goes round */
+	return backoff_random(config, bound < max ? bound : max);
 }
 
 uint32_t

@@ -282,8 +282,8 @@ struct taupe_action {
 	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
-	struct taupe_output output;
 	TAUPE_RESERVED(4)
+	struct taupe_output output;
 };
 
 enum taupe_event_type {

@@ -255,8 +255,9 @@ visits_take_bytes(struct visits *v, const struct channel_event *event,
 	if ((slot = visits_find(v, v->reader.visit)) == NULL)
 		return SAYS("payload without a visit");
 	step->visit = visits_place(v, slot);
-	error = result == MUX_DATA ? take_payload(slot, payload, len, step)
-				   : take_end(slot, step);
+	if (result == MUX_DATA)
+		return take_payload(slot, payload, len, step);
+	error = take_end(slot, step);
 	settle(v, slot);
 	return error;
 }

@@ -131,33 +131,50 @@ enum msg_key {
 	    FORM_BIT(KEY_LEASE_TIME) | FORM_BIT(KEY_LABEL) |                   \
 	    FORM_BIT(KEY_RELAY))
 
+#ifdef TAUPE_WITHOUT_TEXTS
+#define OP(name, all, any, says)                                               \
+	{                                                                      \
+		name, all, any                                                 \
+	}
+#define NEEDS_ERROR(op) SAYS("")
+#else
+#define OP(name, all, any, says)                                               \
+	{                                                                      \
+		name, all, any, says                                           \
+	}
+#define NEEDS_ERROR(op) ops[op].error
+#endif
+
 static const struct {
 	const char *name;
 	unsigned needs_all, needs_any; /* sets of enum msg_key */
-	const char *error;	       /* when one of them is missing */
+#ifndef TAUPE_WITHOUT_TEXTS
+	const char *error; /* when one of them is missing */
+#endif
 } ops[] = {
-    [CONTROL_UNKNOWN] = {"", 0, 0, NULL},
-    [CONTROL_WELCOME] = {"welcome", WELCOME_NEEDS, 0,
-	SAYS("welcome needs epoch, heartbeat_ms, lease_ms, label and relay")},
-    [CONTROL_OPEN] = {"open", 0, FORM_BIT(KEY_ID) | FORM_BIT(KEY_SERVICE),
-	SAYS("open needs a service or an id")},
-    [CONTROL_OPENED] = {"opened", FORM_BIT(KEY_VISIT), 0,
-	SAYS("opened needs a visit")},
-    [CONTROL_REFUSED] = {"refused", FORM_BIT(KEY_REASON),
+    [CONTROL_UNKNOWN] = OP("", 0, 0, NULL),
+    [CONTROL_WELCOME] = OP("welcome", WELCOME_NEEDS, 0,
+	"welcome needs epoch, heartbeat_ms, lease_ms, label and relay"),
+    [CONTROL_OPEN] = OP("open", 0, FORM_BIT(KEY_ID) | FORM_BIT(KEY_SERVICE),
+	"open needs a service or an id"),
+    [CONTROL_OPENED] =
+	OP("opened", FORM_BIT(KEY_VISIT), 0, "opened needs a visit"),
+    [CONTROL_REFUSED] = OP("refused", FORM_BIT(KEY_REASON),
 	FORM_BIT(KEY_ID) | FORM_BIT(KEY_VISIT),
-	SAYS("refused needs a reason, and an id or a visit")},
-    [CONTROL_ABORT] = {"abort", FORM_BIT(KEY_VISIT), 0,
-	SAYS("abort needs a visit")},
-    [CONTROL_MOVE] = {"move", 0, 0, NULL},
-    [CONTROL_CREDIT] = {"credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES), 0,
-	SAYS("credit needs visit and bytes")},
-    [CONTROL_MOVED] = {"moved", FORM_BIT(KEY_VISIT), 0,
-	SAYS("moved needs a visit")},
-    [CONTROL_STAYS] = {"stays", FORM_BIT(KEY_VISIT), 0,
-	SAYS("stays needs a visit")},
-    [CONTROL_ROTATE] = {"rotate", 0, 0, NULL},
-    [CONTROL_SECRET] = {"secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
-	SAYS("secret needs a sha256 or an error")},
+	"refused needs a reason, and an id or a visit"),
+    [CONTROL_ABORT] =
+	OP("abort", FORM_BIT(KEY_VISIT), 0, "abort needs a visit"),
+    [CONTROL_MOVE] = OP("move", 0, 0, NULL),
+    [CONTROL_CREDIT] = OP("credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES),
+	0, "credit needs visit and bytes"),
+    [CONTROL_MOVED] =
+	OP("moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"),
+    [CONTROL_STAYS] =
+	OP("stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"),
+    [CONTROL_ROTATE] = OP("rotate", 0, 0, NULL),
+    [CONTROL_SECRET] =
+	OP("secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
+	    "secret needs a sha256 or an error"),
 };
 
 static bool
@@ -255,7 +272,7 @@ control_msg_decode(
 		return WIRE_DONE;
 	}
 	if (*error == NULL && !has_needs(msg->op, seen))
-		*error = ops[msg->op].error;
+		*error = NEEDS_ERROR(msg->op);
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 

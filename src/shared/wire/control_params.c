@@ -133,8 +133,7 @@ static const struct form_key params_keys[] = {
     [PARAM_WINDOW] = FORM_NUMBER(control_params, window, MUX_WINDOW_MIN,
 	MUX_WINDOW_MAX, "not 1024 to 16777216"),
     [PARAM_CHANNELS] = {.name = "channels",
-	.error = SAYS("channels: not 0"),
-	.of.own = &channels_own,
+	FORM_ERROR("channels: not 0").of.own = &channels_own,
 	.kind = FORM_KIND_OWN},
 };
 

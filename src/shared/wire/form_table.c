@@ -84,6 +84,17 @@ find_key(const struct form_key *keys, size_t n_keys, struct str name)
 	return NULL;
 }
 
+static const char *
+error_of(const struct form_key *key)
+{
+#ifdef TAUPE_WITHOUT_TEXTS
+	(void)key;
+	return SAYS("");
+#else
+	return key->error;
+#endif
+}
+
 enum wire_result
 form_table_decode(const struct form_key *keys, size_t n_keys, char *text,
     size_t len, void *object, unsigned *seen, const char **error)
@@ -105,7 +116,7 @@ form_table_decode(const struct form_key *keys, size_t n_keys, char *text,
 		    key->kind != FORM_KIND_LIST)
 			wrong = SAYS("a key that must not repeat does");
 		else if (!take(key, object, pair.value))
-			wrong = key->error;
+			wrong = error_of(key);
 		if (*error == NULL)
 			*error = wrong;
 		*seen |= FORM_BIT(key - keys);

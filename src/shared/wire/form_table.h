@@ -34,7 +34,9 @@ struct form_own {
 /* A row is small: a microcontroller has it in its flash. */
 struct form_key {
 	const char *name;
+#ifndef TAUPE_WITHOUT_TEXTS
 	const char *error;
+#endif
 	union {
 		form_check_cb check;	    /* of text */
 		uint32_t max;		    /* of numbers, see below */
@@ -46,17 +48,23 @@ struct form_key {
 	unsigned kind : 3;    /* enum form_kind */
 };
 
+#ifdef TAUPE_WITHOUT_TEXTS
+#define FORM_ERROR(says)
+#else
+#define FORM_ERROR(says) .error = (says),
+#endif
+
 /* A field of type struct str, absent when the key is. */
 #define FORM_TEXT(type, field, shape, says)                                    \
 	{                                                                      \
-		.name = #field, .error = SAYS(#field ": " says),               \
+		.name = #field, FORM_ERROR(#field ": " says)               \
 		.of.check = (shape), .offset = offsetof(struct type, field),   \
 		.kind = FORM_KIND_TEXT                                         \
 	}
 /* A field of type form_number, 0 when the key is absent; from least to most << by. */
 #define FORM_SHIFTED(type, field, least, most, by, says)                       \
 	{                                                                      \
-		.name = #field, .error = SAYS(#field ": " says),               \
+		.name = #field, FORM_ERROR(#field ": " says)               \
 		.of.max = (most), .offset = offsetof(struct type, field),      \
 		.min = (least), .shift = (by), .kind = FORM_KIND_NUMBER        \
 	}
@@ -67,7 +75,7 @@ struct form_key {
 /* A key that may repeat, with callbacks of its own. */
 #define FORM_LIST(key, owns, says)                                             \
 	{                                                                      \
-		.name = (key), .error = SAYS(key ": " says), .of.own = (owns), \
+		.name = (key), FORM_ERROR(key ": " says) .of.own = (owns),  \
 		.kind = FORM_KIND_LIST                                         \
 	}
 

@@ -15,16 +15,12 @@ base64(const uint8_t *data, size_t len, char *out)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
-		uint32_t bits = (uint32_t)data[i] << 16;
+		uint32_t bits = 0;
 
-		if (i + 1 < len)
-			bits |= (uint32_t)data[i + 1] << 8;
-		if (i + 2 < len)
-			bits |= data[i + 2];
-		*out++ = digits[bits >> 18];
-		*out++ = digits[bits >> 12 & 63];
-		*out++ = i + 1 < len ? digits[bits >> 6 & 63] : '=';
-		*out++ = i + 2 < len ? digits[bits & 63] : '=';
+		for (size_t j = i; j < i + 3; j++)
+			bits = bits << 8 | (j < len ? data[j] : 0);
+		for (size_t j = i; j < i + 4; j++, bits <<= 6)
+			*out++ = j <= len ? digits[bits >> 18 & 63] : '=';
 	}
 }
 
@@ -87,8 +83,10 @@ handshake_request_write(
 	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n",
 	    values);
 	if (request->secret.ptr != NULL) {
+#ifndef TAUPE_WITHOUT_CHECKS
 		if (!handshake_secret_valid(request->secret))
 			w->full = true;
+#endif
 		writer_fill(w, "Authorization: Bearer \6\r\n", values);
 	}
 	if (request->user_agent.ptr != NULL)

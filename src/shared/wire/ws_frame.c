@@ -34,7 +34,8 @@ decode_length(const uint8_t *in, size_t len, unsigned short_form,
 	if (len - *at < size)
 		return WIRE_MORE;
 	for (size_t i = 0; i < size; i++) {
-		lost |= value >> (8 * sizeof(value) - 8);
+		if (sizeof(value) < 8) /* a device's */
+			lost |= value >> (8 * sizeof(value) - 8);
 		value = value << 8 | in[*at + i];
 	}
 	*at += size;
