@@ -116,16 +116,14 @@ size_t
 taupe_visit_frame(struct taupe_session *session, size_t visit, size_t len,
     uint64_t now_ms, uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4])
 {
-	struct session *s = session_of(session);
 	size_t place;
-	struct link *link = link_to_speak(s, visit, &place);
+	struct link *link = link_to_speak(session_of(session), visit, &place);
 
 	if (link == NULL)
 		return 0;
 	return said(link,
-	    visits_frame(&link->visits, &link->channel, place, len,
-		channel_may_mask_with_zeros(s->config, link->tls), header,
-		mask),
+	    visits_frame(
+		&link->visits, &link->channel, place, len, header, mask),
 	    now_ms);
 }
 
