@@ -226,8 +226,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 	}
 	*result = EX_CONFIG;
 	if (make_room_for_rides(agent) != 0 ||
-	    (agent->resolver = resolver_new(loop, settings->options.dns)) ==
-		NULL ||
+	    (agent->resolver = resolver_new(loop, &settings->dns)) == NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
 	    (agent->farewells = farewells_new(
 		 loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
@@ -281,8 +280,6 @@ fixed_key_changed(const struct settings *now, const struct settings *fresh)
 		return "name";
 	if (!same(now->options.state_file, fresh->options.state_file))
 		return "state_file";
-	if (!same(now->options.dns, fresh->options.dns))
-		return "dns";
 	if (!same(now->options.user, fresh->options.user))
 		return "user";
 	if (now->options.core_dumps != fresh->options.core_dumps)
@@ -365,6 +362,7 @@ agent_reload(struct agent *agent)
 	}
 	settings_forget_secret(fresh);
 	take_settings(agent, fresh);
+	resolver_set_servers(agent->resolver, &fresh->dns);
 	log_setup("taupe-agent", (enum log_level)fresh->options.log_level,
 	    fresh->options.log_syslog);
 	log_info(

@@ -21,6 +21,7 @@ class SlowProxy:
         self.released = threading.Event()
         self.connections = 0
         self.passed = 0  # bytes, in both directions
+        self.sockets = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         if rate:
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.FEW)
@@ -30,6 +31,12 @@ class SlowProxy:
 
     def release(self):
         self.released.set()
+
+    def cut(self):
+        """End all connections that there are, at both ends."""
+        while self.sockets:
+            with contextlib.suppress(OSError):
+                self.sockets.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self):
         self.open.set()
@@ -54,6 +61,7 @@ class SlowProxy:
                 client.close()
                 server.close()
                 continue
+            self.sockets += [client, server]
             for source, sink in ((client, server), (server, client)):
                 source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 pieces = queue.Queue(2 if self.rate else 0)
