@@ -151,46 +151,27 @@ take_last_word(struct shared_visit *v)
 }
 
 void
-carrier_take_step(struct carrier *carrier, size_t place,
-    const struct taupe_step *step, struct mux_step *mux_step)
+carrier_take_other_step(
+    struct carrier *carrier, size_t place, const struct taupe_step *step)
 {
 	struct shared_visit *v = carrier->visits[place];
 
 	if (step->type == TAUPE_STEP_OPEN) {
 		begin_visit(carrier, place, step);
-		return;
-	}
-	if (v == NULL)
+	} else if (v == NULL) {
 		return; /* we are done with it */
-	switch (step->type) {
-	case TAUPE_STEP_DATA:
-		mux_step->side = &v->side;
-		mux_step->payload = step->payload;
-		mux_step->length = step->payload_len;
-		break;
-	case TAUPE_STEP_CREDIT:
+	} else if (step->type == TAUPE_STEP_CREDIT) {
 		/* libtaupe has counted it, too */
 		(void)mux_give_credit(&v->side, step->bytes);
-		break;
-	case TAUPE_STEP_EOF:
+	} else if (step->type == TAUPE_STEP_EOF) {
 		mux_end_raw(&v->side);
 		settle_visit(v);
-		break;
-	default: /* ABORT, MOVED */
+	} else { /* ABORT, MOVED */
 		take_last_word(v);
-		break;
 	}
 }
 
 /* ---- the mux's questions ---- */
-
-static enum pump_verdict
-decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
-{
-	struct carrier *carrier = owner;
-
-	return carrier->ops->decode(carrier->owner, data, len, mux_step);
-}
 
 static struct shared_visit *
 visit_of(struct mux_side *side)
@@ -199,8 +180,8 @@ visit_of(struct mux_side *side)
 	    offsetof(struct shared_visit, side));
 }
 
-static size_t
-encode_cb(void *owner, struct mux_side *side, uint8_t *payload, size_t len)
+size_t
+carrier_encode(void *owner, struct mux_side *side, uint8_t *payload, size_t len)
 {
 	struct carrier *carrier = owner;
 	uint8_t header[TAUPE_MUX_HEADER_MAX], mask[4];
@@ -215,8 +196,8 @@ encode_cb(void *owner, struct mux_side *side, uint8_t *payload, size_t len)
 	return header_len;
 }
 
-static void
-credit_cb(void *owner, struct mux_side *side, uint32_t bytes)
+void
+carrier_credit(void *owner, struct mux_side *side, uint32_t bytes)
 {
 	struct carrier *carrier = owner;
 	uint8_t out[TAUPE_MESSAGE_MAX];
@@ -226,8 +207,8 @@ credit_cb(void *owner, struct mux_side *side, uint32_t bytes)
 		carrier->owner, visit_of(side)->place, bytes, out));
 }
 
-static void
-raw_eof_cb(void *owner, struct mux_side *side)
+void
+carrier_raw_eof(void *owner, struct mux_side *side)
 {
 	struct carrier *carrier = owner;
 	struct shared_visit *v = visit_of(side);
@@ -239,8 +220,8 @@ raw_eof_cb(void *owner, struct mux_side *side)
 	carrier->ops->settle(carrier->owner);
 }
 
-static void
-raw_failed_cb(void *owner, struct mux_side *side)
+void
+carrier_raw_failed(void *owner, struct mux_side *side)
 {
 	struct carrier *carrier = owner;
 	struct shared_visit *v = visit_of(side);
@@ -252,29 +233,12 @@ raw_failed_cb(void *owner, struct mux_side *side)
 	carrier->ops->settle(carrier->owner);
 }
 
-static void
-channel_ended_cb(void *owner, enum pump_end end)
-{
-	struct carrier *carrier = owner;
-
-	carrier->ops->ended(carrier->owner, end);
-}
-
-static const struct mux_ops carrier_mux_ops = {
-    .decode = decode_cb,
-    .encode = encode_cb,
-    .credit = credit_cb,
-    .raw_eof = raw_eof_cb,
-    .raw_failed = raw_failed_cb,
-    .channel_ended = channel_ended_cb,
-};
-
 /* ---- its life ---- */
 
 void
 carrier_init(struct carrier *carrier, struct agent *agent, struct conn *channel,
     struct shared_visit **visits, size_t n_visits,
-    const struct carrier_ops *ops, void *owner)
+    const struct mux_ops *mux_ops, const struct carrier_ops *ops, void *owner)
 {
 	carrier->agent = agent;
 	carrier->ops = ops;
@@ -282,7 +246,7 @@ carrier_init(struct carrier *carrier, struct agent *agent, struct conn *channel,
 	carrier->channel = channel;
 	carrier->visits = visits;
 	carrier->n_visits = n_visits;
-	mux_init(&carrier->mux, channel, &carrier_mux_ops, carrier);
+	mux_init(&carrier->mux, channel, mux_ops, carrier);
 }
 
 void

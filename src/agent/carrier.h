@@ -36,15 +36,20 @@ struct carrier_ops {
 	size_t (*credit)(void *owner, size_t place, uint32_t bytes,
 	    uint8_t out[TAUPE_MESSAGE_MAX]);
 	bool (*is_over)(void *owner, size_t place);
-	/* Hand in what has come: as of struct mux_ops. Calls carrier_take_step() for the steps
-	 * of visits. */
-	enum pump_verdict (*decode)(
-	    void *owner, uint8_t *data, size_t len, struct mux_step *step);
 	/* A visit may have ended. The carrier may be gone afterwards. */
 	void (*settle)(void *owner);
-	/* The channel ended or failed. */
-	void (*ended)(void *owner, enum pump_end end);
 };
+
+/* The mux asks its owner, which is the carrier: CARRIER_MUX_OPS has these, and the carrier's owner
+ * adds decode, which calls carrier_take_step() for the steps of visits, and channel_ended. */
+#define CARRIER_MUX_OPS                                                        \
+	.encode = carrier_encode, .credit = carrier_credit,                    \
+	.raw_eof = carrier_raw_eof, .raw_failed = carrier_raw_failed
+size_t carrier_encode(
+    void *owner, struct mux_side *side, uint8_t *payload, size_t len);
+void carrier_credit(void *owner, struct mux_side *side, uint32_t bytes);
+void carrier_raw_eof(void *owner, struct mux_side *side);
+void carrier_raw_failed(void *owner, struct mux_side *side);
 
 struct carrier {
 	struct agent *agent;
@@ -59,15 +64,29 @@ struct carrier {
 /* Take over a channel, its callbacks included. visits: room for n_visits, all NULL. */
 void carrier_init(struct carrier *carrier, struct agent *agent,
     struct conn *channel, struct shared_visit **visits, size_t n_visits,
-    const struct carrier_ops *ops, void *owner);
+    const struct mux_ops *mux_ops, const struct carrier_ops *ops, void *owner);
 /* Reset what runs on it. The channel is the owner's to close. */
 void carrier_fini(struct carrier *carrier, const char *reason);
 
 /* Append to the channel; it goes with whatever else is said in this turn of the loop. */
 void carrier_say(struct carrier *carrier, const uint8_t *message, size_t len);
 /* A visit's step, OPEN to MOVED. The owner settles afterwards. */
-void carrier_take_step(struct carrier *carrier, size_t place,
-    const struct taupe_step *step, struct mux_step *mux_step);
+void carrier_take_other_step(
+    struct carrier *carrier, size_t place, const struct taupe_step *step);
+static inline void
+carrier_take_step(struct carrier *carrier, size_t place,
+    const struct taupe_step *step, struct mux_step *mux_step)
+{
+	struct shared_visit *v = carrier->visits[place];
+
+	if (step->type != TAUPE_STEP_DATA) {
+		carrier_take_other_step(carrier, place, step);
+	} else if (v != NULL) { /* else we are done with it */
+		mux_step->side = &v->side;
+		mux_step->payload = step->payload;
+		mux_step->length = step->payload_len;
+	}
+}
 
 /* Forget a visit whose service's connection was moved elsewhere. */
 void shared_visit_free(struct shared_visit *visit);

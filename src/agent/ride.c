@@ -43,7 +43,7 @@ act_task_cb(void *ctx)
 static enum pump_verdict
 decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 {
-	struct ride *ride = owner;
+	struct ride *ride = ((struct carrier *)owner)->owner;
 	struct taupe_event event;
 
 	if (conn_queued(ride->carrier.channel) > AGENT_UNREAD_MAX) {
@@ -71,9 +71,9 @@ settle_cb(void *owner)
 }
 
 static void
-ended_cb(void *owner, enum pump_end end)
+channel_ended_cb(void *owner, enum pump_end end)
 {
-	struct ride *ride = owner;
+	struct ride *ride = ((struct carrier *)owner)->owner;
 
 	ride->ops->lost(ride->owner,
 	    end == PUMP_EOF ? "the relay ended the connection"
@@ -161,9 +161,13 @@ static const struct carrier_ops ride_carrier_ops = {
     .abort = abort_cb,
     .credit = credit_cb,
     .is_over = is_over_cb,
-    .decode = decode_cb,
     .settle = settle_cb,
-    .ended = ended_cb,
+};
+
+static const struct mux_ops ride_mux_ops = {
+    CARRIER_MUX_OPS,
+    .decode = decode_cb,
+    .channel_ended = channel_ended_cb,
 };
 
 /* ---- its life ---- */
@@ -186,7 +190,7 @@ ride_new(struct agent *agent, struct taupe_session *session, unsigned link,
 	ride->owner = owner;
 	task_init(&ride->act_task, act_task_cb, ride);
 	carrier_init(&ride->carrier, agent, conn, ride->visits, n,
-	    &ride_carrier_ops, ride);
+	    &ride_mux_ops, &ride_carrier_ops, ride);
 	mux_keep_short(&ride->carrier.mux);
 	return ride;
 }

@@ -125,7 +125,7 @@ take_step(
 static enum pump_verdict
 decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 {
-	struct shared *s = owner;
+	struct shared *s = ((struct carrier *)owner)->owner;
 	struct taupe_step step;
 
 	if (conn_queued(&s->channel) > AGENT_UNREAD_MAX) {
@@ -134,7 +134,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 		return PUMP_GONE;
 	}
 	mux_step->consumed = taupe_mux_input(&s->protocol, data, len, &step);
-	carrier_say(&s->carrier, step.output.bytes, step.output.len);
+	if (step.output.len > 0)
+		carrier_say(&s->carrier, step.output.bytes, step.output.len);
 	return take_step(s, &step, mux_step);
 }
 
@@ -147,7 +148,7 @@ settle_cb(void *owner)
 static void
 channel_ended_cb(void *owner, enum pump_end end)
 {
-	struct shared *s = owner;
+	struct shared *s = ((struct carrier *)owner)->owner;
 
 	conn_fini(&s->channel);
 	shared_free(s,
@@ -218,9 +219,13 @@ static const struct carrier_ops shared_carrier_ops = {
     .abort = abort_cb,
     .credit = credit_cb,
     .is_over = is_over_cb,
-    .decode = decode_cb,
     .settle = settle_cb,
-    .ended = channel_ended_cb,
+};
+
+static const struct mux_ops shared_mux_ops = {
+    CARRIER_MUX_OPS,
+    .decode = decode_cb,
+    .channel_ended = channel_ended_cb,
 };
 
 /* ---- a visit moves ---- */
@@ -318,7 +323,7 @@ ready_cb(void *owner, const uint8_t *rest, size_t len)
 	taupe_mux_set_buffer(&s->protocol, s->message, sizeof(s->message));
 	dig_free(&s->dig);
 	carrier_init(&s->carrier, s->agent, &s->channel, s->visits, s->n_visits,
-	    &shared_carrier_ops, s);
+	    &shared_mux_ops, &shared_carrier_ops, s);
 	if (len > 0)
 		(void)mux_feed(&s->carrier.mux, rest, len);
 }

@@ -143,13 +143,13 @@ channel_frame(const struct channel *c, enum ws_opcode opcode,
 }
 
 size_t
-channel_payload_header(const struct channel *c, size_t len, bool zero_mask,
+channel_payload_header(const struct channel *c, size_t len,
     uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
 {
 	struct ws_header frame = {
 	    .length = len, .opcode = WS_OP_BINARY, .fin = true, .masked = true};
 
-	if (!zero_mask)
+	if (!c->zero_mask)
 		channel_random(c->config, frame.mask, sizeof(frame.mask));
 	memcpy(mask, frame.mask, sizeof(frame.mask));
 	return ws_header_encode(&frame, header);

@@ -16,6 +16,7 @@ struct channel {
 	const struct taupe_config *config;
 	uint8_t *buffer; /* for heads, bodies and text messages */
 	uint32_t size, used;
+	bool zero_mask; /* of payload: nobody on the way can misread it */
 	union {
 		uint8_t nonce[16];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
@@ -75,16 +76,10 @@ size_t channel_close(
 size_t channel_message(const struct channel *c, const struct control_msg *msg,
     uint8_t *out, size_t cap);
 
-/* May payload be masked with zeros there: can nobody on the way misread it? */
-static inline bool
-channel_may_mask_with_zeros(const struct taupe_config *config, bool secure)
-{
-	return secure || config->trusted_path;
-}
 /* Write the header of a binary frame around len bytes of payload, which the caller masks
  * with *mask; returns its length. */
 size_t channel_payload_header(const struct channel *c, size_t len,
-    bool zero_mask, uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
+    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
 
 /* Copy a text for people into out so that it may stand in a message: printable ASCII, and
  * short enough that the message has room in TAUPE_MESSAGE_MAX. */

@@ -75,17 +75,15 @@ take_message(
 	    &m->visits, &m->transfer.channel, &msg, step);
 }
 
-static void
+static const char *
 take(struct transfer *t, const struct channel_event *event,
     struct taupe_step *step)
 {
 	struct mux *m = (struct mux *)(void *)t;
-	const char *error = event->result == CHANNEL_TEXT
+
+	return event->result == CHANNEL_TEXT
 	    ? take_message(m, event, step)
 	    : visits_take_bytes(&m->visits, event, step);
-
-	if (error != NULL)
-		transfer_protest(t, step, error);
 }
 
 size_t
@@ -104,8 +102,8 @@ taupe_mux_frame(struct taupe_mux *mux, size_t visit, size_t len,
 	struct mux *m = mux_of(mux);
 
 	return transfer_is_ready(&m->transfer)
-	    ? visits_frame(&m->visits, &m->transfer.channel, visit, len,
-		  m->transfer.zero_mask, header, mask)
+	    ? visits_frame(
+		  &m->visits, &m->transfer.channel, visit, len, header, mask)
 	    : 0;
 }
 

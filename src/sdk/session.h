@@ -41,7 +41,6 @@ struct link {
 	uint8_t
 	    refused; /* the set of those that were refused since it was wanted */
 	bool secure;
-	bool tls;      /* the connection itself: secure is of what is dialled next */
 	bool followed; /* host is where a redirect led */
 	/* LINK_ENDING: redirected; dial host once it is closed */
 	bool dial_again;

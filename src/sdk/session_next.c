@@ -73,7 +73,7 @@ static void
 dial_action(struct session *s, struct link *link, struct taupe_action *action)
 {
 	link->state = LINK_DIALLING;
-	link->tls = link->secure;
+	link->channel.zero_mask = link->secure || s->config->trusted_path;
 	link->deadline_ms = s->now_ms + session_stage_ms(s);
 	action->type = TAUPE_DIAL;
 	action->link = link_index(s, link);

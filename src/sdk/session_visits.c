@@ -119,12 +119,10 @@ taupe_visit_frame(struct taupe_session *session, size_t visit, size_t len,
 	struct session *s = session_at(session, now_ms);
 	struct link *link = link_to_speak(s, &visit);
 
-	return link == NULL
-	    ? 0
-	    : said(s, link,
-		  visits_frame(&link->visits, &link->channel, visit, len,
-		      channel_may_mask_with_zeros(s->config, link->tls), header,
-		      mask));
+	return link == NULL ? 0
+			    : said(s, link,
+				  visits_frame(&link->visits, &link->channel,
+				      visit, len, header, mask));
 }
 
 static size_t

@@ -53,32 +53,27 @@ taupe_stream_request(const struct taupe_stream *stream, size_t *len)
 	return transfer_request(&const_stream_of(stream)->transfer, len);
 }
 
-static void
+static const char *
 take_open(
     struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
 	bool moves = msg->shared.ptr != NULL;
 
-	if (visit_state_is(&s->visit, VISIT_RUNNING)) {
-		transfer_protest(
-		    &s->transfer, step, SAYS("open during a visit"));
-	} else if (msg->visit != s->number + 1) {
-		transfer_protest(
-		    &s->transfer, step, "open with a visit out of turn");
-	} else if (moves != (msg->stream != 0)) {
-		transfer_protest(
-		    &s->transfer, step, "open with one of shared and stream");
-	} else if (moves && s->transfer.channel.config->mux_visits == 0) {
-		transfer_protest(&s->transfer, step,
-		    SAYS("a visit of a shared channel, and none was offered"));
-	} else {
-		s->number = msg->visit;
-		if (moves)
-			visit_state_begin_moved(&s->visit, msg, step);
-		else
-			visit_state_begin(
-			    &s->visit, &s->transfer.channel, msg, step);
-	}
+	if (visit_state_is(&s->visit, VISIT_RUNNING))
+		return SAYS("open during a visit");
+	if (msg->visit != s->number + 1)
+		return SAYS("open with a visit out of turn");
+	if (moves != (msg->stream != 0))
+		return SAYS("open with one of shared and stream");
+	if (moves && s->transfer.channel.config->mux_visits == 0)
+		return SAYS(
+		    "a visit of a shared channel, and none was offered");
+	s->number = msg->visit;
+	if (moves)
+		visit_state_begin_moved(&s->visit, msg, step);
+	else
+		visit_state_begin(&s->visit, &s->transfer.channel, msg, step);
+	return NULL;
 }
 
 static void
@@ -90,7 +85,7 @@ take_abort(
 		    &s->visit, &s->transfer.channel, s->number, step);
 }
 
-static void
+static const char *
 take_message(struct stream *s, const struct channel_event *event,
     struct taupe_step *step)
 {
@@ -99,41 +94,37 @@ take_message(struct stream *s, const struct channel_event *event,
 
 	if (control_msg_decode((char *)event->data, event->len, &msg, &error) !=
 	    WIRE_DONE)
-		transfer_protest(&s->transfer, step, error);
-	else if (msg.op == CONTROL_OPEN)
-		take_open(s, &msg, step);
-	else if (msg.op == CONTROL_ABORT)
+		return error;
+	if (msg.op == CONTROL_OPEN)
+		return take_open(s, &msg, step);
+	if (msg.op == CONTROL_ABORT)
 		take_abort(s, &msg, step);
 	else if (msg.op != CONTROL_UNKNOWN)
-		transfer_protest(&s->transfer, step,
-		    SAYS("a message that has no place on a transfer channel"));
+		return SAYS(
+		    "a message that has no place on a transfer channel");
+	return NULL;
 }
 
-static void
+static const char *
 take_bytes(struct stream *s, const struct channel_event *event,
     struct taupe_step *step)
 {
-	const char *error = NULL;
-
 	if (event->empty)
-		error = visit_state_take_end(&s->visit, step);
-	else if (event->len > 0)
-		error = visit_state_take_payload(
-		    &s->visit, event->data, event->len, step);
-	if (error != NULL)
-		transfer_protest(&s->transfer, step, error);
+		return visit_state_take_end(&s->visit, step);
+	if (event->len == 0)
+		return NULL;
+	return visit_state_take_payload(
+	    &s->visit, event->data, event->len, step);
 }
 
-static void
+static const char *
 take(struct transfer *t, const struct channel_event *event,
     struct taupe_step *step)
 {
 	struct stream *s = (struct stream *)(void *)t;
 
-	if (event->result == CHANNEL_TEXT)
-		take_message(s, event, step);
-	else
-		take_bytes(s, event, step);
+	return event->result == CHANNEL_TEXT ? take_message(s, event, step)
+					     : take_bytes(s, event, step);
 }
 
 size_t
@@ -166,7 +157,7 @@ taupe_stream_frame(struct taupe_stream *stream, size_t len,
 	    !visit_state_can_speak(&s->visit) || len == 0)
 		return 0;
 	s->visit.flags |= VISIT_ANSWERED;
-	return transfer_frame(&s->transfer, len, header, mask);
+	return channel_payload_header(&s->transfer.channel, len, header, mask);
 }
 
 void

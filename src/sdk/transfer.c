@@ -14,7 +14,7 @@ transfer_init(struct transfer *t, const struct taupe_config *config,
 
 	memset(t, 0, sizeof(*t));
 	channel_init(&t->channel, config, buffer, size);
-	t->zero_mask = channel_may_mask_with_zeros(config, relay->secure);
+	t->channel.zero_mask = relay->secure || config->trusted_path;
 	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, t->channel.size);
 	channel_request(&t->channel, &w, relay, &request);
@@ -37,9 +37,9 @@ fail(struct transfer *t, struct taupe_step *step, const char *reason)
 	t->state = TRANSFER_DEAD;
 }
 
-void
-transfer_protest(
-    struct transfer *t, struct taupe_step *step, const char *reason)
+/* The relay broke the rules: tell it, and give the channel up. */
+static void
+protest(struct transfer *t, struct taupe_step *step, const char *reason)
 {
 	fail(t, step, reason);
 	step->output.len = channel_close(
@@ -84,6 +84,7 @@ ready_input(struct transfer *t, uint8_t *data, size_t len, transfer_take take,
     struct taupe_step *step)
 {
 	struct channel_event event;
+	const char *error;
 	size_t consumed =
 	    channel_next(&t->channel, data, len, &event, &step->output);
 
@@ -92,7 +93,8 @@ ready_input(struct transfer *t, uint8_t *data, size_t len, transfer_take take,
 		break;
 	case CHANNEL_TEXT:
 	case CHANNEL_BYTES:
-		take(t, &event, step);
+		if ((error = take(t, &event, step)) != NULL)
+			protest(t, step, error);
 		break;
 	case CHANNEL_CLOSED:
 		step->type = TAUPE_STEP_CLOSED;
@@ -125,14 +127,6 @@ transfer_input(struct transfer *t, uint8_t *data, size_t len,
 			    handshake_input(t, data + done, len - done, step);
 	}
 	return done;
-}
-
-size_t
-transfer_frame(const struct transfer *t, size_t len,
-    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
-{
-	return channel_payload_header(
-	    &t->channel, len, t->zero_mask, header, mask);
 }
 
 size_t

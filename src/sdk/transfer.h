@@ -18,12 +18,12 @@ enum transfer_state {
 
 struct transfer {
 	struct channel channel;
-	uint8_t state;	/* enum transfer_state */
-	bool zero_mask; /* of payload: nobody on the way can misread it */
+	uint8_t state; /* enum transfer_state */
 };
 
-/* A text message (CHANNEL_TEXT) or a piece of a binary one (CHANNEL_BYTES) has come. */
-typedef void (*transfer_take)(struct transfer *t,
+/* A text message (CHANNEL_TEXT) or a piece of a binary one (CHANNEL_BYTES) has come. NULL, or how
+ * it broke the protocol. */
+typedef const char *(*transfer_take)(struct transfer *t,
     const struct channel_event *event, struct taupe_step *step);
 
 /* Write the request into the buffer. False: it does not fit. */
@@ -42,13 +42,6 @@ transfer_is_ready(const struct transfer *t)
 	return t->state == TRANSFER_READY;
 }
 
-/* The header of a frame with len bytes of payload. */
-size_t transfer_frame(const struct transfer *t, size_t len,
-    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
-
-/* The relay broke the rules: tell it, and give the channel up. */
-void transfer_protest(
-    struct transfer *t, struct taupe_step *step, const char *reason);
 /* End it in order: the bytes to send. */
 size_t transfer_close(struct transfer *t, uint8_t out[TAUPE_MESSAGE_MAX]);
 

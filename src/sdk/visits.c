@@ -277,8 +277,7 @@ visits_slot_to_speak(struct visits *v, size_t place)
 
 size_t
 visits_frame(struct visits *v, const struct channel *c, size_t place,
-    size_t len, bool zero_mask, uint8_t header[TAUPE_MUX_HEADER_MAX],
-    uint8_t mask[4])
+    size_t len, uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4])
 {
 	struct visit_slot *slot = visits_slot_to_speak(v, place);
 	uint8_t *prefix;
@@ -289,8 +288,8 @@ visits_frame(struct visits *v, const struct channel *c, size_t place,
 		return 0;
 	slot->visit.flags |= VISIT_ANSWERED;
 	slot->credit -= (uint32_t)len;
-	header_len = channel_payload_header(
-	    c, MUX_PREFIX_LEN + len, zero_mask, header, mask);
+	header_len =
+	    channel_payload_header(c, MUX_PREFIX_LEN + len, header, mask);
 	prefix = header + header_len;
 	mux_prefix_encode(slot->number, prefix);
 	ws_mask(prefix, MUX_PREFIX_LEN, mask, 0);

@@ -61,8 +61,7 @@ visits_place(const struct visits *v, const struct visit_slot *slot)
 
 /* What the driver says about the visit in a place: as the functions of struct taupe_mux. */
 size_t visits_frame(struct visits *v, const struct channel *c, size_t place,
-    size_t len, bool zero_mask, uint8_t header[TAUPE_MUX_HEADER_MAX],
-    uint8_t mask[4]);
+    size_t len, uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
 size_t visits_say(struct visits *v, const struct channel *c, size_t place,
     enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
 size_t visits_credit(struct visits *v, const struct channel *c, size_t place,

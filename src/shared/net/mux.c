@@ -216,17 +216,6 @@ take_turn(struct mux_side *side)
 	return has_turn;
 }
 
-/* So much of the raw side may become one message. */
-static size_t
-piece_max(const struct mux_side *side, const struct buf *buf)
-{
-	size_t most = side->mux->piece_bytes;
-
-	if (buf->capacity < most)
-		most = buf->capacity;
-	return side->credit < most ? side->credit : most;
-}
-
 /* May the raw side be read? If not, it is stopped until that may have changed. */
 static bool
 may_read(struct mux_side *side)
@@ -248,6 +237,8 @@ read_in_turn(struct mux_side *side, struct buf *buf, size_t *cap)
 {
 	ssize_t got;
 
+	if (*cap > side->mux->piece_bytes)
+		*cap = side->mux->piece_bytes;
 	if ((*cap = flow_take(&side->read_turn, *cap)) == 0) {
 		conn_pause(side->raw);
 		return CONN_AGAIN;
@@ -262,14 +253,16 @@ raw_readable_cb(struct conn *conn)
 {
 	struct mux_side *side = conn->owner;
 	struct mux *mux = side->mux;
-	size_t turn = 0;
+	size_t turn = TURN_BYTES - mux->piece_bytes; /* that is one piece */
 
 	if (!take_turn(side))
 		return;
-	while (turn < mux->piece_bytes && conn->readable && !conn->paused &&
+	while (turn < TURN_BYTES && conn->readable && !conn->paused &&
 	    may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf != NULL ? piece_max(side, buf) : 0;
+		size_t cap = buf == NULL	   ? 0
+		    : buf->capacity < side->credit ? buf->capacity
+						   : side->credit;
 		ssize_t got =
 		    buf != NULL ? read_in_turn(side, buf, &cap) : CONN_ERROR;
 
