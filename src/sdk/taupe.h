@@ -263,7 +263,7 @@ struct taupe_session {
 		uint64_t align;
 		void *pointer;
 		uint8_t bytes[80 + 2 * sizeof(void *) +
-		    TAUPE_LINKS * (504 + 6 * sizeof(void *))];
+		    TAUPE_LINKS * (512 + 6 * sizeof(void *))];
 	} opaque;
 	TAUPE_RESERVED(8)
 };
