@@ -13,7 +13,8 @@ small_agent() {
 	small_check
 	configure_target "$triplet" "$small/root" usr/lib --enable-static-programs --enable-small \
 		--with-tls=mbedtls --without-inih CC="$small_cc" AR="$triplet-ar" \
-		RANLIB="$triplet-ranlib" CFLAGS="$small_flags" LDFLAGS=-no-pie \
+		RANLIB="$triplet-ranlib" CFLAGS="$small_flags" \
+		LDFLAGS="-no-pie -Wl,-z,norelro" \
 		MBEDTLS_CFLAGS="-I$small/root/usr/include" \
 		MBEDTLS_LIBS="-L$small/root/usr/lib -lmbedtls"
 	build_agent "$triplet-strip"
