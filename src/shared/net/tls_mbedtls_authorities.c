@@ -2,37 +2,22 @@
 /*
  * Authorities from PEM files, one certificate after the other. The system has more than a hundred,
  * which would take more memory than all of the agent: of those only the ones that a peer's chain names
- * are kept, and no longer than they are needed. Mbed TLS knows no place for them, so the places are
- * here; SSL_CERT_FILE and SSL_CERT_DIR mean what they mean to OpenSSL.
+ * are kept, and no longer than they are needed.
  */
 #include "config.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <mbedtls/x509_crt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/ca_places.h"
 #include "net/tls_mbedtls.h"
 
 #define BEGIN "-----BEGIN CERTIFICATE-----"
 #define END "-----END CERTIFICATE-----"
 #define CERTIFICATE_MAX 32768 /* bytes of PEM */
-
-/* Where systems keep them: in a file (Debian and OpenWrt, RHEL, SUSE, Alpine and BSD) or, one a
- * file, in a folder (those without such a file, Android since 14, Android). */
-static const char *const system_files[] = {
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/var/lib/ca-certificates/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-};
-static const char *const system_folders[] = {
-    "/etc/ssl/certs",
-    "/apex/com.android.conscrypt/cacerts",
-    "/system/etc/security/cacerts",
-};
 
 struct reading {
 	mbedtls_x509_crt *authorities; /* NULL: none is kept, one is enough */
@@ -154,23 +139,6 @@ read_file(struct reading *reading, const char *path)
 	return read;
 }
 
-static void
-read_folder(struct reading *reading, const char *folder)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	char path[512];
-
-	if (dir == NULL)
-		return;
-	while (!is_done(reading) && (entry = readdir(dir)) != NULL)
-		if (entry->d_name[0] != '.' &&
-		    snprintf(path, sizeof(path), "%s/%s", folder,
-			entry->d_name) < (int)sizeof(path))
-			(void)read_file(reading, path);
-	closedir(dir);
-}
-
 static struct reading *
 reading_new(
     mbedtls_x509_crt *authorities, const mbedtls_x509_crt *chain, bool strict)
@@ -210,26 +178,16 @@ mbedtls_authorities_read(mbedtls_x509_crt *authorities, const char *file)
 	return finish(reading);
 }
 
-static void
-read_places(struct reading *reading)
+/* For ca_places_load(): is there a certificate in the file? */
+static bool
+read_file_cb(void *ctx, const char *path)
 {
-	const char *file = getenv("SSL_CERT_FILE"),
-		   *folder = getenv("SSL_CERT_DIR");
+	struct reading *reading = ctx;
+	size_t before = reading->n;
 
-	if (file != NULL)
-		(void)read_file(reading, file);
-	if (folder != NULL)
-		read_folder(reading, folder);
-	if (file != NULL || folder != NULL)
-		return;
-	for (size_t i = 0; reading->n == 0 &&
-	     i < sizeof(system_files) / sizeof(system_files[0]);
-	     i++)
-		(void)read_file(reading, system_files[i]);
-	for (size_t i = 0; reading->n == 0 &&
-	     i < sizeof(system_folders) / sizeof(system_folders[0]);
-	     i++)
-		read_folder(reading, system_folders[i]);
+	if (!is_done(reading))
+		(void)read_file(reading, path);
+	return reading->n > before;
 }
 
 const char *
@@ -240,9 +198,9 @@ mbedtls_authorities_read_system(
 
 	if (reading == NULL)
 		return "out of memory";
-	read_places(reading);
-	if (reading->error == NULL && reading->n == 0)
-		reading->error = "none were found: set ca_file";
+	if (ca_places_load(read_file_cb, reading) == NULL &&
+	    reading->error == NULL)
+		reading->error = ca_places_error();
 	return finish(reading);
 }
 

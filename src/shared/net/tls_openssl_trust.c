@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/ca_places.h"
 #include "net/crypto.h"
 #include "net/tls_library.h"
 #include "net/tls_openssl.h"
@@ -98,22 +99,45 @@ tls_library_trust_new_client(void)
 	return trust;
 }
 
+static bool
+load_authorities_cb(void *ctx, const char *file)
+{
+	bool loaded = SSL_CTX_load_verify_locations(ctx, file, NULL) == 1;
+
+	ERR_clear_error(); /* a folder holds other files, too */
+	return loaded;
+}
+
+/* OpenSSL's own places, from which it reads what it needs when it needs it; else, unless the
+ * environment names them, those where other systems have them. */
+static int
+load_system_trust(SSL_CTX *ssl)
+{
+	if (getenv(X509_get_default_cert_file_env()) != NULL ||
+	    getenv(X509_get_default_cert_dir_env()) != NULL ||
+	    ca_place_exists(X509_get_default_cert_file()) ||
+	    ca_place_exists(X509_get_default_cert_dir()))
+		return SSL_CTX_set_default_verify_paths(ssl);
+	return ca_places_load(load_authorities_cb, ssl) != NULL;
+}
+
 int
 tls_library_trust_load(void *trust, const char *ca_file)
 {
 	struct openssl_trust *openssl = trust;
-	int loaded;
 
 	ERR_clear_error();
-	loaded = ca_file != NULL
-	    ? SSL_CTX_load_verify_locations(openssl->ssl, ca_file, NULL)
-	    : SSL_CTX_set_default_verify_paths(openssl->ssl);
-	if (loaded == 1)
+	if (ca_file == NULL) {
+		if (load_system_trust(openssl->ssl) == 1)
+			return 0;
+		tls_context_explain("the system's trusted certificates", NULL,
+		    ca_places_error());
+		return -1;
+	}
+	if (SSL_CTX_load_verify_locations(openssl->ssl, ca_file, NULL) == 1)
 		return 0;
-	tls_context_explain(ca_file != NULL
-		? "trusted certificates"
-		: "the system's trusted certificates",
-	    ca_file, openssl_queued_reason());
+	tls_context_explain(
+	    "trusted certificates", ca_file, openssl_queued_reason());
 	return -1;
 }
 

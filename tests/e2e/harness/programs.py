@@ -142,12 +142,11 @@ class Relay:
 
 class Agent:
     def __init__(self, group, device, relays, services, name=None, netns=None, start=True,
-                 wrapper=(), program=None, env=None, **config):
+                 wrapper=(), env=None, program=None, **config):
         """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by;
-        program: one that is not of the build at hand"""
+        program: another one than the build's"""
         self.group, self.device, self.netns, self.wrapper = group, device, netns, wrapper
-        self.program = program or binary("taupe-agent")
-        self.env = env
+        self.env, self.program = env, program or binary("taupe-agent")
         self.name = name or f"agent-{device.name}"
         secret_file = group.folder / f"{self.name}.secret"
         secret_file.write_text(device.secret + "\n")
@@ -174,11 +173,13 @@ class Agent:
         if start:
             self.start()
 
+    def write_config(self):
+        return write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
+
     def start(self, wait=True):
-        path = write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
+        path = self.write_config()
         self.process = Process(self.group, self.name, [
-            *self.wrapper, str(self.program), "--config", str(path)], netns=self.netns,
-            env=self.env)
+            *self.wrapper, self.program, "--config", str(path)], netns=self.netns, env=self.env)
         if wait:
             self.wait_connected()
         return self
