@@ -178,15 +178,14 @@ mbedtls_authorities_read(mbedtls_x509_crt *authorities, const char *file)
 	return finish(reading);
 }
 
-/* For ca_places_load(): is there a certificate in the file? */
+/* A file of the system's: is there any certificate in it? */
 static bool
-read_file_cb(void *ctx, const char *path)
+load_cb(void *ctx, const char *path)
 {
 	struct reading *reading = ctx;
 	size_t before = reading->n;
 
-	if (!is_done(reading))
-		(void)read_file(reading, path);
+	(void)read_file(reading, path);
 	return reading->n > before;
 }
 
@@ -198,8 +197,7 @@ mbedtls_authorities_read_system(
 
 	if (reading == NULL)
 		return "out of memory";
-	if (ca_places_load(read_file_cb, reading) == NULL &&
-	    reading->error == NULL)
+	if (ca_places_load(load_cb, reading) == NULL && reading->error == NULL)
 		reading->error = ca_places_error();
 	return finish(reading);
 }
