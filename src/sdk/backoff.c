@@ -4,6 +4,8 @@
 
 #include "sdk/channel.h"
 
+#define LONGEST_MS (1u << 30) /* twelve days */
+
 static uint32_t
 value_or(uint32_t value, uint32_t fallback)
 {
@@ -22,7 +24,9 @@ backoff_max_ms(const struct taupe_config *config)
 	uint32_t max = value_or(config->reconnect_max_ms, 60000),
 		 min = backoff_min_ms(config);
 
-	return max > min ? max : min;
+	if (max < min)
+		max = min;
+	return max < LONGEST_MS ? max : LONGEST_MS;
 }
 
 uint32_t

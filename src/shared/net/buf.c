@@ -17,7 +17,7 @@
 #include "net/buf.h"
 
 /* That the pool keeps, of each capacity. */
-#ifndef TAUPE_SMALL
+#ifndef TAUPE_SMALL_BUFFERS
 #define POOL_KEEP_BYTES (4u << 20)
 #else
 #define POOL_KEEP_BYTES (96u << 10)

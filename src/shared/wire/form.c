@@ -138,8 +138,13 @@ form_put(struct writer *w, bool *first, const char *key, struct str value)
 }
 
 void
-form_put_u64(struct writer *w, bool *first, const char *key, uint64_t value)
+form_put_number(
+    struct writer *w, bool *first, const char *key, form_number value)
 {
 	form_put(w, first, key, (struct str){NULL, 0});
+#ifdef TAUPE_DEVICE_ONLY
+	writer_u32(w, value);
+#else
 	writer_u64(w, value);
+#endif
 }
