@@ -16,6 +16,13 @@
 #include "base/wipe.h"
 #include "net/buf.h"
 
+/* That the pool keeps, of each capacity. */
+#ifndef TAUPE_SMALL_BUFFERS
+#define POOL_KEEP_BYTES (4u << 20)
+#else
+#define POOL_KEEP_BYTES (96u << 10)
+#endif
+
 struct pool {
 	struct buf_list free;
 	size_t count;
@@ -83,7 +90,7 @@ buf_put(struct buf **buf)
 	if ((*buf)->secret)
 		wipe((*buf)->space, BUF_HEADROOM + (*buf)->capacity);
 	pool = pool_for((*buf)->capacity);
-	if (pool->count * pool->capacity < BUF_POOL_BYTES) {
+	if (pool->count * pool->capacity < POOL_KEEP_BYTES) {
 		STAILQ_INSERT_HEAD(&pool->free, *buf, link);
 		pool->count++;
 	} else {
