@@ -14,23 +14,15 @@
 #include <event2/util.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/address_order.h"
 #include "net/resolve.h"
+#include "net/resolve_system.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
-#define HOSTS_FILE "/etc/hosts"
 #define DNS_PORT 53
 #define HOST_MAX 255
-
-/* Tells one state of a file from another. */
-struct stamp {
-	ino_t inode;
-	off_t bytes;
-	struct timespec changed;
-};
 
 struct resolve_request {
 	LIST_ENTRY(resolve_request) link;
@@ -51,7 +43,7 @@ struct resolver {
 	struct loop *loop;
 	struct evdns_base *dns; /* NULL until it is needed */
 	struct address server;	/* len 0: those of the system */
-	struct stamp resolv_conf, hosts;
+	struct resolve_stamp stamp;
 	LIST_HEAD(, resolve_request) requests;
 	size_t n_in_dns;
 	struct task free_task;
@@ -62,24 +54,6 @@ struct resolver {
 /* Freed by their owners, but evdns still works for them. If the process ends first, this
  * tells a leak checker that they were not forgotten. */
 static LIST_HEAD(, resolver) abandoned = LIST_HEAD_INITIALIZER(abandoned);
-
-static struct stamp
-stamp_of(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) != 0)
-		return (struct stamp){0};
-	return (struct stamp){status.st_ino, status.st_size, status.st_mtim};
-}
-
-static bool
-stamp_equal(struct stamp a, struct stamp b)
-{
-	return a.inode == b.inode && a.bytes == b.bytes &&
-	    a.changed.tv_sec == b.changed.tv_sec &&
-	    a.changed.tv_nsec == b.changed.tv_nsec;
-}
 
 static struct evdns_base *
 open_dns(struct resolver *resolver)
@@ -93,11 +67,10 @@ open_dns(struct resolver *resolver)
 	(void)evdns_base_set_option(dns, "timeout:", "2");
 	(void)evdns_base_set_option(dns, "attempts:", "3");
 	if (resolver->server.len == 0) {
-		(void)evdns_base_resolv_conf_parse(
-		    dns, DNS_OPTIONS_ALL, RESOLV_CONF);
+		resolve_system_servers(dns);
 		return dns;
 	}
-	(void)evdns_base_load_hosts(dns, HOSTS_FILE);
+	resolve_system_hosts(dns);
 	if (evdns_base_nameserver_sockaddr_add(
 		dns, &resolver->server.sa, resolver->server.len, 0) == 0)
 		return dns;
@@ -105,24 +78,21 @@ open_dns(struct resolver *resolver)
 	return NULL;
 }
 
-/* Read the system's files again when they have changed, once no request is under way. */
+/* Ask the system again when what it says has changed, once no request is under way. */
 static int
 refresh_dns(struct resolver *resolver)
 {
-	struct stamp resolv_conf, hosts;
+	struct resolve_stamp stamp;
 
 	if (resolver->n_in_dns > 0)
 		return 0;
-	resolv_conf = stamp_of(RESOLV_CONF);
-	hosts = stamp_of(HOSTS_FILE);
+	stamp = resolve_system_stamp();
 	if (resolver->dns != NULL &&
-	    stamp_equal(resolv_conf, resolver->resolv_conf) &&
-	    stamp_equal(hosts, resolver->hosts))
+	    memcmp(&stamp, &resolver->stamp, sizeof(stamp)) == 0)
 		return 0;
 	if (resolver->dns != NULL)
 		evdns_base_free(resolver->dns, 0);
-	resolver->resolv_conf = resolv_conf;
-	resolver->hosts = hosts;
+	resolver->stamp = stamp;
 	resolver->dns = open_dns(resolver);
 	return resolver->dns != NULL ? 0 : -1;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "net/address.h"
 #include "net/tls_internal.h"
 
@@ -171,7 +172,7 @@ tls_isolate(struct tls *tls)
 }
 
 int
-tls_set_fd(struct tls *tls, int fd)
+tls_set_fd(struct tls *tls, evutil_socket_t fd)
 {
 	BIO *bio = tls_bio_new(&tls->bio, fd);
 
@@ -272,7 +273,7 @@ describe_failure(struct tls *tls, int kind, int saved_errno)
 	else if (ERR_peek_error() != 0)
 		fail_with(tls, tls_queued_reason());
 	else if (kind == SSL_ERROR_SYSCALL && saved_errno != 0)
-		fail_with(tls, strerror(saved_errno));
+		fail_with(tls, error_text(saved_errno));
 	else
 		fail_with(tls, "the connection was closed");
 }
@@ -320,7 +321,7 @@ outcome_without_end(struct tls *tls, int returned)
 	if (result != TLS_EOF)
 		return result;
 	fail_with(tls,
-	    saved_errno != 0 ? strerror(saved_errno)
+	    saved_errno != 0 ? error_text(saved_errno)
 			     : "the connection was closed");
 	return TLS_FAILED;
 }
@@ -334,7 +335,7 @@ tls_flush(struct tls *tls)
 		return TLS_FAILED;
 	result = tls_bio_flush(&tls->bio);
 	if (result == TLS_FAILED)
-		fail_with(tls, strerror(errno));
+		fail_with(tls, error_text(errno));
 	return result;
 }
 

@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "net/socket.h"
 #include "net/tls_bio.h"
 
 static bool
@@ -44,7 +44,7 @@ receive(struct tls_bio *bio)
 		return -1;
 	}
 	do
-		got = recv(bio->fd, buf_data(bio->in), BUF_SEALED, 0);
+		got = socket_receive(bio->fd, buf_data(bio->in), BUF_SEALED);
 	while (got < 0 && errno == EINTR);
 	bio->dry = got > 0 && got < BUF_SEALED;
 	bio->ended = got == 0;
@@ -191,7 +191,7 @@ method(void)
 }
 
 BIO *
-tls_bio_new(struct tls_bio *bio, int fd)
+tls_bio_new(struct tls_bio *bio, evutil_socket_t fd)
 {
 	const BIO_METHOD *how = method();
 	BIO *handle = how != NULL ? BIO_new(how) : NULL;
@@ -209,7 +209,7 @@ tls_bio_flush(struct tls_bio *bio)
 {
 	while (bio->out != NULL) {
 		const struct buf_span *span = &bio->out->span[0];
-		ssize_t sent = send(
+		ssize_t sent = socket_send(
 		    bio->fd, bio->out->space + span->offset, span->length, 0);
 
 		if (sent >= 0)

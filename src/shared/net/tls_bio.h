@@ -19,14 +19,14 @@
 struct tls_bio {
 	struct buf *in;	 /* received, and OpenSSL has not taken it; NULL: nothing */
 	struct buf *out; /* sealed and not sent; NULL: nothing */
-	int fd;
+	evutil_socket_t fd;
 	bool dry;   /* a short receive has emptied the socket: none until this is cleared */
 	bool ended; /* the peer's end was received */
 };
 
 /* What OpenSSL reads from and writes to. It must not outlive the struct, which stays where
  * it is. NULL: no memory. */
-BIO *tls_bio_new(struct tls_bio *bio, int fd);
+BIO *tls_bio_new(struct tls_bio *bio, evutil_socket_t fd);
 /* Send what is sealed: TLS_OK when all is sent, TLS_WANT_WRITE, TLS_FAILED with errno. */
 enum tls_result tls_bio_flush(struct tls_bio *bio);
 size_t tls_bio_unsent(const struct tls_bio *bio);

@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "net/crypto.h"
 #include "net/tls_internal.h"
 #include "net/tls_ticket.h"
+#include "net/tls_trust.h"
 
 #define REMEMBERED 8
 
@@ -29,7 +31,7 @@
 
 struct tls_context {
 	SSL_CTX *ssl;
-	struct tls_pins *pins; /* NULL: none */
+	struct tls_pins *pins;		/* NULL: none */
 	struct tls_ticket_keys tickets; /* a server's */
 	unsigned references;
 	unsigned oldest; /* of remembered[] */
@@ -135,7 +137,7 @@ tls_queued_reason(void)
 {
 	unsigned long error = ERR_peek_error();
 	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS
-	    ? strerror(ERR_GET_REASON(error))
+	    ? error_text(ERR_GET_REASON(error))
 	    : ERR_reason_error_string(error);
 
 	return reason != NULL ? reason : "unknown error";
@@ -182,7 +184,7 @@ load_trust(SSL_CTX *ssl, const char *ca_file)
 {
 	int loaded = ca_file != NULL
 	    ? SSL_CTX_load_verify_locations(ssl, ca_file, NULL)
-	    : SSL_CTX_set_default_verify_paths(ssl);
+	    : tls_trust_system(ssl);
 
 	if (loaded == 1)
 		return 0;
@@ -308,7 +310,7 @@ int
 tls_context_ask_clients(struct tls_context *server,
     const struct tls_clients *clients, const char **error)
 {
-	STACK_OF(X509_NAME) *names;
+	STACK_OF(X509_NAME) * names;
 
 	ERR_clear_error();
 	*error = context_error;

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The authorities that the system trusts, for OpenSSL. */
+#ifndef TAUPE_NET_TLS_TRUST_H
+#define TAUPE_NET_TLS_TRUST_H
+
+#include <openssl/ssl.h>
+
+/* Trust who the system trusts; 1, or 0 with an error in OpenSSL's queue. */
+int tls_trust_system(SSL_CTX *ssl);
+
+#endif
