@@ -142,10 +142,11 @@ class Relay:
 
 class Agent:
     def __init__(self, group, device, relays, services, name=None, netns=None, start=True,
-                 wrapper=(), env=None, **config):
-        """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by"""
+                 wrapper=(), env=None, program=None, **config):
+        """services: ["web:http:127.0.0.1:8080", …]; wrapper: what the program is started by;
+        program: another one than the build's"""
         self.group, self.device, self.netns, self.wrapper = group, device, netns, wrapper
-        self.env = env
+        self.env, self.program = env, program or binary("taupe-agent")
         self.name = name or f"agent-{device.name}"
         secret_file = group.folder / f"{self.name}.secret"
         secret_file.write_text(device.secret + "\n")
@@ -175,8 +176,7 @@ class Agent:
     def start(self, wait=True):
         path = write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
         self.process = Process(self.group, self.name, [
-            *self.wrapper, binary("taupe-agent"), "--config", str(path)], netns=self.netns,
-            env=self.env)
+            *self.wrapper, self.program, "--config", str(path)], netns=self.netns, env=self.env)
         if wait:
             self.wait_connected()
         return self

@@ -199,6 +199,17 @@ lost(struct bench *b, unsigned link)
 }
 
 void
+lost_and_dialled(struct bench *b, unsigned link)
+{
+	b->trace[0] = '\0';
+	lost(b, link);
+	while (strstr(b->trace, "dial") == NULL) {
+		b->now = b->until;
+		act(b);
+	}
+}
+
+void
 bring_up(struct bench *b)
 {
 	begin(b);

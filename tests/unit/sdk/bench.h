@@ -49,6 +49,8 @@ void act(struct bench *b);
 void connected(struct bench *b, unsigned link);
 void accepted(struct bench *b, unsigned link);
 void lost(struct bench *b, unsigned link);
+/* The same, and time passes until the session dials again. */
+void lost_and_dialled(struct bench *b, unsigned link);
 /* Up, at the first relay, which has told of two others, r3 and r4. */
 void bring_up(struct bench *b);
 /* What comes in on a link: frames, any bytes, a text message, a close frame. */

@@ -255,8 +255,7 @@ START_TEST(the_same_welcome_changes_no_state)
 	init(&b);
 	bring_up(&b);
 	ck_assert(b.event.state_changed);
-	lost(&b, 0);
-	pass(&b, 60000);
+	lost_and_dialled(&b, 0);
 	accepted(&b, 0);
 	hear_text(&b, 0,
 	    WELCOME("ws://r1.example.com:8000",
@@ -264,8 +263,7 @@ START_TEST(the_same_welcome_changes_no_state)
 		"r4.example.org:81&lease=token"));
 	ck_assert_int_eq(b.event.type, TAUPE_EVENT_WELCOME);
 	ck_assert(!b.event.state_changed);
-	lost(&b, 0);
-	pass(&b, 60000);
+	lost_and_dialled(&b, 0);
 	accepted(&b, 0);
 	hear_text(&b, 0,
 	    WELCOME("ws://r1.example.com:8000",
