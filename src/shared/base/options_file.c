@@ -7,9 +7,7 @@
 #include "config.h"
 
 #include <errno.h>
-#ifdef HAVE_INIH
 #include <ini.h>
-#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,9 +15,6 @@
 
 #include "base/error_text.h"
 #include "base/file.h"
-#ifndef HAVE_INIH
-#include "base/ini.h"
-#endif
 #include "base/options_internal.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
@@ -159,7 +154,7 @@ handler_cb(void *ctx, const char *section, const char *key, const char *value)
 static void
 allow_long_lines(void)
 {
-#if defined(HAVE_INIH) && HAVE_DECL_INI_MAX_LINE && HAVE_DECL_INI_USE_STACK
+#if HAVE_DECL_INI_MAX_LINE && HAVE_DECL_INI_USE_STACK
 	ini_use_stack = false;
 	ini_allow_realloc = false;
 	ini_initial_alloc = 4096;
