@@ -161,8 +161,7 @@ need_folder(void)
 
 /* ---- the service ---- */
 
-/* Began anew after 5 seconds, then after 30, then each minute; when it ends by itself with an error,
- * too. */
+/* Begun anew after 5 seconds, then after 30, then each minute. */
 static bool
 set_failure_actions(SC_HANDLE service)
 {
@@ -173,12 +172,20 @@ set_failure_actions(SC_HANDLE service)
 	    .cActions = sizeof(actions) / sizeof(actions[0]),
 	    .lpsaActions = actions,
 	};
+
+	return ChangeServiceConfig2W(
+	    service, SERVICE_CONFIG_FAILURE_ACTIONS, &failure);
+}
+
+/* An end with an error is a failure as well as a crash is, where the manager knows of that. */
+static bool
+set_failure_flag(SC_HANDLE service)
+{
 	SERVICE_FAILURE_ACTIONS_FLAG flag = {TRUE};
 
 	return ChangeServiceConfig2W(
-		   service, SERVICE_CONFIG_FAILURE_ACTIONS, &failure) &&
-	    ChangeServiceConfig2W(
-		service, SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, &flag);
+		   service, SERVICE_CONFIG_FAILURE_ACTIONS_FLAG, &flag) ||
+	    GetLastError() == ERROR_INVALID_LEVEL;
 }
 
 static bool
@@ -210,7 +217,8 @@ create(SC_HANDLE manager, const wchar_t *command)
 		return explain("the service cannot be installed",
 		    GetLastError(), EX_CANTCREAT);
 	}
-	if (!describe(service) || !set_failure_actions(service)) {
+	if (!describe(service) || !set_failure_actions(service) ||
+	    !set_failure_flag(service)) {
 		result = explain("the service cannot be set up", GetLastError(),
 		    EX_SOFTWARE);
 		(void)DeleteService(service);

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The path that a configured name stands for, from malloc: on Windows a %NAME% in it is what the
- * environment says, elsewhere it is the name itself. NULL with errno. */
+/* The path that a configured name stands for, from malloc: on Windows %ProgramData% is what the
+ * system says, and another %NAME% what the environment says; elsewhere it is the name itself. NULL with errno. */
 char *file_path(const char *name);
 
 /* Open for reading: a descriptor that no child inherits, or -1 with errno. */

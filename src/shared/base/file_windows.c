@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <shlobj.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/file.h"
 #include "base/winapi.h"
@@ -21,20 +23,58 @@ const char file_open_warning[] =
     "a file with a secret is open to others: icacls FILE /inheritance:r "
     "/grant *S-1-5-18:F *S-1-5-32-544:F *S-1-5-19:R";
 
-char *
-file_path(const char *name)
+/* What stands in front of the rest of the name, from the system itself: a service's environment need
+ * not be everybody's. */
+#define PROGRAM_DATA "%ProgramData%"
+
+/* From malloc; NULL with errno. */
+static wchar_t *
+join(const wchar_t *folder, const char *rest)
 {
-	wchar_t *wide = winapi_wide(name), *expanded = NULL;
-	char *path = NULL;
+	wchar_t *wide = winapi_wide(rest), *path;
+	size_t n;
+
+	if (wide == NULL)
+		return NULL;
+	n = wcslen(folder) + wcslen(wide) + 1;
+	if ((path = malloc(n * sizeof(*path))) != NULL) {
+		wcscpy(path, folder);
+		wcscat(path, wide);
+	}
+	free(wide);
+	return path;
+}
+
+/* The same with what the environment says for each %NAME%. */
+static wchar_t *
+expand(const char *name)
+{
+	wchar_t *wide = winapi_wide(name), *path = NULL;
 	DWORD n;
 
 	if (wide == NULL)
 		return NULL;
 	n = ExpandEnvironmentStringsW(wide, NULL, 0);
-	if (n > 0 && (expanded = malloc(n * sizeof(*expanded))) != NULL &&
-	    ExpandEnvironmentStringsW(wide, expanded, n) > 0)
-		path = winapi_utf8(expanded);
-	free(expanded);
+	if (n > 0 && (path = malloc(n * sizeof(*path))) != NULL)
+		(void)ExpandEnvironmentStringsW(wide, path, n);
+	free(wide);
+	return path;
+}
+
+char *
+file_path(const char *name)
+{
+	const size_t len = strlen(PROGRAM_DATA);
+	wchar_t folder[MAX_PATH], *wide;
+	char *path;
+
+	if (_strnicmp(name, PROGRAM_DATA, len) == 0 &&
+	    SHGetFolderPathW(NULL, CSIDL_COMMON_APPDATA, NULL, 0, folder) ==
+		S_OK)
+		wide = join(folder, name + len);
+	else
+		wide = expand(name);
+	path = wide != NULL ? winapi_utf8(wide) : NULL;
 	free(wide);
 	return path;
 }
