@@ -38,6 +38,9 @@ void
 log_setup(const char *program, enum log_level level, bool to_syslog)
 {
 	log_target.level = level;
+	if (log_system_missing() != NULL)
+		to_syslog =
+		    false; /* who asks for it is told, and must see that */
 	if (to_syslog)
 		log_system_open(program);
 	else if (log_target.to_syslog)
