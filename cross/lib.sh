@@ -36,7 +36,7 @@ mirror() {
 }
 
 source_line() {
-	echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) $suite main"
+	echo "$1 [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(mirror) $2 main"
 }
 
 # once FOLDER KEY COMMAND...: fill the folder by the command, unless that was done with the same
@@ -68,7 +68,7 @@ unpack_sysroot() {
 	shift
 	rm -rf "$state"
 	mkdir "$state"
-	source_line deb > "$state/sources.list"
+	source_line deb "$suite" > "$state/sources.list"
 	private_apt "$state" "$arch" update
 	private_apt "$state" "$arch" install -y --download-only "$@"
 	for package in "$state"/cache/archives/*.deb; do
@@ -81,9 +81,9 @@ unpack_sysroot() {
 	done
 }
 
-# debian_source PACKAGE: its source, patched as Debian has it. Sets $source.
+# debian_source PACKAGE [SUITE]: its source, patched as Debian has it. Sets $source.
 debian_source() {
-	once "$cache/source/$1" "$suite $1" unpack_source "$1"
+	once "$cache/source/$1" "${2-$suite} $1" unpack_source "$1" "${2-$suite}"
 	source=$(find "$cache/source/$1" -mindepth 1 -maxdepth 1 -type d -name '[!.]*')
 }
 
@@ -91,7 +91,7 @@ unpack_source() {
 	state=$cache/source/$1.apt
 	rm -rf "$state"
 	mkdir "$state"
-	source_line deb-src > "$state/sources.list"
+	source_line deb-src "$2" > "$state/sources.list"
 	private_apt "$state" "$(dpkg --print-architecture)" update
 	(cd "$cache/source/$1" &&
 		private_apt "$state" "$(dpkg --print-architecture)" source "$1")
@@ -101,9 +101,15 @@ unpack_source() {
 # configure_target HOST SYSROOT LIBDIR OPTION...: the agent alone, for that machine, in
 # $out/build. Only the sysroot's libraries are seen, in LIBDIR of it.
 configure_target() {
-	host=$1 root=$2 libdir=$3
-	shift 3
-	configure_in "$out/build" --host="$host" --build="$host_triplet" --enable-werror \
+	configure_folder build "$@"
+}
+
+# The same into another folder. What was built with other options is built anew.
+configure_folder() {
+	folder=$out/$1 host=$2 root=$3 libdir=$4
+	shift 4
+	[ "$folder/config.status" -nt "$top/configure" ] || rm -rf "$folder"
+	configure_in "$folder" --host="$host" --build="$host_triplet" --enable-werror \
 		--disable-daemons --with-systemdsystemunitdir=no \
 		PKG_CONFIG_LIBDIR="$root/$libdir/pkgconfig:$root/usr/share/pkgconfig" \
 		PKG_CONFIG_SYSROOT_DIR="$root" "$@"
@@ -142,13 +148,8 @@ tests_in() {
 # a pointer that its type does not allow ends the program. Emulators and many kernels would
 # forgive it, and a processor would not.
 configure_aligned() {
-	host=$1 root=$2 libdir=$3
-	shift 3
-	configure_in "$out/aligned" --host="$host" --build="$host_triplet" --enable-werror \
-		--disable-daemons --disable-hardening --enable-static-programs \
-		PKG_CONFIG_LIBDIR="$root/$libdir/pkgconfig:$root/usr/share/pkgconfig" \
-		PKG_CONFIG_SYSROOT_DIR="$root" \
-		CFLAGS="-O1 -fsanitize=alignment -fsanitize-undefined-trap-on-error" "$@"
+	configure_folder aligned "$@" --disable-hardening --enable-static-programs \
+		CFLAGS="-O1 -fsanitize=alignment -fsanitize-undefined-trap-on-error"
 }
 
 # agent_test EMULATOR...: the end-to-end test of tests/cross with what build_agent has left.

@@ -12,7 +12,7 @@ small_toolchain() {
 	small=$cache/small/$triplet
 	small_cc=$small/musl/bin/musl-gcc
 	debian_source musl
-	once "$small/musl" "$source $SMALL_CFLAGS" build_musl
+	once "$small/musl" "$source $SMALL_CFLAGS headers" build_musl
 }
 
 build_musl() {
@@ -27,9 +27,11 @@ build_musl() {
 		make -s install
 	)
 	rm -rf "$small/build"
-	for headers in linux asm asm-generic; do
+	for headers in linux asm asm-generic; do # the kernel's
 		ln -s "/usr/$triplet/include/$headers" "$small/musl/include/$headers"
 	done
+	# which musl leaves to others, as its distributions do; it includes nothing
+	cp "/usr/include/$host_triplet/sys/queue.h" "$small/musl/include/sys/"
 }
 
 # small_library NAME COMMAND...: one library into $small/root.
@@ -43,7 +45,7 @@ build_library() {
 	rm -rf "$small/build"
 	mkdir -p "$small/build" "$small/root/usr/lib/pkgconfig" "$small/root/usr/include"
 	(cd "$small/build" && "$@")
-	rm -rf "$small/build"
+	rm -rf "$small/build" "$small"/root/usr/lib/*.la # libtool would look for these in /usr/lib
 }
 
 # The libraries that pkg-config finds there, and no others.
@@ -90,7 +92,7 @@ build_libevent() {
 }
 
 small_inih() {
-	debian_source libinih
+	debian_source libinih trixie # whose files every mirror has
 	small_library inih build_inih
 }
 
@@ -115,7 +117,8 @@ build_check() {
 	make -s -j"$(jobs)" -C src libcheck.la
 	make -s -C lib install DESTDIR="$small/root"
 	make -s -C src install-libLTLIBRARIES install-includeHEADERS DESTDIR="$small/root"
-	cp check.pc "$small/root/usr/lib/pkgconfig/"
+	cp check_stdint.h "$small/root/usr/include/"
+	sed s/-lcheck_pic/-lcheck/ check.pc > "$small/root/usr/lib/pkgconfig/check.pc"
 }
 
 # small_configure_agent OPTION...: the agent, static.

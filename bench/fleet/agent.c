@@ -120,6 +120,8 @@ take_event(struct fleet_agent *agent, const struct taupe_event *event)
 	case TAUPE_EVENT_CLOSED:
 	case TAUPE_EVENT_MOVE:
 	case TAUPE_EVENT_OTHER_SECRET:
+	case TAUPE_EVENT_VISIT: /* its visits have channels of their own */
+	case TAUPE_EVENT_NO_CHANNEL:
 	case TAUPE_EVENT_ROTATE: /* it has no place for another */
 	case TAUPE_EVENT_ROTATED:
 	case TAUPE_EVENT_NOT_ROTATED:

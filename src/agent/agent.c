@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/control.h"
+#include "agent/ride.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
 #include "base/log.h"
@@ -65,6 +66,19 @@ take_settings(struct agent *agent, struct settings *settings)
 	agent->tls = settings->tls;
 	settings_apply(settings, &agent->config);
 	secret_store_apply(&agent->secrets, &agent->config);
+}
+
+/* Visits ride on the control channel, if that is wanted. -1: no memory. */
+static int
+make_room_for_rides(struct agent *agent)
+{
+	const struct agent_options *options = &agent->settings->options;
+
+	if (!options->one_connection)
+		return 0;
+	agent->ride_visits = (size_t)options->shared_visits;
+	agent->config.visits = ride_places(agent->ride_visits);
+	return agent->config.visits != NULL ? 0 : -1;
 }
 
 /* The secrets that go with the settings. An exit code; what is wrong was logged. */
@@ -174,8 +188,10 @@ stop_timer_cb(void *ctx)
 	struct agent *agent = ctx;
 	uint64_t now_ms = loop_now_ms(agent->loop);
 
-	if (now_ms >= agent->stop_deadline_ms)
+	if (now_ms >= agent->stop_deadline_ms) {
+		control_leave(agent->control);
 		close_channels(agent, true);
+	}
 	/* who still reads our last bytes has had the time to */
 	if (now_ms >= agent->stop_deadline_ms + FAREWELL_LINGER_MS)
 		loop_stop(agent->loop);
@@ -209,8 +225,8 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 		return NULL;
 	}
 	*result = EX_CONFIG;
-	if ((agent->resolver = resolver_new(loop, settings->options.dns)) ==
-		NULL ||
+	if (make_room_for_rides(agent) != 0 ||
+	    (agent->resolver = resolver_new(loop, &settings->dns)) == NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
 	    (agent->farewells = farewells_new(
 		 loop, FAREWELL_STALL_MS, FAREWELL_LINGER_MS)) == NULL ||
@@ -242,6 +258,7 @@ agent_free(struct agent **agent)
 	if (a->resolver != NULL)
 		resolver_free(&a->resolver);
 	pool_fini(&a->shared_visits);
+	free(a->config.visits);
 	settings_free(&a->settings);
 	secret_store_fini(&a->secrets);
 	crypto_wipe(a, sizeof(*a));
@@ -263,12 +280,15 @@ fixed_key_changed(const struct settings *now, const struct settings *fresh)
 		return "name";
 	if (!same(now->options.state_file, fresh->options.state_file))
 		return "state_file";
-	if (!same(now->options.dns, fresh->options.dns))
-		return "dns";
 	if (!same(now->options.user, fresh->options.user))
 		return "user";
 	if (now->options.core_dumps != fresh->options.core_dumps)
 		return "core_dumps";
+	if (now->options.one_connection != fresh->options.one_connection)
+		return "one_connection";
+	if (now->options.one_connection &&
+	    now->options.shared_visits != fresh->options.shared_visits)
+		return "shared_visits";
 	return NULL;
 }
 
@@ -342,6 +362,7 @@ agent_reload(struct agent *agent)
 	}
 	settings_forget_secret(fresh);
 	take_settings(agent, fresh);
+	resolver_set_servers(agent->resolver, &fresh->dns);
 	log_setup("taupe-agent", (enum log_level)fresh->options.log_level,
 	    fresh->options.log_syslog);
 	log_info(

@@ -38,6 +38,7 @@ struct agent {
 	struct shared_list shared;
 	size_t n_transfers;	   /* both sorts */
 	struct pool shared_visits; /* their memory */
+	size_t ride_visits; /* at once on each control link; 0: none rides there */
 	struct timer stop_timer;
 	uint64_t stop_deadline_ms; /* of the drain */
 	bool stopping;

@@ -11,6 +11,7 @@
 
 #include "agent/control.h"
 #include "agent/report.h"
+#include "agent/ride.h"
 #include "agent/shared.h"
 #include "agent/state_file.h"
 #include "agent/transfer.h"
@@ -23,7 +24,8 @@ struct control_link {
 	struct control *control;
 	struct dial *dial; /* NULL: not connecting */
 	struct conn conn;
-	uint64_t session; /* our number of the session on it; 0: not up */
+	struct ride *ride; /* visits are on it, too; NULL: they are not */
+	uint64_t session;  /* our number of the session on it; 0: not up */
 	struct taupe_relay relay;
 	char host[HOST_NAME_MAX + 1];
 	bool by_proxy;
@@ -212,6 +214,7 @@ link_lost(struct control_link *link, const char *reason)
 	struct control *control = link->control;
 	struct taupe_event event;
 
+	ride_free(&link->ride, reason);
 	conn_fini(&link->conn);
 	taupe_session_lost(
 	    &control->session, index_of(link), now_ms(control), reason, &event);
@@ -270,6 +273,48 @@ static const struct conn_ops link_conn_ops = {
     .broken_cb = broken_cb,
 };
 
+static void
+ride_event_cb(void *owner, const struct taupe_event *event)
+{
+	take_event(owner, event);
+}
+
+static void
+ride_act_cb(void *owner)
+{
+	struct control_link *link = owner;
+
+	act(link->control);
+}
+
+static void
+ride_lost_cb(void *owner, const char *reason)
+{
+	link_lost(owner, reason);
+}
+
+static const struct ride_ops link_ride_ops = {
+    .event = ride_event_cb,
+    .act = ride_act_cb,
+    .lost = ride_lost_cb,
+};
+
+/* Let who is to read the connection have it. -1: no memory. */
+static int
+begin_reading(struct control_link *link)
+{
+	struct control *control = link->control;
+
+	if (control->agent->ride_visits == 0) {
+		conn_set_owner(&link->conn, &link_conn_ops, link);
+		conn_resume(&link->conn);
+		return 0;
+	}
+	link->ride = ride_new(control->agent, &control->session, index_of(link),
+	    &link->conn, &link_ride_ops, link);
+	return link->ride != NULL ? 0 : -1;
+}
+
 /* The secret has not been sent yet. */
 static void
 warn_of_cleartext(const struct control_link *link)
@@ -294,12 +339,12 @@ dialled_cb(void *ctx, const char *error)
 	size_t len;
 
 	link->dial = NULL;
+	if (error == NULL && begin_reading(link) != 0)
+		error = "no memory";
 	if (error != NULL) {
 		link_lost(link, error);
 		return;
 	}
-	conn_set_owner(&link->conn, &link_conn_ops, link);
-	conn_resume(&link->conn);
 	warn_of_cleartext(link);
 	len = taupe_session_connected(&control->session, index_of(link),
 	    now_ms(control), request, sizeof(request));
@@ -351,6 +396,7 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
+	ride_free(&link->ride, "its session is over");
 	if (conn_is_open(&link->conn)) {
 		(void)conn_write(
 		    &link->conn, action->output.bytes, action->output.len);
@@ -435,6 +481,7 @@ control_free(struct control **control)
 		return;
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		dial_cancel(&c->links[i].dial);
+		ride_free(&c->links[i].ride, "the agent stops");
 		conn_fini(&c->links[i].conn);
 	}
 	timer_clear(c->agent->loop, &c->timer);

@@ -162,6 +162,14 @@ report_event(const char *device, const struct taupe_relay *relay,
 	switch (event->type) {
 	case TAUPE_EVENT_NONE:
 	case TAUPE_EVENT_OPEN:
+	case TAUPE_EVENT_VISIT:
+		break;
+	case TAUPE_EVENT_NO_CHANNEL:
+		log_warn("relay wants a transfer channel, and one connection "
+			 "is all there is: it is too old to serve visitors "
+			 "that way",
+		    LOG_S("device", device),
+		    LOG_S("relay", relay_text(relay, at)));
 		break;
 	case TAUPE_EVENT_REDIRECT:
 		log_info("redirected", LOG_S("device", device),

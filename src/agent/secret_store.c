@@ -13,9 +13,7 @@
 #include "base/error_text.h"
 #include "base/log.h"
 #include "net/crypto.h"
-#include "wire/control_msg.h"
 #include "wire/form.h"
-#include "wire/handshake.h"
 
 #define SUFFIX ".secret"
 #define SECRET_BYTES 32 /* random ones; their base64url is the secret */
@@ -78,20 +76,30 @@ encode(const struct secret_store *store, char line[LINE_MAX_BYTES])
 }
 
 static bool
+take_secret(struct str value, char secret[TAUPE_SECRET_MAX + 1])
+{
+	return str_copy(value, secret, TAUPE_SECRET_MAX + 1) &&
+	    taupe_secret_valid(secret);
+}
+
+static bool
+take_sum(struct str value, char sum[TAUPE_SHA256_LEN + 1])
+{
+	return str_copy(value, sum, TAUPE_SHA256_LEN + 1) &&
+	    strspn(sum, "0123456789abcdef") == TAUPE_SHA256_LEN;
+}
+
+static bool
 take(struct secret_store *store, const struct form_pair *pair)
 {
 	if (str_equal(pair->key, STR("name")))
 		return str_copy(pair->value, store->name, sizeof(store->name));
 	if (str_equal(pair->key, STR("given")))
-		return control_sha256_valid(pair->value) &&
-		    str_copy(pair->value, store->given_sha256,
-			sizeof(store->given_sha256));
+		return take_sum(pair->value, store->given_sha256);
 	if (str_equal(pair->key, STR("secret")))
-		return handshake_secret_valid(pair->value) &&
-		    str_copy(pair->value, store->secret, sizeof(store->secret));
+		return take_secret(pair->value, store->secret);
 	if (str_equal(pair->key, STR("old")))
-		return handshake_secret_valid(pair->value) &&
-		    str_copy(pair->value, store->old, sizeof(store->old));
+		return take_secret(pair->value, store->old);
 	if (str_equal(pair->key, STR("enrolled")))
 		store->enrolled = true;
 	return true;

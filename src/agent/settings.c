@@ -142,6 +142,19 @@ take_services(struct settings *settings)
 }
 
 static int
+take_dns(struct settings *settings)
+{
+	const struct option_list *list = &settings->options.dns;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (!name_servers_add(&settings->dns, str_of(list->items[i]))) {
+			log_error("dns names more than 4 servers");
+			return EX_CONFIG;
+		}
+	return EX_OK;
+}
+
+static int
 check_presence(const struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
@@ -288,6 +301,17 @@ check_log(const struct agent_options *options)
 	return EX_CONFIG;
 }
 
+/* One connection is a shared one. */
+static int
+check_sharing(const struct agent_options *options)
+{
+	if (!options->one_connection || options->mux)
+		return EX_OK;
+	log_error("one_connection = yes needs mux = yes: all visits share that "
+		  "connection");
+	return EX_CONFIG;
+}
+
 static int
 take_apart(struct settings *settings)
 {
@@ -297,8 +321,10 @@ take_apart(struct settings *settings)
 	if ((result = check_log(options)) != EX_OK ||
 	    (result = take_paths(options)) != EX_OK ||
 	    (result = check_presence(settings)) != EX_OK ||
+	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||
+	    (result = take_dns(settings)) != EX_OK ||
 	    (result = take_name(settings)) != EX_OK ||
 	    (result = take_secrets(settings)) != EX_OK)
 		return result;

@@ -9,21 +9,22 @@
 #include "agent/proxy.h"
 #include "base/options.h"
 #include "net/crypto.h"
+#include "net/name_servers.h"
 #include "net/tls.h"
 #include "sdk/taupe.h"
 #include "wire/host_name.h"
 
 /* secret and proxy are taken out, and wiped, when the settings are made. */
 struct agent_options {
-	struct option_list relay, service, domain, pin;
+	struct option_list relay, service, domain, pin, dns;
 	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
-	    *state_file, *dns, *user;
+	    *state_file, *user;
 	char *enrolment_key, *enrolment_key_file;
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
 	int64_t max_transfers, warm_channels, shared_visits;
-	bool mux, trusted_path;
+	bool mux, one_connection, trusted_path;
 	int log_level;
 	bool metered, log_syslog, core_dumps;
 };
@@ -47,6 +48,7 @@ struct settings {
 	struct taupe_service services[TAUPE_SERVICES_MAX];
 	struct target targets[TAUPE_SERVICES_MAX];
 	struct proxies proxies;
+	struct name_servers dns;
 	struct tls_context *tls; /* NULL until it is needed */
 };
 

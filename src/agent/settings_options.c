@@ -7,9 +7,8 @@
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "net/address.h"
+#include "net/name_servers.h"
 #include "net/tls_pin.h"
-#include "wire/control_msg.h"
-#include "wire/handshake.h"
 #include "wire/url.h"
 
 /* ---- one service ---- */
@@ -50,20 +49,37 @@ parse_place(struct str text, struct target *target)
 	    str_copy(host, target->host, sizeof(target->host));
 }
 
+static bool
+find_kind(struct str name, enum taupe_service_kind *kind)
+{
+	static const struct {
+		struct str name;
+		enum taupe_service_kind kind;
+	} rows[] = {
+	    {{"http", 4}, TAUPE_HTTP},
+	    {{"tls", 3}, TAUPE_TLS},
+	    {{"tcp", 3}, TAUPE_TCP},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (str_equal(name, rows[i].name)) {
+			*kind = rows[i].kind;
+			return true;
+		}
+	return false;
+}
+
 bool
 target_parse(
     struct str text, struct target *target, enum taupe_service_kind *kind)
 {
 	struct str name, kind_name, rest, place;
-	enum service_kind found;
 
-	if (!str_split(text, ':', &name, &rest) ||
-	    !str_split(rest, ':', &kind_name, &place) ||
-	    !service_name_valid(name) || !service_kind_find(kind_name, &found))
-		return false;
-	*kind = (enum taupe_service_kind)found;
-	return parse_place(place, target) &&
-	    str_copy(name, target->name, sizeof(target->name));
+	return str_split(text, ':', &name, &rest) &&
+	    str_split(rest, ':', &kind_name, &place) &&
+	    str_copy(name, target->name, sizeof(target->name)) &&
+	    taupe_service_name_valid(target->name) &&
+	    find_kind(kind_name, kind) && parse_place(place, target);
 }
 
 /* ---- the table ---- */
@@ -71,7 +87,7 @@ target_parse(
 static const char *
 check_relay(const char *value)
 {
-	return url_relay_valid(str_of(value))
+	return taupe_relay_valid(value)
 	    ? NULL
 	    : "a URL without a path such as wss://relay.example.com";
 }
@@ -79,9 +95,8 @@ check_relay(const char *value)
 static const char *
 check_name(const char *value)
 {
-	return device_name_valid(str_of(value))
-	    ? NULL
-	    : "letters, digits, '.', '_' and '-'";
+	return taupe_name_valid(value) ? NULL
+				       : "letters, digits, '.', '_' and '-'";
 }
 
 static const char *
@@ -98,24 +113,19 @@ check_service(const char *value)
 static const char *
 check_domain(const char *value)
 {
-	return host_name_valid(str_of(value)) ? NULL
-					      : "a domain name in lower case";
+	return taupe_domain_valid(value) ? NULL : "a domain name in lower case";
 }
 
 const char *
 settings_check_secret(const char *value)
 {
-	return handshake_secret_valid(str_of(value))
-	    ? NULL
-	    : "letters, digits and -._~+/=";
+	return taupe_secret_valid(value) ? NULL : "letters, digits and -._~+/=";
 }
 
 const char *
 settings_check_enrolment_key(const char *value)
 {
-	struct str fleet;
-
-	return handshake_enrolment_key_parse(str_of(value), &fleet)
+	return taupe_enrolment_key_valid(value)
 	    ? NULL
 	    : "a fleet's name, a dot and 43 letters, digits and -_";
 }
@@ -133,12 +143,12 @@ check_pin(const char *value)
 static const char *
 check_dns(const char *value)
 {
-	struct address address;
+	struct name_servers servers = {.n = 0};
 
-	return address_parse(str_of(value), &address) ||
-		address_parse_ip(str_of(value), 53, &address)
+	return name_servers_add(&servers, str_of(value))
 	    ? NULL
-	    : "a numeric ADDRESS or ADDRESS:PORT";
+	    : "up to 4 numeric addresses with commas between them, such as "
+	      "192.0.2.53 or [2001:db8::53]:53";
 }
 
 #define AT(member) offsetof(struct agent_options, member)
@@ -147,8 +157,8 @@ check_dns(const char *value)
 static const struct option_row rows[] = {
     {"relay", OPTION_LIST, AT(relay), NULL, 1, URL_MAX, NULL, check_relay,
 	"URL", "A relay to begin with, ws:// or wss://."},
-    {"name", OPTION_STRING, AT(name), NULL, 1, DEVICE_NAME_MAX, NULL,
-	check_name, "NAME",
+    {"name", OPTION_STRING, AT(name), NULL, 1, TAUPE_NAME_MAX, NULL, check_name,
+	"NAME",
 	"The device's name, as the operator registered it; with an enrolment "
 	"key it may be left out, and is then derived from the machine's id."},
     {"secret_file", OPTION_STRING, AT(secret_file), NULL, 1, 4095, NULL, NULL,
@@ -204,8 +214,10 @@ static const struct option_row rows[] = {
 	"Where the lease and the list of relays are kept over a restart; the "
 	"secrets that the device has drawn itself are kept in a file beside "
 	"it, whose name has .secret behind it."},
-    {"dns", OPTION_STRING, AT(dns), NULL, 1, 64, NULL, check_dns,
-	"ADDRESS[:PORT]", "DNS server to ask instead of the system's."},
+    {"dns", OPTION_LIST, AT(dns), NULL, 1, 255, NULL, check_dns,
+	"ADDRESS[:PORT][,...]",
+	"DNS servers to ask, by turns, instead of those of /etc/resolv.conf; "
+	"up to 4."},
     {"connect_timeout", OPTION_DURATION, AT(connect_timeout_ms), "10s", 10,
 	HOUR_MS, NULL, NULL, "TIME",
 	"How long connecting to a relay may take, and each step of a "
@@ -233,8 +245,8 @@ static const struct option_row rows[] = {
 	NULL,
 	"Mask payload with zeros on ws:// too, as inside TLS: for networks of "
 	"one's own, where no proxy on the way can misread it."},
-    {"warm_channels", OPTION_INT, AT(warm_channels), "1", 0, WARM_MAX, NULL,
-	NULL, "NUMBER",
+    {"warm_channels", OPTION_INT, AT(warm_channels), "1", 0, TAUPE_WARM_MAX,
+	NULL, NULL, "NUMBER",
 	"Transfer channels that the relay keeps ready while no visitor is "
 	"there; the next one is served faster by them."},
     {"mux", OPTION_BOOL, AT(mux), "yes", 0, 0, NULL, NULL, NULL,
@@ -244,6 +256,10 @@ static const struct option_row rows[] = {
 	TAUPE_MUX_VISITS_MAX, NULL, NULL, "NUMBER",
 	"Visits at a time on a shared channel; more get channels of their "
 	"own."},
+    {"one_connection", OPTION_BOOL, AT(one_connection), "no", 0, 0, NULL, NULL,
+	NULL,
+	"Let all visits ride on the control channel, where each connection is "
+	"dear: shared_visits at a time, and no transfer channel is ever made."},
     {"metered", OPTION_BOOL, AT(metered), "no", 0, 0, NULL, NULL, NULL,
 	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,

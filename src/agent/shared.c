@@ -1,32 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A shared channel. Each visit that we still have to do with is an object in the place that
- * libtaupe has given it; a place may be taken for longer, until the relay has ended its
- * direction too. All that is said in one turn of the loop leaves in one piece.
+ * A shared channel: dug for a session, it carries visits until both are over. Visits may move
+ * from it to channels of their own.
  */
 #include "config.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/carrier.h"
 #include "agent/dig.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
 #include "base/log.h"
-#include "net/mux.h"
 
 #define SESSION_CHANNELS 4 /* shared ones, at most */
 #define VISITS_KEPT 256	   /* whose memory is kept for the next ones */
 #define MESSAGE_BYTES 704  /* of the longest control message */
-
-struct shared_visit {
-	struct visit visit;
-	struct mux_side side;
-	struct shared *shared;
-	struct transfer *heir; /* to whom it moves, or NULL */
-	size_t place;
-};
 
 struct shared {
 	LIST_ENTRY(shared) link; /* in agent->shared */
@@ -34,7 +24,7 @@ struct shared {
 	struct dig *dig;    /* until it is ready */
 	struct timer timer; /* of the first visit */
 	struct conn channel;
-	struct mux mux; /* from TAUPE_STEP_READY on */
+	struct carrier carrier; /* from TAUPE_STEP_READY on */
 	bool ready;
 	uint64_t session; /* for which it was dug */
 	char id[TAUPE_ID_LEN];
@@ -45,63 +35,17 @@ struct shared {
 	struct shared_visit *visits[]; /* by place; NULL: none, for us */
 };
 
-static void
-say(struct shared *s, const uint8_t *message, size_t len)
-{
-	if (len == 0)
-		return;
-	(void)conn_append(&s->channel, message, len);
-	mux_flush_soon(&s->mux);
-}
-
 /* ---- its end ---- */
-
-static void
-shared_visit_free(struct shared_visit *v)
-{
-	mux_leave(&v->side);
-	v->shared->visits[v->place] = NULL;
-	pool_put(&v->shared->agent->shared_visits, v);
-}
-
-/* Part from the service, gently or with a reset. */
-static void
-end_visit(struct shared_visit *v, bool reset, const char *reason)
-{
-	uint64_t bytes_in = v->side.to_raw_bytes,
-		 bytes_out = v->side.to_channel_bytes;
-
-	mux_leave(&v->side);
-	visit_end(&v->visit, reset, reason, bytes_in, bytes_out);
-	shared_visit_free(v);
-}
-
-static void
-lose_visit(struct shared_visit *v, const char *reason)
-{
-	struct transfer *heir = v->heir;
-
-	if (v->visit.running) {
-		end_visit(v, true, reason);
-		return;
-	}
-	shared_visit_free(v);
-	if (heir != NULL)
-		transfer_lose_origin(heir);
-}
 
 static void
 shared_free(struct shared *s, const char *reason)
 {
 	struct agent *agent = s->agent;
 
-	for (size_t i = 0; i < s->n_visits; i++)
-		if (s->visits[i] != NULL)
-			lose_visit(s->visits[i], reason);
+	if (s->ready)
+		carrier_fini(&s->carrier, reason);
 	dig_free(&s->dig);
 	timer_clear(agent->loop, &s->timer);
-	if (s->ready)
-		mux_fini(&s->mux);
 	if (conn_is_open(&s->channel)) {
 		conn_resume(&s->channel);
 		farewell_take(agent->farewells, &s->channel);
@@ -120,7 +64,9 @@ close_channel(struct shared *s, const char *reason)
 {
 	uint8_t out[TAUPE_MESSAGE_MAX];
 
-	say(s, out, taupe_mux_close(&s->protocol, out));
+	if (s->ready)
+		carrier_say(
+		    &s->carrier, out, taupe_mux_close(&s->protocol, out));
 	shared_free(s, reason);
 }
 
@@ -143,123 +89,7 @@ settle(struct shared *s)
 	return false;
 }
 
-/* ---- a visit ---- */
-
-/* After anything that may have ended its last direction. False: the channel is gone. */
-static bool
-settle_visit(struct shared_visit *v)
-{
-	struct shared *s = v->shared;
-
-	if (taupe_mux_is_over(&s->protocol, v->place))
-		end_visit(v, false, "done");
-	return settle(s);
-}
-
-static void
-refuse_visit(struct shared_visit *v, const char *reason)
-{
-	struct shared *s = v->shared;
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	visit_report_refusal(&v->visit, reason);
-	say(s, out, taupe_mux_refused(&s->protocol, v->place, reason, out));
-	end_visit(v, true, reason);
-}
-
-static void
-service_dialled_cb(void *owner, const char *error)
-{
-	struct shared_visit *v = owner;
-	struct shared *s = v->shared;
-
-	if (error == NULL) {
-		mux_join(&v->side, &v->visit.service, NULL, 0);
-		return;
-	}
-	refuse_visit(v, error);
-	(void)settle(s);
-}
-
-static void
-opened_cb(void *owner)
-{
-	struct shared_visit *v = owner;
-	struct shared *s = v->shared;
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	say(s, out, taupe_mux_opened(&s->protocol, v->place, out));
-}
-
-static const struct visit_ops shared_visit_ops = {
-    .dialled = service_dialled_cb,
-    .opened = opened_cb,
-};
-
-static void
-begin_visit(struct shared *s, const struct taupe_step *step)
-{
-	struct shared_visit *v = pool_get(&s->agent->shared_visits);
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	timer_clear(s->agent->loop, &s->timer);
-	if (v == NULL) {
-		say(s, out,
-		    taupe_mux_refused(
-			&s->protocol, step->visit, "no memory", out));
-		return;
-	}
-	v->shared = s;
-	v->place = step->visit;
-	s->visits[v->place] = v;
-	visit_init(&v->visit, s->agent, &shared_visit_ops, v);
-	mux_side_init(&v->side, &s->mux, TAUPE_MUX_WINDOW, TAUPE_MUX_WINDOW);
-	if (!visit_begin(&v->visit, step))
-		refuse_visit(v, "no memory");
-}
-
-/* ---- the mux's questions ---- */
-
-/* The relay has reset a visit, or said its last word about one that moves. */
-static void
-take_last_word(struct shared_visit *v)
-{
-	struct transfer *heir = v->heir;
-	uint64_t bytes_in = v->side.to_raw_bytes;
-
-	if (v->visit.running) {
-		end_visit(v, true, "reset by the visitor");
-		return;
-	}
-	shared_visit_free(v);
-	if (heir != NULL)
-		transfer_go_on(heir, bytes_in);
-}
-
-/* False: s is gone. */
-static bool
-take_visit_step(struct shared_visit *v, const struct taupe_step *step,
-    struct mux_step *mux_step)
-{
-	switch (step->type) {
-	case TAUPE_STEP_DATA:
-		mux_step->side = &v->side;
-		mux_step->payload = step->payload;
-		mux_step->length = step->payload_len;
-		break;
-	case TAUPE_STEP_CREDIT:
-		/* libtaupe has counted it, too */
-		(void)mux_give_credit(&v->side, step->bytes);
-		break;
-	case TAUPE_STEP_EOF:
-		mux_end_raw(&v->side);
-		return settle_visit(v);
-	default:
-		take_last_word(v);
-		break;
-	}
-	return true;
-}
+/* ---- what comes ---- */
 
 static enum pump_verdict
 take_step(
@@ -270,16 +100,14 @@ take_step(
 	case TAUPE_STEP_READY:
 		break;
 	case TAUPE_STEP_OPEN:
-		begin_visit(s, step);
-		break;
+		timer_clear(s->agent->loop, &s->timer);
+		/* fallthrough */
 	case TAUPE_STEP_DATA:
 	case TAUPE_STEP_EOF:
 	case TAUPE_STEP_ABORT:
 	case TAUPE_STEP_CREDIT:
 	case TAUPE_STEP_MOVED:
-		if (s->visits[step->visit] != NULL &&
-		    !take_visit_step(s->visits[step->visit], step, mux_step))
-			return PUMP_GONE;
+		carrier_take_step(&s->carrier, step->visit, step, mux_step);
 		break;
 	case TAUPE_STEP_CLOSED:
 		shared_free(s, "closed by the relay");
@@ -306,64 +134,14 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 		return PUMP_GONE;
 	}
 	mux_step->consumed = taupe_mux_input(&s->protocol, data, len, &step);
-	say(s, step.output.bytes, step.output.len);
+	carrier_say(&s->carrier, step.output.bytes, step.output.len);
 	return take_step(s, &step, mux_step);
 }
 
-static struct shared_visit *
-visit_of(struct mux_side *side)
-{
-	return (struct shared_visit *)(void *)((char *)side -
-	    offsetof(struct shared_visit, side));
-}
-
-static size_t
-encode_cb(void *owner, struct mux_side *side, uint8_t *payload, size_t len)
-{
-	struct shared *s = owner;
-	uint8_t header[TAUPE_MUX_HEADER_MAX], mask[4];
-	size_t header_len = taupe_mux_frame(
-	    &s->protocol, visit_of(side)->place, len, header, mask);
-
-	/* the mux does not read on when our direction has ended, nor beyond the credit */
-	assert(header_len > 0 && header_len <= BUF_HEADROOM);
-	visit_answered(&visit_of(side)->visit);
-	taupe_mask(payload, len, mask, 0);
-	memcpy(payload - header_len, header, header_len);
-	return header_len;
-}
-
 static void
-credit_cb(void *owner, struct mux_side *side, uint32_t bytes)
+settle_cb(void *owner)
 {
-	struct shared *s = owner;
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	say(s, out,
-	    taupe_mux_credit(&s->protocol, visit_of(side)->place, bytes, out));
-}
-
-static void
-raw_eof_cb(void *owner, struct mux_side *side)
-{
-	struct shared *s = owner;
-	struct shared_visit *v = visit_of(side);
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	say(s, out, taupe_mux_eof(&s->protocol, v->place, out));
-	(void)settle_visit(v);
-}
-
-static void
-raw_failed_cb(void *owner, struct mux_side *side)
-{
-	struct shared *s = owner;
-	struct shared_visit *v = visit_of(side);
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	say(s, out, taupe_mux_abort(&s->protocol, v->place, out));
-	end_visit(v, true, "reset by the service");
-	(void)settle(s);
+	(void)settle(owner);
 }
 
 static void
@@ -377,13 +155,72 @@ channel_ended_cb(void *owner, enum pump_end end)
 			    : "connection reset");
 }
 
-static const struct mux_ops channel_mux_ops = {
-    .decode = decode_cb,
-    .encode = encode_cb,
+/* ---- what libtaupe is asked ---- */
+
+static struct taupe_mux *
+protocol_of(void *owner)
+{
+	struct shared *s = owner;
+
+	return &s->protocol;
+}
+
+static size_t
+frame_cb(void *owner, size_t place, size_t len,
+    uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4])
+{
+	return taupe_mux_frame(protocol_of(owner), place, len, header, mask);
+}
+
+static size_t
+opened_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return taupe_mux_opened(protocol_of(owner), place, out);
+}
+
+static size_t
+refused_cb(void *owner, size_t place, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return taupe_mux_refused(protocol_of(owner), place, reason, out);
+}
+
+static size_t
+eof_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return taupe_mux_eof(protocol_of(owner), place, out);
+}
+
+static size_t
+abort_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return taupe_mux_abort(protocol_of(owner), place, out);
+}
+
+static size_t
+credit_cb(
+    void *owner, size_t place, uint32_t bytes, uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return taupe_mux_credit(protocol_of(owner), place, bytes, out);
+}
+
+static bool
+is_over_cb(void *owner, size_t place)
+{
+	return taupe_mux_is_over(protocol_of(owner), place);
+}
+
+static const struct carrier_ops shared_carrier_ops = {
+    .frame = frame_cb,
+    .opened = opened_cb,
+    .refused = refused_cb,
+    .eof = eof_cb,
+    .abort = abort_cb,
     .credit = credit_cb,
-    .raw_eof = raw_eof_cb,
-    .raw_failed = raw_failed_cb,
-    .channel_ended = channel_ended_cb,
+    .is_over = is_over_cb,
+    .decode = decode_cb,
+    .settle = settle_cb,
+    .ended = channel_ended_cb,
 };
 
 /* ---- a visit moves ---- */
@@ -423,19 +260,23 @@ shared_move(struct agent *agent, const char *id, uint32_t stream,
 	if (s == NULL)
 		return NULL;
 	if ((v = find_visit(s, stream)) == NULL) {
-		say(s, out, taupe_mux_stay(&s->protocol, stream, out));
+		carrier_say(&s->carrier, out,
+		    taupe_mux_stay(&s->protocol, stream, out));
 		return NULL;
 	}
 	if (!visit_move(to, &v->visit)) {
-		say(s, out, taupe_mux_abort(&s->protocol, v->place, out));
-		say(s, out, taupe_mux_stay(&s->protocol, stream, out));
+		carrier_say(&s->carrier, out,
+		    taupe_mux_abort(&s->protocol, v->place, out));
+		carrier_say(&s->carrier, out,
+		    taupe_mux_stay(&s->protocol, stream, out));
 		shared_visit_free(v);
 		return NULL;
 	}
 	to->bytes_out = v->side.to_channel_bytes;
 	mux_hand_over(&v->side, &to->service);
 	v->heir = heir;
-	say(s, out, taupe_mux_move(&s->protocol, v->place, out));
+	carrier_say(
+	    &s->carrier, out, taupe_mux_move(&s->protocol, v->place, out));
 	log_debug("visit moves to a channel of its own",
 	    LOG_S("device", agent->config.name),
 	    LOG_S("service", to->service_name), LOG_S("from", to->from));
@@ -476,9 +317,10 @@ ready_cb(void *owner, const uint8_t *rest, size_t len)
 	s->ready = true;
 	taupe_mux_set_buffer(&s->protocol, s->message, sizeof(s->message));
 	dig_free(&s->dig);
-	mux_init(&s->mux, &s->channel, &channel_mux_ops, s);
+	carrier_init(&s->carrier, s->agent, &s->channel, s->visits, s->n_visits,
+	    &shared_carrier_ops, s);
 	if (len > 0)
-		(void)mux_feed(&s->mux, rest, len);
+		(void)mux_feed(&s->carrier.mux, rest, len);
 }
 
 static void

@@ -14,6 +14,7 @@ terms_of(const struct control_params *params)
 	    params->visits != 0 ? (uint16_t)params->visits : MUX_VISITS_DEFAULT;
 	terms.window =
 	    params->window != 0 ? (uint32_t)params->window : MUX_WINDOW;
+	terms.ride = params->no_channels;
 	return terms;
 }
 
@@ -48,6 +49,7 @@ claim_write_location(const struct claim *claim, const char *relay_url,
 	    .mux = claim->channels.visits > 0,
 	    .visits = claim->channels.visits,
 	    .window = claim->channels.window,
+	    .no_channels = claim->channels.ride,
 	    .n_services = claim->n_services,
 	};
 	struct writer w;

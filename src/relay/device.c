@@ -17,6 +17,7 @@
 #include "relay/dig.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
+#include "relay/ride.h"
 #include "relay/service.h"
 #include "relay/rotation.h"
 #include "relay/session.h"
@@ -324,6 +325,7 @@ device_online(struct device *device, struct session *session,
 	warm_set_floor(device, terms->warm);
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;
+	device->rides = terms->ride;
 	device->pins--;
 	renew_later(device);
 	session_welcome(session);
@@ -333,6 +335,10 @@ device_online(struct device *device, struct session *session,
 		 * and what was asked for */
 		device_close_channels(device, false);
 		digs_forget(device);
+	}
+	if (device->rides && ride_begin(session) != 0) {
+		session_close(session, CLOSE_OVERLOAD);
+		return;
 	}
 	device->relay->counters.sessions_opened++;
 	log_info("session opened", LOG_S("device", device->name),
@@ -405,7 +411,8 @@ struct recheck {
 	struct relay *relay;
 	registry_done_cb cb;
 	void *ctx;
-	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
+	uint8_t
+	    secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
 

@@ -62,6 +62,7 @@ struct device {
 	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
+	bool rides : 1; /* visits ride on the control channel, and there is no other */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
 	bool released : 1; /* its lease is over: only running visits are left */
 	char name[];

@@ -62,6 +62,7 @@ struct channel_terms {
 	uint32_t window; /* bytes of a visit on a shared one that it takes */
 	uint16_t visits; /* on a shared one at once; 0: it cannot share */
 	uint16_t warm;	 /* idle ones that it wants kept */
+	bool ride; /* it has none: visits ride on the control channel, as on a shared one */
 };
 
 struct claim {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "relay/dig.h"
 #include "relay/limits.h"
+#include "relay/ride.h"
 #include "relay/service.h"
 #include "relay/rotation.h"
 #include "relay/session.h"
@@ -82,9 +83,22 @@ close_text(enum close_reason reason)
 	}
 }
 
-/* ws: the code and text of the close frame; code 0 sends none. */
 static void
-end_session(struct session *session, enum close_reason reason, unsigned code,
+end_connection(struct session *session, enum close_reason reason, unsigned code,
+    const char *text)
+{
+	if (reason == CLOSE_RESET || reason == CLOSE_IO_ERROR ||
+	    reason == CLOSE_TIMEOUT) {
+		conn_abort(&session->conn);
+		return;
+	}
+	if (code != 0)
+		ws_send_close(&session->conn, code, text);
+	farewell_take(session->device->relay->farewells, &session->conn);
+}
+
+void
+session_end(struct session *session, enum close_reason reason, unsigned code,
     const char *text)
 {
 	struct device *device = session->device;
@@ -96,16 +110,12 @@ end_session(struct session *session, enum close_reason reason, unsigned code,
 	    LOG_S("reason", close_reason_name(reason)), LOG_S("detail", text));
 	relay->counters.sessions_closed++;
 	relay->counters.closed[reason]++;
-	if (reason == CLOSE_RESET || reason == CLOSE_IO_ERROR ||
-	    reason == CLOSE_TIMEOUT) {
-		conn_abort(&session->conn);
-	} else {
-		if (code != 0)
-			ws_send_close(&session->conn, code, text);
-		farewell_take(relay->farewells, &session->conn);
-	}
-	if (current) {
+	if (current)
 		device->session = NULL;
+	/* who has a newer session lets what runs on this one come to its end */
+	if (!ride_end(session, reason == CLOSE_TAKEN_OVER))
+		end_connection(session, reason, code, text);
+	if (current) {
 		/* who is dead answers for nothing; after an orderly end visits go on */
 		device_close_channels(
 		    device, reason == CLOSE_TIMEOUT || reason == CLOSE_REVOKED);
@@ -118,7 +128,7 @@ end_session(struct session *session, enum close_reason reason, unsigned code,
 void
 session_close(struct session *session, enum close_reason reason)
 {
-	end_session(session, reason, close_code(reason), close_text(reason));
+	session_end(session, reason, close_code(reason), close_text(reason));
 }
 
 uint64_t
@@ -165,12 +175,23 @@ probe_cancel(struct probe *probe)
 	probe->link.le_prev = NULL;
 }
 
-static void
-heard(struct session *session)
+void
+session_heard(struct session *session)
 {
 	session->heard_ms = loop_now_ms(session->device->relay->loop);
 	if (session->probed_ms != 0)
 		answer_probes(session, true);
+}
+
+void
+session_take_message(struct session *session, const struct control_msg *msg)
+{
+	if (msg->op == CONTROL_REFUSED && msg->id.ptr != NULL)
+		dig_refused(session->device, msg->id, msg->reason);
+	else if (msg->op == CONTROL_SECRET &&
+	    session->device->session == session)
+		rotation_take(session->device, msg);
+	/* whatever else an agent says here is of a later version */
 }
 
 /* -1: the session is gone. */
@@ -184,16 +205,11 @@ take_message(struct session *session, char *text, size_t len)
 		log_warn("malformed control message",
 		    LOG_S("device", session->device->name),
 		    LOG_S("error", error));
-		end_session(
+		session_end(
 		    session, CLOSE_BAD_MESSAGE, WS_CLOSE_PROTOCOL_ERROR, error);
 		return -1;
 	}
-	if (msg.op == CONTROL_REFUSED && msg.id.ptr != NULL)
-		dig_refused(session->device, msg.id, msg.reason);
-	else if (msg.op == CONTROL_SECRET &&
-	    session->device->session == session)
-		rotation_take(session->device, &msg);
-	/* whatever else an agent says here is of a later version */
+	session_take_message(session, &msg);
 	return 0;
 }
 
@@ -230,7 +246,7 @@ static int
 take_event(struct session *session, const struct ws_event *event)
 {
 	if (event->type != WS_NEED_MORE)
-		heard(session);
+		session_heard(session);
 	switch (event->type) {
 	case WS_TEXT:
 		return take_text(session, event);
@@ -243,18 +259,18 @@ take_event(struct session *session, const struct ws_event *event)
 		return ws_lend_room(&session->reader) == 0 ? 0
 							   : no_memory(session);
 	case WS_CLOSED:
-		end_session(session, CLOSE_PEER,
+		session_end(session, CLOSE_PEER,
 		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
 						      : event->code,
 		    NULL);
 		return -1;
 	case WS_BINARY:
-		end_session(session, CLOSE_BAD_FRAME, WS_CLOSE_PROTOCOL_ERROR,
+		session_end(session, CLOSE_BAD_FRAME, WS_CLOSE_PROTOCOL_ERROR,
 		    "binary frame on a control channel");
 		return -1;
 	case WS_ERROR:
 		device_note_bad_frame(session->device, event->code);
-		end_session(
+		session_end(
 		    session, CLOSE_BAD_FRAME, event->code, event->reason);
 		return -1;
 	case WS_PONG:
@@ -286,7 +302,8 @@ decode(struct session *session, uint8_t *data, size_t len)
 void
 session_feed(struct session *session, uint8_t *data, size_t len)
 {
-	(void)decode(session, data, len);
+	if (!ride_feed(session, data, len))
+		(void)decode(session, data, len);
 }
 
 static void
@@ -300,7 +317,7 @@ readable_cb(struct conn *conn)
 	if (got > 0)
 		(void)decode(session, data, (size_t)got);
 	else if (got == 0)
-		end_session(session, CLOSE_PEER, 0,
+		session_end(session, CLOSE_PEER, 0,
 		    "connection ended without a close frame");
 	else if (got == CONN_ERROR)
 		session_close(session, CLOSE_RESET);

@@ -31,6 +31,10 @@ struct session {
  * came behind its handshake. NULL: no memory; conn is closed. The caller then calls
  * device_online(), which sends the welcome. */
 struct session *session_new(struct device *device, struct conn *conn);
+/* A frame of the agent has come, or a whole message that is about no visit. */
+void session_heard(struct session *session);
+void session_take_message(
+    struct session *session, const struct control_msg *msg);
 /* Look at bytes that came with the handshake; the session may be gone afterwards. */
 void session_feed(struct session *session, uint8_t *data, size_t len);
 
@@ -65,5 +69,8 @@ bool session_end_if_dead(struct session *session);
 /* End it, telling the agent why; the device is offline afterwards unless the session was
  * replaced already. Frees the session. */
 void session_close(struct session *session, enum close_reason reason);
+/* The same, with the code and text of the close frame; code 0 sends none. */
+void session_end(struct session *session, enum close_reason reason,
+    unsigned code, const char *text);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "relay/limits.h"
 #include "relay/service.h"
+#include "relay/session.h"
 #include "relay/stream.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
@@ -26,48 +27,78 @@ lose_cb(void *ctx, struct hash_node *node)
 	stream_lost(HASH_ENTRY(node, struct stream, by_number));
 }
 
-/* code 0: the connection is beyond a close frame. */
-static void
-close_shared(struct shared *shared, unsigned code, const char *text)
+void
+shared_unwind(struct shared *shared)
 {
-	struct device *device = shared->device;
-	struct relay *relay = device->relay;
-
-	if (text != NULL)
-		log_debug("shared channel closed",
-		    LOG_S("device", device->name), LOG_S("reason", text));
 	shared->retired = true;
 	LIST_REMOVE(shared, link);
-	timer_clear(relay->loop, &shared->timer);
+	timer_clear(shared->device->relay->loop, &shared->timer);
 	hash_map_each(&shared->streams, lose_cb, NULL);
 	hash_map_fini(&shared->streams);
 	mux_fini(&shared->mux);
-	if (code != 0) {
-		ws_send_close(&shared->conn, code, text);
-		farewell_take(relay->farewells, &shared->conn);
-	} else {
-		conn_abort(&shared->conn);
+}
+
+void
+shared_free(struct shared **shared)
+{
+	free((*shared)->text);
+	free((*shared)->reader.room);
+	free(*shared);
+	*shared = NULL;
+}
+
+/* code 0: the connection is beyond a close frame. A control channel ends with its session, and
+ * that for the reason. */
+static void
+close_shared(struct shared *shared, enum close_reason reason, unsigned code,
+    const char *text)
+{
+	struct relay *relay = shared->device->relay;
+
+	if (shared->session != NULL) {
+		session_end(shared->session, reason, code, text);
+		return;
 	}
-	free(shared->text);
-	free(shared->reader.room);
+	if (text != NULL)
+		log_debug("shared channel closed",
+		    LOG_S("device", shared->device->name),
+		    LOG_S("reason", text));
+	shared_unwind(shared);
+	if (code != 0) {
+		ws_send_close(shared->conn, code, text);
+		farewell_take(relay->farewells, shared->conn);
+	} else {
+		conn_abort(shared->conn);
+	}
 	relay->n_transfers--;
-	free(shared);
+	shared_free(&shared);
 }
 
 /* The agent broke the protocol. */
 static enum pump_verdict
-protest(struct shared *shared, unsigned code, const char *error)
+protest(struct shared *shared, enum close_reason reason, unsigned code,
+    const char *error)
 {
-	log_warn("malformed message on a shared channel",
+	log_warn(shared->session != NULL
+		? "malformed control message"
+		: "malformed message on a shared channel",
 	    LOG_S("device", shared->device->name), LOG_S("error", error));
-	close_shared(shared, code, error);
+	close_shared(shared, reason, code, error);
 	return PUMP_GONE;
+}
+
+static enum pump_verdict
+protest_message(struct shared *shared, const char *error)
+{
+	return protest(
+	    shared, CLOSE_BAD_MESSAGE, WS_CLOSE_PROTOCOL_ERROR, error);
 }
 
 static enum pump_verdict
 no_memory(struct shared *shared)
 {
-	close_shared(shared, WS_CLOSE_TRY_AGAIN, "out of memory");
+	close_shared(
+	    shared, CLOSE_OVERLOAD, WS_CLOSE_TRY_AGAIN, "out of memory");
 	return PUMP_GONE;
 }
 
@@ -89,16 +120,15 @@ take_binary(
 	case MUX_MORE:
 		return PUMP_STEP;
 	case MUX_BAD:
-		return protest(shared, WS_CLOSE_PROTOCOL_ERROR,
-		    "a binary message that names no visit");
+		return protest_message(
+		    shared, "a binary message that names no visit");
 	case MUX_DATA:
 	case MUX_END:
 		break;
 	}
 	if ((stream = stream_find(shared, shared->prefix.visit)) != NULL)
 		error = stream_take_payload(stream, payload, len, step);
-	return error == NULL ? PUMP_STEP
-			     : protest(shared, WS_CLOSE_PROTOCOL_ERROR, error);
+	return error == NULL ? PUMP_STEP : protest_message(shared, error);
 }
 
 static enum pump_verdict
@@ -108,12 +138,14 @@ take_message(struct shared *shared, char *text, size_t len)
 	struct stream *stream;
 	const char *error = NULL;
 
-	/* what is about no stream is late */
-	if (control_msg_decode(text, len, &msg, &error) == WIRE_DONE &&
-	    (stream = stream_find(shared, msg.visit)) != NULL)
+	if (control_msg_decode(text, len, &msg, &error) != WIRE_DONE)
+		return protest_message(shared, error);
+	if (msg.visit == 0 && shared->session != NULL)
+		session_take_message(shared->session, &msg);
+	else if ((stream = stream_find(shared, msg.visit)) != NULL)
 		error = stream_take_message(stream, &msg);
-	return error == NULL ? PUMP_STEP
-			     : protest(shared, WS_CLOSE_PROTOCOL_ERROR, error);
+	/* else it is late */
+	return error == NULL ? PUMP_STEP : protest_message(shared, error);
 }
 
 static enum pump_verdict
@@ -143,6 +175,8 @@ heard(struct shared *shared)
 	struct stream *stream;
 
 	shared->heard_ms = loop_now_ms(shared->device->relay->loop);
+	if (shared->session != NULL)
+		session_heard(shared->session);
 	while ((stream = TAILQ_FIRST(&shared->doubtful)) != NULL)
 		stream_heard(stream);
 }
@@ -170,8 +204,8 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 
 	heard(shared);
 	/* all that it makes us say waits for it to be read */
-	if (conn_queued(&shared->conn) > UNREAD_BYTES)
-		return protest(shared, WS_CLOSE_POLICY,
+	if (conn_queued(shared->conn) > UNREAD_BYTES)
+		return protest(shared, CLOSE_OVERLOAD, WS_CLOSE_POLICY,
 		    "it does not read what it is sent");
 	ws_reader_next(&shared->reader, data, len, &step->consumed, &event);
 	switch (event.type) {
@@ -180,7 +214,7 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 	case WS_TEXT:
 		return take_text(shared, &event);
 	case WS_PING:
-		ws_append_pong(&shared->conn, event.data, event.len);
+		ws_append_pong(shared->conn, event.data, event.len);
 		mux_flush_soon(&shared->mux);
 		break;
 	case WS_NEED_ROOM:
@@ -188,14 +222,15 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *step)
 			return no_memory(shared);
 		break;
 	case WS_CLOSED:
-		close_shared(shared,
+		close_shared(shared, CLOSE_PEER,
 		    event.code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
 						     : event.code,
 		    NULL);
 		return PUMP_GONE;
 	case WS_ERROR:
 		device_note_bad_frame(shared->device, event.code);
-		return protest(shared, event.code, event.reason);
+		return protest(
+		    shared, CLOSE_BAD_FRAME, event.code, event.reason);
 	case WS_PONG:
 		take_pong(shared, &event);
 		break;
@@ -236,7 +271,7 @@ raw_failed_cb(void *owner, struct mux_side *side)
 static void
 channel_ended_cb(void *owner, enum pump_end end)
 {
-	close_shared(owner, 0,
+	close_shared(owner, end == PUMP_EOF ? CLOSE_PEER : CLOSE_RESET, 0,
 	    end == PUMP_EOF ? "connection ended without a close frame"
 			    : "connection reset");
 }
@@ -259,6 +294,16 @@ is_resting(const struct shared *shared)
 }
 
 static void
+retire(struct shared *shared)
+{
+	if (shared->was_control)
+		close_shared(
+		    shared, CLOSE_TAKEN_OVER, WS_CLOSE_POLICY, "taken over");
+	else
+		close_shared(shared, CLOSE_DONE, WS_CLOSE_NORMAL, "retired");
+}
+
+static void
 timer_cb(void *ctx)
 {
 	struct shared *shared = ctx;
@@ -271,15 +316,15 @@ timer_cb(void *ctx)
 	if (!is_resting(shared))
 		return; /* set again when it rests */
 	if (shared->retired)
-		close_shared(shared, WS_CLOSE_NORMAL, "retired");
+		retire(shared);
 	else if (now_ms < due_ms)
 		timer_set(loop, &shared->timer, due_ms - now_ms);
 	else if (device->warm_floor == 0)
-		close_shared(shared, WS_CLOSE_NORMAL, "idle");
+		close_shared(shared, CLOSE_DONE, WS_CLOSE_NORMAL, "idle");
 	/* else it is kept, as one that is ready */
 }
 
-/* A timer that runs is left alone: it looks when it is due. */
+/* A timer that runs is left alone: it looks when it is due. A control channel may rest. */
 static void
 rest(struct shared *shared)
 {
@@ -288,7 +333,7 @@ rest(struct shared *shared)
 	shared->rested_ms = loop_now_ms(relay->loop);
 	if (shared->retired)
 		timer_set(relay->loop, &shared->timer, 0);
-	else if (!timer_is_set(&shared->timer))
+	else if (shared->session == NULL && !timer_is_set(&shared->timer))
 		timer_set(relay->loop, &shared->timer,
 		    (uint64_t)relay->options.transfer_idle_ms);
 }
@@ -312,34 +357,51 @@ key_cb(const struct hash_node *node)
 	    (const char *)&stream->number, sizeof(stream->number)};
 }
 
-void
-shared_new(struct device *device, struct conn *conn, struct str id,
-    const uint8_t *data, size_t len)
+struct shared *
+shared_alloc(struct device *device)
 {
-	struct relay *relay = device->relay;
 	struct shared *shared = calloc(1, sizeof(*shared));
 
-	if (shared == NULL) {
-		conn_fini(conn);
-		return;
-	}
+	if (shared == NULL)
+		return NULL;
 	shared->device = device;
 	shared->window = device->mux_window;
-	memcpy(shared->id, id.ptr, sizeof(shared->id));
+	shared->heard_ms = loop_now_ms(device->relay->loop);
 	hash_map_init(&shared->streams, key_cb);
 	TAILQ_INIT(&shared->doubtful);
 	TAILQ_INIT(&shared->movers);
 	ws_reader_init(&shared->reader, WS_SERVER,
 	    (size_t)device->relay->options.max_message);
 	timer_init(&shared->timer, timer_cb, shared);
-	if (conn_move(&shared->conn, conn, NULL, shared) != 0) {
-		free(shared);
+	return shared;
+}
+
+void
+shared_start(struct shared *shared, struct conn *conn)
+{
+	shared->conn = conn;
+	mux_init(&shared->mux, conn, &shared_mux_ops, shared);
+	LIST_INSERT_HEAD(&shared->device->shareds, shared, link);
+}
+
+void
+shared_new(struct device *device, struct conn *conn, struct str id,
+    const uint8_t *data, size_t len)
+{
+	struct relay *relay = device->relay;
+	struct shared *shared = shared_alloc(device);
+
+	if (shared == NULL) {
+		conn_fini(conn);
 		return;
 	}
-	mux_init(&shared->mux, &shared->conn, &shared_mux_ops, shared);
-	conn_keep_alive(&shared->conn);
-	shared->heard_ms = loop_now_ms(relay->loop);
-	LIST_INSERT_HEAD(&device->shareds, shared, link);
+	memcpy(shared->id, id.ptr, sizeof(shared->id));
+	if (conn_move(&shared->own, conn, NULL, shared) != 0) {
+		shared_free(&shared);
+		return;
+	}
+	shared_start(shared, &shared->own);
+	conn_keep_alive(&shared->own);
 	relay->n_transfers++;
 	relay->counters.transfers_opened++;
 	rest(shared);
@@ -359,7 +421,7 @@ find_open(const struct device *device)
 		if (!shared->retired &&
 		    shared->streams.count < device->mux_visits &&
 		    shared->last_visit < MUX_VISIT_MAX &&
-		    !ws_is_clogged(&shared->conn))
+		    !ws_is_clogged(shared->conn))
 			return shared;
 	return NULL;
 }
@@ -394,7 +456,7 @@ shared_serve(struct device *device)
 void
 shared_give_up(struct shared *shared, const char *why)
 {
-	close_shared(shared, WS_CLOSE_TRY_AGAIN, why);
+	close_shared(shared, CLOSE_TIMEOUT, WS_CLOSE_TRY_AGAIN, why);
 }
 
 static void
@@ -423,10 +485,14 @@ shareds_close(struct device *device, bool running_too)
 	for (shared = LIST_FIRST(&device->shareds); shared != NULL;
 	     shared = next) {
 		next = LIST_NEXT(shared, link);
+		if (shared->session != NULL)
+			continue; /* it goes with its session */
 		shared->retired = true;
 		if (running_too)
-			close_shared(shared, 0, "session is dead");
+			close_shared(
+			    shared, CLOSE_TIMEOUT, 0, "session is dead");
 		else if (is_resting(shared))
-			close_shared(shared, WS_CLOSE_NORMAL, "session ended");
+			close_shared(shared, CLOSE_DONE, WS_CLOSE_NORMAL,
+			    "session ended");
 	}
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A shared channel at the relay: a transfer channel that carries many visits at once, each a
- * stream of it (docs/PROTOCOL.md sections 5.6 to 5.8). A device has one that takes visits; an
- * older one only ends what runs on it.
+ * stream of it (docs/PROTOCOL.md sections 5.6 to 5.8); or the control channel, if that carries them
+ * (section 5.9, ride.h). A device has one that takes visits; an older one only ends what runs on
+ * it.
  */
 #ifndef TAUPE_RELAY_SHARED_H
 #define TAUPE_RELAY_SHARED_H
@@ -17,7 +18,9 @@ TAILQ_HEAD(stream_list, stream);
 
 struct shared {
 	LIST_ENTRY(shared) link; /* in device->shareds */
-	struct conn conn;
+	struct conn *conn; /* own, or the session's */
+	struct conn own;
+	struct session *session; /* it is the control channel of this one; NULL: of none (any more) */
 	struct mux mux;
 	struct ws_reader reader;
 	struct mux_reader prefix;
@@ -32,6 +35,7 @@ struct shared {
 	uint32_t last_visit;	     /* number of the last visit */
 	uint32_t window; /* of each visit: what the agent takes of it */
 	bool retired;	 /* no visit begins on it any more */
+	bool was_control; /* the control channel of a session that another one has replaced */
 	char id[TRANSFER_ID_LEN]; /* that dug it */
 };
 
@@ -39,6 +43,13 @@ struct shared {
  * handshake. Serves who waits. */
 void shared_new(struct device *device, struct conn *conn, struct str id,
     const uint8_t *data, size_t len);
+
+/* For ride.c as well: one that has no connection yet (NULL: no memory); it has, and visits may
+ * begin; it loses its streams and lets go of the connection; its memory. */
+struct shared *shared_alloc(struct device *device);
+void shared_start(struct shared *shared, struct conn *conn);
+void shared_unwind(struct shared *shared);
+void shared_free(struct shared **shared);
 
 /* Has the session one? */
 bool shared_is_there(const struct device *device);

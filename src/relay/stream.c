@@ -69,7 +69,7 @@ say(struct stream *stream, enum control_op op, uint64_t bytes)
 	struct control_msg msg = {
 	    .op = op, .visit = stream->number, .bytes = bytes};
 
-	(void)ws_append_message(&stream->shared->conn, &msg);
+	(void)ws_append_message(stream->shared->conn, &msg);
 	mux_flush_soon(&stream->shared->mux);
 }
 
@@ -80,7 +80,7 @@ say_open(struct stream *stream)
 	struct control_msg msg =
 	    visitor_open_message(stream->visitor, stream->number, from);
 
-	(void)ws_append_message(&stream->shared->conn, &msg);
+	(void)ws_append_message(stream->shared->conn, &msg);
 	mux_flush_soon(&stream->shared->mux);
 }
 
@@ -110,7 +110,7 @@ say_end(struct stream *stream)
 	size_t len = put_header(stream, 0, message);
 
 	stream->in_ended = true;
-	(void)conn_append(&stream->shared->conn, message, len);
+	(void)conn_append(stream->shared->conn, message, len);
 	mux_flush_soon(&stream->shared->mux);
 }
 
@@ -212,7 +212,7 @@ stream_probe(struct stream *stream)
 	mux_prefix_encode(stream->number, number);
 	stream->probed_ms = loop_now_ms(relay_of(stream)->loop);
 	stream->ponged = false;
-	ws_append_ping(&stream->shared->conn, number, sizeof(number));
+	ws_append_ping(stream->shared->conn, number, sizeof(number));
 	mux_flush_soon(&stream->shared->mux);
 }
 
@@ -318,7 +318,7 @@ stream_begin(struct shared *shared, struct visitor *visitor)
 	mux_side_limit(&stream->side, device_flow(device));
 	say_open(stream);
 	if (is_doubtful(shared)) {
-		ws_append_ping(&shared->conn, NULL, 0); /* answered at once */
+		ws_append_ping(shared->conn, NULL, 0); /* answered at once */
 		visitor_doubt(visitor);
 		set_phase(stream, STREAM_DOUBTFUL);
 	}
@@ -346,9 +346,9 @@ can_move(const struct stream *stream)
 {
 	const struct device *device = stream->shared->device;
 
-	return device->session != NULL && !device->asked_to_move &&
-	    !stream->shared->retired && stream->answered &&
-	    !stream->in_ended && !stream->out_ended &&
+	return device->session != NULL && !device->rides &&
+	    !device->asked_to_move && !stream->shared->retired &&
+	    stream->answered && !stream->in_ended && !stream->out_ended &&
 	    stream->visitor != NULL && stream->visitor->service != NULL &&
 	    stream->side.first == NULL;
 }
@@ -561,7 +561,8 @@ stream_raw_failed(struct mux_side *side)
 	struct stream *stream = of_side(side);
 
 	visitor_abort(part(stream));
-	say_abort(stream); /* after its end as well: who reads no more does not say so by that */
+	say_abort(
+	    stream); /* after its end as well: who reads no more does not say so by that */
 	await_end(stream);
 	complete(stream);
 }

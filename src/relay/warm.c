@@ -89,7 +89,7 @@ warm_tend(struct device *device)
 {
 	size_t want, most;
 
-	if (device->session == NULL)
+	if (device->session == NULL || device->rides)
 		return;
 	if (wants_shared(device))
 		(void)dig_start(device, true);

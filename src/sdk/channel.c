@@ -6,6 +6,8 @@
  */
 #include "sdk/channel.h"
 
+_Static_assert(TAUPE_HEADER_MAX == WS_HEADER_MAX, "one protocol");
+
 void
 channel_random(const struct taupe_config *config, void *out, size_t len)
 {
@@ -149,6 +151,19 @@ channel_frame(const struct channel *c, enum ws_opcode opcode,
 		ws_mask(out + header_len, len, header.mask, 0);
 	}
 	return header_len + len;
+}
+
+size_t
+channel_payload_header(const struct channel *c, size_t len, bool zero_mask,
+    uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
+{
+	struct ws_header frame = {
+	    .length = len, .opcode = WS_OP_BINARY, .fin = true, .masked = true};
+
+	if (!zero_mask)
+		channel_random(c->config, frame.mask, sizeof(frame.mask));
+	memcpy(mask, frame.mask, sizeof(frame.mask));
+	return ws_header_encode(&frame, header);
 }
 
 size_t

@@ -76,6 +76,17 @@ size_t channel_close(
 size_t channel_message(const struct channel *c, const struct control_msg *msg,
     uint8_t *out, size_t cap);
 
+/* May payload be masked with zeros there: can nobody on the way misread it? */
+static inline bool
+channel_may_mask_with_zeros(const struct taupe_config *config, bool secure)
+{
+	return secure || config->trusted_path;
+}
+/* Write the header of a binary frame around len bytes of payload, which the caller masks
+ * with *mask; returns its length. */
+size_t channel_payload_header(const struct channel *c, size_t len,
+    bool zero_mask, uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
+
 /* Copy a text for people into out so that it may stand in a message: printable ASCII, and
  * short enough that the message has room in TAUPE_MESSAGE_MAX. */
 #define SAFE_REASON_MAX 100

@@ -107,6 +107,8 @@ check_offer(const struct taupe_config *config)
 		return "more than 16 services";
 	if (config->warm_channels > WARM_MAX)
 		return "more than 64 warm channels";
+	if (config->visits != NULL && config->mux_visits == 0)
+		return "room for visits, and not how many";
 	if (config->mux_visits > MUX_VISITS_MAX)
 		return "more than 65535 visits on a shared channel";
 	if (config->mux_window != 0 &&
@@ -169,6 +171,10 @@ taupe_session_init(
 	memset(s, 0, sizeof(*s));
 	s->config = config;
 	s->current = NO_LINK;
+	if (config->visits != NULL) {
+		s->places = config->visits;
+		s->n_places = (uint16_t)config->mux_visits;
+	}
 	s->credential = (uint8_t)session_first_credential(s);
 	memory_init(&s->memory, config->memory, config->memory_size);
 	channel_random(config, s->instance, sizeof(s->instance));
@@ -253,6 +259,10 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 	const struct link *other = session_other_link(s, link);
 	bool was_current = link_index(s, link) == s->current, at_once = false;
 
+	if (link->state == LINK_LEAVING) { /* it was left already */
+		event->standing = true;
+		return;
+	}
 	if (was_current) {
 		bool good =
 		    now_ms - link->up_since_ms >= backoff_reset_ms(s->config);
@@ -294,13 +304,18 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 	link->redirects = link->hops = 0;
 	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
 	link->pinged_ms = 0;
+	session_visits_init(s, link);
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
 	/* who was enrolled is known by its secret from now on */
 	if (link->credential == TAUPE_ENROLMENT_KEY)
 		link->credential = TAUPE_SECRET;
 	s->credential = link->credential;
-	if (old != NO_LINK && old != s->current)
+	if (old == NO_LINK || old == s->current)
+		return;
+	if (s->n_places > 0 && s->links[old].visits.n_used > 0)
+		s->links[old].state = LINK_LEAVING;
+	else
 		link_finish(&s->links[old], WS_CLOSE_NORMAL, NULL);
 }
 
@@ -332,6 +347,11 @@ session_restart_link(struct session *s, struct link *link)
 static void
 begin_move(struct session *s, uint64_t now_ms)
 {
+	struct link *other = session_other_link(s, &s->links[s->current]);
+
+	/* two links are all there are: the visits of the last move are the oldest */
+	if (other->state == LINK_LEAVING)
+		link_finish(other, WS_CLOSE_NORMAL, NULL);
 	s->moving = true;
 	s->renewing = false;
 	s->move_failures = 0;
@@ -412,13 +432,18 @@ write_query(const struct session *s, struct link *link, struct writer *w)
 		params.services[i].kind =
 		    (enum service_kind)config->services[i].kind;
 	}
-	link->visits = (uint16_t)config->mux_visits;
+	link->max_visits = (uint16_t)config->mux_visits;
 	if (link->credential == TAUPE_ENROLMENT_KEY)
 		params.enrol = str_of(config->secret_sha256);
 	if (config->mux_visits > 0) {
 		params.mux = 1;
 		params.visits = config->mux_visits;
 		params.window = config->mux_window;
+	}
+	if (s->n_places > 0) {
+		params.visits = s->n_places;
+		params.no_channels = true;
+		params.warm = 0;
 	}
 	control_params_encode(w, &params);
 }
@@ -474,6 +499,7 @@ void
 taupe_session_leave(struct taupe_session *session)
 {
 	struct session *s = session_of(session);
+	bool at_once = s->leaving;
 
 	s->leaving = true;
 	s->moving = false;
@@ -482,7 +508,11 @@ taupe_session_leave(struct taupe_session *session)
 	     link++) {
 		if (link->state == LINK_WANTED)
 			link->state = LINK_FREE;
-		else if (link->state == LINK_WELCOME || link->state == LINK_UP)
+		else if (link_is_up(link) && link->visits.n_used > 0 &&
+		    !at_once) {
+			link->state = LINK_LEAVING;
+			link->visits.closing = true;
+		} else if (link->state == LINK_WELCOME || link_is_up(link))
 			link_finish(link, WS_CLOSE_NORMAL, NULL);
 		else if (link_is_under_way(link))
 			link_finish(link, 0, NULL);

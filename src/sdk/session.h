@@ -13,6 +13,7 @@
 #include "sdk/channel.h"
 #include "sdk/memory.h"
 #include "sdk/places.h"
+#include "sdk/visits.h"
 
 #define REDIRECTS_MAX 5
 #define NO_LINK TAUPE_LINKS
@@ -25,11 +26,13 @@ enum link_state {
 	LINK_BODY,    /* the answer is a refusal with a body */
 	LINK_WELCOME, /* a WebSocket; the welcome is awaited */
 	LINK_UP,
+	LINK_LEAVING, /* another is up in its place; its visits go on to their end */
 	LINK_ENDING /* the driver has to close it */
 };
 
 struct link {
 	struct channel channel;
+	struct visits visits; /* that ride on it, if any do */
 	uint64_t deadline_ms;	    /* of the current stage of the handshake */
 	uint64_t heard_ms, sent_ms; /* when last; from LINK_UP on */
 	uint64_t pinged_ms; /* nothing was heard since; 0: no ping waits */
@@ -41,7 +44,8 @@ struct link {
 	uint16_t status;	 /* LINK_BODY */
 	uint16_t close_code; /* LINK_ENDING: of the frame to be sent; 0: none */
 	uint16_t port;
-	uint16_t visits; /* at once on a shared channel, as the request said */
+	uint16_t
+	    max_visits; /* at once on a shared channel, as the request said */
 	uint8_t state;	 /* enum link_state */
 	uint8_t redirects; /* followed in a row to get here */
 	uint8_t hops;	   /* as the last Location said */
@@ -50,6 +54,7 @@ struct link {
 	uint8_t
 	    refused; /* the set of those that were refused since it was wanted */
 	bool secure;
+	bool tls;      /* the connection itself: secure is of what is dialled next */
 	bool followed; /* host is where a redirect led */
 	/* LINK_ENDING: redirected; dial host once it is closed */
 	bool dial_again;
@@ -59,12 +64,14 @@ struct link {
 struct session {
 	const struct taupe_config *config;
 	struct memory memory;
+	struct taupe_visit *places; /* of the visits that ride on links */
 	uint64_t retry_ms; /* when to connect, while no link is there */
 	uint64_t move_ms;  /* when to dial the other link, for a move */
 	uint8_t instance[16];
 	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
 	struct place_order order;
+	uint16_t n_places;  /* of each link; 0: visits have channels of their own */
 	uint8_t candidate;  /* of the next attempt */
 	uint8_t current;    /* the link that is up, or NO_LINK */
 	uint8_t credential; /* of the next attempt: what was welcomed last */
@@ -119,6 +126,21 @@ bool session_has_other_credential(const struct session *s);
 void session_take_secret(struct session *s, struct link *link,
     const struct control_msg *msg, struct taupe_event *event);
 
+/* The link is welcomed: no visit rides on it yet. */
+void session_visits_init(struct session *s, struct link *link);
+/* After anything that may have ended a visit: a link that stayed for it ends. */
+void session_settle(struct link *link);
+/* What is about a visit has come on a link that is up. NULL, or how it broke the protocol. */
+WIRE_MUST_CHECK const char *session_take_visit_message(struct session *s,
+    struct link *link, const struct control_msg *msg,
+    struct taupe_event *event);
+WIRE_MUST_CHECK const char *session_take_visit_bytes(struct session *s,
+    struct link *link, const struct channel_event *bytes,
+    struct taupe_event *event);
+/* The relay asks for a channel, and there is to be none. */
+void session_refuse_channel(struct link *link, const struct control_msg *open,
+    struct taupe_event *event);
+
 /* Dial anew on a link that is under way; what it was made with is out of date. */
 void session_restart_link(struct session *s, struct link *link);
 
@@ -132,7 +154,15 @@ bool session_elsewhere(struct session *s, unsigned n, struct url *url);
 static inline bool
 link_is_under_way(const struct link *link)
 {
-	return link->state != LINK_FREE && link->state != LINK_ENDING;
+	return link->state != LINK_FREE && link->state != LINK_LEAVING &&
+	    link->state != LINK_ENDING;
+}
+
+/* Are messages exchanged on it? */
+static inline bool
+link_is_up(const struct link *link)
+{
+	return link->state == LINK_UP || link->state == LINK_LEAVING;
 }
 
 #endif

@@ -295,12 +295,16 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg,
 		    "open without an id", now_ms, event);
 		return;
 	}
+	if (s->n_places > 0) {
+		session_refuse_channel(link, msg, event);
+		return;
+	}
 	event->type = TAUPE_EVENT_OPEN;
 	event->id = text_of(msg->id);
 	event->service = text_of(msg->service);
 	event->relay = link_relay(link);
 	event->shared = msg->mux != 0;
-	event->visits = link->visits;
+	event->visits = link->max_visits;
 }
 
 static void
@@ -341,6 +345,23 @@ take_rotate(const struct link *link, struct taupe_event *event)
 	event->credential = (enum taupe_credential)link->credential;
 }
 
+/* False: it is none about a visit that rides on the link. */
+static bool
+take_about_visit(struct session *s, struct link *link,
+    const struct control_msg *msg, uint64_t now_ms, struct taupe_event *event)
+{
+	const char *error;
+
+	if (s->n_places == 0 || !link_is_up(link) || msg->visit == 0 ||
+	    !visits_takes(msg->op))
+		return false;
+	error = session_take_visit_message(s, link, msg, event);
+	if (error != NULL)
+		fail_with_close(
+		    s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
+	return true;
+}
+
 static void
 take_message(struct session *s, struct link *link,
     const struct channel_event *text, uint64_t now_ms,
@@ -356,6 +377,9 @@ take_message(struct session *s, struct link *link,
 		    s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
 	else if (msg.op == CONTROL_UNKNOWN)
 		return;
+	else if (take_about_visit(s, link, &msg, now_ms, event) ||
+	    link->state == LINK_LEAVING)
+		return; /* what else is said on a link that was left is late */
 	else if (!up && msg.op == CONTROL_WELCOME)
 		take_welcome(s, link, &msg, now_ms, event);
 	else if (up && msg.op == CONTROL_OPEN)
@@ -408,6 +432,7 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
     uint64_t now_ms, struct taupe_event *event)
 {
 	struct channel_event channel;
+	const char *error;
 	size_t consumed =
 	    channel_next(&link->channel, data, len, &channel, &event->output);
 
@@ -418,8 +443,10 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
 		take_message(s, link, &channel, now_ms, event);
 		break;
 	case CHANNEL_BYTES:
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    "a binary message on a control channel", now_ms, event);
+		error = session_take_visit_bytes(s, link, &channel, event);
+		if (error != NULL)
+			fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error,
+			    now_ms, event);
 		break;
 	case CHANNEL_CLOSED:
 		take_close(s, link, &channel, now_ms, event);
@@ -460,6 +487,7 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 			break;
 		case LINK_WELCOME:
 		case LINK_UP:
+		case LINK_LEAVING:
 			done += frames_input(
 			    s, link, data + done, len - done, now_ms, event);
 			break;

@@ -63,6 +63,7 @@ dial_action(struct session *s, struct link *link, uint64_t now_ms,
     struct taupe_action *action)
 {
 	link->state = LINK_DIALLING;
+	link->tls = link->secure;
 	link->deadline_ms = now_ms + session_stage_ms(s);
 	action->type = TAUPE_DIAL;
 	action->link = link_index(s, link);
@@ -93,6 +94,7 @@ link_due_ms(const struct link *link)
 	case LINK_WELCOME:
 		return link->deadline_ms;
 	case LINK_UP:
+	case LINK_LEAVING:
 		return ping_ms < silence_deadline_ms(link)
 		    ? ping_ms
 		    : silence_deadline_ms(link);
@@ -110,6 +112,7 @@ overdue_reason(const struct link *link)
 	case LINK_WELCOME:
 		return "no welcome in time";
 	case LINK_UP:
+	case LINK_LEAVING:
 		return "nothing heard for too long";
 	default:
 		return "no answer to the handshake in time";
@@ -123,7 +126,7 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 {
 	struct taupe_event ignored;
 
-	if (link->state == LINK_UP && now_ms < silence_deadline_ms(link)) {
+	if (link_is_up(link) && now_ms < silence_deadline_ms(link)) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
 		action->output.len = channel_frame(
@@ -153,7 +156,7 @@ choose_candidate(const struct session *s, struct url *url)
 static struct link *
 begin_attempt(struct session *s, uint64_t now_ms)
 {
-	struct link *link = &s->links[0];
+	struct link *link = &s->links[s->links[0].state == LINK_LEAVING];
 	struct url url;
 
 	if (s->leaving)

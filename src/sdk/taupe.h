@@ -7,10 +7,12 @@
  * hands in what it received and the time, and is told what to send, whom to connect to,
  * and which bytes of the buffer at hand are payload. Payload is never copied here.
  *
- * Two objects:
+ * Three objects:
  *   taupe_session  the control channel: whom to connect to and when, the handshake, the
- *                  welcome, heartbeats, redirects, moves;
- *   taupe_stream   one transfer channel: its handshake, and visit after visit on it.
+ *                  welcome, heartbeats, redirects, moves; and, for a device that can afford
+ *                  no other connection, all visits (taupe_visit_…());
+ *   taupe_stream   one transfer channel: its handshake, and visit after visit on it;
+ *   taupe_mux      a transfer channel that carries many visits at once.
  *
  * docs/PROTOCOL.md specifies what they say; docs/SDK.md shows a driver.
  * Nothing here is thread-safe; two sessions are independent of each other.
@@ -34,6 +36,7 @@ extern "C" {
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
 #define TAUPE_SHA256_LEN 64	/* characters of a secret's hash, hexadecimal */
+#define TAUPE_WARM_MAX 64 /* idle transfer channels that a relay keeps ready */
 #define TAUPE_HEADER_MAX 14	/* bytes of a frame's header */
 #define TAUPE_MUX_HEADER_MAX 18 /* the same on a shared channel */
 #define TAUPE_MUX_VISITS_MAX 65535
@@ -85,6 +88,14 @@ struct taupe_service {
 	enum taupe_service_kind kind;
 };
 
+/* Room for what is known of one visit on a channel that it shares with others; opaque. */
+struct taupe_visit {
+	union {
+		uint32_t align;
+		uint8_t bytes[20];
+	} opaque;
+};
+
 /*
  * What the driver decides. Kept, not copied: it must live as long as the sessions and
  * streams that were given it. Zero means the default where one is named.
@@ -131,6 +142,12 @@ struct taupe_config {
 	/* bytes of each that the relay may send before it is given credit, 1,024 to
 	 * 16,777,216; TAUPE_MUX_WINDOW */
 	uint32_t mux_window;
+	/* One connection is enough: visits ride on the control channel, and no transfer channel
+	 * is ever made (docs/PROTOCOL.md section 5.9). Room for them: mux_visits (which may not
+	 * be 0 then) with single_link, else TAUPE_LINKS times as many, because during a move the
+	 * visits of both links run; the session's as long as it lives. NULL: they do not. Looked
+	 * at by taupe_session_init() alone, mux_visits as well. */
+	struct taupe_visit *visits;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
 	/* a link that stood so long was good; 30,000 */
@@ -146,6 +163,57 @@ struct taupe_config {
 	bool trusted_path;
 };
 
+/*
+ * Has a value of a configuration the form that the protocol asks for? taupe_session_init() asks the
+ * same of the whole configuration; these are for who wants to name the wrong value, or to tell
+ * before. NULL is none. They may be called from anywhere, in any thread.
+ */
+TAUPE_MUST_CHECK bool taupe_name_valid(const char *name);   /* a device's */
+TAUPE_MUST_CHECK bool taupe_secret_valid(const char *secret); /* a device's */
+TAUPE_MUST_CHECK bool taupe_enrolment_key_valid(const char *key); /* a fleet's */
+TAUPE_MUST_CHECK bool taupe_service_name_valid(const char *name);
+TAUPE_MUST_CHECK bool taupe_relay_valid(const char *url); /* ws://host:port, … */
+TAUPE_MUST_CHECK bool taupe_domain_valid(const char *domain);
+
+/* ------------------------------------------------------------------- visits ---- */
+
+/* What happens to a visit, or to the channel that carries it. */
+enum taupe_step_type {
+	TAUPE_STEP_NONE,  /* look at output, go on */
+	TAUPE_STEP_READY, /* the handshake is done; a visit will follow */
+	TAUPE_STEP_OPEN, /* a visit begins: connect to service, then _opened() or _refused() */
+	TAUPE_STEP_DATA, /* payload[0..payload_len) for the service */
+	TAUPE_STEP_EOF,	 /* no more for the service: shut its direction down */
+	TAUPE_STEP_ABORT, /* reset the connection to the service; the visit is over for it */
+	TAUPE_STEP_CREDIT, /* mux, session: that many bytes more may be sent */
+	TAUPE_STEP_MOVED, /* mux: nothing more comes here; the visit goes on elsewhere */
+	TAUPE_STEP_CLOSED, /* the channel ended in order; reset what is left of a visit */
+	TAUPE_STEP_FAILED /* it failed: reason; reset what is left of a visit */
+};
+
+/* All that is pointed to is valid until the next call. */
+struct taupe_step {
+	enum taupe_step_type type;
+	/* send it, whatever the type (session: the event's has it) */
+	struct taupe_output output;
+	/* mux, session: whose step, OPEN to MOVED: place among its visits */
+	size_t visit;
+	size_t
+	    service; /* OPEN, unless it moves: place in the configuration's services */
+	struct taupe_text from; /* OPEN: the visitor's address; may be absent */
+	/* stream, OPEN: it is not new but moves here from the shared channel with this id
+	 * (TAUPE_ID_LEN characters), where its number is stream; else absent */
+	struct taupe_text shared;
+	uint32_t stream;
+	uint32_t bytes;	  /* CREDIT */
+	uint8_t *payload; /* DATA: within what was handed in, unmasked */
+	size_t payload_len;
+	/* FAILED: HTTP status of a refused handshake (404: the visitor is gone) or 0;
+	 * CLOSED: WebSocket close code */
+	unsigned code;
+	const char *reason; /* FAILED */
+};
+
 /* ------------------------------------------------------------------ session ---- */
 
 /* Opaque; the size is checked where it is implemented. */
@@ -153,7 +221,7 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[1072 + 11 * sizeof(void *)];
+		uint8_t bytes[1120 + 13 * sizeof(void *)];
 	} opaque;
 };
 
@@ -181,6 +249,10 @@ enum taupe_event_type {
 	TAUPE_EVENT_REDIRECT_REFUSED,
 	TAUPE_EVENT_WELCOME, /* the session is up */
 	TAUPE_EVENT_OPEN, /* a visitor: make a transfer channel to relay with id */
+	TAUPE_EVENT_VISIT, /* with config.visits: a visit on this link does a step */
+	/* with config.visits: the relay wanted a transfer channel all the same, because it does
+	 * not know better, and was refused */
+	TAUPE_EVENT_NO_CHANNEL,
 	TAUPE_EVENT_MOVE, /* the relay asks us to leave; reason: why that cannot be */
 	TAUPE_EVENT_REFUSED, /* the relay answered the handshake with status */
 	/* it did, with 401: credential is tried instead, at once */
@@ -191,6 +263,11 @@ enum taupe_event_type {
 	TAUPE_EVENT_NOT_ROTATED, /* it could not, text says why; it will ask again */
 	TAUPE_EVENT_CLOSED,	 /* the relay closed the session: code, text */
 	TAUPE_EVENT_FAILED	 /* reason (and text, what it is about) */
+};
+
+/* Where visitors find a service. */
+struct taupe_url {
+	struct taupe_text service, url;
 };
 
 /* All that is pointed to is valid until the next call. */
@@ -210,9 +287,12 @@ struct taupe_event {
 	uint64_t epoch, heartbeat_ms, lease_ms;
 	struct taupe_text label;
 	size_t n_urls;
-	struct {
-		struct taupe_text service, url;
-	} urls[TAUPE_SERVICES_MAX];
+	union {
+		struct taupe_url urls[TAUPE_SERVICES_MAX];
+		/* VISIT: OPEN to CREDIT. A link that ends, for whatever reason, ends its visits
+		 * without a step for each */
+		struct taupe_step step;
+	};
 	bool state_changed; /* also ROTATED: store taupe_session_export() */
 	/* of the session: WELCOME, ROTATE; OTHER_SECRET: what is tried next */
 	enum taupe_credential credential;
@@ -310,11 +390,51 @@ TAUPE_MUST_CHECK size_t taupe_session_keep_secret(struct taupe_session *session,
  * when the new one is up. Where nothing is connected the next attempt is made now. */
 void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
 
-/* Go for good: what is to be closed comes from taupe_session_next(). */
+/* Go for good: what is to be closed comes from taupe_session_next(). A link on which visits
+ * ride is closed when these are over, and takes no more; at once if this is called again. */
 void taupe_session_leave(struct taupe_session *session);
 
 /* Is a session up (welcomed, and not known to be lost)? */
 bool taupe_session_is_up(const struct taupe_session *session);
+
+/*
+ * With config.visits: what the driver says of a visit of TAUPE_EVENT_VISIT. `visit` is the
+ * step's: its place in config.visits, the visit's from TAUPE_STEP_OPEN until
+ * taupe_visit_is_over(); then it may be the next one's, with the next input. All goes out on the
+ * link that the visit came on, which is link visit / mux_visits. Each returns the bytes to
+ * send, 0 when there is nothing to say (any more): it is safe to call them at any time.
+ *
+ * Who sends much sends it in pieces of at most TAUPE_VISIT_PIECE, of the visits in turn, and queues no
+ * more than a few of them: heartbeats and other visits wait behind what is queued.
+ */
+#define TAUPE_VISIT_PIECE 16384
+
+/* The header of a frame around len > 0 bytes of payload, no more than the visit may still send
+ * (TAUPE_MUX_WINDOW, and what each TAUPE_STEP_CREDIT adds): send it, then the payload, each byte
+ * through taupe_mask(payload, len, mask, 0). */
+TAUPE_MUST_CHECK size_t taupe_visit_frame(struct taupe_session *session,
+    size_t visit, size_t len, uint64_t now_ms,
+    uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
+/* The service took the connection; was not reached; sends no more; was reset: as with
+ * taupe_stream_opened() and the others. */
+TAUPE_MUST_CHECK size_t taupe_visit_opened(struct taupe_session *session,
+    size_t visit, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_visit_refused(struct taupe_session *session,
+    size_t visit, const char *reason, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_visit_eof(struct taupe_session *session,
+    size_t visit, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX]);
+TAUPE_MUST_CHECK size_t taupe_visit_abort(struct taupe_session *session,
+    size_t visit, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX]);
+/* The service has taken so many of the bytes that came: the relay may send as many more.
+ * Worth a message once it is half of mux_window. */
+TAUPE_MUST_CHECK size_t taupe_visit_credit(struct taupe_session *session,
+    size_t visit, uint32_t bytes, uint64_t now_ms,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
+
+/* Is the visit over for both sides, or its link at its end? Close its service's connection, if
+ * not done before. */
+bool taupe_visit_is_over(const struct taupe_session *session, size_t visit);
 
 /* ------------------------------------------------------------------- stream ---- */
 
@@ -324,41 +444,6 @@ struct taupe_stream {
 		void *pointer;
 		uint8_t bytes[200 + 6 * sizeof(void *)];
 	} opaque;
-};
-
-enum taupe_step_type {
-	TAUPE_STEP_NONE,  /* look at output, go on */
-	TAUPE_STEP_READY, /* the handshake is done; a visit will follow */
-	TAUPE_STEP_OPEN, /* a visit begins: connect to service, then _opened() or _refused() */
-	TAUPE_STEP_DATA, /* payload[0..payload_len) for the service */
-	TAUPE_STEP_EOF,	 /* no more for the service: shut its direction down */
-	TAUPE_STEP_ABORT, /* reset the connection to the service; the visit is over for it */
-	TAUPE_STEP_CREDIT, /* mux: that many bytes more may be sent */
-	TAUPE_STEP_MOVED, /* mux: nothing more comes here; the visit goes on elsewhere */
-	TAUPE_STEP_CLOSED, /* the channel ended in order; reset what is left of a visit */
-	TAUPE_STEP_FAILED /* it failed: reason; reset what is left of a visit */
-};
-
-/* All that is pointed to is valid until the next call. */
-struct taupe_step {
-	enum taupe_step_type type;
-	struct taupe_output output; /* send it, whatever the type */
-	size_t
-	    visit; /* mux: whose step, OPEN to MOVED: place among its visits */
-	size_t
-	    service; /* OPEN, unless it moves: place in the configuration's services */
-	struct taupe_text from; /* OPEN: the visitor's address; may be absent */
-	/* stream, OPEN: it is not new but moves here from the shared channel with this id
-	 * (TAUPE_ID_LEN characters), where its number is stream; else absent */
-	struct taupe_text shared;
-	uint32_t stream;
-	uint32_t bytes;	  /* CREDIT */
-	uint8_t *payload; /* DATA: within what was handed in, unmasked */
-	size_t payload_len;
-	/* FAILED: HTTP status of a refused handshake (404: the visitor is gone) or 0;
-	 * CLOSED: WebSocket close code */
-	unsigned code;
-	const char *reason; /* FAILED */
 };
 
 /*
@@ -445,13 +530,6 @@ struct taupe_mux {
 		uint64_t align;
 		void *pointer;
 		uint8_t bytes[200 + 6 * sizeof(void *)];
-	} opaque;
-};
-
-struct taupe_visit {
-	union {
-		uint32_t align;
-		uint8_t bytes[20];
 	} opaque;
 };
 

@@ -2,7 +2,6 @@
 #include "sdk/transfer.h"
 
 _Static_assert(TAUPE_ID_LEN == TRANSFER_ID_LEN, "one protocol");
-_Static_assert(TAUPE_HEADER_MAX == WS_HEADER_MAX, "one protocol");
 
 bool
 transfer_init(struct transfer *t, const struct taupe_config *config,
@@ -13,7 +12,7 @@ transfer_init(struct transfer *t, const struct taupe_config *config,
 
 	memset(t, 0, sizeof(*t));
 	channel_init(&t->channel, config, buffer, size);
-	t->zero_mask = relay->secure || config->trusted_path;
+	t->zero_mask = channel_may_mask_with_zeros(config, relay->secure);
 	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, t->channel.size);
 	channel_request(&t->channel, &w, relay, STR(TRANSFER_PATH),
@@ -133,14 +132,8 @@ size_t
 transfer_frame(const struct transfer *t, size_t len,
     uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4])
 {
-	struct ws_header frame = {
-	    .length = len, .opcode = WS_OP_BINARY, .fin = true, .masked = true};
-
-	if (!t->zero_mask)
-		channel_random(
-		    t->channel.config, frame.mask, sizeof(frame.mask));
-	memcpy(mask, frame.mask, sizeof(frame.mask));
-	return ws_header_encode(&frame, header);
+	return channel_payload_header(
+	    &t->channel, len, t->zero_mask, header, mask);
 }
 
 size_t

@@ -20,22 +20,32 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 }
 
 void
+visit_state_begin_refused(struct visit_state *v, const struct channel *c,
+    uint64_t number, struct str reason, struct taupe_step *step)
+{
+	struct control_msg refusal = {
+	    .op = CONTROL_REFUSED, .visit = number, .reason = reason};
+
+	*v = (struct visit_state){.running = true,
+	    .answered = true,
+	    .out_ended = true,
+	    .aborted = true};
+	step->output.len = channel_message(
+	    c, &refusal, step->output.bytes, sizeof(step->output.bytes));
+}
+
+void
 visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
-	struct control_msg refusal = {.op = CONTROL_REFUSED,
-	    .visit = msg->visit,
-	    .reason = STR("no such service")};
-
-	*v = (struct visit_state){.running = true};
-	if (find_service(c->config, msg->service, &step->service)) {
-		step->type = TAUPE_STEP_OPEN;
-		step->from = text_of(msg->from);
+	if (!find_service(c->config, msg->service, &step->service)) {
+		visit_state_begin_refused(
+		    v, c, msg->visit, STR("no such service"), step);
 		return;
 	}
-	v->answered = v->out_ended = v->aborted = true;
-	step->output.len = channel_message(
-	    c, &refusal, step->output.bytes, sizeof(step->output.bytes));
+	*v = (struct visit_state){.running = true};
+	step->type = TAUPE_STEP_OPEN;
+	step->from = text_of(msg->from);
 }
 
 void

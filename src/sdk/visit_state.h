@@ -24,6 +24,10 @@ struct visit_state {
 void visit_state_begin(struct visit_state *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step);
 
+/* It begins, and is refused at once. */
+void visit_state_begin_refused(struct visit_state *v, const struct channel *c,
+    uint64_t number, struct str reason, struct taupe_step *step);
+
 /* It moves here from a shared channel, where it began. */
 void visit_state_begin_moved(struct visit_state *v,
     const struct control_msg *msg, struct taupe_step *step);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What a program has resident, even inside qemu-user: qemu maps the program's address space into
-its own, at "-B BEGIN" and so long as "-R BYTES" says. What is resident there is the program's:
-its code, data, heap and stack. The emulator and what it has translated lie elsewhere. Without
-these options the program is this machine's own, and all that it has counts."""
+its own, from "-B BEGIN" on and so long as "-R BYTES" says, or 4 GiB for 32 bits. What is resident
+there is the program's: its code, data, heap and stack. The emulator and what it has translated lie
+elsewhere. Without -B the program is this machine's own, and all that it has counts."""
 import pathlib
 import re
 
@@ -14,7 +14,8 @@ def address_space(command):
     if "-B" not in command:
         return 0, 1 << 64
     begin = int(command[command.index("-B") + 1], 0)
-    return begin, begin + int(command[command.index("-R") + 1], 0)
+    size = int(command[command.index("-R") + 1], 0) if "-R" in command else 1 << 32
+    return begin, begin + size
 
 
 def resident_kib(pid, command):

@@ -23,6 +23,7 @@ KNOWN_KEYS = {
     "op", "id", "service", "from", "reason", "to", "visit", "epoch", "heartbeat_ms", "lease_ms",
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
     "mux", "visits", "window", "bytes", "shared", "stream", "sha256", "enrol",
+    "channels",
 }
 CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays",
                "rotate", "secret"}

@@ -3,7 +3,8 @@
  * A control channel under a hostile relay, network and clock. The input is a script; what
  * must hold whatever it says: the session always comes to a wait, it never asks for a dial
  * that would send the secret in the clear when only wss:// is configured, and what it
- * exports it takes back.
+ * exports it takes back; and where visits ride on the links, their steps are in order, within
+ * their windows, and in places of the link that they came on.
  */
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +24,15 @@ static const char *const secure_relays[] = {
 #define KEY "probes.u7oYJ2xq-3bVd_0aKf5sT8wZrE1nPgQhL6mCiXjD4yM"
 static const char *const domains[] = {"example.com"};
 
+#define VISITS 3
+#define WINDOW 1024
+
+/* A visit as its driver sees it. */
+struct seat {
+	bool running, in_ended;
+	size_t window, credit;
+};
+
 struct run {
 	struct taupe_config config;
 	struct taupe_session session;
@@ -30,6 +40,8 @@ struct run {
 	bool secure, dialled[TAUPE_LINKS], open[TAUPE_LINKS];
 	char request[TAUPE_LINKS][TAUPE_REQUEST_MAX];
 	size_t request_len[TAUPE_LINKS];
+	struct taupe_visit room[TAUPE_LINKS * VISITS];
+	struct seat seats[TAUPE_LINKS * VISITS];
 	uint8_t buffer[3000], memory[300];
 	uint32_t random;
 };
@@ -45,6 +57,112 @@ random_cb(void *ctx, void *out, size_t len)
 		bytes[i] = (uint8_t)(run->random >> 24);
 	}
 }
+
+/* ---- visits ---- */
+
+static void
+leave_what_is_over(struct run *run)
+{
+	for (size_t i = 0; i < TAUPE_LINKS * VISITS; i++)
+		if (run->seats[i].running &&
+		    taupe_visit_is_over(&run->session, i))
+			run->seats[i].running = false;
+}
+
+static void
+check_open(struct run *run, const struct taupe_step *step)
+{
+	REQUIRE(step->service < 2 && !run->seats[step->visit].running);
+	run->seats[step->visit] = (struct seat){
+	    .running = true, .window = WINDOW, .credit = TAUPE_MUX_WINDOW};
+}
+
+static void
+check_step(struct run *run, unsigned link, const struct taupe_step *step,
+    const uint8_t *data, size_t done)
+{
+	struct seat *seat = &run->seats[step->visit];
+
+	REQUIRE(run->config.visits != NULL);
+	REQUIRE(step->visit / VISITS == link);
+	REQUIRE(step->type == TAUPE_STEP_OPEN || seat->running);
+	switch (step->type) {
+	case TAUPE_STEP_OPEN:
+		check_open(run, step);
+		break;
+	case TAUPE_STEP_DATA:
+		REQUIRE(!seat->in_ended && step->payload_len > 0 &&
+		    step->payload_len <= seat->window);
+		REQUIRE(step->payload >= data &&
+		    step->payload + step->payload_len <= data + done);
+		seat->window -= step->payload_len;
+		break;
+	case TAUPE_STEP_EOF:
+		REQUIRE(!seat->in_ended);
+		seat->in_ended = true;
+		break;
+	case TAUPE_STEP_CREDIT:
+		seat->credit += step->bytes;
+		REQUIRE(step->bytes > 0 && seat->credit <= INT32_MAX);
+		break;
+	default:
+		REQUIRE(step->type == TAUPE_STEP_ABORT);
+	}
+}
+
+static size_t
+send_payload(struct run *run, size_t visit, size_t len)
+{
+	uint8_t header[TAUPE_MUX_HEADER_MAX], mask[4];
+	size_t header_len = taupe_visit_frame(
+	    &run->session, visit, len, run->now, header, mask);
+
+	if (header_len > 0) {
+		REQUIRE(len <= run->seats[visit].credit);
+		run->seats[visit].credit -= len;
+	}
+	return header_len;
+}
+
+/* The driver says something about a visit. */
+static void
+drive(struct run *run, unsigned what, uint8_t whom)
+{
+	struct taupe_session *s = &run->session;
+	uint8_t out[TAUPE_MESSAGE_MAX];
+	size_t visit = whom % (TAUPE_LINKS * VISITS), len = 0;
+	struct seat *seat = &run->seats[visit];
+
+	if (run->config.visits == NULL || !seat->running)
+		return;
+	switch (what % 6) {
+	case 0:
+		len = taupe_visit_opened(s, visit, run->now, out);
+		break;
+	case 1:
+		len = taupe_visit_refused(s, visit, "no", run->now, out);
+		seat->running = len == 0;
+		break;
+	case 2:
+		len = taupe_visit_eof(s, visit, run->now, out);
+		break;
+	case 3:
+		len = taupe_visit_abort(s, visit, run->now, out);
+		seat->running = len == 0;
+		break;
+	case 4:
+		len = send_payload(run, visit, whom * 400u);
+		break;
+	default:
+		len = taupe_visit_credit(s, visit, WINDOW / 2, run->now, out);
+		if (len > 0)
+			seat->window += WINDOW / 2;
+	}
+	REQUIRE(len <= sizeof(out));
+	leave_what_is_over(run);
+}
+
+/* ---- the session ---- */
 
 static void
 act(struct run *run)
@@ -69,6 +187,8 @@ act(struct run *run)
 		} else if (action.type == TAUPE_CLOSE) {
 			run->dialled[action.link] = run->open[action.link] =
 			    false;
+			if (run->config.visits != NULL)
+				leave_what_is_over(run);
 		}
 	}
 }
@@ -111,6 +231,12 @@ hear(struct run *run, unsigned link, const uint8_t *data, size_t len)
 		REQUIRE(event.n_urls <= TAUPE_SERVICES_MAX);
 		if (event.type == TAUPE_EVENT_ROTATE)
 			rotate(run, link);
+		REQUIRE(event.type != TAUPE_EVENT_OPEN ||
+		    run->config.visits == NULL);
+		if (event.type == TAUPE_EVENT_VISIT)
+			check_step(run, link, &event.step, copy + at, done);
+		if (run->config.visits != NULL)
+			leave_what_is_over(run);
 		at += done;
 	}
 }
@@ -203,6 +329,8 @@ do_one(struct run *run, uint8_t what, const uint8_t *data, size_t len)
 		taupe_session_lost(
 		    &run->session, link, run->now, "gone", &event);
 		run->open[link] = run->dialled[link] = false;
+		if (run->config.visits != NULL)
+			leave_what_is_over(run);
 		return 0;
 	case 6:
 		if (what & 0x80)
@@ -215,7 +343,9 @@ do_one(struct run *run, uint8_t what, const uint8_t *data, size_t len)
 	default:
 		if (what == 0xff)
 			taupe_session_leave(&run->session);
-		return 0;
+		else if (n > 0)
+			drive(run, what >> 4, data[0]);
+		return what != 0xff && n > 0;
 	}
 }
 
@@ -252,6 +382,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		run.config.secret_sha256 = HASH;
 		run.config.enrolment_key = KEY;
 		run.config.enrolled = data[0] & 16;
+	}
+	if (data[0] & 32) {
+		run.config.visits = run.room;
+		run.config.mux_visits = VISITS;
+		run.config.mux_window = WINDOW;
 	}
 	REQUIRE(taupe_session_init(&run.session, &run.config) == NULL);
 	act(&run);

@@ -335,6 +335,17 @@ conn_keep_alive(struct conn *conn)
 #endif
 }
 
+void
+conn_bound_unsent(struct conn *conn, unsigned bytes)
+{
+#ifdef TCP_NOTSENT_LOWAT
+	set_option(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)bytes);
+#else
+	(void)conn;
+	(void)bytes;
+#endif
+}
+
 /* A short read has emptied the socket (epoll(7), question 9): the next bytes make a new
  * edge, and the read that would only say so is spared. An end behind the bytes makes
  * none, but then EV_CLOSED came with them. A reset behind them makes none either, and

@@ -123,6 +123,10 @@ bool conn_is_open(const struct conn *conn);
  * connection within two minutes. */
 void conn_keep_alive(struct conn *conn);
 
+/* Let the system hold no more than about so many bytes that it has not sent yet, however large its
+ * buffer: what is written next waits behind them. Where it cannot, nothing changes. */
+void conn_bound_unsent(struct conn *conn, unsigned bytes);
+
 /* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
  * CONN_ERROR (errno says which). */
 ssize_t conn_read(struct conn *conn, void *out, size_t cap);

@@ -13,11 +13,14 @@
 
 #include "net/mux.h"
 
-#define TURN_BYTES BUF_LARGE /* most that one callback reads */
+#define TURN_BYTES                                                             \
+	BUF_LARGE /* most that one callback reads; of a raw side, a piece */
 #define SMALL_PIECE 1024 /* bytes that are better copied than written alone */
-#define QUEUE_BYTES                                                            \
-	(2u *                                                                  \
-	    BUF_LARGE) /* in the channel's queue, before it is flushed at once */
+#define QUEUE_BYTES (2u * BUF_LARGE)
+/* On a channel that is kept short: a tenth of a second at 4 Mbit/s. */
+#define SHORT_PIECE_BYTES 16384u
+#define SHORT_QUEUE_BYTES (2u * SHORT_PIECE_BYTES)
+#define SHORT_UNSENT_BYTES 16384u
 
 static const struct conn_ops channel_conn_ops, raw_conn_ops;
 
@@ -33,10 +36,29 @@ mux_init(struct mux *mux, struct conn *channel, const struct mux_ops *ops,
 	mux->ops = ops;
 	mux->owner = owner;
 	mux->read_bytes = BUF_SMALL;
+	mux->piece_bytes = BUF_LARGE;
+	mux->queue_bytes = QUEUE_BYTES;
 	TAILQ_INIT(&mux->stopped);
 	task_init(&mux->flush_task, flush_task_cb, mux);
 	conn_set_owner(channel, &channel_conn_ops, mux);
 	conn_resume(channel);
+}
+
+void
+mux_keep_short(struct mux *mux)
+{
+	mux->piece_bytes = SHORT_PIECE_BYTES;
+	mux->queue_bytes = SHORT_QUEUE_BYTES;
+	conn_bound_unsent(mux->channel, SHORT_UNSENT_BYTES);
+}
+
+int
+mux_move_channel(struct mux *mux, struct conn *to)
+{
+	struct conn *from = mux->channel;
+
+	mux->channel = to;
+	return conn_move(to, from, &channel_conn_ops, mux);
 }
 
 void
@@ -83,7 +105,7 @@ unblock(struct mux *mux)
 	size_t bytes = 0;
 
 	mux->blocked = false;
-	while (bytes < QUEUE_BYTES &&
+	while (bytes < mux->queue_bytes &&
 	    (side = TAILQ_FIRST(&mux->stopped)) != NULL) {
 		bytes += side->read_bytes;
 		start_again(side);
@@ -114,7 +136,7 @@ mux_flush_soon(struct mux *mux)
 {
 	if (!conn_is_open(mux->channel))
 		return;
-	if (!mux->blocked && conn_queued(mux->channel) >= QUEUE_BYTES)
+	if (!mux->blocked && conn_queued(mux->channel) >= mux->queue_bytes)
 		flush(mux);
 	else
 		task_post_last(mux->loop, &mux->flush_task);
@@ -194,6 +216,17 @@ take_turn(struct mux_side *side)
 	return has_turn;
 }
 
+/* So much of the raw side may become one message. */
+static size_t
+piece_max(const struct mux_side *side, const struct buf *buf)
+{
+	size_t most = side->mux->piece_bytes;
+
+	if (buf->capacity < most)
+		most = buf->capacity;
+	return side->credit < most ? side->credit : most;
+}
+
 /* May the raw side be read? If not, it is stopped until that may have changed. */
 static bool
 may_read(struct mux_side *side)
@@ -233,12 +266,10 @@ raw_readable_cb(struct conn *conn)
 
 	if (!take_turn(side))
 		return;
-	while (turn < TURN_BYTES && conn->readable && !conn->paused &&
+	while (turn < mux->piece_bytes && conn->readable && !conn->paused &&
 	    may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf == NULL	   ? 0
-		    : buf->capacity < side->credit ? buf->capacity
-						   : side->credit;
+		size_t cap = buf != NULL ? piece_max(side, buf) : 0;
 		ssize_t got =
 		    buf != NULL ? read_in_turn(side, buf, &cap) : CONN_ERROR;
 

@@ -84,6 +84,8 @@ struct mux {
 	uint8_t *pending_data;
 	size_t pending_len;
 	uint32_t read_bytes; /* of the channel's next read */
+	uint32_t piece_bytes; /* most that is made one message */
+	uint32_t queue_bytes; /* in the channel's queue, before it is flushed at once */
 	uint32_t steps;	     /* that the last read was decoded in */
 	bool blocked;	     /* the system takes no more of the channel */
 };
@@ -91,6 +93,11 @@ struct mux {
 /* Take over a channel, its callbacks included. */
 void mux_init(struct mux *mux, struct conn *channel, const struct mux_ops *ops,
     void *owner);
+/* Other things than visits are said on the channel, and shall not wait long behind them: pieces
+ * are small, and few of them are queued, here or in the system. */
+void mux_keep_short(struct mux *mux);
+/* Its channel goes to another place in memory. -1: it is closed. Not from a callback of it. */
+int mux_move_channel(struct mux *mux, struct conn *to);
 /* End it; its sides have been left before. The channel is the owner's to close. */
 void mux_fini(struct mux *mux);
 /* Decode bytes that came with the channel's handshake. */

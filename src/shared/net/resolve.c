@@ -21,7 +21,6 @@
 #include "net/resolve.h"
 #include "net/resolve_system.h"
 
-#define DNS_PORT 53
 #define HOST_MAX 255
 
 struct resolve_request {
@@ -42,7 +41,7 @@ struct resolve_request {
 struct resolver {
 	struct loop *loop;
 	struct evdns_base *dns; /* NULL until it is needed */
-	struct address server;	/* len 0: those of the system */
+	struct name_servers servers;
 	struct resolve_stamp stamp;
 	LIST_HEAD(, resolve_request) requests;
 	size_t n_in_dns;
@@ -55,6 +54,34 @@ struct resolver {
  * tells a leak checker that they were not forgotten. */
 static LIST_HEAD(, resolver) abandoned = LIST_HEAD_INITIALIZER(abandoned);
 
+/*
+ * Tell evdns whom to ask. It takes a server that is named twice once. It goes round the
+ * servers for both families at once, so that one of them needs two tries more to come by each;
+ * and it must not give it up when the other is through, which may have no address. An answer
+ * that is late is taken nevertheless. resolv.conf may say otherwise.
+ */
+static int
+name_servers(struct resolver *resolver, struct evdns_base *dns)
+{
+	static const char *const tries[NAME_SERVERS_MAX + 1] = {
+	    "5", "4", "4", "5", "6"};
+	size_t n = resolver->servers.n;
+
+	(void)evdns_base_set_option(dns, "timeout:", "1");
+	(void)evdns_base_set_option(dns, "attempts:", tries[n]);
+	(void)evdns_base_set_option(dns, "getaddrinfo-allow-skew:", tries[n]);
+	if (n == 0) {
+		resolve_system_servers(dns);
+		return 0;
+	}
+	evdns_base_search_clear(dns);
+	for (size_t i = 0; i < n; i++)
+		(void)evdns_base_nameserver_sockaddr_add(dns,
+		    &resolver->servers.list[i].sa,
+		    resolver->servers.list[i].len, 0);
+	return evdns_base_count_nameservers(dns) > 0 ? 0 : -1;
+}
+
 static struct evdns_base *
 open_dns(struct resolver *resolver)
 {
@@ -63,16 +90,9 @@ open_dns(struct resolver *resolver)
 
 	if (dns == NULL)
 		return NULL;
-	/* resolv.conf may say otherwise; without one, the local host is asked */
-	(void)evdns_base_set_option(dns, "timeout:", "2");
-	(void)evdns_base_set_option(dns, "attempts:", "3");
-	if (resolver->server.len == 0) {
-		resolve_system_servers(dns);
-		return dns;
-	}
-	resolve_system_hosts(dns);
-	if (evdns_base_nameserver_sockaddr_add(
-		dns, &resolver->server.sa, resolver->server.len, 0) == 0)
+	if (resolver->servers.n > 0)
+		resolve_system_hosts(dns);
+	if (name_servers(resolver, dns) == 0)
 		return dns;
 	evdns_base_free(dns, 0);
 	return NULL;
@@ -123,7 +143,7 @@ dns_log_cb(int is_warning, const char *message)
 }
 
 struct resolver *
-resolver_new(struct loop *loop, const char *server)
+resolver_new(struct loop *loop, const struct name_servers *servers)
 {
 	struct resolver *resolver = calloc(1, sizeof(*resolver));
 
@@ -133,13 +153,38 @@ resolver_new(struct loop *loop, const char *server)
 	resolver->loop = loop;
 	LIST_INIT(&resolver->requests);
 	task_init(&resolver->free_task, free_abandoned_cb, resolver);
-	if (server != NULL &&
-	    !address_parse(str_of(server), &resolver->server) &&
-	    !address_parse_ip(str_of(server), DNS_PORT, &resolver->server)) {
-		free(resolver);
-		return NULL;
-	}
+	if (servers != NULL)
+		resolver->servers = *servers;
 	return resolver;
+}
+
+static bool
+same_servers(const struct name_servers *a, const struct name_servers *b)
+{
+	return a->n == b->n &&
+	    memcmp(a->list, b->list, a->n * sizeof(a->list[0])) == 0;
+}
+
+void
+resolver_set_servers(
+    struct resolver *resolver, const struct name_servers *servers)
+{
+	struct evdns_base *dns = resolver->dns;
+
+	if (same_servers(&resolver->servers, servers))
+		return;
+	resolver->servers = *servers;
+	if (dns == NULL)
+		return;
+	if (resolver->n_in_dns == 0) {
+		evdns_base_free(dns, 0);
+		resolver->dns = NULL;
+		return;
+	}
+	/* what is under way is asked anew */
+	(void)evdns_base_clear_nameservers_and_suspend(dns);
+	(void)name_servers(resolver, dns);
+	(void)evdns_base_resume(dns);
 }
 
 void
@@ -181,7 +226,17 @@ fail(struct resolve_request *request, const char *why)
 }
 
 static const char *
-failure_text(int error)
+silence_text(const struct resolver *resolver)
+{
+	const char *missing = resolve_system_missing();
+
+	return resolver->servers.n > 0 || missing == NULL
+	    ? "the name server gave no answer"
+	    : missing;
+}
+
+static const char *
+failure_text(const struct resolver *resolver, int error)
 {
 	switch (error) {
 	case EVUTIL_EAI_NONAME:
@@ -190,7 +245,7 @@ failure_text(int error)
 		return "it has no address";
 	case EVUTIL_EAI_AGAIN:
 	case EVUTIL_EAI_FAIL: /* evdns: silence, or a server that failed */
-		return "the name server gave no answer";
+		return silence_text(resolver);
 	default:
 		return evutil_gai_strerror(error);
 	}
@@ -227,7 +282,7 @@ answered_cb(int error, struct evutil_addrinfo *list, void *arg)
 		take_answer(request, error == 0 ? list : NULL);
 		if (request->n == 0)
 			fail(request,
-			    failure_text(
+			    failure_text(resolver,
 				error != 0 ? error : EVUTIL_EAI_NODATA));
 		task_post(resolver->loop, &request->task);
 	} else {

@@ -5,6 +5,7 @@
 
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/name_servers.h"
 
 #define RESOLVE_MAX 8 /* addresses that are handed on */
 
@@ -16,9 +17,14 @@ struct resolve_request;
 typedef void (*resolve_cb)(
     void *ctx, const struct address *addresses, size_t n, const char *error);
 
-/* server: "ip" or "ip:port" of a DNS server to ask instead of the system's, or NULL:
- * /etc/resolv.conf, which is read again when it changes. NULL when it is malformed. */
-struct resolver *resolver_new(struct loop *loop, const char *server);
+/* servers: what to ask instead of the system's, by turns (copied; NULL or none: those of
+ * /etc/resolv.conf, which is read again when it changes). /etc/hosts counts in both cases,
+ * where it exists. NULL: no memory. */
+struct resolver *resolver_new(
+    struct loop *loop, const struct name_servers *servers);
+/* Ask others from now on; requests under way go to them, too. */
+void resolver_set_servers(
+    struct resolver *resolver, const struct name_servers *servers);
 /* Requests under way are cancelled. */
 void resolver_free(struct resolver **resolver);
 

@@ -17,6 +17,8 @@ struct resolve_stamp resolve_system_stamp(void);
 /* Have evdns ask the servers that the system asks, the local host where there are none; it knows
  * the table of hosts then, too. */
 void resolve_system_servers(struct evdns_base *dns);
+/* NULL, or that the system has no name server, for people. */
+const char *resolve_system_missing(void);
 /* The table of hosts alone. */
 void resolve_system_hosts(struct evdns_base *dns);
 

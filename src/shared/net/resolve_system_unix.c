@@ -32,6 +32,17 @@ resolve_system_stamp(void)
 	return stamp;
 }
 
+const char *
+resolve_system_missing(void)
+{
+	struct stat status;
+
+	return stat(RESOLV_CONF, &status) == 0
+	    ? NULL
+	    : "no name server is configured (there is no " RESOLV_CONF
+	      "), and this machine has none";
+}
+
 void
 resolve_system_servers(struct evdns_base *dns)
 {

@@ -126,6 +126,24 @@ resolve_system_stamp(void)
 }
 
 static void
+count_cb(void *ctx, const struct address *server)
+{
+	(void)server;
+	++*(size_t *)ctx;
+}
+
+const char *
+resolve_system_missing(void)
+{
+	size_t n = 0;
+
+	for_each_server(count_cb, &n);
+	return n > 0 ? NULL
+		     : "no network that is up has a name server, and this "
+		       "machine has none";
+}
+
+static void
 add_cb(void *ctx, const struct address *server)
 {
 	(void)evdns_base_nameserver_sockaddr_add(

@@ -20,7 +20,7 @@ struct tls;	    /* one connection */
 enum tls_result { TLS_OK, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED };
 
 /* A client's context: the peer's certificate is verified against ca_file, or against the
- * system's store when ca_file is NULL. NULL on failure with *error a text for people
+ * system's store (OpenSSL's, else what ca_places.h finds) when ca_file is NULL. NULL on failure with *error a text for people
  * (static or valid until the next call). */
 struct tls_context *tls_context_new_client(
     const char *ca_file, const char **error);

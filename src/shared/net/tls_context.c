@@ -182,16 +182,17 @@ context_new(const SSL_METHOD *method)
 static int
 load_trust(SSL_CTX *ssl, const char *ca_file)
 {
-	int loaded = ca_file != NULL
-	    ? SSL_CTX_load_verify_locations(ssl, ca_file, NULL)
-	    : tls_trust_system(ssl);
-
-	if (loaded == 1)
+	if (ca_file == NULL) {
+		if (tls_trust_system(ssl) == 1)
+			return 0;
+		tls_context_explain("the system's trusted certificates", NULL,
+		    tls_trust_error());
+		return -1;
+	}
+	if (SSL_CTX_load_verify_locations(ssl, ca_file, NULL) == 1)
 		return 0;
-	tls_context_explain(ca_file != NULL
-		? "trusted certificates"
-		: "the system's trusted certificates",
-	    ca_file, tls_queued_reason());
+	tls_context_explain(
+	    "trusted certificates", ca_file, tls_queued_reason());
 	return -1;
 }
 

@@ -5,7 +5,8 @@
 
 #include <openssl/ssl.h>
 
-/* Trust who the system trusts; 1, or 0 with an error in OpenSSL's queue. */
+/* Trust who the system trusts; 1, or 0, and the second function is the text that says why not. */
 int tls_trust_system(SSL_CTX *ssl);
+const char *tls_trust_error(void);
 
 #endif

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "base/winapi.h"
 #include "net/tls_trust.h"
 
@@ -87,7 +88,6 @@ tls_trust_system(SSL_CTX *ssl)
 
 	if (roots == NULL) {
 		winapi_set_errno(GetLastError());
-		ERR_raise(ERR_LIB_SYS, errno);
 		return 0;
 	}
 	disallowed = CertOpenSystemStoreW(0, L"Disallowed");
@@ -98,4 +98,10 @@ tls_trust_system(SSL_CTX *ssl)
 		CertCloseStore(disallowed, 0);
 	CertCloseStore(roots, 0);
 	return 1;
+}
+
+const char *
+tls_trust_error(void)
+{
+	return error_text(errno);
 }

@@ -28,7 +28,7 @@
 enum control_op {
 	CONTROL_UNKNOWN, /* to be ignored */
 	CONTROL_WELCOME, /* relay → agent, once, the first message of a control channel */
-	CONTROL_OPEN,    /* relay → agent: on control, dig a channel; on transfer, a visitor */
+	CONTROL_OPEN,    /* relay → agent: with an id, dig a channel; with a visit, a visitor */
 	CONTROL_OPENED,  /* agent → relay, on transfer: the service has taken the visitor */
 	CONTROL_REFUSED, /* agent → relay: no channel (control) or no service (transfer) */
 	CONTROL_ABORT,   /* both ways, on transfer: reset this visit */
@@ -67,7 +67,7 @@ struct control_msg {
 	struct str sha256;  /* secret: SHA256_HEX_LEN digits */
 	struct str error;   /* secret, instead of sha256: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
-	uint64_t visit;     /* all but move, on transfer; 0 when absent */
+	uint64_t visit;     /* all that is about one; 0 when absent */
 	uint64_t mux;       /* open on control: 1, if the channel is to be shared */
 	uint64_t bytes;     /* credit */
 	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
@@ -112,6 +112,7 @@ struct control_params {
 	uint64_t mux;      /* 1: it can share a channel among visits */
 	uint64_t visits;   /* so many on one at once, at most; 0 when absent */
 	uint64_t window;   /* bytes of each that it takes before it gives credit; 0 when absent */
+	bool no_channels;  /* channels=0: it digs none, visits ride on the control channel */
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];
 };

@@ -103,6 +103,27 @@ put_services(const struct form_key *key, const void *object, struct writer *w,
 	}
 }
 
+/* The number of channels that it digs: none is all that a relay has to know about. */
+static bool
+take_channels(const struct form_key *key, void *object, struct str value)
+{
+	struct control_params *params = object;
+
+	(void)key;
+	params->no_channels = str_equal(value, STR("0"));
+	return params->no_channels;
+}
+
+static void
+put_channels(const struct form_key *key, const void *object, struct writer *w,
+    bool *first)
+{
+	const struct control_params *params = object;
+
+	if (params->no_channels)
+		form_put(w, first, key->name, STR("0"));
+}
+
 enum params_key {
 	PARAM_NAME,
 	PARAM_INSTANCE,
@@ -113,7 +134,8 @@ enum params_key {
 	PARAM_WARM,
 	PARAM_MUX,
 	PARAM_VISITS,
-	PARAM_WINDOW
+	PARAM_WINDOW,
+	PARAM_CHANNELS
 };
 
 static const struct form_key params_keys[] = {
@@ -136,6 +158,10 @@ static const struct form_key params_keys[] = {
 	control_params, visits, 1, MUX_VISITS_MAX, "not 1 to 65535"),
     [PARAM_WINDOW] = FORM_NUMBER(control_params, window, MUX_WINDOW_MIN,
 	MUX_WINDOW_MAX, "not 1024 to 16777216"),
+    [PARAM_CHANNELS] = {.name = "channels",
+	.take = take_channels,
+	.put = put_channels,
+	.error = "channels: not 0"},
 };
 
 struct transfer_params {
@@ -165,6 +191,8 @@ control_params_decode(
 		*error = "no instance";
 	else if (!(seen & FORM_BIT(PARAM_SERVICE)))
 		*error = "no service";
+	else if (params->no_channels && params->mux == 0)
+		*error = "channels=0 without mux=1";
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 

@@ -56,9 +56,10 @@ struct ws_reader {
 	uint8_t *room; /* for the payload of a cut control frame; NULL: none lent */
 	uint32_t text_max;	 /* longest text message allowed, bytes */
 	uint8_t gathered;	 /* bytes in head, or in room */
-	unsigned opcode : 4;	 /* of the current frame */
-	unsigned message_op : 4; /* of the unfinished message, 0 when none */
-	unsigned phase : 2; /* payload bytes of the current frame already seen, mod 4 */
+	/* bytes, so that every ABI packs them with the bits that follow */
+	uint8_t opcode : 4;	 /* of the current frame */
+	uint8_t message_op : 4; /* of the unfinished message, 0 when none */
+	uint8_t phase : 2; /* payload bytes of the current frame already seen, mod 4 */
 	bool server : 1;
 	bool fin : 1; /* the current frame is the last of its message */
 	bool in_frame : 1;

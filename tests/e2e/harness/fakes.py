@@ -343,13 +343,26 @@ class FakeRelay(Server):
         return end
 
 
-class Dns:
-    """A DNS server on loopback for which every name is 127.0.0.1."""
+def name_of(question):
+    """"\\3www\\7example\\0" and the type behind it → "www.example"."""
+    labels, at = [], 0
+    while question[at]:
+        labels.append(question[at + 1:at + 1 + question[at]].decode().lower())
+        at += 1 + question[at]
+    return ".".join(labels)
 
-    def __init__(self):
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.sock.getsockname()[1]}"
+
+class Dns:
+    """A DNS server on loopback for which every name is 127.0.0.1, or, if `known` are given, only
+    these are. `asked` are the names it was asked for."""
+
+    def __init__(self, host="127.0.0.1", known=None, silent=False):
+        self.known, self.silent, self.asked = known, silent, []
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
+                                  socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
+        port = self.sock.getsockname()[1]
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -360,6 +373,13 @@ class Dns:
                     return
                 end = query.index(b"\0", 12) + 5
                 question = query[12:end]
+                name = name_of(question)
+                self.asked.append(name)
+                if self.silent:
+                    continue
+                if self.known is not None and name not in self.known:
+                    self.sock.sendto(query[:2] + b"\x81\x83\0\1" + bytes(6) + question, peer)
+                    continue
                 is_a = question[-4:-2] == b"\0\1"
                 answer = (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton("127.0.0.1")
                           if is_a else b"")

@@ -173,8 +173,11 @@ class Agent:
         if start:
             self.start()
 
+    def write_config(self):
+        return write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
+
     def start(self, wait=True):
-        path = write_ini(self.group.folder / f"{self.name}.conf", "agent", self.config)
+        path = self.write_config()
         self.process = Process(self.group, self.name, [
             *self.wrapper, self.program, "--config", str(path)], netns=self.netns, env=self.env)
         if wait:

@@ -182,6 +182,11 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {MINIMUM "shared_visits = 0\n", EX_CONFIG},
 	    {MINIMUM "shared_visits = 65536\n", EX_CONFIG},
 	    {MINIMUM "dns = resolver.example.com\n", EX_CONFIG},
+	    {MINIMUM "dns = 192.0.2.1,\n", EX_CONFIG},
+	    {MINIMUM "dns = 192.0.2.1:0\n", EX_CONFIG},
+	    {MINIMUM "dns = 192.0.2.1, 192.0.2.2, 192.0.2.3\n"
+		     "dns = 192.0.2.4, 192.0.2.5\n",
+		EX_CONFIG},
 	    {MINIMUM "unknown = 1\n", EX_CONFIG},
 	};
 	struct settings *settings;
@@ -191,6 +196,25 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 		    "%s", rows[i].text);
 		ck_assert_ptr_null(settings);
 	}
+}
+END_TEST
+
+START_TEST(name_servers_come_from_one_line_or_from_more)
+{
+	struct settings *settings;
+	char text[ADDRESS_TEXT_MAX];
+
+	ck_assert_int_eq(
+	    load(MINIMUM "dns = 9.9.9.9, [2620:fe::fe]:53\ndns = ::1\n",
+		&settings),
+	    EX_OK);
+	ck_assert_uint_eq(settings->dns.n, 3);
+	ck_assert_str_eq(
+	    address_text(&settings->dns.list[1], text), "[2620:fe::fe]:53");
+	settings_free(&settings);
+	ck_assert_int_eq(load(MINIMUM "dns =\n", &settings), EX_OK);
+	ck_assert_uint_eq(settings->dns.n, 0);
+	settings_free(&settings);
 }
 END_TEST
 
@@ -286,6 +310,7 @@ main(void)
 	    shared_channels_are_as_large_as_the_owner_says_or_none,
 	    secret_is_the_first_line_of_its_file,
 	    what_cannot_be_used_is_refused_with_an_exit_code,
+	    name_servers_come_from_one_line_or_from_more,
 	    empty_or_strange_secret_file_is_refused,
 	    enrolment_key_comes_from_the_file_or_from_its_file,
 	    enrolment_key_file_that_is_not_there_is_no_key,

@@ -26,6 +26,8 @@ static struct {
 	int n_a, n_aaaa;
 } server;
 
+static struct name_servers servers;
+
 static uint8_t *
 put_answer(uint8_t *at, uint8_t type, uint8_t last)
 {
@@ -138,7 +140,10 @@ setup(void)
 	server.event = event_new(
 	    loop_base(loop), server.fd, EV_READ | EV_PERSIST, query_cb, NULL);
 	ck_assert_int_eq(event_add(server.event, NULL), 0);
-	resolver = resolver_new(loop, address_text(&server.address, text));
+	servers.n = 0;
+	ck_assert(name_servers_add(
+	    &servers, str_of(address_text(&server.address, text))));
+	resolver = resolver_new(loop, &servers);
 	ck_assert_ptr_nonnull(resolver);
 }
 
@@ -320,11 +325,147 @@ START_TEST(may_be_freed_from_its_callback)
 }
 END_TEST
 
-START_TEST(a_malformed_server_is_refused)
+/* Sockets that read nothing: silent servers. */
+static int
+silent_server(const char *at)
 {
-	ck_assert_ptr_null(resolver_new(loop, "dns.example"));
-	ck_assert_ptr_null(resolver_new(loop, ""));
-	ck_assert_ptr_null(resolver_new(loop, "127.0.0.1:x"));
+	struct address address = address_from(at);
+	int fd = socket(address.sa.sa_family, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(bind(fd, &address.sa, address.len), 0);
+	address_of_socket(fd, &servers.list[servers.n++]);
+	return fd;
+}
+
+START_TEST(other_servers_answer_for_a_silent_one)
+{
+	struct resolver *second;
+	int silent[2];
+
+	silent[0] = silent_server("127.0.0.1:0");
+	silent[1] = silent_server("[::1]:0");
+	ck_assert_uint_eq(servers.n, 3);
+	second = resolver;
+	resolver = resolver_new(loop, &servers);
+	look_up("relay.test");
+	ck_assert_str_eq(error_text, "");
+	ck_assert(found("127.0.0.1:8080"));
+	ck_assert(found("[::1]:8080"));
+	resolver_free(&second);
+	close(silent[0]);
+	close(silent[1]);
+}
+END_TEST
+
+/* That the host has no address of the one family is no reason to give up the other. */
+START_TEST(answer_without_addresses_does_not_cut_the_other_off)
+{
+	struct resolver *second = resolver;
+	int silent[3];
+
+	server.n_aaaa = 0;
+	for (size_t i = 0; i < 3; i++)
+		silent[i] = silent_server("127.0.0.1:0");
+	for (int i = 0; i < 3; i++) {
+		struct address first = servers.list[0];
+
+		resolver = resolver_new(loop, &servers);
+		look_up("relay.test");
+		ck_assert_str_eq(error_text, "");
+		ck_assert(found("127.0.0.1:8080"));
+		resolver_free(&resolver);
+		memmove(servers.list, servers.list + 1,
+		    3 * sizeof(servers.list[0]));
+		servers.list[3] = first;
+	}
+	resolver = second;
+	for (size_t i = 0; i < 3; i++)
+		close(silent[i]);
+}
+END_TEST
+
+START_TEST(other_servers_answer_for_one_that_is_not_there)
+{
+	struct resolver *second = resolver;
+	int gone = silent_server("127.0.0.1:0");
+
+	close(gone);
+	resolver = resolver_new(loop, &servers);
+	look_up("relay.test");
+	ck_assert(found("127.0.0.1:8080"));
+	resolver_free(&second);
+}
+END_TEST
+
+START_TEST(server_that_is_named_twice_counts_once)
+{
+	struct resolver *second = resolver;
+
+	servers.list[servers.n++] = servers.list[0];
+	resolver = resolver_new(loop, &servers);
+	look_up("relay.test");
+	ck_assert(found("127.0.0.1:8080"));
+	ck_assert_int_eq(n_queries, 2);
+	resolver_free(&second);
+}
+END_TEST
+
+START_TEST(servers_may_change_between_requests)
+{
+	struct name_servers good = servers;
+	int silent;
+
+	look_up("relay.test");
+	servers.n = 0;
+	silent = silent_server("127.0.0.1:0");
+	resolver_set_servers(resolver, &servers);
+	look_up("other.test");
+	ck_assert_uint_eq(n_addresses, 0);
+	ck_assert_int_eq(n_queries, 2);
+	resolver_set_servers(resolver, &good);
+	look_up("other.test");
+	ck_assert(found("127.0.0.1:8080"));
+	ck_assert_int_eq(n_queries, 4);
+	close(silent);
+}
+END_TEST
+
+/* Who waits for a server that is silent does not wait for it when there is another. */
+START_TEST(servers_may_change_under_a_request)
+{
+	struct name_servers good = servers;
+	struct resolver *second = resolver;
+	uint64_t began_ms;
+	int silent;
+
+	servers.n = 0;
+	silent = silent_server("127.0.0.1:0");
+	resolver = resolver_new(loop, &servers);
+	(void)start("relay.test");
+	run_for_ms(loop, 50);
+	ck_assert_int_eq(n_answers, 0);
+	began_ms = loop_now_ms(loop);
+	resolver_set_servers(resolver, &good);
+	run_until(loop, &n_answers, 1);
+	ck_assert(found("127.0.0.1:8080"));
+	ck_assert_uint_lt(loop_now_ms(loop) - began_ms, 1500);
+	resolver_free(&second);
+	close(silent);
+}
+END_TEST
+
+START_TEST(servers_may_change_to_those_of_the_system_under_a_request)
+{
+	static const struct name_servers none;
+
+	server.silent = true;
+	(void)start("relay.test");
+	run_until(loop, &n_queries, 2);
+	resolver_set_servers(resolver, &none);
+	/* what comes then depends on the machine */
+	resolver_free(&resolver);
+	run_for_ms(loop, 30);
+	ck_assert_int_eq(n_answers, 0);
 }
 END_TEST
 
@@ -365,7 +506,15 @@ main(void)
 	tcase_add_test(tests, cancelled_requests_make_no_callback);
 	tcase_add_test(tests, may_be_freed_with_requests_under_way);
 	tcase_add_test(tests, may_be_freed_from_its_callback);
-	tcase_add_test(tests, a_malformed_server_is_refused);
+	tcase_add_test(tests, other_servers_answer_for_a_silent_one);
+	tcase_add_test(
+	    tests, answer_without_addresses_does_not_cut_the_other_off);
+	tcase_add_test(tests, other_servers_answer_for_one_that_is_not_there);
+	tcase_add_test(tests, server_that_is_named_twice_counts_once);
+	tcase_add_test(tests, servers_may_change_between_requests);
+	tcase_add_test(tests, servers_may_change_under_a_request);
+	tcase_add_test(
+	    tests, servers_may_change_to_those_of_the_system_under_a_request);
 	tcase_add_test(tests, the_system_settings_can_be_read_or_be_missing);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

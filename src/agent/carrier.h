@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many visits at once on one channel: joins each with its service, and moves the bytes. Whose
+ * channel it is, a shared one's or a control link's, and what libtaupe is to be asked, its owner
+ * knows.
+ */
+#ifndef TAUPE_AGENT_CARRIER_H
+#define TAUPE_AGENT_CARRIER_H
+
+#include "agent/visit.h"
+#include "net/mux.h"
+
+struct carrier;
+struct transfer;
+
+/* A visit on a carrier. */
+struct shared_visit {
+	struct visit visit;
+	struct mux_side side;
+	struct carrier *carrier;
+	struct transfer *heir; /* to whom it moves, or NULL */
+	size_t place;
+};
+
+/* libtaupe's functions about the visit in a place; and what the owner has to do. */
+struct carrier_ops {
+	size_t (*frame)(void *owner, size_t place, size_t len,
+	    uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
+	size_t (*opened)(
+	    void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
+	size_t (*refused)(void *owner, size_t place, const char *reason,
+	    uint8_t out[TAUPE_MESSAGE_MAX]);
+	size_t (*eof)(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
+	size_t (*abort)(
+	    void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
+	size_t (*credit)(void *owner, size_t place, uint32_t bytes,
+	    uint8_t out[TAUPE_MESSAGE_MAX]);
+	bool (*is_over)(void *owner, size_t place);
+	/* Hand in what has come: as of struct mux_ops. Calls carrier_take_step() for the steps
+	 * of visits. */
+	enum pump_verdict (*decode)(
+	    void *owner, uint8_t *data, size_t len, struct mux_step *step);
+	/* A visit may have ended. The carrier may be gone afterwards. */
+	void (*settle)(void *owner);
+	/* The channel ended or failed. */
+	void (*ended)(void *owner, enum pump_end end);
+};
+
+struct carrier {
+	struct agent *agent;
+	const struct carrier_ops *ops;
+	void *owner;
+	struct conn *channel;
+	struct mux mux;
+	struct shared_visit **visits; /* by place; NULL: none, for us */
+	size_t n_visits;
+};
+
+/* Take over a channel, its callbacks included. visits: room for n_visits, all NULL. */
+void carrier_init(struct carrier *carrier, struct agent *agent,
+    struct conn *channel, struct shared_visit **visits, size_t n_visits,
+    const struct carrier_ops *ops, void *owner);
+/* Reset what runs on it. The channel is the owner's to close. */
+void carrier_fini(struct carrier *carrier, const char *reason);
+
+/* Append to the channel; it goes with whatever else is said in this turn of the loop. */
+void carrier_say(struct carrier *carrier, const uint8_t *message, size_t len);
+/* A visit's step, OPEN to MOVED. The owner settles afterwards. */
+void carrier_take_step(struct carrier *carrier, size_t place,
+    const struct taupe_step *step, struct mux_step *mux_step);
+
+/* Forget a visit whose service's connection was moved elsewhere. */
+void shared_visit_free(struct shared_visit *visit);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Visits that ride on the control channel (docs/PROTOCOL.md section 5.9). That they are visits as on
+ * a shared channel is shown by test_shared.c, whose code this is as well; here is what the session
+ * has to do with it.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "relay/device.h"
+#include "relay/session.h"
+#include "relay/shared.h"
+#include "relay/stream.h"
+#include "scene.h"
+#include "wire/control_msg.h"
+
+#define CROWD 12
+#define RIDES "&mux=1&visits=12&channels=0&warm=3"
+#define LARGE 60000 /* bytes: on a shared channel such a visit moves */
+
+static struct channel control, newer;
+static struct peer visitors[CROWD];
+static uint8_t plenty[LARGE];
+
+static void
+begin_with(int backend, const char *const *options)
+{
+	memset(plenty, 'x', sizeof(plenty));
+	scene_begin(backend, options);
+	agent_login_with(&control, "one", RIDES);
+}
+
+static void
+begin(int backend)
+{
+	begin_with(backend, NULL);
+}
+
+static void
+teardown(void)
+{
+	for (int i = 0; i < CROWD; i++)
+		peer_close(&visitors[i]);
+	peer_close(&newer.peer);
+	peer_close(&control.peer);
+	scene_teardown();
+}
+
+/* visitors[i] comes, as visit `number` on that channel. */
+static void
+come_on(struct channel *channel, int i, int number)
+{
+	char open[60];
+
+	visitor_dial(&visitors[i], "shell");
+	snprintf(open, sizeof(open), "op=open&visit=%d&service=shell&", number);
+	channel_expect(channel, open);
+}
+
+static void
+come(int i)
+{
+	come_on(&control, i, i + 1);
+}
+
+static void
+send_payload(
+    struct channel *channel, uint8_t visit, const void *data, size_t len)
+{
+	static uint8_t message[4 + LARGE];
+
+	message[3] = visit;
+	if (len > 0)
+		memcpy(message + 4, data, len);
+	channel_send(channel, 0x82, message, 4 + len);
+}
+
+static void
+expect_payload(struct channel *channel, uint8_t visit, const char *text)
+{
+	struct frame frame = channel_next(channel);
+	uint8_t prefix[4] = {0, 0, 0, visit};
+
+	ck_assert_msg(
+	    frame.opcode == WS_OP_BINARY, "%.*s", (int)frame.len, frame.data);
+	ck_assert_uint_eq(frame.len, 4 + strlen(text));
+	ck_assert_mem_eq(frame.data, prefix, 4);
+	ck_assert_mem_eq(frame.data + 4, text, strlen(text));
+}
+
+static void
+say(struct channel *channel, const char *op, int visit)
+{
+	char text[60];
+
+	snprintf(text, sizeof(text), "op=%s&visit=%d", op, visit);
+	channel_send_text(channel, text);
+}
+
+static void
+expect_said(struct channel *channel, const char *op, int visit)
+{
+	char text[60];
+
+	snprintf(text, sizeof(text), "op=%s&visit=%d", op, visit);
+	channel_expect(channel, text);
+}
+
+static void
+expect_received(struct peer *peer, const char *text)
+{
+	run_until_received(loop, peer, strlen(text));
+	ck_assert_uint_eq(peer->len, strlen(text));
+	ck_assert_mem_eq(peer->data, text, strlen(text));
+}
+
+/* The newer session of the same agent. */
+static void
+login_again(const char *instance)
+{
+	agent_login_with(&newer, instance, RIDES);
+}
+
+START_TEST(no_channel_is_asked_for)
+{
+	begin(_i);
+	channel_expect_silence(&control);
+	come(0);
+	channel_expect_silence(&control);
+	ck_assert_uint_eq(relay->n_transfers, 0);
+}
+END_TEST
+
+START_TEST(visits_run_side_by_side_between_control_messages)
+{
+	begin(_i);
+	for (int i = 0; i < CROWD; i++) {
+		come(i);
+		peer_send(&visitors[i], "question", 8);
+		expect_payload(&control, (uint8_t)(i + 1), "question");
+		channel_send(&control, 0x89, "?", 1);
+		ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PONG);
+	}
+	session_ask_secret(scene_device()->session);
+	channel_expect(&control, "op=rotate");
+	channel_send_text(&control, "op=secret&error=no");
+	channel_expect(&control, "op=secret&error=");
+	for (int i = CROWD; i-- > 0;) {
+		send_payload(&control, (uint8_t)(i + 1), "answer", 6);
+		send_payload(&control, (uint8_t)(i + 1), NULL, 0);
+	}
+	for (int i = 0; i < CROWD; i++) {
+		run_until_ended(loop, &visitors[i]);
+		expect_received(&visitors[i], "answer");
+		peer_end(&visitors[i]);
+		expect_payload(&control, (uint8_t)(i + 1), "");
+	}
+	RUN_UNTIL(relay->n_visitors == 0);
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(a_large_visit_stays)
+{
+	begin(_i);
+	come(0);
+	say(&control, "opened", 1);
+	send_payload(&control, 1, plenty, LARGE);
+	run_until_received(loop, &visitors[0], LARGE);
+	channel_expect(&control, "op=credit&visit=1&bytes=");
+	channel_expect_silence(&control);
+}
+END_TEST
+
+START_TEST(beyond_its_visits_visitors_wait)
+{
+	static struct peer late;
+
+	begin(_i);
+	for (int i = 0; i < CROWD; i++)
+		come(i);
+	visitor_dial(&late, "shell");
+	channel_expect_silence(&control);
+	say(&control, "abort", 3);
+	expect_said(&control, "abort", 3);
+	channel_expect(&control, "op=open&visit=13&service=shell&");
+	peer_close(&late);
+}
+END_TEST
+
+START_TEST(a_visits_bytes_are_a_sign_of_life)
+{
+	static const char *const soon[] = {"heartbeat=50ms", NULL};
+
+	begin_with(_i, soon);
+	come(0);
+	for (int i = 0; i < 20; i++) {
+		run_for_ms(loop, 20);
+		send_payload(&control, 1, "x", 1);
+	}
+	ck_assert_ptr_nonnull(scene_device()->session);
+	RUN_UNTIL(scene_device()->session == NULL); /* silent from here on */
+	run_until_reset(loop, &visitors[0]);
+}
+END_TEST
+
+START_TEST(a_fault_of_a_visit_ends_the_session)
+{
+	begin(_i);
+	come(0);
+	send_payload(&control, 2, "x", 1);
+	channel_expect_close(&control, WS_CLOSE_PROTOCOL_ERROR);
+	run_until_reset(loop, &visitors[0]);
+	RUN_UNTIL(scene_device()->session == NULL);
+	ck_assert_ptr_null(LIST_FIRST(&scene_device()->shareds));
+}
+END_TEST
+
+START_TEST(so_does_a_move_that_nobody_asked_for)
+{
+	begin(_i);
+	come(0);
+	say(&control, "moved", 1);
+	channel_expect_close(&control, WS_CLOSE_PROTOCOL_ERROR);
+}
+END_TEST
+
+START_TEST(a_malformed_message_ends_it_too)
+{
+	begin(_i);
+	channel_send_text(&control, "op=credit&visit=1");
+	channel_expect_close(&control, WS_CLOSE_PROTOCOL_ERROR);
+	RUN_UNTIL(scene_device()->session == NULL);
+}
+END_TEST
+
+START_TEST(the_end_of_the_session_resets_its_visits)
+{
+	begin(_i);
+	come(0);
+	say(&control, "opened", 1);
+	channel_send(&control, 0x88, "\x03\xe8", 2);
+	channel_expect_close(&control, WS_CLOSE_NORMAL);
+	run_until_reset(loop, &visitors[0]);
+	RUN_UNTIL(scene_device()->session == NULL);
+}
+END_TEST
+
+START_TEST(visits_of_a_session_that_is_replaced_go_on)
+{
+	begin(_i);
+	come(0);
+	come(1);
+	login_again("one");
+	come_on(&newer, 2, 1);
+	send_payload(&control, 1, "old", 3);
+	expect_received(&visitors[0], "old");
+	send_payload(&newer, 1, "new", 3);
+	expect_received(&visitors[2], "new");
+	peer_send(&visitors[1], "more", 4);
+	expect_payload(&control, 2, "more");
+	channel_send(&control, 0x89, "?", 1);
+	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PONG);
+	channel_send_text(&control, "op=secret&error=late");
+	say(&control, "abort", 1);
+	expect_said(&control, "abort", 1);
+	channel_expect_silence(&control);
+	say(&control, "abort", 2);
+	expect_said(&control, "abort", 2);
+	channel_expect_close(&control, WS_CLOSE_POLICY);
+	channel_expect_silence(&newer);
+	ck_assert_uint_eq(relay->n_transfers, 0);
+}
+END_TEST
+
+START_TEST(a_replaced_session_without_visits_is_closed)
+{
+	begin(_i);
+	login_again("one");
+	channel_expect_close(&control, WS_CLOSE_POLICY);
+	come_on(&newer, 0, 1);
+}
+END_TEST
+
+START_TEST(a_fault_on_a_replaced_one_costs_its_visits_alone)
+{
+	begin(_i);
+	come(0);
+	login_again("one");
+	come_on(&newer, 1, 1);
+	send_payload(&control, 9, "x", 1);
+	channel_expect_close(&control, WS_CLOSE_PROTOCOL_ERROR);
+	send_payload(&newer, 1, "fine", 4);
+	expect_received(&visitors[1], "fine");
+}
+END_TEST
+
+START_TEST(an_agent_that_has_lost_its_channel_comes_back)
+{
+	begin(_i);
+	come(0);
+	peer_reset(&control.peer);
+	RUN_UNTIL(scene_device()->session == NULL);
+	run_until_reset(loop, &visitors[0]);
+	login_again("two");
+	come_on(&newer, 1, 1);
+}
+END_TEST
+
+/* Bytes of visits that come before the next text message. */
+static size_t
+bytes_before_text(struct channel *channel)
+{
+	size_t bytes = 0;
+
+	for (;;) {
+		struct frame frame = channel_next(channel);
+
+		if (frame.opcode == WS_OP_TEXT)
+			return bytes;
+		ck_assert_uint_eq(frame.opcode, WS_OP_BINARY);
+		ck_assert_uint_le(frame.len, 4 + 16384);
+		bytes += frame.len;
+	}
+}
+
+START_TEST(a_control_message_waits_behind_little)
+{
+	int small = 16384;
+	size_t sent = 0, before;
+
+	begin(_i);
+	setsockopt(
+	    control.peer.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	for (int i = 0; i < CROWD; i++)
+		come(i);
+	for (int i = 0; i < CROWD; i++)
+		sent += peer_send_some(&visitors[i], plenty, LARGE);
+	run_for_ms(loop, 200); /* the agent does not read */
+	session_ask_secret(scene_device()->session);
+	before = bytes_before_text(&control);
+	ck_assert_uint_ge(sent, CROWD * LARGE);
+	/* what the agent's system holds besides what the relay and its system may */
+	ck_assert_uint_le(before, 65536 + 3 * 32768);
+	while (sent > before) {
+		struct frame frame = channel_next(&control);
+
+		ck_assert_uint_eq(frame.opcode, WS_OP_BINARY);
+		before += frame.len - 4;
+	}
+}
+END_TEST
+
+START_TEST(visits_get_their_share_of_a_full_channel)
+{
+	size_t got[CROWD] = {0}, most = 0, least = SIZE_MAX;
+
+	begin(_i);
+	for (int i = 0; i < CROWD; i++)
+		come(i);
+	for (int i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(
+		    peer_send_some(&visitors[i], plenty, LARGE), LARGE);
+	for (size_t all = 0; all < CROWD * LARGE / 2;) {
+		struct frame frame = channel_next(&control);
+
+		ck_assert_uint_eq(frame.opcode, WS_OP_BINARY);
+		got[frame.data[3] - 1] += frame.len - 4;
+		all += frame.len - 4;
+	}
+	for (int i = 0; i < CROWD; i++) {
+		most = got[i] > most ? got[i] : most;
+		least = got[i] < least ? got[i] : least;
+	}
+	/* nobody is done while another has not begun */
+	ck_assert_uint_gt(least, 0);
+	ck_assert_uint_le(most - least, 3 * 16384);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const list[] = {
+	    no_channel_is_asked_for,
+	    visits_run_side_by_side_between_control_messages,
+	    a_large_visit_stays,
+	    beyond_its_visits_visitors_wait,
+	    a_visits_bytes_are_a_sign_of_life,
+	    a_fault_of_a_visit_ends_the_session,
+	    so_does_a_move_that_nobody_asked_for,
+	    a_malformed_message_ends_it_too,
+	    the_end_of_the_session_resets_its_visits,
+	    visits_of_a_session_that_is_replaced_go_on,
+	    a_replaced_session_without_visits_is_closed,
+	    a_fault_on_a_replaced_one_costs_its_visits_alone,
+	    an_agent_that_has_lost_its_channel_comes_back,
+	    a_control_message_waits_behind_little,
+	    visits_get_their_share_of_a_full_channel,
+	};
+	Suite *suite = suite_create("ride");
+	TCase *tests = tcase_create("ride");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, NULL, teardown);
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		tcase_add_loop_test(tests, list[i], 0, 2);
+	suite_add_tcase(suite, tests);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
