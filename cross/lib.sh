@@ -110,7 +110,7 @@ configure_folder() {
 	shift 4
 	[ "$folder/config.status" -nt "$top/configure" ] || rm -rf "$folder"
 	configure_in "$folder" --host="$host" --build="$host_triplet" --enable-werror \
-		--disable-daemons --with-systemdsystemunitdir=no \
+		--disable-daemons --disable-shared --with-systemdsystemunitdir=no \
 		PKG_CONFIG_LIBDIR="$root/$libdir/pkgconfig:$root/usr/share/pkgconfig" \
 		PKG_CONFIG_SYSROOT_DIR="$root" "$@"
 }
@@ -127,7 +127,7 @@ size_of() {
 	stat -c %s "$1" | sed ':a; s/\B[0-9]\{3\}\b/,&/; ta; s/$/ bytes/' > "$out/size"
 }
 
-# unit_tests RULE EMULATOR...: make check, or make check-portable, the programs run by the
+# unit_tests RULE EMULATOR...: make check-portable, or make check-programs for all, run by the
 # emulator.
 unit_tests() {
 	tests_in build "$@"

@@ -14,8 +14,29 @@
  *   taupe_stream   one transfer channel: its handshake, and visit after visit on it;
  *   taupe_mux      a transfer channel that carries many visits at once.
  *
- * docs/PROTOCOL.md specifies what they say; docs/SDK.md shows a driver.
- * Nothing here is thread-safe; two sessions are independent of each other.
+ * docs/PROTOCOL.md specifies what they say; docs/SDK.md shows a driver, and says what may change from
+ * one version to the next.
+ *
+ * What holds for every function, unless it says otherwise:
+ *
+ * Who calls   One thread or task at a time for an object and what was given to it: nothing is locked.
+ *             Not an interrupt handler, and not random_cb, which is the only thing that is
+ *             called back. Objects are independent of each other, but for the configuration
+ *             that they share, which must not change under a call.
+ * Blocking    None waits. Time is that of the bytes handed in, or of one message.
+ * RAM         The object, which the driver allocates (sizeof, docs/SDK.md has the figures), the
+ *             buffers that it was given, and up to 3 KiB of stack for the call (2 KiB on 32 bits), in which
+ *             the driver's event, action or step is counted. Nothing is allocated, and there is no
+ *             static data.
+ * Ownership   What is handed in is used during the call, unless it is said to be kept. What comes
+ *             out points into the configuration, the object's buffers or the data just handed in: it
+ *             is nobody's to free, and good until the next call for the object. An object is
+ *             neither moved nor copied while it is used; there is nothing to free when it is not
+ *             used any more, but a secret to wipe, perhaps.
+ * Units       …_ms are milliseconds, now_ms on a clock of the driver's that never goes back, from any
+ *             start; sizes and lengths are bytes. Text is ASCII, and a character a byte.
+ * Errors      false, 0 or a text. An index out of range, NULL where none is allowed, or a call
+ *             before _init() is the driver's bug, and not looked for.
  */
 #ifndef TAUPE_H
 #define TAUPE_H
@@ -50,6 +71,14 @@ extern "C" {
 	512 /* bytes of a session's or stream's buffer, at least */
 #define TAUPE_STATE_MAX 4096 /* characters of the longest exported state */
 #define TAUPE_FOREVER UINT64_MAX
+
+/* At the end of what may grow within one version of the ABI: zero in what the driver fills in.
+ * A firmware that is compiled together with libtaupe, with TAUPE_SMALL, needs none. */
+#ifdef TAUPE_SMALL
+#define TAUPE_RESERVED(pointers)
+#else
+#define TAUPE_RESERVED(pointers) void *reserved[pointers];
+#endif
 
 #if defined(__GNUC__)
 #define TAUPE_MUST_CHECK __attribute__((warn_unused_result))
@@ -97,8 +126,10 @@ struct taupe_visit {
 };
 
 /*
- * What the driver decides. Kept, not copied: it must live as long as the sessions and
- * streams that were given it. Zero means the default where one is named.
+ * What the driver decides. Kept, not copied: it and all that it points to must live as long as the
+ * sessions and streams that were given it. Zero means the default where one is named, so begin
+ * with all zeros. Between calls the driver may change it, and what is said with the next handshake
+ * is what stands there then (taupe_session_renew()); buffer and memory stay.
  */
 struct taupe_config {
 	const char *name;   /* of the device, as the operator registered it */
@@ -161,6 +192,7 @@ struct taupe_config {
 	 * ends. Only where nothing between here and the relay can take payload for
 	 * something else (RFC 6455 section 10.3): a network of one's own, a VPN, loopback. */
 	bool trusted_path;
+	TAUPE_RESERVED(8)
 };
 
 /*
@@ -212,17 +244,20 @@ struct taupe_step {
 	 * CLOSED: WebSocket close code */
 	unsigned code;
 	const char *reason; /* FAILED */
+	TAUPE_RESERVED(4)
 };
 
 /* ------------------------------------------------------------------ session ---- */
 
-/* Opaque; the size is checked where it is implemented. */
+/* Opaque; the size is checked where it is implemented. The driver's memory, one for each device that
+ * it is; a long-lived one, hardly one of the stack. */
 struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
 		uint8_t bytes[1120 + 13 * sizeof(void *)];
 	} opaque;
+	TAUPE_RESERVED(8)
 };
 
 enum taupe_action_type {
@@ -240,6 +275,7 @@ struct taupe_action {
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
 	struct taupe_output output;
+	TAUPE_RESERVED(4)
 };
 
 enum taupe_event_type {
@@ -309,61 +345,69 @@ struct taupe_event {
 	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
 	bool standing; /* another link is up or under way: nothing was lost */
 	uint64_t retry_ms; /* else: how long until the next attempt */
+	TAUPE_RESERVED(4)
 };
 
 /*
- * Prepare a session; nothing is connected yet. NULL when all is right, else a static
- * text that says what is wrong with the configuration. There is no counterpart: drop
- * the memory when done.
+ * Prepare a session; nothing is connected yet. Before anything else, and again for a new beginning.
+ * The configuration is kept, and random_cb called. NULL when all is right, else a static text
+ * that says what is wrong with the configuration, and the session is none. There is no
+ * counterpart: drop the memory when done.
  */
 TAUPE_MUST_CHECK const char *taupe_session_init(
     struct taupe_session *session, const struct taupe_config *config);
 
 /*
- * Give back what taupe_session_export() wrote, before the first taupe_session_next().
- * text is decoded in place. False: it is damaged; nothing was restored.
+ * Give back what taupe_session_export() wrote, after _init() and before the first
+ * taupe_session_next(). The len characters of text are decoded in place, so they are not what
+ * they were; what is kept of them is in memory. False: it is damaged; nothing was restored.
  */
 bool taupe_session_restore(
     struct taupe_session *session, char *text, size_t len);
 
 /* Write label, lease and relays as one line of text without its end, for keeping over a
- * restart: it holds a token, so keep it as private as the secret. Returns its length; 0
+ * restart: it holds a token, so keep it as private as the secret. Whenever an event says
+ * state_changed, or at any other time. Returns its length, which is not terminated; 0
  * when there is nothing, or cap is too small (TAUPE_STATE_MAX always is enough). */
 size_t taupe_session_export(
     const struct taupe_session *session, char *out, size_t cap);
 
 /*
  * What to do now. Call it at the start, after each other call on the session, and when
- * until_ms has come; act, and call again until it says TAUPE_WAIT. now_ms is a clock
- * that never goes back, from any start.
+ * until_ms has come; act, and call again until it says TAUPE_WAIT. To be called late costs
+ * nothing but lateness: a heartbeat, an attempt. *action is the driver's, and written whole.
  */
 void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
     struct taupe_action *action);
 
 /*
- * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Writes the
- * request to be sent and returns its length; 0 when cap is too small: the link is then
- * given up (TAUPE_REQUEST_MAX always is enough).
+ * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Once for each. Writes the
+ * request to be sent, which holds the secret, and returns its length; 0 when cap is too small: the
+ * link is then given up (TAUPE_REQUEST_MAX always is enough); or when the session no longer wants
+ * the link, which TAUPE_CLOSE then says.
  */
 TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);
 
-/* The connection could not be made, or has ended or failed by itself. *event says what
- * that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the session knew. reason is
- * handed on in the event, not kept. */
+/* The connection could not be made, or has ended or failed by itself; not for one that was closed
+ * for TAUPE_CLOSE. *event says what that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the
+ * session knew. reason, terminated, is handed on in the event, not kept. */
 void taupe_session_lost(struct taupe_session *session, unsigned link,
     uint64_t now_ms, const char *reason, struct taupe_event *event);
 
 /*
  * Take what came in on a link: returns how many bytes are done with (at least one of
- * len > 0), and one event. Call again with the rest. data is written to.
+ * len > 0), and one event, written whole. Call again with the rest, after the event's output is
+ * sent and what it asks for is begun; taupe_session_next() may wait until there is no rest.
+ * data is written to, and is the driver's again when it has looked at the event.
  */
 TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session,
     unsigned link, uint8_t *data, size_t len, uint64_t now_ms,
     struct taupe_event *event);
 
-/* Tell the relay that no channel can be made for an id of TAUPE_EVENT_OPEN. Returns the
- * bytes to send on the link; 0 when it is gone meanwhile. */
+/* Tell the relay that no channel can be made for an id of TAUPE_EVENT_OPEN (TAUPE_ID_LEN characters), at
+ * once or when connecting failed: its visitor need not wait. reason, terminated, is for people. Returns
+ * the bytes to send on the link; 0 when it is gone meanwhile. */
 TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session,
     unsigned link, const char *id, const char *reason, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX]);
@@ -386,15 +430,16 @@ TAUPE_MUST_CHECK size_t taupe_session_keep_secret(struct taupe_session *session,
     unsigned link, const char *reason, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX]);
 
-/* The configuration's services or secret have changed: connect anew, and leave the old link
- * when the new one is up. Where nothing is connected the next attempt is made now. */
+/* The configuration's services or secret have changed, between two calls: connect anew, and leave
+ * the old link when the new one is up. Where nothing is connected the next attempt is made now. */
 void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
 
-/* Go for good: what is to be closed comes from taupe_session_next(). A link on which visits
+/* Go for good: what is to be closed comes from taupe_session_next(), and TAUPE_FOREVER when nothing is
+ * left. Transfer channels are the driver's to end. A link on which visits
  * ride is closed when these are over, and takes no more; at once if this is called again. */
 void taupe_session_leave(struct taupe_session *session);
 
-/* Is a session up (welcomed, and not known to be lost)? */
+/* Is a session up (welcomed, and not known to be lost)? At any time after _init(). */
 bool taupe_session_is_up(const struct taupe_session *session);
 
 /*
@@ -438,20 +483,23 @@ bool taupe_visit_is_over(const struct taupe_session *session, size_t visit);
 
 /* ------------------------------------------------------------------- stream ---- */
 
+/* Opaque; the driver's memory, one for each transfer channel. */
 struct taupe_stream {
 	union {
 		uint64_t align;
 		void *pointer;
 		uint8_t bytes[200 + 6 * sizeof(void *)];
 	} opaque;
+	TAUPE_RESERVED(8)
 };
 
 /*
  * Prepare a channel for an id of TAUPE_EVENT_OPEN: the driver connects to that event's
  * relay, and then sends taupe_stream_request(). buffer (at least TAUPE_BUFFER_MIN, 1024
  * is better behind strange proxies) is the stream's as long as it lives: it holds the
- * request, then what is cut of the relay's answer or of a control message. False: the
- * request does not fit.
+ * request, then what is cut of the relay's answer or of a control message. The configuration is
+ * kept, relay and id are not. To be called within the event, whose pointers these are. False: the
+ * request does not fit, and the stream is none.
  */
 TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
     const struct taupe_config *config, const struct taupe_relay *relay,
@@ -465,13 +513,17 @@ TAUPE_MUST_CHECK bool taupe_stream_init(struct taupe_stream *stream,
 void taupe_stream_set_buffer(
     struct taupe_stream *stream, void *buffer, size_t size);
 
-/* The request to send when the connection stands; valid until the first input. */
+/* The request to send when the connection stands (with TLS: verified); valid until the first input. It
+ * holds the event's id, which is good for one channel, and no secret. */
 const uint8_t *taupe_stream_request(
     const struct taupe_stream *stream, size_t *len);
 
 /*
  * Take what came in: returns how many bytes are done with (at least one of len > 0), and
- * one step. Call again with the rest. data is written to.
+ * one step, written whole. Call again with the rest, after the step's output is sent. data is
+ * written to; a step's payload is in it, so it is the driver's again when that was taken. After
+ * TAUPE_STEP_CLOSED and _FAILED nothing more comes: close the connection. A connection that ends
+ * by itself is told nobody: drop the stream.
  */
 TAUPE_MUST_CHECK size_t taupe_stream_input(struct taupe_stream *stream,
     uint8_t *data, size_t len, struct taupe_step *step);
@@ -489,7 +541,8 @@ TAUPE_MUST_CHECK bool taupe_stream_is_at_payload(
 TAUPE_MUST_CHECK size_t taupe_stream_frame(struct taupe_stream *stream,
     size_t len, uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
 
-/* Mask data[0..len) in place; phase: bytes of the frame's payload that came before. */
+/* Mask data[0..len) in place; phase: bytes of the frame's payload that came before. In any thread, at any
+ * time: it knows no object. */
 void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
 
 /*
@@ -513,7 +566,8 @@ TAUPE_MUST_CHECK size_t taupe_stream_abort(
 TAUPE_MUST_CHECK size_t taupe_stream_close(
     struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX]);
 
-/* Is the channel ready and without a visit? It may then be closed at any time. */
+/* Is the channel ready and without a visit? It may then be closed at any time; and the connection to
+ * the service of the visit before is of no use any more. */
 bool taupe_stream_is_idle(const struct taupe_stream *stream);
 /* The number of the visit at hand, or of the last one; 0 before the first. */
 uint64_t taupe_stream_visit(const struct taupe_stream *stream);
@@ -523,7 +577,8 @@ uint64_t taupe_stream_visit(const struct taupe_stream *stream);
 /*
  * A shared channel: many visits at once. Everything about one names its place in the array
  * that the driver has given, which is the visit's from TAUPE_STEP_OPEN until
- * taupe_mux_is_over(); then it may be the next one's, with the next input.
+ * taupe_mux_is_over(); then it may be the next one's, with the next input. Opaque; the driver's
+ * memory, one for each shared channel.
  */
 struct taupe_mux {
 	union {
@@ -531,6 +586,7 @@ struct taupe_mux {
 		void *pointer;
 		uint8_t bytes[200 + 6 * sizeof(void *)];
 	} opaque;
+	TAUPE_RESERVED(8)
 };
 
 /* As taupe_stream_init(), for an event that says `shared`. visits: room for n_visits, 1 to

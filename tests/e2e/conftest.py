@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""Fixtures of all end-to-end tests. TAUPE_BUILD names the build folder (default: build)."""
+"""Fixtures of all end-to-end tests. TAUPE_BUILD names the build folder (default: build),
+TAUPE_AGENT_BUILD another one for the agent alone."""
 import pathlib
 import shutil
 import tempfile
 
 import pytest
 
-from harness.process import BUILD, Group, binary
+from harness.process import Group, binary
 
 
 def pytest_addoption(parser):
@@ -31,7 +32,7 @@ def pytest_sessionstart(session):
     if not session.config.option.collectonly:
         for name in ("taupe-relay", "taupe-agent", "taupe-router"):
             if not pathlib.Path(binary(name)).exists():
-                pytest.exit(f"no {name} in {BUILD}: build first, or set TAUPE_BUILD", 4)
+                pytest.exit(f"no {binary(name)}: build first, or set TAUPE_BUILD", 4)
 
 
 @pytest.hookimpl(hookwrapper=True)

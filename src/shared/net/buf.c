@@ -16,8 +16,6 @@
 #include "base/wipe.h"
 #include "net/buf.h"
 
-#define POOL_KEEP_BYTES (4u << 20)
-
 struct pool {
 	struct buf_list free;
 	size_t count;
@@ -85,7 +83,7 @@ buf_put(struct buf **buf)
 	if ((*buf)->secret)
 		wipe((*buf)->space, BUF_HEADROOM + (*buf)->capacity);
 	pool = pool_for((*buf)->capacity);
-	if (pool->count * pool->capacity < POOL_KEEP_BYTES) {
+	if (pool->count * pool->capacity < BUF_POOL_BYTES) {
 		STAILQ_INSERT_HEAD(&pool->free, *buf, link);
 		pool->count++;
 	} else {

@@ -15,11 +15,19 @@
 
 #define BUF_HEADROOM 16 /* bytes before the data, for a frame header */
 #define BUF_SMALL 2048	/* capacities, bytes of data */
+#ifndef TAUPE_SMALL
 /* With its frame header it fits into one segment of the loopback, and into one of what
  * segmentation offload makes: 64 KiB would leave a tail that travels alone. */
 #define BUF_LARGE 64512
 /* A full BUF_LARGE and its header as TLS records; fits, too. */
 #define BUF_SEALED 65024
+#define BUF_POOL_BYTES (4u << 20) /* that the pool keeps, of each capacity */
+#else
+/* For a device's link that is enough, and the device has no more memory to give. */
+#define BUF_LARGE 16128
+#define BUF_SEALED 16640
+#define BUF_POOL_BYTES (48u << 10)
+#endif
 #define BUF_SPANS 16
 
 struct buf_span {

@@ -1,72 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Random numbers, digests and the encodings that carry them, on OpenSSL. A failure of
- * one of these primitives leaves nothing safe to go on with, so it ends the process.
- */
+/* What needs no library: choices, and the encodings that carry random numbers and digests. The
+ * primitives are in crypto_openssl.c or crypto_mbedtls.c. */
 #include <assert.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
-#include <openssl/sha.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
-#include "base/log.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
-
-static const char base64url_alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void
-give_up(const char *what)
-{
-	log_error("cryptography failed, cannot go on", LOG_S("what", what));
-	_Exit(EX_OSERR);
-}
-
-void
-crypto_random(void *out, size_t len)
-{
-	uint8_t *at = out;
-
-	while (len > 0) {
-		int piece = len < (1 << 20) ? (int)len : 1 << 20;
-
-		if (RAND_bytes(at, piece) != 1)
-			give_up("random numbers");
-		at += piece;
-		len -= (size_t)piece;
-	}
-}
-
-void
-crypto_sha256(const void *data, size_t len, uint8_t digest[SHA256_LEN])
-{
-	if (EVP_Digest(
-		len ? data : "", len, digest, NULL, EVP_sha256(), NULL) != 1)
-		give_up("SHA-256");
-}
-
-void
-crypto_hmac_sha256(const void *key, size_t key_len, const void *data,
-    size_t len, uint8_t mac[SHA256_LEN])
-{
-	unsigned mac_len = SHA256_LEN;
-
-	assert(key_len <= INT32_MAX);
-	if (HMAC(EVP_sha256(), key_len ? key : "", (int)key_len,
-		len ? data : (const void *)"", len, mac, &mac_len) == NULL)
-		give_up("HMAC-SHA-256");
-}
-
-bool
-crypto_equal(const void *a, const void *b, size_t len)
-{
-	return len == 0 || CRYPTO_memcmp(a, b, len) == 0;
-}
 
 void
 crypto_wipe(void *data, size_t len)
@@ -111,34 +50,26 @@ crypto_base32_label(char *out, size_t len)
 	out[len] = '\0';
 }
 
-size_t
-crypto_base64url_encode(const void *data, size_t len, char *out, size_t cap)
-{
-	const uint8_t *in = data;
-	uint32_t bits = 0;
-	unsigned n_bits = 0;
-	size_t n = 0;
+/* The two alphabets differ in their last two characters. */
+struct alphabet {
+	char c62, c63;
+};
+static const struct alphabet base64 = {'+', '/'}, base64url = {'-', '_'};
 
-	/* 4 characters for 3 bytes, and 2 or 3 for what is left. */
-	if (cap == 0 || len > (SIZE_MAX - 4) / 4 || (len * 4 + 2) / 3 >= cap) {
-		if (cap > 0)
-			out[0] = '\0';
-		return 0;
-	}
-	for (size_t i = 0; i < len; i++) {
-		bits = bits << 8 | in[i];
-		for (n_bits += 8; n_bits >= 6; n_bits -= 6)
-			out[n++] =
-			    base64url_alphabet[bits >> (n_bits - 6) & 63];
-	}
-	if (n_bits > 0)
-		out[n++] = base64url_alphabet[bits << (6 - n_bits) & 63];
-	out[n] = '\0';
-	return n;
+static char
+character(const struct alphabet *alphabet, uint32_t value)
+{
+	if (value < 26)
+		return (char)('A' + value);
+	if (value < 52)
+		return (char)('a' + (value - 26));
+	if (value < 62)
+		return (char)('0' + (value - 52));
+	return value == 62 ? alphabet->c62 : alphabet->c63;
 }
 
 static int
-base64url_value(char c)
+value_of(const struct alphabet *alphabet, char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -146,19 +77,34 @@ base64url_value(char c)
 		return c - 'a' + 26;
 	if (c >= '0' && c <= '9')
 		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
+	return c == alphabet->c62 ? 62 : c == alphabet->c63 ? 63 : -1;
 }
 
-void
-crypto_base64_encode(const void *data, size_t len, char *out)
+/* 4 characters for 3 bytes, and 2 or 3 for what is left; how many. */
+static size_t
+encode(
+    const struct alphabet *alphabet, const uint8_t *in, size_t len, char *out)
 {
-	(void)EVP_EncodeBlock((unsigned char *)out, data, (int)len);
+	uint32_t bits = 0;
+	unsigned n_bits = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		bits = bits << 8 | in[i];
+		for (n_bits += 8; n_bits >= 6; n_bits -= 6)
+			out[n++] =
+			    character(alphabet, bits >> (n_bits - 6) & 63);
+	}
+	if (n_bits > 0)
+		out[n++] = character(alphabet, bits << (6 - n_bits) & 63);
+	return n;
 }
 
-long
-crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap)
+/* Without padding. -1: malformed or no room. */
+static long
+decode(const struct alphabet *alphabet, const char *text, size_t len,
+    uint8_t *out, size_t cap)
 {
-	uint8_t *to = out;
 	uint32_t bits = 0;
 	unsigned n_bits = 0;
 	size_t n = 0;
@@ -166,7 +112,7 @@ crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap)
 	if (len % 4 == 1)
 		return -1;
 	for (size_t i = 0; i < len; i++) {
-		int value = base64url_value(text[i]);
+		int value = value_of(alphabet, text[i]);
 
 		if (value < 0)
 			return -1;
@@ -177,10 +123,51 @@ crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap)
 		if (n == cap)
 			return -1;
 		n_bits -= 8;
-		to[n++] = (uint8_t)(bits >> n_bits);
+		out[n++] = (uint8_t)(bits >> n_bits);
 	}
 	/* Bits that belong to no byte must be zero, or one value would have many texts. */
 	if ((bits & ((1u << n_bits) - 1)) != 0)
 		return -1;
 	return (long)n;
+}
+
+size_t
+crypto_base64url_encode(const void *data, size_t len, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	if (cap == 0)
+		return 0;
+	if (len <= (SIZE_MAX - 4) / 4 && (len * 4 + 2) / 3 < cap)
+		n = encode(&base64url, data, len, out);
+	out[n] = '\0';
+	return n;
+}
+
+void
+crypto_base64_encode(const void *data, size_t len, char *out)
+{
+	size_t n = encode(&base64, data, len, out);
+
+	while (n % 4 != 0)
+		out[n++] = '=';
+	out[n] = '\0';
+}
+
+long
+crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap)
+{
+	return decode(&base64url, text, len, out, cap);
+}
+
+long
+crypto_base64_decode(const char *text, size_t len, void *out, size_t cap)
+{
+	size_t plain = len;
+
+	if (len % 4 != 0)
+		return -1;
+	while (plain > 0 && len - plain < 2 && text[plain - 1] == '=')
+		plain--;
+	return decode(&base64, text, plain, out, cap);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The few primitives that taupe needs of OpenSSL besides TLS. */
+/* The few primitives that taupe needs of the library of TLS besides TLS. */
 #ifndef TAUPE_NET_CRYPTO_H
 #define TAUPE_NET_CRYPTO_H
 
@@ -29,5 +29,6 @@ size_t crypto_base64url_encode(const void *data, size_t len, char *out, size_t c
 void crypto_base64_encode(const void *data, size_t len, char *out);
 /* -1: malformed or no room. */
 long crypto_base64url_decode(const char *text, size_t len, void *out, size_t cap);
+long crypto_base64_decode(const char *text, size_t len, void *out, size_t cap);
 
 #endif

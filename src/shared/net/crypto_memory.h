@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What OpenSSL leaves in memory that it has freed: its readers of PEM and DER free copies of a
+ * What the library leaves in memory that it has freed: OpenSSL's readers of PEM and DER free copies of a
  * private key as they are.
  */
 #ifndef TAUPE_NET_CRYPTO_MEMORY_H

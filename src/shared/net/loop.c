@@ -20,7 +20,11 @@
 #include "net/buf.h"
 #include "net/loop.h"
 
+#ifndef TAUPE_SMALL
 #define WHEEL_SLOTS 4096
+#else
+#define WHEEL_SLOTS 256 /* an agent has few timers, and the slots are memory */
+#endif
 #define SIGNALS_MAX 8
 #define LATER_BATCH 256 /* tasks that were put off, in one turn */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TLS (OpenSSL) behind a small interface, so that conn does not know the library and
- * another one fits behind it. TLS 1.2 and up.
+ * TLS behind a small interface, so that conn does not know the library: OpenSSL, or Mbed TLS
+ * (./configure --with-tls), behind tls_library.h. TLS 1.2 and up. What is a server's is there with
+ * OpenSSL alone.
  */
 #ifndef TAUPE_NET_TLS_H
 #define TAUPE_NET_TLS_H

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each byte is copied once more than OpenSSL's own socket BIO would have it, which costs
+ * Each byte is copied once more than a library at the socket would have it, which costs
  * less than its two receives and one send for each record of 16 KB.
  */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
 #include "net/socket.h"
 #include "net/tls_bio.h"
 
-static bool
-is_again(int error)
+bool
+tls_bio_must_wait(int error)
 {
 	return error == EAGAIN || error == EWOULDBLOCK;
 }
@@ -55,28 +56,24 @@ receive(struct tls_bio *bio)
 	return got;
 }
 
-static int
-read_cb(BIO *handle, char *out, int cap)
+ssize_t
+tls_bio_receive(struct tls_bio *bio, void *out, size_t cap)
 {
-	struct tls_bio *bio = BIO_get_data(handle);
 	const struct buf_span *span;
-	size_t len = (size_t)cap;
+	size_t len = cap;
 
-	BIO_clear_retry_flags(handle);
 	if (bio->in == NULL) {
 		ssize_t got = receive(bio);
 
-		if (got < 0 && is_again(errno))
-			BIO_set_retry_read(handle);
 		if (got <= 0)
-			return (int)got;
+			return got;
 	}
 	span = &bio->in->span[0];
 	if (len > span->length)
 		len = span->length;
 	memcpy(out, bio->in->space + span->offset, len);
 	consume(&bio->in, len);
-	return (int)len;
+	return (ssize_t)len;
 }
 
 /* Where what is sealed ends. */
@@ -136,72 +133,30 @@ make_room(struct tls_bio *bio, size_t len)
 	return make_room(bio, len);
 }
 
-static int
-write_cb(BIO *handle, const char *data, int len)
+int
+tls_bio_reserve(struct tls_bio *bio, size_t len)
 {
-	struct tls_bio *bio = BIO_get_data(handle);
-	size_t taken = (size_t)len;
-
-	BIO_clear_retry_flags(handle);
-	if (len <= 0)
-		return 0;
-	if (make_room(bio, taken) != 0) {
-		if (is_again(errno))
-			BIO_set_retry_write(handle);
+	assert(len <= BUF_SEALED);
+	if (make_room(bio, len) != 0)
 		return -1;
-	}
+	if (free_room(bio->out) >= len)
+		return 0;
+	return tls_bio_flush(bio) == TLS_OK ? make_room(bio, len) : -1;
+}
+
+ssize_t
+tls_bio_seal(struct tls_bio *bio, const void *data, size_t len)
+{
+	size_t taken = len;
+
+	if (len == 0)
+		return 0;
+	if (make_room(bio, len) != 0)
+		return -1;
 	if (taken > free_room(bio->out))
 		taken = free_room(bio->out);
 	append(bio->out, data, taken);
-	return (int)taken;
-}
-
-/* OpenSSL flushes after each flight of the handshake; sending is left to tls_bio_flush(). */
-static long
-ctrl_cb(BIO *handle, int command, long number, void *pointer)
-{
-	const struct tls_bio *bio = BIO_get_data(handle);
-
-	(void)number;
-	(void)pointer;
-	switch (command) {
-	case BIO_CTRL_FLUSH:
-		return 1;
-	case BIO_CTRL_EOF:
-		return bio->ended;
-	default:
-		return 0;
-	}
-}
-
-/* One for all connections, for ever. */
-static const BIO_METHOD *
-method(void)
-{
-	static BIO_METHOD *made;
-
-	if (made == NULL &&
-	    (made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-		 "taupe")) != NULL) {
-		BIO_meth_set_read(made, read_cb);
-		BIO_meth_set_write(made, write_cb);
-		BIO_meth_set_ctrl(made, ctrl_cb);
-	}
-	return made;
-}
-
-BIO *
-tls_bio_new(struct tls_bio *bio, evutil_socket_t fd)
-{
-	const BIO_METHOD *how = method();
-	BIO *handle = how != NULL ? BIO_new(how) : NULL;
-
-	if (handle == NULL)
-		return NULL;
-	bio->fd = fd;
-	BIO_set_data(handle, bio);
-	BIO_set_init(handle, 1);
-	return handle;
+	return (ssize_t)taken;
 }
 
 enum tls_result
@@ -214,7 +169,7 @@ tls_bio_flush(struct tls_bio *bio)
 
 		if (sent >= 0)
 			consume(&bio->out, (size_t)sent);
-		else if (is_again(errno))
+		else if (tls_bio_must_wait(errno))
 			return TLS_WANT_WRITE;
 		else if (errno != EINTR)
 			return TLS_FAILED;

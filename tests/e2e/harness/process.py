@@ -14,13 +14,16 @@ from .wait import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("TAUPE_BUILD", ROOT / "build")).resolve()
+# The agent may be another build's, with another library of TLS.
+AGENT_BUILD = pathlib.Path(os.environ.get("TAUPE_AGENT_BUILD", BUILD)).resolve()
 
 
 def binary(name):
     """A program of the build at hand (libtool may have left a wrapper: that is fine)."""
-    path = BUILD / name
+    build = AGENT_BUILD if name == "taupe-agent" else BUILD
+    path = build / name
     if not path.exists():
-        found = sorted(BUILD.glob(f"src/**/{name}"))
+        found = sorted(build.glob(f"src/**/{name}"))
         path = found[0] if found else path
     return str(path)
 

@@ -179,7 +179,7 @@ class Agent:
     def start(self, wait=True):
         path = self.write_config()
         self.process = Process(self.group, self.name, [
-            *self.wrapper, self.program, "--config", str(path)], netns=self.netns, env=self.env)
+            *self.wrapper, str(self.program), "--config", str(path)], netns=self.netns, env=self.env)
         if wait:
             self.wait_connected()
         return self

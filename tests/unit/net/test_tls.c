@@ -326,6 +326,142 @@ START_TEST(the_system_store_does_not_know_our_authority)
 }
 END_TEST
 
+/* The system's store as the environment may name it: others and ours behind them. */
+static void
+use_store(char *path)
+{
+	FILE *file = fdopen(mkstemp(path), "w");
+
+	ck_assert_ptr_nonnull(file);
+	for (int i = 0; i < 5; i++) {
+		X509 *other =
+		    cert_new(key, "another", NULL, NULL, -DAY_S, DAY_S);
+
+		ck_assert_int_eq(PEM_write_X509(file, other), 1);
+		X509_free(other);
+	}
+	fputs("# text between them\n", file);
+	ck_assert_int_eq(PEM_write_X509(file, ca), 1);
+	fclose(file);
+	setenv("SSL_CERT_FILE", path, 1);
+	setenv("SSL_CERT_DIR", "/nonexistent", 1);
+	tls_context_free(&context);
+	use_context(NULL);
+}
+
+static void
+forget_store(const char *path)
+{
+	unlink(path);
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
+}
+
+START_TEST(the_system_store_vouches_for_whom_it_knows)
+{
+	char store[] = "/tmp/taupe-test-store-XXXXXX";
+	X509 *stranger = cert_new(key, "stranger", NULL, NULL, -DAY_S, DAY_S);
+
+	use_store(store);
+	serve_good();
+	connect_to("relay.test");
+	hang_up();
+	connect_to("127.0.0.1");
+	hang_up();
+	refused("evil.test",
+	    "certificate verify failed for evil.test: hostname mismatch "
+	    "(it is for other names: call the peer by one of them)");
+	refused("127.0.0.2",
+	    "certificate verify failed for 127.0.0.2: IP address mismatch "
+	    "(it is for other names: call the peer by one of them)");
+	SSL_CTX_free(server_ctx);
+	serve("DNS:relay.test", ca, -2 * DAY_S, -DAY_S);
+	refused("relay.test",
+	    "certificate verify failed for relay.test: certificate has "
+	    "expired (renew it at the peer; is the clock right?)");
+	SSL_CTX_free(server_ctx);
+	serve("DNS:relay.test", stranger, -DAY_S, DAY_S);
+	refused("relay.test",
+	    "certificate verify failed for relay.test: unable to get local "
+	    "issuer certificate (nobody in ca_file, or in the system's store, "
+	    "vouches for it)");
+	X509_free(stranger);
+	forget_store(store);
+}
+END_TEST
+
+START_TEST(the_system_store_may_be_a_folder)
+{
+	char folder[] = "/tmp/taupe-test-folder-XXXXXX", path[64];
+	FILE *file;
+
+	ck_assert_ptr_nonnull(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/%08lx.0", folder,
+	    X509_subject_name_hash(ca));
+	ck_assert_ptr_nonnull(file = fopen(path, "w"));
+	ck_assert_int_eq(PEM_write_X509(file, ca), 1);
+	fclose(file);
+	setenv("SSL_CERT_FILE", "/nonexistent", 1);
+	setenv("SSL_CERT_DIR", folder, 1);
+	tls_context_free(&context);
+	use_context(NULL);
+	serve_good();
+	connect_to("relay.test");
+	unlink(path);
+	forget_store("/nonexistent");
+	rmdir(folder);
+}
+END_TEST
+
+START_TEST(a_pin_is_asked_of_whom_the_system_vouches_for)
+{
+	char store[] = "/tmp/taupe-test-store-XXXXXX";
+	struct tls_pin other = {{0}};
+
+	use_store(store);
+	ck_assert_int_eq(tls_context_pin(context, &other, 1), 0);
+	serve_good();
+	call("relay.test");
+	ck_assert_int_eq(shake_hands(), TLS_FAILED);
+	ck_assert_ptr_nonnull(
+	    strstr(tls_error(client), "no pin matches for relay.test"));
+	forget_store(store);
+}
+END_TEST
+
+/* The server shows who has signed it, and he is known to the store. */
+START_TEST(a_chain_ends_at_an_authority_that_is_trusted)
+{
+	char store[] = "/tmp/taupe-test-store-XXXXXX";
+	EVP_PKEY *own_key = cert_key_new();
+	X509 *between = cert_new(own_key, "between", NULL, NULL, -DAY_S, DAY_S);
+	X509 *cert;
+
+	X509_set_issuer_name(between, X509_get_subject_name(ca));
+	ck_assert_int_gt(X509_sign(between, key, EVP_sha256()), 0);
+	cert = cert_new(
+	    own_key, "server", "DNS:relay.test", between, -DAY_S, DAY_S);
+	server_ctx = SSL_CTX_new(TLS_server_method());
+	ck_assert_int_eq(SSL_CTX_use_certificate(server_ctx, cert), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey(server_ctx, own_key), 1);
+	SSL_CTX_set_tlsext_servername_callback(server_ctx, sni_cb);
+	refused("relay.test",
+	    "certificate verify failed for relay.test: unable to get local "
+	    "issuer certificate (nobody in ca_file, or in the system's store, "
+	    "vouches for it)");
+	ck_assert_int_eq(SSL_CTX_add1_chain_cert(server_ctx, between), 1);
+	connect_to("relay.test");
+	hang_up();
+	use_store(store);
+	connect_to("relay.test");
+	hang_up();
+	X509_free(cert);
+	X509_free(between);
+	EVP_PKEY_free(own_key);
+	forget_store(store);
+}
+END_TEST
+
 START_TEST(tls_1_1_is_refused)
 {
 	serve_good();
@@ -629,6 +765,10 @@ main(void)
 	tcase_add_test(tests, a_pin_that_matches_stands_beside_verification);
 	tcase_add_test(tests, a_key_that_no_pin_names_is_refused_and_shown);
 	tcase_add_test(tests, the_system_store_does_not_know_our_authority);
+	tcase_add_test(tests, the_system_store_vouches_for_whom_it_knows);
+	tcase_add_test(tests, the_system_store_may_be_a_folder);
+	tcase_add_test(tests, a_pin_is_asked_of_whom_the_system_vouches_for);
+	tcase_add_test(tests, a_chain_ends_at_an_authority_that_is_trusted);
 	tcase_add_test(tests, tls_1_1_is_refused);
 	tcase_add_test(tests, a_peer_without_tls_is_said_so);
 	tcase_add_test(tests, an_end_during_the_handshake_is_an_error);

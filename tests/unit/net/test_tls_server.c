@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cert.h"
-#include "net/tls_internal.h"
+#include "net/tls_openssl.h"
 
 static EVP_PKEY *key;
 static X509 *cert, *authority;
@@ -198,7 +198,7 @@ START_TEST(who_comes_back_resumes)
 	for (int n = 0; n < 3; n++) {
 		call();
 		ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
-		ck_assert_int_eq(SSL_session_reused(server->ssl), 1);
+		ck_assert_int_eq(SSL_session_reused(tls_ssl(server)), 1);
 		exchange(client, server);
 		exchange(server, client);
 	}
@@ -215,7 +215,7 @@ START_TEST(an_isolated_connection_remembers_no_session)
 	for (int n = 0; n < 2; n++) {
 		call();
 		ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
-		ck_assert_int_eq(SSL_session_reused(server->ssl), 0);
+		ck_assert_int_eq(SSL_session_reused(tls_ssl(server)), 0);
 		tls_isolate(client);
 		exchange(server, client); /* the ticket is before it */
 		exchange(client, server);
@@ -254,7 +254,7 @@ START_TEST(who_was_cut_off_in_the_handshake_resumes_the_next_time)
 	}
 	call();
 	ck_assert_int_eq(shake_hands(&at_client), TLS_OK);
-	ck_assert_int_eq(SSL_session_reused(server->ssl), 1);
+	ck_assert_int_eq(SSL_session_reused(tls_ssl(server)), 1);
 }
 END_TEST
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
-#include <openssl/x509.h>
 #include <unistd.h>
 
 #include "cert.h"

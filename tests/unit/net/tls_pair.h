@@ -17,4 +17,16 @@ struct tls *tls_pair_server(void);
  * room. The test fails when they do not get there. */
 int tls_pair_shake_hands(struct tls *client, struct tls *server);
 
+/* What the tests must know of the library that is at hand: tls_pair_openssl.c, or tls_pair_mbedtls.c,
+ * which has a server's end as well. */
+extern const bool tls_pair_is_1_3;	       /* what the two agree on */
+extern const size_t tls_pair_alert_bytes;      /* an alert's record, sealed */
+extern const size_t tls_pair_certificate_max; /* bytes */
+/* Has the client what it can resume with? */
+bool tls_pair_has_ticket(const struct tls *client);
+/* Has it heard the other's close-notify, and not said its own? */
+bool tls_pair_has_heard_bye(const struct tls *tls);
+/* Want new keys of the peer, with TLS 1.3. */
+void tls_pair_ask_new_keys(struct tls *tls);
+
 #endif

@@ -10,7 +10,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 
-#include "net/tls_internal.h"
+#include "net/tls_openssl.h"
 #include "wire/str.h"
 
 static const char scheme[] = "taupe:";
@@ -71,12 +71,12 @@ look_at(const X509 *cert, char *out, size_t cap)
 enum tls_peer
 tls_peer_name(const struct tls *tls, char *out, size_t cap)
 {
-	X509 *cert = SSL_get_peer_certificate(tls->ssl);
+	X509 *cert = SSL_get_peer_certificate(tls_ssl(tls));
 	enum tls_peer result;
 
 	if (cert == NULL)
 		return TLS_PEER_NONE;
-	result = SSL_get_verify_result(tls->ssl) == X509_V_OK
+	result = SSL_get_verify_result(tls_ssl(tls)) == X509_V_OK
 	    ? look_at(cert, out, cap)
 	    : TLS_PEER_NONE;
 	X509_free(cert);

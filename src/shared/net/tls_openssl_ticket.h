@@ -5,8 +5,8 @@
  * change without anybody telling anybody; those of the periods before and after are
  * accepted as well.
  */
-#ifndef TAUPE_NET_TLS_TICKET_H
-#define TAUPE_NET_TLS_TICKET_H
+#ifndef TAUPE_NET_TLS_OPENSSL_TICKET_H
+#define TAUPE_NET_TLS_OPENSSL_TICKET_H
 
 #include <openssl/ssl.h>
 
@@ -17,7 +17,7 @@ struct tls_ticket_keys {
 	uint64_t period_ms; /* 0: none are shared */
 };
 
-/* Use the keys that tls_context_ticket_keys() finds for a connection. -1: no memory. */
+/* Use the keys of the connection's context. -1: no memory. */
 int tls_ticket_install(SSL_CTX *ssl);
 
 #endif

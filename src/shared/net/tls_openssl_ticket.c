@@ -18,8 +18,7 @@ typedef HMAC_CTX mac_ctx;
 
 #include "net/crypto.h"
 #include "net/loop.h"
-#include "net/tls_internal.h"
-#include "net/tls_ticket.h"
+#include "net/tls_openssl.h"
 
 /* as OpenSSL has them */
 #define NAME_LEN 16
@@ -105,8 +104,8 @@ ticket_key_cb(SSL *ssl, unsigned char *name, unsigned char *iv,
     EVP_CIPHER_CTX *cipher, mac_ctx *mac, int sealing)
 {
 	const struct tls *tls = SSL_get_app_data(ssl);
-	const struct tls_ticket_keys *keys =
-	    tls_context_ticket_keys(tls->context);
+	const struct openssl_trust *trust = tls_context_trust(tls->context);
+	const struct tls_ticket_keys *keys = &trust->tickets;
 	uint64_t now = loop_wall_ms() / keys->period_ms, period = now;
 	struct ticket_key key;
 

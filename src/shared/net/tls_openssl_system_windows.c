@@ -20,7 +20,7 @@
 
 #include "base/error_text.h"
 #include "base/winapi.h"
-#include "net/tls_trust.h"
+#include "net/tls_openssl_system.h"
 
 static bool
 names_servers(const CERT_ENHKEY_USAGE *usage)
@@ -81,7 +81,7 @@ trust(X509_STORE *store, PCCERT_CONTEXT found)
 }
 
 int
-tls_trust_system(SSL_CTX *ssl)
+openssl_trust_system(SSL_CTX *ssl)
 {
 	HCERTSTORE roots = CertOpenSystemStoreW(0, L"ROOT"), disallowed;
 	PCCERT_CONTEXT found = NULL;
@@ -101,7 +101,7 @@ tls_trust_system(SSL_CTX *ssl)
 }
 
 const char *
-tls_trust_error(void)
+openssl_trust_error(void)
 {
 	return error_text(errno);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "net/ca_places.h"
-#include "net/tls_trust.h"
+#include "net/tls_openssl_system.h"
 
 static bool
 load_authorities_cb(void *ctx, const char *file)
@@ -21,7 +21,7 @@ load_authorities_cb(void *ctx, const char *file)
 /* OpenSSL's own places, from which it reads what it needs when it needs it; else, unless the
  * environment names them, those where other systems have them. */
 int
-tls_trust_system(SSL_CTX *ssl)
+openssl_trust_system(SSL_CTX *ssl)
 {
 	if (getenv(X509_get_default_cert_file_env()) != NULL ||
 	    getenv(X509_get_default_cert_dir_env()) != NULL ||
@@ -32,7 +32,7 @@ tls_trust_system(SSL_CTX *ssl)
 }
 
 const char *
-tls_trust_error(void)
+openssl_trust_error(void)
 {
 	return ca_places_error();
 }
