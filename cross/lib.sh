@@ -96,6 +96,9 @@ unpack_source() {
 	(cd "$cache/source/$1" &&
 		private_apt "$state" "$(dpkg --print-architecture)" source "$1")
 	rm -rf "$state"
+	case $1 in
+	libevent | check) (cd "$cache/source/$1/$1"-*/ && autoreconf -fi) ;; # as their packages do
+	esac
 }
 
 # configure_target HOST SYSROOT LIBDIR OPTION...: the agent alone, for that machine, in

@@ -1,18 +1,41 @@
 # shellcheck shell=sh
-# A small C library, musl, with the libraries of the agent built for it from Debian's sources: for
+# A small C library, musl, with libevent and Mbed TLS built for it from Debian's sources: for
 # devices of a few megabytes, and for machines that Debian has no packages for. Everything of one
 # machine is in a folder $small: $small/musl with the compiler $small_cc, $small/root with the rest.
 # Sourced by a target; needs lib.sh.
 
-SMALL_CFLAGS='-Os -ffunction-sections -fdata-sections'
+# small_agent TRIPLET: as Debian's cross compiler calls the machine. $out/taupe-agent, stripped, and
+# $out/size.
+small_agent() {
+	small_toolchain "$1"
+	small_libevent
+	small_mbedtls
+	small_check
+	configure_target "$triplet" "$small/root" usr/lib --enable-static-programs --enable-small \
+		--with-tls=mbedtls --without-inih CC="$small_cc" AR="$triplet-ar" \
+		RANLIB="$triplet-ranlib" CFLAGS="$small_flags" LDFLAGS=-no-pie \
+		MBEDTLS_CFLAGS="-I$small/root/usr/include" \
+		MBEDTLS_LIBS="-L$small/root/usr/lib -lmbedtls"
+	build_agent "$triplet-strip"
+}
 
-# small_toolchain TRIPLET: as Debian's cross compiler calls the machine.
+# What everything is compiled with. The program lies at a fixed place: where that is another's,
+# too (MIPS), it makes a fifth of the program.
+flags_of() {
+	echo -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+		-fno-unwind-tables -fno-pie -fno-pic
+	case $1 in
+	mips*) echo -mno-shared -mplt ;;
+	esac
+}
+
 small_toolchain() {
 	triplet=$1
+	small_flags=$(flags_of "$triplet" | tr '\n' ' ')
 	small=$cache/small/$triplet
 	small_cc=$small/musl/bin/musl-gcc
 	debian_source musl
-	once "$small/musl" "$source $SMALL_CFLAGS headers" build_musl
+	once "$small/musl" "$source $small_flags headers" build_musl
 }
 
 build_musl() {
@@ -20,7 +43,7 @@ build_musl() {
 	mkdir "$small/build"
 	(
 		cd "$small/build"
-		CFLAGS=$SMALL_CFLAGS "$source/configure" --target="$triplet" --prefix="$small/musl" \
+		CFLAGS=$small_flags "$source/configure" --target="$triplet" --prefix="$small/musl" \
 			--syslibdir="$small/musl/lib" --disable-shared --enable-wrapper=gcc \
 			CC="$triplet-gcc" CROSS_COMPILE="$triplet-"
 		make -s -j"$(jobs)"
@@ -38,7 +61,7 @@ build_musl() {
 small_library() {
 	name=$1
 	shift
-	once "$small/$name" "$source $SMALL_CFLAGS $*" build_library "$@"
+	once "$small/$name" "$source $small_flags $*" build_library "$@"
 }
 
 build_library() {
@@ -53,26 +76,22 @@ small_configure() {
 	PKG_CONFIG_LIBDIR="$small/root/usr/lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$small/root" \
 		"$source/configure" --host="$triplet" --build="$host_triplet" --prefix=/usr \
 		--disable-shared --enable-static CC="$small_cc" AR="$triplet-ar" \
-		RANLIB="$triplet-ranlib" CFLAGS="$SMALL_CFLAGS" \
+		RANLIB="$triplet-ranlib" CFLAGS="$small_flags" \
 		CPPFLAGS="-I$small/root/usr/include" LDFLAGS="-static -L$small/root/usr/lib" "$@"
 }
 
-# small_openssl OPENSSL-TARGET
-small_openssl() {
-	debian_source openssl
-	small_library openssl build_openssl "$1"
+small_mbedtls() {
+	debian_source mbedtls
+	small_library mbedtls build_mbedtls "$(cksum < "$top/cross/mbedtls_config.h")"
 }
 
-build_openssl() {
-	"$source/Configure" "$1" --prefix=/usr --libdir=lib --openssldir=/etc/ssl \
-		no-shared no-dso no-engine no-legacy no-tests no-ui-console no-ssl3 no-dtls no-comp \
-		no-srp no-psk no-ct no-ocsp no-cms no-ts no-cmp no-srtp no-idea no-camellia no-seed no-bf \
-		no-cast no-des no-rc2 no-rc4 no-md4 no-mdc2 no-rmd160 no-whirlpool no-sm2 no-sm3 no-sm4 \
-		no-aria no-siphash no-blake2 no-dsa no-gost no-afalgeng no-async no-multiblock no-scrypt \
-		no-nextprotoneg no-ec2m no-rfc3779 $SMALL_CFLAGS \
-		CC="$small_cc" AR="$triplet-ar" RANLIB="$triplet-ranlib"
-	make -s -j"$(jobs)" build_libs
-	make -s install_dev DESTDIR="$small/root"
+build_mbedtls() {
+	cp -r "$source/include/mbedtls" "$source/include/psa" "$small/root/usr/include/"
+	cp "$top/cross/mbedtls_config.h" "$small/root/usr/include/mbedtls/config.h"
+	printf '%s\n' "$source"/library/*.c | xargs -P "$(jobs)" -n 8 "$small_cc" $small_flags \
+		-I"$small/root/usr/include" -c
+	rm -f "$small/root/usr/lib/libmbedtls.a"
+	"$triplet-ar" rcs "$small/root/usr/lib/libmbedtls.a" ./*.o
 }
 
 small_libevent() {
@@ -81,27 +100,15 @@ small_libevent() {
 }
 
 build_libevent() {
-	[ -f "$source/configure.made" ] || { # Debian's source has none that is up to date
-		(cd "$source" && autoreconf -fi)
-		touch "$source/configure.made"
-	}
-	small_configure --disable-openssl --disable-samples --disable-libevent-regress \
-		--disable-debug-mode --disable-doxygen-html
-	make -s -j"$(jobs)"
-	make -s install DESTDIR="$small/root"
-}
-
-small_inih() {
-	debian_source libinih trixie # whose files every mirror has
-	small_library inih build_inih
-}
-
-build_inih() {
-	"$small_cc" $SMALL_CFLAGS -DINI_USE_STACK=1 -c "$source/ini.c"
-	"$triplet-ar" rcs "$small/root/usr/lib/libinih.a" ini.o
-	cp "$source/ini.h" "$small/root/usr/include/"
-	printf '%s\n' 'Name: inih' 'Description: reader of .ini files' 'Version: 55' \
-		'Libs: -L/usr/lib -linih' 'Cflags: -I/usr/include' > "$small/root/usr/lib/pkgconfig/inih.pc"
+	# without locks, as each loop is one thread's, and without what epoll is better than
+	ac_cv_func_poll=no ac_cv_func_select=no small_configure --disable-openssl \
+		--disable-samples --disable-libevent-regress --disable-debug-mode \
+		--disable-thread-support
+	make -s include/event2/event-config.h
+	make -s -j"$(jobs)" libevent_core.la libevent_extra.la
+	cp .libs/libevent_core.a .libs/libevent_extra.a "$small/root/usr/lib/"
+	cp -r "$source/include/event2" include/event2 "$small/root/usr/include/"
+	cp libevent_core.pc libevent_extra.pc "$small/root/usr/lib/pkgconfig/"
 }
 
 # For the unit tests.
@@ -111,7 +118,6 @@ small_check() {
 }
 
 build_check() {
-	[ -f "$source/configure" ] || (cd "$source" && autoreconf -fi)
 	small_configure --disable-subunit --disable-build-docs --disable-timeout-tests
 	make -s -j"$(jobs)" -C lib
 	make -s -j"$(jobs)" -C src libcheck.la
@@ -119,10 +125,4 @@ build_check() {
 	make -s -C src install-libLTLIBRARIES install-includeHEADERS DESTDIR="$small/root"
 	cp check_stdint.h "$small/root/usr/include/"
 	sed s/-lcheck_pic/-lcheck/ check.pc > "$small/root/usr/lib/pkgconfig/check.pc"
-}
-
-# small_configure_agent OPTION...: the agent, static.
-small_configure_agent() {
-	configure_target "$triplet" "$small/root" usr/lib --enable-static-programs \
-		CC="$small_cc" AR="$triplet-ar" RANLIB="$triplet-ranlib" CFLAGS=-Os "$@"
 }

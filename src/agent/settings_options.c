@@ -259,7 +259,8 @@ static const struct option_row rows[] = {
     {"one_connection", OPTION_BOOL, AT(one_connection), "no", 0, 0, NULL, NULL,
 	NULL,
 	"Let all visits ride on the control channel, where each connection is "
-	"dear: shared_visits at a time, and no transfer channel is ever made."},
+	"dear: shared_visits at a time, more wait, and no transfer channel is "
+	"ever made."},
     {"metered", OPTION_BOOL, AT(metered), "no", 0, 0, NULL, NULL, NULL,
 	"The link is paid for by the byte: no transfer channel is kept ready."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,

@@ -141,7 +141,7 @@ welcome(struct admission *admission)
 		device_online(device, session, &admission->claim.channels);
 		rotation_ask(device, &admission->claim.device);
 		rest = upgrade_rest(upgrade, &len);
-		if (len > 0)
+		if (len > 0 && device->session == session)
 			session_feed(session, rest, len);
 		if (admission->changed)
 			(void)device_recheck(admission->relay,

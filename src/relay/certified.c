@@ -12,7 +12,7 @@
 #include "relay/sources.h"
 
 #define CERTIFICATE_MAX 4096 /* DER; the head's limit is near */
-#define FIELD STR("X-Taupe-Client-Certificate")
+#define FIELD "X-Taupe-Client-Certificate"
 
 int
 certified_ask(const struct relay_options *options, struct tls_context *context,

@@ -85,7 +85,7 @@ void device_unpin(struct device *device);
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 
 /* The session stands, on its agent's terms: it replaces an older one, and whoever waits is served.
- * Unpins. */
+ * Unpins. Without memory for what rides on it, it is closed at once. */
 void device_online(struct device *device, struct session *session,
     const struct channel_terms *terms);
 /* Let whoever waits begin, as long as a channel takes them. */

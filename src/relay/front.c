@@ -154,9 +154,9 @@ look_at_http(struct guest *guest)
 			head.error_status = 431;
 			break;
 		}
-		if (http_field_count(&head, STR("Host")) == 1) {
-			join(guest, http_field_get(&head, STR("Host")),
-			    SERVICE_HTTP);
+		if (http_field_count(&head, "Host") == 1) {
+			join(
+			    guest, http_field_get(&head, "Host"), SERVICE_HTTP);
 			return;
 		}
 		head.error_status = 400;

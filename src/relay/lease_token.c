@@ -44,8 +44,8 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 		form_put(
 		    w, &first, "port", (struct str){text, writer_len(&port)});
 	}
-	form_put_u64(w, &first, "epoch", lease->epoch);
-	form_put_u64(w, &first, "issued_ms", loop_wall_ms());
+	form_put_number(w, &first, "epoch", lease->epoch);
+	form_put_number(w, &first, "issued_ms", loop_wall_ms());
 }
 
 /* The hash of the secret goes first: it is of one length, so that what is signed can be

@@ -89,11 +89,11 @@ redis_queue_session(
 	bool first = true;
 
 	writer_init(&w, text, sizeof(text) - 1);
-	form_put_u64(&w, &first, "epoch", session->epoch);
+	form_put_number(&w, &first, "epoch", session->epoch);
 	form_put(&w, &first, "relay", str_of(session->relay));
 	form_put(&w, &first, "instance", str_of(session->instance));
 	form_put(&w, &first, "from", str_of(session->from));
-	form_put_u64(&w, &first, "since_ms", session->since_ms);
+	form_put_number(&w, &first, "since_ms", session->since_ms);
 	text[writer_len(&w)] = '\0';
 	redis_tx_queuef(tx, "SET taupe:session:%s %s PX %llu", name, text,
 	    (unsigned long long)tx->registry->lease_ms);

@@ -4,6 +4,8 @@
 
 #include "sdk/channel.h"
 
+#define LONGEST_MS (1u << 30) /* twelve days */
+
 static uint32_t
 value_or(uint32_t value, uint32_t fallback)
 {
@@ -22,7 +24,9 @@ backoff_max_ms(const struct taupe_config *config)
 	uint32_t max = value_or(config->reconnect_max_ms, 60000),
 		 min = backoff_min_ms(config);
 
-	return max > min ? max : min;
+	if (max < min)
+		max = min;
+	return max < LONGEST_MS ? max : LONGEST_MS;
 }
 
 uint32_t
@@ -43,11 +47,11 @@ backoff_random(const struct taupe_config *config, uint32_t bound)
 uint32_t
 backoff_delay_ms(const struct taupe_config *config, unsigned failures)
 {
-	uint64_t bound = (uint64_t)backoff_min_ms(config)
-	    << (failures < 32 ? failures : 32);
-	uint32_t max = backoff_max_ms(config);
+	uint32_t bound = backoff_min_ms(config), max = backoff_max_ms(config);
 
-	return backoff_random(config, bound < max ? (uint32_t)bound : max);
+	for (; failures > 0 && bound < max; failures--)
+		bound *= 2; /* max is far from where that goes round */
+	return backoff_random(config, bound < max ? bound : max);
 }
 
 uint32_t

@@ -48,17 +48,13 @@ channel_set_buffer(struct channel *c, void *buffer, size_t size)
 static void
 write_host(struct writer *w, const struct taupe_relay *relay)
 {
-	struct str host = str_of(relay->host), head, tail;
-	bool brackets = str_split(host, ':', &head, &tail);
+	struct str host = str_of(relay->host);
 
-	if (brackets)
-		writer_char(w, '[');
-	writer_str(w, host);
-	if (brackets)
-		writer_char(w, ']');
+	writer_fill(
+	    w, memchr(host.ptr, ':', host.len) != NULL ? "[\1]" : "\1", &host);
 	if (relay->port != (relay->secure ? 443 : 80)) {
 		writer_char(w, ':');
-		writer_u64(w, relay->port);
+		writer_u32(w, relay->port);
 	}
 }
 
@@ -71,28 +67,21 @@ make_key(const struct channel *c, char key[WS_KEY_LEN])
 
 void
 channel_request(struct channel *c, struct writer *w,
-    const struct taupe_relay *relay, struct str path, struct str query,
-    struct str secret)
+    const struct taupe_relay *relay, struct handshake_request *request)
 {
 	const char *agent = c->config->user_agent;
 	char host[HOST_NAME_MAX + sizeof("[]:65535")], key[WS_KEY_LEN];
-	struct handshake_request request = {
-	    .path = path,
-	    .query = query,
-	    .secret = secret,
-	    .user_agent =
-		str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION),
-	};
 	struct writer host_writer;
 
 	writer_init(&host_writer, host, sizeof(host));
 	write_host(&host_writer, relay);
-	if (host_writer.full)
-		w->full = true;
-	request.host = (struct str){host, writer_len(&host_writer)};
+	w->full |= host_writer.full;
+	request->host = (struct str){host, writer_len(&host_writer)};
+	request->user_agent =
+	    str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION);
 	channel_random(c->config, c->u.nonce, sizeof(c->u.nonce));
-	request.key = make_key(c, key);
-	handshake_request_write(w, &request);
+	request->key = make_key(c, key);
+	handshake_request_write(w, request);
 	c->used = 0;
 }
 
@@ -117,7 +106,7 @@ channel_head(struct channel *c, const uint8_t *data, size_t len,
 	} else if (result == WIRE_BAD) {
 		*error = head->error;
 	} else if (c->used == limit) {
-		*error = "the answer's head is too long";
+		*error = SAYS("the answer's head is too long");
 		result = WIRE_BAD;
 	}
 	return result;

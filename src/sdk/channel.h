@@ -16,12 +16,12 @@ struct channel {
 	const struct taupe_config *config;
 	uint8_t *buffer; /* for heads, bodies and text messages */
 	uint32_t size, used;
-	uint8_t
-	    control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
 	union {
 		uint8_t nonce[16];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
 	} u;
+	uint8_t
+	    control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
 };
 
 enum channel_result {
@@ -48,10 +48,9 @@ void channel_init(struct channel *c, const struct taupe_config *config,
 /* Gather in another buffer from now on: the handshake is done, no message has begun. */
 void channel_set_buffer(struct channel *c, void *buffer, size_t size);
 
-/* Write the request. secret may be absent. The caller asks w->full. */
+/* Write the request, of which path, query and secret are set. The caller asks w->full. */
 void channel_request(struct channel *c, struct writer *w,
-    const struct taupe_relay *relay, struct str path, struct str query,
-    struct str secret);
+    const struct taupe_relay *relay, struct handshake_request *request);
 
 /* Gather the answer's head: on WIRE_DONE *head points into the buffer. Sets *consumed. */
 WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c,

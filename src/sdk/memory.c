@@ -4,6 +4,8 @@
 
 #include "wire/url.h"
 
+#ifndef TAUPE_WITHOUT_MEMORY
+
 void
 memory_init(struct memory *m, void *start, size_t size)
 {
@@ -147,19 +149,19 @@ take_pair(struct control_msg *welcome, const struct form_pair *pair)
 {
 	struct url url;
 
-	if (str_equal(pair->key, STR("label"))) {
+	if (str_is(pair->key, "label")) {
 		welcome->label = pair->value;
 		return label_valid(pair->value);
 	}
-	if (str_equal(pair->key, STR("lease"))) {
+	if (str_is(pair->key, "lease")) {
 		welcome->lease = pair->value;
 		return pair->value.len <= LEASE_TOKEN_MAX;
 	}
-	if (str_equal(pair->key, STR("relay"))) {
+	if (str_is(pair->key, "relay")) {
 		welcome->relay = pair->value;
 		return url_parse(pair->value, &url);
 	}
-	if (str_equal(pair->key, STR("peer"))) {
+	if (str_is(pair->key, "peer")) {
 		if (welcome->n_peers == PEERS_MAX)
 			return false;
 		welcome->peers[welcome->n_peers++] = pair->value;
@@ -186,3 +188,5 @@ memory_read(struct memory *m, char *text, size_t len)
 	(void)memory_set(m, &welcome);
 	return true;
 }
+
+#endif

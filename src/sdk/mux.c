@@ -70,7 +70,7 @@ take_message(
 	if (msg.op == CONTROL_UNKNOWN)
 		return NULL;
 	if (!visits_takes(msg.op))
-		return "a message that has no place on a shared channel";
+		return SAYS("a message that has no place on a shared channel");
 	return visits_take_message(
 	    &m->visits, &m->transfer.channel, &msg, step);
 }
@@ -109,49 +109,42 @@ taupe_mux_frame(struct taupe_mux *mux, size_t visit, size_t len,
 	    : 0;
 }
 
+static size_t
+say(struct mux *m, size_t visit, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return transfer_is_ready(&m->transfer)
+	    ? visits_say(
+		  &m->visits, &m->transfer.channel, visit, word, reason, out)
+	    : 0;
+}
+
 size_t
 taupe_mux_opened(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_opened(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_mux_refused(struct taupe_mux *mux, size_t visit, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_refused(
-		  &m->visits, &m->transfer.channel, visit, reason, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_mux_eof(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_eof(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_END, NULL, out);
 }
 
 size_t
 taupe_mux_abort(
     struct taupe_mux *mux, size_t visit, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct mux *m = mux_of(mux);
-
-	return transfer_is_ready(&m->transfer)
-	    ? visits_abort(&m->visits, &m->transfer.channel, visit, out)
-	    : 0;
+	return say(mux_of(mux), visit, VISIT_ABORT, NULL, out);
 }
 
 size_t
@@ -174,7 +167,7 @@ taupe_mux_find(const struct taupe_mux *mux, uint32_t stream, size_t *visit)
 	const struct visit_slot *slot = visits_find(&m->visits, stream);
 
 	if (!transfer_is_ready(&m->transfer) || slot == NULL || slot->moving ||
-	    slot->visit.in_ended || slot->visit.aborted)
+	    visit_state_is(&slot->visit, VISIT_IN_ENDED | VISIT_ABORTED))
 		return false;
 	*visit = visits_place(&m->visits, slot);
 	return true;
@@ -199,9 +192,10 @@ taupe_mux_move(
 
 	if (!transfer_is_ready(&m->transfer) ||
 	    (slot = visits_slot_to_speak(&m->visits, visit)) == NULL ||
-	    slot->visit.in_ended || slot->visit.aborted)
+	    visit_state_is(&slot->visit, VISIT_IN_ENDED | VISIT_ABORTED))
 		return 0;
-	slot->moving = slot->visit.out_ended = true;
+	slot->moving = true;
+	slot->visit.flags |= VISIT_OUT_ENDED;
 	return say_about_move(m, CONTROL_MOVED, slot->number, out);
 }
 
@@ -238,7 +232,7 @@ taupe_mux_is_over(const struct taupe_mux *mux, size_t visit)
 	const struct mux *m = const_mux_of(mux);
 
 	return !transfer_is_ready(&m->transfer) ||
-	    !m->visits.slots[visit].visit.running;
+	    !visit_state_is(&m->visits.slots[visit].visit, VISIT_RUNNING);
 }
 
 uint32_t

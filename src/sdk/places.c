@@ -5,12 +5,13 @@
  */
 #include "sdk/places.h"
 
+#include "sdk/profile.h"
+
 bool
 place_parse(struct str text, struct url *url)
 {
 	return url_parse(text, url) && url->host.len <= HOST_NAME_MAX &&
-	    (str_equal(url->scheme, STR("ws")) ||
-		str_equal(url->scheme, STR("wss")));
+	    url->scheme.ptr[0] == 'w'; /* ws or wss, not http */
 }
 
 bool
@@ -46,8 +47,12 @@ static bool
 slot_get(const struct taupe_config *config, const struct memory *memory,
     struct place_order order, unsigned slot, struct url *url)
 {
-	unsigned peers = memory->n_peers, relays = (unsigned)config->n_relays;
+	unsigned peers, relays = (unsigned)config->n_relays;
 
+	if (!HAS_MEMORY)
+		return slot < relays &&
+		    place_parse(str_of(config->relays[slot]), url);
+	peers = memory->n_peers;
 	if (!order.relay_last && slot-- == 0)
 		return learnt(config, memory_relay(memory), url);
 	if (slot < peers)
@@ -93,6 +98,8 @@ place_candidate(const struct taupe_config *config, const struct memory *memory,
 {
 	unsigned slots = 1u + memory->n_peers + (unsigned)config->n_relays;
 
+	if (!HAS_MEMORY)
+		return slot_get(config, memory, order, index, url);
 	for (unsigned slot = 0; slot < slots; slot++)
 		if (slot_get(config, memory, order, slot, url) &&
 		    !seen_before(config, memory, order, slot, url) &&
@@ -135,12 +142,13 @@ place_refusal(const struct taupe_config *config, const struct memory *memory,
     const struct url *url, bool secure)
 {
 	if (secure && !url->secure)
-		return "it leads from wss to ws";
+		return SAYS("it leads from wss to ws");
 	if (host_known(config, memory, url->host))
 		return NULL;
 	for (size_t i = 0; i < config->n_domains; i++)
 		if (under_domain(url->host, str_of(config->domains[i])))
 			return NULL;
-	return "its host is neither in the relay list nor under an allowed "
-	       "domain";
+	return SAYS(
+	    "its host is neither in the relay list nor under an allowed "
+	    "domain");
 }

@@ -8,6 +8,7 @@
 #include "sdk/backoff.h"
 
 #define STAGE_TIMEOUT_MS 10000u
+#define STEP_MAX_MS (1u << 30)
 
 _Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
     "taupe_session too small");
@@ -35,22 +36,12 @@ const_session_of(const struct taupe_session *session)
 
 /* ---- links ---- */
 
-unsigned
-link_index(const struct session *s, const struct link *link)
+void
+link_tell_relay(const struct link *link, struct taupe_relay *relay)
 {
-	return (unsigned)(link - s->links);
-}
-
-struct link *
-session_other_link(struct session *s, const struct link *link)
-{
-	return &s->links[1 - link_index(s, link)];
-}
-
-struct taupe_relay
-link_relay(const struct link *link)
-{
-	return (struct taupe_relay){link->host, link->port, link->secure};
+	relay->host = link->host;
+	relay->port = link->port;
+	relay->secure = link->secure;
 }
 
 bool
@@ -63,12 +54,11 @@ link_set_place(struct link *link, const struct url *url)
 	return true;
 }
 
-struct url
-link_place(const struct link *link)
+bool
+link_leads_to(const struct link *link, const struct url *url)
 {
-	return (struct url){.host = str_of(link->host),
-	    .port = link->port,
-	    .secure = link->secure};
+	return link->secure == url->secure && link->port == url->port &&
+	    str_equal_nocase(url->host, str_of(link->host));
 }
 
 void
@@ -88,6 +78,17 @@ link_finish_and_dial(struct link *link, uint16_t code)
 	link->dial_again = true;
 }
 
+struct session *
+session_at(struct taupe_session *session, uint64_t now_ms)
+{
+	struct session *s = session_of(session);
+	uint64_t passed = now_ms - s->driver_ms;
+
+	s->driver_ms = now_ms;
+	s->now_ms += passed < STEP_MAX_MS ? (uint32_t)passed : STEP_MAX_MS;
+	return s;
+}
+
 uint32_t
 session_stage_ms(const struct session *s)
 {
@@ -102,59 +103,71 @@ static const char *
 check_offer(const struct taupe_config *config)
 {
 	if (config->n_services == 0)
-		return "no service";
-	if (config->n_services > SERVICES_MAX)
-		return "more than 16 services";
+		return SAYS("no service");
 	if (config->warm_channels > WARM_MAX)
-		return "more than 64 warm channels";
-	if (config->visits != NULL && config->mux_visits == 0)
-		return "room for visits, and not how many";
-	if (config->mux_visits > MUX_VISITS_MAX)
-		return "more than 65535 visits on a shared channel";
+		return SAYS("more than 64 warm channels");
 	if (config->mux_window != 0 &&
 	    (config->mux_window < MUX_WINDOW_MIN ||
 		config->mux_window > MUX_WINDOW_MAX))
-		return "a window that is not 1024 to 16777216 bytes";
+		return SAYS("a window that is not 1024 to 16777216 bytes");
 	for (size_t i = 0; i < config->n_services; i++) {
 		struct str name = str_of(config->services[i].name);
 
 		if (!service_name_valid(name))
-			return "a service name that is not 1 to 20 of a-z, 0-9 "
-			       "and single hyphens";
+			return SAYS("a service name that is not 1 to 20 of "
+				    "a-z, 0-9 and single hyphens");
 		for (size_t j = 0; j < i; j++)
 			if (str_equal(name, str_of(config->services[j].name)))
-				return "two services of one name";
+				return SAYS("two services of one name");
 	}
 	return NULL;
+}
+
+static const char *
+check_identity(const struct taupe_config *config)
+{
+	struct url url;
+
+	if (!device_name_valid(str_of(config->name)))
+		return SAYS(
+		    "a device name that is not 1 to 63 letters, digits, "
+		    "'.', '_' and '-'");
+	if (config->secret != NULL &&
+	    !handshake_secret_valid(str_of(config->secret)))
+		return SAYS("a secret that is not 1 to 256 letters, digits and "
+			    "-._~+/=");
+	for (size_t i = 0; i < config->n_relays; i++)
+		if (!place_parse(str_of(config->relays[i]), &url))
+			return SAYS("a relay that is not ws://host:port or "
+				    "wss://host:port");
+	return session_check_credentials(config);
 }
 
 static const char *
 check_config(const struct taupe_config *config)
 {
 	const char *wrong;
-	struct url url;
 
-	if (!device_name_valid(str_of(config->name)))
-		return "a device name that is not 1 to 63 letters, digits, "
-		       "'.', '_' and '-'";
-	if (config->secret != NULL &&
-	    !handshake_secret_valid(str_of(config->secret)))
-		return "a secret that is not 1 to 256 letters, digits and "
-		       "-._~+/=";
-	if ((wrong = session_check_credentials(config)) != NULL)
-		return wrong;
-	if (config->n_relays == 0 && config->memory == NULL)
-		return "no relay";
-	for (size_t i = 0; i < config->n_relays; i++)
-		if (!place_parse(str_of(config->relays[i]), &url))
-			return "a relay that is not ws://host:port or "
-			       "wss://host:port";
+	if (config->n_relays == 0 && (!HAS_MEMORY || config->memory == NULL))
+		return SAYS("no relay");
 	if (config->random_cb == NULL)
-		return "no source of random bytes";
+		return SAYS("no source of random bytes");
 	if (config->buffer == NULL ||
 	    config->buffer_size / (config->single_link ? 1 : TAUPE_LINKS) <
 		TAUPE_BUFFER_MIN)
-		return "too small a buffer";
+		return SAYS("too small a buffer");
+	if (config->n_services > SERVICES_MAX)
+		return SAYS("more than 16 services");
+	if (config->visits != NULL && config->mux_visits == 0)
+		return SAYS("room for visits, and not how many");
+	if (!HAS_CHANNELS && config->visits == NULL)
+		return SAYS("no room for visits");
+	if (config->mux_visits > MUX_VISITS_MAX)
+		return SAYS("more than 65535 visits on a shared channel");
+	if (!HAS_CHECKS)
+		return NULL;
+	if ((wrong = check_identity(config)) != NULL)
+		return wrong;
 	return check_offer(config);
 }
 
@@ -176,21 +189,26 @@ taupe_session_init(
 		s->n_places = (uint16_t)config->mux_visits;
 	}
 	s->credential = (uint8_t)session_first_credential(s);
-	memory_init(&s->memory, config->memory, config->memory_size);
+	if (HAS_MEMORY)
+		memory_init(&s->memory, config->memory, config->memory_size);
 	channel_random(config, s->instance, sizeof(s->instance));
-	s->order.first_peer = (uint8_t)backoff_random(config, PEERS_MAX);
-	if (!config->single_link)
+	if (HAS_MEMORY)
+		s->order.first_peer =
+		    (uint8_t)backoff_random(config, PEERS_MAX);
+	if (session_has_two_links(s)) {
 		share /= TAUPE_LINKS;
+		channel_init(&s->links[1].channel, config,
+		    (uint8_t *)config->buffer + share, share);
+	}
 	channel_init(&s->links[0].channel, config, config->buffer, share);
-	channel_init(&s->links[1].channel, config,
-	    (uint8_t *)config->buffer + share, config->buffer_size - share);
 	return NULL;
 }
 
 bool
 taupe_session_restore(struct taupe_session *session, char *text, size_t len)
 {
-	return memory_read(&session_of(session)->memory, text, len);
+	return HAS_MEMORY &&
+	    memory_read(&session_of(session)->memory, text, len);
 }
 
 size_t
@@ -199,7 +217,8 @@ taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
 	struct writer w;
 
 	writer_init(&w, out, cap);
-	memory_write(&const_session_of(session)->memory, &w);
+	if (HAS_MEMORY)
+		memory_write(&const_session_of(session)->memory, &w);
 	return w.full ? 0 : writer_len(&w);
 }
 
@@ -214,24 +233,30 @@ taupe_session_is_up(const struct taupe_session *session)
 bool
 session_is_busy(const struct session *s)
 {
-	return link_is_under_way(&s->links[0]) ||
-	    link_is_under_way(&s->links[1]) || s->links[0].dial_again ||
-	    s->links[1].dial_again;
+	for (const struct link *link = s->links; link < s->links + TAUPE_LINKS;
+	     link++)
+		if (link_is_under_way(link) || link->dial_again)
+			return true;
+	return false;
 }
 
-static uint64_t
+static uint32_t
 delay_ms(const struct session *s, enum link_end end, unsigned failures,
     uint32_t at_least_ms)
 {
 	if (end == END_HOPELESS)
 		return backoff_long_ms(s->config);
-	return (uint64_t)at_least_ms + backoff_delay_ms(s->config, failures);
+	return at_least_ms + backoff_delay_ms(s->config, failures);
 }
 
 /* The session is lost: begin a new round of candidates. */
 static void
 begin_round(struct session *s, bool sent_away)
 {
+	if (!HAS_MEMORY) { /* from the one that was reached last, or behind it */
+		s->candidate = (uint8_t)(s->candidate + sent_away);
+		return;
+	}
 	s->candidate = 0;
 	s->order.first_peer = (uint8_t)backoff_random(s->config, PEERS_MAX);
 	s->order.relay_last = sent_away;
@@ -252,32 +277,39 @@ advance_candidate(struct session *s, enum link_end end)
 	return false;
 }
 
-void
-session_link_ended(struct session *s, struct link *link, enum link_end end,
-    uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event)
+static bool
+other_stands(struct session *s, const struct link *link)
 {
 	const struct link *other = session_other_link(s, link);
+
+	return link_is_under_way(other) || other->dial_again;
+}
+
+void
+session_link_ended(struct session *s, struct link *link, enum link_end end,
+    uint32_t at_least_ms, struct taupe_event *event)
+{
 	bool was_current = link_index(s, link) == s->current, at_once = false;
 
-	if (link->state == LINK_LEAVING) { /* it was left already */
+	if (HAS_TWO_LINKS &&
+	    link->state == LINK_LEAVING) { /* it was left already */
 		event->standing = true;
 		return;
 	}
 	if (was_current) {
-		bool good =
-		    now_ms - link->up_since_ms >= backoff_reset_ms(s->config);
+		bool good = session_wait_ms(s, link->good_ms) == 0;
 
 		s->current = NO_LINK;
 		s->failures = good ? 0 : s->failures + 1;
 		begin_round(s, end == END_SENT_AWAY || s->moving);
 	}
-	if (link_is_under_way(other) || other->dial_again) {
+	if (HAS_TWO_LINKS && other_stands(s, link)) {
 		event->standing = true;
 		if (s->moving && s->current != NO_LINK) {
 			s->move_failures++;
-			s->move_ms = now_ms +
+			s->move_ms = s->now_ms +
 			    delay_ms(s, end, s->move_failures, at_least_ms);
-			event->retry_ms = s->move_ms - now_ms;
+			event->retry_ms = s->move_ms - s->now_ms;
 		}
 		return;
 	}
@@ -290,28 +322,29 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 	} else if (!was_current) {
 		at_once = advance_candidate(s, end);
 	}
-	s->retry_ms =
-	    now_ms + (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
-	event->retry_ms = s->retry_ms - now_ms;
+	s->retry_ms = s->now_ms +
+	    (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
+	event->retry_ms = s->retry_ms - s->now_ms;
 }
 
 void
-session_link_up(struct session *s, struct link *link, uint64_t now_ms)
+session_link_up(struct session *s, struct link *link)
 {
 	unsigned old = s->current;
 
 	link->state = LINK_UP;
 	link->redirects = link->hops = 0;
-	link->up_since_ms = link->heard_ms = link->sent_ms = now_ms;
-	link->pinged_ms = 0;
+	link->heard_ms = link->sent_ms = s->now_ms;
+	link->good_ms = s->now_ms + backoff_reset_ms(s->config);
+	link->pinged = false;
 	session_visits_init(s, link);
 	s->current = (uint8_t)link_index(s, link);
 	s->moving = false;
 	/* who was enrolled is known by its secret from now on */
-	if (link->credential == TAUPE_ENROLMENT_KEY)
+	if (HAS_ENROLMENT && link->credential == TAUPE_ENROLMENT_KEY)
 		link->credential = TAUPE_SECRET;
 	s->credential = link->credential;
-	if (old == NO_LINK || old == s->current)
+	if (!HAS_TWO_LINKS || old == NO_LINK || old == s->current)
 		return;
 	if (s->n_places > 0 && s->links[old].visits.n_used > 0)
 		s->links[old].state = LINK_LEAVING;
@@ -324,12 +357,12 @@ session_link_up(struct session *s, struct link *link, uint64_t now_ms)
 bool
 session_elsewhere(struct session *s, unsigned n, struct url *url)
 {
-	struct url here = link_place(&s->links[s->current]);
+	const struct link *here = session_link(s, s->current);
 	struct place_order order = {s->order.first_peer, true};
 
 	for (unsigned i = 0;
 	     place_candidate(s->config, &s->memory, order, i, url); i++)
-		if (!place_equal(url, &here) && n-- == 0)
+		if (!link_leads_to(here, url) && n-- == 0)
 			return true;
 	return false;
 }
@@ -345,9 +378,9 @@ session_restart_link(struct session *s, struct link *link)
 }
 
 static void
-begin_move(struct session *s, uint64_t now_ms)
+begin_move(struct session *s)
 {
-	struct link *other = session_other_link(s, &s->links[s->current]);
+	struct link *other = session_other_link(s, session_link(s, s->current));
 
 	/* two links are all there are: the visits of the last move are the oldest */
 	if (other->state == LINK_LEAVING)
@@ -355,19 +388,18 @@ begin_move(struct session *s, uint64_t now_ms)
 	s->moving = true;
 	s->renewing = false;
 	s->move_failures = 0;
-	s->move_ms = now_ms;
+	s->move_ms = s->now_ms;
 }
 
 bool
-session_move(struct session *s, const struct url *url, uint64_t now_ms)
+session_move(struct session *s, const struct url *url)
 {
-	struct link *link = &s->links[s->current],
-		    *other = session_other_link(s, link);
+	struct link *link = session_link(s, s->current);
 	struct url elsewhere;
 
 	if (url == NULL && !session_elsewhere(s, 0, &elsewhere))
 		return false;
-	if (s->config->single_link) {
+	if (!session_has_two_links(s)) {
 		if (!link_set_place(link, url != NULL ? url : &elsewhere))
 			return false;
 		s->current = NO_LINK;
@@ -375,15 +407,25 @@ session_move(struct session *s, const struct url *url, uint64_t now_ms)
 		link_finish_and_dial(link, WS_CLOSE_NORMAL);
 		return true;
 	}
-	s->move_hosted = url != NULL && link_set_place(other, url);
-	begin_move(s, now_ms);
+	s->move_hosted =
+	    url != NULL && link_set_place(session_other_link(s, link), url);
+	begin_move(s);
 	return true;
+}
+
+void
+session_move_on(struct session *s, struct link *link)
+{
+	begin_round(s, true);
+	s->current = NO_LINK;
+	s->retry_ms = s->now_ms;
+	link_finish(link, WS_CLOSE_NORMAL, NULL);
 }
 
 void
 taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 {
-	struct session *s = session_of(session);
+	struct session *s = session_at(session, now_ms);
 	struct link *waiting = NULL;
 
 	s->credential = (uint8_t)session_first_credential(s);
@@ -393,17 +435,18 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 	if (waiting != NULL) {
 		session_restart_link(s, waiting);
 	} else if (s->current != NO_LINK && !s->moving) {
-		if (s->config->single_link) {
-			session_choose_credential(s, &s->links[s->current]);
+		if (!session_has_two_links(s)) {
+			session_choose_credential(
+			    s, session_link(s, s->current));
 			link_finish_and_dial(
-			    &s->links[s->current], WS_CLOSE_NORMAL);
+			    session_link(s, s->current), WS_CLOSE_NORMAL);
 			s->current = NO_LINK;
 		} else {
-			begin_move(s, now_ms);
+			begin_move(s);
 			s->renewing = true;
 		}
 	} else if (s->current == NO_LINK) {
-		s->retry_ms = now_ms; /* what was refused may be right now */
+		s->retry_ms = s->now_ms; /* what was refused may be right now */
 	}
 }
 
@@ -425,7 +468,7 @@ write_query(const struct session *s, struct link *link, struct writer *w)
 
 	writer_init(&hex, instance, sizeof(instance));
 	writer_hex(&hex, s->instance, sizeof(s->instance));
-	if (*memory_lease(&s->memory) != '\0')
+	if (HAS_MEMORY && *memory_lease(&s->memory) != '\0')
 		params.lease = str_of(memory_lease(&s->memory));
 	for (size_t i = 0; i < config->n_services; i++) {
 		params.services[i].name = str_of(config->services[i].name);
@@ -433,7 +476,7 @@ write_query(const struct session *s, struct link *link, struct writer *w)
 		    (enum service_kind)config->services[i].kind;
 	}
 	link->max_visits = (uint16_t)config->mux_visits;
-	if (link->credential == TAUPE_ENROLMENT_KEY)
+	if (HAS_ENROLMENT && link->credential == TAUPE_ENROLMENT_KEY)
 		params.enrol = str_of(config->secret_sha256);
 	if (config->mux_visits > 0) {
 		params.mux = 1;
@@ -452,9 +495,10 @@ size_t
 taupe_session_connected(struct taupe_session *session, unsigned index,
     uint64_t now_ms, void *out, size_t cap)
 {
-	struct session *s = session_of(session);
-	struct link *link = &s->links[index];
-	struct taupe_relay relay = link_relay(link);
+	struct session *s = session_at(session, now_ms);
+	struct link *link = session_link(s, index);
+	struct handshake_request request = {.path = STR(CONTROL_PATH)};
+	struct taupe_relay relay;
 	struct taupe_event ignored;
 	struct writer query, w;
 
@@ -464,17 +508,18 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	writer_init(&query, link->channel.buffer, link->channel.size);
 	write_query(s, link, &query);
 	writer_init(&w, out, cap);
-	channel_request(&link->channel, &w, &relay, STR(CONTROL_PATH),
-	    (struct str){query.start, writer_len(&query)},
-	    session_credential(s, link));
+	request.query = (struct str){query.start, writer_len(&query)};
+	request.secret = str_of(session_credential(s, link));
+	link_tell_relay(link, &relay);
+	channel_request(&link->channel, &w, &relay, &request);
 	if (query.full || w.full) {
-		session_link_ended(s, link, END_HOPELESS, 0, now_ms, &ignored);
+		session_link_ended(s, link, END_HOPELESS, 0, &ignored);
 		link_finish(link, 0,
-		    "the driver's buffers are too small for the request");
+		    SAYS("the driver's buffers are too small for the request"));
 		return 0;
 	}
 	link->state = LINK_HEAD;
-	link->deadline_ms = now_ms + session_stage_ms(s);
+	link->deadline_ms = s->now_ms + session_stage_ms(s);
 	return writer_len(&w);
 }
 
@@ -483,7 +528,8 @@ taupe_session_refuse(struct taupe_session *session, unsigned index,
     const char *id, const char *reason, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct link *link = &session_of(session)->links[index];
+	struct session *s = session_at(session, now_ms);
+	struct link *link = session_link(s, index);
 	char safe[SAFE_REASON_MAX];
 	struct control_msg msg = {.op = CONTROL_REFUSED,
 	    .id = {id, TRANSFER_ID_LEN},
@@ -491,7 +537,7 @@ taupe_session_refuse(struct taupe_session *session, unsigned index,
 
 	if (link->state != LINK_UP)
 		return 0;
-	link->sent_ms = now_ms;
+	link->sent_ms = s->now_ms;
 	return channel_message(&link->channel, &msg, out, TAUPE_MESSAGE_MAX);
 }
 

@@ -13,6 +13,7 @@
 #include "sdk/channel.h"
 #include "sdk/memory.h"
 #include "sdk/places.h"
+#include "sdk/profile.h"
 #include "sdk/visits.h"
 
 #define REDIRECTS_MAX 5
@@ -30,23 +31,9 @@ enum link_state {
 	LINK_ENDING /* the driver has to close it */
 };
 
+/* The small fields come first: a Thumb instruction reaches no farther in its short form. */
 struct link {
-	struct channel channel;
-	struct visits visits; /* that ride on it, if any do */
-	uint64_t deadline_ms;	    /* of the current stage of the handshake */
-	uint64_t heard_ms, sent_ms; /* when last; from LINK_UP on */
-	uint64_t pinged_ms; /* nothing was heard since; 0: no ping waits */
-	uint64_t up_since_ms;
-	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
-	uint32_t heartbeat_ms;
-	uint32_t retry_after_ms; /* LINK_BODY */
-	uint32_t body_left;	 /* LINK_BODY: bytes to come */
-	uint16_t status;	 /* LINK_BODY */
-	uint16_t close_code; /* LINK_ENDING: of the frame to be sent; 0: none */
-	uint16_t port;
-	uint16_t
-	    max_visits; /* at once on a shared channel, as the request said */
-	uint8_t state;	 /* enum link_state */
+	uint8_t state;	   /* enum link_state */
 	uint8_t redirects; /* followed in a row to get here */
 	uint8_t hops;	   /* as the last Location said */
 	uint8_t
@@ -58,20 +45,34 @@ struct link {
 	bool followed; /* host is where a redirect led */
 	/* LINK_ENDING: redirected; dial host once it is closed */
 	bool dial_again;
+	bool pinged;	 /* and nothing was heard since */
+	uint16_t status; /* LINK_BODY */
+	uint16_t close_code; /* LINK_ENDING: of the frame to be sent; 0: none */
+	uint16_t port;
+	uint16_t
+	    max_visits; /* at once on a shared channel, as the request said */
+	uint32_t deadline_ms;	    /* of the current stage of the handshake */
+	uint32_t heard_ms, sent_ms; /* when last; from LINK_UP on */
+	uint32_t pinged_ms;
+	uint32_t good_ms; /* when it will have stood long enough */
+	uint32_t heartbeat_ms;
+	uint32_t retry_after_ms; /* LINK_BODY */
+	uint32_t body_left;	 /* LINK_BODY: bytes to come */
+	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
+	struct visits visits;	/* that ride on it, if any do */
+	struct channel channel;
 	char host[HOST_NAME_MAX + 1];
 };
 
+/* Times are of a clock of our own, see session_at(): nothing that is compared with it lies
+ * more than 24 days away. */
 struct session {
 	const struct taupe_config *config;
-	struct memory memory;
-	struct taupe_visit *places; /* of the visits that ride on links */
-	uint64_t retry_ms; /* when to connect, while no link is there */
-	uint64_t move_ms;  /* when to dial the other link, for a move */
-	uint8_t instance[16];
+	uint32_t now_ms;
+	uint32_t retry_ms; /* when to connect, while no link is there */
+	uint32_t move_ms;  /* when to dial the other link, for a move */
 	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
-	struct place_order order;
-	uint16_t n_places;  /* of each link; 0: visits have channels of their own */
 	uint8_t candidate;  /* of the next attempt */
 	uint8_t current;    /* the link that is up, or NO_LINK */
 	uint8_t credential; /* of the next attempt: what was welcomed last */
@@ -81,6 +82,12 @@ struct session {
 	bool renewing;	  /* moving, but to the same relay */
 	bool move_hosted; /* the free link's host is where */
 	bool leaving;
+	struct place_order order;
+	uint16_t n_places; /* of each link; 0: visits have channels of their own */
+	struct taupe_visit *places; /* of the visits that ride on links */
+	uint64_t driver_ms;	    /* the driver's clock when it was last looked at */
+	struct memory memory;
+	uint8_t instance[16];
 	struct link links[TAUPE_LINKS];
 };
 
@@ -92,12 +99,37 @@ enum link_end {
 	END_SENT_AWAY /* the relay is stopping: prefer another */
 };
 
-unsigned link_index(const struct session *s, const struct link *link);
-struct link *session_other_link(struct session *s, const struct link *link);
+static inline unsigned
+link_index(const struct session *s, const struct link *link)
+{
+	return HAS_TWO_LINKS ? (unsigned)(link - s->links) : 0;
+}
+
+static inline struct link *
+session_link(struct session *s, unsigned index)
+{
+	return &s->links[HAS_TWO_LINKS ? index : 0];
+}
+
+/* Precondition: there are two. */
+static inline struct link *
+session_other_link(struct session *s, const struct link *link)
+{
+	return &s->links[1 - link_index(s, link)];
+}
+
+/* Is a move made on the other link, while this one stands? */
+static inline bool
+session_has_two_links(const struct session *s)
+{
+	return HAS_TWO_LINKS && !s->config->single_link;
+}
+
 /* Is any link up or on its way? */
 bool session_is_busy(const struct session *s);
-struct taupe_relay link_relay(const struct link *link);
-struct url link_place(const struct link *link);
+void link_tell_relay(const struct link *link, struct taupe_relay *relay);
+/* Is it the place that the link leads to? */
+bool link_leads_to(const struct link *link, const struct url *url);
 /* Go to url next; false: its host does not fit. */
 bool link_set_place(struct link *link, const struct url *url);
 
@@ -106,7 +138,7 @@ uint32_t session_stage_ms(const struct session *s);
 
 /* A link's life is over: decide when and where to try again, and tell the event. */
 void session_link_ended(struct session *s, struct link *link, enum link_end end,
-    uint32_t at_least_ms, uint64_t now_ms, struct taupe_event *event);
+    uint32_t at_least_ms, struct taupe_event *event);
 /* The driver shall close it, after a close frame with code (0: none). */
 void link_finish(struct link *link, uint16_t code, const char *reason);
 
@@ -118,8 +150,9 @@ enum taupe_credential session_first_credential(const struct session *s);
 void session_choose_credential(struct session *s, struct link *link);
 /* The link's credential was refused: take one that has not been. False: there is none. */
 bool session_next_credential(struct session *s, struct link *link);
-/* The present secret; absent when there is none. */
-struct str session_credential(const struct session *s, const struct link *link);
+/* The present secret; NULL when there is none. */
+const char *session_credential(
+    const struct session *s, const struct link *link);
 /* The relay has ended the session because its secret counts no more: is there another? */
 bool session_has_other_credential(const struct session *s);
 /* The relay says what became of a new secret, or why it cannot take it. */
@@ -145,11 +178,26 @@ void session_refuse_channel(struct link *link, const struct control_msg *open,
 void session_restart_link(struct session *s, struct link *link);
 
 /* A link was welcomed. */
-void session_link_up(struct session *s, struct link *link, uint64_t now_ms);
+void session_link_up(struct session *s, struct link *link);
 /* Leave the current link for url (NULL: any other relay). False: there is none. */
-bool session_move(struct session *s, const struct url *url, uint64_t now_ms);
+bool session_move(struct session *s, const struct url *url);
+/* Leave the link for the next of the configured relays. */
+void session_move_on(struct session *s, struct link *link);
 /* The candidate number n that is another relay than the present one. */
 bool session_elsewhere(struct session *s, unsigned n, struct url *url);
+
+/* At the door: what the time is now. Our clock goes on by what has passed, but in no step by more
+ * than twelve days: what was due before stays due. */
+struct session *session_at(struct taupe_session *session, uint64_t now_ms);
+
+/* How long until then; 0: it is due. */
+static inline uint32_t
+session_wait_ms(const struct session *s, uint32_t at_ms)
+{
+	uint32_t left = at_ms - s->now_ms;
+
+	return (int32_t)left > 0 ? left : 0;
+}
 
 static inline bool
 link_is_under_way(const struct link *link)

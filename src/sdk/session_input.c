@@ -5,28 +5,29 @@
  */
 #include "sdk/session.h"
 
+/* Is it of any use to know the welcome's relay? */
+#define KEEPS_RELAY (HAS_CHANNELS || HAS_MEMORY || HAS_REDIRECTS)
 #define RETRY_AFTER_MAX_S 3600
 #define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
 
 /* The link failed by what the relay sent; event->output may hold a close frame. */
 static void
-fail(struct session *s, struct link *link, const char *reason, struct str about,
-    uint64_t now_ms, struct taupe_event *event)
+fail(struct session *s, struct link *link, const char *reason,
+    struct taupe_event *event)
 {
 	event->type = TAUPE_EVENT_FAILED;
 	event->reason = reason;
-	event->text = text_of(about);
-	session_link_ended(s, link, END_FAILED, 0, now_ms, event);
+	session_link_ended(s, link, END_FAILED, 0, event);
 	link_finish(link, 0, reason);
 }
 
 static void
 fail_with_close(struct session *s, struct link *link, unsigned code,
-    const char *reason, uint64_t now_ms, struct taupe_event *event)
+    const char *reason, struct taupe_event *event)
 {
 	event->output.len =
 	    channel_close(&link->channel, code, reason, event->output.bytes);
-	fail(s, link, reason, (struct str){NULL, 0}, now_ms, event);
+	fail(s, link, reason, event);
 }
 
 /* ---- the answer to the handshake ---- */
@@ -42,7 +43,7 @@ location_hops(const struct link *link, struct str query)
 	/* the slice points into the link's own buffer, so it may be decoded in place */
 	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
 	while (form_next(&reader, &pair) == WIRE_DONE)
-		if (str_equal(pair.key, STR("hops")) &&
+		if (str_is(pair.key, "hops") &&
 		    !str_to_u64(pair.value, 100, &hops))
 			hops = link->redirects;
 	return (uint8_t)hops;
@@ -50,7 +51,7 @@ location_hops(const struct link *link, struct str query)
 
 static void
 take_redirect(struct session *s, struct link *link, struct str location,
-    uint64_t now_ms, struct taupe_event *event)
+    struct taupe_event *event)
 {
 	struct str base, query;
 	struct url url;
@@ -59,17 +60,18 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	/* the limit for URLs is without the query */
 	(void)str_split(location, '?', &base, &query);
 	if (location.ptr == NULL || !place_parse(base, &url) ||
-	    !str_equal(url.path, STR(CONTROL_PATH)))
-		refusal = "it is not the URL of a control channel";
+	    !str_is(url.path, CONTROL_PATH))
+		refusal = SAYS("it is not the URL of a control channel");
 	else if (link->redirects >= REDIRECTS_MAX)
-		refusal = "too many redirects";
+		refusal = SAYS("too many redirects");
 	else
 		refusal =
 		    place_refusal(s->config, &s->memory, &url, link->secure);
 	if (refusal != NULL || !link_set_place(link, &url)) {
 		fail(s, link,
-		    refusal != NULL ? refusal : "its host is too long", base,
-		    now_ms, event);
+		    refusal != NULL ? refusal : SAYS("its host is too long"),
+		    event);
+		event->text = text_of(base);
 		event->type = TAUPE_EVENT_REDIRECT_REFUSED;
 		return;
 	}
@@ -79,7 +81,18 @@ take_redirect(struct session *s, struct link *link, struct str location,
 	link_finish(link, 0, NULL);
 	link->dial_again = true;
 	event->type = TAUPE_EVENT_REDIRECT;
-	event->relay = link_relay(link);
+	link_tell_relay(link, &event->relay);
+}
+
+/* Nobody is where we are sent: we come back, and the hops end the matter. */
+static void
+decline_redirect(struct link *link, struct taupe_event *event)
+{
+	link->hops = ++link->redirects;
+	link_finish(link, 0, NULL);
+	link->dial_again = true;
+	event->type = TAUPE_EVENT_REDIRECT;
+	link_tell_relay(link, &event->relay);
 }
 
 static enum link_end
@@ -98,28 +111,34 @@ end_of_status(unsigned status)
 	}
 }
 
-/* The refusal is complete, as far as it ever will be. */
+/* What a refusal's body says. */
 static void
-take_refusal(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_event *event)
+read_refusal(const struct channel *c, struct taupe_event *event)
 {
 	struct form_reader reader;
 	struct form_pair pair;
 
-	event->type = TAUPE_EVENT_REFUSED;
-	event->status = link->status;
-	form_reader_init(
-	    &reader, (char *)link->channel.buffer, link->channel.used);
+	form_reader_init(&reader, (char *)c->buffer, c->used);
 	while (form_next(&reader, &pair) == WIRE_DONE) {
-		if (str_equal(pair.key, STR("error")))
+		if (str_is(pair.key, "error"))
 			event->error = text_of(pair.value);
-		else if (str_equal(pair.key, STR("reason")))
+		else if (str_is(pair.key, "reason"))
 			event->text = text_of(pair.value);
-		else if (str_equal(pair.key, STR("since")))
+		else if (str_is(pair.key, "since"))
 			event->since = text_of(pair.value);
-		else if (str_equal(pair.key, STR("from")))
+		else if (str_is(pair.key, "from"))
 			event->from = text_of(pair.value);
 	}
+}
+
+/* The refusal is complete, as far as it ever will be. */
+static void
+take_refusal(struct session *s, struct link *link, struct taupe_event *event)
+{
+	event->type = TAUPE_EVENT_REFUSED;
+	event->status = link->status;
+	if (HAS_TEXTS)
+		read_refusal(&link->channel, event);
 	if (link->status == 401 && session_next_credential(s, link)) {
 		event->type = TAUPE_EVENT_OTHER_SECRET;
 		event->credential = (enum taupe_credential)link->credential;
@@ -127,8 +146,8 @@ take_refusal(struct session *s, struct link *link, uint64_t now_ms,
 		link->dial_again = true;
 		return;
 	}
-	session_link_ended(s, link, end_of_status(link->status),
-	    link->retry_after_ms, now_ms, event);
+	session_link_ended(
+	    s, link, end_of_status(link->status), link->retry_after_ms, event);
 	link_finish(link, 0, NULL);
 }
 
@@ -136,20 +155,20 @@ take_refusal(struct session *s, struct link *link, uint64_t now_ms,
 static uint32_t
 body_length(const struct channel *c, const struct http_head *head)
 {
-	struct str type = http_field_get(head, STR("Content-Type")), kind, rest;
+	struct str type = http_field_get(head, "Content-Type"), kind, rest;
 	uint64_t length;
 
 	(void)str_split(type, ';', &kind, &rest);
-	if (!str_equal_nocase(kind, STR("application/x-www-form-urlencoded")) ||
+	if (!str_is_nocase(kind, "application/x-www-form-urlencoded") ||
 	    !str_to_u64(
-		http_field_get(head, STR("Content-Length")), c->size, &length))
+		http_field_get(head, "Content-Length"), c->size, &length))
 		return 0;
 	return (uint32_t)length;
 }
 
 static void
 take_answer(struct session *s, struct link *link, const struct http_head *head,
-    uint64_t now_ms, struct taupe_event *event)
+    struct taupe_event *event)
 {
 	const char *error;
 	uint64_t seconds;
@@ -157,35 +176,38 @@ take_answer(struct session *s, struct link *link, const struct http_head *head,
 	if (head->status == 101) {
 		if (channel_accept(&link->channel, head, &error)) {
 			link->state = LINK_WELCOME;
-			link->deadline_ms = now_ms + session_stage_ms(s);
+			link->deadline_ms = s->now_ms + session_stage_ms(s);
 		} else {
-			fail(s, link, error, (struct str){NULL, 0}, now_ms,
-			    event);
+			fail(s, link, error, event);
 		}
 		return;
 	}
-	if (head->status == 302) {
-		take_redirect(s, link, http_field_get(head, STR("Location")),
-		    now_ms, event);
+	if (!HAS_REDIRECTS && head->status == 302 &&
+	    link->redirects < REDIRECTS_MAX) {
+		decline_redirect(link, event);
+		return;
+	}
+	if (HAS_REDIRECTS && head->status == 302) {
+		take_redirect(s, link, http_field_get(head, "Location"), event);
 		return;
 	}
 	link->status = (uint16_t)head->status;
 	link->retry_after_ms = 0;
 	if (str_to_u64(
-		http_field_get(head, STR("Retry-After")), UINT64_MAX, &seconds))
+		http_field_get(head, "Retry-After"), UINT64_MAX, &seconds))
 		link->retry_after_ms = 1000u *
 		    (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds
 							   : RETRY_AFTER_MAX_S);
-	link->body_left = body_length(&link->channel, head);
+	link->body_left = HAS_TEXTS ? body_length(&link->channel, head) : 0;
 	link->channel.used = 0;
 	link->state = LINK_BODY;
 	if (link->body_left == 0)
-		take_refusal(s, link, now_ms, event);
+		take_refusal(s, link, event);
 }
 
 static size_t
 head_input(struct session *s, struct link *link, const uint8_t *data,
-    size_t len, uint64_t now_ms, struct taupe_event *event)
+    size_t len, struct taupe_event *event)
 {
 	struct http_head head;
 	const char *error;
@@ -196,10 +218,10 @@ head_input(struct session *s, struct link *link, const uint8_t *data,
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(s, link, error, (struct str){NULL, 0}, now_ms, event);
+		fail(s, link, error, event);
 		break;
 	case WIRE_DONE:
-		take_answer(s, link, &head, now_ms, event);
+		take_answer(s, link, &head, event);
 		break;
 	}
 	return consumed;
@@ -207,7 +229,7 @@ head_input(struct session *s, struct link *link, const uint8_t *data,
 
 static size_t
 body_input(struct session *s, struct link *link, const uint8_t *data,
-    size_t len, uint64_t now_ms, struct taupe_event *event)
+    size_t len, struct taupe_event *event)
 {
 	struct channel *c = &link->channel;
 
@@ -217,11 +239,13 @@ body_input(struct session *s, struct link *link, const uint8_t *data,
 	c->used += (uint32_t)len;
 	link->body_left -= (uint32_t)len;
 	if (link->body_left == 0)
-		take_refusal(s, link, now_ms, event);
+		take_refusal(s, link, event);
 	return len;
 }
 
 /* ---- control messages ---- */
+
+#ifndef TAUPE_WITHOUT_MEMORY
 
 /* Drop the peers that would lead us out of TLS. */
 static void
@@ -236,6 +260,8 @@ keep_secure_peers(struct control_msg *msg)
 	msg->n_peers = kept;
 }
 
+#endif
+
 static void
 report_welcome(const struct control_msg *msg, struct taupe_event *event)
 {
@@ -244,72 +270,86 @@ report_welcome(const struct control_msg *msg, struct taupe_event *event)
 	event->heartbeat_ms = msg->heartbeat_ms;
 	event->lease_ms = msg->lease_ms;
 	event->label = text_of(msg->label);
+#ifndef TAUPE_WITHOUT_TEXTS
 	event->n_urls = msg->n_urls;
 	for (size_t i = 0; i < msg->n_urls; i++) {
 		event->urls[i].service = text_of(msg->urls[i].service);
 		event->urls[i].url = text_of(msg->urls[i].url);
 	}
+#endif
 }
 
-static void
-take_welcome(struct session *s, struct link *link, struct control_msg *msg,
-    uint64_t now_ms, struct taupe_event *event)
+/* Where the session's transfer channels go, and we ourselves the next time. */
+static bool
+take_relay(struct session *s, struct link *link, const struct control_msg *msg,
+    struct taupe_event *event)
 {
 	struct url relay;
 
 	if (!place_parse(msg->relay, &relay)) {
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    "relay: not a ws or wss URL", now_ms, event);
-		return;
+		    SAYS("relay: not a ws or wss URL"), event);
+		return false;
 	}
 	/* what follows would travel in the clear, and at the next start the secret too */
 	if (link->secure && !relay.secure) {
 		fail_with_close(s, link, WS_CLOSE_POLICY,
-		    "the welcome's relay leads from wss to ws", now_ms, event);
+		    SAYS("the welcome's relay leads from wss to ws"), event);
 		event->text = text_of(msg->relay);
-		return;
+		return false;
 	}
 	if (!link_set_place(link, &relay)) {
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    "relay: its host is too long", now_ms, event);
-		return;
+		    SAYS("relay: its host is too long"), event);
+		return false;
 	}
+	return true;
+}
+
+static void
+take_welcome(struct session *s, struct link *link, struct control_msg *msg,
+    struct taupe_event *event)
+{
+	if (KEEPS_RELAY && !take_relay(s, link, msg, event))
+		return;
+#ifndef TAUPE_WITHOUT_MEMORY
 	if (link->secure)
 		keep_secure_peers(msg);
+#endif
 	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS
 	    ? (uint32_t)msg->heartbeat_ms
 	    : HEARTBEAT_MIN_MS;
 	report_welcome(msg, event);
-	event->state_changed = memory_set(&s->memory, msg);
-	event->relay = link_relay(link);
+	event->state_changed = HAS_MEMORY && memory_set(&s->memory, msg);
+	link_tell_relay(link, &event->relay);
 	event->credential = (enum taupe_credential)link->credential;
-	session_link_up(s, link, now_ms);
+	session_link_up(s, link);
 }
 
 static void
 take_open(struct session *s, struct link *link, const struct control_msg *msg,
-    uint64_t now_ms, struct taupe_event *event)
+    struct taupe_event *event)
 {
 	if (msg->id.ptr == NULL) {
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    "open without an id", now_ms, event);
+		    SAYS("open without an id"), event);
 		return;
 	}
-	if (s->n_places > 0) {
+	if (!HAS_CHANNELS || s->n_places > 0) {
 		session_refuse_channel(link, msg, event);
 		return;
 	}
 	event->type = TAUPE_EVENT_OPEN;
 	event->id = text_of(msg->id);
 	event->service = text_of(msg->service);
-	event->relay = link_relay(link);
+	link_tell_relay(link, &event->relay);
 	event->shared = msg->mux != 0;
 	event->visits = link->max_visits;
 }
 
 static void
 take_move(struct session *s, struct link *link, const struct control_msg *msg,
-    uint64_t now_ms, struct taupe_event *event)
+    struct taupe_event *event)
 {
 	const char *refusal;
 	struct url url;
@@ -318,13 +358,17 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg,
 		return;
 	event->type = TAUPE_EVENT_MOVE;
 	event->text = text_of(msg->reason);
+	if (!HAS_REDIRECTS) {
+		session_move_on(s, link);
+		return;
+	}
 	if (msg->to.ptr == NULL) {
-		if (!session_move(s, NULL, now_ms))
-			event->reason = "no other relay is known";
+		if (!session_move(s, NULL))
+			event->reason = SAYS("no other relay is known");
 		return;
 	}
 	if (!place_parse(msg->to, &url))
-		refusal = "it is no ws or wss URL";
+		refusal = SAYS("it is no ws or wss URL");
 	else
 		refusal =
 		    place_refusal(s->config, &s->memory, &url, link->secure);
@@ -335,12 +379,19 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg,
 		event->standing = true;
 		return;
 	}
-	(void)session_move(s, &url, now_ms);
+	(void)session_move(s, &url);
 }
 
 static void
 take_rotate(const struct link *link, struct taupe_event *event)
 {
+	if (!HAS_ROTATION) {
+		event->output.len = channel_message(&link->channel,
+		    &(struct control_msg){.op = CONTROL_SECRET,
+			.error = STR("this device has no other secret")},
+		    event->output.bytes, sizeof(event->output.bytes));
+		return;
+	}
 	event->type = TAUPE_EVENT_ROTATE;
 	event->credential = (enum taupe_credential)link->credential;
 }
@@ -348,7 +399,7 @@ take_rotate(const struct link *link, struct taupe_event *event)
 /* False: it is none about a visit that rides on the link. */
 static bool
 take_about_visit(struct session *s, struct link *link,
-    const struct control_msg *msg, uint64_t now_ms, struct taupe_event *event)
+    const struct control_msg *msg, struct taupe_event *event)
 {
 	const char *error;
 
@@ -357,15 +408,13 @@ take_about_visit(struct session *s, struct link *link,
 		return false;
 	error = session_take_visit_message(s, link, msg, event);
 	if (error != NULL)
-		fail_with_close(
-		    s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
 	return true;
 }
 
 static void
 take_message(struct session *s, struct link *link,
-    const struct channel_event *text, uint64_t now_ms,
-    struct taupe_event *event)
+    const struct channel_event *text, struct taupe_event *event)
 {
 	bool up = link->state == LINK_UP;
 	struct control_msg msg;
@@ -373,36 +422,37 @@ take_message(struct session *s, struct link *link,
 
 	if (control_msg_decode((char *)text->data, text->len, &msg, &error) !=
 	    WIRE_DONE)
-		fail_with_close(
-		    s, link, WS_CLOSE_PROTOCOL_ERROR, error, now_ms, event);
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
 	else if (msg.op == CONTROL_UNKNOWN)
 		return;
-	else if (take_about_visit(s, link, &msg, now_ms, event) ||
+	else if (take_about_visit(s, link, &msg, event) ||
 	    link->state == LINK_LEAVING)
 		return; /* what else is said on a link that was left is late */
 	else if (!up && msg.op == CONTROL_WELCOME)
-		take_welcome(s, link, &msg, now_ms, event);
+		take_welcome(s, link, &msg, event);
 	else if (up && msg.op == CONTROL_OPEN)
-		take_open(s, link, &msg, now_ms, event);
+		take_open(s, link, &msg, event);
 	else if (up && msg.op == CONTROL_MOVE)
-		take_move(s, link, &msg, now_ms, event);
+		take_move(s, link, &msg, event);
 	else if (up && msg.op == CONTROL_ROTATE)
 		take_rotate(link, event);
-	else if (up && msg.op == CONTROL_SECRET)
+	else if (HAS_ROTATION && up && msg.op == CONTROL_SECRET)
 		session_take_secret(s, link, &msg, event);
 	else
 		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    up ? "a message that has no place on a control channel"
-		       : "a message before the welcome",
-		    now_ms, event);
+		    up ? SAYS(
+			     "a message that has no place on a control channel")
+		       : SAYS("a message before the welcome"),
+		    event);
 }
 
 /* A session with a secret that counts no more is not hopeless if there is another. */
 static enum link_end
 policy_end(struct session *s, struct str reason)
 {
-	if (!str_equal(reason, STR("revoked")) ||
-	    !session_has_other_credential(s))
+	if (!HAS_CREDENTIALS)
+		return END_HOPELESS;
+	if (!str_is(reason, "revoked") || !session_has_other_credential(s))
 		return END_HOPELESS;
 	s->credential = (uint8_t)session_first_credential(s);
 	return END_FAILED;
@@ -410,8 +460,7 @@ policy_end(struct session *s, struct str reason)
 
 static void
 take_close(struct session *s, struct link *link,
-    const struct channel_event *closed, uint64_t now_ms,
-    struct taupe_event *event)
+    const struct channel_event *closed, struct taupe_event *event)
 {
 	struct str reason = {(const char *)closed->data, closed->len};
 	enum link_end end = END_FAILED;
@@ -423,13 +472,13 @@ take_close(struct session *s, struct link *link,
 		end = END_SENT_AWAY;
 	else if (closed->code == WS_CLOSE_POLICY)
 		end = policy_end(s, reason);
-	session_link_ended(s, link, end, 0, now_ms, event);
+	session_link_ended(s, link, end, 0, event);
 	link_finish(link, 0, NULL);
 }
 
 static size_t
 frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
-    uint64_t now_ms, struct taupe_event *event)
+    struct taupe_event *event)
 {
 	struct channel_event channel;
 	const char *error;
@@ -440,24 +489,23 @@ frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
 	case CHANNEL_MORE:
 		break;
 	case CHANNEL_TEXT:
-		take_message(s, link, &channel, now_ms, event);
+		take_message(s, link, &channel, event);
 		break;
 	case CHANNEL_BYTES:
 		error = session_take_visit_bytes(s, link, &channel, event);
 		if (error != NULL)
-			fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error,
-			    now_ms, event);
+			fail_with_close(
+			    s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
 		break;
 	case CHANNEL_CLOSED:
-		take_close(s, link, &channel, now_ms, event);
+		take_close(s, link, &channel, event);
 		break;
 	case CHANNEL_FAILED:
-		fail(s, link, channel.reason, (struct str){NULL, 0}, now_ms,
-		    event);
+		fail(s, link, channel.reason, event);
 		break;
 	}
 	if (event->output.len > 0)
-		link->sent_ms = now_ms;
+		link->sent_ms = s->now_ms;
 	return consumed;
 }
 
@@ -467,29 +515,29 @@ size_t
 taupe_session_input(struct taupe_session *session, unsigned index,
     uint8_t *data, size_t len, uint64_t now_ms, struct taupe_event *event)
 {
-	struct session *s = (struct session *)(void *)session;
-	struct link *link = &s->links[index];
+	struct session *s = session_at(session, now_ms);
+	struct link *link = session_link(s, index);
 	size_t done = 0;
 
-	memset(event, 0, sizeof(*event));
-	link->heard_ms = now_ms;
-	link->pinged_ms = 0;
+	memset(event, 0, offsetof(struct taupe_event, output.bytes));
+	link->heard_ms = s->now_ms;
+	link->pinged = false;
 	while (done < len && event->type == TAUPE_EVENT_NONE &&
 	    event->output.len == 0) {
 		switch (link->state) {
 		case LINK_HEAD:
-			done += head_input(
-			    s, link, data + done, len - done, now_ms, event);
+			done +=
+			    head_input(s, link, data + done, len - done, event);
 			break;
 		case LINK_BODY:
-			done += body_input(
-			    s, link, data + done, len - done, now_ms, event);
+			done +=
+			    body_input(s, link, data + done, len - done, event);
 			break;
 		case LINK_WELCOME:
 		case LINK_UP:
 		case LINK_LEAVING:
 			done += frames_input(
-			    s, link, data + done, len - done, now_ms, event);
+			    s, link, data + done, len - done, event);
 			break;
 		default:
 			return len;
@@ -502,19 +550,19 @@ void
 taupe_session_lost(struct taupe_session *session, unsigned index,
     uint64_t now_ms, const char *reason, struct taupe_event *event)
 {
-	struct session *s = (struct session *)(void *)session;
-	struct link *link = &s->links[index];
+	struct session *s = session_at(session, now_ms);
+	struct link *link = session_link(s, index);
 	bool again;
 
-	memset(event, 0, sizeof(*event));
+	memset(event, 0, offsetof(struct taupe_event, output.bytes));
 	if (link->state == LINK_BODY) {
-		take_refusal(s, link, now_ms, event);
+		take_refusal(s, link, event);
 	} else if (link_is_under_way(link) && link->state != LINK_WANTED) {
 		event->type = TAUPE_EVENT_FAILED;
 		event->reason = reason;
 		session_link_ended(s, link,
 		    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED,
-		    0, now_ms, event);
+		    0, event);
 	}
 	again = link->dial_again; /* a refusal may just have wanted that */
 	if (link->state != LINK_WANTED)

@@ -10,6 +10,7 @@
 #define MISSED_HEARTBEATS 3u
 /* A NAT that has lost its mapping tells nobody, and no visitor comes through until we have noticed. */
 #define PONG_TIMEOUT_MS 10000u
+#define NEVER_MS UINT32_MAX
 
 /* ---- attempts ---- */
 
@@ -21,8 +22,12 @@ choose_move(struct session *s, struct link *link)
 	struct url url;
 
 	if (s->renewing) {
-		url = link_place(&s->links[s->current]);
-		return link_set_place(link, &url);
+		const struct link *here = session_link(s, s->current);
+
+		memcpy(link->host, here->host, sizeof(link->host));
+		link->port = here->port;
+		link->secure = here->secure;
+		return true;
 	}
 	if (s->move_hosted && n-- == 0)
 		return true;
@@ -35,6 +40,12 @@ choose_move(struct session *s, struct link *link)
 }
 
 /* ---- actions ---- */
+
+static uint32_t
+earlier(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
 
 static void
 link_closed(struct link *link)
@@ -49,7 +60,7 @@ close_action(struct session *s, struct link *link, struct taupe_action *action)
 	action->type = TAUPE_CLOSE;
 	action->link = link_index(s, link);
 	action->reason = link->end_reason;
-	action->until_ms = s->retry_ms;
+	action->until_ms = session_wait_ms(s, s->retry_ms);
 	if (link->close_code != 0)
 		action->output.len =
 		    channel_close(&link->channel, link->close_code,
@@ -59,48 +70,38 @@ close_action(struct session *s, struct link *link, struct taupe_action *action)
 }
 
 static void
-dial_action(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_action *action)
+dial_action(struct session *s, struct link *link, struct taupe_action *action)
 {
 	link->state = LINK_DIALLING;
 	link->tls = link->secure;
-	link->deadline_ms = now_ms + session_stage_ms(s);
+	link->deadline_ms = s->now_ms + session_stage_ms(s);
 	action->type = TAUPE_DIAL;
 	action->link = link_index(s, link);
-	action->relay = link_relay(link);
+	link_tell_relay(link, &action->relay);
 }
 
-/* When something happens on a link if nothing comes in. */
-static uint64_t
-silence_deadline_ms(const struct link *link)
+/* How long a link may be silent yet. */
+static uint32_t
+silence_left_ms(const struct session *s, const struct link *link)
 {
-	uint64_t silent_ms =
-	    link->heard_ms + (uint64_t)MISSED_HEARTBEATS * link->heartbeat_ms;
-	uint64_t unanswered_ms = link->pinged_ms + PONG_TIMEOUT_MS;
+	uint32_t left = session_wait_ms(
+	    s, link->heard_ms + MISSED_HEARTBEATS * link->heartbeat_ms);
 
-	return link->pinged_ms != 0 && unanswered_ms < silent_ms ? unanswered_ms
-								 : silent_ms;
+	return link->pinged
+	    ? earlier(
+		  left, session_wait_ms(s, link->pinged_ms + PONG_TIMEOUT_MS))
+	    : left;
 }
 
-static uint64_t
-link_due_ms(const struct link *link)
+/* How long until something happens on a link if nothing comes in. */
+static uint32_t
+link_wait_ms(const struct session *s, const struct link *link)
 {
-	uint64_t ping_ms = link->sent_ms + link->heartbeat_ms;
-
-	switch (link->state) {
-	case LINK_DIALLING:
-	case LINK_HEAD:
-	case LINK_BODY:
-	case LINK_WELCOME:
-		return link->deadline_ms;
-	case LINK_UP:
-	case LINK_LEAVING:
-		return ping_ms < silence_deadline_ms(link)
-		    ? ping_ms
-		    : silence_deadline_ms(link);
-	default:
-		return TAUPE_FOREVER;
-	}
+	if (link_is_up(link))
+		return earlier(silence_left_ms(s, link),
+		    session_wait_ms(s, link->sent_ms + link->heartbeat_ms));
+	return link_is_under_way(link) ? session_wait_ms(s, link->deadline_ms)
+				       : NEVER_MS;
 }
 
 static const char *
@@ -108,37 +109,40 @@ overdue_reason(const struct link *link)
 {
 	switch (link->state) {
 	case LINK_DIALLING:
-		return "no connection in time";
+		return SAYS("no connection in time");
 	case LINK_WELCOME:
-		return "no welcome in time";
+		return SAYS("no welcome in time");
 	case LINK_UP:
 	case LINK_LEAVING:
-		return "nothing heard for too long";
+		return SAYS("nothing heard for too long");
 	default:
-		return "no answer to the handshake in time";
+		return SAYS("no answer to the handshake in time");
 	}
 }
 
 /* A link's time has come: give it up, or ping. */
 static void
-overdue_action(struct session *s, struct link *link, uint64_t now_ms,
-    struct taupe_action *action)
+overdue_action(
+    struct session *s, struct link *link, struct taupe_action *action)
 {
 	struct taupe_event ignored;
 
-	if (link_is_up(link) && now_ms < silence_deadline_ms(link)) {
+	if (link_is_up(link) && silence_left_ms(s, link) > 0) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
 		action->output.len = channel_frame(
 		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
-		link->sent_ms = now_ms;
-		if (link->pinged_ms == 0)
-			link->pinged_ms = now_ms;
+		link->sent_ms = s->now_ms;
+		if (session_wait_ms(s, link->good_ms) == 0)
+			link->good_ms = s->now_ms; /* it stays in sight */
+		if (!link->pinged)
+			link->pinged_ms = s->now_ms;
+		link->pinged = true;
 		return;
 	}
 	session_link_ended(s, link,
 	    link->state == LINK_DIALLING ? END_UNREACHED : END_FAILED, 0,
-	    now_ms, &ignored);
+	    &ignored);
 	link_finish(link, 0, overdue_reason(link));
 	close_action(s, link, action);
 }
@@ -154,23 +158,25 @@ choose_candidate(const struct session *s, struct url *url)
 
 /* Take a link into use when it is time for an attempt or for a move; NULL: it is not. */
 static struct link *
-begin_attempt(struct session *s, uint64_t now_ms)
+begin_attempt(struct session *s)
 {
-	struct link *link = &s->links[s->links[0].state == LINK_LEAVING];
+	struct link *link = s->links;
 	struct url url;
 
+	if (HAS_TWO_LINKS && link->state == LINK_LEAVING)
+		link++;
 	if (s->leaving)
 		return NULL;
-	if (s->moving && s->current != NO_LINK) {
-		link = session_other_link(s, &s->links[s->current]);
-		if (link->state != LINK_FREE || now_ms < s->move_ms ||
-		    !choose_move(s, link))
+	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK) {
+		link = session_other_link(s, session_link(s, s->current));
+		if (link->state != LINK_FREE ||
+		    session_wait_ms(s, s->move_ms) > 0 || !choose_move(s, link))
 			return NULL;
-	} else if (session_is_busy(s) || now_ms < s->retry_ms) {
+	} else if (session_is_busy(s) || session_wait_ms(s, s->retry_ms) > 0) {
 		return NULL;
 	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
 		/* nothing restored and nothing configured: a renewed configuration may help */
-		s->retry_ms = now_ms + backoff_max_ms(s->config);
+		s->retry_ms = s->now_ms + backoff_max_ms(s->config);
 		return NULL;
 	}
 	link->redirects = link->hops = s->back_hops;
@@ -180,50 +186,60 @@ begin_attempt(struct session *s, uint64_t now_ms)
 	return link;
 }
 
-static uint64_t
-next_due_ms(const struct session *s)
+static uint32_t
+next_wait_ms(const struct session *s)
 {
-	uint64_t due = TAUPE_FOREVER;
+	uint32_t wait = NEVER_MS;
 
-	for (unsigned i = 0; i < TAUPE_LINKS; i++)
-		if (link_due_ms(&s->links[i]) < due)
-			due = link_due_ms(&s->links[i]);
+	for (const struct link *link = s->links; link < s->links + TAUPE_LINKS;
+	     link++)
+		wait = earlier(wait, link_wait_ms(s, link));
 	if (s->leaving)
-		return due;
+		return wait;
 	if (!session_is_busy(s))
-		return s->retry_ms;
-	if (s->moving && s->current != NO_LINK &&
-	    s->links[1 - s->current].state == LINK_FREE && s->move_ms < due)
-		due = s->move_ms;
-	return due;
+		return session_wait_ms(s, s->retry_ms);
+	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
+	    s->links[1 - s->current].state == LINK_FREE)
+		return earlier(wait, session_wait_ms(s, s->move_ms));
+	return wait;
 }
 
-void
-taupe_session_next(
-    struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
+/* What is to be done now; until_ms counts from now. */
+static void
+choose_action(struct session *s, struct taupe_action *action)
 {
-	struct session *s = (struct session *)(void *)session;
 	struct link *link;
 
-	memset(action, 0, sizeof(*action));
 	for (link = s->links; link < s->links + TAUPE_LINKS; link++) {
 		if (link->state == LINK_ENDING) {
 			close_action(s, link, action);
 			return;
 		}
 		if (link->state == LINK_WANTED) {
-			dial_action(s, link, now_ms, action);
+			dial_action(s, link, action);
 			return;
 		}
-		if (now_ms >= link_due_ms(link)) {
-			overdue_action(s, link, now_ms, action);
+		if (link_wait_ms(s, link) == 0) {
+			overdue_action(s, link, action);
 			return;
 		}
 	}
-	if ((link = begin_attempt(s, now_ms)) != NULL) {
-		dial_action(s, link, now_ms, action);
+	if ((link = begin_attempt(s)) != NULL) {
+		dial_action(s, link, action);
 		return;
 	}
 	action->type = TAUPE_WAIT;
-	action->until_ms = next_due_ms(s);
+	action->until_ms = next_wait_ms(s);
+}
+
+void
+taupe_session_next(
+    struct taupe_session *session, uint64_t now_ms, struct taupe_action *action)
+{
+	memset(action, 0, offsetof(struct taupe_action, output.bytes));
+	choose_action(session_at(session, now_ms), action);
+	if (action->until_ms == NEVER_MS)
+		action->until_ms = TAUPE_FOREVER;
+	else
+		action->until_ms += now_ms;
 }

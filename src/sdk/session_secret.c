@@ -19,20 +19,23 @@ session_check_credentials(const struct taupe_config *config)
 
 	if (config->secret_sha256 != NULL &&
 	    !control_sha256_valid(str_of(config->secret_sha256)))
-		return "a secret's SHA-256 that is not 64 lower-case "
-		       "hexadecimal digits";
+		return SAYS("a secret's SHA-256 that is not 64 lower-case "
+			    "hexadecimal digits");
 	if (config->old_secret != NULL &&
 	    !handshake_secret_valid(str_of(config->old_secret)))
-		return "an old secret that is not 1 to 256 letters, digits and "
-		       "-._~+/=";
+		return SAYS(
+		    "an old secret that is not 1 to 256 letters, digits and "
+		    "-._~+/=");
 	if (config->enrolment_key == NULL)
 		return NULL;
 	if (!handshake_enrolment_key_parse(
 		str_of(config->enrolment_key), &fleet))
-		return "an enrolment key that is not a fleet's name, a dot and "
-		       "43 characters";
+		return SAYS(
+		    "an enrolment key that is not a fleet's name, a dot and "
+		    "43 characters");
 	if (config->secret == NULL || config->secret_sha256 == NULL)
-		return "an enrolment key without a secret and its SHA-256";
+		return SAYS(
+		    "an enrolment key without a secret and its SHA-256");
 	return NULL;
 }
 
@@ -42,9 +45,9 @@ has_credential(
 {
 	switch (credential) {
 	case TAUPE_OLD_SECRET:
-		return config->old_secret != NULL;
+		return HAS_ROTATION && config->old_secret != NULL;
 	case TAUPE_ENROLMENT_KEY:
-		return config->enrolment_key != NULL;
+		return HAS_ENROLMENT && config->enrolment_key != NULL;
 	default:
 		return true; /* no secret is one, too: for a relay in open mode */
 	}
@@ -53,7 +56,8 @@ has_credential(
 enum taupe_credential
 session_first_credential(const struct session *s)
 {
-	return s->config->enrolment_key != NULL && !s->config->enrolled
+	return HAS_ENROLMENT && s->config->enrolment_key != NULL &&
+		!s->config->enrolled
 	    ? TAUPE_ENROLMENT_KEY
 	    : TAUPE_SECRET;
 }
@@ -61,6 +65,8 @@ session_first_credential(const struct session *s)
 void
 session_choose_credential(struct session *s, struct link *link)
 {
+	if (!HAS_CREDENTIALS)
+		return;
 	/* the configuration may have lost it meanwhile */
 	if (!has_credential(s->config, (enum taupe_credential)s->credential))
 		s->credential = (uint8_t)session_first_credential(s);
@@ -71,6 +77,8 @@ session_choose_credential(struct session *s, struct link *link)
 bool
 session_next_credential(struct session *s, struct link *link)
 {
+	if (!HAS_CREDENTIALS)
+		return false;
 	link->refused |= (uint8_t)(1u << link->credential);
 	for (unsigned next = 0; next < CREDENTIALS; next++)
 		if (!(link->refused & 1u << next) &&
@@ -82,22 +90,21 @@ session_next_credential(struct session *s, struct link *link)
 	return false;
 }
 
-struct str
+const char *
 session_credential(const struct session *s, const struct link *link)
 {
-	switch (link->credential) {
-	case TAUPE_OLD_SECRET:
-		return str_of(s->config->old_secret);
-	case TAUPE_ENROLMENT_KEY:
-		return str_of(s->config->enrolment_key);
-	default:
-		return str_of(s->config->secret);
-	}
+	if (HAS_ROTATION && link->credential == TAUPE_OLD_SECRET)
+		return s->config->old_secret;
+	if (HAS_ENROLMENT && link->credential == TAUPE_ENROLMENT_KEY)
+		return s->config->enrolment_key;
+	return s->config->secret;
 }
 
 bool
 session_has_other_credential(const struct session *s)
 {
+	if (!HAS_CREDENTIALS)
+		return false;
 	return has_credential(s->config, TAUPE_OLD_SECRET) ||
 	    has_credential(s->config, TAUPE_ENROLMENT_KEY);
 }
@@ -117,7 +124,7 @@ session_take_secret(struct session *s, struct link *link,
 		return;
 	link->credential = s->credential = TAUPE_SECRET;
 	event->type = TAUPE_EVENT_ROTATED;
-	event->state_changed =
+	event->state_changed = HAS_MEMORY &&
 	    msg->lease.ptr != NULL && memory_set_lease(&s->memory, msg->lease);
 }
 
@@ -125,14 +132,14 @@ session_take_secret(struct session *s, struct link *link,
 
 static size_t
 send_secret(struct session *s, unsigned index, struct control_msg *msg,
-    uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
+    uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct link *link = &s->links[index];
+	struct link *link = session_link(s, index);
 
 	msg->op = CONTROL_SECRET;
 	if (link->state != LINK_UP)
 		return 0;
-	link->sent_ms = now_ms;
+	link->sent_ms = s->now_ms;
 	return channel_message(&link->channel, msg, out, TAUPE_MESSAGE_MAX);
 }
 
@@ -140,8 +147,8 @@ size_t
 taupe_session_offer_secret(struct taupe_session *session, unsigned index,
     uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct session *s = (struct session *)(void *)session;
-	struct link *link = &s->links[index],
+	struct session *s = session_at(session, now_ms);
+	struct link *link = session_link(s, index),
 		    *other = session_other_link(s, link);
 	struct control_msg msg = {.sha256 = str_of(s->config->secret_sha256)};
 
@@ -154,7 +161,7 @@ taupe_session_offer_secret(struct taupe_session *session, unsigned index,
 	/* nobody could tell any more which of the two it was made with */
 	if (link_is_under_way(other))
 		session_restart_link(s, other);
-	return send_secret(s, index, &msg, now_ms, out);
+	return send_secret(s, index, &msg, out);
 }
 
 size_t
@@ -164,6 +171,5 @@ taupe_session_keep_secret(struct taupe_session *session, unsigned index,
 	char safe[SAFE_REASON_MAX];
 	struct control_msg msg = {.error = channel_safe_reason(reason, safe)};
 
-	return send_secret(
-	    (struct session *)(void *)session, index, &msg, now_ms, out);
+	return send_secret(session_at(session, now_ms), index, &msg, out);
 }

@@ -12,6 +12,12 @@ first_place(const struct session *s, const struct link *link)
 	return (size_t)link_index(s, link) * s->n_places;
 }
 
+static unsigned
+link_of_place(const struct session *s, size_t visit)
+{
+	return TAUPE_LINKS > 1 && visit >= s->n_places;
+}
+
 void
 session_visits_init(struct session *s, struct link *link)
 {
@@ -64,7 +70,7 @@ session_take_visit_bytes(struct session *s, struct link *link,
 	const char *error;
 
 	if (s->n_places == 0 || !link_is_up(link))
-		return "a binary message on a control channel";
+		return SAYS("a binary message on a control channel");
 	error = visits_take_bytes(&link->visits, bytes, &event->step);
 	if (error == NULL)
 		report_step(s, link, event);
@@ -86,124 +92,103 @@ session_refuse_channel(struct link *link, const struct control_msg *open,
 
 /* ---- what the driver says ---- */
 
-/* The link of a visit, and *place within it; NULL: nothing can be said on it. */
+/* The link of a visit, which becomes its place there; NULL: nothing can be said on it. */
 static struct link *
-link_to_speak(struct session *s, size_t visit, size_t *place)
+link_to_speak(struct session *s, size_t *visit)
 {
-	struct link *link = &s->links[visit / s->n_places];
+	struct link *link = &s->links[link_of_place(s, *visit)];
 
-	*place = visit % s->n_places;
+	*visit -= first_place(s, link);
 	return link_is_up(link) ? link : NULL;
 }
 
 /* Something was said of a visit: len bytes. */
 static size_t
-said(struct link *link, size_t len, uint64_t now_ms)
+said(const struct session *s, struct link *link, size_t len)
 {
 	if (len > 0)
-		link->sent_ms = now_ms;
+		link->sent_ms = s->now_ms;
 	session_settle(link);
 	return len;
-}
-
-static struct session *
-session_of(struct taupe_session *session)
-{
-	return (struct session *)(void *)session;
 }
 
 size_t
 taupe_visit_frame(struct taupe_session *session, size_t visit, size_t len,
     uint64_t now_ms, uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4])
 {
-	struct session *s = session_of(session);
-	size_t place;
-	struct link *link = link_to_speak(s, visit, &place);
+	struct session *s = session_at(session, now_ms);
+	struct link *link = link_to_speak(s, &visit);
 
-	if (link == NULL)
-		return 0;
-	return said(link,
-	    visits_frame(&link->visits, &link->channel, place, len,
-		channel_may_mask_with_zeros(s->config, link->tls), header,
-		mask),
-	    now_ms);
+	return link == NULL
+	    ? 0
+	    : said(s, link,
+		  visits_frame(&link->visits, &link->channel, visit, len,
+		      channel_may_mask_with_zeros(s->config, link->tls), header,
+		      mask));
+}
+
+static size_t
+say(struct session *s, size_t visit, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	struct link *link = link_to_speak(s, &visit);
+
+	return link == NULL ? 0
+			    : said(s, link,
+				  visits_say(&link->visits, &link->channel,
+				      visit, word, reason, out));
 }
 
 size_t
 taupe_visit_opened(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	size_t place;
-	struct link *link = link_to_speak(session_of(session), visit, &place);
-
-	return link == NULL
-	    ? 0
-	    : said(link,
-		  visits_opened(&link->visits, &link->channel, place, out),
-		  now_ms);
+	return say(session_at(session, now_ms), visit, VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_visit_refused(struct taupe_session *session, size_t visit,
     const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	size_t place;
-	struct link *link = link_to_speak(session_of(session), visit, &place);
-
-	return link == NULL ? 0
-			    : said(link,
-				  visits_refused(&link->visits, &link->channel,
-				      place, reason, out),
-				  now_ms);
+	return say(
+	    session_at(session, now_ms), visit, VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_visit_eof(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	size_t place;
-	struct link *link = link_to_speak(session_of(session), visit, &place);
-
-	return link == NULL
-	    ? 0
-	    : said(link, visits_eof(&link->visits, &link->channel, place, out),
-		  now_ms);
+	return say(session_at(session, now_ms), visit, VISIT_END, NULL, out);
 }
 
 size_t
 taupe_visit_abort(struct taupe_session *session, size_t visit, uint64_t now_ms,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	size_t place;
-	struct link *link = link_to_speak(session_of(session), visit, &place);
-
-	return link == NULL
-	    ? 0
-	    : said(link,
-		  visits_abort(&link->visits, &link->channel, place, out),
-		  now_ms);
+	return say(session_at(session, now_ms), visit, VISIT_ABORT, NULL, out);
 }
 
 size_t
 taupe_visit_credit(struct taupe_session *session, size_t visit, uint32_t bytes,
     uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	size_t place;
-	struct link *link = link_to_speak(session_of(session), visit, &place);
+	struct session *s = session_at(session, now_ms);
+	struct link *link = link_to_speak(s, &visit);
 
 	return link == NULL ? 0
-			    : said(link,
+			    : said(s, link,
 				  visits_credit(&link->visits, &link->channel,
-				      place, bytes, out),
-				  now_ms);
+				      visit, bytes, out));
 }
 
 bool
 taupe_visit_is_over(const struct taupe_session *session, size_t visit)
 {
 	const struct session *s = (const struct session *)(const void *)session;
-	const struct link *link = &s->links[visit / s->n_places];
+	const struct link *link = &s->links[link_of_place(s, visit)];
 
 	return !link_is_up(link) ||
-	    !link->visits.slots[visit % s->n_places].visit.running;
+	    !visit_state_is(
+		&link->visits.slots[visit - first_place(s, link)].visit,
+		VISIT_RUNNING);
 }

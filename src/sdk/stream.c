@@ -37,7 +37,7 @@ taupe_stream_init(struct taupe_stream *stream,
 	struct stream *s = stream_of(stream);
 
 	s->number = 0;
-	s->visit = (struct visit_state){.running = false};
+	s->visit.flags = 0;
 	return transfer_init(&s->transfer, config, relay, id, buffer, size);
 }
 
@@ -59,8 +59,9 @@ take_open(
 {
 	bool moves = msg->shared.ptr != NULL;
 
-	if (s->visit.running) {
-		transfer_protest(&s->transfer, step, "open during a visit");
+	if (visit_state_is(&s->visit, VISIT_RUNNING)) {
+		transfer_protest(
+		    &s->transfer, step, SAYS("open during a visit"));
 	} else if (msg->visit != s->number + 1) {
 		transfer_protest(
 		    &s->transfer, step, "open with a visit out of turn");
@@ -69,7 +70,7 @@ take_open(
 		    &s->transfer, step, "open with one of shared and stream");
 	} else if (moves && s->transfer.channel.config->mux_visits == 0) {
 		transfer_protest(&s->transfer, step,
-		    "a visit of a shared channel, and none was offered");
+		    SAYS("a visit of a shared channel, and none was offered"));
 	} else {
 		s->number = msg->visit;
 		if (moves)
@@ -84,7 +85,7 @@ static void
 take_abort(
     struct stream *s, const struct control_msg *msg, struct taupe_step *step)
 {
-	if (s->visit.running && msg->visit == s->number)
+	if (visit_state_is(&s->visit, VISIT_RUNNING) && msg->visit == s->number)
 		visit_state_take_abort(
 		    &s->visit, &s->transfer.channel, s->number, step);
 }
@@ -105,7 +106,7 @@ take_message(struct stream *s, const struct channel_event *event,
 		take_abort(s, &msg, step);
 	else if (msg.op != CONTROL_UNKNOWN)
 		transfer_protest(&s->transfer, step,
-		    "a message that has no place on a transfer channel");
+		    SAYS("a message that has no place on a transfer channel"));
 }
 
 static void
@@ -149,8 +150,9 @@ taupe_stream_is_at_payload(
 {
 	const struct stream *s = const_stream_of(stream);
 
-	return transfer_is_ready(&s->transfer) && s->visit.running &&
-	    !s->visit.in_ended && !s->visit.aborted &&
+	return transfer_is_ready(&s->transfer) &&
+	    visit_state_is(&s->visit, VISIT_RUNNING) &&
+	    !visit_state_is(&s->visit, VISIT_IN_ENDED | VISIT_ABORTED) &&
 	    ws_reader_is_at_payload(&s->transfer.channel.u.reader, data, len);
 }
 
@@ -163,7 +165,7 @@ taupe_stream_frame(struct taupe_stream *stream, size_t len,
 	if (!transfer_is_ready(&s->transfer) ||
 	    !visit_state_can_speak(&s->visit) || len == 0)
 		return 0;
-	s->visit.answered = true;
+	s->visit.flags |= VISIT_ANSWERED;
 	return transfer_frame(&s->transfer, len, header, mask);
 }
 
@@ -173,48 +175,39 @@ taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase)
 	ws_mask(data, len, mask, phase);
 }
 
+static size_t
+say(struct stream *s, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
+{
+	return transfer_is_ready(&s->transfer)
+	    ? visit_state_say(
+		  &s->visit, &s->transfer.channel, s->number, word, reason, out)
+	    : 0;
+}
+
 size_t
 taupe_stream_opened(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_opened(
-	    &s->visit, &s->transfer.channel, s->number, out);
+	return say(stream_of(stream), VISIT_OPENED, NULL, out);
 }
 
 size_t
 taupe_stream_refused(struct taupe_stream *stream, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_refused(
-	    &s->visit, &s->transfer.channel, s->number, reason, out);
+	return say(stream_of(stream), VISIT_REFUSED, reason, out);
 }
 
 size_t
 taupe_stream_eof(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer) || !visit_state_end(&s->visit))
-		return 0;
-	return channel_frame(&s->transfer.channel, WS_OP_BINARY, NULL, 0, out);
+	return say(stream_of(stream), VISIT_END, NULL, out);
 }
 
 size_t
 taupe_stream_abort(struct taupe_stream *stream, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	struct stream *s = stream_of(stream);
-
-	if (!transfer_is_ready(&s->transfer))
-		return 0;
-	return visit_state_abort(
-	    &s->visit, &s->transfer.channel, s->number, out);
+	return say(stream_of(stream), VISIT_ABORT, NULL, out);
 }
 
 size_t
@@ -228,7 +221,8 @@ taupe_stream_is_idle(const struct taupe_stream *stream)
 {
 	const struct stream *s = const_stream_of(stream);
 
-	return transfer_is_ready(&s->transfer) && !s->visit.running;
+	return transfer_is_ready(&s->transfer) &&
+	    !visit_state_is(&s->visit, VISIT_RUNNING);
 }
 
 uint64_t

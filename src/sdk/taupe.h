@@ -45,6 +45,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "taupe_profile.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -52,7 +54,12 @@ extern "C" {
 #define TAUPE_VERSION "0.1.0"
 
 #define TAUPE_SERVICES_MAX 16 /* services of a device */
-#define TAUPE_LINKS 2	  /* control connections at a time: two during a move */
+/* control connections at a time: two during a move */
+#ifdef TAUPE_WITHOUT_MOVE
+#define TAUPE_LINKS 1
+#else
+#define TAUPE_LINKS 2
+#endif
 #define TAUPE_ID_LEN 32	  /* characters of a transfer channel's id */
 #define TAUPE_NAME_MAX 63 /* characters of a device's name */
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
@@ -73,8 +80,8 @@ extern "C" {
 #define TAUPE_FOREVER UINT64_MAX
 
 /* At the end of what may grow within one version of the ABI: zero in what the driver fills in.
- * A firmware that is compiled together with libtaupe, with TAUPE_SMALL, needs none. */
-#ifdef TAUPE_SMALL
+ * A firmware that is compiled together with libtaupe needs none. */
+#ifdef TAUPE_WITHOUT_RESERVE
 #define TAUPE_RESERVED(pointers)
 #else
 #define TAUPE_RESERVED(pointers) void *reserved[pointers];
@@ -226,8 +233,6 @@ enum taupe_step_type {
 /* All that is pointed to is valid until the next call. */
 struct taupe_step {
 	enum taupe_step_type type;
-	/* send it, whatever the type (session: the event's has it) */
-	struct taupe_output output;
 	/* mux, session: whose step, OPEN to MOVED: place among its visits */
 	size_t visit;
 	size_t
@@ -244,6 +249,8 @@ struct taupe_step {
 	 * CLOSED: WebSocket close code */
 	unsigned code;
 	const char *reason; /* FAILED */
+	/* send it, whatever the type (session: the event's has it) */
+	struct taupe_output output;
 	TAUPE_RESERVED(4)
 };
 
@@ -255,7 +262,8 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[1120 + 13 * sizeof(void *)];
+		uint8_t bytes[80 + 2 * sizeof(void *) +
+		    TAUPE_LINKS * (504 + 6 * sizeof(void *))];
 	} opaque;
 	TAUPE_RESERVED(8)
 };
@@ -274,8 +282,8 @@ struct taupe_action {
 	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
-	struct taupe_output output;
 	TAUPE_RESERVED(4)
+	struct taupe_output output;
 };
 
 enum taupe_event_type {
@@ -309,7 +317,6 @@ struct taupe_url {
 /* All that is pointed to is valid until the next call. */
 struct taupe_event {
 	enum taupe_event_type type;
-	struct taupe_output output; /* send it on the link, whatever the type */
 	struct taupe_relay relay;   /* REDIRECT, WELCOME (where it is), OPEN */
 
 	/* OPEN */
@@ -345,6 +352,7 @@ struct taupe_event {
 	/* REDIRECT_REFUSED, REFUSED, CLOSED, FAILED */
 	bool standing; /* another link is up or under way: nothing was lost */
 	uint64_t retry_ms; /* else: how long until the next attempt */
+	struct taupe_output output; /* send it on the link, whatever the type */
 	TAUPE_RESERVED(4)
 };
 

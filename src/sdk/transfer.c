@@ -8,6 +8,8 @@ transfer_init(struct transfer *t, const struct taupe_config *config,
     const struct taupe_relay *relay, const char *id, void *buffer, size_t size)
 {
 	char query[sizeof("id=") - 1 + TRANSFER_ID_LEN] = "id=";
+	struct handshake_request request = {
+	    .path = STR(TRANSFER_PATH), .query = {query, sizeof(query)}};
 	struct writer w;
 
 	memset(t, 0, sizeof(*t));
@@ -15,8 +17,7 @@ transfer_init(struct transfer *t, const struct taupe_config *config,
 	t->zero_mask = channel_may_mask_with_zeros(config, relay->secure);
 	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, t->channel.size);
-	channel_request(&t->channel, &w, relay, STR(TRANSFER_PATH),
-	    (struct str){query, sizeof(query)}, (struct str){NULL, 0});
+	channel_request(&t->channel, &w, relay, &request);
 	t->channel.used = (uint32_t)writer_len(&w);
 	return !w.full;
 }
@@ -66,7 +67,7 @@ handshake_input(struct transfer *t, const uint8_t *data, size_t len,
 		break;
 	case WIRE_DONE:
 		if (head.status != 101) {
-			fail(t, step, "the relay refused the channel");
+			fail(t, step, SAYS("the relay refused the channel"));
 			step->code = head.status;
 		} else if (!channel_accept(&t->channel, &head, &error)) {
 			fail(t, step, error);
@@ -112,8 +113,6 @@ transfer_input(struct transfer *t, uint8_t *data, size_t len,
 	size_t done = 0;
 
 	memset(step, 0, offsetof(struct taupe_step, output.bytes));
-	memset(&step->visit, 0,
-	    sizeof(*step) - offsetof(struct taupe_step, visit));
 	while (done < len && step->type == TAUPE_STEP_NONE &&
 	    step->output.len == 0) {
 		if (t->state == TRANSFER_DEAD)

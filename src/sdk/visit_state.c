@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "sdk/visit_state.h"
 
+#include "wire/mux_frame.h"
+
+#define BOTH_ENDED (VISIT_IN_ENDED | VISIT_OUT_ENDED)
+#define OVER_FOR_US (VISIT_ANSWERED | VISIT_OUT_ENDED | VISIT_ABORTED)
+
 static void
 settle(struct visit_state *v)
 {
-	if (v->in_ended && v->out_ended)
-		v->running = false;
+	if ((v->flags & BOTH_ENDED) == BOTH_ENDED)
+		v->flags &= (uint8_t)~VISIT_RUNNING;
 }
 
 static bool
@@ -19,19 +24,23 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 	return false;
 }
 
+static size_t
+put(const struct channel *c, enum control_op op, form_number number,
+    struct str reason, uint8_t *out, size_t cap)
+{
+	struct control_msg msg = {
+	    .op = op, .visit = (form_number)number, .reason = reason};
+
+	return channel_message(c, &msg, out, cap);
+}
+
 void
 visit_state_begin_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct str reason, struct taupe_step *step)
+    form_number number, struct str reason, struct taupe_step *step)
 {
-	struct control_msg refusal = {
-	    .op = CONTROL_REFUSED, .visit = number, .reason = reason};
-
-	*v = (struct visit_state){.running = true,
-	    .answered = true,
-	    .out_ended = true,
-	    .aborted = true};
-	step->output.len = channel_message(
-	    c, &refusal, step->output.bytes, sizeof(step->output.bytes));
+	v->flags = VISIT_RUNNING | OVER_FOR_US;
+	step->output.len = put(c, CONTROL_REFUSED, number, reason,
+	    step->output.bytes, sizeof(step->output.bytes));
 }
 
 void
@@ -43,7 +52,7 @@ visit_state_begin(struct visit_state *v, const struct channel *c,
 		    v, c, msg->visit, STR("no such service"), step);
 		return;
 	}
-	*v = (struct visit_state){.running = true};
+	v->flags = VISIT_RUNNING;
 	step->type = TAUPE_STEP_OPEN;
 	step->from = text_of(msg->from);
 }
@@ -52,7 +61,7 @@ void
 visit_state_begin_moved(struct visit_state *v, const struct control_msg *msg,
     struct taupe_step *step)
 {
-	*v = (struct visit_state){.running = true};
+	v->flags = VISIT_RUNNING;
 	step->type = TAUPE_STEP_OPEN;
 	step->from = text_of(msg->from);
 	step->shared = text_of(msg->shared);
@@ -63,11 +72,11 @@ const char *
 visit_state_take_payload(
     struct visit_state *v, uint8_t *data, size_t len, struct taupe_step *step)
 {
-	if (!v->running)
-		return "payload without a visit";
-	if (v->in_ended)
-		return "payload after its end";
-	if (!v->aborted) {
+	if (!visit_state_is(v, VISIT_RUNNING))
+		return SAYS("payload without a visit");
+	if (visit_state_is(v, VISIT_IN_ENDED))
+		return SAYS("payload after its end");
+	if (!visit_state_is(v, VISIT_ABORTED)) {
 		step->type = TAUPE_STEP_DATA;
 		step->payload = data;
 		step->payload_len = len;
@@ -78,85 +87,72 @@ visit_state_take_payload(
 const char *
 visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 {
-	if (!v->running)
-		return "an end without a visit";
-	if (v->in_ended)
-		return "an end after the end";
-	v->in_ended = true;
-	if (!v->aborted)
+	if (!visit_state_is(v, VISIT_RUNNING))
+		return SAYS("an end without a visit");
+	if (visit_state_is(v, VISIT_IN_ENDED))
+		return SAYS("an end after the end");
+	v->flags |= VISIT_IN_ENDED;
+	if (!visit_state_is(v, VISIT_ABORTED))
 		step->type = TAUPE_STEP_EOF;
 	settle(v);
 	return NULL;
 }
 
-static size_t
-put_abort(const struct channel *c, uint64_t number, uint8_t *out, size_t cap)
-{
-	struct control_msg msg = {.op = CONTROL_ABORT, .visit = number};
-
-	return channel_message(c, &msg, out, cap);
-}
-
 void
 visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct taupe_step *step)
+    form_number number, struct taupe_step *step)
 {
-	if (!v->aborted)
+	if (!visit_state_is(v, VISIT_ABORTED))
 		step->type = TAUPE_STEP_ABORT;
-	if (!v->out_ended)
-		step->output.len = put_abort(
-		    c, number, step->output.bytes, sizeof(step->output.bytes));
-	v->running = false;
+	if (!visit_state_is(v, VISIT_OUT_ENDED))
+		step->output.len =
+		    put(c, CONTROL_ABORT, number, (struct str){NULL, 0},
+			step->output.bytes, sizeof(step->output.bytes));
+	v->flags &= (uint8_t)~VISIT_RUNNING;
 }
 
-size_t
-visit_state_opened(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
+static size_t
+put_end(const struct visit_state *v, const struct channel *c,
+    form_number number, uint8_t *out)
 {
-	struct control_msg msg = {.op = CONTROL_OPENED, .visit = number};
+	uint8_t prefix[MUX_PREFIX_LEN];
 
-	if (!visit_state_can_speak(v) || v->answered)
-		return 0;
-	v->answered = true;
-	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
+	mux_prefix_encode((uint32_t)number, prefix);
+	return channel_frame(c, WS_OP_BINARY, prefix,
+	    visit_state_is(v, VISIT_SHARES) ? sizeof(prefix) : 0, out);
 }
 
+/* What is said of a visit that runs: when it is too late for that, what follows from it, and the
+ * message. An abort may follow our own end: see PROTOCOL 5.4. */
+static const struct {
+	uint8_t too_late, then, op;
+} words[] = {
+    [VISIT_OPENED] = {VISIT_OUT_ENDED | VISIT_ANSWERED, VISIT_ANSWERED,
+	CONTROL_OPENED},
+    [VISIT_REFUSED] = {VISIT_OUT_ENDED, OVER_FOR_US, CONTROL_REFUSED},
+    [VISIT_END] = {VISIT_OUT_ENDED, VISIT_ANSWERED | VISIT_OUT_ENDED, 0},
+    [VISIT_ABORT] = {VISIT_ABORTED, OVER_FOR_US, CONTROL_ABORT},
+};
+
 size_t
-visit_state_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visit_state_say(struct visit_state *v, const struct channel *c,
+    form_number number, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	char safe[SAFE_REASON_MAX];
-	struct control_msg msg = {.op = CONTROL_REFUSED,
-	    .visit = number,
-	    .reason = channel_safe_reason(reason, safe)};
+	struct str text = {NULL, 0};
 
-	if (!visit_state_can_speak(v))
+	if (!visit_state_is(v, VISIT_RUNNING) ||
+	    visit_state_is(v, words[word].too_late))
 		return 0;
-	if (v->answered)
-		return visit_state_abort(v, c, number, out);
-	v->answered = v->out_ended = v->aborted = true;
+	if (word == VISIT_REFUSED && visit_state_is(v, VISIT_ANSWERED))
+		word = VISIT_ABORT;
+	v->flags |= words[word].then;
 	settle(v);
-	return channel_message(c, &msg, out, TAUPE_MESSAGE_MAX);
-}
-
-size_t
-visit_state_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	/* allowed after our own end of file too: see PROTOCOL 5.4 */
-	if (!v->running || v->aborted)
-		return 0;
-	v->answered = v->out_ended = v->aborted = true;
-	settle(v);
-	return put_abort(c, number, out, TAUPE_MESSAGE_MAX);
-}
-
-bool
-visit_state_end(struct visit_state *v)
-{
-	if (!visit_state_can_speak(v))
-		return false;
-	v->answered = v->out_ended = true;
-	settle(v);
-	return true;
+	if (word == VISIT_END)
+		return put_end(v, c, number, out);
+	if (word == VISIT_REFUSED)
+		text = channel_safe_reason(reason, safe);
+	return put(c, (enum control_op)words[word].op, number, text, out,
+	    TAUPE_MESSAGE_MAX);
 }

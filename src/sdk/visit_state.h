@@ -11,14 +11,24 @@
 
 #include "sdk/channel.h"
 
-struct visit_state {
-	bool running : 1;  /* not both directions have ended */
-	bool in_ended : 1; /* relay to agent */
-	bool out_ended : 1;
-	bool answered : 1; /* opened, refused, payload or an end was sent */
-	/* we are done with it: what still comes in is discarded */
-	bool aborted : 1;
+enum {
+	VISIT_RUNNING = 1,    /* not both directions have ended */
+	VISIT_IN_ENDED = 2,   /* relay to agent */
+	VISIT_OUT_ENDED = 4,  /* ours */
+	VISIT_ANSWERED = 8,   /* opened, refused, payload or an end was sent */
+	VISIT_ABORTED = 16,   /* we are done with it: what still comes in is discarded */
+	VISIT_SHARES = 32     /* its channel: binary messages say whose they are */
 };
+
+struct visit_state {
+	uint8_t flags;
+};
+
+static inline bool
+visit_state_is(const struct visit_state *v, unsigned flags)
+{
+	return (v->flags & flags) != 0;
+}
 
 /* It begins as msg says. The step names the service; or refuses, if it is none of ours. */
 void visit_state_begin(struct visit_state *v, const struct channel *c,
@@ -26,7 +36,7 @@ void visit_state_begin(struct visit_state *v, const struct channel *c,
 
 /* It begins, and is refused at once. */
 void visit_state_begin_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct str reason, struct taupe_step *step);
+    form_number number, struct str reason, struct taupe_step *step);
 
 /* It moves here from a shared channel, where it began. */
 void visit_state_begin_moved(struct visit_state *v,
@@ -39,23 +49,26 @@ WIRE_MUST_CHECK const char *visit_state_take_end(
     struct visit_state *v, struct taupe_step *step);
 /* Precondition: it is running. */
 void visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, struct taupe_step *step);
+    form_number number, struct taupe_step *step);
 
 /* May we still say something in it? */
 static inline bool
 visit_state_can_speak(const struct visit_state *v)
 {
-	return v->running && !v->out_ended;
+	return (v->flags & (VISIT_RUNNING | VISIT_OUT_ENDED)) == VISIT_RUNNING;
 }
 
-/* What the driver says: the bytes of the message. */
-size_t visit_state_opened(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_state_refused(struct visit_state *v, const struct channel *c,
-    uint64_t number, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visit_state_abort(struct visit_state *v, const struct channel *c,
-    uint64_t number, uint8_t out[TAUPE_MESSAGE_MAX]);
-/* Our direction ends. False: it had ended before. */
-WIRE_MUST_CHECK bool visit_state_end(struct visit_state *v);
+/* What the driver says. The order is that of a table. */
+enum visit_word {
+	VISIT_OPENED,
+	VISIT_REFUSED, /* once it was answered: an abort */
+	VISIT_END,     /* our direction ends */
+	VISIT_ABORT
+};
+
+/* The bytes that say so, and what follows from it; 0: it is too late. reason: VISIT_REFUSED. */
+size_t visit_state_say(struct visit_state *v, const struct channel *c,
+    form_number number, enum visit_word word, const char *reason,
+    uint8_t out[TAUPE_MESSAGE_MAX]);
 
 #endif

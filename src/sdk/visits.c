@@ -5,9 +5,11 @@
  */
 #include "sdk/visits.h"
 
+#include "sdk/profile.h"
+
 #define NO_SLOT UINT16_MAX
 
-_Static_assert(sizeof(struct visit_slot) == sizeof(struct taupe_visit) &&
+_Static_assert(sizeof(struct visit_slot) <= sizeof(struct taupe_visit) &&
 	_Alignof(struct visit_slot) <= _Alignof(struct taupe_visit),
     "TAUPE_VISIT");
 _Static_assert(TAUPE_MUX_HEADER_MAX == WS_HEADER_MAX + MUX_PREFIX_LEN &&
@@ -18,15 +20,52 @@ _Static_assert(MUX_VISITS_MAX <= NO_SLOT, "a place has 16 bits");
 
 /* ---- slots ---- */
 
-void
-visits_init(struct visits *v, const struct taupe_config *config,
-    struct taupe_visit *room, size_t n_slots)
+#ifdef TAUPE_WITHOUT_FAST_PATHS /* few slots: they are looked at one by one */
+
+static void
+link_slots(struct visits *v)
 {
-	memset(v, 0, sizeof(*v));
-	v->slots = (struct visit_slot *)(void *)room;
-	v->n_slots = (uint16_t)n_slots;
-	v->window = config->mux_window != 0 ? config->mux_window : MUX_WINDOW;
-	memset(v->slots, 0, n_slots * sizeof(*v->slots));
+	(void)v;
+}
+
+static bool
+is_running(const struct visit_slot *slot)
+{
+	return visit_state_is(&slot->visit, VISIT_RUNNING);
+}
+
+struct visit_slot *
+visits_find(const struct visits *v, form_number number)
+{
+	for (unsigned i = 0; i < v->n_slots; i++)
+		if (is_running(&v->slots[i]) && v->slots[i].number == number)
+			return &v->slots[i];
+	return NULL;
+}
+
+static struct visit_slot *
+take_slot(struct visits *v, uint32_t number)
+{
+	for (unsigned i = 0; i < v->n_slots; i++)
+		if (!is_running(&v->slots[i])) {
+			v->slots[i].number = number;
+			return &v->slots[i];
+		}
+	return NULL;
+}
+
+static void
+give_slot(struct visits *v, struct visit_slot *slot)
+{
+	(void)v;
+	(void)slot;
+}
+
+#else
+
+static void
+link_slots(struct visits *v)
+{
 	v->free = NO_SLOT;
 	for (uint16_t i = v->n_slots; i-- > 0;) {
 		v->slots[i].first = NO_SLOT;
@@ -42,47 +81,67 @@ chain_of(struct visits *v, uint32_t number)
 }
 
 struct visit_slot *
-visits_find(const struct visits *v, uint64_t number)
+visits_find(const struct visits *v, form_number number)
 {
-	uint16_t i = v->slots[number % v->n_slots].first;
+	uint16_t i;
 
+	if (number > MUX_VISIT_MAX)
+		return NULL;
+	i = v->slots[(uint32_t)number % v->n_slots].first;
 	while (i != NO_SLOT && v->slots[i].number != number)
 		i = v->slots[i].next;
 	return i != NO_SLOT ? &v->slots[i] : NULL;
 }
 
-/* Precondition: one is free. */
 static struct visit_slot *
 take_slot(struct visits *v, uint32_t number)
 {
 	uint16_t place = v->free, *chain = chain_of(v, number);
 	struct visit_slot *slot = &v->slots[place];
 
+	if (place == NO_SLOT)
+		return NULL;
 	v->free = slot->next;
-	v->n_used++;
 	slot->number = number;
-	slot->window = v->window;
-	slot->credit = MUX_WINDOW;
-	slot->moving = false;
 	slot->next = *chain;
 	*chain = place;
 	return slot;
 }
 
-/* After anything that may have ended the visit. */
 static void
-settle(struct visits *v, struct visit_slot *slot)
+give_slot(struct visits *v, struct visit_slot *slot)
 {
 	uint16_t place = (uint16_t)visits_place(v, slot), *link;
 
-	if (slot->visit.running)
-		return;
 	link = chain_of(v, slot->number);
 	while (*link != place)
 		link = &v->slots[*link].next;
 	*link = slot->next;
 	slot->next = v->free;
 	v->free = place;
+}
+
+#endif
+
+void
+visits_init(struct visits *v, const struct taupe_config *config,
+    struct taupe_visit *room, size_t n_slots)
+{
+	memset(v, 0, sizeof(*v));
+	v->slots = (struct visit_slot *)(void *)room;
+	v->n_slots = (uint16_t)n_slots;
+	v->window = config->mux_window != 0 ? config->mux_window : MUX_WINDOW;
+	memset(v->slots, 0, n_slots * sizeof(*v->slots));
+	link_slots(v);
+}
+
+/* After anything that may have ended the visit. */
+static void
+settle(struct visits *v, struct visit_slot *slot)
+{
+	if (visit_state_is(&slot->visit, VISIT_RUNNING))
+		return;
+	give_slot(v, slot);
 	v->n_used--;
 }
 
@@ -94,55 +153,48 @@ take_open(struct visits *v, const struct channel *c,
 {
 	struct visit_slot *slot;
 
-	if (msg->visit != (uint64_t)v->last + 1 || v->last == MUX_VISIT_MAX)
-		return "open with a visit out of turn";
-	if (v->free == NO_SLOT)
-		return "more visits at once than were offered";
-	v->last = (uint32_t)msg->visit;
-	slot = take_slot(v, v->last);
+	/* after the last number of all comes none */
+	if (msg->visit - 1 != v->last || msg->visit > MUX_VISIT_MAX)
+		return SAYS("open with a visit out of turn");
+	slot = take_slot(v, (uint32_t)msg->visit);
+	if (slot == NULL)
+		return SAYS("more visits at once than were offered");
+	v->last++;
+	v->n_used++;
+	slot->window = v->window;
+	slot->credit = MUX_WINDOW;
+	slot->moving = false;
 	step->visit = visits_place(v, slot);
 	if (v->closing)
 		visit_state_begin_refused(
 		    &slot->visit, c, msg->visit, STR("the agent stops"), step);
 	else
 		visit_state_begin(&slot->visit, c, msg, step);
+	slot->visit.flags |= VISIT_SHARES;
 	return NULL;
 }
 
 static const char *
-take_credit(struct visits *v, struct visit_slot *slot, uint64_t bytes,
-    struct taupe_step *step)
+take_credit(struct visit_slot *slot, form_number bytes, struct taupe_step *step)
 {
 	if (!visit_state_can_speak(&slot->visit))
 		return NULL;
-	if (bytes > (uint64_t)INT32_MAX - slot->credit)
-		return "more credit than can be counted";
+	if (bytes > INT32_MAX - slot->credit)
+		return SAYS("more credit than can be counted");
 	slot->credit += (uint32_t)bytes;
 	step->type = TAUPE_STEP_CREDIT;
-	step->visit = visits_place(v, slot);
 	step->bytes = (uint32_t)bytes;
 	return NULL;
 }
 
 static const char *
-take_moved(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
+take_moved(struct visit_slot *slot, struct taupe_step *step)
 {
-	if (!slot->moving)
-		return "moved, and the visit was not to move";
+	if (!HAS_CHANNELS || !slot->moving)
+		return SAYS("moved, and the visit was not to move");
 	step->type = TAUPE_STEP_MOVED;
-	step->visit = visits_place(v, slot);
-	slot->visit.running = false;
-	settle(v, slot);
+	slot->visit.flags &= (uint8_t)~VISIT_RUNNING;
 	return NULL;
-}
-
-static void
-take_abort(struct visits *v, const struct channel *c, struct visit_slot *slot,
-    struct taupe_step *step)
-{
-	step->visit = visits_place(v, slot);
-	visit_state_take_abort(&slot->visit, c, slot->number, step);
-	settle(v, slot);
 }
 
 const char *
@@ -150,42 +202,39 @@ visits_take_message(struct visits *v, const struct channel *c,
     const struct control_msg *msg, struct taupe_step *step)
 {
 	struct visit_slot *slot;
+	const char *error = NULL;
 
 	if (msg->op == CONTROL_OPEN)
 		return take_open(v, c, msg, step);
 	if ((slot = visits_find(v, msg->visit)) == NULL)
 		return NULL; /* late */
+	step->visit = visits_place(v, slot);
 	if (msg->op == CONTROL_CREDIT)
-		return take_credit(v, slot, msg->bytes, step);
-	if (msg->op == CONTROL_MOVED)
-		return take_moved(v, slot, step);
-	take_abort(v, c, slot, step);
-	return NULL;
+		error = take_credit(slot, msg->bytes, step);
+	else if (msg->op == CONTROL_MOVED)
+		error = take_moved(slot, step);
+	else
+		visit_state_take_abort(&slot->visit, c, slot->number, step);
+	settle(v, slot);
+	return error;
 }
 
 static const char *
-take_payload(struct visits *v, struct visit_slot *slot, uint8_t *data,
-    size_t len, struct taupe_step *step)
+take_payload(
+    struct visit_slot *slot, uint8_t *data, size_t len, struct taupe_step *step)
 {
 	if (len > slot->window)
-		return "payload beyond the window";
+		return SAYS("payload beyond the window");
 	slot->window -= (uint32_t)len;
-	step->visit = visits_place(v, slot);
 	return visit_state_take_payload(&slot->visit, data, len, step);
 }
 
 static const char *
-take_end(struct visits *v, struct visit_slot *slot, struct taupe_step *step)
+take_end(struct visit_slot *slot, struct taupe_step *step)
 {
-	const char *error = slot->moving
-	    ? "an end in place of the last word"
+	return HAS_CHANNELS && slot->moving
+	    ? SAYS("an end in place of the last word")
 	    : visit_state_take_end(&slot->visit, step);
-
-	if (error != NULL)
-		return error;
-	step->visit = visits_place(v, slot);
-	settle(v, slot);
-	return NULL;
 }
 
 const char *
@@ -195,17 +244,22 @@ visits_take_bytes(struct visits *v, const struct channel_event *event,
 	uint8_t *payload;
 	size_t len;
 	struct visit_slot *slot;
+	const char *error;
 	enum mux_result result = mux_reader_take(&v->reader, event->first,
 	    event->last, event->data, event->len, &payload, &len);
 
 	if (result == MUX_MORE)
 		return NULL;
 	if (result == MUX_BAD)
-		return "a binary message shorter than its prefix";
+		return SAYS("a binary message shorter than its prefix");
 	if ((slot = visits_find(v, v->reader.visit)) == NULL)
-		return "payload without a visit";
-	return result == MUX_DATA ? take_payload(v, slot, payload, len, step)
-				  : take_end(v, slot, step);
+		return SAYS("payload without a visit");
+	step->visit = visits_place(v, slot);
+	if (result == MUX_DATA)
+		return take_payload(slot, payload, len, step);
+	error = take_end(slot, step);
+	settle(v, slot);
+	return error;
 }
 
 /* ---- what the driver says ---- */
@@ -215,7 +269,10 @@ visits_slot_to_speak(struct visits *v, size_t place)
 {
 	struct visit_slot *slot = &v->slots[place];
 
-	return slot->visit.running && !slot->moving ? slot : NULL;
+	return visit_state_is(&slot->visit, VISIT_RUNNING) &&
+		(!HAS_CHANNELS || !slot->moving)
+	    ? slot
+	    : NULL;
 }
 
 size_t
@@ -230,7 +287,7 @@ visits_frame(struct visits *v, const struct channel *c, size_t place,
 	if (slot == NULL || !visit_state_can_speak(&slot->visit) || len == 0 ||
 	    len > slot->credit)
 		return 0;
-	slot->visit.answered = true;
+	slot->visit.flags |= VISIT_ANSWERED;
 	slot->credit -= (uint32_t)len;
 	header_len = channel_payload_header(
 	    c, MUX_PREFIX_LEN + len, zero_mask, header, mask);
@@ -241,54 +298,15 @@ visits_frame(struct visits *v, const struct channel *c, size_t place,
 }
 
 size_t
-visits_opened(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-
-	return slot != NULL
-	    ? visit_state_opened(&slot->visit, c, slot->number, out)
-	    : 0;
-}
-
-size_t
-visits_refused(struct visits *v, const struct channel *c, size_t place,
-    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
+visits_say(struct visits *v, const struct channel *c, size_t place,
+    enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct visit_slot *slot = visits_slot_to_speak(v, place);
 	size_t len;
 
 	if (slot == NULL)
 		return 0;
-	len = visit_state_refused(&slot->visit, c, slot->number, reason, out);
-	settle(v, slot);
-	return len;
-}
-
-size_t
-visits_eof(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-	uint8_t prefix[MUX_PREFIX_LEN];
-
-	if (slot == NULL || !visit_state_end(&slot->visit))
-		return 0;
-	mux_prefix_encode(slot->number, prefix);
-	settle(v, slot);
-	return channel_frame(c, WS_OP_BINARY, prefix, sizeof(prefix), out);
-}
-
-size_t
-visits_abort(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct visit_slot *slot = visits_slot_to_speak(v, place);
-	size_t len;
-
-	if (slot == NULL)
-		return 0;
-	len = visit_state_abort(&slot->visit, c, slot->number, out);
+	len = visit_state_say(&slot->visit, c, slot->number, word, reason, out);
 	settle(v, slot);
 	return len;
 }
@@ -300,7 +318,8 @@ visits_credit(struct visits *v, const struct channel *c, size_t place,
 	struct visit_slot *slot = visits_slot_to_speak(v, place);
 	struct control_msg msg = {.op = CONTROL_CREDIT, .bytes = bytes};
 
-	if (slot == NULL || slot->visit.in_ended || slot->visit.aborted ||
+	if (slot == NULL ||
+	    visit_state_is(&slot->visit, VISIT_IN_ENDED | VISIT_ABORTED) ||
 	    bytes == 0 || bytes > MUX_WINDOW_MAX)
 		return 0;
 	slot->window += bytes;

@@ -50,7 +50,7 @@ WIRE_MUST_CHECK const char *visits_take_bytes(
     struct visits *v, const struct channel_event *event, struct taupe_step *step);
 
 /* NULL: such a visit is over, or never was. */
-struct visit_slot *visits_find(const struct visits *v, uint64_t number);
+struct visit_slot *visits_find(const struct visits *v, form_number number);
 /* The slot, if something may be said about its visit; else NULL. */
 struct visit_slot *visits_slot_to_speak(struct visits *v, size_t place);
 static inline size_t
@@ -63,14 +63,8 @@ visits_place(const struct visits *v, const struct visit_slot *slot)
 size_t visits_frame(struct visits *v, const struct channel *c, size_t place,
     size_t len, bool zero_mask, uint8_t header[TAUPE_MUX_HEADER_MAX],
     uint8_t mask[4]);
-size_t visits_opened(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visits_refused(struct visits *v, const struct channel *c, size_t place,
-    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visits_eof(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
-size_t visits_abort(struct visits *v, const struct channel *c, size_t place,
-    uint8_t out[TAUPE_MESSAGE_MAX]);
+size_t visits_say(struct visits *v, const struct channel *c, size_t place,
+    enum visit_word word, const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
 size_t visits_credit(struct visits *v, const struct channel *c, size_t place,
     uint32_t bytes, uint8_t out[TAUPE_MESSAGE_MAX]);
 

@@ -30,6 +30,7 @@ class AndroidAgent(Agent):
             shutil.copy(shutil.which(program), self.root)
         write_ini(self.root / "data" / "agent.conf", "agent", self.config)
         self.process = Process(self.group, self.name, [
+            "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
             "unshare", "--map-root-user", "chroot", str(self.root),
             "/" + pathlib.Path(emulator).name, *options, "/" + pathlib.Path(self.program).name,
             "--config", "/data/agent.conf"])

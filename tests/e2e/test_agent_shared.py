@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Shared channels (docs/PROTOCOL.md sections 5.6 to 5.8) as taupe-agent serves them, from the side
-of a scripted relay."""
+"""Shared channels (docs/PROTOCOL.md sections 5.6 to 5.8), and a control channel on which visits
+ride (section 5.9), as taupe-agent serves them, from the side of a scripted relay."""
 import contextlib
 import hashlib
 import os
@@ -8,10 +8,12 @@ import signal
 import socket
 import struct
 import threading
+import time
 import urllib.parse
 
 import pytest
 
+from harness.counting import is_asleep, wake_ups
 from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, FakeRelay
 from harness.programs import Agent, Device
 from harness.wait import stays, until
@@ -201,8 +203,11 @@ class Single(Channel):
 class Stage:
     """A fake relay, an agent, and a service whose connections the test holds in hand."""
 
-    def __init__(self, group, **config):
-        self.group = group
+    def __init__(self, group, rides=False, **config):
+        self.group, self.rides = group, rides
+        if rides:
+            config["one_connection"] = True
+        self.ridden = None  # the control channel that is a shared one
         self.service = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.service.settimeout(15)
         self.relay = FakeRelay()
@@ -221,6 +226,12 @@ class Stage:
         return end, channel_id
 
     def shared(self):
+        """A new one; where visits ride, a new session if this one was used for it."""
+        if self.rides:
+            if self.control is self.ridden:
+                self.control = self.relay.control()
+            self.ridden = self.control
+            return Shared(self.control)
         end, channel_id = self.dig(mux=1)
         shared = Shared(end)
         shared.id = channel_id
@@ -248,9 +259,12 @@ class Stage:
         self.service.close()
 
 
+BOTH = pytest.mark.parametrize("stage", [False, True], indirect=True, ids=["shared", "ride"])
+
+
 @pytest.fixture
-def stage(group):
-    stage = Stage(group)
+def stage(group, request):
+    stage = Stage(group, rides=getattr(request, "param", False))
     yield stage
     stage.close()
 
@@ -314,6 +328,7 @@ def test_offer_follows_the_configuration(group, config, offer):
     stage.close()
 
 
+@BOTH
 def test_twenty_visits_at_once_are_kept_apart(stage):
     shared = stage.shared()
     pairs = [stage.open(shared) for _ in range(20)]
@@ -333,6 +348,7 @@ def test_twenty_visits_at_once_are_kept_apart(stage):
     check_still_good(stage, shared)
 
 
+@BOTH
 def test_bytes_before_the_service_is_connected_reach_it(stage):
     shared = stage.shared()
     visit = shared.open()
@@ -348,6 +364,7 @@ def test_bytes_before_the_service_is_connected_reach_it(stage):
     check_still_good(stage, shared)
 
 
+@BOTH
 def test_silent_service_is_opened_after_a_moment(stage):
     shared = stage.shared()
     visit, sock = stage.open(shared)
@@ -356,6 +373,7 @@ def test_silent_service_is_opened_after_a_moment(stage):
     visit.read_end()
 
 
+@BOTH
 def test_service_that_cannot_be_reached_is_refused(stage):
     shared = stage.shared()
     for service in ("dead", "none"):
@@ -366,6 +384,7 @@ def test_service_that_cannot_be_reached_is_refused(stage):
     check_still_good(stage, shared)
 
 
+@BOTH
 def test_service_that_does_not_read_holds_nobody_up(stage):
     shared = stage.shared()
     stuck, stuck_sock = stage.open(shared)
@@ -391,6 +410,7 @@ def test_service_that_does_not_read_holds_nobody_up(stage):
     stuck_sock.close()
 
 
+@BOTH
 def test_megabyte_each_way_with_credit(stage):
     shared = stage.shared()
     visit, sock = stage.open(shared)
@@ -407,6 +427,7 @@ def test_megabyte_each_way_with_credit(stage):
     sock.close()
 
 
+@BOTH
 def test_agent_stops_at_its_credit(stage):
     shared = stage.shared()
     shared.giving = False
@@ -426,6 +447,7 @@ def test_agent_stops_at_its_credit(stage):
     visit.read_end()
 
 
+@BOTH
 def test_half_close_each_way(stage):
     shared = stage.shared()
     visit, sock = stage.open(shared)
@@ -447,6 +469,7 @@ def test_half_close_each_way(stage):
     check_still_good(stage, shared)
 
 
+@BOTH
 def test_aborts_of_the_visitor(stage):
     shared = stage.shared()
     visit, sock = stage.open(shared, joined=True)
@@ -466,6 +489,7 @@ def test_aborts_of_the_visitor(stage):
     assert not other.has("abort")
 
 
+@BOTH
 def test_aborts_of_the_service(stage):
     shared = stage.shared()
     visit, sock = stage.open(shared, joined=True)
@@ -477,6 +501,7 @@ def test_aborts_of_the_service(stage):
     check_still_good(stage, shared)
 
 
+@BOTH
 @pytest.mark.parametrize("fault, reason", [
     (lambda shared, visit: shared.frame(BINARY, b"\0\0"), "short"),
     (lambda shared, visit: shared.payload(9, b"x"), "no such visit"),
@@ -494,8 +519,9 @@ def test_faults_of_the_relay_cost_the_channel(stage, fault, reason):
     check_still_good(stage, stage.shared())
 
 
-def test_more_visits_than_offered_cost_the_channel(group):
-    stage = Stage(group, shared_visits=2)
+@pytest.mark.parametrize("rides", [False, True], ids=["shared", "ride"])
+def test_more_visits_than_offered_cost_the_channel(group, rides):
+    stage = Stage(group, rides, shared_visits=2)
     shared = stage.shared()
     stage.open(shared), stage.open(shared)
     shared.open()
@@ -503,6 +529,7 @@ def test_more_visits_than_offered_cost_the_channel(group):
     stage.close()
 
 
+@BOTH
 def test_payload_beyond_the_window_costs_the_channel(stage):
     shared = stage.shared()
     visit, _sock = stage.open(shared)
@@ -512,6 +539,7 @@ def test_payload_beyond_the_window_costs_the_channel(stage):
     assert shared.close_code() == 1002
 
 
+@BOTH
 def test_ping_is_answered_amid_visits(stage):
     shared = stage.shared()
     shared.frame(PING, b"first")
@@ -694,6 +722,7 @@ def test_new_channel_lost_amid_the_move(stage):
 # ---- ends ----
 
 
+@BOTH
 def test_lost_channel_resets_all_its_visits(stage):
     shared = stage.shared()
     socks = [stage.open(shared, joined=True)[1] for _ in range(5)]
@@ -703,6 +732,7 @@ def test_lost_channel_resets_all_its_visits(stage):
     check_still_good(stage, stage.shared())
 
 
+@BOTH
 def test_closed_channel_resets_its_visits(stage):
     shared = stage.shared()
     _, sock = stage.open(shared, joined=True)
@@ -830,6 +860,7 @@ def test_visit_that_ends_in_the_same_read_keeps_its_order(stage):
     assert sock.recv(10) == b""
 
 
+@BOTH
 @pytest.mark.parametrize("flood", ["pings", "visits"])
 def test_relay_that_does_not_read_loses_the_channel(stage, flood):
     shared = stage.shared()
@@ -848,3 +879,76 @@ def test_relay_that_does_not_read_loses_the_channel(stage, flood):
             sent += len(piece)
     shared.held.set()
     check_still_good(stage, stage.shared())
+
+
+# ---- one connection ----
+
+@pytest.fixture
+def ride(group):
+    stage = Stage(group, rides=True)
+    yield stage
+    stage.close()
+
+
+def test_offer_of_one_connection_is_in_the_control_request(ride):
+    offer = dict(ride.control.query)
+    assert (offer["mux"], offer["visits"], offer["channels"]) == ("1", "256", "0")
+    assert "warm" not in offer
+
+
+def test_relay_that_asks_for_channels_is_refused_and_the_log_says_why(ride):
+    channel_id = os.urandom(16).hex()
+    ride.control.say(op="open", id=channel_id, service="web")
+    assert ride.control.expect("refused", id=channel_id)["reason"] == "no transfer channels"
+    ride.agent.process.wait_line("too old to serve visitors that way")
+    assert ride.relay.transfers.empty()
+    check_still_good(ride, ride.shared())
+
+
+class Ordered(Shared):
+    """Notes how many bytes of visits came before each pong, and the longest message."""
+
+    def __init__(self, end):
+        self.received = self.longest = 0
+        self.before_pong = []
+        super().__init__(end)
+
+    def take_bytes(self, data):
+        self.received += len(data) - 4
+        self.longest = max(self.longest, len(data) - 4)
+        super().take_bytes(data)
+
+    def _take(self, opcode, data):
+        if opcode == PONG:
+            self.before_pong.append(self.received)
+        super()._take(opcode, data)
+
+
+def is_at_rest(process):
+    before = wake_ups(process)
+    time.sleep(0.2)
+    return is_asleep(process) and wake_ups(process) == before
+
+
+def test_what_the_agent_says_waits_behind_little(ride):
+    """12 visits have 60,000 bytes each, and the relay does not read."""
+    count, size = 12, 60_000
+    ride.control.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    channel = Ordered(ride.control)
+    visits = [ride.open(channel, joined=True) for _ in range(count)]
+    channel.held.clear()
+    channel.frame(PING, b"once")  # the reader may be within a frame
+    channel.wait("the pong", lambda: channel.pongs)
+    for _, sock in visits:
+        sock.sendall(bytes(size))
+    until("the agent waits for the relay", lambda: is_at_rest(ride.agent.process))
+    before = channel.received
+    channel.frame(PING, b"twice")
+    channel.held.set()
+    channel.wait("the pong", lambda: len(channel.pongs) == 2)
+    waited = channel.before_pong[1] - before
+    # what our own system holds besides what the agent and its system may
+    assert 16384 < waited <= 65536 + 3 * 32768, waited
+    for visit, _ in visits:
+        visit.read(size)
+    assert channel.longest <= 16384

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The agent that was written from docs/PROTOCOL.md alone serves visitors."""
+"""The agents that were written from docs/PROTOCOL.md alone serve visitors: the one with transfer
+channels, and the one whose visits ride on the control channel."""
 import concurrent.futures
 import hashlib
 import pathlib
@@ -8,27 +9,27 @@ import sys
 
 import pytest
 
-from harness.process import Process
+from harness.process import Group, Process
 from harness.programs import SampleServices
 from harness.scenes import Cluster, wait_tcp
 from harness.visitors import READ, get, pattern, pattern_sha256, tcp_outcome
 from harness.wait import stays, until
 
-AGENT = pathlib.Path(__file__).with_name("third_party_agent.py")
+AGENTS = ["third_party_agent.py", "one_connection_agent.py"]
 MB = 1_000_000
 
 
 class Scene:
-    def __init__(self, group):
-        self.group = group
+    def __init__(self, group, agent):
+        self.group, self.agent = group, agent
         self.services = SampleServices(group, "web")
         self.cluster = Cluster(group, heartbeat="300ms")
         device = self.cluster.device("foreign", label="foreign-device")
         secret = group.folder / "secret"
         secret.write_text(device.secret)
         self.process = Process(group, "third-party-agent", [
-            sys.executable, str(AGENT), "--relay", self.cluster.relay.url, "--name", "foreign",
-            "--secret-file", str(secret),
+            sys.executable, str(pathlib.Path(__file__).with_name(agent)),
+            "--relay", self.cluster.relay.url, "--name", "foreign", "--secret-file", str(secret),
             "--service", f"web:http:{self.services.target('web', 'http')}",
             "--service", f"raw:tcp:{self.services.target('web', 'tcp')}",
             "--service", "dead:http:127.0.0.1:1"], ends=(-15,))
@@ -40,9 +41,11 @@ class Scene:
         wait_tcp(self.tcp)
 
 
-@pytest.fixture(scope="module")
-def scene(module_group):
-    return Scene(module_group)
+@pytest.fixture(scope="module", params=AGENTS)
+def scene(request, tmp_path_factory):
+    group = Group(tmp_path_factory.mktemp(request.param))
+    yield Scene(group, request.param)
+    group.close()
 
 
 @pytest.mark.parametrize("size", [1, 1000, 20 * MB])
@@ -108,3 +111,8 @@ def test_third_party_agent_stays_connected_over_many_heartbeats(scene):
     stays("one session", lambda: scene.cluster.relay.metrics()["taupe_relay_sessions_opened_total"] == 1,
           3)
     assert len(scene.process.lines("welcome")) == 1
+
+
+def test_one_connection_is_all_that_was_made(scene):
+    dug = scene.cluster.relay.metrics()["taupe_relay_transfers_opened_total"]
+    assert (dug > 0) == (scene.agent == AGENTS[0])

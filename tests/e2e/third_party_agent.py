@@ -44,6 +44,8 @@ class Control(websockets.connect):
 
 
 class Agent:
+    extra = []  # of the control request
+
     def __init__(self, relays, name, secret, services):
         self.relays, self.name, self.secret, self.services = relays, name, secret, services
         self.instance, self.lease, self.peers = secrets.token_hex(16), None, []
@@ -65,6 +67,7 @@ class Agent:
         query = [("name", self.name), ("instance", self.instance)]
         query += [("service", f"{name}:{kind}") for name, (kind, *_) in self.services.items()]
         query += [("lease", self.lease)] if self.lease else []
+        query += self.extra
         Control.allowed = {urllib.parse.urlsplit(url).hostname for url in self.relays + self.peers}
         headers = {"Authorization": f"Bearer {self.secret}"}
         url = f"{relay}/v1/control?{urllib.parse.urlencode(query)}"
@@ -77,17 +80,20 @@ class Agent:
             print("welcome", *welcome.get("url", []), flush=True)
             heartbeat = asyncio.create_task(self.heartbeat(ws, int(welcome["heartbeat_ms"][0])))
             try:
-                async for text in ws:
-                    message = parse(text)
-                    if message.get("op") == "open":
-                        task = asyncio.create_task(self.transfer(message["id"]))
-                        self.tasks.add(task)
-                        task.add_done_callback(self.tasks.discard)
-                    elif message.get("op") == "move":  # SHOULD make before break; MAY not
-                        break
+                async for message in ws:
+                    if isinstance(message, str) and parse(message).get("op") == "move":
+                        break                       # SHOULD make before break; MAY not
+                    await self.take(ws, message)
             finally:
                 heartbeat.cancel()
         return asyncio.get_running_loop().time() - start
+
+    async def take(self, _ws, text):
+        message = parse(text)
+        if message.get("op") == "open":
+            task = asyncio.create_task(self.transfer(message["id"]))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
 
     async def heartbeat(self, ws, interval_ms):
         while True:
@@ -177,7 +183,7 @@ def reset(writer):
         writer.transport.abort()
 
 
-def main():
+def main(agent=Agent):
     parser = argparse.ArgumentParser()
     parser.add_argument("--relay", action="append", required=True)
     parser.add_argument("--name", required=True)
@@ -192,7 +198,7 @@ def main():
     with open(args.secret_file, encoding="ascii") as file:
         secret = file.read().strip()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(Agent(args.relay, args.name, secret, services).run())
+        asyncio.run(agent(args.relay, args.name, secret, services).run())
 
 
 if __name__ == "__main__":

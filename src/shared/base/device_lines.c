@@ -402,7 +402,7 @@ device_line_write(
 		form_put(w, &first, "fleet", str_of(record->fleet));
 	for (int i = 0; i < DEVICE_LIMITS; i++)
 		if (record->limits[i].is_set)
-			form_put_u64(w, &first, device_limit_rows[i].key,
+			form_put_number(w, &first, device_limit_rows[i].key,
 			    (uint64_t)record->limits[i].value);
 	keep_unknown(w, old, device_record_knows);
 }
@@ -415,10 +415,10 @@ fleet_line_write(
 
 	form_put(w, &first, "fleet", str_of(record->name));
 	put_hash(w, &first, "key_sha256", record->key_sha256);
-	form_put_u64(w, &first, "max", record->max);
-	form_put_u64(w, &first, "used", record->used);
-	form_put_u64(w, &first, "expires_ms", record->expires_ms);
-	form_put_u64(w, &first, "created_ms", record->created_ms);
+	form_put_number(w, &first, "max", record->max);
+	form_put_number(w, &first, "used", record->used);
+	form_put_number(w, &first, "expires_ms", record->expires_ms);
+	form_put_number(w, &first, "created_ms", record->created_ms);
 	if (record->pattern[0] != '\0')
 		form_put(w, &first, "pattern", str_of(record->pattern));
 	keep_unknown(w, old, fleet_record_knows);

@@ -15,7 +15,7 @@
 
 #define BUF_HEADROOM 16 /* bytes before the data, for a frame header */
 #define BUF_SMALL 2048	/* capacities, bytes of data */
-#ifndef TAUPE_SMALL
+#ifndef TAUPE_SMALL_BUFFERS
 /* With its frame header it fits into one segment of the loopback, and into one of what
  * segmentation offload makes: 64 KiB would leave a tail that travels alone. */
 #define BUF_LARGE 64512

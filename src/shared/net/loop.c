@@ -20,7 +20,7 @@
 #include "net/buf.h"
 #include "net/loop.h"
 
-#ifndef TAUPE_SMALL
+#ifndef TAUPE_SMALL_BUFFERS
 #define WHEEL_SLOTS 4096
 #else
 #define WHEEL_SLOTS 256 /* an agent has few timers, and the slots are memory */

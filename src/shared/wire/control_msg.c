@@ -9,7 +9,9 @@
 #include "wire/url.h"
 
 #define VISITOR_ADDRESS_MAX 80
-#define DAY_MS (UINT64_C(24) * 60 * 60 * 1000)
+#define DAY_MS (24 * 60 * 60 * 1000)
+#define LEASE_MAX (UINT64_C(3660) * DAY_MS)
+_Static_assert(LEASE_MAX % (1 << 12) == 0, "its row holds it exactly");
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static bool
@@ -48,9 +50,33 @@ take_url(const struct form_key *key, void *object, struct str value)
 	    !str_split(value, ':', &entry.service, &entry.url) ||
 	    !service_name_valid(entry.service) || !check_public_url(entry.url))
 		return false;
-	msg->urls[msg->n_urls++] = entry;
+#ifndef CONTROL_WITHOUT_URLS
+	msg->urls[msg->n_urls] = entry;
+#endif
+	msg->n_urls++;
 	return true;
 }
+
+static bool
+take_peer(const struct form_key *key, void *object, struct str value)
+{
+	struct control_msg *msg = object;
+
+	(void)key;
+	if (msg->n_peers == PEERS_MAX || !url_relay_valid(value))
+		return false;
+#ifndef CONTROL_WITHOUT_PEERS
+	msg->peers[msg->n_peers] = value;
+#endif
+	msg->n_peers++;
+	return true;
+}
+
+/* No device writes a welcome. */
+#ifdef TAUPE_DEVICE_ONLY
+#define WRITES(put) NULL
+#else
+#define WRITES(put) put
 
 static void
 put_urls(const struct form_key *key, const void *object, struct writer *w,
@@ -63,18 +89,6 @@ put_urls(const struct form_key *key, const void *object, struct writer *w,
 		    key, msg->urls[i].service, msg->urls[i].url, w, first);
 }
 
-static bool
-take_peer(const struct form_key *key, void *object, struct str value)
-{
-	struct control_msg *msg = object;
-
-	(void)key;
-	if (msg->n_peers == PEERS_MAX || !url_relay_valid(value))
-		return false;
-	msg->peers[msg->n_peers++] = value;
-	return true;
-}
-
 static void
 put_peers(const struct form_key *key, const void *object, struct writer *w,
     bool *first)
@@ -84,6 +98,8 @@ put_peers(const struct form_key *key, const void *object, struct writer *w,
 	for (size_t i = 0; i < msg->n_peers; i++)
 		form_put(w, first, key->name, msg->peers[i]);
 }
+
+#endif
 
 /* In the order in which they are written. */
 enum msg_key {
@@ -115,30 +131,50 @@ enum msg_key {
 	    FORM_BIT(KEY_LEASE_TIME) | FORM_BIT(KEY_LABEL) |                   \
 	    FORM_BIT(KEY_RELAY))
 
+#ifdef TAUPE_WITHOUT_TEXTS
+#define OP(name, all, any, says)                                               \
+	{                                                                      \
+		name, all, any                                                 \
+	}
+#define NEEDS_ERROR(op) SAYS("")
+#else
+#define OP(name, all, any, says)                                               \
+	{                                                                      \
+		name, all, any, says                                           \
+	}
+#define NEEDS_ERROR(op) ops[op].error
+#endif
+
 static const struct {
 	const char *name;
 	unsigned needs_all, needs_any; /* sets of enum msg_key */
-	const char *error;	       /* when one of them is missing */
+#ifndef TAUPE_WITHOUT_TEXTS
+	const char *error; /* when one of them is missing */
+#endif
 } ops[] = {
-    [CONTROL_UNKNOWN] = {"", 0, 0, NULL},
-    [CONTROL_WELCOME] = {"welcome", WELCOME_NEEDS, 0,
-	"welcome needs epoch, heartbeat_ms, lease_ms, label and relay"},
-    [CONTROL_OPEN] = {"open", 0, FORM_BIT(KEY_ID) | FORM_BIT(KEY_SERVICE),
-	"open needs a service or an id"},
-    [CONTROL_OPENED] = {"opened", FORM_BIT(KEY_VISIT), 0,
-	"opened needs a visit"},
-    [CONTROL_REFUSED] = {"refused", FORM_BIT(KEY_REASON),
+    [CONTROL_UNKNOWN] = OP("", 0, 0, NULL),
+    [CONTROL_WELCOME] = OP("welcome", WELCOME_NEEDS, 0,
+	"welcome needs epoch, heartbeat_ms, lease_ms, label and relay"),
+    [CONTROL_OPEN] = OP("open", 0, FORM_BIT(KEY_ID) | FORM_BIT(KEY_SERVICE),
+	"open needs a service or an id"),
+    [CONTROL_OPENED] =
+	OP("opened", FORM_BIT(KEY_VISIT), 0, "opened needs a visit"),
+    [CONTROL_REFUSED] = OP("refused", FORM_BIT(KEY_REASON),
 	FORM_BIT(KEY_ID) | FORM_BIT(KEY_VISIT),
-	"refused needs a reason, and an id or a visit"},
-    [CONTROL_ABORT] = {"abort", FORM_BIT(KEY_VISIT), 0, "abort needs a visit"},
-    [CONTROL_MOVE] = {"move", 0, 0, NULL},
-    [CONTROL_CREDIT] = {"credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES), 0,
-	"credit needs visit and bytes"},
-    [CONTROL_MOVED] = {"moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"},
-    [CONTROL_STAYS] = {"stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"},
-    [CONTROL_ROTATE] = {"rotate", 0, 0, NULL},
-    [CONTROL_SECRET] = {"secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
-	"secret needs a sha256 or an error"},
+	"refused needs a reason, and an id or a visit"),
+    [CONTROL_ABORT] =
+	OP("abort", FORM_BIT(KEY_VISIT), 0, "abort needs a visit"),
+    [CONTROL_MOVE] = OP("move", 0, 0, NULL),
+    [CONTROL_CREDIT] = OP("credit", FORM_BIT(KEY_VISIT) | FORM_BIT(KEY_BYTES),
+	0, "credit needs visit and bytes"),
+    [CONTROL_MOVED] =
+	OP("moved", FORM_BIT(KEY_VISIT), 0, "moved needs a visit"),
+    [CONTROL_STAYS] =
+	OP("stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"),
+    [CONTROL_ROTATE] = OP("rotate", 0, 0, NULL),
+    [CONTROL_SECRET] =
+	OP("secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
+	    "secret needs a sha256 or an error"),
 };
 
 static bool
@@ -166,13 +202,16 @@ put_op(const struct form_key *key, const void *object, struct writer *w,
 	form_put(w, first, key->name, str_of(ops[msg->op].name));
 }
 
+static const struct form_own op_own = {take_op, put_op};
+static const struct form_own peer_own = {take_peer, WRITES(put_peers)};
+static const struct form_own url_own = {take_url, WRITES(put_urls)};
+
 static const struct form_key msg_keys[] = {
-    [KEY_OP] = {.name = "op", .take = take_op, .put = put_op},
+    [KEY_OP] = {.name = "op", .of.own = &op_own, .kind = FORM_KIND_OWN},
     [KEY_ID] = FORM_TEXT(control_msg, id, control_id_valid,
 	"not 32 lower-case hexadecimal digits"),
     [KEY_MUX] = FORM_NUMBER(control_msg, mux, 1, 1, "not 1"),
-    [KEY_VISIT] =
-	FORM_NUMBER(control_msg, visit, 1, UINT64_MAX, "not a number from 1"),
+    [KEY_VISIT] = FORM_ANY_NUMBER(control_msg, visit, 1, "not a number from 1"),
     [KEY_SERVICE] = FORM_TEXT(
 	control_msg, service, service_name_valid, "not a service name"),
     [KEY_FROM] =
@@ -186,19 +225,16 @@ static const struct form_key msg_keys[] = {
     [KEY_TO] = FORM_TEXT(control_msg, to, url_relay_valid, "not a relay's URL"),
     [KEY_REASON] = FORM_TEXT(
 	control_msg, reason, check_reason, "more than 200 characters"),
-    [KEY_EPOCH] =
-	FORM_NUMBER(control_msg, epoch, 1, UINT64_MAX, "not a number from 1"),
+    [KEY_EPOCH] = FORM_ANY_NUMBER(control_msg, epoch, 1, "not a number from 1"),
     [KEY_HEARTBEAT] = FORM_NUMBER(
 	control_msg, heartbeat_ms, 1, DAY_MS, "not 1 to 86400000 milliseconds"),
-    [KEY_LEASE_TIME] = FORM_NUMBER(control_msg, lease_ms, 1, 3660 * DAY_MS,
-	"not 1 millisecond to ten years"),
+    [KEY_LEASE_TIME] = FORM_SHIFTED(control_msg, lease_ms, 1, LEASE_MAX >> 12,
+	12, "not 1 millisecond to ten years"),
     [KEY_LABEL] = FORM_TEXT(control_msg, label, label_valid, "not a label"),
     [KEY_RELAY] =
 	FORM_TEXT(control_msg, relay, url_relay_valid, "not a relay's URL"),
-    [KEY_PEER] =
-	FORM_LIST("peer", take_peer, put_peers, "not up to 8 relays' URLs"),
-    [KEY_URL] =
-	FORM_LIST("url", take_url, put_urls, "not up to 16 of <service>:<url>"),
+    [KEY_PEER] = FORM_LIST("peer", &peer_own, "not up to 8 relays' URLs"),
+    [KEY_URL] = FORM_LIST("url", &url_own, "not up to 16 of <service>:<url>"),
     [KEY_LEASE] = FORM_TEXT(control_msg, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
     [KEY_SHA256] = FORM_TEXT(control_msg, sha256, control_sha256_valid,
@@ -226,7 +262,7 @@ control_msg_decode(
 		error) != WIRE_DONE)
 		return WIRE_BAD;
 	if (!(seen & FORM_BIT(KEY_OP))) {
-		*error = "no op";
+		*error = SAYS("no op");
 		return WIRE_BAD;
 	}
 	if (msg->op == CONTROL_UNKNOWN) {
@@ -236,7 +272,7 @@ control_msg_decode(
 		return WIRE_DONE;
 	}
 	if (*error == NULL && !has_needs(msg->op, seen))
-		*error = ops[msg->op].error;
+		*error = NEEDS_ERROR(msg->op);
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 

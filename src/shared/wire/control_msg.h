@@ -58,6 +58,14 @@ struct control_url {
 	struct str service, url;
 };
 
+/* A device that has no use for them counts them and no more. */
+#if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_TEXTS)
+#define CONTROL_WITHOUT_URLS
+#endif
+#if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_MEMORY)
+#define CONTROL_WITHOUT_PEERS
+#endif
+
 struct control_msg {
 	enum control_op op;
 	struct str id;      /* open, refused on control */
@@ -67,17 +75,21 @@ struct control_msg {
 	struct str sha256;  /* secret: SHA256_HEX_LEN digits */
 	struct str error;   /* secret, instead of sha256: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
-	uint64_t visit;     /* all that is about one; 0 when absent */
-	uint64_t mux;       /* open on control: 1, if the channel is to be shared */
-	uint64_t bytes;     /* credit */
+	form_number visit;     /* all that is about one; 0 when absent */
+	form_number mux;       /* open on control: 1, if the channel is to be shared */
+	form_number bytes;     /* credit */
 	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
-	uint64_t stream;    /* … which has this number there */
+	form_number stream;    /* … which has this number there */
 	/* welcome */
-	uint64_t epoch, heartbeat_ms, lease_ms;
+	form_number epoch, heartbeat_ms, lease_ms;
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
+#ifndef CONTROL_WITHOUT_URLS
 	struct control_url urls[SERVICES_MAX];
+#endif
+#ifndef CONTROL_WITHOUT_PEERS
 	struct str peers[PEERS_MAX];
+#endif
 };
 
 /*
@@ -107,11 +119,11 @@ struct control_params {
 	/* the hash of the device's own secret: the bearer is an enrolment key; absent when
 	 * the bearer is the secret */
 	struct str enrol;
-	uint64_t hops;    /* redirects followed so far */
-	uint64_t warm;    /* idle transfer channels that it wants kept; 0 when absent */
-	uint64_t mux;      /* 1: it can share a channel among visits */
-	uint64_t visits;   /* so many on one at once, at most; 0 when absent */
-	uint64_t window;   /* bytes of each that it takes before it gives credit; 0 when absent */
+	form_number hops;    /* redirects followed so far */
+	form_number warm;    /* idle transfer channels that it wants kept; 0 when absent */
+	form_number mux;      /* 1: it can share a channel among visits */
+	form_number visits;   /* so many on one at once, at most; 0 when absent */
+	form_number window;   /* bytes of each that it takes before it gives credit; 0 when absent */
 	bool no_channels;  /* channels=0: it digs none, visits ride on the control channel */
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];

@@ -12,13 +12,7 @@
 static bool
 lower_hex(struct str value, size_t len)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		char c = value.ptr[i];
-
-		if (!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'f'))
-			return false;
-	}
-	return value.len == len;
+	return value.len == len && str_only(value, "09af");
 }
 
 bool
@@ -90,19 +84,6 @@ take_service(const struct form_key *key, void *object, struct str value)
 	return true;
 }
 
-static void
-put_services(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
-{
-	const struct control_params *params = object;
-
-	for (size_t i = 0; i < params->n_services; i++) {
-		form_put_named(key, params->services[i].name,
-		    str_of(service_kind_name(params->services[i].kind)), w,
-		    first);
-	}
-}
-
 /* The number of channels that it digs: none is all that a relay has to know about. */
 static bool
 take_channels(const struct form_key *key, void *object, struct str value)
@@ -110,18 +91,8 @@ take_channels(const struct form_key *key, void *object, struct str value)
 	struct control_params *params = object;
 
 	(void)key;
-	params->no_channels = str_equal(value, STR("0"));
+	params->no_channels = str_is(value, "0");
 	return params->no_channels;
-}
-
-static void
-put_channels(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
-{
-	const struct control_params *params = object;
-
-	if (params->no_channels)
-		form_put(w, first, key->name, STR("0"));
 }
 
 enum params_key {
@@ -138,12 +109,15 @@ enum params_key {
 	PARAM_CHANNELS
 };
 
+static const struct form_own service_own = {take_service, NULL};
+static const struct form_own channels_own = {take_channels, NULL};
+
 static const struct form_key params_keys[] = {
     [PARAM_NAME] =
 	FORM_TEXT(control_params, name, device_name_valid, "not a device name"),
     [PARAM_INSTANCE] = FORM_TEXT(control_params, instance, check_instance,
 	"not 1 to 64 visible characters"),
-    [PARAM_SERVICE] = FORM_LIST("service", take_service, put_services,
+    [PARAM_SERVICE] = FORM_LIST("service", &service_own,
 	"not up to 16 of <name>:<http|tls|tcp> with different names"),
     [PARAM_LEASE] = FORM_TEXT(control_params, lease, control_lease_valid,
 	"not 1 to 1024 visible characters"),
@@ -159,9 +133,8 @@ static const struct form_key params_keys[] = {
     [PARAM_WINDOW] = FORM_NUMBER(control_params, window, MUX_WINDOW_MIN,
 	MUX_WINDOW_MAX, "not 1024 to 16777216"),
     [PARAM_CHANNELS] = {.name = "channels",
-	.take = take_channels,
-	.put = put_channels,
-	.error = "channels: not 0"},
+	FORM_ERROR("channels: not 0").of.own = &channels_own,
+	.kind = FORM_KIND_OWN},
 };
 
 struct transfer_params {
@@ -186,20 +159,56 @@ control_params_decode(
 	if (*error != NULL)
 		return WIRE_BAD;
 	if (!(seen & FORM_BIT(PARAM_NAME)))
-		*error = "no name";
+		*error = SAYS("no name");
 	else if (!(seen & FORM_BIT(PARAM_INSTANCE)))
-		*error = "no instance";
+		*error = SAYS("no instance");
 	else if (!(seen & FORM_BIT(PARAM_SERVICE)))
-		*error = "no service";
+		*error = SAYS("no service");
 	else if (params->no_channels && params->mux == 0)
-		*error = "channels=0 without mux=1";
+		*error = SAYS("channels=0 without mux=1");
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }
 
+static void
+put_text(struct writer *w, const char *key, struct str value)
+{
+	bool first = false;
+
+	if (value.ptr != NULL)
+		form_put(w, &first, key, value);
+}
+
+static void
+put_number(struct writer *w, const char *key, form_number value)
+{
+	bool first = false;
+
+	if (value > 0)
+		form_put_number(w, &first, key, value);
+}
+
+/* By hand: a device writes them and never reads any, so that it has no use for the table. */
 void
 control_params_encode(struct writer *w, const struct control_params *params)
 {
-	form_table_encode(params_keys, COUNT(params_keys), params, w);
+	bool first = true;
+
+	form_put(w, &first, "name", params->name);
+	put_text(w, "instance", params->instance);
+	for (size_t i = 0; i < params->n_services; i++) {
+		put_text(w, "service", params->services[i].name);
+		writer_char(w, ':');
+		writer_cstr(w, service_kind_name(params->services[i].kind));
+	}
+	put_text(w, "lease", params->lease);
+	put_text(w, "enrol", params->enrol);
+	put_number(w, "hops", params->hops);
+	put_number(w, "warm", params->warm);
+	put_number(w, "mux", params->mux);
+	put_number(w, "visits", params->visits);
+	put_number(w, "window", params->window);
+	if (params->no_channels)
+		put_text(w, "channels", STR("0"));
 }
 
 enum wire_result
@@ -213,7 +222,7 @@ transfer_params_decode(
 		&params, &seen, error) != WIRE_DONE)
 		return WIRE_BAD;
 	if (*error == NULL && !seen)
-		*error = "no id";
+		*error = SAYS("no id");
 	*id = params.id;
 	return *error == NULL ? WIRE_DONE : WIRE_BAD;
 }

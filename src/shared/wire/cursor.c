@@ -100,9 +100,7 @@ writer_str(struct writer *w, struct str s)
 {
 	if (w->full || s.len > (size_t)(w->end - w->at)) {
 		w->full = true;
-		return;
-	}
-	if (s.len > 0) {
+	} else if (s.len > 0) {
 		memcpy(w->at, s.ptr, s.len);
 		w->at += s.len;
 	}
@@ -120,16 +118,74 @@ writer_char(struct writer *w, char c)
 	writer_str(w, (struct str){&c, 1});
 }
 
+static bool
+has_control(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] < 0x20)
+			return true;
+	return false;
+}
+
+void
+writer_fill(struct writer *w, const char *text, const struct str *values)
+{
+	for (; *text != '\0'; text++) {
+		unsigned n = (unsigned char)*text;
+
+		if (n > 8) {
+			writer_char(w, *text);
+			continue;
+		}
+		w->full |= has_control(values[n - 1]);
+		writer_str(w, values[n - 1]);
+	}
+}
+
+/* Divide by ten as on paper, in digits of 16 bits, and return the rest: a small machine has no
+ * division of 64 bits, and its library's is larger than many a file here. */
+static unsigned
+take_digit(uint64_t *number)
+{
+	uint64_t quotient = 0;
+	uint32_t part = 0;
+
+	for (int shift = 48; shift >= 0; shift -= 16) {
+		part = part % 10 << 16 | (uint16_t)(*number >> shift);
+		quotient |= (uint64_t)(part / 10) << shift;
+	}
+	*number = quotient;
+	return part % 10;
+}
+
+/* The digits of number, and what stands already from at to end. */
+static void
+write_digits(struct writer *w, uint32_t number, char *at, const char *end)
+{
+	do {
+		*--at = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	writer_str(w, (struct str){at, (size_t)(end - at)});
+}
+
+void
+writer_u32(struct writer *w, uint32_t number)
+{
+	char digits[10];
+
+	write_digits(
+	    w, number, digits + sizeof(digits), digits + sizeof(digits));
+}
+
 void
 writer_u64(struct writer *w, uint64_t number)
 {
 	char digits[20], *at = digits + sizeof(digits);
 
-	do {
-		*--at = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	writer_str(w, (struct str){at, (size_t)(digits + sizeof(digits) - at)});
+	while (number > UINT32_MAX)
+		*--at = (char)('0' + take_digit(&number));
+	write_digits(w, (uint32_t)number, at, digits + sizeof(digits));
 }
 
 void

@@ -38,7 +38,13 @@ size_t writer_len(const struct writer *w);
 void writer_str(struct writer *w, struct str s);
 void writer_cstr(struct writer *w, const char *text);
 void writer_char(struct writer *w, char c);
-void writer_u64(struct writer *w, uint64_t number); /* in decimal */
+/* Write text, with values[n - 1] where it has a character n from 1 to 8. A value with a control
+ * character, which could begin a line of its own, sets w->full. */
+void writer_fill(
+    struct writer *w, const char *text, const struct str *values);
+/* In decimal. */
+void writer_u32(struct writer *w, uint32_t number);
+void writer_u64(struct writer *w, uint64_t number);
 void writer_hex(struct writer *w, const void *data, size_t len); /* in lower case */
 
 #endif

@@ -50,9 +50,11 @@ decode(char *text, size_t len, struct str *out)
 	char *at = text, *to;
 	const char *end = text + len;
 
+#ifndef TAUPE_WITHOUT_FAST_PATHS
 	while (at < end && (unsigned char)(*at - 0x20) <= 0x7e - 0x20 &&
 	    *at != '%' && *at != '+')
 		at++; /* stands as it is, and where it is */
+#endif
 	to = at;
 	while (at < end) {
 		int c = decode_char(&at, end);
@@ -104,11 +106,34 @@ stands_as_it_is(unsigned char c)
 	return c < 128 && (sets[c / 32] >> (c % 32) & 1) != 0;
 }
 
+static void
+put_escaped(struct writer *w, unsigned char c)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	writer_char(w, '%');
+	writer_char(w, digits[c >> 4]);
+	writer_char(w, digits[c & 15]);
+}
+
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
+void
+form_put_more(struct writer *w, struct str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (stands_as_it_is((unsigned char)text.ptr[i]))
+			writer_char(w, text.ptr[i]);
+		else
+			put_escaped(w, (unsigned char)text.ptr[i]);
+}
+
+#else
+
 /* In runs: hardly anything has to be escaped. */
 void
 form_put_more(struct writer *w, struct str text)
 {
-	static const char digits[] = "0123456789ABCDEF";
 	size_t start = 0, i;
 
 	for (i = 0; i < text.len; i++) {
@@ -117,14 +142,14 @@ form_put_more(struct writer *w, struct str text)
 		if (stands_as_it_is(c))
 			continue;
 		writer_str(w, (struct str){text.ptr + start, i - start});
-		writer_char(w, '%');
-		writer_char(w, digits[c >> 4]);
-		writer_char(w, digits[c & 15]);
+		put_escaped(w, c);
 		start = i + 1;
 	}
 	if (start < i)
 		writer_str(w, (struct str){text.ptr + start, i - start});
 }
+
+#endif
 
 void
 form_put(struct writer *w, bool *first, const char *key, struct str value)
@@ -138,8 +163,13 @@ form_put(struct writer *w, bool *first, const char *key, struct str value)
 }
 
 void
-form_put_u64(struct writer *w, bool *first, const char *key, uint64_t value)
+form_put_number(
+    struct writer *w, bool *first, const char *key, form_number value)
 {
 	form_put(w, first, key, (struct str){NULL, 0});
+#ifdef TAUPE_DEVICE_ONLY
+	writer_u32(w, value);
+#else
 	writer_u64(w, value);
+#endif
 }

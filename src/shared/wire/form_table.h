@@ -19,45 +19,66 @@ typedef void (*form_put_cb)(const struct form_key *key, const void *object,
     struct writer *w, bool *first);
 typedef bool (*form_check_cb)(struct str value);
 
+enum form_kind {
+	FORM_KIND_TEXT,
+	FORM_KIND_NUMBER,
+	FORM_KIND_OWN, /* with callbacks of its own */
+	FORM_KIND_LIST /* the same, and the key may repeat */
+};
+
+struct form_own {
+	form_take_cb take;
+	form_put_cb put; /* NULL: it is never written */
+};
+
+/* A row is small: a microcontroller has it in its flash. */
 struct form_key {
 	const char *name;
-	size_t offset; /* of the field in the object, for text and numbers */
-	form_take_cb take;
-	form_put_cb put;
-	form_check_cb check; /* of text */
-	uint64_t min, max;   /* of numbers */
-	bool repeats;
+#ifndef TAUPE_WITHOUT_TEXTS
 	const char *error;
+#endif
+	union {
+		form_check_cb check;	    /* of text */
+		uint32_t max;		    /* of numbers, see below */
+		const struct form_own *own; /* of what has its own */
+	} of;
+	unsigned offset : 12; /* of the field in the object, for text and numbers */
+	unsigned min : 12;    /* of numbers */
+	unsigned shift : 5;   /* a number's greatest value is max << shift; 0: any */
+	unsigned kind : 3;    /* enum form_kind */
 };
+
+#ifdef TAUPE_WITHOUT_TEXTS
+#define FORM_ERROR(says)
+#else
+#define FORM_ERROR(says) .error = (says),
+#endif
 
 /* A field of type struct str, absent when the key is. */
 #define FORM_TEXT(type, field, shape, says)                                    \
 	{                                                                      \
-		.name = #field, .offset = offsetof(struct type, field),        \
-		.take = form_take_text, .put = form_put_text,                  \
-		.check = (shape), .error = #field ": " says                    \
+		.name = #field, FORM_ERROR(#field ": " says)               \
+		.of.check = (shape), .offset = offsetof(struct type, field),   \
+		.kind = FORM_KIND_TEXT                                         \
 	}
-/* A field of type uint64_t, 0 when the key is absent. */
+/* A field of type form_number, 0 when the key is absent; from least to most << by. */
+#define FORM_SHIFTED(type, field, least, most, by, says)                       \
+	{                                                                      \
+		.name = #field, FORM_ERROR(#field ": " says)               \
+		.of.max = (most), .offset = offsetof(struct type, field),      \
+		.min = (least), .shift = (by), .kind = FORM_KIND_NUMBER        \
+	}
 #define FORM_NUMBER(type, field, least, most, says)                            \
-	{                                                                      \
-		.name = #field, .offset = offsetof(struct type, field),        \
-		.take = form_take_number, .put = form_put_number,              \
-		.min = (least), .max = (most), .error = #field ": " says       \
-	}
+	FORM_SHIFTED(type, field, least, most, 0, says)
+#define FORM_ANY_NUMBER(type, field, least, says)                              \
+	FORM_SHIFTED(type, field, least, 0, 0, says)
 /* A key that may repeat, with callbacks of its own. */
-#define FORM_LIST(key, takes, puts, says)                                      \
+#define FORM_LIST(key, owns, says)                                             \
 	{                                                                      \
-		.name = (key), .take = (takes), .put = (puts),                 \
-		.repeats = true, .error = key ": " says                        \
+		.name = (key), FORM_ERROR(key ": " says) .of.own = (owns),  \
+		.kind = FORM_KIND_LIST                                         \
 	}
 
-bool form_take_text(const struct form_key *key, void *object, struct str value);
-void form_put_text(const struct form_key *key, const void *object,
-    struct writer *w, bool *first);
-bool form_take_number(
-    const struct form_key *key, void *object, struct str value);
-void form_put_number(const struct form_key *key, const void *object,
-    struct writer *w, bool *first);
 /* Write key=name:value, for lists of such. */
 void form_put_named(const struct form_key *key, struct str name,
     struct str value, struct writer *w, bool *first);

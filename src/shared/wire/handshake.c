@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The opening handshake. Nothing is negotiated: one version, one subprotocol, no
+ * The opening handshake, what both sides have in common and the client's half of it. Nothing is negotiated: one version, one subprotocol, no
  * extension, so that each side either gets exactly taupe.v1 or says why not.
  */
 #include "wire/handshake.h"
 
 #include "wire/control_msg.h"
 #include "wire/sha1.h"
-
-#define WS_VERSION "13"
 
 static void
 base64(const uint8_t *data, size_t len, char *out)
@@ -17,16 +15,12 @@ base64(const uint8_t *data, size_t len, char *out)
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < len; i += 3) {
-		uint32_t bits = (uint32_t)data[i] << 16;
+		uint32_t bits = 0;
 
-		if (i + 1 < len)
-			bits |= (uint32_t)data[i + 1] << 8;
-		if (i + 2 < len)
-			bits |= data[i + 2];
-		*out++ = digits[bits >> 18];
-		*out++ = digits[bits >> 12 & 63];
-		*out++ = i + 1 < len ? digits[bits >> 6 & 63] : '=';
-		*out++ = i + 2 < len ? digits[bits & 63] : '=';
+		for (size_t j = i; j < i + 3; j++)
+			bits = bits << 8 | (j < len ? data[j] : 0);
+		for (size_t j = i; j < i + 4; j++, bits <<= 6)
+			*out++ = j <= len ? digits[bits >> 18 & 63] : '=';
 	}
 }
 
@@ -46,176 +40,57 @@ ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN])
 	base64(digest, sizeof(digest), accept);
 }
 
-static bool
-is_base64_digit(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-	    (c >= 'a' && c <= 'z') || c == '+' || c == '/';
-}
-
 bool
 handshake_secret_valid(struct str secret)
 {
-	size_t padding = 0;
+	struct str digits = secret;
 
-	while (
-	    padding < secret.len && secret.ptr[secret.len - 1 - padding] == '=')
-		padding++;
-	for (size_t i = 0; i < secret.len - padding; i++) {
-		char c = secret.ptr[i];
-
-		if (!is_base64_digit(c) && c != '-' && c != '.' && c != '_' &&
-		    c != '~')
-			return false;
-	}
-	return secret.len > padding && secret.len <= SECRET_MAX;
+	while (digits.len > 0 && digits.ptr[digits.len - 1] == '=')
+		digits.len--;
+	return digits.len > 0 && secret.len <= SECRET_MAX &&
+	    str_only(digits, "azAZ-9__~~++");
 }
 
 bool
 handshake_enrolment_key_parse(struct str key, struct str *fleet)
 {
-	const char *random;
+	struct str random;
 
 	if (key.len <= ENROLMENT_RANDOM_LEN + 1)
 		return false;
-	random = key.ptr + key.len - ENROLMENT_RANDOM_LEN;
-	for (size_t i = 0; i < ENROLMENT_RANDOM_LEN; i++)
-		if (random[i] == '+' || random[i] == '/' ||
-		    (!is_base64_digit(random[i]) && random[i] != '-' &&
-			random[i] != '_'))
-			return false;
+	random = (struct str){
+	    key.ptr + key.len - ENROLMENT_RANDOM_LEN, ENROLMENT_RANDOM_LEN};
 	*fleet = (struct str){key.ptr, key.len - ENROLMENT_RANDOM_LEN - 1};
-	return random[-1] == '.' && device_name_valid(*fleet);
+	return str_only(random, "azAZ09--__") && random.ptr[-1] == '.' &&
+	    device_name_valid(*fleet);
 }
 
 void
 handshake_request_write(
     struct writer *w, const struct handshake_request *request)
 {
-	writer_str(w, STR("GET "));
-	writer_str(w, request->path);
-	if (request->query.len > 0) {
-		writer_char(w, '?');
-		writer_str(w, request->query);
-	}
-	writer_str(w, STR(" HTTP/1.1\r\n"));
-	http_write_field(w, "Host", request->host);
-	http_write_field(w, "Upgrade", STR("websocket"));
-	http_write_field(w, "Connection", STR("Upgrade"));
-	http_write_field(w, "Sec-WebSocket-Key", request->key);
-	http_write_field(w, "Sec-WebSocket-Version", STR(WS_VERSION));
-	http_write_field(w, "Sec-WebSocket-Protocol", STR(SUBPROTOCOL));
+	const struct str values[] = {request->path, request->query,
+	    request->host, request->key, request->user_agent, request->secret};
+
+	writer_fill(w, request->query.len > 0 ? "GET \1?\2" : "GET \1", values);
+	writer_fill(w,
+	    " HTTP/1.1\r\n"
+	    "Host: \3\r\n"
+	    "Upgrade: websocket\r\n"
+	    "Connection: Upgrade\r\n"
+	    "Sec-WebSocket-Key: \4\r\n"
+	    "Sec-WebSocket-Version: " WS_VERSION "\r\n"
+	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n",
+	    values);
 	if (request->secret.ptr != NULL) {
+#ifndef TAUPE_WITHOUT_CHECKS
 		if (!handshake_secret_valid(request->secret))
 			w->full = true;
-		writer_str(w, STR("Authorization: Bearer "));
-		writer_str(w, request->secret);
-		writer_str(w, STR("\r\n"));
+#endif
+		writer_fill(w, "Authorization: Bearer \6\r\n", values);
 	}
 	if (request->user_agent.ptr != NULL)
-		http_write_field(w, "User-Agent", request->user_agent);
-	writer_str(w, STR("\r\n"));
-}
-
-/* Is it the base64 of 16 bytes? */
-static bool
-key_valid(struct str key)
-{
-	if (key.len != WS_KEY_LEN ||
-	    memcmp(key.ptr + WS_KEY_LEN - 2, "==", 2) != 0)
-		return false;
-	for (size_t i = 0; i < WS_KEY_LEN - 2; i++) {
-		if (!is_base64_digit(key.ptr[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool
-announces_body(const struct http_head *head)
-{
-	size_t lengths = http_field_count(head, STR("Content-Length"));
-
-	if (http_field_count(head, STR("Transfer-Encoding")) > 0 || lengths > 1)
-		return true;
-	return lengths == 1 &&
-	    !str_equal(http_field_get(head, STR("Content-Length")), STR("0"));
-}
-
-/* What makes it no request for a WebSocket at all; NULL when it is one. */
-static const char *
-check_request(const struct http_head *head)
-{
-	if (head->minor != 1)
-		return "a WebSocket needs HTTP/1.1";
-	if (!str_equal(head->method, STR("GET")))
-		return "a WebSocket needs GET";
-	if (http_field_count(head, STR("Host")) != 1)
-		return "not exactly one Host field";
-	if (announces_body(head))
-		return "request with a body";
-	if (!http_list_has(head, STR("Upgrade"), STR("websocket")))
-		return "no Upgrade: websocket";
-	if (!http_list_has(head, STR("Connection"), STR("upgrade")))
-		return "no Connection: Upgrade";
-	return NULL;
-}
-
-unsigned
-handshake_request_check(
-    const struct http_head *head, struct str *key, const char **error)
-{
-	struct str given = http_field_get(head, STR("Sec-WebSocket-Key"));
-
-	*error = check_request(head);
-	if (*error != NULL)
-		return 400;
-	if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Version")),
-		STR(WS_VERSION))) {
-		*error = "WebSocket version is not 13";
-		return 426;
-	}
-	if (!key_valid(given)) {
-		*error = "no valid Sec-WebSocket-Key";
-		return 400;
-	}
-	if (!http_list_has(
-		head, STR("Sec-WebSocket-Protocol"), STR(SUBPROTOCOL))) {
-		*error = "subprotocol " SUBPROTOCOL " not offered";
-		return 426;
-	}
-	*key = given;
-	return 101;
-}
-
-struct str
-handshake_bearer(const struct http_head *head)
-{
-	struct str scheme, token;
-
-	if (!str_split(http_field_get(head, STR("Authorization")), ' ', &scheme,
-		&token) ||
-	    !str_equal_nocase(scheme, STR("Bearer")))
-		return (struct str){NULL, 0};
-	while (token.len > 0 && token.ptr[0] == ' ') {
-		token.ptr++;
-		token.len--;
-	}
-	return handshake_secret_valid(token) ? token : (struct str){NULL, 0};
-}
-
-void
-handshake_response_write(struct writer *w, struct str key)
-{
-	char accept[WS_ACCEPT_LEN];
-
-	ws_accept_make(key, accept);
-	writer_str(w, STR("HTTP/1.1 101 Switching Protocols\r\n"));
-	http_write_field(w, "Upgrade", STR("websocket"));
-	http_write_field(w, "Connection", STR("Upgrade"));
-	http_write_field(
-	    w, "Sec-WebSocket-Accept", (struct str){accept, sizeof(accept)});
-	http_write_field(w, "Sec-WebSocket-Protocol", STR(SUBPROTOCOL));
+		writer_fill(w, "User-Agent: \5\r\n", values);
 	writer_str(w, STR("\r\n"));
 }
 
@@ -229,19 +104,20 @@ handshake_response_check(
 	ws_accept_make(key, accept);
 	*error = NULL;
 	if (head->status != 101 || head->minor != 1)
-		*error = "not an HTTP/1.1 101";
-	else if (!str_equal_nocase(
-		     http_field_get(head, STR("Upgrade")), STR("websocket")))
-		*error = "no Upgrade: websocket";
-	else if (!http_list_has(head, STR("Connection"), STR("upgrade")))
-		*error = "no Connection: Upgrade";
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Accept")),
-		     expected))
-		*error = "Sec-WebSocket-Accept is not the answer to our key";
-	else if (!str_equal(http_field_get(head, STR("Sec-WebSocket-Protocol")),
-		     STR(SUBPROTOCOL)))
-		*error = "the relay did not choose subprotocol " SUBPROTOCOL;
-	else if (http_field_count(head, STR("Sec-WebSocket-Extensions")) > 0)
-		*error = "a WebSocket extension that was not asked for";
+		*error = SAYS("not an HTTP/1.1 101");
+	else if (!str_is_nocase(http_field_get(head, "Upgrade"), "websocket"))
+		*error = SAYS("no Upgrade: websocket");
+	else if (!http_list_has(head, "Connection", "upgrade"))
+		*error = SAYS("no Connection: Upgrade");
+	else if (!str_equal(
+		     http_field_get(head, "Sec-WebSocket-Accept"), expected))
+		*error =
+		    SAYS("Sec-WebSocket-Accept is not the answer to our key");
+	else if (!str_is(http_field_get(head, "Sec-WebSocket-Protocol"),
+		     SUBPROTOCOL))
+		*error =
+		    SAYS("the relay did not choose subprotocol " SUBPROTOCOL);
+	else if (http_field_count(head, "Sec-WebSocket-Extensions") > 0)
+		*error = SAYS("a WebSocket extension that was not asked for");
 	return *error == NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "wire/http_head.h"
 
+#define WS_VERSION "13" /* RFC 6455's */
 #define WS_KEY_LEN 24    /* base64 of 16 bytes */
 #define WS_ACCEPT_LEN 28 /* base64 of a SHA-1 */
 #define SECRET_MAX 256   /* characters of the longest secret */

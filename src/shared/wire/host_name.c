@@ -5,53 +5,23 @@
 #define DNS_LABEL_MAX 63
 #define PORT_MAX 65535
 
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool
-is_lower(char c)
-{
-	return c >= 'a' && c <= 'z';
-}
-
-static bool
-is_upper(char c)
-{
-	return c >= 'A' && c <= 'Z';
-}
-
 bool
 device_name_valid(struct str name)
 {
-	if (name.len < 1 || name.len > DEVICE_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < name.len; i++) {
-		char c = name.ptr[i];
-
-		if (is_digit(c) || is_lower(c) || is_upper(c))
-			continue;
-		if (i == 0 || (c != '.' && c != '_' && c != '-'))
-			return false;
-	}
-	return true;
+	return name.len >= 1 && name.len <= DEVICE_NAME_MAX &&
+	    str_only(name, "az09AZ--..__") &&
+	    str_only((struct str){name.ptr, 1}, "az09AZ");
 }
+
+#define LDH_LOWER "az09--"
+#define LDH_ANY "az09--AZ"
 
 /* Letters, digits and hyphens, no hyphen at either end. */
 static bool
-is_ldh(struct str s, size_t min, size_t max)
+is_ldh(struct str s, size_t min, size_t max, const char *ranges)
 {
-	if (s.len < min || s.len > max || s.ptr[0] == '-' ||
-	    s.ptr[s.len - 1] == '-')
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (!is_digit(s.ptr[i]) && !is_lower(s.ptr[i]) &&
-		    s.ptr[i] != '-')
-			return false;
-	}
-	return true;
+	return s.len >= min && s.len <= max && s.ptr[0] != '-' &&
+	    s.ptr[s.len - 1] != '-' && str_only(s, ranges);
 }
 
 static bool
@@ -67,17 +37,19 @@ has_double_hyphen(struct str s)
 bool
 service_name_valid(struct str name)
 {
-	return is_ldh(name, 1, SERVICE_NAME_MAX) && !has_double_hyphen(name);
+	return is_ldh(name, 1, SERVICE_NAME_MAX, LDH_LOWER) &&
+	    !has_double_hyphen(name);
 }
 
 bool
 label_valid(struct str label)
 {
-	return is_ldh(label, 3, LABEL_MAX) && !has_double_hyphen(label);
+	return is_ldh(label, 3, LABEL_MAX, LDH_LOWER) &&
+	    !has_double_hyphen(label);
 }
 
-bool
-host_name_valid(struct str host)
+static bool
+is_domain(struct str host, const char *ranges)
 {
 	struct str label;
 	bool more;
@@ -86,36 +58,51 @@ host_name_valid(struct str host)
 		return false;
 	do {
 		more = str_split(host, '.', &label, &host);
-		if (!is_ldh(label, 1, DNS_LABEL_MAX))
+		if (!is_ldh(label, 1, DNS_LABEL_MAX, ranges))
 			return false;
 	} while (more);
 	return true;
 }
 
-/* "[…]" with the characters of an IPv6 address (RFC 3986 section 3.2.2) */
-static bool
-is_ipv6_literal(struct str s)
+bool
+host_name_valid(struct str host)
 {
-	if (s.len < 4 || s.ptr[0] != '[' || s.ptr[s.len - 1] != ']')
-		return false;
-	for (size_t i = 1; i < s.len - 1; i++) {
-		char c = s.ptr[i];
-
-		if (!is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' &&
-		    c != '.')
-			return false;
-	}
-	return memchr(s.ptr, ':', s.len) != NULL;
+	return is_domain(host, LDH_LOWER);
 }
 
-/* Take ":port" off the end of *host; false when what is there is no port. */
+/* "[…]" with the characters of an IPv6 address (RFC 3986 section 3.2.2) */
 static bool
-strip_port(struct str *host)
+is_ipv6_literal(struct str s, const char *ranges)
+{
+	return s.len >= 4 && s.ptr[0] == '[' && s.ptr[s.len - 1] == ']' &&
+	    str_only((struct str){s.ptr + 1, s.len - 2}, ranges) &&
+	    memchr(s.ptr, ':', s.len) != NULL;
+}
+
+bool
+host_name_any_case(struct str *host)
+{
+	struct str domain;
+
+	if (is_ipv6_literal(*host, "09af::..AF")) {
+		host->ptr++;
+		host->len -= 2;
+		return true;
+	}
+	domain = *host;
+	if (domain.len > 0 && domain.ptr[domain.len - 1] == '.')
+		domain.len--;
+	return is_domain(domain, LDH_ANY);
+}
+
+bool
+host_name_strip_port(struct str *host, uint16_t *port_number)
 {
 	struct str name, port;
 	uint64_t number;
 	size_t bracket = 0;
 
+	*port_number = 0;
 	if (host->len > 0 && host->ptr[0] == '[') {
 		while (bracket < host->len && host->ptr[bracket] != ']')
 			bracket++;
@@ -124,29 +111,32 @@ strip_port(struct str *host)
 	if (!str_split(port, ':', &name, &port))
 		return true;
 	host->len = bracket + name.len;
-	return port.len <= 5 && str_to_u64(port, PORT_MAX, &number) &&
-	    number > 0;
+	if (port.len > 5 || !str_to_u64(port, PORT_MAX, &number))
+		return false;
+	*port_number = (uint16_t)number;
+	return number > 0;
 }
 
 bool
 host_name_normalise(struct str raw, char *out, size_t cap)
 {
 	struct str made;
+	uint16_t port;
 
 	if (cap > 0)
 		out[0] = '\0';
-	if (raw.len == 0 || !strip_port(&raw))
+	if (raw.len == 0 || !host_name_strip_port(&raw, &port))
 		return false;
 	if (raw.len > 0 && raw.ptr[raw.len - 1] == '.' && raw.ptr[0] != '[')
 		raw.len--;
 	if (raw.len > HOST_NAME_MAX || !str_copy(raw, out, cap))
 		return false;
 	for (size_t i = 0; i < raw.len; i++) {
-		if (is_upper(out[i]))
+		if (out[i] >= 'A' && out[i] <= 'Z')
 			out[i] = (char)(out[i] - 'A' + 'a');
 	}
 	made = (struct str){out, raw.len};
-	if (host_name_valid(made) || is_ipv6_literal(made))
+	if (host_name_valid(made) || is_ipv6_literal(made, "09af::.."))
 		return true;
 	out[0] = '\0';
 	return false;

@@ -24,6 +24,14 @@ bool label_valid(struct str label);
  * to 253 characters, no dot at the end. A single label ("localhost") is fine. */
 bool host_name_valid(struct str host);
 
+/* Take ":port" off the end of *host, a name or an address, IPv6 in brackets; *port is 0 when there
+ * was none. False: what is there is no port. */
+bool host_name_strip_port(struct str *host, uint16_t *port);
+
+/* Is it a domain name in any case, perhaps with a dot at its end, or an IPv6 literal? The
+ * brackets of that are taken off. */
+bool host_name_any_case(struct str *host);
+
 /*
  * Make the key of a Host field or SNI: lower case, without port and without one dot at
  * the end. An IPv6 literal keeps its brackets. False when it is no host name at all

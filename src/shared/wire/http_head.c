@@ -32,16 +32,16 @@ next_line(struct lines *lines, struct str *line)
 			if (at + 1 == lines->end)
 				return WIRE_MORE;
 			if (at[1] != '\n')
-				return bad(lines->head, 400, "bare CR");
+				return bad(lines->head, 400, SAYS("bare CR"));
 			*line =
 			    (struct str){lines->at, (size_t)(at - lines->at)};
 			lines->at = at + 2;
 			return WIRE_DONE;
 		}
 		if (c == '\n')
-			return bad(lines->head, 400, "bare LF");
+			return bad(lines->head, 400, SAYS("bare LF"));
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return bad(lines->head, 400, "control character");
+			return bad(lines->head, 400, SAYS("control character"));
 	}
 	return WIRE_MORE;
 }
@@ -50,29 +50,14 @@ next_line(struct lines *lines, struct str *line)
 static bool
 is_token(struct str s)
 {
-	static const char marks[] = "!#$%&'*+-.^_`|~";
-
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		    (c >= 'a' && c <= 'z'))
-			continue;
-		if (memchr(marks, c, sizeof(marks) - 1) == NULL)
-			return false;
-	}
-	return s.len > 0;
+	return s.len > 0 && str_only(s, "^zAZ09-.#'*+!!||~~");
 }
 
 /* Looser than RFC 3986, since browsers are: visible ASCII but for '#'. */
 static bool
 is_target(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e || s.ptr[i] == '#')
-			return false;
-	}
-	return s.len > 0 && s.ptr[0] == '/';
+	return s.len > 0 && s.ptr[0] == '/' && str_only(s, "$~!\"");
 }
 
 static bool
@@ -87,9 +72,10 @@ parse_version(struct str version, struct http_head *head)
 	if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 ||
 	    !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
 	    !is_digit(version.ptr[7]))
-		return bad(head, 400, "no HTTP version");
+		return bad(head, 400, SAYS("no HTTP version"));
 	if (version.ptr[5] != '1' || version.ptr[7] > '1')
-		return bad(head, 505, "HTTP version other than 1.0 and 1.1");
+		return bad(
+		    head, 505, SAYS("HTTP version other than 1.0 and 1.1"));
 	head->minor = (unsigned)(version.ptr[7] - '0');
 	return WIRE_DONE;
 }
@@ -102,11 +88,11 @@ parse_request_line(struct str line, struct http_head *head)
 	if (!str_split(line, ' ', &head->method, &line) ||
 	    !str_split(line, ' ', &head->target, &version) ||
 	    !is_token(head->method))
-		return bad(head, 400, "malformed request line");
+		return bad(head, 400, SAYS("malformed request line"));
 	if (parse_version(version, head) != WIRE_DONE)
 		return WIRE_BAD;
 	if (!is_target(head->target))
-		return bad(head, 400, "request target is not a path");
+		return bad(head, 400, SAYS("request target is not a path"));
 	(void)str_split(head->target, '?', &head->path, &head->query);
 	return WIRE_DONE;
 }
@@ -119,12 +105,12 @@ parse_status_line(struct str line, struct http_head *head)
 
 	if (!str_split(line, ' ', &version, &line) ||
 	    !str_split(line, ' ', &status, &head->phrase))
-		return bad(head, 400, "malformed status line");
+		return bad(head, 400, SAYS("malformed status line"));
 	if (parse_version(version, head) != WIRE_DONE)
 		return WIRE_BAD;
 	if (status.len != 3 || !str_to_u64(status, 599, &number) ||
 	    number < 100)
-		return bad(head, 400, "malformed status");
+		return bad(head, 400, SAYS("malformed status"));
 	head->status = (unsigned)number;
 	return WIRE_DONE;
 }
@@ -141,12 +127,12 @@ parse_field(struct str line, struct http_head *head)
 	struct http_field field;
 
 	if (is_blank(line.ptr[0]))
-		return bad(head, 400, "folded field");
+		return bad(head, 400, SAYS("folded field"));
 	if (!str_split(line, ':', &field.name, &field.value) ||
 	    !is_token(field.name))
-		return bad(head, 400, "malformed field");
+		return bad(head, 400, SAYS("malformed field"));
 	if (head->n_fields == HTTP_FIELDS_MAX)
-		return bad(head, 431, "too many fields");
+		return bad(head, 431, SAYS("too many fields"));
 	while (field.value.len > 0 && is_blank(field.value.ptr[0])) {
 		field.value.ptr++;
 		field.value.len--;
@@ -194,8 +180,9 @@ parse(const char *in, size_t len, first_line_cb first_line,
 	if (result == WIRE_DONE)
 		*consumed = (size_t)(lines.at - in);
 	if (result == WIRE_MORE && len >= HTTP_HEAD_MAX)
-		return lines.at == in ? bad(head, 414, "first line too long")
-				      : bad(head, 431, "head too long");
+		return lines.at == in
+		    ? bad(head, 414, SAYS("first line too long"))
+		    : bad(head, 431, SAYS("head too long"));
 	return result;
 }
 
@@ -218,12 +205,12 @@ http_response_parse(
 }
 
 struct str
-http_field_get(const struct http_head *head, struct str name)
+http_field_get(const struct http_head *head, const char *name)
 {
-	struct str value = {NULL, 0};
+	struct str value = {NULL, 0}, wanted = str_of(name);
 
 	for (size_t i = 0; i < head->n_fields; i++) {
-		if (!str_equal_nocase(head->fields[i].name, name))
+		if (!str_equal_nocase(head->fields[i].name, wanted))
 			continue;
 		if (value.ptr != NULL)
 			return (struct str){NULL, 0};
@@ -233,21 +220,24 @@ http_field_get(const struct http_head *head, struct str name)
 }
 
 size_t
-http_field_count(const struct http_head *head, struct str name)
+http_field_count(const struct http_head *head, const char *name)
 {
+	struct str wanted = str_of(name);
 	size_t count = 0;
 
 	for (size_t i = 0; i < head->n_fields; i++)
-		count += str_equal_nocase(head->fields[i].name, name);
+		count += str_equal_nocase(head->fields[i].name, wanted);
 	return count;
 }
 
 bool
-http_list_has(const struct http_head *head, struct str name, struct str token)
+http_list_has(const struct http_head *head, const char *name, const char *token)
 {
+	struct str wanted = str_of(name);
+
 	for (size_t i = 0; i < head->n_fields; i++) {
-		if (str_equal_nocase(head->fields[i].name, name) &&
-		    str_list_has(head->fields[i].value, token))
+		if (str_equal_nocase(head->fields[i].name, wanted) &&
+		    str_list_has(head->fields[i].value, str_of(token)))
 			return true;
 	}
 	return false;

@@ -45,13 +45,14 @@ WIRE_MUST_CHECK enum wire_result http_response_parse(const char *in, size_t len,
     struct http_head *head, size_t *consumed);
 
 /* The only field of that name (any case): absent when there is none, or more than one. */
-struct str http_field_get(const struct http_head *head, struct str name);
+struct str http_field_get(const struct http_head *head, const char *name);
 /* How many fields of that name there are. */
-size_t http_field_count(const struct http_head *head, struct str name);
+size_t http_field_count(const struct http_head *head, const char *name);
 
 /* Is token a member of the list that all fields of that name make together (RFC 9110
  * section 5.3)? Ignores case. */
-bool http_list_has(const struct http_head *head, struct str name, struct str token);
+bool http_list_has(
+    const struct http_head *head, const char *name, const char *token);
 
 /* The phrase for a status that taupe sends: "Not Found", … ("Unknown" for others). */
 const char *http_status_phrase(unsigned status);

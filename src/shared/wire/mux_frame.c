@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "wire/mux_frame.h"
 
+#include "taupe_profile.h"
+
 enum mux_result
 mux_reader_take(struct mux_reader *r, bool first, bool last, uint8_t *data,
     size_t len, uint8_t **payload, size_t *payload_len)
@@ -10,6 +12,7 @@ mux_reader_take(struct mux_reader *r, bool first, bool last, uint8_t *data,
 		r->gathered = 0;
 		r->filled = false;
 	}
+#ifndef TAUPE_WITHOUT_FAST_PATHS
 	if (first && len >= MUX_PREFIX_LEN) { /* as nearly always */
 		r->visit = (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 |
 		    (uint32_t)data[2] << 8 | data[3];
@@ -17,6 +20,7 @@ mux_reader_take(struct mux_reader *r, bool first, bool last, uint8_t *data,
 		data += MUX_PREFIX_LEN;
 		len -= MUX_PREFIX_LEN;
 	}
+#endif
 	for (; len > 0 && r->gathered < MUX_PREFIX_LEN; data++, len--) {
 		r->visit = r->visit << 8 | *data;
 		r->gathered++;

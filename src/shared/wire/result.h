@@ -11,8 +11,11 @@ enum wire_result {
 
 #if defined(__GNUC__)
 #define WIRE_MUST_CHECK __attribute__((warn_unused_result))
+/* On the way of what goes wrong: not worth a copy of it in each caller. */
+#define WIRE_COLD __attribute__((noinline, cold))
 #else
 #define WIRE_MUST_CHECK
+#define WIRE_COLD
 #endif
 
 #endif

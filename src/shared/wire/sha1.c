@@ -11,7 +11,7 @@
 
 struct sha1 {
 	uint32_t state[5];
-	uint64_t len; /* bytes hashed so far */
+	uint32_t len; /* bytes hashed so far, modulo 2^32 */
 	uint8_t block[BLOCK_LEN];
 };
 
@@ -21,22 +21,25 @@ rotate(uint32_t value, unsigned bits)
 	return value << bits | value >> (32 - bits);
 }
 
-static void
-expand(const uint8_t block[BLOCK_LEN], uint32_t words[80])
+/* The word of a round; words holds those of the sixteen before it, and first the block's own. */
+static uint32_t
+next_word(uint32_t words[16], const uint8_t *block, unsigned round)
 {
-	for (size_t i = 0; i < 16; i++) {
-		words[i] = (uint32_t)block[4 * i] << 24 |
-		    (uint32_t)block[4 * i + 1] << 16 |
-		    (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-	}
-	for (size_t i = 16; i < 80; i++)
-		words[i] = rotate(
-		    words[i - 3] ^ words[i - 8] ^ words[i - 14] ^ words[i - 16],
+	uint32_t *word = &words[round & 15];
+
+	if (round < 16)
+		*word = (uint32_t)block[4 * round] << 24 |
+		    (uint32_t)block[4 * round + 1] << 16 |
+		    (uint32_t)block[4 * round + 2] << 8 | block[4 * round + 3];
+	else
+		*word = rotate(*word ^ words[(round + 13) & 15] ^
+			words[(round + 8) & 15] ^ words[(round + 2) & 15],
 		    1);
+	return *word;
 }
 
 static uint32_t
-mix(size_t round, uint32_t b, uint32_t c, uint32_t d)
+mix(unsigned round, uint32_t b, uint32_t c, uint32_t d)
 {
 	if (round < 20)
 		return ((b & c) | (~b & d)) + 0x5a827999;
@@ -50,51 +53,34 @@ mix(size_t round, uint32_t b, uint32_t c, uint32_t d)
 static void
 compress(struct sha1 *sha)
 {
-	uint32_t words[80], a = sha->state[0], b = sha->state[1],
-			    c = sha->state[2], d = sha->state[3],
-			    e = sha->state[4];
+	uint32_t words[16], v[5]; /* a to e of the standard */
 
-	expand(sha->block, words);
-	for (size_t i = 0; i < 80; i++) {
-		uint32_t next = rotate(a, 5) + mix(i, b, c, d) + e + words[i];
+	memcpy(v, sha->state, sizeof(v));
+	for (unsigned i = 0; i < 80; i++) {
+		uint32_t next = rotate(v[0], 5) + mix(i, v[1], v[2], v[3]) +
+		    v[4] + next_word(words, sha->block, i);
 
-		e = d;
-		d = c;
-		c = rotate(b, 30);
-		b = a;
-		a = next;
+		memmove(v + 1, v, sizeof(v) - sizeof(v[0]));
+		v[0] = next;
+		v[2] = rotate(v[2], 30);
 	}
-	sha->state[0] += a;
-	sha->state[1] += b;
-	sha->state[2] += c;
-	sha->state[3] += d;
-	sha->state[4] += e;
+	for (unsigned i = 0; i < 5; i++)
+		sha->state[i] += v[i];
+}
+
+static void
+put(struct sha1 *sha, uint8_t byte)
+{
+	sha->block[sha->len++ % BLOCK_LEN] = byte;
+	if (sha->len % BLOCK_LEN == 0)
+		compress(sha);
 }
 
 static void
 update(struct sha1 *sha, const uint8_t *data, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		sha->block[sha->len++ % BLOCK_LEN] = data[i];
-		if (sha->len % BLOCK_LEN == 0)
-			compress(sha);
-	}
-}
-
-static void
-finish(struct sha1 *sha, uint8_t digest[SHA1_LEN])
-{
-	static const uint8_t padding[BLOCK_LEN] = {0x80};
-	uint64_t bits = sha->len * 8;
-	uint8_t length[8];
-
-	for (size_t i = 0; i < sizeof(length); i++)
-		length[i] = (uint8_t)(bits >> (56 - 8 * i));
-	update(sha, padding,
-	    1 + (BLOCK_LEN + 55 - sha->len % BLOCK_LEN) % BLOCK_LEN);
-	update(sha, length, sizeof(length));
-	for (size_t i = 0; i < SHA1_LEN; i++)
-		digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
+	while (len-- > 0)
+		put(sha, *data++);
 }
 
 void
@@ -105,8 +91,19 @@ sha1_digest(const void *a, size_t a_len, const void *b, size_t b_len,
 	    .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
 		0xc3d2e1f0},
 	};
+	const struct {
+		const uint8_t *data;
+		size_t len;
+	} parts[] = {{a, a_len}, {b, b_len}};
+	uint64_t bits = (a_len + b_len) * UINT64_C(8);
 
-	update(&sha, a, a_len);
-	update(&sha, b, b_len);
-	finish(&sha, digest);
+	for (unsigned i = 0; i < 2; i++)
+		update(&sha, parts[i].data, parts[i].len);
+	put(&sha, 0x80);
+	while (sha.len % BLOCK_LEN != BLOCK_LEN - sizeof(bits))
+		put(&sha, 0);
+	for (unsigned i = 0; i < sizeof(bits); i++, bits <<= 8)
+		put(&sha, (uint8_t)(bits >> 56));
+	for (unsigned i = 0; i < SHA1_LEN; i++)
+		digest[i] = (uint8_t)(sha.state[i / 4] >> (24 - i % 4 * 8));
 }

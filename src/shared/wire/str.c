@@ -23,6 +23,18 @@ str_equal_nocase(struct str a, struct str b)
 	return true;
 }
 
+bool
+str_is(struct str s, const char *text)
+{
+	return str_equal(s, str_of(text));
+}
+
+bool
+str_is_nocase(struct str s, const char *text)
+{
+	return str_equal_nocase(s, str_of(text));
+}
+
 static struct str
 trim(struct str s)
 {
@@ -66,6 +78,24 @@ str_split(struct str s, char sep, struct str *head, struct str *tail)
 	return true;
 }
 
+static bool
+in_ranges(char c, const char *ranges)
+{
+	for (; *ranges != '\0'; ranges += 2)
+		if (c >= ranges[0] && c <= ranges[1])
+			return true;
+	return false;
+}
+
+bool
+str_only(struct str s, const char *ranges)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!in_ranges(s.ptr[i], ranges))
+			return false;
+	return true;
+}
+
 bool
 str_to_u64(struct str s, uint64_t max, uint64_t *out)
 {
@@ -76,12 +106,12 @@ str_to_u64(struct str s, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
 
-		if (digit > 9 || number > (UINT64_MAX - digit) / 10)
+		if (digit > 9 || number > UINT64_MAX / 10)
 			return false;
 		number = number * 10 + digit;
+		if (number < digit || number > max) /* 2^64, or too much */
+			return false;
 	}
-	if (number > max)
-		return false;
 	*out = number;
 	return true;
 }

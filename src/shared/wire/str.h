@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "taupe_profile.h"
+
 struct str {
 	const char *ptr; /* NULL: absent */
 	size_t len;
@@ -19,6 +21,12 @@ struct str {
 
 /* A string literal as a slice. */
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
+/* A text for people that a program hands on and never reads; see taupe_profile.h. */
+#ifdef TAUPE_WITHOUT_TEXTS
+#define SAYS(literal) "?"
+#else
+#define SAYS(literal) literal
+#endif
 /* For printf("%.*s", STR_ARG(s)). */
 #define STR_ARG(s) (int)(s).len, ((s).ptr ? (s).ptr : "")
 
@@ -38,6 +46,10 @@ str_equal(struct str a, struct str b)
 /* Compare without regard to ASCII case (RFC 9110 section 5.1). */
 bool str_equal_nocase(struct str a, struct str b);
 
+/* The same, of a C string: shorter code than of a slice where it is a literal. */
+bool str_is(struct str s, const char *text);
+bool str_is_nocase(struct str s, const char *text);
+
 /* Is token one of the comma-separated members of list, ignoring case and blanks
  * (RFC 9110 section 5.6.1)? */
 bool str_list_has(struct str list, struct str token);
@@ -45,6 +57,10 @@ bool str_list_has(struct str list, struct str token);
 /* Split s at the first sep: *head before it, *tail behind it. False, and *head
  * all of s with *tail absent, when there is none. */
 bool str_split(struct str s, char sep, struct str *head, struct str *tail);
+
+/* Does s consist of characters of the ranges alone? Two characters are a range, from and to:
+ * "azAZ09--". An empty s does. */
+bool str_only(struct str s, const char *ranges);
 
 /* Parse a decimal number of 1 to 20 digits up to max: no sign, no blanks. */
 bool str_to_u64(struct str s, uint64_t max, uint64_t *out);

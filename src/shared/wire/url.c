@@ -22,18 +22,7 @@ static const struct {
 static bool
 chars_valid(struct str text)
 {
-	static const char marks[] = "-._~:/?[]@!$&'()*+,;=%";
-
-	for (size_t i = 0; i < text.len; i++) {
-		char c = text.ptr[i];
-
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-		    (c >= 'a' && c <= 'z'))
-			continue;
-		if (memchr(marks, c, sizeof(marks) - 1) == NULL)
-			return false;
-	}
-	return true;
+	return str_only(text, "az$;?Z==[[]]__~~!!");
 }
 
 static bool
@@ -59,30 +48,15 @@ take_scheme(struct str *text, struct url *url)
 static bool
 parse_authority(struct str authority, struct url *url)
 {
-	char name[HOST_NAME_MAX + 1];
-	struct str port;
-	uint64_t number;
+	uint16_t port;
 
-	if (!host_name_normalise(authority, name, sizeof(name)))
+	if (!host_name_strip_port(&authority, &port) ||
+	    !host_name_any_case(&authority))
 		return false;
-	if (authority.ptr[0] == '[') {
-		(void)str_split(authority, ']', &url->host, &port);
-		url->host.ptr++;
-		url->host.len--;
-		url->explicit_port = port.len > 0;
-		if (url->explicit_port) {
-			port.ptr++;
-			port.len--;
-		}
-	} else {
-		url->explicit_port =
-		    str_split(authority, ':', &url->host, &port);
-	}
-	if (!url->explicit_port)
-		return true;
-	if (!str_to_u64(port, UINT16_MAX, &number) || number == 0)
-		return false;
-	url->port = (uint16_t)number;
+	url->host = authority;
+	url->explicit_port = port != 0;
+	if (port != 0)
+		url->port = port;
 	return true;
 }
 

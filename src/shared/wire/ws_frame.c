@@ -22,10 +22,10 @@ opcode_known(unsigned opcode)
 /* The payload length after its 7-bit form, short: WIRE_BAD when not in shortest form. */
 static enum wire_result
 decode_length(const uint8_t *in, size_t len, unsigned short_form,
-    uint64_t *length, size_t *at)
+    ws_length *length, size_t *at)
 {
 	size_t size = short_form == 127 ? 8 : short_form == 126 ? 2 : 0;
-	uint64_t value = 0;
+	ws_length value = 0, lost = 0;
 
 	if (size == 0) {
 		*length = short_form;
@@ -33,10 +33,14 @@ decode_length(const uint8_t *in, size_t len, unsigned short_form,
 	}
 	if (len - *at < size)
 		return WIRE_MORE;
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < size; i++) {
+		if (sizeof(value) < 8) /* a device's */
+			lost |= value >> (8 * sizeof(value) - 8);
 		value = value << 8 | in[*at + i];
+	}
 	*at += size;
-	if (value < (size == 2 ? 126u : 0x10000u) || value > INT64_MAX)
+	if (lost != 0 || value < (size == 2 ? 126u : 0x10000u) ||
+	    value > WS_LENGTH_MAX)
 		return WIRE_BAD;
 	*length = value;
 	return WIRE_DONE;
@@ -92,13 +96,25 @@ ws_header_encode(const struct ws_header *header, uint8_t out[WS_HEADER_MAX])
 	if (header->masked)
 		out[1] |= BIT_MASKED;
 	for (; size > 0; size--)
-		out[at++] = (uint8_t)(header->length >> (8 * (size - 1)));
+		out[at++] =
+		    (uint8_t)((uint64_t)header->length >> (8 * (size - 1)));
 	if (header->masked) {
 		memcpy(out + at, header->mask, sizeof(header->mask));
 		at += sizeof(header->mask);
 	}
 	return at;
 }
+
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
+void
+ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
+{
+	for (size_t i = 0; i < len; i++)
+		data[i] ^= key[(phase + i) & 3];
+}
+
+#else
 
 /* memcpy, since data has any alignment: it compiles to a plain load and store. */
 static inline void
@@ -138,6 +154,8 @@ ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
 	for (size_t i = 0; i < len; i++)
 		data[i] ^= turned[i];
 }
+
+#endif
 
 bool
 ws_close_code_valid(unsigned code)

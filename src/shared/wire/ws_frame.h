@@ -36,8 +36,17 @@ enum ws_close_code {
 	WS_CLOSE_TRY_AGAIN = 1013
 };
 
+/* Bytes of payload. A device takes no frame beyond 2 GB: its relay sends none beyond 64 KB. */
+#ifdef TAUPE_DEVICE_ONLY
+typedef uint32_t ws_length;
+#define WS_LENGTH_MAX ((ws_length)INT32_MAX)
+#else
+typedef uint64_t ws_length;
+#define WS_LENGTH_MAX ((ws_length)INT64_MAX)
+#endif
+
 struct ws_header {
-	uint64_t length; /* bytes of payload */
+	ws_length length;
 	enum ws_opcode opcode;
 	bool fin;
 	bool masked;
@@ -46,7 +55,7 @@ struct ws_header {
 
 /*
  * Decode the header at the start of in. WIRE_BAD: reserved bits or opcode, a length
- * not in its shortest form or above 2^63-1, a control frame that is fragmented or
+ * not in its shortest form or above WS_LENGTH_MAX, a control frame that is fragmented or
  * longer than WS_CONTROL_MAX (section 5.2, 5.5). *consumed is set on WIRE_DONE only.
  */
 WIRE_MUST_CHECK enum wire_result ws_header_decode(const uint8_t *in, size_t len,

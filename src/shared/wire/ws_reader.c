@@ -6,11 +6,26 @@
  */
 #include "wire/ws_reader.h"
 
+static bool
+is_server(const struct ws_reader *r)
+{
+#ifdef TAUPE_DEVICE_ONLY
+	(void)r;
+	return false;
+#else
+	return r->server;
+#endif
+}
+
 void
 ws_reader_init(struct ws_reader *r, enum ws_role role, uint32_t text_max)
 {
 	memset(r, 0, sizeof(*r));
+#ifndef TAUPE_DEVICE_ONLY
 	r->server = role == WS_SERVER;
+#else
+	(void)role;
+#endif
 	r->text_max = text_max;
 }
 
@@ -26,7 +41,7 @@ ws_reader_at_rest(const struct ws_reader *r)
 	return !r->in_frame && r->gathered == 0 && r->message_op == 0;
 }
 
-static void
+WIRE_COLD static void
 fail(struct ws_reader *r, struct ws_event *event, unsigned code,
     const char *reason)
 {
@@ -48,15 +63,15 @@ is_control(unsigned opcode)
 static const char *
 check_order(const struct ws_reader *r, const struct ws_header *header)
 {
-	if (header->masked != r->server)
-		return r->server ? "unmasked frame from a client"
-				 : "masked frame from a server";
+	if (header->masked != is_server(r))
+		return is_server(r) ? SAYS("unmasked frame from a client")
+				    : SAYS("masked frame from a server");
 	if (is_control(header->opcode))
 		return NULL;
 	if (header->opcode == WS_OP_CONTINUATION && r->message_op == 0)
-		return "continuation of no message";
+		return SAYS("continuation of no message");
 	if (header->opcode != WS_OP_CONTINUATION && r->message_op != 0)
-		return "new message inside an unfinished one";
+		return SAYS("new message inside an unfinished one");
 	return NULL;
 }
 
@@ -86,7 +101,7 @@ begin_frame(
 	}
 	if (r->message_op == WS_OP_TEXT &&
 	    header->length > r->text_max - r->message_length)
-		fail(r, event, WS_CLOSE_TOO_BIG, "text message too long");
+		fail(r, event, WS_CLOSE_TOO_BIG, SAYS("text message too long"));
 }
 
 /* Decode a header, straight from buf where it is whole there. */
@@ -97,11 +112,13 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 	enum wire_result result;
 	size_t taken, room = WS_HEADER_MAX - r->gathered;
 
+#ifndef TAUPE_WITHOUT_FAST_PATHS
 	if (r->gathered == 0) {
 		result = ws_header_decode(buf, len, header, consumed);
 		if (result != WIRE_MORE)
 			return result;
 	}
+#endif
 	taken = len < room ? len : room;
 	if (taken > 0)
 		memcpy(r->head + r->gathered, buf, taken);
@@ -111,7 +128,7 @@ decode_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 		/* no header is longer than the room, so all of buf was taken */
 		r->gathered = (uint8_t)(r->gathered + taken);
 		*consumed = taken;
-	} else if (result == WIRE_DONE) {
+	} else {
 		*consumed -= r->gathered;
 		r->gathered = 0;
 	}
@@ -129,13 +146,26 @@ take_header(struct ws_reader *r, const uint8_t *buf, size_t len,
 		break;
 	case WIRE_BAD:
 		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
-		    "malformed frame header");
+		    SAYS("malformed frame header"));
 		break;
 	case WIRE_DONE:
 		begin_frame(r, &header, event);
 		break;
 	}
 }
+
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
+static bool
+is_text(const uint8_t *data, size_t len)
+{
+	for (; len > 0; data++, len--)
+		if (*data < 0x20 || *data > 0x7e)
+			return false;
+	return true;
+}
+
+#else
 
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 
@@ -158,32 +188,30 @@ is_text(const uint8_t *data, size_t len)
 	return true;
 }
 
-/* Report what buf holds of the current data frame. */
-static void
-take_data(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
-    struct ws_event *event)
-{
-	size_t piece = r->left < len ? (size_t)r->left : len;
+#endif
 
-	if (piece == 0 && r->left > 0)
-		return;
+/* Report a piece of the current data frame: what buf holds of it. */
+static void
+take_data(
+    struct ws_reader *r, uint8_t *buf, size_t piece, struct ws_event *event)
+{
 	event->data = buf;
 	event->len = piece;
 	if (r->message_op == WS_OP_TEXT) {
-		if (r->server)
+		if (is_server(r))
 			ws_mask(buf, piece, r->mask, r->phase);
 		if (!is_text(buf, piece)) {
 			fail(r, event, WS_CLOSE_INVALID_DATA,
-			    "text that is not ASCII");
+			    SAYS("text that is not ASCII"));
 			return;
 		}
 		event->type = WS_TEXT;
 	} else {
 		event->type = WS_BINARY;
-		memcpy(event->mask, r->mask, sizeof(event->mask));
+		if (is_server(r))
+			memcpy(event->mask, r->mask, sizeof(event->mask));
 		event->phase = r->phase;
 	}
-	*consumed += piece;
 	r->left -= piece;
 	r->phase = (r->phase + piece) & 3;
 	r->message_length += piece;
@@ -209,73 +237,72 @@ report_close(
 	event->code = len >= 2 ? (unsigned)data[0] << 8 | data[1] : 0;
 	if (!ws_close_code_valid(event->code)) {
 		fail(r, event, WS_CLOSE_PROTOCOL_ERROR,
-		    "close frame with a bad code");
+		    SAYS("close frame with a bad code"));
 		return;
 	}
 	event->data = data + 2;
 	event->len = len - 2;
 }
 
-/* Report the current control frame once its payload is whole. */
-static void
-take_control(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
-    struct ws_event *event)
+/* Report the current control frame once its payload is whole. False: there is no room for
+ * what buf holds of it. */
+static bool
+take_control(
+    struct ws_reader *r, uint8_t *data, size_t piece, struct ws_event *event)
 {
-	size_t piece = r->left < len ? (size_t)r->left : len, whole;
-	uint8_t *data = buf;
-
 	if (piece < r->left && r->room == NULL) {
 		event->type = WS_NEED_ROOM;
-		return;
+		return false;
 	}
 	if (piece > 0 && (piece < r->left || r->gathered > 0)) {
-		memcpy(r->room + r->gathered, buf, piece);
+		memcpy(r->room + r->gathered, data, piece);
 		r->gathered = (uint8_t)(r->gathered + piece);
 	}
-	*consumed += piece;
 	r->left -= piece;
 	if (r->left > 0)
-		return;
-	whole = piece;
+		return true;
 	if (r->gathered > 0) {
 		data = r->room;
-		whole = r->gathered;
+		piece = r->gathered;
 	}
 	r->gathered = 0;
 	r->in_frame = false;
-	if (r->server)
-		ws_mask(data, whole, r->mask, 0);
+	if (is_server(r))
+		ws_mask(data, piece, r->mask, 0);
 	if (r->opcode == WS_OP_CLOSE) {
-		report_close(r, data, whole, event);
-		return;
+		report_close(r, data, piece, event);
+		return true;
 	}
 	event->type = r->opcode == WS_OP_PING ? WS_PING : WS_PONG;
 	event->data = data;
-	event->len = whole;
+	event->len = piece;
+	return true;
 }
 
 void
 ws_reader_next(struct ws_reader *r, uint8_t *buf, size_t len, size_t *consumed,
     struct ws_event *event)
 {
-	size_t header_len = 0;
+	size_t done = 0, piece;
 
 	memset(event, 0, sizeof(*event));
 	if (!r->in_frame && !r->dead)
-		take_header(r, buf, len, &header_len, event);
-	*consumed = header_len;
+		take_header(r, buf, len, &done, event);
 	if (r->in_frame) {
-		uint8_t *payload = header_len > 0 ? buf + header_len : buf;
-
-		if (is_control(r->opcode))
-			take_control(
-			    r, payload, len - header_len, consumed, event);
-		else
-			take_data(
-			    r, payload, len - header_len, consumed, event);
+		piece = len - done;
+		if (piece > r->left)
+			piece = (size_t)r->left;
+		if (piece > 0)
+			buf += done;
+		if (is_control(r->opcode)) {
+			if (take_control(r, buf, piece, event))
+				done += piece;
+		} else if (piece > 0 || r->left == 0) {
+			take_data(r, buf, piece, event);
+			done += piece;
+		}
 	}
-	if (r->dead && event->type != WS_CLOSED)
-		*consumed = len;
+	*consumed = r->dead && event->type != WS_CLOSED ? len : done;
 }
 
 /* Of the frame whose header begins with what was gathered and goes on in buf. */

@@ -38,33 +38,40 @@ struct ws_event {
 	/* WS_BINARY, WS_TEXT */
 	bool first; /* the message begins with this piece */
 	bool last;  /* the message ends with this piece */
-	uint64_t message_length; /* bytes of this message so far, this piece included */
+	ws_length message_length; /* bytes of this message so far, this piece included */
 	/* WS_CLOSED: the peer's code and reason (data, len); WS_ERROR: what to fail with */
 	unsigned code;
 	const char *reason; /* WS_ERROR: a static string that says what was wrong */
 };
 
+/* A device has few readers, and shorter code without bit fields. */
+#ifdef TAUPE_DEVICE_ONLY
+#define WS_BITS(n)
+#else
+#define WS_BITS(n) : n
+#endif
+
 struct ws_reader {
 	union {
 		struct { /* inside a frame */
-			uint64_t left; /* its payload bytes still to come */
+			ws_length left; /* its payload bytes still to come */
 			uint8_t mask[4];
 		};
 		uint8_t head[WS_HEADER_MAX]; /* else: its header, as far as it came */
 	};
-	uint64_t message_length; /* of the unfinished data message */
+	ws_length message_length; /* of the unfinished data message */
 	uint8_t *room; /* for the payload of a cut control frame; NULL: none lent */
 	uint32_t text_max;	 /* longest text message allowed, bytes */
 	uint8_t gathered;	 /* bytes in head, or in room */
 	/* bytes, so that every ABI packs them with the bits that follow */
-	uint8_t opcode : 4;	 /* of the current frame */
-	uint8_t message_op : 4; /* of the unfinished message, 0 when none */
-	uint8_t phase : 2; /* payload bytes of the current frame already seen, mod 4 */
-	bool server : 1;
-	bool fin : 1; /* the current frame is the last of its message */
-	bool in_frame : 1;
-	bool fresh : 1; /* no piece of the current data message was reported yet */
-	bool dead : 1;	/* WS_CLOSED or WS_ERROR was reported */
+	uint8_t opcode WS_BITS(4);	 /* of the current frame */
+	uint8_t message_op WS_BITS(4); /* of the unfinished message, 0 when none */
+	uint8_t phase WS_BITS(2); /* payload bytes of the current frame already seen, mod 4 */
+	bool server WS_BITS(1);
+	bool fin WS_BITS(1); /* the current frame is the last of its message */
+	bool in_frame WS_BITS(1);
+	bool fresh WS_BITS(1); /* no piece of the current data message was reported yet */
+	bool dead WS_BITS(1);	/* WS_CLOSED or WS_ERROR was reported */
 };
 
 void ws_reader_init(struct ws_reader *r, enum ws_role role, uint32_t text_max);

@@ -48,6 +48,9 @@ step(char letter)
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
+/* what glibc makes of open() on machines of 32 bits */
+int __wrap_open64(const char *path, int flags, ...)
+    __attribute__((alias("__wrap_open")));
 ssize_t __real_write(int fd, const void *data, size_t len);
 ssize_t __wrap_write(int fd, const void *data, size_t len);
 int __real_fsync(int fd);

@@ -181,6 +181,8 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {MINIMUM "warm_channels = 65\n", EX_CONFIG},
 	    {MINIMUM "shared_visits = 0\n", EX_CONFIG},
 	    {MINIMUM "shared_visits = 65536\n", EX_CONFIG},
+	    {MINIMUM "one_connection = yes\nmux = no\n", EX_CONFIG},
+	    {MINIMUM "one_connection = perhaps\n", EX_CONFIG},
 	    {MINIMUM "dns = resolver.example.com\n", EX_CONFIG},
 	    {MINIMUM "dns = 192.0.2.1,\n", EX_CONFIG},
 	    {MINIMUM "dns = 192.0.2.1:0\n", EX_CONFIG},

@@ -61,8 +61,7 @@ request_field(const void *request, size_t len, const char *name)
 	ck_assert_int_eq(
 	    http_request_parse(request, len, &head, &consumed), WIRE_DONE);
 	ck_assert_uint_eq(consumed, len);
-	ck_assert(str_copy(
-	    http_field_get(&head, str_of(name)), value, sizeof(value)));
+	ck_assert(str_copy(http_field_get(&head, name), value, sizeof(value)));
 	return value;
 }
 

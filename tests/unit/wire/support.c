@@ -26,7 +26,7 @@ guard_copy(unsigned slot, const void *data, size_t len)
 }
 
 bool
-str_is(struct str s, const char *text)
+slice_is(struct str s, const char *text)
 {
 	return (s.ptr == NULL) == (text == NULL) && str_equal(s, str_of(text));
 }

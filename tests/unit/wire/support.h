@@ -19,7 +19,7 @@
 char *guard_copy(unsigned slot, const void *data, size_t len);
 
 /* Does s hold exactly this text? A NULL text means an absent slice. */
-bool str_is(struct str s, const char *text);
+bool slice_is(struct str s, const char *text);
 
 /* Run the tests as one suite; returns main()'s result. */
 int run_suite(const char *name, const TTest *const tests[], size_t n_tests);

@@ -62,7 +62,7 @@ START_TEST(protocol_examples_come_back_byte_by_byte)
 		control_msg_encode(&w, &msg);
 		ck_assert(!w.full);
 		ck_assert_msg(
-		    str_is((struct str){out, writer_len(&w)}, examples[i]),
+		    slice_is((struct str){out, writer_len(&w)}, examples[i]),
 		    "%s", examples[i]);
 	}
 }
@@ -78,17 +78,17 @@ START_TEST(decodes_a_welcome)
 	ck_assert_uint_eq(msg.epoch, UINT64_C(1769834400000000));
 	ck_assert_uint_eq(msg.heartbeat_ms, 30000);
 	ck_assert_uint_eq(msg.lease_ms, 3600000);
-	ck_assert(str_is(msg.label, "k7x2m9q4tz"));
-	ck_assert(str_is(msg.relay, "ws://r1.example.com"));
+	ck_assert(slice_is(msg.label, "k7x2m9q4tz"));
+	ck_assert(slice_is(msg.relay, "ws://r1.example.com"));
 	ck_assert_uint_eq(msg.n_peers, 1);
-	ck_assert(str_is(msg.peers[0], "ws://r2.example.com"));
+	ck_assert(slice_is(msg.peers[0], "ws://r2.example.com"));
 	ck_assert_uint_eq(msg.n_urls, 2);
-	ck_assert(str_is(msg.urls[0].service, "web"));
-	ck_assert(str_is(msg.urls[0].url, "https://k7x2m9q4tz.example.com/"));
-	ck_assert(str_is(msg.urls[1].service, "ssh"));
-	ck_assert(str_is(msg.lease, "eyJ0YXVwZSI6MX0.c2lnbmF0dXJl"));
-	ck_assert(str_is(msg.id, NULL));
-	ck_assert(str_is(msg.reason, NULL));
+	ck_assert(slice_is(msg.urls[0].service, "web"));
+	ck_assert(slice_is(msg.urls[0].url, "https://k7x2m9q4tz.example.com/"));
+	ck_assert(slice_is(msg.urls[1].service, "ssh"));
+	ck_assert(slice_is(msg.lease, "eyJ0YXVwZSI6MX0.c2lnbmF0dXJl"));
+	ck_assert(slice_is(msg.id, NULL));
+	ck_assert(slice_is(msg.reason, NULL));
 	ck_assert_uint_eq(msg.visit, 0);
 }
 END_TEST
@@ -107,7 +107,7 @@ START_TEST(order_and_unknown_keys_do_not_matter)
 
 		ck_assert_int_eq(decode(cases[i], &msg, &error), WIRE_DONE);
 		ck_assert_int_eq(msg.op, CONTROL_OPEN);
-		ck_assert(str_is(msg.service, "web"));
+		ck_assert(slice_is(msg.service, "web"));
 		ck_assert_uint_eq(msg.visit, 3);
 	}
 }
@@ -119,8 +119,8 @@ START_TEST(open_with_an_id_and_no_service)
 	const char *error;
 
 	ck_assert_int_eq(decode("op=open&id=" ID, &msg, &error), WIRE_DONE);
-	ck_assert(str_is(msg.service, NULL));
-	ck_assert(str_is(msg.id, ID));
+	ck_assert(slice_is(msg.service, NULL));
+	ck_assert(slice_is(msg.id, ID));
 }
 END_TEST
 
@@ -138,7 +138,7 @@ START_TEST(messages_of_shared_channels)
 				"&shared=" ID,
 			     &msg, &error),
 	    WIRE_DONE);
-	ck_assert(str_is(msg.shared, ID));
+	ck_assert(slice_is(msg.shared, ID));
 	ck_assert_uint_eq(msg.stream, UINT32_MAX);
 	ck_assert_int_eq(
 	    decode("bytes=16777216&op=credit&visit=4294967296", &msg, &error),
@@ -160,18 +160,18 @@ START_TEST(messages_of_rotation)
 
 	ck_assert_int_eq(decode("op=rotate", &msg, &error), WIRE_DONE);
 	ck_assert_int_eq(msg.op, CONTROL_ROTATE);
-	ck_assert(str_is(msg.sha256, NULL));
+	ck_assert(slice_is(msg.sha256, NULL));
 	ck_assert_int_eq(
 	    decode("sha256=" SHA256 "&op=secret&lease=a.b", &msg, &error),
 	    WIRE_DONE);
 	ck_assert_int_eq(msg.op, CONTROL_SECRET);
-	ck_assert(str_is(msg.sha256, SHA256));
-	ck_assert(str_is(msg.error, NULL));
-	ck_assert(str_is(msg.lease, "a.b"));
+	ck_assert(slice_is(msg.sha256, SHA256));
+	ck_assert(slice_is(msg.error, NULL));
+	ck_assert(slice_is(msg.lease, "a.b"));
 	ck_assert_int_eq(
 	    decode("op=secret&error=read-only", &msg, &error), WIRE_DONE);
-	ck_assert(str_is(msg.error, "read-only"));
-	ck_assert(str_is(msg.sha256, NULL));
+	ck_assert(slice_is(msg.error, "read-only"));
+	ck_assert(slice_is(msg.sha256, NULL));
 }
 END_TEST
 
@@ -190,7 +190,7 @@ START_TEST(unknown_op_is_not_judged)
 		    cases[i]);
 		ck_assert_int_eq(msg.op, CONTROL_UNKNOWN);
 		ck_assert_uint_eq(msg.visit, 0);
-		ck_assert(str_is(msg.id, NULL));
+		ck_assert(slice_is(msg.id, NULL));
 	}
 }
 END_TEST
@@ -332,7 +332,7 @@ START_TEST(lists_are_bounded)
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_DONE);
 	ck_assert_uint_eq(msg.n_peers, PEERS_MAX);
 	ck_assert_uint_eq(msg.n_urls, SERVICES_MAX);
-	ck_assert(str_is(msg.peers[PEERS_MAX - 1], "ws://r7"));
+	ck_assert(slice_is(msg.peers[PEERS_MAX - 1], "ws://r7"));
 	strcpy(text + len, "&peer=ws://r8");
 	ck_assert_int_eq(decode(text, &msg, &error), WIRE_BAD);
 	strcpy(text + len, "&url=x:http://a");
@@ -359,7 +359,7 @@ START_TEST(texts_are_bounded)
 	ck_assert_str_eq(error, "error: more than 200 characters");
 	ck_assert_int_eq(
 	    decode("op=refused&visit=1&reason=", &msg, &error), WIRE_DONE);
-	ck_assert(str_is(msg.reason, ""));
+	ck_assert(slice_is(msg.reason, ""));
 }
 END_TEST
 
@@ -402,19 +402,19 @@ START_TEST(params_come_back_byte_by_byte)
 	const char *error;
 
 	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
-	ck_assert(str_is(params.name, "alice"));
-	ck_assert(str_is(params.instance, "5e3a90c1"));
-	ck_assert(str_is(params.lease, "a.b-c="));
+	ck_assert(slice_is(params.name, "alice"));
+	ck_assert(slice_is(params.instance, "5e3a90c1"));
+	ck_assert(slice_is(params.lease, "a.b-c="));
 	ck_assert_uint_eq(params.hops, 2);
 	ck_assert_uint_eq(params.warm, 64);
 	ck_assert_uint_eq(params.n_services, 3);
-	ck_assert(str_is(params.services[1].name, "ssh"));
+	ck_assert(slice_is(params.services[1].name, "ssh"));
 	ck_assert_int_eq(params.services[0].kind, SERVICE_HTTP);
 	ck_assert_int_eq(params.services[1].kind, SERVICE_TCP);
 	ck_assert_int_eq(params.services[2].kind, SERVICE_TLS);
 	writer_init(&w, out, sizeof(out));
 	control_params_encode(&w, &params);
-	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
+	ck_assert(slice_is((struct str){out, writer_len(&w)}, query));
 }
 END_TEST
 
@@ -434,7 +434,7 @@ START_TEST(params_of_shared_channels)
 	ck_assert_uint_eq(params.window, 16777216);
 	writer_init(&w, out, sizeof(out));
 	control_params_encode(&w, &params);
-	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
+	ck_assert(slice_is((struct str){out, writer_len(&w)}, query));
 	ck_assert_int_eq(
 	    decode_params("name=a&instance=b&service=c:tcp&mux=1&visits=1"
 			  "&window=1024",
@@ -442,12 +442,30 @@ START_TEST(params_of_shared_channels)
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.visits, 1);
 	ck_assert_uint_eq(params.window, 1024);
+	ck_assert(!params.no_channels);
 	/* the defaults are the relay's to know */
 	ck_assert_int_eq(decode_params("name=a&instance=b&service=c:tcp&mux=1",
 			     &params, &error),
 	    WIRE_DONE);
 	ck_assert_uint_eq(params.visits, 0);
 	ck_assert_uint_eq(params.window, 0);
+}
+END_TEST
+
+START_TEST(params_of_an_agent_with_one_connection)
+{
+	static const char query[] = "name=alice&instance=b&service=web:http"
+				    "&mux=1&visits=4&window=2048&channels=0";
+	char out[256];
+	struct control_params params;
+	struct writer w;
+	const char *error;
+
+	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
+	ck_assert(params.no_channels);
+	writer_init(&w, out, sizeof(out));
+	control_params_encode(&w, &params);
+	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
 }
 END_TEST
 
@@ -461,10 +479,10 @@ START_TEST(params_of_an_enrolment)
 	const char *error;
 
 	ck_assert_int_eq(decode_params(query, &params, &error), WIRE_DONE);
-	ck_assert(str_is(params.enrol, SHA256));
+	ck_assert(slice_is(params.enrol, SHA256));
 	writer_init(&w, out, sizeof(out));
 	control_params_encode(&w, &params);
-	ck_assert(str_is((struct str){out, writer_len(&w)}, query));
+	ck_assert(slice_is((struct str){out, writer_len(&w)}, query));
 }
 END_TEST
 
@@ -477,8 +495,8 @@ START_TEST(params_without_lease_hops_and_warm)
 	    decode_params("name=a&instance=b&service=c:tcp&hops=0&new=1",
 		&params, &error),
 	    WIRE_DONE);
-	ck_assert(str_is(params.lease, NULL));
-	ck_assert(str_is(params.enrol, NULL));
+	ck_assert(slice_is(params.lease, NULL));
+	ck_assert(slice_is(params.enrol, NULL));
 	ck_assert_uint_eq(params.hops, 0);
 	ck_assert_int_eq(
 	    decode_params("name=a&instance=b&service=c:tcp", &params, &error),
@@ -518,6 +536,18 @@ START_TEST(refuses_malformed_params)
 	    {"name=a&instance=b&service=c:tcp&mux=1&window=16777217",
 		"window: not 1024 to 16777216"},
 	    {"name=a&instance=b&service=c:tcp&mux=1&mux=1",
+		"a key that must not repeat does"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=1",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=00",
+		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&channels=0",
+		"channels=0 without mux=1"},
+	    {"name=a&instance=b&service=c:tcp&channels=0&mux=0",
+		"channels=0 without mux=1"},
+	    {"name=a&instance=b&service=c:tcp&mux=1&channels=0&channels=0",
 		"a key that must not repeat does"},
 	    {"name=a&instance=b&service=c", NULL},
 	    {"name=a&instance=b&service=c:udp", NULL},
@@ -596,7 +626,7 @@ START_TEST(transfer_ids)
 		    "%s", cases[i].query);
 		ck_assert((error == NULL) == cases[i].fine);
 		if (cases[i].fine)
-			ck_assert(str_is(id, ID));
+			ck_assert(slice_is(id, ID));
 	}
 }
 END_TEST
@@ -633,6 +663,7 @@ main(void)
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
 	    params_of_shared_channels,
+	    params_of_an_agent_with_one_connection,
 	    params_of_an_enrolment,
 	    params_without_lease_hops_and_warm,
 	    refuses_malformed_params,

@@ -84,7 +84,7 @@ START_TEST(writes_text_numbers_and_hex)
 	writer_str(&w, (struct str){NULL, 0});
 	writer_hex(&w, "\x00\x9f\xff", 3);
 	ck_assert(!w.full);
-	ck_assert(str_is((struct str){out, writer_len(&w)},
+	ck_assert(slice_is((struct str){out, writer_len(&w)},
 	    "a=0&18446744073709551615009fff"));
 }
 END_TEST

@@ -78,11 +78,11 @@ START_TEST(request_without_secret_and_query)
 	ck_assert(!w.full);
 	out[writer_len(&w)] = '\0';
 	parse_request(out, &head);
-	ck_assert(str_is(head.target, "/v1/transfer"));
-	ck_assert_uint_eq(http_field_count(&head, STR("Authorization")), 0);
-	ck_assert_uint_eq(http_field_count(&head, STR("User-Agent")), 0);
+	ck_assert(slice_is(head.target, "/v1/transfer"));
+	ck_assert_uint_eq(http_field_count(&head, "Authorization"), 0);
+	ck_assert_uint_eq(http_field_count(&head, "User-Agent"), 0);
 	ck_assert_uint_eq(handshake_request_check(&head, &key, &error), 101);
-	ck_assert(str_is(key, KEY));
+	ck_assert(slice_is(key, KEY));
 }
 END_TEST
 
@@ -199,7 +199,7 @@ START_TEST(checks_requests)
 		ck_assert_msg(
 		    status == cases[i].status, "%s%u %s", text, status, error);
 		ck_assert((error == NULL) == (status == 101));
-		ck_assert(str_is(key, status == 101 ? KEY : NULL));
+		ck_assert(slice_is(key, status == 101 ? KEY : NULL));
 	}
 }
 END_TEST
@@ -231,8 +231,9 @@ START_TEST(bearer_secrets)
 		strcat(text, cases[i].field);
 		strcat(text, "\r\n\r\n");
 		parse_request(text, &head);
-		ck_assert_msg(str_is(handshake_bearer(&head), cases[i].secret),
-		    "%s", cases[i].field);
+		ck_assert_msg(
+		    slice_is(handshake_bearer(&head), cases[i].secret), "%s",
+		    cases[i].field);
 	}
 }
 END_TEST
@@ -283,7 +284,7 @@ START_TEST(enrolment_keys)
 		ck_assert_msg(
 		    found == (cases[i].fleet != NULL), "%s", cases[i].key);
 		if (found) {
-			ck_assert(str_is(fleet, cases[i].fleet));
+			ck_assert(slice_is(fleet, cases[i].fleet));
 			ck_assert(handshake_secret_valid(key));
 		}
 	}
@@ -306,7 +307,7 @@ START_TEST(writes_the_response_of_the_protocol)
 
 	writer_init(&w, out, sizeof(out));
 	handshake_response_write(&w, STR("dGF1cGUgZGlncyBoZXJlIQ=="));
-	ck_assert(str_is((struct str){out, writer_len(&w)}, expected));
+	ck_assert(slice_is((struct str){out, writer_len(&w)}, expected));
 }
 END_TEST
 

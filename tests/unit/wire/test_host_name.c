@@ -161,11 +161,11 @@ START_TEST(host_name_of_a_service)
 	writer_init(&w, out, sizeof(out));
 	host_name_write(&w, STR("k7x2"), STR("web"), true, STR("example.com"));
 	ck_assert(
-	    str_is((struct str){out, writer_len(&w)}, "k7x2.example.com"));
+	    slice_is((struct str){out, writer_len(&w)}, "k7x2.example.com"));
 	writer_init(&w, out, sizeof(out));
 	host_name_write(&w, STR("k7x2"), STR("ssh"), false, STR("example.com"));
-	ck_assert(
-	    str_is((struct str){out, writer_len(&w)}, "k7x2--ssh.example.com"));
+	ck_assert(slice_is(
+	    (struct str){out, writer_len(&w)}, "k7x2--ssh.example.com"));
 }
 END_TEST
 

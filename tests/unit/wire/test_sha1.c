@@ -17,7 +17,7 @@ check_digest(const void *data, size_t len, const char *expected)
 	writer_init(&w, hex, sizeof(hex));
 	writer_hex(&w, digest, sizeof(digest));
 	ck_assert_msg(
-	    str_is((struct str){hex, sizeof(hex)}, expected), "%.40s", hex);
+	    slice_is((struct str){hex, sizeof(hex)}, expected), "%.40s", hex);
 }
 
 /* The examples that NIST publishes with FIPS 180-4. */

@@ -43,16 +43,16 @@ START_TEST(split_at_the_first_separator)
 	struct str head, tail;
 
 	ck_assert(str_split(STR("a=b=c"), '=', &head, &tail));
-	ck_assert(str_is(head, "a"));
-	ck_assert(str_is(tail, "b=c"));
+	ck_assert(slice_is(head, "a"));
+	ck_assert(slice_is(tail, "b=c"));
 	ck_assert(str_split(STR("="), '=', &head, &tail));
-	ck_assert(str_is(head, ""));
-	ck_assert(str_is(tail, ""));
+	ck_assert(slice_is(head, ""));
+	ck_assert(slice_is(tail, ""));
 	ck_assert(!str_split(STR("abc"), '=', &head, &tail));
-	ck_assert(str_is(head, "abc"));
-	ck_assert(str_is(tail, NULL));
+	ck_assert(slice_is(head, "abc"));
+	ck_assert(slice_is(tail, NULL));
 	ck_assert(!str_split((struct str){NULL, 0}, '=', &head, &tail));
-	ck_assert(str_is(head, NULL));
+	ck_assert(slice_is(head, NULL));
 }
 END_TEST
 
@@ -61,9 +61,9 @@ START_TEST(split_into_its_own_input)
 	struct str rest = STR("a,b"), head;
 
 	ck_assert(str_split(rest, ',', &head, &rest));
-	ck_assert(str_is(rest, "b"));
+	ck_assert(slice_is(rest, "b"));
 	ck_assert(!str_split(rest, ',', &rest, &head));
-	ck_assert(str_is(rest, "b"));
+	ck_assert(slice_is(rest, "b"));
 }
 END_TEST
 

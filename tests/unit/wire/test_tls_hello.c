@@ -141,7 +141,7 @@ START_TEST(finds_the_name_at_every_cut)
 		result = now;
 	}
 	ck_assert_int_eq(result, WIRE_DONE);
-	ck_assert(str_is(name, "k7x2.example.com"));
+	ck_assert(slice_is(name, "k7x2.example.com"));
 }
 END_TEST
 
@@ -160,7 +160,7 @@ START_TEST(finds_the_name_across_records)
 		hello = records(&message, first, message.len);
 		ck_assert_int_eq(find(&hello, hello.len, &name),
 		    cuts_name ? WIRE_BAD : WIRE_DONE);
-		ck_assert(str_is(name, cuts_name ? NULL : "a.example"));
+		ck_assert(slice_is(name, cuts_name ? NULL : "a.example"));
 	}
 }
 END_TEST
@@ -175,13 +175,13 @@ START_TEST(hello_without_a_name)
 	message = hello_message(NULL);
 	hello = records(&message, message.len, 1);
 	ck_assert_int_eq(find(&hello, hello.len, &name), WIRE_DONE);
-	ck_assert(str_is(name, NULL));
+	ck_assert(slice_is(name, NULL));
 	ck_assert_int_eq(find(&hello, hello.len - 1, &name), WIRE_MORE);
 
 	message = hello_message(&none);
 	hello = records(&message, 7, 7);
 	ck_assert_int_eq(find(&hello, hello.len, &name), WIRE_DONE);
-	ck_assert(str_is(name, NULL));
+	ck_assert(slice_is(name, NULL));
 
 	add_extension(&extensions, 0, &other);
 	add_extension(&extensions, 16, &none);
@@ -190,7 +190,7 @@ START_TEST(hello_without_a_name)
 	for (size_t len = 0; len <= hello.len; len++)
 		ck_assert_int_eq(find(&hello, len, &name),
 		    len < hello.len ? WIRE_MORE : WIRE_DONE);
-	ck_assert(str_is(name, NULL));
+	ck_assert(slice_is(name, NULL));
 }
 END_TEST
 
@@ -207,7 +207,7 @@ START_TEST(name_behind_one_of_another_type)
 	message = hello_message(&extensions);
 	hello = records(&message, message.len, 1);
 	ck_assert_int_eq(find(&hello, hello.len, &name), WIRE_DONE);
-	ck_assert(str_is(name, "b.example"));
+	ck_assert(slice_is(name, "b.example"));
 }
 END_TEST
 
@@ -221,7 +221,7 @@ START_TEST(empty_name_of_another_type_is_skipped)
 	message = hello_message(&extensions);
 	hello = records(&message, message.len, 1);
 	ck_assert_int_eq(find(&hello, hello.len, &name), WIRE_DONE);
-	ck_assert(str_is(name, NULL));
+	ck_assert(slice_is(name, NULL));
 }
 END_TEST
 

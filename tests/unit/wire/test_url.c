@@ -39,16 +39,16 @@ START_TEST(splits_urls)
 		struct url url;
 
 		ck_assert_msg(url_parse(text, &url), "%s", cases[i].text);
-		ck_assert(str_is(url.scheme, cases[i].scheme));
+		ck_assert(slice_is(url.scheme, cases[i].scheme));
 		ck_assert_msg(
-		    str_is(url.host, cases[i].host), "%s", cases[i].text);
+		    slice_is(url.host, cases[i].host), "%s", cases[i].text);
 		ck_assert_uint_eq(url.port, cases[i].port);
 		ck_assert_uint_eq(url.secure, cases[i].secure);
 		ck_assert_uint_eq(url.explicit_port, cases[i].explicit_port);
 		ck_assert_msg(
-		    str_is(url.path, cases[i].path), "%s", cases[i].text);
+		    slice_is(url.path, cases[i].path), "%s", cases[i].text);
 		ck_assert_msg(
-		    str_is(url.query, cases[i].query), "%s", cases[i].text);
+		    slice_is(url.query, cases[i].query), "%s", cases[i].text);
 	}
 }
 END_TEST
