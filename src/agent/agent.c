@@ -2,7 +2,6 @@
 /* The agent's life: made, run, told by signals to reload or to stop. */
 #include "config.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -15,6 +14,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "net/process.h"
+#include "net/requests.h"
 #include "net/slice.h"
 #include "net/worker.h"
 
@@ -405,44 +405,50 @@ agent_check_stop(struct agent *agent)
 }
 
 static void
-reload_signal_cb(void *ctx)
+request_cb(void *ctx, enum request request)
 {
-	agent_reload(ctx);
-}
-
-static void
-stop_signal_cb(void *ctx)
-{
-	agent_stop(ctx);
+	switch (request) {
+	case REQUEST_STOP:
+		agent_stop(ctx);
+		break;
+	case REQUEST_RELOAD:
+		agent_reload(ctx);
+		break;
+	}
 }
 
 static int
-run(struct loop *loop, struct settings *settings, int argc, char **argv)
+run(struct loop *loop, struct settings *settings, int argc, char **argv,
+    void (*running_cb)(void))
 {
+	struct requests *requests;
 	int result;
 	struct agent *agent = agent_new(loop, settings, argc, argv, &result);
 
 	if (agent == NULL)
 		return result;
 	result = EX_OK;
-	if (loop_on_signal(loop, SIGTERM, stop_signal_cb, agent) != 0 ||
-	    loop_on_signal(loop, SIGINT, stop_signal_cb, agent) != 0 ||
-	    loop_on_signal(loop, SIGHUP, reload_signal_cb, agent) != 0) {
+	if ((requests = requests_new(loop, request_cb, agent)) == NULL) {
 		log_error(
 		    "signals cannot be watched", LOG_S("error", log_errno()));
-		result = EX_OSERR;
-	} else if (loop_run(loop) != 0) {
+		agent_free(&agent);
+		return EX_OSERR;
+	}
+	if (running_cb != NULL)
+		running_cb();
+	if (loop_run(loop) != 0) {
 		log_error("the event loop failed", LOG_S("error", log_errno()));
 		result = EX_OSERR;
 	} else {
 		log_info("stopped", LOG_S("device", agent->config.name));
 	}
+	requests_free(&requests);
 	agent_free(&agent);
 	return result;
 }
 
 int
-agent_main(int argc, char **argv)
+agent_main(int argc, char **argv, void (*running_cb)(void))
 {
 	struct settings *settings;
 	struct loop *loop;
@@ -459,7 +465,7 @@ agent_main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	slice_ask_short();
-	result = run(loop, settings, argc, argv);
+	result = run(loop, settings, argc, argv, running_cb);
 	loop_free(&loop);
 	buf_pool_drain();
 	return result;

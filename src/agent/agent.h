@@ -85,7 +85,7 @@ void agent_stop(struct agent *agent);
 /* Something has ended: is that all that a stop waits for? */
 void agent_check_stop(struct agent *agent);
 
-/* The whole program: its exit code. */
-int agent_main(int argc, char **argv);
+/* The whole program: its exit code. running_cb is called once it has started; NULL: nobody asks. */
+int agent_main(int argc, char **argv, void (*running_cb)(void));
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "agent/dial.h"
 #include "agent/tunnel.h"
+#include "base/error_text.h"
 #include "base/pool.h"
 #include "wire/host_name.h"
 
@@ -265,7 +266,7 @@ connect_to(struct dial *dial, const struct address *address)
 	if (conn_connect(dial->conn, dial->dialler->loop, address,
 		dial->tunnel != NULL ? &proxy_conn_ops : &dial_conn_ops,
 		dial) != 0) {
-		note_error(dial, strerror(errno));
+		note_error(dial, error_text(errno));
 		return -1;
 	}
 	return dial->tunnel != NULL || dial->tls == NULL ? 0 : start_tls(dial);

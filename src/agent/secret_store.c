@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "agent/secret_store.h"
 #include "agent/state_file.h"
+#include "base/error_text.h"
 #include "base/log.h"
 #include "net/crypto.h"
 #include "wire/form.h"
@@ -281,14 +281,14 @@ why_not(const struct secret_store *store, struct secret_store *found)
 static void
 check_mode(const char *path)
 {
-	struct stat st;
+	bool open;
 
-	if (stat(path, &st) != 0 || !(st.st_mode & (S_IRWXG | S_IRWXO)))
+	if (state_file_look(path, &open) != 0 || !open)
 		return;
 	log_warn("the file of the device's own secrets was open to others: "
 		 "have the secret rotated",
 	    LOG_S("file", path));
-	if (chmod(path, S_IRUSR | S_IWUSR) != 0)
+	if (state_file_make_private(path) != 0)
 		log_warn("it cannot be closed", LOG_S("file", path),
 		    LOG_S("error", log_errno()));
 }
@@ -312,10 +312,10 @@ read_lines(const char *path, struct text *text)
 static int
 read_file(const char *path, struct text *text, long *len)
 {
-	struct stat st;
+	bool open;
 
 	*len = -1;
-	if (stat(path, &st) != 0) {
+	if (state_file_look(path, &open) != 0) {
 		if (errno == EACCES)
 			log_warn("the folder for the device's own secrets is "
 				 "closed to us",
@@ -486,7 +486,7 @@ static int
 move_aside(const struct secret_store *store)
 {
 	char aside[ASIDE_LEN_MAX];
-	struct stat st;
+	int is_free;
 
 	for (unsigned n = 1; n <= ASIDE_MAX; n++) {
 		if ((size_t)snprintf(aside, sizeof(aside), "%s.%u", store->path,
@@ -494,9 +494,9 @@ move_aside(const struct secret_store *store)
 			errno = ENAMETOOLONG;
 			return -1;
 		}
-		if (lstat(aside, &st) == 0)
+		if ((is_free = state_file_is_free(aside)) == 0)
 			continue;
-		if (errno != ENOENT || rename(store->path, aside) != 0)
+		if (is_free < 0 || state_file_rename(store->path, aside) != 0)
 			return -1;
 		log_warn("the file of the device's own secrets is full or "
 			 "damaged, has none of this device, and was moved "
@@ -559,7 +559,7 @@ secret_store_rotate(struct secret_store *store, enum taupe_credential with,
 	} else {
 		memcpy(store->drawn, fresh.drawn, sizeof(store->drawn));
 		snprintf(why, SECRET_STORE_WHY_MAX,
-		    "a secret cannot be kept: %s (%.160s)%s", strerror(errno),
+		    "a secret cannot be kept: %s (%.160s)%s", error_text(errno),
 		    store->path != NULL ? store->path : "no state_file",
 		    errno == EFBIG ? ": take out its last lines, the oldest"
 				   : "");

@@ -6,20 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "agent/device_name.h"
 #include "agent/secret_file.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
+#include "agent/state_file.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/log_system.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/process.h"
 #include "net/tls_pin.h"
-
-#define MACHINE_ID_FILE "/etc/machine-id"
-#define NET_FOLDER "/sys/class/net"
 
 /* Returns an exit code. */
 static int
@@ -51,6 +50,7 @@ read_secrets(struct settings *settings)
 {
 	struct agent_options *options = &settings->options;
 	const char *key_file = options->enrolment_key_file;
+	bool open;
 
 	if (options->secret != NULL)
 		memcpy(settings->secret, options->secret,
@@ -64,7 +64,7 @@ read_secrets(struct settings *settings)
 		return read_secret("secret_file", options->secret_file,
 		    settings_check_secret, settings->secret);
 	/* who has a secret of its own already can do without */
-	if (key_file == NULL || access(key_file, F_OK) != 0)
+	if (key_file == NULL || state_file_look(key_file, &open) != 0)
 		return EX_OK;
 	return read_secret("enrolment_key_file", key_file,
 	    settings_check_enrolment_key, settings->enrolment_key);
@@ -104,15 +104,12 @@ take_name(struct settings *settings)
 		memcpy(settings->name, name, strlen(name) + 1);
 		return EX_OK;
 	}
-	if (device_name_derive(MACHINE_ID_FILE, NET_FOLDER, settings->name)) {
+	if (device_name_of_machine(settings->name)) {
 		log_info("name is not set, and derived from this machine",
 		    LOG_S("device", settings->name));
 		return EX_OK;
 	}
-	log_error("name is not set, and cannot be derived: there is "
-		  "neither " MACHINE_ID_FILE
-		  " nor a network card with an address of its "
-		  "own");
+	log_error(device_name_missing());
 	return EX_CONFIG;
 }
 
@@ -269,6 +266,41 @@ check_pins(const struct agent_options *options)
 	return EX_OK;
 }
 
+/* Names of files may have parts that the system fills in. -1: no memory, or no name (logged). */
+static int
+take_paths(struct agent_options *options)
+{
+	char **names[] = {&options->secret_file, &options->enrolment_key_file,
+	    &options->ca_file, &options->proxy_password_file,
+	    &options->tls_certificate, &options->tls_key, &options->state_file};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char *path;
+
+		if (*names[i] == NULL)
+			continue;
+		if ((path = file_path(*names[i])) == NULL) {
+			log_error("a file's name cannot be used",
+			    LOG_S("file", *names[i]),
+			    LOG_S("error", log_errno()));
+			return EX_CONFIG;
+		}
+		free(*names[i]);
+		*names[i] = path;
+	}
+	return EX_OK;
+}
+
+static int
+check_log(const struct agent_options *options)
+{
+	if (!options->log_syslog || log_system_missing() == NULL)
+		return EX_OK;
+	log_error(
+	    "log_syslog cannot be used", LOG_S("reason", log_system_missing()));
+	return EX_CONFIG;
+}
+
 /* One connection is a shared one. */
 static int
 check_sharing(const struct agent_options *options)
@@ -286,7 +318,9 @@ take_apart(struct settings *settings)
 	struct agent_options *options = &settings->options;
 	int result;
 
-	if ((result = check_presence(settings)) != EX_OK ||
+	if ((result = check_log(options)) != EX_OK ||
+	    (result = take_paths(options)) != EX_OK ||
+	    (result = check_presence(settings)) != EX_OK ||
 	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||

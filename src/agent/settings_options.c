@@ -209,8 +209,8 @@ static const struct option_row rows[] = {
 	check_domain, "DOMAIN",
 	"Domain under which a redirect may lead, besides to the hosts of known "
 	"relays."},
-    {"state_file", OPTION_STRING, AT(state_file), TAUPE_STATEDIR "/agent.state",
-	1, 4095, NULL, NULL, "FILE",
+    {"state_file", OPTION_STRING, AT(state_file),
+	TAUPE_STATEDIR TAUPE_SLASH "agent.state", 1, 4095, NULL, NULL, "FILE",
 	"Where the lease and the list of relays are kept over a restart; the "
 	"secrets that the device has drawn itself are kept in a file beside "
 	"it, whose name has .secret behind it."},
@@ -283,7 +283,7 @@ const struct option_table agent_option_table = {
     .program = "taupe-agent",
     .synopsis = "Gives this device a public name through a taupe relay.",
     .section = "agent",
-    .default_file = TAUPE_SYSCONFDIR "/agent.ini",
+    .default_file = TAUPE_SYSCONFDIR TAUPE_SLASH "agent.ini",
     .rows = rows,
     .struct_size = sizeof(struct agent_options),
 };

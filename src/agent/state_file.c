@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The state file: read whole, written atomically. */
+/* The state file as it is read; how it is written is each system's own. */
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/state_file.h"
-
-#define PATH_LEN_MAX 4096
+#include "base/file.h"
 
 long
 state_file_read_whole(const char *path, char *text, size_t cap)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), saved;
+	int fd = file_open_read(path), saved;
 	ssize_t got;
 
 	if (fd < 0)
@@ -41,106 +37,4 @@ state_file_read(const char *path, char *text, size_t cap)
 	long len = state_file_read_whole(path, text, cap);
 
 	return len > 0 ? (long)strcspn(text, "\n") : len;
-}
-
-static int
-write_line(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t done = write(fd, text, len);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -1;
-		text += done;
-		len -= (size_t)done;
-	}
-	return write(fd, "\n", 1) == 1 && fsync(fd) == 0 ? 0 : -1;
-}
-
-/* The folder of the file, to be synced once its new name is in it. -1 with errno. */
-static int
-open_folder(const char *path)
-{
-	char folder[PATH_LEN_MAX];
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		snprintf(folder, sizeof(folder), ".");
-	else
-		snprintf(folder, sizeof(folder), "%.*s",
-		    (int)(slash - path) + 1, path);
-	return open(folder, O_RDONLY | O_CLOEXEC | O_DIRECTORY);
-}
-
-/* A rename is durable once its folder is; not every file system can sync one. */
-static int
-sync_folder(int fd)
-{
-	return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
-}
-
-/* Make the file with this text, on the disk. -1 with errno: nothing is left of it. */
-static int
-make(const char *path, const char *text, size_t len)
-{
-	int fd, saved, result;
-
-	/* what a crash left there may have another owner's mode */
-	(void)unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY,
-	    S_IRUSR | S_IWUSR);
-	if (fd < 0)
-		return -1;
-	result = write_line(fd, text, len);
-	saved = errno;
-	if (close(fd) != 0 && result == 0) {
-		saved = errno;
-		result = -1;
-	}
-	if (result != 0)
-		(void)unlink(path);
-	errno = saved;
-	return result;
-}
-
-/* As state_file_write(); folder may be -1: it cannot be synced. */
-static int
-replace(int folder, const char *path, const char *text, size_t len)
-{
-	char fresh[PATH_LEN_MAX];
-	int saved;
-
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >=
-	    sizeof(fresh)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	if (make(fresh, text, len) != 0)
-		return -1;
-	if (rename(fresh, path) != 0) {
-		saved = errno;
-		(void)unlink(fresh);
-		errno = saved;
-		return -1;
-	}
-	return folder < 0 ? 0 : sync_folder(folder);
-}
-
-int
-state_file_write(const char *path, const char *text, size_t len)
-{
-	/* opened first: nothing is renamed that could not be synced then */
-	int folder = open_folder(path), result, saved;
-
-	/* not every folder that may be written to may be read */
-	if (folder < 0 && errno != EACCES && errno != EPERM)
-		return -1;
-	result = replace(folder, path, text, len);
-	saved = errno;
-	if (folder >= 0)
-		close(folder);
-	errno = saved;
-	return result;
 }

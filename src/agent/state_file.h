@@ -6,6 +6,7 @@
 #ifndef TAUPE_AGENT_STATE_FILE_H
 #define TAUPE_AGENT_STATE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Read the file's first line into text, without its end. Its length; 0 when there is none;
@@ -14,9 +15,18 @@ long state_file_read(const char *path, char *text, size_t cap);
 /* The same with all that the file has, whatever that is; if it is too long (EFBIG), text has
  * its first cap bytes. */
 long state_file_read_whole(const char *path, char *text, size_t cap);
-/* Replace the file by this line, or these lines without the last one's end: mode 0600, synced,
- * renamed. -1 with errno: the old text is there still, or the new one, but may not outlive a
+/* Replace the file by this line, or these lines without the last one's end: nobody else's to read
+ * (mode 0600; on Windows the system and administrators may as well), synced, renamed. -1 with errno: the old text is there still, or the new one, but may not outlive a
  * power cut. */
 int state_file_write(const char *path, const char *text, size_t len);
+
+/* Is it there, and may others than its owner read or write it? -1 with errno. */
+int state_file_look(const char *path, bool *open_to_others);
+/* Have it be as state_file_write() makes one. -1 with errno. */
+int state_file_make_private(const char *path);
+/* Is nothing of this name there, no dangling link either? 1 or 0, -1 with errno. */
+int state_file_is_free(const char *path);
+/* -1 with errno. */
+int state_file_rename(const char *path, const char *to);
 
 #endif

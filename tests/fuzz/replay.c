@@ -44,16 +44,20 @@ replay_file(const char *path)
 int
 main(int argc, char **argv)
 {
-	const char *srcdir = getenv("srcdir"), *name = strrchr(argv[0], '/');
+	const char *srcdir = getenv("srcdir"), *name;
+	size_t name_len;
 	char folder[2048], path[4096];
 	struct dirent *entry;
 	unsigned count = 0;
 	DIR *dir;
 
 	(void)argc;
-	name = name ? name + 1 : argv[0];
-	snprintf(folder, sizeof(folder), "%s/tests/fuzz/seeds/%s",
-	    srcdir ? srcdir : ".", name);
+	name = argv[0] + strlen(argv[0]);
+	while (name > argv[0] && strchr("/\\", name[-1]) == NULL)
+		name--;
+	name_len = strcspn(name, "."); /* on Windows .exe follows */
+	snprintf(folder, sizeof(folder), "%s/tests/fuzz/seeds/%.*s",
+	    srcdir ? srcdir : ".", (int)name_len, name);
 	if ((dir = opendir(folder)) == NULL) {
 		perror(folder);
 		return 1;

@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/error_text.h"
+#include "base/log_system.h"
 
 #define LINE_MAX_BYTES 2000 /* the newline included */
 #define CUT_MARK "\" cut=true"
@@ -25,23 +27,31 @@ struct line {
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
-static const int syslog_priorities[] = {
-    LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
 static struct {
 	enum log_level level;
 	bool to_syslog;
-} log_target = {LOG_LEVEL_INFO, false};
+	log_writer *writer; /* NULL: stderr */
+} log_target = {LOG_LEVEL_INFO, false, NULL};
 
 void
 log_setup(const char *program, enum log_level level, bool to_syslog)
 {
 	log_target.level = level;
+	if (log_system_missing() != NULL)
+		to_syslog =
+		    false; /* who asks for it is told, and must see that */
 	if (to_syslog)
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+		log_system_open(program);
 	else if (log_target.to_syslog)
-		closelog();
+		log_system_close();
 	log_target.to_syslog = to_syslog;
+}
+
+void
+log_set_writer(log_writer *writer)
+{
+	log_target.writer = writer;
 }
 
 bool
@@ -238,8 +248,9 @@ log_event(
 		line_add_field(&line, fields);
 	line_end(&line);
 	if (log_target.to_syslog)
-		syslog(syslog_priorities[level], "%.*s", (int)line.len - 1,
-		    line.text);
+		log_system_write(level, line.text, line.len - 1);
+	else if (log_target.writer != NULL)
+		log_target.writer(level, line.text, line.len);
 	else
 		write_stderr(line.text, line.len);
 	errno = saved;
@@ -248,5 +259,14 @@ log_event(
 const char *
 log_errno(void)
 {
-	return strerror(errno);
+	return error_text(errno);
+}
+
+void
+log_complain(const char *program, const char *what)
+{
+	if (log_target.writer != NULL)
+		log_error(what);
+	else
+		fprintf(stderr, "%s: %s\n", program, what);
 }

@@ -37,6 +37,11 @@ struct log_field {
 /* Choose where lines go and from which level on; before it, info and up to stderr. */
 void log_setup(const char *program, enum log_level level, bool to_syslog);
 
+/* Have lines that would go to stderr go here instead; NULL: to stderr again. A line ends with its
+ * newline. */
+typedef void log_writer(enum log_level level, const char *line, size_t len);
+void log_set_writer(log_writer *writer);
+
 /* "error", "warn", "info", "debug" */
 bool log_level_parse(struct str name, enum log_level *level);
 
@@ -46,5 +51,9 @@ void log_event(enum log_level level, const char *message, const struct log_field
 
 /* errno's text, for a field: LOG_S("error", log_errno()). */
 const char *log_errno(void);
+
+/* What is wrong with a command line or a configuration, to whoever has started the program: on
+ * stderr as it stands, or in the log where that has a writer. */
+void log_complain(const char *program, const char *what);
 
 #endif

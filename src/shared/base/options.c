@@ -189,7 +189,7 @@ options_load(
 
 	read_all(&reading, argc, argv, &command);
 	if (reading.failed) {
-		fprintf(stderr, "%s: %s\n", table->program, reading.error);
+		log_complain(table->program, reading.error);
 		return OPTIONS_ERROR;
 	}
 	switch (command.what) {

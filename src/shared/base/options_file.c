@@ -9,8 +9,12 @@
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/error_text.h"
+#include "base/file.h"
 #include "base/options_internal.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
@@ -179,50 +183,71 @@ options_read_stream(
 		options_fail(reading, "%s: not enough memory", name);
 	if (ferror(file))
 		options_fail(
-		    reading, "%s: cannot be read: %s", name, strerror(errno));
+		    reading, "%s: cannot be read: %s", name, error_text(errno));
 }
 
 /* A file in which a secret stands should be nobody else's to read. */
 static void
-judge_mode(const struct options_reading *reading, const char *path,
-    const struct stat *st)
+judge_mode(const struct options_reading *reading, const char *path, int fd)
 {
 	const struct option_row *row = reading->table->rows;
 
 	for (size_t i = 0; row[i].key != NULL; i++)
 		if (options_is_secret(&row[i]) &&
 		    reading->origins[i].source == OPTION_FROM_FILE) {
-			private_file_judge(row[i].key, path, st);
+			private_file_judge(row[i].key, path, fd);
 			return;
 		}
 }
 
-void
-options_read_file(
-    struct options_reading *reading, const char *path, bool must_exist)
+static void
+read_open_file(struct options_reading *reading, const char *path, FILE *file)
 {
-	FILE *file = fopen(path, "re");
-	char buffer[BUFSIZ]; /* one that can be wiped */
 	struct stat st;
 
-	if (file == NULL) {
-		if (must_exist || errno != ENOENT)
-			options_fail(reading, "%s: cannot be opened: %s", path,
-			    strerror(errno));
-		return;
-	}
-	(void)setvbuf(file, buffer, _IOFBF, sizeof(buffer));
 	if (fstat(fileno(file), &st) != 0) {
 		options_fail(
-		    reading, "%s: cannot be read: %s", path, strerror(errno));
+		    reading, "%s: cannot be read: %s", path, error_text(errno));
 	} else if (S_ISDIR(st.st_mode)) {
 		options_fail(
 		    reading, "%s: is a folder; allowed: an INI file", path);
 	} else {
 		options_read_stream(reading, path, file);
 		if (!reading->failed)
-			judge_mode(reading, path, &st);
+			judge_mode(reading, path, fileno(file));
 	}
+}
+
+/* NULL with errno. */
+static FILE *
+open_file(const char *path)
+{
+	int fd = path != NULL ? file_open_read(path) : -1;
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+
+	if (fd >= 0 && file == NULL)
+		close(fd);
+	return file;
+}
+
+void
+options_read_file(
+    struct options_reading *reading, const char *name, bool must_exist)
+{
+	char *path = file_path(name);
+	FILE *file = open_file(path);
+	char buffer[BUFSIZ]; /* one that can be wiped */
+
+	if (file == NULL) {
+		if (must_exist || errno != ENOENT)
+			options_fail(reading, "%s: cannot be opened: %s",
+			    path != NULL ? path : name, error_text(errno));
+		free(path);
+		return;
+	}
+	(void)setvbuf(file, buffer, _IOFBF, sizeof(buffer));
+	read_open_file(reading, path, file);
 	fclose(file);
+	free(path);
 	wipe(buffer, sizeof(buffer));
 }

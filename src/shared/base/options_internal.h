@@ -55,7 +55,7 @@ void options_long_name(const struct option_row *row, char *out, size_t cap);
 
 /* Read the file. A file that is not there is fine unless it must be. */
 void options_read_file(
-    struct options_reading *reading, const char *path, bool must_exist);
+    struct options_reading *reading, const char *name, bool must_exist);
 /* Read an open file; its name is for messages. */
 void options_read_stream(
     struct options_reading *reading, const char *name, FILE *file);

@@ -2,19 +2,19 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
 
 void
-private_file_judge(const char *option, const char *path, const struct stat *st)
+private_file_judge(const char *option, const char *path, int fd)
 {
-	if (S_ISREG(st->st_mode) && (st->st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		log_warn("a file with a secret is open to others: chmod 600 it",
-		    LOG_S("key", option), LOG_S("file", path));
+	if (file_is_open_to_others(fd))
+		log_warn(file_open_warning, LOG_S("key", option),
+		    LOG_S("file", path));
 }
 
 static long
@@ -40,22 +40,20 @@ read_whole(int fd, char *out, size_t cap)
 long
 private_file_read(const char *option, const char *path, char *out, size_t cap)
 {
-	struct stat st;
-	long len = -1;
-	int saved, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int saved, fd = file_open_read(path);
+	long len;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0)
-		len = read_whole(fd, out, cap);
+	len = read_whole(fd, out, cap);
 	saved = errno;
+	if (len >= 0 && option != NULL)
+		private_file_judge(option, path, fd);
 	close(fd);
 	if (len < 0) {
 		wipe(out, cap);
 		errno = saved;
 		return -1;
 	}
-	if (option != NULL)
-		private_file_judge(option, path, &st);
 	return len;
 }

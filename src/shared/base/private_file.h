@@ -8,7 +8,6 @@
 #define TAUPE_BASE_PRIVATE_FILE_H
 
 #include <stddef.h>
-#include <sys/stat.h>
 
 /* Read up to cap - 1 bytes and end them with a NUL: how many, or -1 with errno. cap - 1 may
  * mean that there are more. A file that is open to everybody on the machine is warned of:
@@ -16,9 +15,7 @@
 long private_file_read(
     const char *option, const char *path, char *out, size_t cap);
 
-/* Warn if everybody may read the file, or others may write it. A group that may read it is
- * the operator's choice: a daemon need not own its secrets. */
-void private_file_judge(
-    const char *option, const char *path, const struct stat *st);
+/* Warn if the open file is open to others (base/file.h). */
+void private_file_judge(const char *option, const char *path, int fd);
 
 #endif

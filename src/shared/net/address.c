@@ -3,10 +3,10 @@
  * Numeric socket addresses to and from text. Nothing here looks a name up: that takes
  * time, and belongs to resolve.
  */
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "net/address.h"
+#include "net/socket.h"
 #include "wire/cursor.h"
 
 #define IP_TEXT_MAX INET6_ADDRSTRLEN
@@ -189,8 +189,8 @@ address_is_wildcard(const struct address *address)
 }
 
 static void
-address_of(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
-    struct address *address)
+address_of(int (*ask)(evutil_socket_t, struct sockaddr *, socklen_t *),
+    evutil_socket_t fd, struct address *address)
 {
 	memset(address, 0, sizeof(*address));
 	address->len = sizeof(address->in6);
@@ -201,25 +201,25 @@ address_of(int (*ask)(int, struct sockaddr *, socklen_t *), int fd,
 }
 
 static int
-ask_peer(int fd, struct sockaddr *sa, socklen_t *len)
+ask_peer(evutil_socket_t fd, struct sockaddr *sa, socklen_t *len)
 {
 	return getpeername(fd, sa, len);
 }
 
 static int
-ask_socket(int fd, struct sockaddr *sa, socklen_t *len)
+ask_socket(evutil_socket_t fd, struct sockaddr *sa, socklen_t *len)
 {
 	return getsockname(fd, sa, len);
 }
 
 void
-address_of_peer(int fd, struct address *address)
+address_of_peer(evutil_socket_t fd, struct address *address)
 {
 	address_of(ask_peer, fd, address);
 }
 
 void
-address_of_socket(int fd, struct address *address)
+address_of_socket(evutil_socket_t fd, struct address *address)
 {
 	address_of(ask_socket, fd, address);
 }

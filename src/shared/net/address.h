@@ -3,8 +3,14 @@
 #ifndef TAUPE_NET_ADDRESS_H
 #define TAUPE_NET_ADDRESS_H
 
+#include <event2/util.h>
+#ifdef _WIN32
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
 #include <sys/socket.h>
 #include <netinet/in.h>
+#endif
 
 #include "wire/str.h"
 
@@ -34,7 +40,7 @@ bool address_is_loopback(const struct address *address);
 /* 0.0.0.0 or :: */
 bool address_is_wildcard(const struct address *address);
 /* The addresses of a socket's two ends; *len is 0 when the system gives none. */
-void address_of_peer(int fd, struct address *address);
-void address_of_socket(int fd, struct address *address);
+void address_of_peer(evutil_socket_t fd, struct address *address);
+void address_of_socket(evutil_socket_t fd, struct address *address);
 
 #endif

@@ -6,11 +6,8 @@
  */
 #include "config.h"
 
-#include <arpa/inet.h>
-#include <event2/util.h>
-#include <unistd.h>
-
 #include "net/address_order.h"
+#include "net/socket.h"
 
 #define SORTED_MAX 16
 #define ANY_PORT 9
@@ -63,17 +60,16 @@ static bool
 source_for(const struct address *to, struct address *source)
 {
 	struct address probe = *to;
-	int fd = socket(to->sa.sa_family, SOCK_DGRAM, 0);
+	evutil_socket_t fd = socket_open(to->sa.sa_family, SOCK_DGRAM);
 	bool found;
 
 	if (fd < 0)
 		return false;
 	address_set_port(&probe, ANY_PORT);
-	(void)evutil_make_socket_closeonexec(fd);
-	found = connect(fd, &probe.sa, probe.len) == 0;
+	found = socket_connect(fd, &probe.sa, probe.len) == 0;
 	if (found)
 		address_of_socket(fd, source);
-	close(fd);
+	socket_close(fd);
 	return found && source->len > 0;
 }
 

@@ -10,13 +10,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "base/error_text.h"
 #include "net/conn_internal.h"
+#include "net/socket.h"
 #include "net/tls.h"
 
 #define KEEP_IDLE_S 45
@@ -92,8 +90,8 @@ conn_watch_for_room(struct conn *conn)
 }
 
 static void
-conn_prepare(struct conn *conn, struct loop *loop, int fd, bool connecting,
-    const struct conn_ops *ops, void *owner)
+conn_prepare(struct conn *conn, struct loop *loop, evutil_socket_t fd,
+    bool connecting, const struct conn_ops *ops, void *owner)
 {
 	memset(conn, 0, sizeof(*conn));
 	conn->loop = loop;
@@ -117,16 +115,16 @@ begin_watching(struct conn *conn)
 }
 
 static void
-set_nodelay(int fd)
+set_nodelay(evutil_socket_t fd)
 {
 	int on = 1;
 
 	/* fails on a unix socket, which has no such delay */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	(void)socket_set(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 }
 
 int
-conn_init(struct conn *conn, struct loop *loop, int fd,
+conn_init(struct conn *conn, struct loop *loop, evutil_socket_t fd,
     const struct conn_ops *ops, void *owner)
 {
 	conn_prepare(conn, loop, fd, false, ops, owner);
@@ -135,12 +133,12 @@ conn_init(struct conn *conn, struct loop *loop, int fd,
 
 /* The system chooses the port when it knows where to: then each peer's ports count. */
 static int
-bind_source(int fd, const struct address *from)
+bind_source(evutil_socket_t fd, const struct address *from)
 {
 #ifdef IP_BIND_ADDRESS_NO_PORT
 	int on = 1;
 
-	(void)setsockopt(
+	(void)socket_set(
 	    fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
 #endif
 	return bind(fd, &from->sa, from->len);
@@ -156,17 +154,14 @@ conn_connect(struct conn *conn, struct loop *loop, const struct address *to,
 /* -1: it failed. *connected: it is done already, as it always is within a host: asking is cheaper
  * than a turn of the loop. */
 static int
-start_connect(int fd, const struct address *to, bool *connected)
+start_connect(evutil_socket_t fd, const struct address *to, bool *connected)
 {
-	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-
-	*connected = connect(fd, &to->sa, to->len) == 0;
+	*connected = socket_connect(fd, &to->sa, to->len) == 0;
 	if (*connected)
 		return 0;
 	if (errno != EINPROGRESS)
 		return -1;
-	*connected = address_is_loopback(to) && poll(&poll_fd, 1, 0) == 1 &&
-	    poll_fd.revents == POLLOUT;
+	*connected = address_is_loopback(to) && socket_is_writable(fd);
 	return 0;
 }
 
@@ -175,10 +170,9 @@ conn_connect_from(struct conn *conn, struct loop *loop,
     const struct address *from, const struct address *to,
     const struct conn_ops *ops, void *owner)
 {
+	evutil_socket_t fd = socket_open(to->sa.sa_family, SOCK_STREAM);
 	bool connected;
-	int saved,
-	    fd = socket(to->sa.sa_family,
-		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int saved;
 
 	conn->fd = -1;
 	if (fd < 0)
@@ -197,7 +191,7 @@ conn_connect_from(struct conn *conn, struct loop *loop,
 	return 0;
 fail:
 	saved = errno;
-	close(fd);
+	socket_close(fd);
 	errno = saved;
 	return -1;
 }
@@ -296,7 +290,7 @@ conn_close(struct conn *conn, bool gentle)
 			(void)tls_shutdown(conn->tls);
 		tls_free(&conn->tls);
 	}
-	close(conn->fd);
+	socket_close(conn->fd);
 	conn->fd = -1;
 }
 
@@ -312,7 +306,7 @@ conn_abort(struct conn *conn)
 	struct linger reset = {1, 0};
 
 	if (conn->fd >= 0)
-		(void)setsockopt(
+		(void)socket_set(
 		    conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 	conn_close(conn, false);
 }
@@ -324,10 +318,10 @@ conn_is_open(const struct conn *conn)
 }
 
 static void
-set_option(int fd, int level, int option, int value)
+set_option(evutil_socket_t fd, int level, int option, int value)
 {
 	/* a socket without it is as good as before */
-	(void)setsockopt(fd, level, option, &value, sizeof(value));
+	(void)socket_set(fd, level, option, &value, sizeof(value));
 }
 
 void
@@ -399,7 +393,7 @@ read_plain(struct conn *conn, void *out, size_t cap)
 	ssize_t got;
 
 	do
-		got = recv(conn->fd, out, cap, 0);
+		got = socket_receive(conn->fd, out, cap);
 	while (got < 0 && errno == EINTR);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 		conn->readable = false;
@@ -432,7 +426,7 @@ conn_read(struct conn *conn, void *out, size_t cap)
 }
 
 int
-conn_init_read(struct conn *conn, struct loop *loop, int fd,
+conn_init_read(struct conn *conn, struct loop *loop, evutil_socket_t fd,
     const struct conn_ops *ops, void *owner, struct buf *buf, ssize_t *got)
 {
 	conn_prepare(conn, loop, fd, false, ops, owner);
@@ -446,14 +440,7 @@ conn_init_read(struct conn *conn, struct loop *loop, int fd,
 bool
 conn_hung_up(const struct conn *conn)
 {
-	short ends = POLLHUP | POLLERR;
-	struct pollfd poll_fd = {.fd = conn->fd};
-
-#ifdef POLLRDHUP
-	ends |= POLLRDHUP;
-#endif
-	poll_fd.events = ends;
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & ends) != 0;
+	return socket_hung_up(conn->fd);
 }
 
 void
@@ -478,17 +465,16 @@ conn_resume(struct conn *conn)
 static bool
 finish_connect(struct conn *conn)
 {
-	socklen_t len = sizeof(int);
 	int error = 0;
 
 	/* an error makes an edge for both directions */
 	if (!(conn->edge && !conn->readable) &&
-	    getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+	    socket_error(conn->fd, &error) != 0)
 		error = errno;
 	conn->connecting = false;
 	if (error != 0) {
 		conn->broken = true;
-		conn->ops->connected_cb(conn, strerror(error));
+		conn->ops->connected_cb(conn, error_text(error));
 		return false;
 	}
 	if (!conn->handshaking)

@@ -50,7 +50,7 @@ struct conn {
 	struct task task; /* readable_cb or broken_cb, from the loop */
 	bool *gone;	  /* set when it is closed during its own callback */
 	uint32_t queued_bytes;
-	int fd;		      /* -1: none */
+	evutil_socket_t fd;   /* -1: none */
 	bool look_again : 1;  /* for what a short read may have hidden */
 	bool connecting : 1;  /* the socket is not connected yet */
 	bool handshaking : 1; /* the TLS handshake is not complete yet */
@@ -77,12 +77,12 @@ struct conn {
 
 /* Take over an open, non-blocking socket. -1: it could not be watched; the descriptor is
  * then still the caller's. The queue is empty, reading not paused. */
-int conn_init(struct conn *conn, struct loop *loop, int fd,
+int conn_init(struct conn *conn, struct loop *loop, evutil_socket_t fd,
     const struct conn_ops *ops, void *owner);
 
 /* The same, but read first, into an empty buffer, and then watch: what has come with the
  * connection costs no turn of the loop. *got is as of conn_read(). */
-int conn_init_read(struct conn *conn, struct loop *loop, int fd,
+int conn_init_read(struct conn *conn, struct loop *loop, evutil_socket_t fd,
     const struct conn_ops *ops, void *owner, struct buf *buf, ssize_t *got);
 
 /* Start to connect to an address. -1 with errno: it failed at once; no callback comes. */

@@ -8,10 +8,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "net/conn_internal.h"
+#include "net/socket.h"
 #include "net/tls.h"
 
 #define WRITE_IOV 64
@@ -94,8 +93,7 @@ write_tls(struct conn *conn)
 	}
 }
 
-/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. The socket's own calls
- * are shorter ways than read(2) and writev(2), which lead through the file system. */
+/* One write to the system: bytes taken, CONN_AGAIN or CONN_ERROR. */
 static ssize_t
 write_plain(struct conn *conn)
 {
@@ -106,11 +104,9 @@ write_plain(struct conn *conn)
 	ssize_t got;
 
 	do
-		got = n == 1
-		    ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, flags)
-		    : sendmsg(conn->fd,
-			  &(struct msghdr){.msg_iov = iov, .msg_iovlen = n},
-			  flags);
+		got = n == 1 ? socket_send(conn->fd, iov[0].iov_base,
+				   iov[0].iov_len, flags)
+			     : socket_send_vector(conn->fd, iov, n, flags);
 	while (got < 0 && errno == EINTR);
 	if (got >= 0)
 		return got;
@@ -229,7 +225,7 @@ write_at_once(struct conn *conn, const void *data, size_t len)
 	    !conn->writable || conn->connecting || conn->broken || conn->fd < 0)
 		return 0;
 	do
-		done = send(conn->fd, data, len, 0);
+		done = socket_send(conn->fd, data, len, 0);
 	while (done < 0 && errno == EINTR);
 	return done > 0 ? (size_t)done : 0;
 }

@@ -38,7 +38,7 @@ struct loop {
 	size_t n_tasks, n_later;
 	bool ending;	/* the tasks of the turn's end run */
 	unsigned depth; /* callbacks that were entered and not left */
-	size_t n_due; /* of those put off: called soon, not all at once */
+	size_t n_due;	/* of those put off: called soon, not all at once */
 	struct timer later_timer;
 	uint64_t start_ms;   /* monotonic clock at tick 0 */
 	uint64_t done_tick;  /* every tick up to here was handled */
@@ -106,7 +106,9 @@ wheel_arm(struct loop *loop, uint64_t tick)
 	uint64_t due_ms = loop->start_ms + tick * LOOP_TICK_MS;
 	uint64_t delay_ms = due_ms > now_ms ? due_ms - now_ms : 0;
 	struct timeval delay = {
-	    (time_t)(delay_ms / 1000), (suseconds_t)(delay_ms % 1000 * 1000)};
+	    .tv_sec = (time_t)(delay_ms / 1000),
+	    .tv_usec = (int)(delay_ms % 1000 * 1000),
+	};
 
 	loop->armed_tick = tick;
 	event_add(loop->wheel_event, &delay);
@@ -305,7 +307,9 @@ loop_new(void)
 	if (loop->wheel_event == NULL || loop->task_event == NULL ||
 	    loop->last_event == NULL)
 		goto fail;
+#ifdef SIGPIPE
 	signal(SIGPIPE, SIG_IGN);
+#endif
 	buf_pool_init();
 	return loop;
 fail:

@@ -14,22 +14,14 @@
 #include <event2/util.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/address_order.h"
 #include "net/resolve.h"
+#include "net/resolve_system.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
-#define HOSTS_FILE "/etc/hosts"
 #define HOST_MAX 255
-
-/* Tells one state of a file from another. */
-struct stamp {
-	ino_t inode;
-	off_t bytes;
-	struct timespec changed;
-};
 
 struct resolve_request {
 	LIST_ENTRY(resolve_request) link;
@@ -50,7 +42,7 @@ struct resolver {
 	struct loop *loop;
 	struct evdns_base *dns; /* NULL until it is needed */
 	struct name_servers servers;
-	struct stamp resolv_conf, hosts;
+	struct resolve_stamp stamp;
 	LIST_HEAD(, resolve_request) requests;
 	size_t n_in_dns;
 	struct task free_task;
@@ -61,24 +53,6 @@ struct resolver {
 /* Freed by their owners, but evdns still works for them. If the process ends first, this
  * tells a leak checker that they were not forgotten. */
 static LIST_HEAD(, resolver) abandoned = LIST_HEAD_INITIALIZER(abandoned);
-
-static struct stamp
-stamp_of(const char *path)
-{
-	struct stat status;
-
-	if (stat(path, &status) != 0)
-		return (struct stamp){0};
-	return (struct stamp){status.st_ino, status.st_size, status.st_mtim};
-}
-
-static bool
-stamp_equal(struct stamp a, struct stamp b)
-{
-	return a.inode == b.inode && a.bytes == b.bytes &&
-	    a.changed.tv_sec == b.changed.tv_sec &&
-	    a.changed.tv_nsec == b.changed.tv_nsec;
-}
 
 /*
  * Tell evdns whom to ask. It takes a server that is named twice once. It goes round the
@@ -97,9 +71,7 @@ name_servers(struct resolver *resolver, struct evdns_base *dns)
 	(void)evdns_base_set_option(dns, "attempts:", tries[n]);
 	(void)evdns_base_set_option(dns, "getaddrinfo-allow-skew:", tries[n]);
 	if (n == 0) {
-		/* without one, the local host is asked */
-		(void)evdns_base_resolv_conf_parse(
-		    dns, DNS_OPTIONS_ALL, RESOLV_CONF);
+		resolve_system_servers(dns);
 		return 0;
 	}
 	evdns_base_search_clear(dns);
@@ -119,31 +91,28 @@ open_dns(struct resolver *resolver)
 	if (dns == NULL)
 		return NULL;
 	if (resolver->servers.n > 0)
-		(void)evdns_base_load_hosts(dns, HOSTS_FILE);
+		resolve_system_hosts(dns);
 	if (name_servers(resolver, dns) == 0)
 		return dns;
 	evdns_base_free(dns, 0);
 	return NULL;
 }
 
-/* Read the system's files again when they have changed, once no request is under way. */
+/* Ask the system again when what it says has changed, once no request is under way. */
 static int
 refresh_dns(struct resolver *resolver)
 {
-	struct stamp resolv_conf, hosts;
+	struct resolve_stamp stamp;
 
 	if (resolver->n_in_dns > 0)
 		return 0;
-	resolv_conf = stamp_of(RESOLV_CONF);
-	hosts = stamp_of(HOSTS_FILE);
+	stamp = resolve_system_stamp();
 	if (resolver->dns != NULL &&
-	    stamp_equal(resolv_conf, resolver->resolv_conf) &&
-	    stamp_equal(hosts, resolver->hosts))
+	    memcmp(&stamp, &resolver->stamp, sizeof(stamp)) == 0)
 		return 0;
 	if (resolver->dns != NULL)
 		evdns_base_free(resolver->dns, 0);
-	resolver->resolv_conf = resolv_conf;
-	resolver->hosts = hosts;
+	resolver->stamp = stamp;
 	resolver->dns = open_dns(resolver);
 	return resolver->dns != NULL ? 0 : -1;
 }
@@ -259,10 +228,11 @@ fail(struct resolve_request *request, const char *why)
 static const char *
 silence_text(const struct resolver *resolver)
 {
-	if (resolver->servers.n > 0 || stamp_of(RESOLV_CONF).inode != 0)
-		return "the name server gave no answer";
-	return "no name server is configured (there is no " RESOLV_CONF
-	       "), and this machine has none";
+	const char *missing = resolve_system_missing();
+
+	return resolver->servers.n > 0 || missing == NULL
+	    ? "the name server gave no answer"
+	    : missing;
 }
 
 static const char *

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "net/tls_internal.h"
 #include "net/tls_library.h"
 
@@ -130,7 +131,7 @@ enum tls_result
 tls_fail_ended(struct tls *tls, int error)
 {
 	tls_fail_with(
-	    tls, error != 0 ? strerror(error) : "the connection was closed");
+	    tls, error != 0 ? error_text(error) : "the connection was closed");
 	return TLS_FAILED;
 }
 
@@ -141,7 +142,7 @@ tls_isolate(struct tls *tls)
 }
 
 int
-tls_set_fd(struct tls *tls, int fd)
+tls_set_fd(struct tls *tls, evutil_socket_t fd)
 {
 	tls->bio.fd = fd;
 	if (tls_library_bind(tls) == 0)
@@ -159,7 +160,7 @@ tls_flush(struct tls *tls)
 		return TLS_FAILED;
 	result = tls_bio_flush(&tls->bio);
 	if (result == TLS_FAILED)
-		tls_fail_with(tls, strerror(errno));
+		tls_fail_with(tls, error_text(errno));
 	return result;
 }
 

@@ -7,6 +7,7 @@
 #ifndef TAUPE_NET_TLS_H
 #define TAUPE_NET_TLS_H
 
+#include <event2/util.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,7 +67,7 @@ void tls_wipe_input(struct tls *tls, bool wanted);
 void tls_isolate(struct tls *tls);
 
 /* Bind to the connection's socket; before the first handshake call. */
-int tls_set_fd(struct tls *tls, int fd);
+int tls_set_fd(struct tls *tls, evutil_socket_t fd);
 enum tls_result tls_handshake(struct tls *tls);
 /* On TLS_OK *done > 0 bytes, of as many records as fit. TLS_EOF comes without a close-notify
  * as well: the protocols of taupe mark their own ends, so that a cut cannot be taken for

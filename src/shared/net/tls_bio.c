@@ -8,8 +8,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "net/socket.h"
 #include "net/tls_bio.h"
 
 bool
@@ -45,7 +45,7 @@ receive(struct tls_bio *bio)
 		return -1;
 	}
 	do
-		got = recv(bio->fd, buf_data(bio->in), BUF_SEALED, 0);
+		got = socket_receive(bio->fd, buf_data(bio->in), BUF_SEALED);
 	while (got < 0 && errno == EINTR);
 	bio->dry = got > 0 && got < BUF_SEALED;
 	bio->ended = got == 0;
@@ -164,7 +164,7 @@ tls_bio_flush(struct tls_bio *bio)
 {
 	while (bio->out != NULL) {
 		const struct buf_span *span = &bio->out->span[0];
-		ssize_t sent = send(
+		ssize_t sent = socket_send(
 		    bio->fd, bio->out->space + span->offset, span->length, 0);
 
 		if (sent >= 0)

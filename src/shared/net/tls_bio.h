@@ -19,7 +19,7 @@
 struct tls_bio {
 	struct buf *in;	 /* received, and the library has not taken it; NULL: nothing */
 	struct buf *out; /* sealed and not sent; NULL: nothing */
-	int fd;
+	evutil_socket_t fd;
 	bool dry;   /* a short receive has emptied the socket: none until this is cleared */
 	bool ended; /* the peer's end was received */
 };

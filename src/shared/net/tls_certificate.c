@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error_text.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
 #include "net/crypto_memory.h"
@@ -30,7 +31,7 @@ with_text(void *trust, const char *option, const char *file,
 	if (text == NULL)
 		return why;
 	if ((len = private_file_read(option, file, text, PEM_MAX)) < 0)
-		why = strerror(errno);
+		why = error_text(errno);
 	else if (len == PEM_MAX - 1)
 		why = "it is too long";
 	else

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/ca_places.h"
+#include "base/error_text.h"
 #include "net/crypto.h"
 #include "net/tls_library.h"
 #include "net/tls_openssl.h"
+#include "net/tls_openssl_system.h"
 
 /* 128 bits first, which is the fastest where the processor knows AES. */
 #define SUITES_1_3                                                             \
@@ -23,7 +24,7 @@ openssl_queued_reason(void)
 {
 	unsigned long error = ERR_peek_error();
 	const char *reason = ERR_GET_LIB(error) == ERR_LIB_SYS
-	    ? strerror(ERR_GET_REASON(error))
+	    ? error_text(ERR_GET_REASON(error))
 	    : ERR_reason_error_string(error);
 
 	return reason != NULL ? reason : "unknown error";
@@ -99,28 +100,6 @@ tls_library_trust_new_client(void)
 	return trust;
 }
 
-static bool
-load_authorities_cb(void *ctx, const char *file)
-{
-	bool loaded = SSL_CTX_load_verify_locations(ctx, file, NULL) == 1;
-
-	ERR_clear_error(); /* a folder holds other files, too */
-	return loaded;
-}
-
-/* OpenSSL's own places, from which it reads what it needs when it needs it; else, unless the
- * environment names them, those where other systems have them. */
-static int
-load_system_trust(SSL_CTX *ssl)
-{
-	if (getenv(X509_get_default_cert_file_env()) != NULL ||
-	    getenv(X509_get_default_cert_dir_env()) != NULL ||
-	    ca_place_exists(X509_get_default_cert_file()) ||
-	    ca_place_exists(X509_get_default_cert_dir()))
-		return SSL_CTX_set_default_verify_paths(ssl);
-	return ca_places_load(load_authorities_cb, ssl) != NULL;
-}
-
 int
 tls_library_trust_load(void *trust, const char *ca_file)
 {
@@ -128,10 +107,10 @@ tls_library_trust_load(void *trust, const char *ca_file)
 
 	ERR_clear_error();
 	if (ca_file == NULL) {
-		if (load_system_trust(openssl->ssl) == 1)
+		if (openssl_trust_system(openssl->ssl) == 1)
 			return 0;
 		tls_context_explain("the system's trusted certificates", NULL,
-		    ca_places_error());
+		    openssl_trust_error());
 		return -1;
 	}
 	if (SSL_CTX_load_verify_locations(openssl->ssl, ca_file, NULL) == 1)

@@ -6,7 +6,6 @@
  */
 #include "config.h"
 
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guests under way stand in one of two lists, and a bell, which is a pipe, tells the loop at
- * the other end to look. The lock is held for what is done to the lists and to the guests'
+ * Guests under way stand in one of two lists, and a bell tells the loop at the other end to
+ * look. The lock is held for what is done to the lists and to the guests'
  * places, never during a callback.
  */
 #include "config.h"
 
 #include <assert.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/bell.h"
 #include "net/buf.h"
 #include "net/slice.h"
 #include "net/worker.h"
@@ -25,15 +24,11 @@
 #define DESCRIPTORS 8  /* of the loop and the bells, at most */
 #define RETRY_MS 60000 /* to begin a thread */
 
-struct bell {
-	struct event event;
-	int fd[2]; /* to hear it, to ring it */
-};
-
 struct worker {
 	struct loop *home;
 	struct loop *loop; /* NULL: the thread has not begun */
-	uint64_t denied_ms; /* home's clock: when it could not begin; 0: never */
+	uint64_t
+	    denied_ms; /* home's clock: when it could not begin; 0: never */
 	pthread_t thread;
 	struct bell home_bell, bell;
 	pthread_mutex_t lock; /* of what follows, and of the guests' places */
@@ -42,46 +37,6 @@ struct worker {
 	_Atomic(struct guest *) recalled; /* home waits for it */
 	bool ending;
 };
-
-static void
-bell_ring(struct bell *bell)
-{
-	/* full: it rings already */
-	ssize_t done = write(bell->fd[1], "", 1);
-
-	(void)done;
-}
-
-static void
-bell_silence(struct bell *bell)
-{
-	char bytes[64];
-
-	while (read(bell->fd[0], bytes, sizeof(bytes)) > 0)
-		continue;
-}
-
-static void
-bell_fini(struct bell *bell)
-{
-	event_del(&bell->event);
-	close(bell->fd[0]);
-	close(bell->fd[1]);
-}
-
-static int
-bell_init(struct bell *bell, struct loop *loop, event_callback_fn cb, void *ctx)
-{
-	if (pipe2(bell->fd, O_NONBLOCK | O_CLOEXEC) != 0)
-		return -1;
-	if (event_assign(&bell->event, loop_base(loop), bell->fd[0],
-		EV_READ | EV_PERSIST, cb, ctx) == 0 &&
-	    event_add(&bell->event, NULL) == 0)
-		return 0;
-	close(bell->fd[0]);
-	close(bell->fd[1]);
-	return -1;
-}
 
 /* ---- the worker's thread ---- */
 
@@ -135,15 +90,12 @@ next_guest(struct worker *worker)
 }
 
 static void
-bell_cb(evutil_socket_t fd, short what, void *arg)
+bell_cb(void *ctx)
 {
-	struct worker *worker = arg;
+	struct worker *worker = ctx;
 	struct guest *guest;
 	bool ending;
 
-	(void)fd;
-	(void)what;
-	bell_silence(&worker->bell);
 	worker_attend(worker);
 	while ((guest = next_guest(worker)) != NULL)
 		guest->ops->arrived(guest, worker->loop);
@@ -172,14 +124,11 @@ worker_main(void *arg)
 /* ---- the home loop's thread ---- */
 
 static void
-home_bell_cb(evutil_socket_t fd, short what, void *arg)
+home_bell_cb(void *ctx)
 {
-	struct worker *worker = arg;
+	struct worker *worker = ctx;
 	struct guest *guest;
 
-	(void)fd;
-	(void)what;
-	bell_silence(&worker->home_bell);
 	for (;;) {
 		pthread_mutex_lock(&worker->lock);
 		if ((guest = TAILQ_FIRST(&worker->returning)) != NULL) {
@@ -214,6 +163,25 @@ worker_home(const struct worker *worker)
 	return worker->home;
 }
 
+#ifdef _WIN32
+
+static int
+start_thread(struct worker *worker)
+{
+	return pthread_create(&worker->thread, NULL, worker_main, worker) == 0
+	    ? 0
+	    : -1;
+}
+
+/* A process may have millions. */
+static bool
+has_descriptors(void)
+{
+	return true;
+}
+
+#else
+
 /* Signals are the home loop's. */
 static int
 start_thread(struct worker *worker)
@@ -243,6 +211,8 @@ has_descriptors(void)
 		close(fds[--n]);
 	return enough;
 }
+
+#endif
 
 static int
 begin(struct worker *worker)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
+#include "../guard.h"
 #include "support.h"
 
 #define GUARDED_MAX 65536
@@ -109,15 +108,11 @@ uint8_t *
 guarded(const void *data, size_t len)
 {
 	static uint8_t *pages;
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
 	ck_assert_uint_le(len, GUARDED_MAX);
 	if (pages == NULL) {
-		pages = mmap(NULL, GUARDED_MAX + page, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		ck_assert_ptr_ne(pages, MAP_FAILED);
-		ck_assert_int_eq(
-		    mprotect(pages + GUARDED_MAX, page, PROT_NONE), 0);
+		pages = guard_area(GUARDED_MAX);
+		ck_assert_ptr_nonnull(pages);
 	}
 	if (len > 0)
 		memcpy(pages + GUARDED_MAX - len, data, len);

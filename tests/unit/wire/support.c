@@ -2,8 +2,8 @@
 #include "support.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "../guard.h"
 
 char *
 guard_copy(unsigned slot, const void *data, size_t len)
@@ -14,13 +14,10 @@ guard_copy(unsigned slot, const void *data, size_t len)
 	ck_assert_uint_lt(slot, GUARD_SLOTS);
 	ck_assert_uint_le(len, GUARD_MAX);
 	if (ends[slot] == NULL) {
-		size_t page = (size_t)sysconf(_SC_PAGESIZE);
-		char *area = mmap(NULL, GUARD_MAX + page,
-		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *area = guard_area(GUARD_MAX);
 
-		ck_assert_ptr_ne(area, MAP_FAILED);
+		ck_assert_ptr_nonnull(area);
 		ends[slot] = area + GUARD_MAX;
-		ck_assert_int_eq(mprotect(ends[slot], page, PROT_NONE), 0);
 	}
 	copy = ends[slot] - len;
 	if (len > 0)

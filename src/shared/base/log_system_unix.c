@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <syslog.h>
+
+#include "base/log_system.h"
+
+static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+const char *
+log_system_missing(void)
+{
+	return NULL;
+}
+
+void
+log_system_open(const char *program)
+{
+	openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+void
+log_system_close(void)
+{
+	closelog();
+}
+
+void
+log_system_write(enum log_level level, const char *line, size_t len)
+{
+	syslog(priorities[level], "%.*s", (int)len, line);
+}
