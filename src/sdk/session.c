@@ -184,16 +184,26 @@ taupe_session_init(
 bool
 taupe_session_restore(struct taupe_session *session, char *text, size_t len)
 {
-	return memory_read(&session_of(session)->memory, text, len);
+	struct session *s = session_of(session);
+
+	return memory_read(&s->memory, s->config->heartbeat, text, len);
 }
 
 size_t
 taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
 {
-	struct writer w;
+	const struct session *s = const_session_of(session);
+	const struct taupe_heartbeat *h = s->config->heartbeat;
+	struct writer w, without;
+	bool first = true;
 
 	writer_init(&w, out, cap);
-	memory_write(&const_session_of(session)->memory, &w);
+	memory_write(&s->memory, &w, &first);
+	without = w;
+	if (h != NULL)
+		h->ops->put(h, &w, &first);
+	if (w.full) /* they can be found anew */
+		w = without;
 	return w.full ? 0 : writer_len(&w);
 }
 
@@ -219,7 +229,8 @@ delay_ms(const struct session *s, enum link_end end, unsigned failures,
 {
 	if (end == END_HOPELESS)
 		return backoff_long_ms(s->config);
-	return (uint64_t)at_least_ms + backoff_delay_ms(s->config, failures);
+	return (uint64_t)at_least_ms + s->config->reconnect_wait_ms +
+	    backoff_delay_ms(s->config, failures);
 }
 
 /* The session is lost: begin a new round of candidates. */
@@ -253,6 +264,7 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 	const struct link *other = session_other_link(s, link);
 	bool was_current = link_index(s, link) == s->current, at_once = false;
 
+	session_heartbeat_lost(s, link, now_ms);
 	if (was_current) {
 		bool good =
 		    now_ms - link->up_since_ms >= backoff_reset_ms(s->config);

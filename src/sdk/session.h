@@ -11,6 +11,7 @@
 #define TAUPE_SDK_SESSION_H
 
 #include "sdk/channel.h"
+#include "sdk/heartbeat.h"
 #include "sdk/memory.h"
 #include "sdk/places.h"
 
@@ -35,7 +36,8 @@ struct link {
 	uint64_t pinged_ms; /* nothing was heard since; 0: no ping waits */
 	uint64_t up_since_ms;
 	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
-	uint32_t heartbeat_ms;
+	uint32_t heartbeat_ms; /* kept, as the relay knows */
+	uint32_t told_bytes;   /* of a heartbeat, the same; */
 	uint32_t retry_after_ms; /* LINK_BODY */
 	uint32_t body_left;	 /* LINK_BODY: bytes to come */
 	uint16_t status;	 /* LINK_BODY */
@@ -50,6 +52,9 @@ struct link {
 	uint8_t
 	    refused; /* the set of those that were refused since it was wanted */
 	bool secure;
+	bool tells; /* the relay understands op=heartbeat */
+	bool quiet; /* what pinged_ms tells of was a pong: TCP answers it */
+	bool proof; /* and nothing was said in the interval before it */
 	bool followed; /* host is where a redirect led */
 	/* LINK_ENDING: redirected; dial host once it is closed */
 	bool dial_again;
@@ -118,6 +123,24 @@ bool session_has_other_credential(const struct session *s);
 /* The relay says what became of a new secret, or why it cannot take it. */
 void session_take_secret(struct session *s, struct link *link,
     const struct control_msg *msg, struct taupe_event *event);
+
+/* Heartbeats, when the driver has given a search. */
+/* The link is up on the welcome's terms. */
+void session_heartbeat_begin(struct session *s, struct link *link,
+    const struct control_msg *welcome, uint64_t now_ms);
+/* Something came in, or was acknowledged: what was asked for it is answered. */
+void session_heartbeat_answered(struct session *s, struct link *link);
+/* The link has ended. */
+void session_heartbeat_lost(
+    struct session *s, const struct link *link, uint64_t now_ms);
+/* Write what the relay has to be told; 0: nothing. */
+size_t session_heartbeat_tell(
+    struct session *s, struct link *link, uint64_t now_ms, uint8_t *out);
+/* Write a heartbeat. */
+size_t session_heartbeat_send(
+    struct session *s, struct link *link, uint64_t now_ms, uint8_t *out);
+/* Has what is remembered changed since the last time? */
+bool session_heartbeat_changed(struct session *s);
 
 /* Dial anew on a link that is under way; what it was made with is out of date. */
 void session_restart_link(struct session *s, struct link *link);

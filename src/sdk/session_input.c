@@ -6,7 +6,6 @@
 #include "sdk/session.h"
 
 #define RETRY_AFTER_MAX_S 3600
-#define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
 
 /* The link failed by what the relay sent; event->output may hold a close frame. */
 static void
@@ -276,13 +275,11 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	}
 	if (link->secure)
 		keep_secure_peers(msg);
-	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS
-	    ? (uint32_t)msg->heartbeat_ms
-	    : HEARTBEAT_MIN_MS;
 	report_welcome(msg, event);
 	event->state_changed = memory_set(&s->memory, msg);
 	event->relay = link_relay(link);
 	event->credential = (enum taupe_credential)link->credential;
+	session_heartbeat_begin(s, link, msg, now_ms);
 	session_link_up(s, link, now_ms);
 }
 
@@ -446,7 +443,8 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 
 	memset(event, 0, sizeof(*event));
 	link->heard_ms = now_ms;
-	link->pinged_ms = 0;
+	if (link->state == LINK_UP)
+		session_heartbeat_answered(s, link);
 	while (done < len && event->type == TAUPE_EVENT_NONE &&
 	    event->output.len == 0) {
 		switch (link->state) {
@@ -467,6 +465,8 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 			return len;
 		}
 	}
+	if (session_heartbeat_changed(s))
+		event->state_changed = true;
 	return done;
 }
 

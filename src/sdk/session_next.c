@@ -116,6 +116,20 @@ overdue_reason(const struct link *link)
 	}
 }
 
+/* Tell the relay about our heartbeats. False: it knows. */
+static bool
+tell_action(struct session *s, struct link *link, uint64_t now_ms,
+    struct taupe_action *action)
+{
+	if (link->state != LINK_UP)
+		return false;
+	action->output.len =
+	    session_heartbeat_tell(s, link, now_ms, action->output.bytes);
+	action->type = action->output.len > 0 ? TAUPE_SEND : TAUPE_WAIT;
+	action->link = link_index(s, link);
+	return action->output.len > 0;
+}
+
 /* A link's time has come: give it up, or ping. */
 static void
 overdue_action(struct session *s, struct link *link, uint64_t now_ms,
@@ -126,11 +140,8 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 	if (link->state == LINK_UP && now_ms < silence_deadline_ms(link)) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
-		action->output.len = channel_frame(
-		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
-		link->sent_ms = now_ms;
-		if (link->pinged_ms == 0)
-			link->pinged_ms = now_ms;
+		action->output.len = session_heartbeat_send(
+		    s, link, now_ms, action->output.bytes);
 		return;
 	}
 	session_link_ended(s, link,
@@ -216,6 +227,8 @@ taupe_session_next(
 			overdue_action(s, link, now_ms, action);
 			return;
 		}
+		if (tell_action(s, link, now_ms, action))
+			return;
 	}
 	if ((link = begin_attempt(s, now_ms)) != NULL) {
 		dial_action(s, link, now_ms, action);

@@ -45,6 +45,7 @@ extern "C" {
 #define TAUPE_REQUEST_MAX 3584 /* bytes of the longest control request */
 #define TAUPE_BUFFER_MIN                                                       \
 	512 /* bytes of a session's or stream's buffer, at least */
+#define TAUPE_NETWORKS 4     /* whose intervals are remembered */
 #define TAUPE_STATE_MAX 4096 /* characters of the longest exported state */
 #define TAUPE_FOREVER UINT64_MAX
 
@@ -77,6 +78,41 @@ struct taupe_relay {
 
 /* What a connection was authenticated with. */
 enum taupe_credential { TAUPE_SECRET, TAUPE_OLD_SECRET, TAUPE_ENROLMENT_KEY };
+
+/*
+ * How long a device may be silent: the longest interval that the network on its way bears is found
+ * and remembered, for a link that is paid for by the byte. taupe_heartbeat_init(), then set what is
+ * wanted, then give it to the configuration, for one session. Without one the session keeps to
+ * the relay's interval.
+ */
+struct taupe_heartbeat {
+	/* The driver's, who may change them at any time. Bounds of the search: 0 for none below,
+	 * and for the relay's own interval above; the relay has bounds as well. */
+	uint32_t min_ms, max_ms;
+	/* At least that, even if the network does not bear it: what a budget allows. 0: none */
+	uint32_t floor_ms;
+	/* The driver calls taupe_session_acked(): then a heartbeat after an interval that has been
+	 * answered before is a pong, which costs no answer but TCP's own. */
+	bool can_see_acks;
+	/* For the operator, told to the relay: bytes of a heartbeat on the wire, of all layers
+	 * and in both directions, up to 1,000,000; of the budget, in 30 days. 0: not known, none */
+	uint32_t beat_bytes;
+	uint64_t budget_bytes;
+
+	/* The library's; to be read at most. The network at hand is the first; good: the longest
+	 * interval that was answered; bad: the shortest that was not; 0: not known. */
+	struct taupe_network {
+		uint32_t id, good_ms, bad_ms;
+	} networks[TAUPE_NETWORKS];
+	uint32_t base_ms, least_ms, most_ms; /* the relay's */
+	uint32_t lost_interval_ms;	     /* of a loss that may count; 0: none */
+	uint64_t lost_ms;
+	uint16_t calm;	/* heartbeats that were answered since something changed */
+	uint16_t retry; /* so many, and what was bad is tried again */
+	bool doubt;	/* what was good was lost once */
+	bool changed;	/* since the state was reported to have changed */
+	const struct taupe_heartbeat_ops *ops;
+};
 
 enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
 
@@ -131,6 +167,10 @@ struct taupe_config {
 	/* bytes of each that the relay may send before it is given credit, 1,024 to
 	 * 16,777,216; TAUPE_MUX_WINDOW */
 	uint32_t mux_window;
+	struct taupe_heartbeat *heartbeat; /* NULL: the relay's interval */
+	/* before any attempt to connect once a session or an attempt has ended, besides the
+	 * back-off; may change at any time; 0 */
+	uint32_t reconnect_wait_ms;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
 	/* a link that stood so long was good; 30,000 */
@@ -312,6 +352,18 @@ void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
 
 /* Go for good: what is to be closed comes from taupe_session_next(). */
 void taupe_session_leave(struct taupe_session *session);
+
+/* Forget everything, bounds too, and search from the relay's interval on. */
+void taupe_heartbeat_init(struct taupe_heartbeat *heartbeat);
+/* The next connection is made over the network of this number, a hash of what tells it from others
+ * (0 when never called): what was found there before counts. Before taupe_session_connected(). */
+void taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id);
+/* TCP has an acknowledgement of all that was ever sent on the link. Worth a call before
+ * each taupe_session_next(). */
+void taupe_session_acked(
+    struct taupe_session *session, unsigned link, uint64_t now_ms);
+/* What the session keeps at the moment; 0 when none is up. */
+uint32_t taupe_session_heartbeat_ms(const struct taupe_session *session);
 
 /* Is a session up (welcomed, and not known to be lost)? */
 bool taupe_session_is_up(const struct taupe_session *session);

@@ -107,7 +107,11 @@ enum msg_key {
 	KEY_URL,
 	KEY_LEASE,
 	KEY_SHA256,
-	KEY_ERROR
+	KEY_ERROR,
+	KEY_HEARTBEAT_MIN,
+	KEY_HEARTBEAT_MAX,
+	KEY_BEAT_BYTES,
+	KEY_BUDGET_BYTES
 };
 
 #define WELCOME_NEEDS                                                          \
@@ -139,6 +143,8 @@ static const struct {
     [CONTROL_ROTATE] = {"rotate", 0, 0, NULL},
     [CONTROL_SECRET] = {"secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
 	"secret needs a sha256 or an error"},
+    [CONTROL_HEARTBEAT] = {"heartbeat", FORM_BIT(KEY_HEARTBEAT), 0,
+	"heartbeat needs heartbeat_ms"},
 };
 
 static bool
@@ -205,6 +211,14 @@ static const struct form_key msg_keys[] = {
 	"not 64 lower-case hexadecimal digits"),
     [KEY_ERROR] =
 	FORM_TEXT(control_msg, error, check_reason, "more than 200 characters"),
+    [KEY_HEARTBEAT_MIN] = FORM_NUMBER(control_msg, heartbeat_min_ms, 1, DAY_MS,
+	"not 1 to 86400000 milliseconds"),
+    [KEY_HEARTBEAT_MAX] = FORM_NUMBER(control_msg, heartbeat_max_ms, 1, DAY_MS,
+	"not 1 to 86400000 milliseconds"),
+    [KEY_BEAT_BYTES] = FORM_NUMBER(
+	control_msg, beat_bytes, 1, BEAT_BYTES_MAX, "not 1 to 1000000"),
+    [KEY_BUDGET_BYTES] = FORM_NUMBER(control_msg, budget_bytes, 1,
+	BUDGET_BYTES_MAX, "not 1 to 1000000000000000"),
 };
 
 static bool

@@ -23,6 +23,8 @@
 #define MUX_WINDOW_MAX (16u << 20)
 #define MUX_WINDOW 65536 /* the relay's, and an agent's that names none */
 #define LEASE_TOKEN_MAX 1024
+#define BEAT_BYTES_MAX 1000000
+#define BUDGET_BYTES_MAX UINT64_C(1000000000000000) /* a petabyte */
 #define REASON_MAX 200
 
 enum control_op {
@@ -37,7 +39,8 @@ enum control_op {
 	CONTROL_MOVED,   /* both ways, there: the last word about a visit; it goes on elsewhere */
 	CONTROL_STAYS,   /* agent → relay, there: a visit does not move */
 	CONTROL_ROTATE,  /* relay → agent, on control: make a new secret */
-	CONTROL_SECRET   /* both ways, on control: the new secret's hash, or why there is none */
+	CONTROL_SECRET,  /* both ways, on control: the new secret's hash, or why there is none */
+	CONTROL_HEARTBEAT /* agent → relay, on control: the interval that it keeps from now on */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
@@ -72,8 +75,11 @@ struct control_msg {
 	uint64_t bytes;     /* credit */
 	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
 	uint64_t stream;    /* … which has this number there */
-	/* welcome */
-	uint64_t epoch, heartbeat_ms, lease_ms;
+	uint64_t heartbeat_ms; /* welcome, heartbeat */
+	uint64_t beat_bytes;   /* heartbeat: what one costs on the wire; 0 when absent */
+	uint64_t budget_bytes; /* heartbeat: what the link may cost in 30 days; 0 when absent */
+	/* welcome; the bounds of a heartbeat message are 0 when absent: none is understood */
+	uint64_t epoch, lease_ms, heartbeat_min_ms, heartbeat_max_ms;
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
 	struct control_url urls[SERVICES_MAX];
