@@ -28,6 +28,9 @@
 #define MOVED_GRACE_MS                                                         \
 	2000 /* until the routes of a moved device have reached the proxies */
 #define END_POLL_MS 1000
+#define HOLD_SOON_MS 2000
+#define HOLD_SOON_JITTER_MS                                                    \
+	8000 /* a crowd that came at once need not write at once */
 
 /* A write to the registry that is under way. */
 struct holding_write {
@@ -315,6 +318,19 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 }
 
 void
+device_hold_soon(struct device *device)
+{
+	uint64_t due_ms = loop_now_ms(device->relay->loop) + HOLD_SOON_MS +
+	    crypto_below(HOLD_SOON_JITTER_MS);
+
+	if (device->moved || device->released ||
+	    (device->due_ms != 0 && device->due_ms <= due_ms))
+		return;
+	device->due_ms = due_ms;
+	device_retime(device);
+}
+
+void
 device_online(struct device *device, struct session *session,
     const struct channel_terms *terms)
 {
@@ -405,7 +421,8 @@ struct recheck {
 	struct relay *relay;
 	registry_done_cb cb;
 	void *ctx;
-	uint8_t secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
+	uint8_t
+	    secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
 };
 
@@ -525,7 +542,7 @@ timer_cb(void *ctx)
 {
 	struct device *device = ctx;
 
-	if (device->session != NULL && session_end_if_dead(device->session))
+	if (device->session != NULL && session_tend(device->session))
 		return;
 	if (device->due_ms == 0 ||
 	    device->due_ms > loop_now_ms(device->relay->loop)) {

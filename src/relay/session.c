@@ -19,6 +19,10 @@
 #include "relay/ws_send.h"
 
 #define MISSED_INTERVALS 3
+/* A chosen interval may be long, and three of them too long to be wrong for: after this part of one
+ * more, or this time if that is longer, the relay asks. */
+#define LATE_PART 4
+#define LATE_MS 10000
 
 static const struct conn_ops session_conn_ops;
 
@@ -121,24 +125,48 @@ session_close(struct session *session, enum close_reason reason)
 	end_session(session, reason, close_code(reason), close_text(reason));
 }
 
+static uint64_t
+dead_ms(const struct session *session)
+{
+	return session->heard_ms +
+	    MISSED_INTERVALS * (uint64_t)session->heartbeat_ms;
+}
+
+static uint64_t
+late_ms(const struct session *session)
+{
+	uint64_t grace_ms = session->heartbeat_ms / LATE_PART;
+
+	return session->heard_ms + session->heartbeat_ms +
+	    (grace_ms > LATE_MS ? grace_ms : LATE_MS);
+}
+
 uint64_t
 session_due_ms(const struct session *session)
 {
 	const struct relay_options *options = &session->device->relay->options;
-	uint64_t silent = session->heard_ms +
-	    MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
-	uint64_t unanswered =
-	    session->probed_ms + (uint64_t)options->probe_timeout_ms;
+	uint64_t due = dead_ms(session), next;
 
-	return session->probed_ms != 0 && unanswered < silent ? unanswered
-							      : silent;
+	if (session->probed_ms != 0)
+		next = session->probed_ms + (uint64_t)options->probe_timeout_ms;
+	else if (session->chosen)
+		next = late_ms(session);
+	else
+		return due;
+	return next < due ? next : due;
 }
 
 bool
-session_end_if_dead(struct session *session)
+session_tend(struct session *session)
 {
-	if (session_due_ms(session) > loop_now_ms(session->device->relay->loop))
+	uint64_t now_ms = loop_now_ms(session->device->relay->loop);
+
+	if (session_due_ms(session) > now_ms)
 		return false;
+	if (session->probed_ms == 0 && dead_ms(session) > now_ms) {
+		session_probe(session, NULL);
+		return false;
+	}
 	session_close(session, CLOSE_TIMEOUT);
 	return true;
 }
@@ -173,6 +201,44 @@ heard(struct session *session)
 		answer_probes(session, true);
 }
 
+/* The bounds of what an agent may choose. */
+
+static uint64_t
+heartbeat_least(const struct relay_options *options)
+{
+	return (uint64_t)(options->heartbeat_min_ms < options->heartbeat_ms
+		? options->heartbeat_min_ms
+		: options->heartbeat_ms);
+}
+
+static uint64_t
+heartbeat_most(const struct relay_options *options)
+{
+	return (uint64_t)(options->heartbeat_max_ms > options->heartbeat_ms
+		? options->heartbeat_max_ms
+		: options->heartbeat_ms);
+}
+
+/* The agent has chosen an interval. */
+static void
+take_heartbeat(struct session *session, const struct control_msg *msg)
+{
+	struct device *device = session->device;
+	uint64_t ms = msg->heartbeat_ms;
+
+	if (ms < heartbeat_least(&device->relay->options))
+		ms = heartbeat_least(&device->relay->options);
+	if (ms > heartbeat_most(&device->relay->options))
+		ms = heartbeat_most(&device->relay->options);
+	session->heartbeat_ms = (uint32_t)ms;
+	session->chosen = true;
+	if (device->session != session)
+		return; /* it is being replaced */
+	grant_set_heartbeat(
+	    device->grant, (uint32_t)ms, msg->beat_bytes, msg->budget_bytes);
+	device_hold_soon(device);
+}
+
 /* -1: the session is gone. */
 static int
 take_message(struct session *session, char *text, size_t len)
@@ -193,6 +259,8 @@ take_message(struct session *session, char *text, size_t len)
 	else if (msg.op == CONTROL_SECRET &&
 	    session->device->session == session)
 		rotation_take(session->device, &msg);
+	else if (msg.op == CONTROL_HEARTBEAT)
+		take_heartbeat(session, &msg);
 	/* whatever else an agent says here is of a later version */
 	return 0;
 }
@@ -328,6 +396,7 @@ session_new(struct device *device, struct conn *conn)
 	}
 	session->device = device;
 	session->heard_ms = loop_now_ms(device->relay->loop);
+	session->heartbeat_ms = (uint32_t)device->relay->options.heartbeat_ms;
 	ws_reader_init(&session->reader, WS_SERVER,
 	    (size_t)device->relay->options.max_message);
 	LIST_INIT(&session->probes);
@@ -399,6 +468,8 @@ session_welcome(struct session *session)
 	    .op = CONTROL_WELCOME,
 	    .epoch = device->grant->epoch,
 	    .heartbeat_ms = (uint64_t)relay->options.heartbeat_ms,
+	    .heartbeat_min_ms = heartbeat_least(&relay->options),
+	    .heartbeat_max_ms = heartbeat_most(&relay->options),
 	    .lease_ms = (uint64_t)relay->options.lease_ms,
 	    .label = str_of(grant_label(device->grant)),
 	    .relay = str_of(relay->self.url),
