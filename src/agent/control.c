@@ -16,8 +16,11 @@
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/way.h"
 
 #define READ_BYTES 8192
+#define STORE_EVERY_MS                                                         \
+	3600000 /* what was spent, between changes of the lease */
 
 struct control_link {
 	struct control *control;
@@ -34,6 +37,8 @@ struct control {
 	struct timer timer; /* until the session wants to be asked again */
 	struct control_link links[TAUPE_LINKS];
 	uint64_t last_session, current_session;
+	uint64_t stored_ms;    /* loop clock: when the state was */
+	uint32_t heartbeat_ms; /* was said */
 	bool state_unwritable; /* was said */
 	struct taupe_session session;
 };
@@ -64,15 +69,19 @@ static void
 restore_state(struct control *control)
 {
 	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX];
+	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
 	long len;
 
 	if (path == NULL)
 		return;
-	if ((len = state_file_read(path, text, sizeof(text))) < 0)
+	if ((len = state_file_read(path, text, sizeof(text))) < 0) {
 		log_warn("state file cannot be read: the lease is not known",
 		    LOG_S("file", path), LOG_S("error", log_errno()));
-	else if (!taupe_session_restore(&control->session, text, (size_t)len))
+		return;
+	}
+	/* what we have added to the session's line; the session takes it apart */
+	budget_take(&control->agent->budget, (struct str){text, (size_t)len});
+	if (!taupe_session_restore(&control->session, text, (size_t)len))
 		log_warn(
 		    "state file is damaged and ignored", LOG_S("file", path));
 }
@@ -81,12 +90,17 @@ static void
 store_state(struct control *control)
 {
 	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX];
+	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
 	size_t len =
-	    taupe_session_export(&control->session, text, sizeof(text));
+	    taupe_session_export(&control->session, text, TAUPE_STATE_MAX);
+	struct writer w;
 
 	if (path == NULL || len == 0)
 		return;
+	writer_init(&w, text + len, sizeof(text) - len);
+	budget_put(&control->agent->budget, &w);
+	len += writer_len(&w);
+	control->stored_ms = now_ms(control);
 	if (state_file_write(path, text, len) == 0) {
 		control->state_unwritable = false;
 	} else if (!control->state_unwritable) {
@@ -95,6 +109,89 @@ store_state(struct control *control)
 			 "the next start",
 		    LOG_S("file", path), LOG_S("error", log_errno()));
 	}
+}
+
+/* ---- heartbeats, and what they cost ---- */
+
+/* Count what the link has cost by now. */
+static void
+count(struct control_link *link)
+{
+	uint64_t total = 0;
+	bool known;
+
+	if (!conn_is_open(&link->conn) || link->dial != NULL)
+		return;
+	known = way_bytes(link->conn.fd, &total);
+	budget_count(&link->control->agent->budget, index_of(link), known,
+	    total, now_ms(link->control));
+}
+
+static void
+close_conn(struct control_link *link)
+{
+	count(link);
+	conn_fini(&link->conn);
+}
+
+static void
+begin_count(struct control_link *link)
+{
+	struct agent *agent = link->control->agent;
+
+	/* a proxy acknowledges what the relay may never get */
+	budget_link_begins(&agent->budget, index_of(link),
+	    !link->by_proxy && way_is_acked(link->conn.fd) >= 0);
+	taupe_heartbeat_network(&agent->budget.search,
+	    way_network(link->conn.fd, str_of(link->host)));
+}
+
+/* Of what was sent on the links: has all of it arrived? */
+static void
+look_for_acks(struct control *control)
+{
+	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
+		const struct conn *conn = &control->links[i].conn;
+
+		if (control->links[i].session != 0 && conn_queued(conn) == 0 &&
+		    way_is_acked(conn->fd) > 0)
+			taupe_session_acked(
+			    &control->session, i, now_ms(control));
+	}
+}
+
+/* The session wants this sent by itself. */
+static void
+send_action(struct control *control, const struct taupe_action *action)
+{
+	struct control_link *link = &control->links[action->link];
+	struct budget *budget = &control->agent->budget;
+
+	count(link);
+	if (action->heartbeat)
+		budget_beat(budget, action->link, device_name(control));
+	else
+		budget_link_busy(budget, action->link);
+	(void)conn_write(&link->conn, action->output.bytes, action->output.len);
+	if (budget->limit_bytes != 0 &&
+	    now_ms(control) - control->stored_ms >= STORE_EVERY_MS)
+		store_state(control);
+}
+
+static void
+report_heartbeat(struct control *control)
+{
+	const struct taupe_heartbeat *search = &control->agent->budget.search;
+	uint32_t ms = taupe_session_heartbeat_ms(&control->session);
+
+	if (ms == 0 || ms == control->heartbeat_ms)
+		return;
+	control->heartbeat_ms = ms;
+	log_info("heartbeats", LOG_S("device", device_name(control)),
+	    LOG_U("interval_ms", ms),
+	    LOG_U("answered_ms", search->networks[0].good_ms),
+	    LOG_U("lost_ms", search->networks[0].bad_ms),
+	    LOG_U("network", search->networks[0].id));
 }
 
 /* ---- what the relay said ---- */
@@ -176,6 +273,8 @@ take_refused(struct control_link *link, const struct taupe_event *event)
 static void
 take_event(struct control_link *link, const struct taupe_event *event)
 {
+	if (event->type != TAUPE_EVENT_NONE)
+		budget_link_busy(&link->control->agent->budget, index_of(link));
 	/* stored first: whoever reads the log line may look into the files */
 	if (event->state_changed)
 		store_state(link->control);
@@ -212,7 +311,7 @@ link_lost(struct control_link *link, const char *reason)
 	struct control *control = link->control;
 	struct taupe_event event;
 
-	conn_fini(&link->conn);
+	close_conn(link);
 	taupe_session_lost(
 	    &control->session, index_of(link), now_ms(control), reason, &event);
 	take_event(link, &event);
@@ -299,6 +398,7 @@ dialled_cb(void *ctx, const char *error)
 		return;
 	}
 	conn_set_owner(&link->conn, &link_conn_ops, link);
+	begin_count(link);
 	conn_resume(&link->conn);
 	warn_of_cleartext(link);
 	len = taupe_session_connected(&control->session, index_of(link),
@@ -351,6 +451,7 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
+	count(link);
 	if (conn_is_open(&link->conn)) {
 		(void)conn_write(
 		    &link->conn, action->output.bytes, action->output.len);
@@ -366,14 +467,16 @@ act(struct control *control)
 	struct taupe_action action;
 
 	for (;;) {
+		look_for_acks(control);
+		control->agent->config.reconnect_wait_ms =
+		    budget_wait_ms(&control->agent->budget);
 		taupe_session_next(&control->session, now_ms(control), &action);
 		switch (action.type) {
 		case TAUPE_DIAL:
 			start_dial(control, &action);
 			break;
 		case TAUPE_SEND:
-			(void)conn_write(&control->links[action.link].conn,
-			    action.output.bytes, action.output.len);
+			send_action(control, &action);
 			break;
 		case TAUPE_CLOSE:
 			close_link(control, &action);
@@ -386,6 +489,7 @@ act(struct control *control)
 				    action.until_ms > now_ms(control)
 					? action.until_ms - now_ms(control)
 					: 0);
+			report_heartbeat(control);
 			agent_check_stop(control->agent);
 			return;
 		}
@@ -433,6 +537,8 @@ control_free(struct control **control)
 
 	if (c == NULL)
 		return;
+	if (c->agent->budget.limit_bytes != 0)
+		store_state(c);
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		dial_cancel(&c->links[i].dial);
 		conn_fini(&c->links[i].conn);

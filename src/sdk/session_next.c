@@ -140,6 +140,7 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 	if (link->state == LINK_UP && now_ms < silence_deadline_ms(link)) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
+		action->heartbeat = true;
 		action->output.len = session_heartbeat_send(
 		    s, link, now_ms, action->output.bytes);
 		return;

@@ -208,6 +208,7 @@ struct taupe_action {
 	enum taupe_action_type type;
 	unsigned link;		  /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
+	bool heartbeat;		  /* SEND: that is what it is */
 	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
