@@ -230,7 +230,8 @@ set_floor(struct budget *budget, const char *device)
 		    LOG_U("spent_bytes", budget->spent_bytes),
 		    LOG_U("rest_ms", ms));
 	} else {
-		ms = even_ms(budget);
+		/* until it is known where the network ends, the search grows beyond it soon */
+		ms = bad_ms != 0 ? even_ms(budget) : 0;
 		if (bad_ms != 0 && ms >= bad_ms) {
 			warn_of_network(budget, device);
 			ms = 0;
@@ -249,7 +250,8 @@ budget_beat(struct budget *budget, unsigned link, const char *device)
 	if (budget->links[link].clean && bytes > 0 && bytes <= BEAT_BYTES_MAX)
 		take_clean(budget, (uint32_t)bytes);
 	/* what is told costs bytes itself: not for every little change */
-	if (differs(budget->clean_bytes, budget->search.beat_bytes))
+	if (budget->thrifty &&
+	    differs(budget->clean_bytes, budget->search.beat_bytes))
 		budget->search.beat_bytes = budget->clean_bytes;
 	budget->links[link].since_beat = 0;
 	budget->links[link].clean = true;

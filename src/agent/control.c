@@ -452,7 +452,10 @@ close_link(struct control *control, const struct taupe_action *action)
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
 	count(link);
-	if (conn_is_open(&link->conn)) {
+	if (action->dead) {
+		/* else TCP would go on to send its last bytes, for minutes */
+		conn_abort(&link->conn);
+	} else if (conn_is_open(&link->conn)) {
 		(void)conn_write(
 		    &link->conn, action->output.bytes, action->output.len);
 		farewell_take(control->agent->farewells, &link->conn);

@@ -150,6 +150,7 @@ overdue_action(struct session *s, struct link *link, uint64_t now_ms,
 	    now_ms, &ignored);
 	link_finish(link, 0, overdue_reason(link));
 	close_action(s, link, action);
+	action->dead = true;
 }
 
 static bool

@@ -209,6 +209,7 @@ struct taupe_action {
 	unsigned link;		  /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
 	bool heartbeat;		  /* SEND: that is what it is */
+	bool dead; /* CLOSE: nobody is there; what TCP still wants to say is in vain */
 	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
