@@ -176,9 +176,12 @@ budget_wait_ms(const struct budget *budget)
 	if (budget->limit_bytes == 0)
 		return 0;
 	may = allowed(budget);
-	ms = budget->spent_bytes > may
-	    ? month_part_ms(budget, budget->spent_bytes - may)
-	    : 0;
+	if (budget->spent_bytes <= may)
+		return 0;
+	/* all of it: until the next 30 days begin */
+	ms = budget->spent_bytes >= budget->limit_bytes
+	    ? MONTH_MS - budget->elapsed_ms
+	    : month_part_ms(budget, budget->spent_bytes - may);
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
