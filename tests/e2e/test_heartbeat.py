@@ -11,10 +11,12 @@ import pytest
 
 from harness import ports
 from harness.capture import Capture
+from harness.fakes import Dns
 from harness.load import tell
 from harness.network import Network
 from harness.process import binary
 from harness.programs import Agent, Certificate, Device, Relay, SampleServices
+from harness.scenes import Cluster
 from harness.visitors import get_timed
 from harness.wait import until
 
@@ -23,6 +25,11 @@ MOST = 1_500_000  # bytes a month, where mappings live for five minutes
 PING_EVERY = 48  # one heartbeat in so many is answered by the relay itself
 KINDS = ("plain", "tls")
 METERED = {"metered": True}
+
+
+class Here:
+    """Our own host."""
+    space = None
 
 
 class Side:
@@ -258,3 +265,31 @@ def test_month_on_five_minutes_costs_a_megabyte_and_a_half(group):
         assert tell_cost(side, forgets, quiet, asked) <= MOST
         answer, seconds = side.visit()
         assert answer.status == 200 and seconds < 1
+
+
+@pytest.mark.long
+def test_haproxy_says_nothing_in_between(group):
+    """An agent's connection through HAProxy is silent between heartbeats: TCP's own question, each
+    minute for a visitor's connection, would cost six megabytes a month."""
+    services = SampleServices(group, "web")
+    cluster = Cluster(group, relays=0)
+    door = cluster.haproxy.tls[1]
+    with Dns() as dns:
+        cluster.relays.append(cluster.add_relay(
+            "r1", agent_url=f"wss://r1.example.test:{door}", heartbeat="5m"))
+        until("the relay is routed", lambda: cluster.haproxy.routes("relay"))
+        agent = cluster.agent("metered", [f"web:http:{services.target('web', 'http')}"],
+                              dns=dns.address, ca_file=cluster.haproxy.certificate.ca, **METERED)
+        ours = until("it is connected", lambda: re.search(
+            rf"127\.0\.0\.1:(\d+) +127\.0\.0\.1:{door}\b", subprocess.run(
+                ["ss", "-Htn", "state", "established", f"dport = {door}"],
+                capture_output=True, text=True, check=True).stdout))[1]
+        assert agent.welcomes() == 1
+        time.sleep(2)  # the handshake's last acknowledgements
+        capture = Capture(Here, "lo")
+        time.sleep(130)
+        port = int(ours).to_bytes(2, "big")
+        frames = [frame for _, _, frame in capture.stop().frames
+                  if frame[23] == 6 and port in (frame[34:36], frame[36:38])]
+        assert frames == []
+        assert agent.welcomes() == 1

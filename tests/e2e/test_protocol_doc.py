@@ -23,9 +23,10 @@ KNOWN_KEYS = {
     "op", "id", "service", "from", "reason", "to", "visit", "epoch", "heartbeat_ms", "lease_ms",
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
     "mux", "visits", "window", "bytes", "shared", "stream", "sha256", "enrol",
+    "heartbeat_min_ms", "heartbeat_max_ms", "beat_bytes", "budget_bytes",
 }
 CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays",
-               "rotate", "secret"}
+               "rotate", "secret", "heartbeat"}
 
 
 class FrameExample:
