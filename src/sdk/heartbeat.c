@@ -74,7 +74,8 @@ static bool
 is_quiet(const struct taupe_heartbeat *h)
 {
 	return h->can_see_acks && !h->doubt &&
-	    interval(h) <= here(h)->good_ms && h->calm % PING_EVERY != 0;
+	    interval(h) <= here(h)->good_ms &&
+	    h->calm % PING_EVERY != PING_EVERY - 1;
 }
 
 static void
