@@ -177,6 +177,34 @@ def test_interval_cost_and_budget_are_shown(group):
     assert re.search(r"^budget +900\.00 MB in 30 days$", text, re.M), text
 
 
+def test_registry_has_what_is_shown(group):
+    """In Redis it stands with the session, and stays there when the session is renewed."""
+    services = SampleServices(group, "web")
+    cluster = Cluster(group, heartbeat="500ms", heartbeat_max="600ms", lease="20s")
+    cluster.agent("mole", [f"web:http:{services.target('web', 'http')}"],
+                  data_budget="900MB/month")
+    access = cluster.redis.access("taupectl")
+
+    def session():
+        done = subprocess.run(
+            [binary("taupectl"), "--config", "/dev/null", "--redis", access["redis"],
+             "--redis-user", access["redis_user"], "--redis-password-file",
+             str(access["redis_password_file"]), "--json", "device", "show", "mole"],
+            capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["session"]
+
+    shown = until("the session tells it", lambda: session() if session().get(
+        "beat_bytes", 0) in range(130, 170) else None, 30)
+    assert (shown["heartbeat_ms"], shown["budget_bytes"]) == (600, 900_000_000)
+    assert shown["idle_bytes_month"] == MONTH * 1000 * shown["beat_bytes"] // 600
+    text = cluster.redis.client.get("taupe:session:mole")
+    assert f"&heartbeat_ms=600&beat_bytes={shown['beat_bytes']}&budget_bytes=900000000" in text
+    left = cluster.redis.client.pttl("taupe:session:mole")
+    until("it is renewed", lambda: cluster.redis.client.pttl("taupe:session:mole") > left, 20)
+    assert cluster.redis.client.get("taupe:session:mole") == text
+
+
 def test_restart_goes_on_with_what_was_found(group):
     scene = Scene(group, 300, kinds=["plain"],
                   relay={"heartbeat": "500ms", "heartbeat_max": "2s"})
