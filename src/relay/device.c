@@ -190,6 +190,9 @@ device_attach(struct relay *relay, const struct claim *claim,
 	    strcmp(grant_instance(device->grant), granted->session.instance) !=
 		0)
 		device_close_channels(device, false);
+	/* the session that there is goes on as it was, until another one stands */
+	if (device->session != NULL)
+		grant_take_heartbeat(grant, device->grant);
 	grant_drop(&device->grant);
 	device->grant = grant;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
@@ -337,6 +340,7 @@ device_online(struct device *device, struct session *session,
 	struct session *before = device->session;
 
 	device->session = session;
+	grant_set_heartbeat(device->grant, 0, 0, 0);
 	warm_set_floor(device, terms->warm);
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;

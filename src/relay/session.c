@@ -125,19 +125,31 @@ session_close(struct session *session, enum close_reason reason)
 	end_session(session, reason, close_code(reason), close_text(reason));
 }
 
+/* The interval that the agent has chosen, which stands with the grant: a relay has many sessions. 0:
+ * none. */
+static uint64_t
+chosen_ms(const struct session *session)
+{
+	return session->device->grant->heartbeat_ms;
+}
+
 static uint64_t
 dead_ms(const struct session *session)
 {
-	return session->heard_ms +
-	    MISSED_INTERVALS * (uint64_t)session->heartbeat_ms;
+	uint64_t interval_ms = chosen_ms(session);
+
+	if (interval_ms == 0)
+		interval_ms =
+		    (uint64_t)session->device->relay->options.heartbeat_ms;
+	return session->heard_ms + MISSED_INTERVALS * interval_ms;
 }
 
 static uint64_t
 late_ms(const struct session *session)
 {
-	uint64_t grace_ms = session->heartbeat_ms / LATE_PART;
+	uint64_t grace_ms = chosen_ms(session) / LATE_PART;
 
-	return session->heard_ms + session->heartbeat_ms +
+	return session->heard_ms + chosen_ms(session) +
 	    (grace_ms > LATE_MS ? grace_ms : LATE_MS);
 }
 
@@ -149,7 +161,7 @@ session_due_ms(const struct session *session)
 
 	if (session->probed_ms != 0)
 		next = session->probed_ms + (uint64_t)options->probe_timeout_ms;
-	else if (session->chosen)
+	else if (chosen_ms(session) != 0)
 		next = late_ms(session);
 	else
 		return due;
@@ -230,8 +242,6 @@ take_heartbeat(struct session *session, const struct control_msg *msg)
 		ms = heartbeat_least(&device->relay->options);
 	if (ms > heartbeat_most(&device->relay->options))
 		ms = heartbeat_most(&device->relay->options);
-	session->heartbeat_ms = (uint32_t)ms;
-	session->chosen = true;
 	if (device->session != session)
 		return; /* it is being replaced */
 	grant_set_heartbeat(
@@ -396,7 +406,6 @@ session_new(struct device *device, struct conn *conn)
 	}
 	session->device = device;
 	session->heard_ms = loop_now_ms(device->relay->loop);
-	session->heartbeat_ms = (uint32_t)device->relay->options.heartbeat_ms;
 	ws_reader_init(&session->reader, WS_SERVER,
 	    (size_t)device->relay->options.max_message);
 	LIST_INIT(&session->probes);

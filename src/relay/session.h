@@ -24,8 +24,6 @@ struct session {
 	char *text;	    /* of a message that came in pieces; NULL else */
 	uint64_t heard_ms;  /* loop clock: last frame */
 	uint64_t probed_ms; /* when the outstanding probe was sent; 0: none */
-	uint32_t heartbeat_ms; /* that the agent keeps */
-	bool chosen; /* by itself: a late one is asked for */
 	LIST_HEAD(, probe) probes;
 };
 

@@ -31,12 +31,19 @@ session(void)
 	return scene_device()->session;
 }
 
+/* The interval that it has chosen; 0: none. */
+static uint32_t
+kept(void)
+{
+	return scene_device()->grant->heartbeat_ms;
+}
+
 /* The agent says what it keeps from now on. */
 static void
 choose(const char *text)
 {
 	channel_send_text(&control, text);
-	RUN_UNTIL(session()->chosen);
+	RUN_UNTIL(kept() != 0);
 }
 
 START_TEST(session_lives_for_three_of_the_relays_intervals)
@@ -123,9 +130,9 @@ START_TEST(interval_is_kept_within_the_relays_bounds)
 
 	begin_with(_i, options);
 	choose("op=heartbeat&heartbeat_ms=1");
-	ck_assert_uint_eq(session()->heartbeat_ms, 500);
+	ck_assert_uint_eq(kept(), 500);
 	channel_send_text(&control, "op=heartbeat&heartbeat_ms=86400000");
-	RUN_UNTIL(session()->heartbeat_ms == 5000);
+	RUN_UNTIL(kept() == 5000);
 }
 END_TEST
 
@@ -136,10 +143,10 @@ START_TEST(bounds_hold_the_relays_own_interval)
 
 	begin_with(_i, options);
 	choose("op=heartbeat&heartbeat_ms=1");
-	ck_assert_uint_eq(session()->heartbeat_ms, 1000);
+	ck_assert_uint_eq(kept(), 1000);
 	channel_send_text(&control, "op=heartbeat&heartbeat_ms=3000");
 	run_for_ms(loop, 50);
-	ck_assert_uint_eq(session()->heartbeat_ms, 1000);
+	ck_assert_uint_eq(kept(), 1000);
 }
 END_TEST
 
@@ -158,6 +165,23 @@ START_TEST(malformed_interval_ends_the_session)
 		teardown();
 	}
 	begin_with(_i, NULL);
+}
+END_TEST
+
+/* Another process of the agent: it begins with the relay's interval. */
+START_TEST(next_session_has_chosen_nothing)
+{
+	static const char *const options[] = {"heartbeat=30s", NULL};
+	struct channel before;
+
+	begin_with(_i, options);
+	choose("op=heartbeat&heartbeat_ms=300000");
+	before = control;
+	agent_login(&control, "one");
+	ck_assert_uint_eq(kept(), 0);
+	ck_assert_uint_eq(
+	    session_due_ms(session()), session()->heard_ms + 90000);
+	peer_close(&before.peer);
 }
 END_TEST
 
@@ -199,6 +223,7 @@ main(void)
 	ADD(interval_is_kept_within_the_relays_bounds);
 	ADD(bounds_hold_the_relays_own_interval);
 	ADD(malformed_interval_ends_the_session);
+	ADD(next_session_has_chosen_nothing);
 	ADD(registry_is_told_what_the_agent_says);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
