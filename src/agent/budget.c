@@ -9,7 +9,7 @@
 #include "agent/budget.h"
 #include "agent/settings.h"
 #include "base/log.h"
-#include "wire/control_msg.h"
+#include "wire/form.h"
 
 #define MONTH_MS (UINT64_C(30) * 24 * 3600 * 1000)
 #define LEAST_BYTES 200000 /* an hourly heartbeat, and a reconnect a day */
@@ -50,7 +50,7 @@ budget_parse(struct str text, uint64_t *bytes)
 		if (str_equal(amount, str_of(units[i].unit))) {
 			*bytes = number * units[i].factor;
 			return *bytes >= LEAST_BYTES &&
-			    *bytes <= BUDGET_BYTES_MAX;
+			    *bytes <= TAUPE_BUDGET_BYTES_MAX;
 		}
 	return false;
 }
@@ -258,7 +258,8 @@ budget_beat(struct budget *budget, unsigned link, const char *device)
 {
 	uint64_t bytes = budget->links[link].since_beat;
 
-	if (budget->links[link].clean && bytes > 0 && bytes <= BEAT_BYTES_MAX)
+	if (budget->links[link].clean && bytes > 0 &&
+	    bytes <= TAUPE_BEAT_BYTES_MAX)
 		take_clean(budget, (uint32_t)bytes);
 	/* what is told costs bytes itself: not for every little change */
 	if (budget->thrifty &&
@@ -291,8 +292,8 @@ budget_take(struct budget *budget, struct str text)
 		if (!str_split(pair, '=', &key, &value))
 			continue;
 		if (str_equal(key, STR("budget_spent")))
-			(void)str_to_u64(
-			    value, BUDGET_BYTES_MAX, &budget->spent_bytes);
+			(void)str_to_u64(value, TAUPE_BUDGET_BYTES_MAX,
+			    &budget->spent_bytes);
 		else if (str_equal(key, STR("budget_elapsed_ms")))
 			(void)str_to_u64(value, MONTH_MS, &budget->elapsed_ms);
 	}

@@ -19,7 +19,9 @@ _Static_assert((int)TAUPE_HTTP == (int)SERVICE_HTTP &&
 	(int)TAUPE_TCP == (int)SERVICE_TCP,
     "kinds");
 _Static_assert(TAUPE_SERVICES_MAX == SERVICES_MAX &&
-	TAUPE_NAME_MAX == DEVICE_NAME_MAX && TAUPE_SECRET_MAX == SECRET_MAX,
+	TAUPE_NAME_MAX == DEVICE_NAME_MAX && TAUPE_SECRET_MAX == SECRET_MAX &&
+	TAUPE_BEAT_BYTES_MAX == BEAT_BYTES_MAX &&
+	TAUPE_BUDGET_BYTES_MAX == BUDGET_BYTES_MAX,
     "one protocol");
 
 static struct session *

@@ -77,6 +77,8 @@ extern "C" {
 #define TAUPE_BUFFER_MIN                                                       \
 	512 /* bytes of a session's or stream's buffer, at least */
 #define TAUPE_NETWORKS 4     /* whose intervals are remembered */
+#define TAUPE_BEAT_BYTES_MAX 1000000
+#define TAUPE_BUDGET_BYTES_MAX UINT64_C(1000000000000)
 #define TAUPE_STATE_MAX 4096 /* characters of the longest exported state */
 #define TAUPE_FOREVER UINT64_MAX
 
@@ -134,8 +136,8 @@ struct taupe_heartbeat {
 	 * answered before is a pong, which costs no answer but TCP's own. */
 	bool can_see_acks;
 	/* For the operator, told to the relay: bytes of a heartbeat on the wire, of all layers
-	 * and in both directions, up to 1,000,000; of the budget, in 30 days, up to
-	 * 1,000,000,000,000. 0: not known, none */
+	 * and in both directions, up to TAUPE_BEAT_BYTES_MAX; of the budget, in 30 days, up to
+	 * TAUPE_BUDGET_BYTES_MAX. 0: not known, none */
 	uint32_t beat_bytes;
 	uint64_t budget_bytes;
 
