@@ -25,6 +25,9 @@
  *                             and the configured relays are the way back
  *   TAUPE_WITHOUT_CHANNELS    transfer channels: visits ride on the control channel, and
  *                             config.visits must be there
+ *   TAUPE_WITHOUT_HEARTBEAT_SEARCH
+ *                             the search for the longest interval between heartbeats: heartbeat
+ *                             and reconnect_wait_ms are not looked at
  *   TAUPE_WITHOUT_CHECKS      what taupe_session_init() says about names, URLs and numbers of
  *                             the configuration; one that cannot work is found out by its not working
  *   TAUPE_WITHOUT_RESERVE     room in the structs for what a later version of the ABI may need
@@ -42,6 +45,7 @@
 #define TAUPE_WITHOUT_ENROLMENT
 #define TAUPE_WITHOUT_MEMORY
 #define TAUPE_WITHOUT_CHANNELS
+#define TAUPE_WITHOUT_HEARTBEAT_SEARCH
 #define TAUPE_WITHOUT_CHECKS
 #define TAUPE_WITHOUT_RESERVE
 #endif

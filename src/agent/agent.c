@@ -54,6 +54,7 @@ set_fixed_config(struct agent *agent)
 	agent->config.buffer_size = sizeof(agent->session_buffer);
 	agent->config.memory = agent->session_memory;
 	agent->config.memory_size = sizeof(agent->session_memory);
+	agent->config.heartbeat = &agent->budget.search;
 }
 
 static void
@@ -65,6 +66,7 @@ take_settings(struct agent *agent, struct settings *settings)
 		(void)settings_need_tls(settings);
 	agent->tls = settings->tls;
 	settings_apply(settings, &agent->config);
+	budget_apply(&agent->budget, settings);
 	secret_store_apply(&agent->secrets, &agent->config);
 }
 
@@ -216,6 +218,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 	LIST_INIT(&agent->transfers);
 	shared_init(agent);
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
+	budget_init(&agent->budget, loop_now_ms(loop));
 	set_fixed_config(agent);
 	*result = load_secrets(&agent->secrets, settings);
 	settings_forget_secret(settings);
@@ -304,7 +307,7 @@ needs_handshake(const struct settings *now, const struct settings *fresh)
 {
 	if (now->n_services != fresh->n_services ||
 	    now->options.warm_channels != fresh->options.warm_channels ||
-	    now->options.metered != fresh->options.metered ||
+	    settings_is_thrifty(now) != settings_is_thrifty(fresh) ||
 	    now->options.mux != fresh->options.mux ||
 	    now->options.shared_visits != fresh->options.shared_visits ||
 	    !same_secret(now, fresh))

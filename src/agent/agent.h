@@ -6,6 +6,7 @@
 #ifndef TAUPE_AGENT_AGENT_H
 #define TAUPE_AGENT_AGENT_H
 
+#include "agent/budget.h"
 #include "agent/dial.h"
 #include "agent/secret_store.h"
 #include "agent/settings.h"
@@ -32,6 +33,7 @@ struct agent {
 	struct settings *settings;
 	struct secret_store secrets;
 	struct taupe_config config; /* libtaupe's view of both */
+	struct budget budget;
 	struct tls_context *tls; /* the settings' own; NULL until agent_way() */
 	struct control *control;
 	struct transfer_list transfers;

@@ -17,8 +17,11 @@
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
+#include "net/way.h"
 
 #define READ_BYTES 8192
+#define STORE_EVERY_MS                                                         \
+	3600000 /* what was spent, between changes of the lease */
 
 struct control_link {
 	struct control *control;
@@ -36,6 +39,8 @@ struct control {
 	struct timer timer; /* until the session wants to be asked again */
 	struct control_link links[TAUPE_LINKS];
 	uint64_t last_session, current_session;
+	uint64_t stored_ms;    /* loop clock: when the state was */
+	uint32_t heartbeat_ms; /* was said */
 	bool state_unwritable; /* was said */
 	struct taupe_session session;
 };
@@ -66,15 +71,19 @@ static void
 restore_state(struct control *control)
 {
 	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX];
+	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
 	long len;
 
 	if (path == NULL)
 		return;
-	if ((len = state_file_read(path, text, sizeof(text))) < 0)
+	if ((len = state_file_read(path, text, sizeof(text))) < 0) {
 		log_warn("state file cannot be read: the lease is not known",
 		    LOG_S("file", path), LOG_S("error", log_errno()));
-	else if (!taupe_session_restore(&control->session, text, (size_t)len))
+		return;
+	}
+	/* what we have added to the session's line; the session takes it apart */
+	budget_take(&control->agent->budget, (struct str){text, (size_t)len});
+	if (!taupe_session_restore(&control->session, text, (size_t)len))
 		log_warn(
 		    "state file is damaged and ignored", LOG_S("file", path));
 }
@@ -83,12 +92,17 @@ static void
 store_state(struct control *control)
 {
 	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX];
+	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
 	size_t len =
-	    taupe_session_export(&control->session, text, sizeof(text));
+	    taupe_session_export(&control->session, text, TAUPE_STATE_MAX);
+	struct writer w;
 
 	if (path == NULL || len == 0)
 		return;
+	writer_init(&w, text + len, sizeof(text) - len);
+	budget_put(&control->agent->budget, &w);
+	len += writer_len(&w);
+	control->stored_ms = now_ms(control);
 	if (state_file_write(path, text, len) == 0) {
 		control->state_unwritable = false;
 	} else if (!control->state_unwritable) {
@@ -97,6 +111,85 @@ store_state(struct control *control)
 			 "the next start",
 		    LOG_S("file", path), LOG_S("error", log_errno()));
 	}
+}
+
+/* ---- heartbeats, and what they cost ---- */
+
+/* Count what the link has cost by now. */
+static void
+count(struct control_link *link)
+{
+	uint64_t total = 0;
+	bool known;
+
+	if (!conn_is_open(&link->conn) || link->dial != NULL)
+		return;
+	known = way_bytes(link->conn.fd, &total);
+	if (link->ride != NULL && ride_took_visits(link->ride))
+		budget_skip(&link->control->agent->budget, index_of(link),
+		    known, total);
+	budget_count(&link->control->agent->budget, index_of(link), known,
+	    total, now_ms(link->control));
+}
+
+static void
+begin_count(struct control_link *link)
+{
+	struct agent *agent = link->control->agent;
+
+	/* a proxy acknowledges what the relay may never get */
+	budget_link_begins(&agent->budget, index_of(link),
+	    !link->by_proxy && way_is_acked(link->conn.fd) >= 0);
+	taupe_heartbeat_network(&agent->budget.search,
+	    way_network(link->conn.fd, str_of(link->host)));
+}
+
+/* Of what was sent on the links: has all of it arrived? */
+static void
+look_for_acks(struct control *control)
+{
+	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
+		const struct conn *conn = &control->links[i].conn;
+
+		if (control->links[i].session != 0 && conn_queued(conn) == 0 &&
+		    way_is_acked(conn->fd) > 0)
+			taupe_session_acked(
+			    &control->session, i, now_ms(control));
+	}
+}
+
+/* The session wants this sent by itself. */
+static void
+send_action(struct control *control, const struct taupe_action *action)
+{
+	struct control_link *link = &control->links[action->link];
+	struct budget *budget = &control->agent->budget;
+
+	count(link);
+	if (action->heartbeat)
+		budget_beat(budget, action->link, device_name(control));
+	else
+		budget_link_busy(budget, action->link);
+	(void)conn_write(&link->conn, action->output.bytes, action->output.len);
+	if (budget->limit_bytes != 0 &&
+	    now_ms(control) - control->stored_ms >= STORE_EVERY_MS)
+		store_state(control);
+}
+
+static void
+report_heartbeat(struct control *control)
+{
+	const struct taupe_heartbeat *search = &control->agent->budget.search;
+	uint32_t ms = taupe_session_heartbeat_ms(&control->session);
+
+	if (ms == 0 || ms == control->heartbeat_ms)
+		return;
+	control->heartbeat_ms = ms;
+	log_info("heartbeats", LOG_S("device", device_name(control)),
+	    LOG_U("interval_ms", ms),
+	    LOG_U("answered_ms", search->networks[0].good_ms),
+	    LOG_U("lost_ms", search->networks[0].bad_ms),
+	    LOG_U("network", search->networks[0].id));
 }
 
 /* ---- what the relay said ---- */
@@ -178,6 +271,8 @@ take_refused(struct control_link *link, const struct taupe_event *event)
 static void
 take_event(struct control_link *link, const struct taupe_event *event)
 {
+	if (event->type != TAUPE_EVENT_NONE)
+		budget_link_busy(&link->control->agent->budget, index_of(link));
 	/* stored first: whoever reads the log line may look into the files */
 	if (event->state_changed)
 		store_state(link->control);
@@ -214,6 +309,7 @@ link_lost(struct control_link *link, const char *reason)
 	struct control *control = link->control;
 	struct taupe_event event;
 
+	count(link);
 	ride_free(&link->ride, reason);
 	conn_fini(&link->conn);
 	taupe_session_lost(
@@ -339,8 +435,11 @@ dialled_cb(void *ctx, const char *error)
 	size_t len;
 
 	link->dial = NULL;
-	if (error == NULL && begin_reading(link) != 0)
-		error = "no memory";
+	if (error == NULL) {
+		begin_count(link);
+		if (begin_reading(link) != 0)
+			error = "no memory";
+	}
 	if (error != NULL) {
 		link_lost(link, error);
 		return;
@@ -396,8 +495,12 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
+	count(link);
 	ride_free(&link->ride, "its session is over");
-	if (conn_is_open(&link->conn)) {
+	if (action->dead) {
+		/* else TCP would go on to send its last bytes, for minutes */
+		conn_abort(&link->conn);
+	} else if (conn_is_open(&link->conn)) {
 		(void)conn_write(
 		    &link->conn, action->output.bytes, action->output.len);
 		farewell_take(control->agent->farewells, &link->conn);
@@ -412,14 +515,16 @@ act(struct control *control)
 	struct taupe_action action;
 
 	for (;;) {
+		look_for_acks(control);
+		control->agent->config.reconnect_wait_ms =
+		    budget_wait_ms(&control->agent->budget);
 		taupe_session_next(&control->session, now_ms(control), &action);
 		switch (action.type) {
 		case TAUPE_DIAL:
 			start_dial(control, &action);
 			break;
 		case TAUPE_SEND:
-			(void)conn_write(&control->links[action.link].conn,
-			    action.output.bytes, action.output.len);
+			send_action(control, &action);
 			break;
 		case TAUPE_CLOSE:
 			close_link(control, &action);
@@ -432,6 +537,7 @@ act(struct control *control)
 				    action.until_ms > now_ms(control)
 					? action.until_ms - now_ms(control)
 					: 0);
+			report_heartbeat(control);
 			agent_check_stop(control->agent);
 			return;
 		}
@@ -479,6 +585,8 @@ control_free(struct control **control)
 
 	if (c == NULL)
 		return;
+	if (c->agent->budget.limit_bytes != 0)
+		store_state(c);
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		dial_cancel(&c->links[i].dial);
 		ride_free(&c->links[i].ride, "the agent stops");

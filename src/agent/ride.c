@@ -15,6 +15,7 @@ struct ride {
 	struct task act_task;
 	struct carrier carrier;
 	size_t first; /* of its places in the session's */
+	bool took_visits;
 	struct shared_visit *visits[];
 };
 
@@ -55,11 +56,13 @@ decode_cb(void *owner, uint8_t *data, size_t len, struct mux_step *mux_step)
 	    data, len, loop_now_ms(ride->agent->loop), &event);
 	carrier_say(&ride->carrier, event.output.bytes, event.output.len);
 	act_later(ride);
-	if (event.type == TAUPE_EVENT_VISIT)
+	if (event.type == TAUPE_EVENT_VISIT) {
+		ride->took_visits = true;
 		carrier_take_step(&ride->carrier,
 		    event.step.visit - ride->first, &event.step, mux_step);
-	else if (event.type != TAUPE_EVENT_NONE)
+	} else if (event.type != TAUPE_EVENT_NONE) {
 		ride->ops->event(ride->owner, &event);
+	}
 	return PUMP_STEP;
 }
 
@@ -82,9 +85,11 @@ channel_ended_cb(void *owner, enum pump_end end)
 
 /* ---- what libtaupe is asked ---- */
 
+/* When something is said of a visit: now. */
 static uint64_t
-now_ms(const struct ride *ride)
+visit_ms(struct ride *ride)
 {
+	ride->took_visits = true;
 	return loop_now_ms(ride->agent->loop);
 }
 
@@ -95,7 +100,7 @@ frame_cb(void *owner, size_t place, size_t len,
 	struct ride *ride = owner;
 
 	return taupe_visit_frame(ride->session, ride->first + place, len,
-	    now_ms(ride), header, mask);
+	    visit_ms(ride), header, mask);
 }
 
 static size_t
@@ -104,7 +109,7 @@ opened_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
 	struct ride *ride = owner;
 
 	return taupe_visit_opened(
-	    ride->session, ride->first + place, now_ms(ride), out);
+	    ride->session, ride->first + place, visit_ms(ride), out);
 }
 
 static size_t
@@ -114,7 +119,7 @@ refused_cb(void *owner, size_t place, const char *reason,
 	struct ride *ride = owner;
 
 	return taupe_visit_refused(
-	    ride->session, ride->first + place, reason, now_ms(ride), out);
+	    ride->session, ride->first + place, reason, visit_ms(ride), out);
 }
 
 static size_t
@@ -123,7 +128,7 @@ eof_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
 	struct ride *ride = owner;
 
 	return taupe_visit_eof(
-	    ride->session, ride->first + place, now_ms(ride), out);
+	    ride->session, ride->first + place, visit_ms(ride), out);
 }
 
 static size_t
@@ -132,7 +137,7 @@ abort_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
 	struct ride *ride = owner;
 
 	return taupe_visit_abort(
-	    ride->session, ride->first + place, now_ms(ride), out);
+	    ride->session, ride->first + place, visit_ms(ride), out);
 }
 
 static size_t
@@ -142,7 +147,7 @@ credit_cb(
 	struct ride *ride = owner;
 
 	return taupe_visit_credit(
-	    ride->session, ride->first + place, bytes, now_ms(ride), out);
+	    ride->session, ride->first + place, bytes, visit_ms(ride), out);
 }
 
 static bool
@@ -193,6 +198,15 @@ ride_new(struct agent *agent, struct taupe_session *session, unsigned link,
 	    &ride_mux_ops, &ride_carrier_ops, ride);
 	mux_keep_short(&ride->carrier.mux);
 	return ride;
+}
+
+bool
+ride_took_visits(struct ride *ride)
+{
+	bool took = ride->took_visits;
+
+	ride->took_visits = false;
+	return took;
 }
 
 void

@@ -25,6 +25,8 @@ struct taupe_visit *ride_places(size_t visits);
 /* Take over the connection of a link that stands, its callbacks included. NULL: no memory. */
 struct ride *ride_new(struct agent *agent, struct taupe_session *session,
     unsigned link, struct conn *conn, const struct ride_ops *ops, void *owner);
+/* Has anything been said of a visit since the last question? */
+bool ride_took_visits(struct ride *ride);
 /* Reset what runs on it. The connection is the owner's to close. Clears the pointer. */
 void ride_free(struct ride **ride, const char *reason);
 

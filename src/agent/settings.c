@@ -9,6 +9,7 @@
 
 #include "agent/device_name.h"
 #include "agent/secret_file.h"
+#include "agent/budget.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "agent/state_file.h"
@@ -313,6 +314,23 @@ check_sharing(const struct agent_options *options)
 }
 
 static int
+take_heartbeats(struct settings *settings)
+{
+	const struct agent_options *options = &settings->options;
+
+	if (options->data_budget != NULL &&
+	    !budget_parse(str_of(options->data_budget), &settings->data_budget))
+		return EX_CONFIG; /* the table has checked it */
+	if (options->heartbeat_max_ms == 0 ||
+	    options->heartbeat_min_ms <= options->heartbeat_max_ms)
+		return EX_OK;
+	log_error("heartbeat_min is longer than heartbeat_max",
+	    LOG_I("heartbeat_min_ms", options->heartbeat_min_ms),
+	    LOG_I("heartbeat_max_ms", options->heartbeat_max_ms));
+	return EX_CONFIG;
+}
+
+static int
 take_apart(struct settings *settings)
 {
 	struct agent_options *options = &settings->options;
@@ -323,6 +341,7 @@ take_apart(struct settings *settings)
 	    (result = check_presence(settings)) != EX_OK ||
 	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
+	    (result = take_heartbeats(settings)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||
 	    (result = take_dns(settings)) != EX_OK ||
 	    (result = take_name(settings)) != EX_OK ||
@@ -407,6 +426,12 @@ settings_free(struct settings **settings)
 	*settings = NULL;
 }
 
+bool
+settings_is_thrifty(const struct settings *settings)
+{
+	return settings->options.metered || settings->data_budget != 0;
+}
+
 void
 settings_apply(const struct settings *settings, struct taupe_config *config)
 {
@@ -421,8 +446,9 @@ settings_apply(const struct settings *settings, struct taupe_config *config)
 	config->n_relays = options->relay.count;
 	config->domains = (const char *const *)options->domain.items;
 	config->n_domains = options->domain.count;
-	config->warm_channels =
-	    options->metered ? 0 : (uint32_t)options->warm_channels;
+	config->warm_channels = settings_is_thrifty(settings)
+	    ? 0
+	    : (uint32_t)options->warm_channels;
 	config->mux_visits =
 	    options->mux ? (uint32_t)options->shared_visits : 0;
 	config->reconnect_min_ms = (uint32_t)options->reconnect_min_ms;

@@ -23,6 +23,8 @@ struct agent_options {
 	char *proxy, *proxy_password_file;
 	int64_t connect_timeout_ms, service_timeout_ms, drain_timeout_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms, reconnect_reset_ms;
+	int64_t heartbeat_min_ms, heartbeat_max_ms;
+	char *data_budget;
 	int64_t max_transfers, warm_channels, shared_visits;
 	bool mux, one_connection, trusted_path;
 	int log_level;
@@ -43,6 +45,7 @@ struct settings {
 	char secret[TAUPE_SECRET_MAX + 1];
 	uint8_t secret_sha256[SHA256_LEN];	  /* of what it was read as */
 	char enrolment_key[TAUPE_SECRET_MAX + 1]; /* "": none */
+	uint64_t data_budget; /* bytes in 30 days; 0: none */
 	size_t n_services;
 	/* their names point into targets */
 	struct taupe_service services[TAUPE_SERVICES_MAX];
@@ -76,6 +79,9 @@ int settings_need_tls(struct settings *settings);
 /* Shall the device enter a fleet by itself, if need be? Its key may have been taken away since
  * it did. */
 bool settings_want_enrolment(const struct settings *settings);
+
+/* Is every byte paid for? */
+bool settings_is_thrifty(const struct settings *settings);
 
 /* The secret is kept elsewhere now: it need not stand here, too. */
 void settings_forget_secret(struct settings *settings);

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "agent/budget.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "net/address.h"
@@ -151,6 +152,18 @@ check_dns(const char *value)
 	      "192.0.2.53 or [2001:db8::53]:53";
 }
 
+static const char *
+check_data_budget(const char *value)
+{
+	uint64_t bytes;
+
+	return budget_parse(str_of(value), &bytes)
+	    ? NULL
+	    : "a number of kB, MB or GB and /month, from 200kB/month on, such "
+	      "as "
+	      "5MB/month";
+}
+
 #define AT(member) offsetof(struct agent_options, member)
 #define HOUR_MS 3600000
 
@@ -262,7 +275,22 @@ static const struct option_row rows[] = {
 	"dear: shared_visits at a time, more wait, and no transfer channel is "
 	"ever made."},
     {"metered", OPTION_BOOL, AT(metered), "no", 0, 0, NULL, NULL, NULL,
-	"The link is paid for by the byte: no transfer channel is kept ready."},
+	"The link is paid for by the byte: no transfer channel is kept ready, "
+	"and heartbeats are as rare and as short as the network bears."},
+    {"data_budget", OPTION_STRING, AT(data_budget), NULL, 1, 64, NULL,
+	check_data_budget, "BYTES/month",
+	"What being reachable may cost in 30 days, visits not counted, such as "
+	"5MB/month; the link is metered then."},
+    {"heartbeat_min", OPTION_DURATION, AT(heartbeat_min_ms), "0s", 0,
+	24 * HOUR_MS, NULL, NULL, "TIME",
+	"Shortest interval between heartbeats, even if the network forgets "
+	"idle "
+	"connections sooner; 0 for the shortest that the relay allows."},
+    {"heartbeat_max", OPTION_DURATION, AT(heartbeat_max_ms), "0s", 0,
+	24 * HOUR_MS, NULL, NULL, "TIME",
+	"Longest interval, if the network bears it; 0 for the relay's own, or "
+	"on "
+	"a metered link for the longest that the relay allows."},
     {"drain_timeout", OPTION_DURATION, AT(drain_timeout_ms), "5s", 0, HOUR_MS,
 	NULL, NULL, "TIME", "How long running visits may go on after SIGTERM."},
     {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",

@@ -199,6 +199,35 @@ command_device_list(struct ctl *ctl, const char *name)
 	return table_print(&table);
 }
 
+/* As the agent says: the relay's own interval when it says nothing. */
+static void
+show_heartbeats(const json_t *session)
+{
+	uint64_t heartbeat_ms = report_u64(session, "heartbeat_ms");
+	uint64_t budget = report_u64(session, "budget_bytes");
+	char duration[REPORT_TEXT_MAX], traffic[REPORT_TEXT_MAX],
+	    text[2 * REPORT_TEXT_MAX + 40];
+
+	if (heartbeat_ms == 0)
+		return;
+	snprintf(text, sizeof(text), "every %s",
+	    report_duration(heartbeat_ms, duration));
+	report_line("heartbeat", text);
+	if (report_u64(session, "beat_bytes") > 0) {
+		snprintf(text, sizeof(text),
+		    "%s in 30 days (%llu B a heartbeat, on the wire)",
+		    report_traffic(
+			report_u64(session, "idle_bytes_month"), traffic),
+		    (unsigned long long)report_u64(session, "beat_bytes"));
+		report_line("idle", text);
+	}
+	if (budget > 0) {
+		snprintf(text, sizeof(text), "%s in 30 days",
+		    report_traffic(budget, traffic));
+		report_line("budget", text);
+	}
+}
+
 static void
 show_session(const json_t *session)
 {
@@ -209,6 +238,7 @@ show_session(const json_t *session)
 	snprintf(text, sizeof(text), "%s ago",
 	    report_age(report_u64(session, "since_ms"), age));
 	report_line("since", text);
+	show_heartbeats(session);
 }
 
 static void

@@ -10,6 +10,8 @@
 #include "net/process.h"
 #include "net/redis_sync.h"
 
+#define MONTH_MS (UINT64_C(30) * 24 * 3600 * 1000)
+
 static const struct {
 	const char *noun, *verb; /* verb NULL: the noun is the whole command */
 	bool needs_name;
@@ -92,6 +94,26 @@ static const char *
 text_or_null(const char *text)
 {
 	return text[0] != '\0' ? text : NULL;
+}
+
+void
+ctl_take_heartbeats(json_t *session, uint64_t heartbeat_ms, uint64_t beat_bytes,
+    uint64_t budget_bytes)
+{
+	if (heartbeat_ms == 0)
+		return;
+	json_object_set_new(
+	    session, "heartbeat_ms", json_integer((json_int_t)heartbeat_ms));
+	if (beat_bytes > 0 && beat_bytes <= BEAT_BYTES_MAX) {
+		json_object_set_new(session, "beat_bytes",
+		    json_integer((json_int_t)beat_bytes));
+		json_object_set_new(session, "idle_bytes_month",
+		    json_integer(
+			(json_int_t)(MONTH_MS * beat_bytes / heartbeat_ms)));
+	}
+	if (budget_bytes > 0)
+		json_object_set_new(session, "budget_bytes",
+		    json_integer((json_int_t)budget_bytes));
 }
 
 json_t *

@@ -95,6 +95,10 @@ int command_status(struct ctl *ctl, const char *name);
 
 /* A record's name, reserved label (or null), ports and limits, for a store's answer. */
 json_t *ctl_record_json(const struct device_record *record);
+/* Add what a session's agent says of its heartbeats: heartbeat_ms, beat_bytes and budget_bytes, each
+ * only if it does; and idle_bytes_month, what they cost in 30 days, which is worked out here. */
+void ctl_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
+    uint64_t beat_bytes, uint64_t budget_bytes);
 /* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
 json_t *ctl_fleet_json(const struct fleet_record *record);
 

@@ -141,6 +141,18 @@ report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX])
 }
 
 const char *
+report_traffic(uint64_t bytes, char out[REPORT_TEXT_MAX])
+{
+	if (bytes < 1000000)
+		snprintf(out, REPORT_TEXT_MAX, "%.0f kB", (double)bytes / 1e3);
+	else if (bytes < 1000000000)
+		snprintf(out, REPORT_TEXT_MAX, "%.2f MB", (double)bytes / 1e6);
+	else
+		snprintf(out, REPORT_TEXT_MAX, "%.2f GB", (double)bytes / 1e9);
+	return out;
+}
+
+const char *
 report_ports(const json_t *ports, char *out, size_t cap)
 {
 	struct writer w;

@@ -33,6 +33,8 @@ const char *report_duration(uint64_t ms, char out[REPORT_TEXT_MAX]);
 const char *report_age(uint64_t wall_ms, char out[REPORT_TEXT_MAX]);
 /* "1.2 MiB" */
 const char *report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX]);
+/* "1.2 MB", as providers of mobile networks count */
+const char *report_traffic(uint64_t bytes, char out[REPORT_TEXT_MAX]);
 /* {"ssh": 20022} as "ssh:20022,…"; returns out. */
 const char *report_ports(const json_t *ports, char *out, size_t cap);
 

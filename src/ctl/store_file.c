@@ -9,6 +9,7 @@
 
 #include "base/device_file.h"
 #include "ctl/ctl.h"
+#include "ctl/report.h"
 #include "net/http_get.h"
 
 static int
@@ -173,8 +174,12 @@ join_device(json_t *device, const json_t *known, const json_t *relay)
 	bool online = json_is_true(json_object_get(known, "online"));
 	json_t *session = online ? pick(known, of_session) : json_null();
 
-	if (online)
+	if (online) {
 		json_object_set(session, "relay", json_object_get(relay, "id"));
+		ctl_take_heartbeats(session, report_u64(known, "heartbeat_ms"),
+		    report_u64(known, "beat_bytes"),
+		    report_u64(known, "budget_bytes"));
+	}
 	json_object_set_new(device, "online", json_boolean(online));
 	json_object_set_new(device, "session", session);
 	json_object_set_new(device, "lease",

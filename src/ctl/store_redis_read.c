@@ -21,6 +21,9 @@ session_json(const redisReply *reply)
 	    json_string_value(json_object_get(form, "from")), "instance",
 	    json_string_value(json_object_get(form, "instance")), "since_ms",
 	    (json_int_t)redis_number(form, "since_ms"));
+	ctl_take_heartbeats(session, redis_number(form, "heartbeat_ms"),
+	    redis_number(form, "beat_bytes"),
+	    redis_number(form, "budget_bytes"));
 	json_decref(form);
 	return session;
 }

@@ -188,12 +188,16 @@ add_device_cb(void *ctx, struct hash_node *node)
 			    json_integer(service->public_port));
 	}
 	json_array_append_new(ctx,
-	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:o, s:o}", "name",
-		device->name, "online", device->session != NULL, "label",
-		grant_label(device->grant), "epoch",
+	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, "
+		      "s:o}",
+		"name", device->name, "online", device->session != NULL,
+		"label", grant_label(device->grant), "epoch",
 		(json_int_t)device->grant->epoch, "since_ms",
 		(json_int_t)device->grant->since_ms, "from",
-		grant_from(device->grant), "visitors",
+		grant_from(device->grant), "heartbeat_ms",
+		(json_int_t)device->grant->heartbeat_ms, "beat_bytes",
+		(json_int_t)device->grant->beat_bytes, "budget_bytes",
+		1000 * (json_int_t)device->grant->budget_kb, "visitors",
 		(json_int_t)device->n_visitors, "ports", ports, "urls", urls));
 }
 

@@ -29,6 +29,9 @@
 #define MOVED_GRACE_MS                                                         \
 	2000 /* until the routes of a moved device have reached the proxies */
 #define END_POLL_MS 1000
+#define HOLD_SOON_MS 2000
+#define HOLD_SOON_JITTER_MS                                                    \
+	8000 /* a crowd that came at once need not write at once */
 
 /* A write to the registry that is under way. */
 struct holding_write {
@@ -188,6 +191,9 @@ device_attach(struct relay *relay, const struct claim *claim,
 	    strcmp(grant_instance(device->grant), granted->session.instance) !=
 		0)
 		device_close_channels(device, false);
+	/* the session that there is goes on as it was, until another one stands */
+	if (device->session != NULL)
+		grant_take_heartbeat(grant, device->grant);
 	grant_drop(&device->grant);
 	device->grant = grant;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
@@ -316,12 +322,26 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 }
 
 void
+device_hold_soon(struct device *device)
+{
+	uint64_t due_ms = loop_now_ms(device->relay->loop) + HOLD_SOON_MS +
+	    crypto_below(HOLD_SOON_JITTER_MS);
+
+	if (device->moved || device->released ||
+	    (device->due_ms != 0 && device->due_ms <= due_ms))
+		return;
+	device->due_ms = due_ms;
+	device_retime(device);
+}
+
+void
 device_online(struct device *device, struct session *session,
     const struct channel_terms *terms)
 {
 	struct session *before = device->session;
 
 	device->session = session;
+	grant_set_heartbeat(device->grant, 0, 0, 0);
 	warm_set_floor(device, terms->warm);
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;
@@ -532,7 +552,7 @@ timer_cb(void *ctx)
 {
 	struct device *device = ctx;
 
-	if (device->session != NULL && session_end_if_dead(device->session))
+	if (device->session != NULL && session_tend(device->session))
 		return;
 	if (device->due_ms == 0 ||
 	    device->due_ms > loop_now_ms(device->relay->loop)) {

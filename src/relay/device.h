@@ -84,6 +84,9 @@ void device_unpin(struct device *device);
 /* Write it to the registry as it is now. cb may be NULL; STALE is acted on here, too. */
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 
+/* The same, in a moment: what is said before then goes with it. */
+void device_hold_soon(struct device *device);
+
 /* The session stands, on its agent's terms: it replaces an older one, and whoever waits is served.
  * Unpins. Without memory for what rides on it, it is closed at once. */
 void device_online(struct device *device, struct session *session,

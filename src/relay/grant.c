@@ -53,6 +53,7 @@ grant_new(const struct lease *lease, const struct session_info *session)
 		return NULL;
 	grant->epoch = session->epoch;
 	grant->since_ms = session->since_ms;
+	grant_set_heartbeat(grant, 0, 0, 0);
 	grant->n_keepers = 1;
 	grant->n_ports = (uint8_t)lease->n_ports;
 	to = put_text(grant->text, lease->label);
@@ -83,6 +84,27 @@ grant_drop(struct grant **grantp)
 	*grantp = NULL;
 	if (grant != NULL && --grant->n_keepers == 0)
 		free(grant);
+}
+
+void
+grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
+    uint64_t beat_bytes, uint64_t budget_bytes)
+{
+	uint64_t budget_kb = (budget_bytes + 999) / 1000;
+
+	grant->heartbeat_ms = heartbeat_ms;
+	grant->beat_bytes =
+	    beat_bytes < UINT16_MAX ? (uint16_t)beat_bytes : UINT16_MAX;
+	grant->budget_kb =
+	    budget_kb < UINT32_MAX ? (uint32_t)budget_kb : UINT32_MAX;
+}
+
+void
+grant_take_heartbeat(struct grant *grant, const struct grant *from)
+{
+	grant->heartbeat_ms = from->heartbeat_ms;
+	grant->beat_bytes = from->beat_bytes;
+	grant->budget_kb = from->budget_kb;
 }
 
 const char *
@@ -128,6 +150,9 @@ grant_session(const struct grant *grant, const char *relay_id,
 	memset(session, 0, sizeof(*session));
 	session->epoch = grant->epoch;
 	session->since_ms = grant->since_ms;
+	session->heartbeat_ms = grant->heartbeat_ms;
+	session->beat_bytes = grant->beat_bytes;
+	session->budget_bytes = UINT64_C(1000) * grant->budget_kb;
 	(void)take_text(relay_id, session->relay, sizeof(session->relay));
 	(void)take_text(grant_instance(grant), session->instance,
 	    sizeof(session->instance));

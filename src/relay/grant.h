@@ -12,6 +12,10 @@
 struct grant {
 	uint64_t epoch;	   /* of the session, and so of the lease */
 	uint64_t since_ms; /* wall clock */
+	/* what the agent says of its heartbeats; 0: nothing */
+	uint32_t heartbeat_ms;
+	uint32_t budget_kb; /* kilobytes in 30 days; 0: none */
+	uint16_t beat_bytes;
 	uint8_t n_keepers;
 	uint8_t n_ports;
 	char text[]; /* label, instance, from; then the ports, each a number of two bytes
@@ -23,11 +27,16 @@ struct grant {
 struct grant *grant_new(
     const struct lease *lease, const struct session_info *session);
 
-/* It never changes, so that the device and the registry can keep the same one: each of them
- * drops it when it is done with it. */
+/* It never changes, but for the heartbeats, so that the device and the registry can keep the same one:
+ * each of them drops it when it is done with it. */
 struct grant *grant_keep(struct grant *grant);
 /* Clears the pointer; frees what nobody else keeps. May be NULL. */
 void grant_drop(struct grant **grant);
+
+void grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
+    uint64_t beat_bytes, uint64_t budget_bytes);
+
+void grant_take_heartbeat(struct grant *grant, const struct grant *from);
 
 const char *grant_label(const struct grant *grant);
 const char *grant_instance(const struct grant *grant);

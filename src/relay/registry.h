@@ -52,6 +52,10 @@ struct lease {
 struct session_info {
 	uint64_t epoch;
 	uint64_t since_ms; /* wall clock */
+	/* what the agent says of its heartbeats, each 0 when it does not: what they cost on the
+	 * wire, and what its link may cost in 30 days */
+	uint32_t heartbeat_ms, beat_bytes;
+	uint64_t budget_bytes;
 	char relay[RELAY_ID_MAX + 1];
 	char instance[INSTANCE_MAX + 1];
 	char from[ADDRESS_TEXT_MAX]; /* the agent's address */

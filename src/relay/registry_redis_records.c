@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "relay/registry_redis_records.h"
 
-#define SESSION_TEXT_MAX 512
+#define SESSION_TEXT_MAX 768
 
 bool
 redis_reply_text(const redisReply *reply, struct str *text)
@@ -94,6 +94,14 @@ redis_queue_session(
 	form_put(&w, &first, "instance", str_of(session->instance));
 	form_put(&w, &first, "from", str_of(session->from));
 	form_put_number(&w, &first, "since_ms", session->since_ms);
+	if (session->heartbeat_ms != 0)
+		form_put_number(
+		    &w, &first, "heartbeat_ms", session->heartbeat_ms);
+	if (session->beat_bytes != 0)
+		form_put_number(&w, &first, "beat_bytes", session->beat_bytes);
+	if (session->budget_bytes != 0)
+		form_put_number(
+		    &w, &first, "budget_bytes", session->budget_bytes);
 	text[writer_len(&w)] = '\0';
 	redis_tx_queuef(tx, "SET taupe:session:%s %s PX %llu", name, text,
 	    (unsigned long long)tx->registry->lease_ms);

@@ -184,6 +184,14 @@ static const struct option_row rows[] = {
 	NULL, "TIME",
 	"After this silence an agent pings; three times this and its session "
 	"is dead."},
+    {"heartbeat_min", OPTION_DURATION, AT(heartbeat_min_ms), "10s", 50, 3600000,
+	NULL, NULL, "TIME",
+	"Shortest interval that an agent may choose instead, where its network "
+	"forgets idle connections sooner than heartbeat; at most heartbeat."},
+    {"heartbeat_max", OPTION_DURATION, AT(heartbeat_max_ms), "1h", 50, 86400000,
+	NULL, NULL, "TIME",
+	"Longest interval that an agent may choose, where each one is paid "
+	"for; at least heartbeat."},
     {"probe_timeout", OPTION_DURATION, AT(probe_timeout_ms), "2s", 50, 60000,
 	NULL, NULL, "TIME", "How long a session may take to answer a probe."},
     {"open_timeout", OPTION_DURATION, AT(open_timeout_ms), "2s", 50, 60000,

@@ -26,8 +26,8 @@ struct relay_options {
 	char *devices_file, *cluster_key_file;
 	bool open;
 	/* rules */
-	int64_t lease_ms, quarantine_ms, hold_ms, heartbeat_ms,
-	    probe_timeout_ms;
+	int64_t lease_ms, quarantine_ms, hold_ms, probe_timeout_ms;
+	int64_t heartbeat_ms, heartbeat_min_ms, heartbeat_max_ms;
 	int64_t open_timeout_ms, handshake_timeout_ms, transfer_idle_ms,
 	    drain_timeout_ms, drain_rate, rebalance_rate;
 	bool rebalance;

@@ -348,6 +348,8 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 
 	options->hold_ms = fresh->hold_ms;
 	options->heartbeat_ms = fresh->heartbeat_ms;
+	options->heartbeat_min_ms = fresh->heartbeat_min_ms;
+	options->heartbeat_max_ms = fresh->heartbeat_max_ms;
 	options->probe_timeout_ms = fresh->probe_timeout_ms;
 	options->open_timeout_ms = fresh->open_timeout_ms;
 	options->handshake_timeout_ms = fresh->handshake_timeout_ms;

@@ -20,6 +20,10 @@
 #include "relay/ws_send.h"
 
 #define MISSED_INTERVALS 3
+/* A chosen interval may be long, and three of them too long to be wrong for: after this part of one
+ * more, or this time if that is longer, the relay asks. */
+#define LATE_PART 4
+#define LATE_MS 10000
 
 static const struct conn_ops session_conn_ops;
 
@@ -131,24 +135,60 @@ session_close(struct session *session, enum close_reason reason)
 	session_end(session, reason, close_code(reason), close_text(reason));
 }
 
+/* The interval that the agent has chosen, which stands with the grant: a relay has many sessions. 0:
+ * none. */
+static uint64_t
+chosen_ms(const struct session *session)
+{
+	return session->device->grant->heartbeat_ms;
+}
+
+static uint64_t
+dead_ms(const struct session *session)
+{
+	uint64_t interval_ms = chosen_ms(session);
+
+	if (interval_ms == 0)
+		interval_ms =
+		    (uint64_t)session->device->relay->options.heartbeat_ms;
+	return session->heard_ms + MISSED_INTERVALS * interval_ms;
+}
+
+static uint64_t
+late_ms(const struct session *session)
+{
+	uint64_t grace_ms = chosen_ms(session) / LATE_PART;
+
+	return session->heard_ms + chosen_ms(session) +
+	    (grace_ms > LATE_MS ? grace_ms : LATE_MS);
+}
+
 uint64_t
 session_due_ms(const struct session *session)
 {
 	const struct relay_options *options = &session->device->relay->options;
-	uint64_t silent = session->heard_ms +
-	    MISSED_INTERVALS * (uint64_t)options->heartbeat_ms;
-	uint64_t unanswered =
-	    session->probed_ms + (uint64_t)options->probe_timeout_ms;
+	uint64_t due = dead_ms(session), next;
 
-	return session->probed_ms != 0 && unanswered < silent ? unanswered
-							      : silent;
+	if (session->probed_ms != 0)
+		next = session->probed_ms + (uint64_t)options->probe_timeout_ms;
+	else if (chosen_ms(session) != 0)
+		next = late_ms(session);
+	else
+		return due;
+	return next < due ? next : due;
 }
 
 bool
-session_end_if_dead(struct session *session)
+session_tend(struct session *session)
 {
-	if (session_due_ms(session) > loop_now_ms(session->device->relay->loop))
+	uint64_t now_ms = loop_now_ms(session->device->relay->loop);
+
+	if (session_due_ms(session) > now_ms)
 		return false;
+	if (session->probed_ms == 0 && dead_ms(session) > now_ms) {
+		session_probe(session, NULL);
+		return false;
+	}
 	session_close(session, CLOSE_TIMEOUT);
 	return true;
 }
@@ -183,6 +223,42 @@ session_heard(struct session *session)
 		answer_probes(session, true);
 }
 
+/* The bounds of what an agent may choose. */
+
+static uint64_t
+heartbeat_least(const struct relay_options *options)
+{
+	return (uint64_t)(options->heartbeat_min_ms < options->heartbeat_ms
+		? options->heartbeat_min_ms
+		: options->heartbeat_ms);
+}
+
+static uint64_t
+heartbeat_most(const struct relay_options *options)
+{
+	return (uint64_t)(options->heartbeat_max_ms > options->heartbeat_ms
+		? options->heartbeat_max_ms
+		: options->heartbeat_ms);
+}
+
+/* The agent has chosen an interval. */
+static void
+take_heartbeat(struct session *session, const struct control_msg *msg)
+{
+	struct device *device = session->device;
+	uint64_t ms = msg->heartbeat_ms;
+
+	if (ms < heartbeat_least(&device->relay->options))
+		ms = heartbeat_least(&device->relay->options);
+	if (ms > heartbeat_most(&device->relay->options))
+		ms = heartbeat_most(&device->relay->options);
+	if (device->session != session)
+		return; /* it is being replaced */
+	grant_set_heartbeat(
+	    device->grant, (uint32_t)ms, msg->beat_bytes, msg->budget_bytes);
+	device_hold_soon(device);
+}
+
 void
 session_take_message(struct session *session, const struct control_msg *msg)
 {
@@ -191,6 +267,8 @@ session_take_message(struct session *session, const struct control_msg *msg)
 	else if (msg->op == CONTROL_SECRET &&
 	    session->device->session == session)
 		rotation_take(session->device, msg);
+	else if (msg->op == CONTROL_HEARTBEAT)
+		take_heartbeat(session, msg);
 	/* whatever else an agent says here is of a later version */
 }
 
@@ -416,6 +494,8 @@ session_welcome(struct session *session)
 	    .op = CONTROL_WELCOME,
 	    .epoch = device->grant->epoch,
 	    .heartbeat_ms = (uint64_t)relay->options.heartbeat_ms,
+	    .heartbeat_min_ms = heartbeat_least(&relay->options),
+	    .heartbeat_max_ms = heartbeat_most(&relay->options),
 	    .lease_ms = (uint64_t)relay->options.lease_ms,
 	    .label = str_of(grant_label(device->grant)),
 	    .relay = str_of(relay->self.url),

@@ -60,11 +60,11 @@ void session_probe(struct session *session, struct probe *probe);
 void probe_cancel(struct probe *probe);
 
 /* When, on the loop's clock, the agent has been silent for too long, or owes the answer to
- * a probe: its device looks at it again then, so that a frame costs a store and no timer is
- * moved. */
+ * a probe, or a heartbeat: its device looks at it again then, so that a frame costs a store and no
+ * timer is moved. */
 uint64_t session_due_ms(const struct session *session);
-/* End it if that is now. True: it is gone, and the device is offline. */
-bool session_end_if_dead(struct session *session);
+/* Probe or end it if that is now. True: it is gone, and the device is offline. */
+bool session_tend(struct session *session);
 
 /* End it, telling the agent why; the device is offline afterwards unless the session was
  * replaced already. Frees the session. */

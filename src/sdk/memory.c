@@ -2,6 +2,7 @@
 /* What is remembered of the last welcome; its exported form is the state file. */
 #include "sdk/memory.h"
 
+#include "sdk/heartbeat.h"
 #include "wire/url.h"
 
 #ifndef TAUPE_WITHOUT_MEMORY
@@ -132,20 +133,19 @@ write_pair(struct writer *w, bool *first, const char *key, const char *value)
 }
 
 void
-memory_write(const struct memory *m, struct writer *w)
+memory_write(const struct memory *m, struct writer *w, bool *first)
 {
-	bool first = true;
-
-	write_pair(w, &first, "label", memory_label(m));
-	write_pair(w, &first, "lease", memory_lease(m));
-	write_pair(w, &first, "relay", memory_relay(m));
+	write_pair(w, first, "label", memory_label(m));
+	write_pair(w, first, "lease", memory_lease(m));
+	write_pair(w, first, "relay", memory_relay(m));
 	for (unsigned i = 0; i < m->n_peers; i++)
-		write_pair(w, &first, "peer", memory_peer(m, i));
+		write_pair(w, first, "peer", memory_peer(m, i));
 }
 
 /* Take one pair into the welcome that we pretend to have got; false: a wrong shape. */
 static bool
-take_pair(struct control_msg *welcome, const struct form_pair *pair)
+take_pair(struct control_msg *welcome, struct taupe_heartbeat *heartbeat,
+    const struct form_pair *pair)
 {
 	struct url url;
 
@@ -167,11 +167,14 @@ take_pair(struct control_msg *welcome, const struct form_pair *pair)
 		welcome->peers[welcome->n_peers++] = pair->value;
 		return url_parse(pair->value, &url);
 	}
+	if (heartbeat != NULL && str_is(pair->key, "network"))
+		return heartbeat->ops->take(heartbeat, pair->value);
 	return true;
 }
 
 bool
-memory_read(struct memory *m, char *text, size_t len)
+memory_read(
+    struct memory *m, struct taupe_heartbeat *heartbeat, char *text, size_t len)
 {
 	struct control_msg welcome;
 	struct form_reader reader;
@@ -181,7 +184,7 @@ memory_read(struct memory *m, char *text, size_t len)
 	memset(&welcome, 0, sizeof(welcome));
 	form_reader_init(&reader, text, len);
 	while ((result = form_next(&reader, &pair)) == WIRE_DONE)
-		if (!take_pair(&welcome, &pair))
+		if (!take_pair(&welcome, heartbeat, &pair))
 			return false;
 	if (result == WIRE_BAD)
 		return false;

@@ -34,8 +34,9 @@ const char *memory_relay(const struct memory *m);
 /* Precondition: index < m->n_peers. */
 const char *memory_peer(const struct memory *m, unsigned index);
 
-/* As one form-encoded line; decodes in place. */
-void memory_write(const struct memory *m, struct writer *w);
-WIRE_MUST_CHECK bool memory_read(struct memory *m, char *text, size_t len);
+/* As one form-encoded line; decodes in place. What is remembered of networks is in it, too. */
+void memory_write(const struct memory *m, struct writer *w, bool *first);
+WIRE_MUST_CHECK bool memory_read(struct memory *m,
+    struct taupe_heartbeat *heartbeat, char *text, size_t len);
 
 #endif

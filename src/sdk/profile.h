@@ -42,6 +42,11 @@ enum profile {
 #else
 	HAS_CHANNELS = true,
 #endif
+#ifdef TAUPE_WITHOUT_HEARTBEAT_SEARCH
+	HAS_HEARTBEAT_SEARCH = false,
+#else
+	HAS_HEARTBEAT_SEARCH = true,
+#endif
 #ifdef TAUPE_WITHOUT_CHECKS
 	HAS_CHECKS = false
 #else

@@ -8,7 +8,7 @@
 #include "sdk/backoff.h"
 
 #define STAGE_TIMEOUT_MS 10000u
-#define STEP_MAX_MS (1u << 30)
+#define WAIT_MAX_MS 2592000000u /* 30 days */
 
 _Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
     "taupe_session too small");
@@ -19,7 +19,9 @@ _Static_assert((int)TAUPE_HTTP == (int)SERVICE_HTTP &&
 	(int)TAUPE_TCP == (int)SERVICE_TCP,
     "kinds");
 _Static_assert(TAUPE_SERVICES_MAX == SERVICES_MAX &&
-	TAUPE_NAME_MAX == DEVICE_NAME_MAX && TAUPE_SECRET_MAX == SECRET_MAX,
+	TAUPE_NAME_MAX == DEVICE_NAME_MAX && TAUPE_SECRET_MAX == SECRET_MAX &&
+	TAUPE_BEAT_BYTES_MAX == BEAT_BYTES_MAX &&
+	TAUPE_BUDGET_BYTES_MAX == BUDGET_BYTES_MAX,
     "one protocol");
 
 static struct session *
@@ -85,7 +87,8 @@ session_at(struct taupe_session *session, uint64_t now_ms)
 	uint64_t passed = now_ms - s->driver_ms;
 
 	s->driver_ms = now_ms;
-	s->now_ms += passed < STEP_MAX_MS ? (uint32_t)passed : STEP_MAX_MS;
+	s->now_ms +=
+	    passed < SESSION_STEP_MS ? (uint32_t)passed : SESSION_STEP_MS;
 	return s;
 }
 
@@ -207,18 +210,28 @@ taupe_session_init(
 bool
 taupe_session_restore(struct taupe_session *session, char *text, size_t len)
 {
+	struct session *s = session_of(session);
+
 	return HAS_MEMORY &&
-	    memory_read(&session_of(session)->memory, text, len);
+	    memory_read(&s->memory, session_search(s), text, len);
 }
 
 size_t
 taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
 {
-	struct writer w;
+	const struct session *s = const_session_of(session);
+	const struct taupe_heartbeat *h = session_search(s);
+	struct writer w, without;
+	bool first = true;
 
 	writer_init(&w, out, cap);
 	if (HAS_MEMORY)
-		memory_write(&const_session_of(session)->memory, &w);
+		memory_write(&s->memory, &w, &first);
+	without = w;
+	if (HAS_MEMORY && h != NULL)
+		h->ops->put(h, &w, &first);
+	if (w.full) /* they can be found anew */
+		w = without;
 	return w.full ? 0 : writer_len(&w);
 }
 
@@ -244,9 +257,13 @@ static uint32_t
 delay_ms(const struct session *s, enum link_end end, unsigned failures,
     uint32_t at_least_ms)
 {
+	uint32_t wait = HAS_HEARTBEAT_SEARCH ? s->config->reconnect_wait_ms : 0;
+
 	if (end == END_HOPELESS)
 		return backoff_long_ms(s->config);
-	return at_least_ms + backoff_delay_ms(s->config, failures);
+	if (wait > WAIT_MAX_MS)
+		wait = WAIT_MAX_MS;
+	return at_least_ms + wait + backoff_delay_ms(s->config, failures);
 }
 
 /* The session is lost: begin a new round of candidates. */
@@ -290,7 +307,10 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
     uint32_t at_least_ms, struct taupe_event *event)
 {
 	bool was_current = link_index(s, link) == s->current, at_once = false;
+	uint32_t ms;
 
+	if (HAS_HEARTBEAT_SEARCH)
+		session_heartbeat_lost(s, link);
 	if (HAS_TWO_LINKS &&
 	    link->state == LINK_LEAVING) { /* it was left already */
 		event->standing = true;
@@ -307,9 +327,11 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 		event->standing = true;
 		if (s->moving && s->current != NO_LINK) {
 			s->move_failures++;
-			s->move_ms = s->now_ms +
-			    delay_ms(s, end, s->move_failures, at_least_ms);
-			event->retry_ms = s->move_ms - s->now_ms;
+			ms = delay_ms(s, end, s->move_failures, at_least_ms);
+			if (ms > SESSION_STEP_MS)
+				ms = SESSION_STEP_MS;
+			s->move_ms = s->now_ms + ms;
+			event->retry_ms = ms;
 		}
 		return;
 	}
@@ -322,9 +344,9 @@ session_link_ended(struct session *s, struct link *link, enum link_end end,
 	} else if (!was_current) {
 		at_once = advance_candidate(s, end);
 	}
-	s->retry_ms = s->now_ms +
-	    (at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms));
-	event->retry_ms = s->retry_ms - s->now_ms;
+	ms = at_once ? 0 : delay_ms(s, end, s->failures, at_least_ms);
+	session_put_off(s, ms);
+	event->retry_ms = ms;
 }
 
 void
@@ -418,7 +440,7 @@ session_move_on(struct session *s, struct link *link)
 {
 	begin_round(s, true);
 	s->current = NO_LINK;
-	s->retry_ms = s->now_ms;
+	session_put_off(s, 0);
 	link_finish(link, WS_CLOSE_NORMAL, NULL);
 }
 
@@ -446,7 +468,7 @@ taupe_session_renew(struct taupe_session *session, uint64_t now_ms)
 			s->renewing = true;
 		}
 	} else if (s->current == NO_LINK) {
-		s->retry_ms = s->now_ms; /* what was refused may be right now */
+		session_put_off(s, 0); /* what was refused may be right now */
 	}
 }
 

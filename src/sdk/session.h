@@ -11,6 +11,7 @@
 #define TAUPE_SDK_SESSION_H
 
 #include "sdk/channel.h"
+#include "sdk/heartbeat.h"
 #include "sdk/memory.h"
 #include "sdk/places.h"
 #include "sdk/profile.h"
@@ -18,6 +19,7 @@
 
 #define REDIRECTS_MAX 5
 #define NO_LINK TAUPE_LINKS
+#define SESSION_STEP_MS (1u << 30) /* twelve days */
 
 enum link_state {
 	LINK_FREE,
@@ -54,12 +56,17 @@ struct link {
 	uint32_t heard_ms, sent_ms; /* when last; from LINK_UP on */
 	uint32_t pinged_ms;
 	uint32_t good_ms; /* when it will have stood long enough */
-	uint32_t heartbeat_ms;
+	uint32_t heartbeat_ms; /* kept, as the relay knows */
 	uint32_t retry_after_ms; /* LINK_BODY */
 	uint32_t body_left;	 /* LINK_BODY: bytes to come */
 	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
 	struct visits visits;	/* that ride on it, if any do */
 	struct channel channel;
+	/* Of a search for the longest interval. */
+	uint32_t told_bytes; /* of a heartbeat, as the relay knows */
+	bool tells; /* the relay understands op=heartbeat */
+	bool quiet; /* what pinged_ms tells of was a pong: TCP answers it */
+	bool proof; /* and nothing was said in the interval before it */
 	char host[HOST_NAME_MAX + 1];
 };
 
@@ -69,6 +76,7 @@ struct session {
 	const struct taupe_config *config;
 	uint32_t now_ms;
 	uint32_t retry_ms; /* when to connect, while no link is there */
+	uint32_t retry_rest_ms; /* so much later yet */
 	uint32_t move_ms;  /* when to dial the other link, for a move */
 	uint32_t failures; /* rounds since a link stood long enough */
 	uint32_t move_failures;
@@ -124,6 +132,13 @@ session_has_two_links(const struct session *s)
 	return HAS_TWO_LINKS && !s->config->single_link;
 }
 
+/* What the driver has given for it, or NULL. */
+static inline struct taupe_heartbeat *
+session_search(const struct session *s)
+{
+	return HAS_HEARTBEAT_SEARCH ? s->config->heartbeat : NULL;
+}
+
 /* Is any link up or on its way? */
 bool session_is_busy(const struct session *s);
 void link_tell_relay(const struct link *link, struct taupe_relay *relay);
@@ -173,6 +188,22 @@ WIRE_MUST_CHECK const char *session_take_visit_bytes(struct session *s,
 void session_refuse_channel(struct link *link, const struct control_msg *open,
     struct taupe_event *event);
 
+/* Heartbeats, if there is a search. */
+/* The link is about to be up on the welcome's terms, heartbeat_ms among them. */
+void session_heartbeat_begin(
+    struct session *s, struct link *link, const struct control_msg *welcome);
+/* One is about to be sent, and no other waits: quiet and proof say how. */
+void session_heartbeat_choose(struct session *s, struct link *link);
+/* Something came in, or was acknowledged: the one that waits is answered. */
+void session_heartbeat_answered(struct session *s, struct link *link);
+/* The link has ended. */
+void session_heartbeat_lost(struct session *s, const struct link *link);
+/* Write what the relay has to be told; 0: nothing. */
+size_t session_heartbeat_tell(
+    struct session *s, struct link *link, uint8_t out[TAUPE_OUTPUT_MAX]);
+/* Has what is remembered changed since the last time? */
+bool session_heartbeat_changed(struct session *s);
+
 /* Dial anew on a link that is under way; what it was made with is out of date. */
 void session_restart_link(struct session *s, struct link *link);
 
@@ -196,6 +227,19 @@ session_wait_ms(const struct session *s, uint32_t at_ms)
 	uint32_t left = at_ms - s->now_ms;
 
 	return (int32_t)left > 0 ? left : 0;
+}
+
+/* Connect after so long, if no link is there then. What is farther away than our clock sees is put
+ * off again then. */
+static inline void
+session_put_off(struct session *s, uint32_t ms)
+{
+	uint32_t step =
+	    HAS_HEARTBEAT_SEARCH && ms > SESSION_STEP_MS ? SESSION_STEP_MS : ms;
+
+	s->retry_ms = s->now_ms + step;
+	if (HAS_HEARTBEAT_SEARCH)
+		s->retry_rest_ms = ms - step;
 }
 
 static inline bool

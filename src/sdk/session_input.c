@@ -319,6 +319,8 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	link->heartbeat_ms = msg->heartbeat_ms > HEARTBEAT_MIN_MS
 	    ? (uint32_t)msg->heartbeat_ms
 	    : HEARTBEAT_MIN_MS;
+	if (HAS_HEARTBEAT_SEARCH)
+		session_heartbeat_begin(s, link, msg);
 	report_welcome(msg, event);
 	event->state_changed = HAS_MEMORY && memory_set(&s->memory, msg);
 	link_tell_relay(link, &event->relay);
@@ -521,6 +523,8 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 
 	memset(event, 0, offsetof(struct taupe_event, output.bytes));
 	link->heard_ms = s->now_ms;
+	if (HAS_HEARTBEAT_SEARCH && link->pinged)
+		session_heartbeat_answered(s, link);
 	link->pinged = false;
 	while (done < len && event->type == TAUPE_EVENT_NONE &&
 	    event->output.len == 0) {
@@ -543,6 +547,8 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 			return len;
 		}
 	}
+	if (HAS_HEARTBEAT_SEARCH && session_heartbeat_changed(s))
+		event->state_changed = true;
 	return done;
 }
 

@@ -61,6 +61,8 @@ close_action(struct session *s, struct link *link, struct taupe_action *action)
 	action->link = link_index(s, link);
 	action->reason = link->end_reason;
 	action->until_ms = session_wait_ms(s, s->retry_ms);
+	if (HAS_HEARTBEAT_SEARCH)
+		action->until_ms += s->retry_rest_ms;
 	if (link->close_code != 0)
 		action->output.len =
 		    channel_close(&link->channel, link->close_code,
@@ -120,6 +122,19 @@ overdue_reason(const struct link *link)
 	}
 }
 
+/* Tell the relay about our heartbeats. False: it knows. */
+static bool
+tell_action(struct session *s, struct link *link, struct taupe_action *action)
+{
+	action->output.len =
+	    session_heartbeat_tell(s, link, action->output.bytes);
+	if (action->output.len == 0)
+		return false;
+	action->type = TAUPE_SEND;
+	action->link = link_index(s, link);
+	return true;
+}
+
 /* A link's time has come: give it up, or ping. */
 static void
 overdue_action(
@@ -130,14 +145,20 @@ overdue_action(
 	if (link_is_up(link) && silence_left_ms(s, link) > 0) {
 		action->type = TAUPE_SEND;
 		action->link = link_index(s, link);
-		action->output.len = channel_frame(
-		    &link->channel, WS_OP_PING, NULL, 0, action->output.bytes);
+		action->heartbeat = true;
+		if (!link->pinged) {
+			link->pinged_ms = s->now_ms;
+			if (HAS_HEARTBEAT_SEARCH)
+				session_heartbeat_choose(s, link);
+		}
+		link->pinged = true;
+		action->output.len = channel_frame(&link->channel,
+		    HAS_HEARTBEAT_SEARCH && link->quiet ? WS_OP_PONG
+							: WS_OP_PING,
+		    NULL, 0, action->output.bytes);
 		link->sent_ms = s->now_ms;
 		if (session_wait_ms(s, link->good_ms) == 0)
 			link->good_ms = s->now_ms; /* it stays in sight */
-		if (!link->pinged)
-			link->pinged_ms = s->now_ms;
-		link->pinged = true;
 		return;
 	}
 	session_link_ended(s, link,
@@ -145,6 +166,7 @@ overdue_action(
 	    &ignored);
 	link_finish(link, 0, overdue_reason(link));
 	close_action(s, link, action);
+	action->dead = true;
 }
 
 static bool
@@ -173,6 +195,9 @@ begin_attempt(struct session *s)
 		    session_wait_ms(s, s->move_ms) > 0 || !choose_move(s, link))
 			return NULL;
 	} else if (session_is_busy(s) || session_wait_ms(s, s->retry_ms) > 0) {
+		return NULL;
+	} else if (HAS_HEARTBEAT_SEARCH && s->retry_rest_ms > 0) {
+		session_put_off(s, s->retry_rest_ms);
 		return NULL;
 	} else if (!choose_candidate(s, &url) || !link_set_place(link, &url)) {
 		/* nothing restored and nothing configured: a renewed configuration may help */
@@ -223,6 +248,8 @@ choose_action(struct session *s, struct taupe_action *action)
 			overdue_action(s, link, action);
 			return;
 		}
+		if (HAS_HEARTBEAT_SEARCH && tell_action(s, link, action))
+			return;
 	}
 	if ((link = begin_attempt(s)) != NULL) {
 		dial_action(s, link, action);

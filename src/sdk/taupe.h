@@ -76,6 +76,9 @@ extern "C" {
 #define TAUPE_REQUEST_MAX 3584 /* bytes of the longest control request */
 #define TAUPE_BUFFER_MIN                                                       \
 	512 /* bytes of a session's or stream's buffer, at least */
+#define TAUPE_NETWORKS 4     /* whose intervals are remembered */
+#define TAUPE_BEAT_BYTES_MAX 1000000
+#define TAUPE_BUDGET_BYTES_MAX UINT64_C(1000000000000)
 #define TAUPE_STATE_MAX 4096 /* characters of the longest exported state */
 #define TAUPE_FOREVER UINT64_MAX
 
@@ -116,6 +119,43 @@ struct taupe_relay {
 
 /* What a connection was authenticated with. */
 enum taupe_credential { TAUPE_SECRET, TAUPE_OLD_SECRET, TAUPE_ENROLMENT_KEY };
+
+/*
+ * How long a device may be silent: the longest interval that the network on its way bears is found
+ * and remembered, for a link that is paid for by the byte. The driver's memory, for one session:
+ * taupe_heartbeat_init(), then set what is wanted, then give it to the configuration. Without one
+ * the session keeps to the relay's interval.
+ */
+struct taupe_heartbeat {
+	/* The driver's, who may change them between two calls. Bounds of the search: 0 for none
+	 * below, and for the relay's own interval above; the relay has bounds as well. */
+	uint32_t min_ms, max_ms;
+	/* At least that, even if the network does not bear it: what a budget allows. 0: none */
+	uint32_t floor_ms;
+	/* The driver calls taupe_session_acked(): then a heartbeat after an interval that has been
+	 * answered before is a pong, which costs no answer but TCP's own. */
+	bool can_see_acks;
+	/* For the operator, told to the relay: bytes of a heartbeat on the wire, of all layers
+	 * and in both directions, up to TAUPE_BEAT_BYTES_MAX; of the budget, in 30 days, up to
+	 * TAUPE_BUDGET_BYTES_MAX. 0: not known, none */
+	uint32_t beat_bytes;
+	uint64_t budget_bytes;
+
+	/* The library's; to be read at most. The network at hand is the first; good: the longest
+	 * interval that was answered; bad: the shortest that was not; 0: not known. */
+	struct taupe_network {
+		uint32_t id, good_ms, bad_ms;
+	} networks[TAUPE_NETWORKS];
+	uint32_t base_ms, least_ms, most_ms; /* the relay's */
+	uint32_t lost_interval_ms;	     /* of a loss that may count; 0: none */
+	uint64_t lost_ms;		     /* on the driver's clock */
+	uint16_t calm;	/* heartbeats that were answered since something changed */
+	uint16_t retry; /* so many, and what was bad is tried again */
+	bool doubt;	/* what was good was lost once */
+	bool changed;	/* since the state was reported to have changed */
+	const struct taupe_heartbeat_ops *ops;
+	TAUPE_RESERVED(4)
+};
 
 enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
 
@@ -192,6 +232,10 @@ struct taupe_config {
 	uint32_t reconnect_reset_ms;
 	/* for the connection, the answer, the welcome each; 10,000 */
 	uint32_t handshake_timeout_ms;
+	/* before any attempt to connect once a session or an attempt has ended, besides the
+	 * back-off; up to 2,592,000,000, which are 30 days; 0 */
+	uint32_t reconnect_wait_ms;
+	struct taupe_heartbeat *heartbeat; /* NULL: the relay's interval */
 	/* One connection is all there is room for: a move leaves before it connects, and
 	 * link 0 has the whole buffer. */
 	bool single_link;
@@ -262,7 +306,7 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[80 + 2 * sizeof(void *) +
+		uint8_t bytes[88 + 2 * sizeof(void *) +
 		    TAUPE_LINKS * (512 + 6 * sizeof(void *))];
 	} opaque;
 	TAUPE_RESERVED(8)
@@ -279,6 +323,8 @@ struct taupe_action {
 	enum taupe_action_type type;
 	unsigned link;		  /* DIAL, SEND, CLOSE: 0..TAUPE_LINKS-1 */
 	struct taupe_relay relay; /* DIAL; valid until the next call */
+	bool heartbeat;		  /* SEND: that is what it is */
+	bool dead; /* CLOSE: nobody is there; what TCP still wants to say is in vain */
 	const char *reason;	  /* CLOSE: what went wrong, or NULL */
 	/* On the driver's clock. WAIT: or TAUPE_FOREVER; CLOSE: of the next attempt */
 	uint64_t until_ms;
@@ -446,6 +492,18 @@ void taupe_session_renew(struct taupe_session *session, uint64_t now_ms);
  * left. Transfer channels are the driver's to end. A link on which visits
  * ride is closed when these are over, and takes no more; at once if this is called again. */
 void taupe_session_leave(struct taupe_session *session);
+
+/* Forget everything, bounds too, and search from the relay's interval on. */
+void taupe_heartbeat_init(struct taupe_heartbeat *heartbeat);
+/* The next connection is made over the network of this number, a hash of what tells it from others
+ * (0 when never called): what was found there before counts. Before taupe_session_connected(). */
+void taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id);
+/* TCP has an acknowledgement of all that was ever sent on the link. Worth a call before
+ * each taupe_session_next(). */
+void taupe_session_acked(
+    struct taupe_session *session, unsigned link, uint64_t now_ms);
+/* The interval that the session keeps at the moment; 0 when none is up. */
+uint32_t taupe_session_heartbeat_ms(const struct taupe_session *session);
 
 /* Is a session up (welcomed, and not known to be lost)? At any time after _init(). */
 bool taupe_session_is_up(const struct taupe_session *session);

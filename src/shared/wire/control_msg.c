@@ -11,7 +11,8 @@
 #define VISITOR_ADDRESS_MAX 80
 #define DAY_MS (24 * 60 * 60 * 1000)
 #define LEASE_MAX (UINT64_C(3660) * DAY_MS)
-_Static_assert(LEASE_MAX % (1 << 12) == 0, "its row holds it exactly");
+_Static_assert(LEASE_MAX % (1 << 12) == 0 && BUDGET_BYTES_MAX % (1 << 12) == 0,
+    "their rows hold them exactly");
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static bool
@@ -123,7 +124,13 @@ enum msg_key {
 	KEY_URL,
 	KEY_LEASE,
 	KEY_SHA256,
-	KEY_ERROR
+	KEY_ERROR,
+#ifndef CONTROL_WITHOUT_HEARTBEAT
+	KEY_HEARTBEAT_MIN,
+	KEY_HEARTBEAT_MAX,
+	KEY_BEAT_BYTES,
+	KEY_BUDGET_BYTES
+#endif
 };
 
 #define WELCOME_NEEDS                                                          \
@@ -175,6 +182,10 @@ static const struct {
     [CONTROL_SECRET] =
 	OP("secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
 	    "secret needs a sha256 or an error"),
+#ifndef CONTROL_WITHOUT_HEARTBEAT
+    [CONTROL_HEARTBEAT] = OP("heartbeat", FORM_BIT(KEY_HEARTBEAT), 0,
+	"heartbeat needs heartbeat_ms"),
+#endif
 };
 
 static bool
@@ -241,6 +252,16 @@ static const struct form_key msg_keys[] = {
 	"not 64 lower-case hexadecimal digits"),
     [KEY_ERROR] =
 	FORM_TEXT(control_msg, error, check_reason, "more than 200 characters"),
+#ifndef CONTROL_WITHOUT_HEARTBEAT
+    [KEY_HEARTBEAT_MIN] = FORM_NUMBER(control_msg, heartbeat_min_ms, 1, DAY_MS,
+	"not 1 to 86400000 milliseconds"),
+    [KEY_HEARTBEAT_MAX] = FORM_NUMBER(control_msg, heartbeat_max_ms, 1, DAY_MS,
+	"not 1 to 86400000 milliseconds"),
+    [KEY_BEAT_BYTES] = FORM_NUMBER(
+	control_msg, beat_bytes, 1, BEAT_BYTES_MAX, "not 1 to 1000000"),
+    [KEY_BUDGET_BYTES] = FORM_SHIFTED(control_msg, budget_bytes, 1,
+	BUDGET_BYTES_MAX >> 12, 12, "not 1 to 1000000000000"),
+#endif
 };
 
 static bool

@@ -23,6 +23,8 @@
 #define MUX_WINDOW_MAX (16u << 20)
 #define MUX_WINDOW 65536 /* the relay's, and an agent's that names none */
 #define LEASE_TOKEN_MAX 1024
+#define BEAT_BYTES_MAX 1000000
+#define BUDGET_BYTES_MAX UINT64_C(1000000000000) /* a terabyte */
 #define REASON_MAX 200
 
 enum control_op {
@@ -37,7 +39,8 @@ enum control_op {
 	CONTROL_MOVED,   /* both ways, there: the last word about a visit; it goes on elsewhere */
 	CONTROL_STAYS,   /* agent → relay, there: a visit does not move */
 	CONTROL_ROTATE,  /* relay → agent, on control: make a new secret */
-	CONTROL_SECRET   /* both ways, on control: the new secret's hash, or why there is none */
+	CONTROL_SECRET,  /* both ways, on control: the new secret's hash, or why there is none */
+	CONTROL_HEARTBEAT /* agent → relay, on control: the interval that it keeps from now on */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
@@ -65,6 +68,10 @@ struct control_url {
 #if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_MEMORY)
 #define CONTROL_WITHOUT_PEERS
 #endif
+/* Nor has one that keeps to the relay's interval for its bounds, or for telling another one. */
+#if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_HEARTBEAT_SEARCH)
+#define CONTROL_WITHOUT_HEARTBEAT
+#endif
 
 struct control_msg {
 	enum control_op op;
@@ -80,8 +87,8 @@ struct control_msg {
 	form_number bytes;     /* credit */
 	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
 	form_number stream;    /* … which has this number there */
-	/* welcome */
-	form_number epoch, heartbeat_ms, lease_ms;
+	form_number heartbeat_ms; /* welcome, heartbeat */
+	form_number epoch, lease_ms; /* welcome */
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
 #ifndef CONTROL_WITHOUT_URLS
@@ -90,6 +97,10 @@ struct control_msg {
 #ifndef CONTROL_WITHOUT_PEERS
 	struct str peers[PEERS_MAX];
 #endif
+	/* welcome: the bounds of a heartbeat message, 0 when absent: none is understood */
+	form_number heartbeat_min_ms, heartbeat_max_ms;
+	/* heartbeat: what one costs on the wire, what the link may cost in 30 days; 0 when absent */
+	form_number beat_bytes, budget_bytes;
 };
 
 /*

@@ -149,6 +149,23 @@ class Network:
         self.nat.run("sysctl", "-qw",
                      f"net.netfilter.nf_conntrack_tcp_timeout_established={seconds}")
 
+    def point_to_point(self, device):
+        """The link of a device is like a mobile network's: who is at its other end is known, and
+        nobody asks for hardware addresses or looks for IPv6 routers."""
+        ends = {}
+        for space, name in ((self.hosts[device].space, "eth0"), (self.nat.space, device)):
+            with inside(space):
+                run("sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
+                found = subprocess.run(["ip", "-br", "link", "show", "dev", name],
+                                       capture_output=True, text=True, check=True).stdout
+            ends[space] = name, re.search(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}", found)[0]
+        own, gateway = self.hosts[device].space, self.nat.space
+        address = self.hosts[device].address
+        for space, other, neighbour in ((own, gateway, address[:-1] + "1"),
+                                        (gateway, own, address)):
+            run("ip", "-n", space, "neigh", "replace", neighbour, "lladdr", ends[other][1],
+                "dev", ends[space][0], "nud", "permanent")
+
     def forget(self):
         """The NAT has lost all mappings, as when it was switched off and on."""
         self.nat.run("nft", f"flush chain ip nat zone; "

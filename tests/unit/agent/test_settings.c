@@ -118,6 +118,47 @@ START_TEST(metered_link_has_no_warm_channels)
 }
 END_TEST
 
+START_TEST(data_budget_makes_the_link_metered)
+{
+	struct taupe_config config = {.warm_channels = 9};
+	struct settings *settings;
+
+	ck_assert_int_eq(
+	    load(MINIMUM "data_budget = 5MB/month\nheartbeat_min = 20s\n"
+			 "heartbeat_max = 20s\n",
+		&settings),
+	    EX_OK);
+	settings_apply(settings, &config);
+	ck_assert_uint_eq(config.warm_channels, 0);
+	ck_assert_uint_eq(settings->data_budget, 5000000);
+	ck_assert(settings_is_thrifty(settings));
+	settings_free(&settings);
+}
+END_TEST
+
+START_TEST(budgets_and_intervals_that_make_no_sense_are_refused)
+{
+	static const char *const texts[] = {"data_budget = 5MB",
+	    "data_budget = 5/month", "data_budget = MB/month",
+	    "data_budget = 5MB/day", "data_budget = 5mb/month",
+	    "data_budget = 1.5MB/month", "data_budget = -5MB/month",
+	    "data_budget = 199kB/month", "data_budget = 0MB/month",
+	    "data_budget = 1001GB/month", "data_budget = 5MB/month/month",
+	    "heartbeat_min = 2m\nheartbeat_max = 1m", "heartbeat_max = 25h",
+	    "heartbeat_min = -1s"};
+	char text[400];
+
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		struct settings *settings;
+
+		snprintf(text, sizeof(text), MINIMUM "%s\n", texts[i]);
+		ck_assert_msg(
+		    load(text, &settings) == EX_CONFIG, "%s", texts[i]);
+		ck_assert_ptr_null(settings);
+	}
+}
+END_TEST
+
 START_TEST(shared_channels_are_as_large_as_the_owner_says_or_none)
 {
 	static const struct {
@@ -309,6 +350,8 @@ main(void)
 	    services_and_their_targets,
 	    minimum_is_enough_and_has_the_documented_defaults,
 	    metered_link_has_no_warm_channels,
+	    data_budget_makes_the_link_metered,
+	    budgets_and_intervals_that_make_no_sense_are_refused,
 	    shared_channels_are_as_large_as_the_owner_says_or_none,
 	    secret_is_the_first_line_of_its_file,
 	    what_cannot_be_used_is_refused_with_an_exit_code,

@@ -46,6 +46,8 @@ static const char *const examples[] = {
     "op=rotate",
     "op=secret&sha256=" SHA256,
     "op=secret&error=no%20place%20to%20keep%20a%20secret",
+    "op=heartbeat&heartbeat_ms=285000",
+    "op=heartbeat&heartbeat_ms=285000&beat_bytes=160&budget_bytes=5000000",
 };
 
 START_TEST(protocol_examples_come_back_byte_by_byte)
@@ -176,6 +178,29 @@ START_TEST(messages_of_rotation)
 END_TEST
 
 /* It may be of a later version, in which the keys have other shapes. */
+START_TEST(messages_of_heartbeats)
+{
+	struct control_msg msg;
+	const char *error;
+
+	ck_assert_int_eq(decode(WELCOME_NEEDS
+			     "&heartbeat_min_ms=10000&heartbeat_max_ms=3600000",
+			     &msg, &error),
+	    WIRE_DONE);
+	ck_assert_uint_eq(msg.heartbeat_min_ms, 10000);
+	ck_assert_uint_eq(msg.heartbeat_max_ms, 3600000);
+	ck_assert_int_eq(
+	    decode("op=heartbeat&heartbeat_ms=86400000&beat_bytes=1000000&"
+		   "budget_bytes=1000000000000",
+		&msg, &error),
+	    WIRE_DONE);
+	ck_assert_int_eq(msg.op, CONTROL_HEARTBEAT);
+	ck_assert_uint_eq(msg.heartbeat_ms, 86400000);
+	ck_assert_uint_eq(msg.beat_bytes, BEAT_BYTES_MAX);
+	ck_assert_uint_eq(msg.budget_bytes, BUDGET_BYTES_MAX);
+}
+END_TEST
+
 START_TEST(unknown_op_is_not_judged)
 {
 	static const char *const cases[] = {"op=dance", "op=", "op",
@@ -281,6 +306,18 @@ START_TEST(refuses_malformed_messages)
 	    {"op=welcome&heartbeat_ms=86400001",
 		"heartbeat_ms: not 1 to 86400000 milliseconds"},
 	    {"op=welcome&label=ab", "label: not a label"},
+	    {"op=heartbeat", "heartbeat needs heartbeat_ms"},
+	    {"op=heartbeat&beat_bytes=160", "heartbeat needs heartbeat_ms"},
+	    {"op=heartbeat&heartbeat_ms=x",
+		"heartbeat_ms: not 1 to 86400000 milliseconds"},
+	    {"op=heartbeat&heartbeat_ms=1&beat_bytes=1000001",
+		"beat_bytes: not 1 to 1000000"},
+	    {"op=heartbeat&heartbeat_ms=1&budget_bytes=1000000000001",
+		"budget_bytes: not 1 to 1000000000000"},
+	    {WELCOME_NEEDS "&heartbeat_min_ms=0",
+		"heartbeat_min_ms: not 1 to 86400000 milliseconds"},
+	    {WELCOME_NEEDS "&heartbeat_max_ms=86400001",
+		"heartbeat_max_ms: not 1 to 86400000 milliseconds"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -651,6 +688,7 @@ main(void)
 	const TTest *const tests[] = {
 	    protocol_examples_come_back_byte_by_byte,
 	    decodes_a_welcome,
+	    messages_of_heartbeats,
 	    order_and_unknown_keys_do_not_matter,
 	    open_with_an_id_and_no_service,
 	    messages_of_shared_channels,

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A gateway is told from others with the same address, 192.168.1.1 say, by its hardware address. Where
+ * /proc is out of reach the address range alone has to do.
+ */
+#include "config.h"
+
+#include "net/way.h"
+
+#ifdef __linux__
+#include <ifaddrs.h>
+#include <inttypes.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#endif
+
+#include "net/address.h"
+
+#define FNV_BASIS 2166136261u
+#define FNV_PRIME 16777619u
+
+/* FNV-1a: nobody gains by two networks that look alike. */
+static void
+hash(uint32_t *sum, const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < len; i++)
+		*sum = (*sum ^ bytes[i]) * FNV_PRIME;
+}
+
+#ifdef __linux__
+
+#define ETHERNET_HEADER 14
+#define IP_HEADER 20
+#define IPV6_HEADER 40
+#define TCP_HEADER 20
+#define TCP_TIMESTAMPS 12
+#define ROUTES "/proc/self/net/route"
+#define NEIGHBOURS "/proc/self/net/arp"
+
+static bool
+is_ipv6(const struct address *address)
+{
+	return address->sa.sa_family == AF_INET6 &&
+	    !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
+}
+
+bool
+way_bytes(int fd, uint64_t *bytes)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	struct address peer;
+	uint64_t segments, header = ETHERNET_HEADER + TCP_HEADER;
+
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +
+		    sizeof(info.tcpi_bytes_sent))
+		return false;
+	address_of_peer(fd, &peer);
+	header += is_ipv6(&peer) ? IPV6_HEADER : IP_HEADER;
+	if (info.tcpi_options & TCPI_OPT_TIMESTAMPS)
+		header += TCP_TIMESTAMPS;
+	segments = (uint64_t)info.tcpi_segs_out + info.tcpi_segs_in;
+	*bytes =
+	    info.tcpi_bytes_sent + info.tcpi_bytes_received + segments * header;
+	return true;
+}
+
+int
+way_is_acked(int fd)
+{
+	int waiting;
+
+	return ioctl(fd, SIOCOUTQ, &waiting) == 0 ? waiting == 0 : -1;
+}
+
+/* Where an address's bytes are, and how many. */
+static const uint8_t *
+bytes_of(const struct sockaddr *sa, size_t *len)
+{
+	if (sa->sa_family == AF_INET) {
+		*len = sizeof(struct in_addr);
+		return (const uint8_t *)&((const struct sockaddr_in *)sa)
+		    ->sin_addr;
+	}
+	*len = sizeof(struct in6_addr);
+	return (const uint8_t *)&((const struct sockaddr_in6 *)sa)->sin6_addr;
+}
+
+/* The hardware address of an IPv4 neighbour, as text; "" when it is not known. */
+static void
+find_neighbour(const char *ip, const char *interface, char out[18])
+{
+	FILE *file = fopen(NEIGHBOURS, "re");
+	char line[200], at[46], hardware[18], device[IFNAMSIZ];
+
+	out[0] = '\0';
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%45s %*s %*s %17s %*s %15s", at, hardware,
+			device) == 3 &&
+		    strcmp(at, ip) == 0 && strcmp(device, interface) == 0)
+			strcpy(out, hardware);
+	if (file != NULL)
+		fclose(file);
+}
+
+/* The gateway of an interface's default route of IPv4. */
+static void
+hash_gateway(uint32_t *sum, const char *interface)
+{
+	FILE *file = fopen(ROUTES, "re");
+	char line[200], device[IFNAMSIZ], text[ADDRESS_TEXT_MAX], hardware[18];
+	uint32_t to, by;
+	struct address gateway;
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line, "%15s %" SCNx32 " %" SCNx32, device, &to,
+			&by) != 3 ||
+		    to != 0 || by == 0 || strcmp(device, interface) != 0)
+			continue;
+		(void)address_parse_ip(STR("0.0.0.0"), 0, &gateway);
+		gateway.in.sin_addr.s_addr = by;
+		find_neighbour(
+		    address_ip_text(&gateway, text), interface, hardware);
+		hash(sum, &by, sizeof(by));
+		hash(sum, hardware, strlen(hardware));
+		break;
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
+static void
+hash_interface(
+    uint32_t *sum, const struct ifaddrs *at, const uint8_t *own, size_t len)
+{
+	size_t mask_len;
+	const uint8_t *mask;
+
+	if (at->ifa_flags & IFF_POINTOPOINT) {
+		/* a mobile network gives another address each time */
+		hash(sum, at->ifa_name, strlen(at->ifa_name));
+		return;
+	}
+	mask = at->ifa_netmask != NULL ? bytes_of(at->ifa_netmask, &mask_len)
+				       : NULL;
+	for (size_t i = 0; i < len; i++) {
+		uint8_t byte = mask != NULL ? own[i] & mask[i] : own[i];
+
+		hash(sum, &byte, 1);
+	}
+	hash_gateway(sum, at->ifa_name);
+}
+
+static void
+hash_way(uint32_t *sum, int fd)
+{
+	struct address own;
+	struct ifaddrs *list, *at;
+	const uint8_t *bytes, *other;
+	size_t len, other_len;
+
+	address_of_socket(fd, &own);
+	if (own.len == 0 || getifaddrs(&list) != 0)
+		return;
+	bytes = bytes_of(&own.sa, &len);
+	for (at = list; at != NULL; at = at->ifa_next) {
+		if (at->ifa_addr == NULL ||
+		    at->ifa_addr->sa_family != own.sa.sa_family)
+			continue;
+		other = bytes_of(at->ifa_addr, &other_len);
+		if (memcmp(bytes, other, len) == 0) {
+			hash_interface(sum, at, bytes, len);
+			break;
+		}
+	}
+	freeifaddrs(list);
+}
+
+#else
+
+bool
+way_bytes(int fd, uint64_t *bytes)
+{
+	(void)fd;
+	(void)bytes;
+	return false;
+}
+
+int
+way_is_acked(int fd)
+{
+	(void)fd;
+	return -1;
+}
+
+static void
+hash_way(uint32_t *sum, int fd)
+{
+	(void)sum;
+	(void)fd;
+}
+
+#endif
+
+uint32_t
+way_network(int fd, struct str host)
+{
+	uint32_t sum = FNV_BASIS;
+
+	hash(&sum, host.ptr, host.len);
+	hash_way(&sum, fd);
+	return sum;
+}
