@@ -306,7 +306,7 @@ struct taupe_session {
 	union {
 		uint64_t align;
 		void *pointer;
-		uint8_t bytes[88 + 2 * sizeof(void *) +
+		uint8_t bytes[96 + 2 * sizeof(void *) +
 		    TAUPE_LINKS * (512 + 6 * sizeof(void *))];
 	} opaque;
 	TAUPE_RESERVED(8)
