@@ -45,7 +45,8 @@ struct device {
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */
-	uint16_t warm_floor;	/* idle channels that the agent wants kept */
+	uint8_t warm_floor;	/* idle channels that the agent wants kept */
+	bool rides; /* visits ride on the control channel, and there is no other */
 	uint32_t n_waiting, n_idle, n_running, n_digs; /* in the lists above */
 	uint32_t mux_window; /* of a visit on a shared channel: the agent's */
 	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
@@ -62,7 +63,6 @@ struct device {
 	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
-	bool rides : 1; /* visits ride on the control channel, and there is no other */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
 	bool released : 1; /* its lease is over: only running visits are left */
 	char name[];

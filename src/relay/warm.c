@@ -78,10 +78,12 @@ wants_shared(const struct device *device)
 		    relay->phase == RELAY_RUNNING));
 }
 
+_Static_assert(WARM_MAX <= UINT8_MAX, "warm_floor has room for it");
+
 void
 warm_set_floor(struct device *device, uint64_t channels)
 {
-	device->warm_floor = (uint16_t)channels;
+	device->warm_floor = (uint8_t)channels;
 }
 
 void

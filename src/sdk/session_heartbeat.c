@@ -5,6 +5,8 @@
  */
 #include "sdk/session.h"
 
+#ifndef TAUPE_WITHOUT_HEARTBEAT_SEARCH
+
 /* It is about the link that is up; one that was left keeps the interval that it had. */
 static const struct taupe_heartbeat_ops *
 search_of(const struct session *s, const struct link *link)
@@ -101,6 +103,8 @@ session_heartbeat_changed(struct session *s)
 		h->changed = false;
 	return changed;
 }
+
+#endif
 
 void
 taupe_session_acked(

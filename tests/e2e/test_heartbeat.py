@@ -34,7 +34,8 @@ class Side:
         group, network = scene.group, scene.network
         self.kind, self.network, self.host = kind, network, network.hosts[kind]
         self.place = network.hosts["relay"]
-        address, agent_port, self.front_port = self.place.address, ports.take(), ports.take()
+        address, self.front_port = self.place.address, ports.take()
+        agent_port = self.agent_port = ports.take()
         self.device = Device(kind)
         self.devices = group.folder / f"{kind}.devices"
         self.devices.write_text(self.device.file_line() + "\n")
@@ -73,6 +74,13 @@ class Side:
     def visit(self):
         with self.network.hosts["visitor"].inside():
             return get_timed((self.place.address, self.front_port), self.agent.host(), "/name")
+
+    def connections(self):
+        """To the relay, with those that are not quite closed."""
+        return len(subprocess.run(
+            ["ip", "netns", "exec", self.host.space, "ss", "-tnH", "state", "connected", "exclude",
+             "time-wait", f"( dport = :{self.agent_port} )"],
+            capture_output=True, text=True, check=True).stdout.splitlines())
 
     def shown(self, *flags):
         """taupectl device show"""
@@ -143,6 +151,8 @@ def test_settles_below_the_mapping_and_visitors_get_through(group):
     for side in scene.sides:
         until("the price of a heartbeat was told", lambda side=side:
               side.session().get("beat_bytes", 0) in range(130, 170), 30)
+    for side in scene.sides:
+        until("the last visitor's channel is closed", lambda side=side: side.connections() == 1, 30)
     # the intervals are truly kept: nothing else goes over the link
     captures = [Capture(side.host.space) for side in scene.sides]
     until("heartbeats were captured", lambda: all(

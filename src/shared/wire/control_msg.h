@@ -97,10 +97,12 @@ struct control_msg {
 #ifndef CONTROL_WITHOUT_PEERS
 	struct str peers[PEERS_MAX];
 #endif
+#ifndef CONTROL_WITHOUT_HEARTBEAT
 	/* welcome: the bounds of a heartbeat message, 0 when absent: none is understood */
 	form_number heartbeat_min_ms, heartbeat_max_ms;
 	/* heartbeat: what one costs on the wire, what the link may cost in 30 days; 0 when absent */
 	form_number beat_bytes, budget_bytes;
+#endif
 };
 
 /*
