@@ -133,8 +133,9 @@ ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
 	uint8_t turned[8];
 	uint64_t word;
 
-	for (size_t i = 0; i < sizeof(turned); i++)
+	for (size_t i = 0; i < 4; i++)
 		turned[i] = key[(phase + i) & 3];
+	memcpy(turned + 4, turned, 4);
 	memcpy(&word, turned, sizeof(word));
 	if (word == 0)
 		return;
