@@ -235,10 +235,10 @@ static size_t
 piece_max(
     const struct mux *mux, const struct mux_side *side, const struct buf *buf)
 {
-	size_t max = mux->piece_bytes;
+	uint32_t max = buf->capacity;
 
-	if (max > buf->capacity)
-		max = buf->capacity;
+	if (max > mux->piece_bytes)
+		max = mux->piece_bytes;
 	return max < side->credit ? max : side->credit;
 }
 
@@ -267,7 +267,7 @@ raw_readable_cb(struct conn *conn)
 
 	if (!take_turn(side))
 		return;
-	while (turn < mux->piece_bytes && conn->readable && !conn->paused &&
+	while (conn->readable && !conn->paused && turn < mux->piece_bytes &&
 	    may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
 		size_t cap = buf != NULL ? piece_max(mux, side, buf) : 0;
