@@ -144,10 +144,13 @@ begin_count(struct control_link *link)
 	    way_network(link->conn.fd, str_of(link->host)));
 }
 
-/* Of what was sent on the links: has all of it arrived? */
+/* Of what was sent on the links: has all of it arrived? Asked only where a heartbeat may go without
+ * an answer of the relay's. */
 static void
 look_for_acks(struct control *control)
 {
+	if (!control->agent->budget.search.can_see_acks)
+		return;
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		const struct conn *conn = &control->links[i].conn;
 

@@ -13,8 +13,8 @@
 
 #include "net/mux.h"
 
-#define TURN_BYTES                                                             \
-	BUF_LARGE /* most that one callback reads; of a raw side, a piece */
+/* Most that one callback reads of the channel; of a raw side it is a piece. */
+#define TURN_BYTES BUF_LARGE
 #define SMALL_PIECE 1024 /* bytes that are better copied than written alone */
 #define QUEUE_BYTES (2u * BUF_LARGE)
 /* On a channel that is kept short: a tenth of a second at 4 Mbit/s. */
@@ -230,6 +230,18 @@ may_read(struct mux_side *side)
 	return false;
 }
 
+/* The most that may be read of a raw side at once. */
+static size_t
+piece_max(
+    const struct mux *mux, const struct mux_side *side, const struct buf *buf)
+{
+	uint32_t max = buf->capacity;
+
+	if (max > mux->piece_bytes)
+		max = mux->piece_bytes;
+	return max < side->credit ? max : side->credit;
+}
+
 /* Read up to *cap bytes, which becomes less where the rate says so; where it is not our turn,
  * pause. */
 static ssize_t
@@ -237,8 +249,6 @@ read_in_turn(struct mux_side *side, struct buf *buf, size_t *cap)
 {
 	ssize_t got;
 
-	if (*cap > side->mux->piece_bytes)
-		*cap = side->mux->piece_bytes;
 	if ((*cap = flow_take(&side->read_turn, *cap)) == 0) {
 		conn_pause(side->raw);
 		return CONN_AGAIN;
@@ -253,16 +263,14 @@ raw_readable_cb(struct conn *conn)
 {
 	struct mux_side *side = conn->owner;
 	struct mux *mux = side->mux;
-	size_t turn = TURN_BYTES - mux->piece_bytes; /* that is one piece */
+	size_t turn = 0;
 
 	if (!take_turn(side))
 		return;
-	while (turn < TURN_BYTES && conn->readable && !conn->paused &&
+	while (conn->readable && !conn->paused && turn < mux->piece_bytes &&
 	    may_read(side)) {
 		struct buf *buf = buf_get(side->read_bytes);
-		size_t cap = buf == NULL	   ? 0
-		    : buf->capacity < side->credit ? buf->capacity
-						   : side->credit;
+		size_t cap = buf != NULL ? piece_max(mux, side, buf) : 0;
 		ssize_t got =
 		    buf != NULL ? read_in_turn(side, buf, &cap) : CONN_ERROR;
 

@@ -127,17 +127,30 @@ mask_word(uint8_t *data, uint64_t word)
 	memcpy(data, &value, sizeof(value));
 }
 
+static inline void
+mask_half(uint8_t *data, uint32_t half)
+{
+	uint32_t value;
+
+	memcpy(&value, data, sizeof(value));
+	value ^= half;
+	memcpy(data, &value, sizeof(value));
+}
+
 void
 ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
 {
-	uint8_t turned[8];
+	uint8_t twice[8]; /* the key: turned, it is four bytes in there */
+	const uint8_t *turned = twice + (phase & 3);
+	uint32_t half;
 	uint64_t word;
 
-	for (size_t i = 0; i < sizeof(turned); i++)
-		turned[i] = key[(phase + i) & 3];
-	memcpy(&word, turned, sizeof(word));
-	if (word == 0)
+	memcpy(twice, key, 4);
+	memcpy(twice + 4, key, 4);
+	memcpy(&half, turned, sizeof(half));
+	if (half == 0)
 		return;
+	word = (uint64_t)half << 32 | half;
 	/* written out: gcc -O2 makes vectors of this, but not of a loop over it */
 	for (; len >= 64; data += 64, len -= 64) {
 		mask_word(data, word);
@@ -151,6 +164,11 @@ ws_mask(uint8_t *data, size_t len, const uint8_t key[4], size_t phase)
 	}
 	for (; len >= 8; data += 8, len -= 8)
 		mask_word(data, word);
+	if (len >= 4) { /* a visit's number is no longer than this */
+		mask_half(data, half);
+		data += 4;
+		len -= 4;
+	}
 	for (size_t i = 0; i < len; i++)
 		data[i] ^= turned[i];
 }

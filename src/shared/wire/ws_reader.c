@@ -89,7 +89,7 @@ begin_frame(
 	r->in_frame = true;
 	r->left = header->length;
 	memcpy(r->mask, header->mask, sizeof(r->mask));
-	r->opcode = header->opcode & 0xf;
+	r->opcode = (uint8_t)header->opcode;
 	r->fin = header->fin;
 	r->phase = 0;
 	if (is_control(r->opcode))

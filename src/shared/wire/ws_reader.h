@@ -63,9 +63,9 @@ struct ws_reader {
 	uint8_t *room; /* for the payload of a cut control frame; NULL: none lent */
 	uint32_t text_max;	 /* longest text message allowed, bytes */
 	uint8_t gathered;	 /* bytes in head, or in room */
-	/* bytes, so that every ABI packs them with the bits that follow */
-	uint8_t opcode WS_BITS(4);	 /* of the current frame */
-	uint8_t message_op WS_BITS(4); /* of the unfinished message, 0 when none */
+	uint8_t opcode;		 /* of the current frame */
+	uint8_t message_op;	 /* of the unfinished message, 0 when none */
+	/* of a byte, so that every ABI packs it with the bits that follow */
 	uint8_t phase WS_BITS(2); /* payload bytes of the current frame already seen, mod 4 */
 	bool server WS_BITS(1);
 	bool fin WS_BITS(1); /* the current frame is the last of its message */
