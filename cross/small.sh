@@ -52,10 +52,18 @@ build_musl() {
 	)
 	rm -rf "$small/build"
 	for headers in linux asm asm-generic; do # the kernel's
-		ln -s "/usr/$triplet/include/$headers" "$small/musl/include/$headers"
+		ln -s "$(kernel_headers "$headers")" "$small/musl/include/$headers"
 	done
 	# which musl leaves to others, as its distributions do; it includes nothing
 	cp "/usr/include/$host_triplet/sys/queue.h" "$small/musl/include/sys/"
+}
+
+# Where Debian has them for a foreign machine, or else this one's.
+kernel_headers() {
+	for place in "/usr/$triplet/include" "/usr/include/$triplet" /usr/include; do
+		[ ! -d "$place/$1" ] || break
+	done
+	echo "$place/$1"
 }
 
 # small_library NAME COMMAND...: one library into $small/root.
