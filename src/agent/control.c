@@ -32,6 +32,7 @@ struct control_link {
 	struct taupe_relay relay;
 	char host[HOST_NAME_MAX + 1];
 	bool by_proxy;
+	bool ipv6; /* what it is connected by */
 };
 
 struct control {
@@ -124,7 +125,7 @@ count(struct control_link *link)
 
 	if (!conn_is_open(&link->conn) || link->dial != NULL)
 		return;
-	known = way_bytes(link->conn.fd, &total);
+	known = way_bytes(link->conn.fd, link->ipv6, &total);
 	if (link->ride != NULL && ride_took_visits(link->ride))
 		budget_skip(&link->control->agent->budget, index_of(link),
 		    known, total);
@@ -137,6 +138,7 @@ begin_count(struct control_link *link)
 {
 	struct agent *agent = link->control->agent;
 
+	link->ipv6 = way_is_ipv6(link->conn.fd);
 	/* a proxy acknowledges what the relay may never get */
 	budget_link_begins(&agent->budget, index_of(link),
 	    !link->by_proxy && way_is_acked(link->conn.fd) >= 0);

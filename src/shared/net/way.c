@@ -43,19 +43,21 @@ hash(uint32_t *sum, const void *data, size_t len)
 #define ROUTES "/proc/self/net/route"
 #define NEIGHBOURS "/proc/self/net/arp"
 
-static bool
-is_ipv6(const struct address *address)
+bool
+way_is_ipv6(int fd)
 {
-	return address->sa.sa_family == AF_INET6 &&
-	    !IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
+	struct address peer;
+
+	address_of_peer(fd, &peer);
+	return peer.sa.sa_family == AF_INET6 &&
+	    !IN6_IS_ADDR_V4MAPPED(&peer.in6.sin6_addr);
 }
 
 bool
-way_bytes(int fd, uint64_t *bytes)
+way_bytes(int fd, bool ipv6, uint64_t *bytes)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	struct address peer;
 	uint64_t segments, header = ETHERNET_HEADER + TCP_HEADER;
 
 	memset(&info, 0, sizeof(info));
@@ -63,8 +65,7 @@ way_bytes(int fd, uint64_t *bytes)
 	    len < offsetof(struct tcp_info, tcpi_bytes_sent) +
 		    sizeof(info.tcpi_bytes_sent))
 		return false;
-	address_of_peer(fd, &peer);
-	header += is_ipv6(&peer) ? IPV6_HEADER : IP_HEADER;
+	header += ipv6 ? IPV6_HEADER : IP_HEADER;
 	if (info.tcpi_options & TCPI_OPT_TIMESTAMPS)
 		header += TCP_TIMESTAMPS;
 	segments = (uint64_t)info.tcpi_segs_out + info.tcpi_segs_in;
@@ -187,9 +188,17 @@ hash_way(uint32_t *sum, int fd)
 #else
 
 bool
-way_bytes(int fd, uint64_t *bytes)
+way_is_ipv6(int fd)
 {
 	(void)fd;
+	return false;
+}
+
+bool
+way_bytes(int fd, bool ipv6, uint64_t *bytes)
+{
+	(void)fd;
+	(void)ipv6;
 	(void)bytes;
 	return false;
 }

@@ -12,9 +12,12 @@
 
 #include "wire/str.h"
 
+/* Does it go over IPv6? Stays so: asked once, for way_bytes(). */
+bool way_is_ipv6(int fd);
+
 /* Bytes of its packets so far, in both directions, retransmissions and acknowledgements among
  * them, with the headers of TCP, IP and Ethernet. False: not known. */
-bool way_bytes(int fd, uint64_t *bytes);
+bool way_bytes(int fd, bool ipv6, uint64_t *bytes);
 
 /* Has the peer's TCP acknowledged all that the system was given? -1: not known. */
 int way_is_acked(int fd);
