@@ -31,6 +31,9 @@
  *   TAUPE_WITHOUT_CHECKS      what taupe_session_init() says about names, URLs and numbers of
  *                             the configuration; one that cannot work is found out by its not working
  *   TAUPE_WITHOUT_RESERVE     room in the structs for what a later version of the ABI may need
+ *
+ * With all of them, of a welcome's relays, lease and URLs nothing is read, and the configuration's
+ * relays are taken apart without a look at each character: what is not ws:// is never in the clear.
  */
 #ifndef TAUPE_PROFILE_H
 #define TAUPE_PROFILE_H

@@ -7,12 +7,47 @@
 
 #include "sdk/profile.h"
 
+#if defined(TAUPE_WITHOUT_CHECKS) && defined(TAUPE_WITHOUT_MEMORY) &&          \
+    defined(TAUPE_WITHOUT_REDIRECTS) && defined(TAUPE_WITHOUT_CHANNELS)
+
+/* Of the configuration alone, which is taken as it is: ws://host:port or wss://host:port, and the
+ * port may be missing. What is not ws is never in the clear. */
+bool
+place_parse(struct str text, struct url *url)
+{
+	struct str port;
+	uint64_t number;
+
+	if (!str_split(text, '/', &url->scheme, &text) || text.len < 2)
+		return false;
+	url->secure = url->scheme.len != sizeof("ws:") - 1;
+	number = url->secure ? 443 : 80;
+	text.ptr++; /* the second slash */
+	text.len--;
+	if (text.ptr[0] == '[') {
+		text.ptr++;
+		text.len--;
+		(void)str_split(text, ']', &url->host, &port);
+		(void)str_split(port, ':', &text, &port);
+	} else {
+		(void)str_split(text, ':', &url->host, &port);
+	}
+	if (port.len > 0 && !str_to_u64(port, UINT16_MAX, &number))
+		return false;
+	url->port = (uint16_t)number;
+	return true;
+}
+
+#else
+
 bool
 place_parse(struct str text, struct url *url)
 {
 	return url_parse(text, url) && url->host.len <= HOST_NAME_MAX &&
 	    url->scheme.ptr[0] == 'w'; /* ws or wss, not http */
 }
+
+#endif
 
 bool
 place_equal(const struct url *a, const struct url *b)

@@ -28,6 +28,8 @@ check_reason(struct str value)
 	return value.len <= REASON_MAX;
 }
 
+#ifndef CONTROL_VISITS_ALONE
+
 /* Any scheme: a TCP service has no http URL. */
 static bool
 check_public_url(struct str value)
@@ -73,6 +75,8 @@ take_peer(const struct form_key *key, void *object, struct str value)
 	return true;
 }
 
+#endif
+
 /* No device writes a welcome. */
 #ifdef TAUPE_DEVICE_ONLY
 #define WRITES(put) NULL
@@ -106,24 +110,32 @@ put_peers(const struct form_key *key, const void *object, struct writer *w,
 enum msg_key {
 	KEY_OP,
 	KEY_ID,
+#ifndef CONTROL_VISITS_ALONE
 	KEY_MUX,
+#endif
 	KEY_VISIT,
 	KEY_SERVICE,
 	KEY_FROM,
+#ifndef CONTROL_VISITS_ALONE
 	KEY_SHARED,
 	KEY_STREAM,
+#endif
 	KEY_BYTES,
+#ifndef CONTROL_VISITS_ALONE
 	KEY_TO,
+#endif
 	KEY_REASON,
 	KEY_EPOCH,
 	KEY_HEARTBEAT,
 	KEY_LEASE_TIME,
 	KEY_LABEL,
+#ifndef CONTROL_VISITS_ALONE
 	KEY_RELAY,
 	KEY_PEER,
 	KEY_URL,
 	KEY_LEASE,
 	KEY_SHA256,
+#endif
 	KEY_ERROR,
 #ifndef CONTROL_WITHOUT_HEARTBEAT
 	KEY_HEARTBEAT_MIN,
@@ -133,10 +145,16 @@ enum msg_key {
 #endif
 };
 
+#ifdef CONTROL_VISITS_ALONE
+#define RELAY_BIT 0
+#define SHA256_BIT 0
+#else
+#define RELAY_BIT FORM_BIT(KEY_RELAY)
+#define SHA256_BIT FORM_BIT(KEY_SHA256)
+#endif
 #define WELCOME_NEEDS                                                          \
 	(FORM_BIT(KEY_EPOCH) | FORM_BIT(KEY_HEARTBEAT) |                       \
-	    FORM_BIT(KEY_LEASE_TIME) | FORM_BIT(KEY_LABEL) |                   \
-	    FORM_BIT(KEY_RELAY))
+	    FORM_BIT(KEY_LEASE_TIME) | FORM_BIT(KEY_LABEL) | RELAY_BIT)
 
 #ifdef TAUPE_WITHOUT_TEXTS
 #define OP(name, all, any, says)                                               \
@@ -179,9 +197,8 @@ static const struct {
     [CONTROL_STAYS] =
 	OP("stays", FORM_BIT(KEY_VISIT), 0, "stays needs a visit"),
     [CONTROL_ROTATE] = OP("rotate", 0, 0, NULL),
-    [CONTROL_SECRET] =
-	OP("secret", 0, FORM_BIT(KEY_SHA256) | FORM_BIT(KEY_ERROR),
-	    "secret needs a sha256 or an error"),
+    [CONTROL_SECRET] = OP("secret", 0, SHA256_BIT | FORM_BIT(KEY_ERROR),
+	"secret needs a sha256 or an error"),
 #ifndef CONTROL_WITHOUT_HEARTBEAT
     [CONTROL_HEARTBEAT] = OP("heartbeat", FORM_BIT(KEY_HEARTBEAT), 0,
 	"heartbeat needs heartbeat_ms"),
@@ -214,26 +231,32 @@ put_op(const struct form_key *key, const void *object, struct writer *w,
 }
 
 static const struct form_own op_own = {take_op, put_op};
+#ifndef CONTROL_VISITS_ALONE
 static const struct form_own peer_own = {take_peer, WRITES(put_peers)};
 static const struct form_own url_own = {take_url, WRITES(put_urls)};
+#endif
 
 static const struct form_key msg_keys[] = {
     [KEY_OP] = {.name = "op", .of.own = &op_own, .kind = FORM_KIND_OWN},
     [KEY_ID] = FORM_TEXT(control_msg, id, control_id_valid,
 	"not 32 lower-case hexadecimal digits"),
+#ifndef CONTROL_VISITS_ALONE
     [KEY_MUX] = FORM_NUMBER(control_msg, mux, 1, 1, "not 1"),
+#endif
     [KEY_VISIT] = FORM_ANY_NUMBER(control_msg, visit, 1, "not a number from 1"),
     [KEY_SERVICE] = FORM_TEXT(
 	control_msg, service, service_name_valid, "not a service name"),
     [KEY_FROM] =
 	FORM_TEXT(control_msg, from, check_visitor_address, "not an address"),
+#ifndef CONTROL_VISITS_ALONE
     [KEY_SHARED] = FORM_TEXT(control_msg, shared, control_id_valid,
 	"not 32 lower-case hexadecimal digits"),
     [KEY_STREAM] = FORM_NUMBER(control_msg, stream, 1, MUX_VISIT_MAX,
 	"not a number from 1 to 4294967295"),
+    [KEY_TO] = FORM_TEXT(control_msg, to, url_relay_valid, "not a relay's URL"),
+#endif
     [KEY_BYTES] =
 	FORM_NUMBER(control_msg, bytes, 1, MUX_WINDOW_MAX, "not 1 to 16777216"),
-    [KEY_TO] = FORM_TEXT(control_msg, to, url_relay_valid, "not a relay's URL"),
     [KEY_REASON] = FORM_TEXT(
 	control_msg, reason, check_reason, "more than 200 characters"),
     [KEY_EPOCH] = FORM_ANY_NUMBER(control_msg, epoch, 1, "not a number from 1"),
@@ -242,6 +265,7 @@ static const struct form_key msg_keys[] = {
     [KEY_LEASE_TIME] = FORM_SHIFTED(control_msg, lease_ms, 1, LEASE_MAX >> 12,
 	12, "not 1 millisecond to ten years"),
     [KEY_LABEL] = FORM_TEXT(control_msg, label, label_valid, "not a label"),
+#ifndef CONTROL_VISITS_ALONE
     [KEY_RELAY] =
 	FORM_TEXT(control_msg, relay, url_relay_valid, "not a relay's URL"),
     [KEY_PEER] = FORM_LIST("peer", &peer_own, "not up to 8 relays' URLs"),
@@ -250,6 +274,7 @@ static const struct form_key msg_keys[] = {
 	"not 1 to 1024 visible characters"),
     [KEY_SHA256] = FORM_TEXT(control_msg, sha256, control_sha256_valid,
 	"not 64 lower-case hexadecimal digits"),
+#endif
     [KEY_ERROR] =
 	FORM_TEXT(control_msg, error, check_reason, "more than 200 characters"),
 #ifndef CONTROL_WITHOUT_HEARTBEAT

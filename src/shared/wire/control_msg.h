@@ -68,6 +68,13 @@ struct control_url {
 #if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_MEMORY)
 #define CONTROL_WITHOUT_PEERS
 #endif
+/* One that has nothing but visits on its control channel skips what is said of all else: the welcome's
+ * relays, lease and URLs, where a move leads, a channel's kind, a secret's hash. */
+#if defined(CONTROL_WITHOUT_URLS) && defined(CONTROL_WITHOUT_PEERS) &&             \
+    defined(TAUPE_WITHOUT_REDIRECTS) && defined(TAUPE_WITHOUT_CHANNELS) &&       \
+    defined(TAUPE_WITHOUT_ROTATION)
+#define CONTROL_VISITS_ALONE
+#endif
 /* Nor has one that keeps to the relay's interval for its bounds, or for telling another one. */
 #if defined(TAUPE_DEVICE_ONLY) && defined(TAUPE_WITHOUT_HEARTBEAT_SEARCH)
 #define CONTROL_WITHOUT_HEARTBEAT

@@ -200,10 +200,16 @@ control_params_encode(struct writer *w, const struct control_params *params)
 		writer_char(w, ':');
 		writer_cstr(w, service_kind_name(params->services[i].kind));
 	}
+#ifndef CONTROL_VISITS_ALONE
 	put_text(w, "lease", params->lease);
+#endif
+#ifndef TAUPE_WITHOUT_ENROLMENT
 	put_text(w, "enrol", params->enrol);
+#endif
 	put_number(w, "hops", params->hops);
+#ifndef CONTROL_VISITS_ALONE
 	put_number(w, "warm", params->warm);
+#endif
 	put_number(w, "mux", params->mux);
 	put_number(w, "visits", params->visits);
 	put_number(w, "window", params->window);

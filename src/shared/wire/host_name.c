@@ -34,18 +34,22 @@ has_double_hyphen(struct str s)
 	return false;
 }
 
+static bool
+is_ldh_single(struct str s, size_t min, size_t max)
+{
+	return is_ldh(s, min, max, LDH_LOWER) && !has_double_hyphen(s);
+}
+
 bool
 service_name_valid(struct str name)
 {
-	return is_ldh(name, 1, SERVICE_NAME_MAX, LDH_LOWER) &&
-	    !has_double_hyphen(name);
+	return is_ldh_single(name, 1, SERVICE_NAME_MAX);
 }
 
 bool
 label_valid(struct str label)
 {
-	return is_ldh(label, 3, LABEL_MAX, LDH_LOWER) &&
-	    !has_double_hyphen(label);
+	return is_ldh_single(label, 3, LABEL_MAX);
 }
 
 static bool

@@ -11,8 +11,9 @@
 
 struct sha1 {
 	uint32_t state[5];
-	uint32_t len; /* bytes hashed so far, modulo 2^32 */
-	uint8_t block[BLOCK_LEN];
+	uint32_t len; /* bytes hashed so far */
+	uint32_t words
+	    [16]; /* of the block; compress() makes the later ones of them */
 };
 
 static uint32_t
@@ -23,15 +24,11 @@ rotate(uint32_t value, unsigned bits)
 
 /* The word of a round; words holds those of the sixteen before it, and first the block's own. */
 static uint32_t
-next_word(uint32_t words[16], const uint8_t *block, unsigned round)
+next_word(uint32_t words[16], unsigned round)
 {
 	uint32_t *word = &words[round & 15];
 
-	if (round < 16)
-		*word = (uint32_t)block[4 * round] << 24 |
-		    (uint32_t)block[4 * round + 1] << 16 |
-		    (uint32_t)block[4 * round + 2] << 8 | block[4 * round + 3];
-	else
+	if (round >= 16)
 		*word = rotate(*word ^ words[(round + 13) & 15] ^
 			words[(round + 8) & 15] ^ words[(round + 2) & 15],
 		    1);
@@ -53,12 +50,12 @@ mix(unsigned round, uint32_t b, uint32_t c, uint32_t d)
 static void
 compress(struct sha1 *sha)
 {
-	uint32_t words[16], v[5]; /* a to e of the standard */
+	uint32_t v[5]; /* a to e of the standard */
 
 	memcpy(v, sha->state, sizeof(v));
 	for (unsigned i = 0; i < 80; i++) {
 		uint32_t next = rotate(v[0], 5) + mix(i, v[1], v[2], v[3]) +
-		    v[4] + next_word(words, sha->block, i);
+		    v[4] + next_word(sha->words, i);
 
 		memmove(v + 1, v, sizeof(v) - sizeof(v[0]));
 		v[0] = next;
@@ -71,8 +68,10 @@ compress(struct sha1 *sha)
 static void
 put(struct sha1 *sha, uint8_t byte)
 {
-	sha->block[sha->len++ % BLOCK_LEN] = byte;
-	if (sha->len % BLOCK_LEN == 0)
+	uint32_t *word = &sha->words[sha->len / 4 % 16];
+
+	*word = *word << 8 | byte;
+	if (++sha->len % BLOCK_LEN == 0)
 		compress(sha);
 }
 
