@@ -176,8 +176,8 @@ allowed(const struct budget *budget)
 	return may < limit ? may : limit;
 }
 
-uint32_t
-budget_wait_ms(const struct budget *budget)
+static uint32_t
+wait_ms(const struct budget *budget)
 {
 	uint64_t may, ms;
 
@@ -191,6 +191,13 @@ budget_wait_ms(const struct budget *budget)
 	    ? MONTH_MS - budget->elapsed_ms
 	    : month_part_ms(budget, budget->spent_bytes - may);
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+uint32_t
+budget_wait_ms(struct budget *budget, uint64_t now_ms)
+{
+	pass_time(budget, now_ms);
+	return wait_ms(budget);
 }
 
 /* The interval at which what is left lasts for the rest of the month. */
@@ -231,7 +238,7 @@ static void
 set_floor(struct budget *budget, const char *device)
 {
 	uint32_t bad_ms = budget->search.networks[0].bad_ms, ms;
-	uint64_t rest_ms = budget_wait_ms(budget);
+	uint64_t rest_ms = wait_ms(budget);
 
 	if (rest_ms > 0) {
 		rest_ms += month_part_ms(budget, REST_BYTES);

@@ -52,7 +52,7 @@ void budget_link_busy(struct budget *budget, unsigned link);
 void budget_beat(struct budget *budget, unsigned link, const char *device);
 
 /* How long to wait before connecting again, so that what was spent is no more than may be. */
-uint32_t budget_wait_ms(const struct budget *budget);
+uint32_t budget_wait_ms(struct budget *budget, uint64_t now_ms);
 
 /* For the state file: append pairs; take them out of a state's text, which is not changed. */
 void budget_put(const struct budget *budget, struct writer *w);

@@ -517,7 +517,7 @@ act(struct control *control)
 	for (;;) {
 		look_for_acks(control);
 		control->agent->config.reconnect_wait_ms =
-		    budget_wait_ms(&control->agent->budget);
+		    budget_wait_ms(&control->agent->budget, now_ms(control));
 		taupe_session_next(&control->session, now_ms(control), &action);
 		switch (action.type) {
 		case TAUPE_DIAL:
