@@ -481,6 +481,29 @@ START_TEST(budget_lengthens_beyond_what_the_network_bears)
 }
 END_TEST
 
+/* The operator no longer pays for each byte: what was silence by then is no fault of the link. */
+START_TEST(shorter_interval_does_not_judge_the_silence_before_it)
+{
+	struct net net;
+
+	net_init(&net, 0);
+	net.search.floor_ms = 1200000;
+	run(&net, 1000);
+	ck_assert_uint_eq(kept(&net), 1200000);
+	run(&net, 300000);
+	net.search.floor_ms = net.search.max_ms = 0;
+	run(&net, 40000);
+	ck_assert_uint_eq(kept(&net), 30000);
+	ck_assert_uint_eq(net.tells, 2);
+	ck_assert_uint_eq(net.pings, 1);
+	ck_assert_uint_eq(net.deaths, 0);
+	/* the silence after it is */
+	net.lose = 1;
+	run(&net, 40001);
+	ck_assert_uint_eq(net.deaths, 1);
+}
+END_TEST
+
 START_TEST(relay_is_told_of_bytes_and_budget)
 {
 	struct net net;
@@ -630,6 +653,7 @@ main(void)
 	    state_of_more_networks_than_have_room,
 	    driver_without_a_search_hands_nothing_on,
 	    budget_lengthens_beyond_what_the_network_bears,
+	    shorter_interval_does_not_judge_the_silence_before_it,
 	    relay_is_told_of_bytes_and_budget,
 	    pong_that_nobody_acknowledges_is_a_dead_link,
 	    acknowledgement_alone_proves_no_longer_interval,
