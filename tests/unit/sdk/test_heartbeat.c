@@ -275,6 +275,36 @@ START_TEST(never_below_its_own_bound_or_the_relays)
 }
 END_TEST
 
+START_TEST(relays_bounds_that_make_no_sense_do_no_harm)
+{
+	static const char *const terms[] = {
+	    "&heartbeat_min_ms=1&heartbeat_max_ms=1",
+	    "&heartbeat_min_ms=1&heartbeat_max_ms=50"};
+
+	for (size_t i = 0; i < COUNT(terms); i++) {
+		struct net net;
+
+		net_init(&net, 0);
+		net.terms = terms[i];
+		run(&net, HOUR);
+		ck_assert_uint_eq(kept(&net), 30000);
+		ck_assert_uint_eq(net.deaths, 0);
+		ck_assert_uint_le(net.pings, 120);
+	}
+	/* nor does a network that bears next to nothing */
+	{
+		struct net net;
+
+		net_init(&net, 0);
+		net.terms = "&heartbeat_min_ms=1&heartbeat_max_ms=3600000";
+		net.search.max_ms = 1;
+		run(&net, 60000);
+		ck_assert_uint_eq(kept(&net), 100);
+		ck_assert_uint_eq(net.deaths, 0);
+	}
+}
+END_TEST
+
 START_TEST(one_loss_by_chance_changes_nothing)
 {
 	struct net net;
@@ -641,6 +671,7 @@ main(void)
 	    without_a_bound_the_relays_interval_is_the_longest,
 	    relay_that_knows_no_other_interval_is_told_none,
 	    never_below_its_own_bound_or_the_relays,
+	    relays_bounds_that_make_no_sense_do_no_harm,
 	    one_loss_by_chance_changes_nothing,
 	    loss_by_chance_while_it_grows_is_made_up_for,
 	    two_losses_in_a_row_are_believed,
