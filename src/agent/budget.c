@@ -68,6 +68,8 @@ budget_apply(struct budget *budget, const struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
 
+	if (budget->limit_bytes != settings->data_budget)
+		budget->search.floor_ms = 0; /* the next heartbeat tells */
 	budget->limit_bytes = settings->data_budget;
 	budget->thrifty = settings_is_thrifty(settings);
 	budget->warned = false;
@@ -77,8 +79,6 @@ budget_apply(struct budget *budget, const struct settings *settings)
 	    ? (uint32_t)options->heartbeat_max_ms
 	    : budget->thrifty ? UINT32_MAX
 			      : 0;
-	if (budget->limit_bytes == 0)
-		budget->search.floor_ms = 0;
 }
 
 void

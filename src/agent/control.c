@@ -605,6 +605,12 @@ control_renew(struct control *control)
 }
 
 void
+control_act(struct control *control)
+{
+	act(control);
+}
+
+void
 control_leave(struct control *control)
 {
 	taupe_session_leave(&control->session);

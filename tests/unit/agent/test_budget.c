@@ -127,6 +127,20 @@ START_TEST(a_tenth_may_be_spent_ahead_and_then_it_rests)
 }
 END_TEST
 
+START_TEST(another_limit_ends_the_rest)
+{
+	begin(1 * MB);
+	beat(1000, 200000);
+	ck_assert_uint_gt(budget.search.floor_ms, 0);
+	budget_apply(&budget, &settings);
+	ck_assert_uint_gt(budget.search.floor_ms, 0);
+	settings.data_budget = 5 * MB;
+	budget_apply(&budget, &settings);
+	ck_assert_uint_eq(budget.search.floor_ms, 0);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+}
+END_TEST
+
 /* Though nothing is counted while there is no connection: an attempt that fails after the rest does not
  * begin another one. */
 START_TEST(rest_ends_while_nothing_is_connected)
@@ -275,6 +289,7 @@ main(void)
 	    network_that_is_searched_is_not_given_up_for_the_budget,
 	    interval_that_the_network_does_not_bear_is_not_asked_for,
 	    a_tenth_may_be_spent_ahead_and_then_it_rests,
+	    another_limit_ends_the_rest,
 	    rest_ends_while_nothing_is_connected,
 	    month_costs_no_more_than_it_may,
 	    next_month_begins_with_what_was_too_much,
