@@ -121,6 +121,13 @@ budget_count(struct budget *budget, unsigned link, bool known, uint64_t total,
 }
 
 void
+budget_dial_failed(struct budget *budget, uint64_t bytes, uint64_t now_ms)
+{
+	pass_time(budget, now_ms);
+	budget->spent_bytes += bytes;
+}
+
+void
 budget_skip(struct budget *budget, unsigned link, bool known, uint64_t total)
 {
 	if (known && total > budget->links[link].bytes)

@@ -43,6 +43,9 @@ void budget_link_begins(struct budget *budget, unsigned link, bool quiet);
 /* Count what it has cost by now. known: total is the system's count; else it is estimated. */
 void budget_count(struct budget *budget, unsigned link, bool known,
     uint64_t total, uint64_t now_ms);
+/* An attempt to connect came to nothing, and cost so much. */
+void budget_dial_failed(
+    struct budget *budget, uint64_t bytes, uint64_t now_ms);
 /* What it has carried since the last count, or an estimate, was visits'. As budget_count(). */
 void budget_skip(struct budget *budget, unsigned link, bool known, uint64_t total);
 /* Something besides heartbeats happens on it. */

@@ -32,6 +32,7 @@ struct control_link {
 	struct taupe_relay relay;
 	char host[HOST_NAME_MAX + 1];
 	bool by_proxy;
+	uint64_t failed_bytes; /* cost by a dial in vain, not counted yet */
 };
 
 struct control {
@@ -130,6 +131,17 @@ count(struct control_link *link)
 		    known, total);
 	budget_count(&link->control->agent->budget, index_of(link), known,
 	    total, now_ms(link->control));
+}
+
+/* What attempts to connect have cost in vain; the next one may have to wait for it. */
+static void
+count_failed(struct control_link *link)
+{
+	struct agent *agent = link->control->agent;
+
+	budget_dial_failed(
+	    &agent->budget, link->failed_bytes, now_ms(link->control));
+	link->failed_bytes = 0;
 }
 
 static void
@@ -310,6 +322,8 @@ link_lost(struct control_link *link, const char *reason)
 	struct taupe_event event;
 
 	count(link);
+	control->agent->config.reconnect_wait_ms =
+	    budget_wait_ms(&control->agent->budget, now_ms(control));
 	ride_free(&link->ride, reason);
 	conn_fini(&link->conn);
 	taupe_session_lost(
@@ -435,6 +449,7 @@ dialled_cb(void *ctx, const char *error)
 	size_t len;
 
 	link->dial = NULL;
+	count_failed(link);
 	if (error == NULL) {
 		begin_count(link);
 		if (begin_reading(link) != 0)
@@ -468,6 +483,7 @@ start_dial(struct control *control, const struct taupe_action *action)
 	link->relay.host = link->host;
 	if (agent_way(agent, &link->relay, &to)) {
 		link->by_proxy = to.proxy != NULL;
+		to.failed_bytes = &link->failed_bytes;
 		log_debug("connecting", LOG_S("device", device_name(control)),
 		    LOG_S("relay", relay_text(&link->relay, relay)),
 		    LOG_S("proxy", to.proxy != NULL ? to.proxy->host : NULL));
@@ -495,6 +511,7 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
+	count_failed(link);
 	count(link);
 	ride_free(&link->ride, "its session is over");
 	if (action->dead) {

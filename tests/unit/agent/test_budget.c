@@ -141,6 +141,18 @@ START_TEST(another_limit_ends_the_rest)
 }
 END_TEST
 
+START_TEST(attempts_in_vain_are_paid_for)
+{
+	begin(1 * MB);
+	for (int i = 0; i < 16; i++)
+		budget_dial_failed(&budget, 6000, now += 1000);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+	budget_dial_failed(&budget, 6000, now += 1000);
+	ck_assert_uint_eq(budget.spent_bytes, 102000);
+	ck_assert_uint_ge(budget_wait_ms(&budget, now), 5000000);
+}
+END_TEST
+
 /* Though nothing is counted while there is no connection: an attempt that fails after the rest does not
  * begin another one. */
 START_TEST(rest_ends_while_nothing_is_connected)
@@ -290,6 +302,7 @@ main(void)
 	    interval_that_the_network_does_not_bear_is_not_asked_for,
 	    a_tenth_may_be_spent_ahead_and_then_it_rests,
 	    another_limit_ends_the_rest,
+	    attempts_in_vain_are_paid_for,
 	    rest_ends_while_nothing_is_connected,
 	    month_costs_no_more_than_it_may,
 	    next_month_begins_with_what_was_too_much,
