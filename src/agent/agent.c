@@ -370,11 +370,16 @@ agent_reload(struct agent *agent)
 	    fresh->options.log_syslog);
 	log_info(
 	    "configuration read again", LOG_S("device", agent->config.name));
-	/* a key says nothing about a device that has been taken in */
+	/* a key says nothing about a device that has been taken in; one that rests for its budget need
+	 * not rest any longer */
 	if (needs_handshake(old, fresh) ||
+	    (fresh->data_budget > old->data_budget &&
+		control_session(agent->control) == 0) ||
 	    (!agent->secrets.enrolled &&
 		strcmp(old->enrolment_key, fresh->enrolment_key) != 0))
 		control_renew(agent->control);
+	else
+		control_act(agent->control);
 	settings_free(&old);
 }
 

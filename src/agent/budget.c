@@ -68,6 +68,8 @@ budget_apply(struct budget *budget, const struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
 
+	if (budget->limit_bytes != settings->data_budget)
+		budget->search.floor_ms = 0; /* the next heartbeat tells */
 	budget->limit_bytes = settings->data_budget;
 	budget->thrifty = settings_is_thrifty(settings);
 	budget->warned = false;
@@ -77,8 +79,6 @@ budget_apply(struct budget *budget, const struct settings *settings)
 	    ? (uint32_t)options->heartbeat_max_ms
 	    : budget->thrifty ? UINT32_MAX
 			      : 0;
-	if (budget->limit_bytes == 0)
-		budget->search.floor_ms = 0;
 }
 
 void
@@ -118,6 +118,13 @@ budget_count(struct budget *budget, unsigned link, bool known, uint64_t total,
 	budget->links[link].bytes = total;
 	budget->links[link].since_beat += more;
 	budget->spent_bytes += more;
+}
+
+void
+budget_dial_failed(struct budget *budget, uint64_t bytes, uint64_t now_ms)
+{
+	pass_time(budget, now_ms);
+	budget->spent_bytes += bytes;
 }
 
 void
@@ -176,8 +183,8 @@ allowed(const struct budget *budget)
 	return may < limit ? may : limit;
 }
 
-uint32_t
-budget_wait_ms(const struct budget *budget)
+static uint32_t
+wait_ms(const struct budget *budget)
 {
 	uint64_t may, ms;
 
@@ -191,6 +198,13 @@ budget_wait_ms(const struct budget *budget)
 	    ? MONTH_MS - budget->elapsed_ms
 	    : month_part_ms(budget, budget->spent_bytes - may);
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+uint32_t
+budget_wait_ms(struct budget *budget, uint64_t now_ms)
+{
+	pass_time(budget, now_ms);
+	return wait_ms(budget);
 }
 
 /* The interval at which what is left lasts for the rest of the month. */
@@ -231,7 +245,7 @@ static void
 set_floor(struct budget *budget, const char *device)
 {
 	uint32_t bad_ms = budget->search.networks[0].bad_ms, ms;
-	uint64_t rest_ms = budget_wait_ms(budget);
+	uint64_t rest_ms = wait_ms(budget);
 
 	if (rest_ms > 0) {
 		rest_ms += month_part_ms(budget, REST_BYTES);

@@ -43,6 +43,9 @@ void budget_link_begins(struct budget *budget, unsigned link, bool quiet);
 /* Count what it has cost by now. known: total is the system's count; else it is estimated. */
 void budget_count(struct budget *budget, unsigned link, bool known,
     uint64_t total, uint64_t now_ms);
+/* An attempt to connect came to nothing, and cost so much. */
+void budget_dial_failed(
+    struct budget *budget, uint64_t bytes, uint64_t now_ms);
 /* What it has carried since the last count, or an estimate, was visits'. As budget_count(). */
 void budget_skip(struct budget *budget, unsigned link, bool known, uint64_t total);
 /* Something besides heartbeats happens on it. */
@@ -52,7 +55,7 @@ void budget_link_busy(struct budget *budget, unsigned link);
 void budget_beat(struct budget *budget, unsigned link, const char *device);
 
 /* How long to wait before connecting again, so that what was spent is no more than may be. */
-uint32_t budget_wait_ms(const struct budget *budget);
+uint32_t budget_wait_ms(struct budget *budget, uint64_t now_ms);
 
 /* For the state file: append pairs; take them out of a state's text, which is not changed. */
 void budget_put(const struct budget *budget, struct writer *w);

@@ -33,6 +33,7 @@ struct control_link {
 	char host[HOST_NAME_MAX + 1];
 	bool by_proxy;
 	bool ipv6; /* what it is connected by */
+	uint64_t failed_bytes; /* cost by a dial in vain, not counted yet */
 };
 
 struct control {
@@ -131,6 +132,17 @@ count(struct control_link *link)
 		    known, total);
 	budget_count(&link->control->agent->budget, index_of(link), known,
 	    total, now_ms(link->control));
+}
+
+/* What attempts to connect have cost in vain; the next one may have to wait for it. */
+static void
+count_failed(struct control_link *link)
+{
+	struct agent *agent = link->control->agent;
+
+	budget_dial_failed(
+	    &agent->budget, link->failed_bytes, now_ms(link->control));
+	link->failed_bytes = 0;
 }
 
 static void
@@ -315,6 +327,8 @@ link_lost(struct control_link *link, const char *reason)
 	struct taupe_event event;
 
 	count(link);
+	control->agent->config.reconnect_wait_ms =
+	    budget_wait_ms(&control->agent->budget, now_ms(control));
 	ride_free(&link->ride, reason);
 	conn_fini(&link->conn);
 	taupe_session_lost(
@@ -440,6 +454,7 @@ dialled_cb(void *ctx, const char *error)
 	size_t len;
 
 	link->dial = NULL;
+	count_failed(link);
 	if (error == NULL) {
 		begin_count(link);
 		if (begin_reading(link) != 0)
@@ -473,6 +488,7 @@ start_dial(struct control *control, const struct taupe_action *action)
 	link->relay.host = link->host;
 	if (agent_way(agent, &link->relay, &to)) {
 		link->by_proxy = to.proxy != NULL;
+		to.failed_bytes = &link->failed_bytes;
 		log_debug("connecting", LOG_S("device", device_name(control)),
 		    LOG_S("relay", relay_text(&link->relay, relay)),
 		    LOG_S("proxy", to.proxy != NULL ? to.proxy->host : NULL));
@@ -500,6 +516,7 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
+	count_failed(link);
 	count(link);
 	ride_free(&link->ride, "its session is over");
 	if (action->dead) {
@@ -522,7 +539,7 @@ act(struct control *control)
 	for (;;) {
 		look_for_acks(control);
 		control->agent->config.reconnect_wait_ms =
-		    budget_wait_ms(&control->agent->budget);
+		    budget_wait_ms(&control->agent->budget, now_ms(control));
 		taupe_session_next(&control->session, now_ms(control), &action);
 		switch (action.type) {
 		case TAUPE_DIAL:
@@ -606,6 +623,12 @@ void
 control_renew(struct control *control)
 {
 	taupe_session_renew(&control->session, now_ms(control));
+	act(control);
+}
+
+void
+control_act(struct control *control)
+{
 	act(control);
 }
 

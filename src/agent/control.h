@@ -15,6 +15,8 @@ void control_free(struct control **control);
 
 /* The services, the secret or the relays have changed. */
 void control_renew(struct control *control);
+/* Settings have changed that no relay is told with the handshake. */
+void control_act(struct control *control);
 /* Say goodbye to the relay; control_is_closed() tells when that is done. */
 void control_leave(struct control *control);
 bool control_is_closed(const struct control *control);

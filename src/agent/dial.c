@@ -15,6 +15,7 @@
 #include "agent/tunnel.h"
 #include "base/error_text.h"
 #include "base/pool.h"
+#include "net/way.h"
 #include "wire/host_name.h"
 
 #define REMEMBERED 16
@@ -41,7 +42,8 @@ struct dial {
 	struct dialler *dialler;
 	struct conn *conn;
 	struct tls_context *const *tls;
-	struct tunnel *tunnel; /* NULL: no proxy is on the way */
+	uint64_t *failed_bytes; /* NULL: nobody asks */
+	struct tunnel *tunnel;	/* NULL: no proxy is on the way */
 	struct resolve_request *request;
 	struct timer timer; /* of the whole dial */
 	struct task task;   /* begin, or report a failure, from the loop */
@@ -120,6 +122,18 @@ dial_free(struct dial *dial)
 	pool_put(&dial->dialler->dials, dial);
 }
 
+/* The connection comes to nothing. */
+static void
+give_up(struct dial *dial)
+{
+	uint64_t bytes;
+
+	if (dial->failed_bytes != NULL && conn_is_open(dial->conn) &&
+	    way_bytes(dial->conn->fd, way_is_ipv6(dial->conn->fd), &bytes))
+		*dial->failed_bytes += bytes;
+	conn_fini(dial->conn);
+}
+
 /* Where it failed: at the proxy, or behind it. */
 static void
 explain(const struct dial *dial, const char *error, char text[ERROR_MAX])
@@ -139,7 +153,7 @@ finish(struct dial *dial, const char *error)
 	char text[ERROR_MAX];
 
 	if (error != NULL) {
-		conn_fini(dial->conn);
+		give_up(dial);
 		explain(dial, error, text);
 	} else if (dial->looked_up) {
 		remember(dial, &dial->addresses[dial->next - 1]);
@@ -164,7 +178,7 @@ connected_cb(struct conn *conn, const char *error)
 		return;
 	}
 	note_error(dial, error);
-	conn_fini(conn);
+	give_up(dial);
 	try_next(dial);
 }
 
@@ -192,7 +206,7 @@ start_tls(struct dial *dial)
 
 	if (tls == NULL) {
 		note_error(dial, "no memory for TLS");
-		conn_fini(dial->conn);
+		give_up(dial);
 		return -1;
 	}
 	conn_start_tls(dial->conn, tls);
@@ -350,6 +364,7 @@ take_target(struct dial *dial, const struct dial_to *to)
 	bool direct = to->proxy == NULL;
 
 	dial->tls = to->tls;
+	dial->failed_bytes = to->failed_bytes;
 	dial->port = direct ? to->port : to->proxy->port;
 	(void)str_copy(str_of(direct ? to->host : to->proxy->host), dial->host,
 	    sizeof(dial->host));
@@ -391,7 +406,7 @@ dial_cancel(struct dial **dial)
 {
 	if (*dial == NULL)
 		return;
-	conn_fini((*dial)->conn);
+	give_up(*dial);
 	dial_free(*dial);
 	*dial = NULL;
 }

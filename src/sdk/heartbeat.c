@@ -131,7 +131,11 @@ begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
 {
 	h->base_ms = terms->base_ms;
 	h->least_ms = terms->least_ms != 0 ? terms->least_ms : terms->base_ms;
-	h->most_ms = terms->most_ms != 0 ? terms->most_ms : terms->base_ms;
+	if (h->least_ms < HEARTBEAT_MIN_MS)
+		h->least_ms = HEARTBEAT_MIN_MS;
+	/* its own interval cannot be too long for it */
+	h->most_ms =
+	    terms->most_ms > terms->base_ms ? terms->most_ms : terms->base_ms;
 	if (h->lost_interval_ms != 0 && now_ms - h->lost_ms <= LOSS_SPAN_MS)
 		count_loss(h, h->lost_interval_ms);
 	h->lost_interval_ms = 0;

@@ -87,6 +87,9 @@ session_heartbeat_tell(
 	msg.budget_bytes = (form_number)h->budget_bytes;
 	if (msg.budget_bytes != h->budget_bytes)
 		msg.budget_bytes = (form_number)-1;
+	/* the silence until now was in order, however short the interval is from now on */
+	if (msg.heartbeat_ms != link->heartbeat_ms)
+		link->heard_ms = s->now_ms;
 	link->heartbeat_ms = (uint32_t)msg.heartbeat_ms;
 	link->told_bytes = h->beat_bytes;
 	link->sent_ms = s->now_ms;

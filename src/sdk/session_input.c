@@ -8,7 +8,6 @@
 /* Is it of any use to know the welcome's relay? */
 #define KEEPS_RELAY (HAS_CHANNELS || HAS_MEMORY || HAS_REDIRECTS)
 #define RETRY_AFTER_MAX_S 3600
-#define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
 
 /* The link failed by what the relay sent; event->output may hold a close frame. */
 static void

@@ -8,14 +8,15 @@
 #include "net/way.h"
 
 #ifdef __linux__
-#include <ifaddrs.h>
 #include <inttypes.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 #endif
 
 #include "net/address.h"
@@ -42,6 +43,8 @@ hash(uint32_t *sum, const void *data, size_t len)
 #define TCP_TIMESTAMPS 12
 #define ROUTES "/proc/self/net/route"
 #define NEIGHBOURS "/proc/self/net/arp"
+#define ADDRESSES6 "/proc/self/net/if_inet6"
+#define INTERFACES_MAX 64
 
 bool
 way_is_ipv6(int fd)
@@ -138,51 +141,99 @@ hash_gateway(uint32_t *sum, const char *interface)
 		fclose(file);
 }
 
-static void
-hash_interface(
-    uint32_t *sum, const struct ifaddrs *at, const uint8_t *own, size_t len)
+/* The interface that has this address, and which of its bits are the network's. */
+struct interface {
+	char name[IFNAMSIZ];
+	uint8_t mask[sizeof(struct in6_addr)];
+};
+
+static bool
+find_interface4(int fd, const struct in_addr *own, struct interface *found)
 {
-	size_t mask_len;
-	const uint8_t *mask;
+	struct ifreq list[INTERFACES_MAX];
+	struct ifconf conf = {.ifc_len = sizeof(list), .ifc_buf = (char *)list};
+	int n;
 
-	if (at->ifa_flags & IFF_POINTOPOINT) {
-		/* a mobile network gives another address each time */
-		hash(sum, at->ifa_name, strlen(at->ifa_name));
-		return;
-	}
-	mask = at->ifa_netmask != NULL ? bytes_of(at->ifa_netmask, &mask_len)
-				       : NULL;
-	for (size_t i = 0; i < len; i++) {
-		uint8_t byte = mask != NULL ? own[i] & mask[i] : own[i];
+	if (ioctl(fd, SIOCGIFCONF, &conf) != 0)
+		return false;
+	n = conf.ifc_len / (int)sizeof(list[0]);
+	for (int i = 0; i < n; i++) {
+		struct sockaddr_in in;
 
-		hash(sum, &byte, 1);
+		memcpy(&in, &list[i].ifr_addr, sizeof(in));
+		if (in.sin_addr.s_addr != own->s_addr ||
+		    ioctl(fd, SIOCGIFNETMASK, &list[i]) != 0)
+			continue;
+		memcpy(&in, &list[i].ifr_addr, sizeof(in));
+		memcpy(found->mask, &in.sin_addr, sizeof(in.sin_addr));
+		memcpy(found->name, list[i].ifr_name, sizeof(found->name));
+		return true;
 	}
-	hash_gateway(sum, at->ifa_name);
+	return false;
 }
 
+static bool
+find_interface6(const struct in6_addr *own, struct interface *found)
+{
+	FILE *file = fopen(ADDRESSES6, "re");
+	char line[200], wanted[33], address[33];
+	unsigned prefix;
+	bool is = false;
+
+	for (unsigned i = 0; i < sizeof(*own); i++)
+		snprintf(wanted + 2 * i, 3, "%02x", own->s6_addr[i]);
+	while (file != NULL && !is && fgets(line, sizeof(line), file) != NULL)
+		is = sscanf(line, "%32s %*s %x %*s %*s %15s", address, &prefix,
+			 found->name) == 3 &&
+		    strcmp(address, wanted) == 0;
+	if (file != NULL)
+		fclose(file);
+	for (unsigned bit = 0; is && bit < prefix && bit < 128; bit++)
+		found->mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+	return is;
+}
+
+static bool
+is_point_to_point(int fd, const char *interface)
+{
+	struct ifreq request = {0};
+
+	memcpy(request.ifr_name, interface, sizeof(request.ifr_name));
+	return ioctl(fd, SIOCGIFFLAGS, &request) == 0 &&
+	    (request.ifr_flags & IFF_POINTOPOINT);
+}
+
+/* Not by getifaddrs(): that asks by netlink, of which emulators of a processor do not know all. */
 static void
 hash_way(uint32_t *sum, int fd)
 {
 	struct address own;
-	struct ifaddrs *list, *at;
-	const uint8_t *bytes, *other;
-	size_t len, other_len;
+	struct interface at = {"", {0}};
+	const uint8_t *bytes;
+	size_t len;
+	int of4 = -1; /* what these ioctls want */
+	bool found;
 
 	address_of_socket(fd, &own);
-	if (own.len == 0 || getifaddrs(&list) != 0)
+	if (own.len == 0 ||
+	    (of4 = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0)
 		return;
 	bytes = bytes_of(&own.sa, &len);
-	for (at = list; at != NULL; at = at->ifa_next) {
-		if (at->ifa_addr == NULL ||
-		    at->ifa_addr->sa_family != own.sa.sa_family)
-			continue;
-		other = bytes_of(at->ifa_addr, &other_len);
-		if (memcmp(bytes, other, len) == 0) {
-			hash_interface(sum, at, bytes, len);
-			break;
+	found = own.sa.sa_family == AF_INET
+	    ? find_interface4(of4, &own.in.sin_addr, &at)
+	    : find_interface6(&own.in6.sin6_addr, &at);
+	if (found && is_point_to_point(of4, at.name)) {
+		/* a mobile network gives another address each time */
+		hash(sum, at.name, strlen(at.name));
+	} else if (found) {
+		for (size_t i = 0; i < len; i++) {
+			uint8_t byte = bytes[i] & at.mask[i];
+
+			hash(sum, &byte, 1);
 		}
+		hash_gateway(sum, at.name);
 	}
-	freeifaddrs(list);
+	close(of4);
 }
 
 #else

@@ -69,7 +69,7 @@ START_TEST(without_a_budget_only_the_price_is_known)
 	for (int i = 0; i < 3; i++)
 		beat(30000, 250);
 	ck_assert_uint_eq(budget.search.floor_ms, 0);
-	ck_assert_uint_eq(budget_wait_ms(&budget), 0);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
 	ck_assert_uint_eq(budget.spent_bytes, 750);
 	ck_assert_uint_eq(budget.clean_bytes, 250);
 	/* and nobody wants to hear it */
@@ -115,15 +115,60 @@ START_TEST(a_tenth_may_be_spent_ahead_and_then_it_rests)
 {
 	begin(1 * MB);
 	beat(1000, 100000);
-	ck_assert_uint_eq(budget_wait_ms(&budget), 0);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
 	ck_assert_uint_eq(budget.search.floor_ms, 0);
 	beat(1000, 1000);
 	/* 1,000 bytes of a megabyte are 43 minutes of 30 days */
-	ck_assert_uint_ge(budget_wait_ms(&budget), 2585000);
-	ck_assert_uint_le(budget_wait_ms(&budget), 2592000);
+	ck_assert_uint_ge(budget_wait_ms(&budget, now), 2585000);
+	ck_assert_uint_le(budget_wait_ms(&budget, now), 2592000);
 	/* and until some handshakes may be paid for */
 	ck_assert_uint_ge(
-	    budget.search.floor_ms, budget_wait_ms(&budget) + 51000000);
+	    budget.search.floor_ms, budget_wait_ms(&budget, now) + 51000000);
+}
+END_TEST
+
+START_TEST(another_limit_ends_the_rest)
+{
+	begin(1 * MB);
+	beat(1000, 200000);
+	ck_assert_uint_gt(budget.search.floor_ms, 0);
+	budget_apply(&budget, &settings);
+	ck_assert_uint_gt(budget.search.floor_ms, 0);
+	settings.data_budget = 5 * MB;
+	budget_apply(&budget, &settings);
+	ck_assert_uint_eq(budget.search.floor_ms, 0);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+}
+END_TEST
+
+START_TEST(attempts_in_vain_are_paid_for)
+{
+	begin(1 * MB);
+	for (int i = 0; i < 16; i++)
+		budget_dial_failed(&budget, 6000, now += 1000);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+	budget_dial_failed(&budget, 6000, now += 1000);
+	ck_assert_uint_eq(budget.spent_bytes, 102000);
+	ck_assert_uint_ge(budget_wait_ms(&budget, now), 5000000);
+}
+END_TEST
+
+/* Though nothing is counted while there is no connection: an attempt that fails after the rest does not
+ * begin another one. */
+START_TEST(rest_ends_while_nothing_is_connected)
+{
+	uint32_t rest_ms;
+
+	begin(1 * MB);
+	beat(1000, 200000);
+	rest_ms = budget_wait_ms(&budget, now);
+	ck_assert_uint_ge(rest_ms, 3 * DAY - 10000);
+	now += rest_ms / 2;
+	ck_assert_uint_le(budget_wait_ms(&budget, now), rest_ms / 2 + 10000);
+	now += rest_ms / 2;
+	ck_assert_uint_le(budget_wait_ms(&budget, now), 10000);
+	now += 10000;
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
 }
 END_TEST
 
@@ -135,7 +180,7 @@ START_TEST(month_costs_no_more_than_it_may)
 	budget.search.networks[0].good_ms = 57000;
 	budget.search.networks[0].bad_ms = 60000;
 	for (;;) {
-		uint64_t next_ms = budget_wait_ms(&budget);
+		uint64_t next_ms = budget_wait_ms(&budget, now);
 
 		if (next_ms < budget.search.floor_ms)
 			next_ms = budget.search.floor_ms;
@@ -256,6 +301,9 @@ main(void)
 	    network_that_is_searched_is_not_given_up_for_the_budget,
 	    interval_that_the_network_does_not_bear_is_not_asked_for,
 	    a_tenth_may_be_spent_ahead_and_then_it_rests,
+	    another_limit_ends_the_rest,
+	    attempts_in_vain_are_paid_for,
+	    rest_ends_while_nothing_is_connected,
 	    month_costs_no_more_than_it_may,
 	    next_month_begins_with_what_was_too_much,
 	    price_is_that_of_heartbeats_with_nothing_in_between,

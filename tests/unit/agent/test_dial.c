@@ -19,6 +19,7 @@ struct bench {
 	struct timer timer;
 	bool done;
 	char error[300]; /* "": connected */
+	uint64_t failed_bytes;
 };
 
 static void
@@ -77,8 +78,9 @@ dial(struct bench *b, const char *host, uint16_t port, uint64_t timeout_ms)
 
 	b->done = false;
 	d = dial_start(b->dialler, &b->conn,
-	    &(struct dial_to){.host = host, .port = port}, timeout_ms,
-	    dialled_cb, b);
+	    &(struct dial_to){
+		.host = host, .port = port, .failed_bytes = &b->failed_bytes},
+	    timeout_ms, dialled_cb, b);
 	ck_assert_ptr_nonnull(d);
 	ck_assert(!b->done);
 	return d;
@@ -116,6 +118,7 @@ START_TEST(connects_to_an_address_and_to_a_name)
 		(void)dial(&b, hosts[i], port, 500);
 		ck_assert(run(&b));
 		ck_assert_str_eq(b.error, "");
+		ck_assert_uint_eq(i == 0 ? b.failed_bytes : 0, 0);
 		conn_fini(&b.conn);
 	}
 	end(&b);
@@ -136,6 +139,11 @@ START_TEST(dead_port_is_an_error_from_the_loop)
 		(void)dial(&b, hosts[i], port, 500);
 		ck_assert(run(&b));
 		ck_assert_str_eq(b.error, "Connection refused");
+#ifdef __linux__
+		/* a SYN and a reset at least, each with three headers */
+		ck_assert_uint_ge(b.failed_bytes, 2 * 54);
+		b.failed_bytes = 0;
+#endif
 	}
 	end(&b);
 }

@@ -275,6 +275,36 @@ START_TEST(never_below_its_own_bound_or_the_relays)
 }
 END_TEST
 
+START_TEST(relays_bounds_that_make_no_sense_do_no_harm)
+{
+	static const char *const terms[] = {
+	    "&heartbeat_min_ms=1&heartbeat_max_ms=1",
+	    "&heartbeat_min_ms=1&heartbeat_max_ms=50"};
+
+	for (size_t i = 0; i < COUNT(terms); i++) {
+		struct net net;
+
+		net_init(&net, 0);
+		net.terms = terms[i];
+		run(&net, HOUR);
+		ck_assert_uint_eq(kept(&net), 30000);
+		ck_assert_uint_eq(net.deaths, 0);
+		ck_assert_uint_le(net.pings, 120);
+	}
+	/* nor does a network that bears next to nothing */
+	{
+		struct net net;
+
+		net_init(&net, 0);
+		net.terms = "&heartbeat_min_ms=1&heartbeat_max_ms=3600000";
+		net.search.max_ms = 1;
+		run(&net, 60000);
+		ck_assert_uint_eq(kept(&net), 100);
+		ck_assert_uint_eq(net.deaths, 0);
+	}
+}
+END_TEST
+
 START_TEST(one_loss_by_chance_changes_nothing)
 {
 	struct net net;
@@ -481,6 +511,29 @@ START_TEST(budget_lengthens_beyond_what_the_network_bears)
 }
 END_TEST
 
+/* The operator no longer pays for each byte: what was silence by then is no fault of the link. */
+START_TEST(shorter_interval_does_not_judge_the_silence_before_it)
+{
+	struct net net;
+
+	net_init(&net, 0);
+	net.search.floor_ms = 1200000;
+	run(&net, 1000);
+	ck_assert_uint_eq(kept(&net), 1200000);
+	run(&net, 300000);
+	net.search.floor_ms = net.search.max_ms = 0;
+	run(&net, 40000);
+	ck_assert_uint_eq(kept(&net), 30000);
+	ck_assert_uint_eq(net.tells, 2);
+	ck_assert_uint_eq(net.pings, 1);
+	ck_assert_uint_eq(net.deaths, 0);
+	/* the silence after it is */
+	net.lose = 1;
+	run(&net, 40001);
+	ck_assert_uint_eq(net.deaths, 1);
+}
+END_TEST
+
 START_TEST(relay_is_told_of_bytes_and_budget)
 {
 	struct net net;
@@ -618,6 +671,7 @@ main(void)
 	    without_a_bound_the_relays_interval_is_the_longest,
 	    relay_that_knows_no_other_interval_is_told_none,
 	    never_below_its_own_bound_or_the_relays,
+	    relays_bounds_that_make_no_sense_do_no_harm,
 	    one_loss_by_chance_changes_nothing,
 	    loss_by_chance_while_it_grows_is_made_up_for,
 	    two_losses_in_a_row_are_believed,
@@ -630,6 +684,7 @@ main(void)
 	    state_of_more_networks_than_have_room,
 	    driver_without_a_search_hands_nothing_on,
 	    budget_lengthens_beyond_what_the_network_bears,
+	    shorter_interval_does_not_judge_the_silence_before_it,
 	    relay_is_told_of_bytes_and_budget,
 	    pong_that_nobody_acknowledges_is_a_dead_link,
 	    acknowledgement_alone_proves_no_longer_interval,
