@@ -250,6 +250,15 @@ carrier_init(struct carrier *carrier, struct agent *agent, struct conn *channel,
 }
 
 void
+carrier_lose_over(struct carrier *carrier, const char *reason)
+{
+	for (size_t i = 0; i < carrier->n_visits; i++)
+		if (carrier->visits[i] != NULL &&
+		    carrier->ops->is_over(carrier->owner, i))
+			lose_visit(carrier->visits[i], reason);
+}
+
+void
 carrier_fini(struct carrier *carrier, const char *reason)
 {
 	for (size_t i = 0; i < carrier->n_visits; i++)

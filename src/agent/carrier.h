@@ -65,6 +65,8 @@ struct carrier {
 void carrier_init(struct carrier *carrier, struct agent *agent,
     struct conn *channel, struct shared_visit **visits, size_t n_visits,
     const struct mux_ops *mux_ops, const struct carrier_ops *ops, void *owner);
+/* Reset the visits that are over for libtaupe, as all are when their link is not up any more. */
+void carrier_lose_over(struct carrier *carrier, const char *reason);
 /* Reset what runs on it. The channel is the owner's to close. */
 void carrier_fini(struct carrier *carrier, const char *reason);
 

@@ -388,10 +388,16 @@ static const struct conn_ops link_conn_ops = {
     .broken_cb = broken_cb,
 };
 
+/* An event of one link may be the end of the other one, too. */
 static void
 ride_event_cb(void *owner, const struct taupe_event *event)
 {
+	struct control *control = ((struct control_link *)owner)->control;
+
 	take_event(owner, event);
+	for (unsigned i = 0; i < TAUPE_LINKS; i++)
+		if (control->links[i].ride != NULL)
+			ride_settle(control->links[i].ride);
 }
 
 static void

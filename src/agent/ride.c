@@ -210,6 +210,12 @@ ride_took_visits(struct ride *ride)
 }
 
 void
+ride_settle(struct ride *ride)
+{
+	carrier_lose_over(&ride->carrier, "its session is over");
+}
+
+void
 ride_free(struct ride **ride, const char *reason)
 {
 	struct ride *r = *ride;

@@ -27,6 +27,9 @@ struct ride *ride_new(struct agent *agent, struct taupe_session *session,
     unsigned link, struct conn *conn, const struct ride_ops *ops, void *owner);
 /* Has anything been said of a visit since the last question? */
 bool ride_took_visits(struct ride *ride);
+/* After an event: if the link is not up any more, reset what runs on it, since none of its services
+ * may be read any more. */
+void ride_settle(struct ride *ride);
 /* Reset what runs on it. The connection is the owner's to close. Clears the pointer. */
 void ride_free(struct ride **ride, const char *reason);
 

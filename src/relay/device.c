@@ -341,7 +341,7 @@ device_online(struct device *device, struct session *session,
 	struct session *before = device->session;
 
 	device->session = session;
-	grant_set_heartbeat(device->grant, 0, 0, 0);
+	(void)grant_set_heartbeat(device->grant, 0, 0, 0);
 	warm_set_floor(device, terms->warm);
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;

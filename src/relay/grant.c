@@ -53,7 +53,7 @@ grant_new(const struct lease *lease, const struct session_info *session)
 		return NULL;
 	grant->epoch = session->epoch;
 	grant->since_ms = session->since_ms;
-	grant_set_heartbeat(grant, 0, 0, 0);
+	(void)grant_set_heartbeat(grant, 0, 0, 0);
 	grant->n_keepers = 1;
 	grant->n_ports = (uint8_t)lease->n_ports;
 	to = put_text(grant->text, lease->label);
@@ -86,17 +86,22 @@ grant_drop(struct grant **grantp)
 		free(grant);
 }
 
-void
+bool
 grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
     uint64_t beat_bytes, uint64_t budget_bytes)
 {
-	uint64_t budget_kb = (budget_bytes + 999) / 1000;
+	uint64_t wide_kb = (budget_bytes + 999) / 1000;
+	uint32_t budget_kb =
+	    wide_kb < UINT32_MAX ? (uint32_t)wide_kb : UINT32_MAX;
+	uint16_t beat =
+	    beat_bytes < UINT16_MAX ? (uint16_t)beat_bytes : UINT16_MAX;
+	bool changed = grant->heartbeat_ms != heartbeat_ms ||
+	    grant->beat_bytes != beat || grant->budget_kb != budget_kb;
 
 	grant->heartbeat_ms = heartbeat_ms;
-	grant->beat_bytes =
-	    beat_bytes < UINT16_MAX ? (uint16_t)beat_bytes : UINT16_MAX;
-	grant->budget_kb =
-	    budget_kb < UINT32_MAX ? (uint32_t)budget_kb : UINT32_MAX;
+	grant->beat_bytes = beat;
+	grant->budget_kb = budget_kb;
+	return changed;
 }
 
 void

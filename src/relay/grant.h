@@ -33,7 +33,8 @@ struct grant *grant_keep(struct grant *grant);
 /* Clears the pointer; frees what nobody else keeps. May be NULL. */
 void grant_drop(struct grant **grant);
 
-void grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
+/* False: so it was already. */
+bool grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
     uint64_t beat_bytes, uint64_t budget_bytes);
 
 void grant_take_heartbeat(struct grant *grant, const struct grant *from);

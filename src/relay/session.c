@@ -254,9 +254,9 @@ take_heartbeat(struct session *session, const struct control_msg *msg)
 		ms = heartbeat_most(&device->relay->options);
 	if (device->session != session)
 		return; /* it is being replaced */
-	grant_set_heartbeat(
-	    device->grant, (uint32_t)ms, msg->beat_bytes, msg->budget_bytes);
-	device_hold_soon(device);
+	if (grant_set_heartbeat(device->grant, (uint32_t)ms, msg->beat_bytes,
+		msg->budget_bytes))
+		device_hold_soon(device);
 }
 
 void

@@ -229,6 +229,15 @@ enum verdict { STILL_COMING, OVERDUE, DEAD };
 static enum verdict
 judge(struct stream *stream)
 {
+	struct session *session = stream->shared->session;
+
+	/* a session's life is its own matter: it is asked, and ends when it owes the answer */
+	if (session != NULL && (!stream->ponged || stream->probed_ms == 0)) {
+		if (stream->probed_ms == 0)
+			stream_probe(stream);
+		session_probe(session, NULL);
+		return STILL_COMING;
+	}
 	if (stream->phase == STREAM_DOUBTFUL)
 		return DEAD;
 	if (stream->probed_ms == 0)
@@ -264,8 +273,9 @@ timer_cb(void *ctx)
 {
 	struct stream *stream = ctx;
 
-	/* an agent that never ends its direction must not keep the number */
-	if (judge(stream) == STILL_COMING)
+	/* an agent that never ends its direction must not keep the number; a session has more to lose
+	 * than that */
+	if (judge(stream) == STILL_COMING || stream->shared->session != NULL)
 		set_end_timer(stream);
 	else
 		shared_give_up(stream->shared, "an abort was not answered");
@@ -278,9 +288,13 @@ static bool
 is_doubtful(const struct shared *shared)
 {
 	const struct relay *relay = shared->device->relay;
+	uint64_t rest_ms = (uint64_t)relay->options.heartbeat_ms;
 
-	return loop_now_ms(relay->loop) - shared->heard_ms >
-	    (uint64_t)relay->options.heartbeat_ms;
+	/* the agent may have chosen a longer interval for its session */
+	if (shared->session != NULL &&
+	    shared->device->grant->heartbeat_ms > rest_ms)
+		rest_ms = shared->device->grant->heartbeat_ms;
+	return loop_now_ms(relay->loop) - shared->heard_ms > rest_ms;
 }
 
 /* Let the bytes of its visitor run. */

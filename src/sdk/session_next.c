@@ -222,7 +222,7 @@ next_wait_ms(const struct session *s)
 	if (s->leaving)
 		return wait;
 	if (!session_is_busy(s))
-		return session_wait_ms(s, s->retry_ms);
+		return earlier(wait, session_wait_ms(s, s->retry_ms));
 	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
 	    s->links[1 - s->current].state == LINK_FREE)
 		return earlier(wait, session_wait_ms(s, s->move_ms));

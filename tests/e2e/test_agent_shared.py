@@ -952,3 +952,29 @@ def test_what_the_agent_says_waits_behind_little(ride):
     for visit, _ in visits:
         visit.read(size)
     assert channel.longest <= 16384
+
+
+@pytest.mark.parametrize("end", ["close", "second move"])
+def test_services_may_speak_in_the_turn_in_which_their_link_ends(ride, end):
+    """The agent finds the relay's word and the services' bytes in one turn of its loop."""
+    channel = ride.shared()
+    visits = [ride.open(channel, joined=True) for _ in range(8)]
+    control = ride.control
+    if end == "second move":
+        control.say(op="move", to=ride.relay.url)
+        control = ride.relay.control()
+        ride.agent.process.wait_line("session opened", count=2)
+    ride.agent.process.freeze()
+    try:
+        if end == "close":
+            channel.frame(CLOSE, struct.pack(">H", 1001))
+        else:
+            control.say(op="move", to=ride.relay.url)
+        for _, sock in visits:
+            sock.sendall(b"x")
+    finally:
+        ride.agent.process.thaw()
+    for _, sock in visits:
+        assert outcome(sock) == "reset"
+    ride.control = ride.relay.control()
+    check_still_good(ride, Shared(ride.control))

@@ -123,6 +123,22 @@ START_TEST(agent_that_chooses_nothing_is_not_asked)
 }
 END_TEST
 
+START_TEST(interval_that_is_said_again_is_not_written_again)
+{
+	static const char *const options[] = {"heartbeat=30s", NULL};
+	uint64_t far_ms;
+
+	begin_with(_i, options);
+	choose("op=heartbeat&heartbeat_ms=60000");
+	far_ms = loop_now_ms(loop) + 3600000;
+	scene_device()->due_ms = far_ms;
+	channel_send_text(&control, "op=heartbeat&heartbeat_ms=60000");
+	channel_send(&control, 0x89, "?", 1);
+	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PONG);
+	ck_assert_uint_eq(scene_device()->due_ms, far_ms);
+}
+END_TEST
+
 START_TEST(interval_is_kept_within_the_relays_bounds)
 {
 	static const char *const options[] = {
@@ -220,6 +236,7 @@ main(void)
 	ADD(long_interval_that_is_late_is_asked_for);
 	ADD(late_agent_that_does_not_answer_is_dead);
 	ADD(agent_that_chooses_nothing_is_not_asked);
+	ADD(interval_that_is_said_again_is_not_written_again);
 	ADD(interval_is_kept_within_the_relays_bounds);
 	ADD(bounds_hold_the_relays_own_interval);
 	ADD(malformed_interval_ends_the_session);

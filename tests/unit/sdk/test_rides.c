@@ -455,6 +455,23 @@ START_TEST(session_is_made_anew_beside_a_link_that_was_left)
 }
 END_TEST
 
+START_TEST(link_that_was_left_is_found_dead_while_there_is_no_session)
+{
+	struct bench b;
+
+	leave_link_0(&b);
+	b.config.reconnect_wait_ms = 3600000;
+	lost(&b, 1);
+	ck_assert(!taupe_session_is_up(&b.session));
+	DID(&b, "");
+	pass(&b, 30000);
+	DID(&b, "ping");
+	pass(&b, 10000);
+	DID(&b, "close0(nothing heard for too long)");
+	ck_assert(taupe_visit_is_over(&b.session, 0));
+}
+END_TEST
+
 START_TEST(next_move_closes_the_link_that_was_left_before)
 {
 	struct bench b;
@@ -602,6 +619,7 @@ main(void)
 	    lost_link_that_was_left_costs_its_visits_alone,
 	    fault_on_a_link_that_was_left_costs_its_visits_alone,
 	    session_is_made_anew_beside_a_link_that_was_left,
+	    link_that_was_left_is_found_dead_while_there_is_no_session,
 	    next_move_closes_the_link_that_was_left_before,
 	    renewal_keeps_the_visits,
 	    single_link_has_no_place_for_old_visits,
