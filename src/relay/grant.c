@@ -53,7 +53,8 @@ grant_new(const struct lease *lease, const struct session_info *session)
 		return NULL;
 	grant->epoch = session->epoch;
 	grant->since_ms = session->since_ms;
-	(void)grant_set_heartbeat(grant, 0, 0, 0);
+	grant->heartbeat_ms = grant->budget_kb = 0;
+	grant->beat_bytes = 0;
 	grant->n_keepers = 1;
 	grant->n_ports = (uint8_t)lease->n_ports;
 	to = put_text(grant->text, lease->label);
