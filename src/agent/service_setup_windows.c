@@ -29,8 +29,10 @@
 #define DESCRIPTION                                                            \
 	L"Keeps a tunnel to a taupe relay, through which this machine's "      \
 	L"services have a public name."
-/* LocalService, the system, administrators: it and all that is made in it */
-#define FOLDER_SDDL L"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;LS)"
+/* the administrators'; LocalService, the system, administrators: it and all that is made in it */
+#define FOLDER_SDDL                                                            \
+	L"O:BA"                                                                \
+	L"D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;LS)"
 #define COMMAND_MAX 8192
 #define PATH_LEN_MAX 4096
 #define RESET_S 3600 /* without a failure: they are counted anew */
@@ -116,32 +118,133 @@ compose(struct text *text, int argc, char **argv)
 
 /* ---- the folder ---- */
 
-static DWORD
-make_folder(wchar_t *path)
+static int
+explain_folder(DWORD error)
+{
+	return explain("the folder " TAUPE_STATEDIR " cannot be made", error,
+	    error == ERROR_ACCESS_DENIED ? EX_NOPERM : EX_CANTCREAT);
+}
+
+static int
+refuse_folder(const char *why)
+{
+	fprintf(stderr,
+	    "taupe-agent: the folder %s %s: secrets are not safe in it: remove "
+	    "it, and install the service again\n",
+	    TAUPE_STATEDIR, why);
+	return EX_NOPERM;
+}
+
+static bool
+is_own_user(PSID sid)
+{
+	union {
+		TOKEN_USER user;
+		char room[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
+	} own;
+	DWORD len;
+	HANDLE token;
+	bool is;
+
+	if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
+		return false;
+	is = GetTokenInformation(token, TokenUser, &own, sizeof(own), &len) &&
+	    EqualSid(sid, own.user.User.Sid);
+	CloseHandle(token);
+	return is;
+}
+
+/* Whose folder it is may let others in again at any time. */
+static int
+check_owner(HANDLE folder)
+{
+	PSECURITY_DESCRIPTOR descriptor;
+	PSID owner = NULL;
+	DWORD error = GetSecurityInfo(folder, SE_FILE_OBJECT,
+	    OWNER_SECURITY_INFORMATION, &owner, NULL, NULL, NULL, &descriptor);
+	bool trusted;
+
+	if (error != ERROR_SUCCESS)
+		return explain_folder(error);
+	trusted = owner != NULL &&
+	    (IsWellKnownSid(owner, WinLocalSystemSid) ||
+		IsWellKnownSid(owner, WinBuiltinAdministratorsSid) ||
+		is_own_user(owner));
+	LocalFree(descriptor);
+	return trusted ? EX_OK
+		       : refuse_folder("belongs to somebody who is no "
+				       "administrator");
+}
+
+static int
+check_folder(HANDLE folder)
+{
+	BY_HANDLE_FILE_INFORMATION info;
+
+	if (!GetFileInformationByHandle(folder, &info))
+		return explain_folder(GetLastError());
+	if (info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT)
+		return refuse_folder("is a link to another place");
+	if (!(info.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY))
+		return refuse_folder("is a file");
+	return check_owner(folder);
+}
+
+static int
+set_security(HANDLE folder, PSECURITY_DESCRIPTOR descriptor)
+{
+	BOOL present, defaulted;
+	DWORD error;
+	PSID owner;
+	PACL acl;
+
+	if (!GetSecurityDescriptorOwner(descriptor, &owner, &defaulted) ||
+	    !GetSecurityDescriptorDacl(descriptor, &present, &acl, &defaulted))
+		return explain_folder(GetLastError());
+	error = SetSecurityInfo(folder, SE_FILE_OBJECT,
+	    OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION |
+		PROTECTED_DACL_SECURITY_INFORMATION,
+	    owner, NULL, acl, NULL);
+	return error == ERROR_SUCCESS ? EX_OK : explain_folder(error);
+}
+
+/* Who has put the configuration there before has made it as everybody may, and so may somebody
+ * who is to have no part in it. What is looked at is what is changed: one handle. */
+static int
+take_folder(const wchar_t *path, PSECURITY_DESCRIPTOR descriptor)
+{
+	HANDLE folder = CreateFileW(path,
+	    FILE_READ_ATTRIBUTES | READ_CONTROL | WRITE_DAC | WRITE_OWNER,
+	    FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+	    OPEN_EXISTING,
+	    FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
+	int result;
+
+	if (folder == INVALID_HANDLE_VALUE)
+		return explain_folder(GetLastError());
+	if ((result = check_folder(folder)) == EX_OK)
+		result = set_security(folder, descriptor);
+	CloseHandle(folder);
+	return result;
+}
+
+static int
+make_folder(const wchar_t *path)
 {
 	SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes)};
 	PSECURITY_DESCRIPTOR descriptor;
-	DWORD error = ERROR_SUCCESS;
-	BOOL present, defaulted;
-	PACL acl;
+	int result = EX_OK;
 
 	if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(
 		FOLDER_SDDL, SDDL_REVISION_1, &descriptor, NULL))
-		return GetLastError();
+		return explain_folder(GetLastError());
 	attributes.lpSecurityDescriptor = descriptor;
 	if (!CreateDirectoryW(path, &attributes))
-		error = GetLastError();
-	/* who has put the configuration there before has made it as everybody may */
-	if (error == ERROR_ALREADY_EXISTS)
-		error = GetSecurityDescriptorDacl(
-			    descriptor, &present, &acl, &defaulted)
-		    ? SetNamedSecurityInfoW(path, SE_FILE_OBJECT,
-			  DACL_SECURITY_INFORMATION |
-			      PROTECTED_DACL_SECURITY_INFORMATION,
-			  NULL, NULL, acl, NULL)
-		    : GetLastError();
+		result = GetLastError() == ERROR_ALREADY_EXISTS
+		    ? take_folder(path, descriptor)
+		    : explain_folder(GetLastError());
 	LocalFree(descriptor);
-	return error;
+	return result;
 }
 
 static int
@@ -149,14 +252,12 @@ need_folder(void)
 {
 	char *path = file_path(TAUPE_STATEDIR);
 	wchar_t *wide = path != NULL ? winapi_wide(path) : NULL;
-	DWORD error = wide != NULL ? make_folder(wide) : ERROR_OUTOFMEMORY;
+	int result = wide != NULL ? make_folder(wide)
+				  : explain_folder(ERROR_OUTOFMEMORY);
 
 	free(wide);
 	free(path);
-	return error == ERROR_SUCCESS
-	    ? EX_OK
-	    : explain("the folder " TAUPE_STATEDIR " cannot be made", error,
-		  error == ERROR_ACCESS_DENIED ? EX_NOPERM : EX_CANTCREAT);
+	return result;
 }
 
 /* ---- the service ---- */

@@ -74,8 +74,11 @@ await(SC_HANDLE service, DWORD passing, DWORD wanted, const char *otherwise)
 	SERVICE_STATUS status;
 	DWORD waited_ms = 0, seen = 0;
 
-	while (ask_state(service, &status) &&
-	    status.dwCurrentState == passing && waited_ms < WAIT_MS) {
+	for (;;) {
+		if (!ask_state(service, &status))
+			return EX_SOFTWARE;
+		if (status.dwCurrentState != passing || waited_ms >= WAIT_MS)
+			break;
 		waited_ms =
 		    status.dwCheckPoint == seen ? waited_ms + POLL_MS : 0;
 		seen = status.dwCheckPoint;

@@ -22,6 +22,7 @@ if os.environ.get("TAUPE_AGENT", "").split(" ")[0].rpartition("/")[2] != "wine":
 
 BIG = 10_000_000
 USAGE, UNAVAILABLE, FAILED, CONFIG, STOPPED = 64, 69, 70, 78, 3  # exit codes
+NO_PERMISSION = 77
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -190,6 +191,17 @@ def test_a_secret_that_all_may_read_is_warned_of(windows):
     assert "open to others" not in windows.run("--check", check=0).stderr
 
 
+def test_a_configuration_of_openssl_is_not_read(scene, monkeypatch):
+    """Where it would be looked for, everybody may make one. This leaves no algorithm at all."""
+    path = scene.group.folder / "openssl.cnf"
+    path.write_text("openssl_conf = a\n[a]\nproviders = b\n[b]\nnull = c\n[c]\nactivate = 1\n")
+    monkeypatch.setenv("OPENSSL_CONF", "Z:" + str(path).replace("/", "\\"))
+    agent = scene.console(ca_file=scene.certificate.ca)
+    agent.start(wait=False)
+    agent.wait_connected(timeout=PATIENCE)
+    agent.stop()
+
+
 # ---- the system's certificates ----
 
 def test_an_authority_of_the_systems_store_is_enough(scene):
@@ -300,6 +312,27 @@ def test_service_commands_in_the_wrong_order_are_told_what_to_do(windows):
         assert "cannot be told" in said
     finally:
         windows.service("remove")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nobody but root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused(windows):
+    windows.folder.mkdir(parents=True)
+    os.chown(windows.folder, 12345, 12345)
+    said = windows.service("install", check=NO_PERMISSION).stderr
+    assert "belongs to somebody who is no administrator" in said
+    windows.service("status", check=UNAVAILABLE)
+    os.chown(windows.folder, 0, 0)
+    windows.service("install")
+    windows.service("remove")
+
+
+def test_a_file_in_the_folders_place_is_refused(windows):
+    windows.folder.write_text("")
+    try:
+        said = windows.service("install", check=NO_PERMISSION).stderr
+        assert "is a file" in said
+    finally:
+        windows.folder.unlink()
 
 
 def test_help_tells_of_the_service_and_the_folder(windows):

@@ -5,6 +5,7 @@
 #include <winsock2.h>
 #include <windows.h>
 
+#include <openssl/ssl.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -22,6 +23,9 @@ process_begin(void)
 	error_mode = SetErrorMode(QUIET);
 	(void)SetErrorMode(error_mode | QUIET);
 	crypto_memory_init();
+	/* whose configuration would be \etc\ssl\openssl.cnf of the current drive, where everybody
+	 * may make one */
+	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 }
 
 void
