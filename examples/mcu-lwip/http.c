@@ -129,16 +129,18 @@ take_field(struct http *h)
 			refuse(h, 400);
 		h->host = true;
 	} else if ((value = field(h->line, "content-length")) != NULL) {
-		if (h->too_long || !parse_length(value, &h->body_left))
+		if (h->has_length || h->too_long ||
+		    !parse_length(value, &h->body_left))
 			refuse(h, 400);
 		else if (h->body_left > HTTP_BODY_MAX)
 			refuse(h, 413);
+		h->has_length = true;
 	} else if (field(h->line, "transfer-encoding") != NULL) {
 		refuse(h, 501); /* its end cannot be told */
 	} else if ((value = field(h->line, "connection")) != NULL) {
 		if (h->too_long || lists(value, "close"))
 			h->keep = false;
-		else if (h->old && lists(value, "keep-alive"))
+		else if (h->status == 0 && h->old && lists(value, "keep-alive"))
 			h->keep = true;
 	}
 }

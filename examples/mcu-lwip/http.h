@@ -27,6 +27,7 @@ struct http {
 	bool last;     /* whatever the visitor would like */
 	bool old;      /* HTTP/1.0 */
 	bool host;     /* there was a Host field */
+	bool has_length; /* there was a Content-Length field */
 	uint16_t status;
 	uint16_t head_len;   /* of the request, so far */
 	uint32_t body_left;  /* of the request */

@@ -56,6 +56,7 @@ static unsigned turn; /* whose piece is next */
 static struct tcp_pcb *connection;
 static struct pbuf *received; /* not looked at yet */
 static bool connected, ended, failed;
+static uint16_t dial_number; /* a look-up may answer when another dial is under way */
 static bool closing; /* the last words are on their way */
 static uint32_t closing_ms;
 
@@ -157,6 +158,7 @@ drop_connection(void)
 		pbuf_free(received);
 	received = NULL;
 	connected = ended = failed = closing = false;
+	dial_number++;
 	out.in = out.sent = out.acknowledged = 0;
 }
 
@@ -178,6 +180,8 @@ on_resolved(const char *name, const ip_addr_t *address, void *arg)
 	u16_t port = (u16_t)(uintptr_t)arg;
 
 	(void)name;
+	if ((uint16_t)((uintptr_t)arg >> 16) != dial_number)
+		return;
 	if (address == NULL || connection != NULL ||
 	    (connection = tcp_new()) == NULL) {
 		failed = true;
@@ -194,11 +198,12 @@ on_resolved(const char *name, const ip_addr_t *address, void *arg)
 static void
 dial(const struct taupe_relay *relay)
 {
-	void *port = (void *)(uintptr_t)relay->port;
+	void *which; /* the dial, and its port */
 	ip_addr_t address;
 	err_t error;
 
 	drop_connection();
+	which = (void *)((uintptr_t)dial_number << 16 | relay->port);
 	if (relay->secure) { /* see README.md on how to have it */
 		board_print("tunnel: wss needs TLS, which is not built in\n");
 		failed = true;
@@ -209,9 +214,9 @@ dial(const struct taupe_relay *relay)
 	board_print(" port ");
 	board_print_number(relay->port);
 	board_print("\n");
-	error = dns_gethostbyname(relay->host, &address, on_resolved, port);
+	error = dns_gethostbyname(relay->host, &address, on_resolved, which);
 	if (error == ERR_OK)
-		on_resolved(relay->host, &address, port);
+		on_resolved(relay->host, &address, which);
 	else if (error != ERR_INPROGRESS)
 		failed = true;
 }

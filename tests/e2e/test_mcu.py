@@ -78,6 +78,7 @@ def test_one_connection_serves_request_after_request(scene):
     ("/" + "a" * 200, [], 414),
     ("/", [("Content-Length", "70000")], 413),
     ("/", [("Transfer-Encoding", "chunked")], 501),
+    ("/", [("Content-Length", "1"), ("Content-Length", "2")], 400),
 ])
 def test_bad_requests_are_told_so(scene, path, fields, status):
     with scene.visit() as connection:

@@ -168,6 +168,27 @@ def test_what_only_a_restart_can_change_restarts_it(device):
     device("stop")
 
 
+def test_one_connection_is_a_matter_of_a_restart_too(device):
+    device("start")
+    first = device.agent()
+    device.configure(one_connection="yes")
+    device("reload")
+    device.serves()
+    assert device.agent() not in (None, first)
+    device("stop")
+
+
+def test_folder_of_somebody_else_stays_somebody_elses(device):
+    device.root.write({"/etc/elsewhere/keep": ""})
+    before = device.root.at("/etc/elsewhere").stat()
+    device.configure(state_file="/etc/elsewhere/agent.state")
+    device("start")
+    until("the agent runs", device.agent, PATIENCE)
+    after = device.root.at("/etc/elsewhere").stat()
+    assert (after.st_uid, after.st_mode) == (before.st_uid, before.st_mode)
+    device("stop")
+
+
 def test_switched_off_is_not_started_and_is_stopped_by_reload(device):
     device.configure(enabled="0")
     device("start")

@@ -184,6 +184,9 @@ resolver_set_servers(
 	/* what is under way is asked anew */
 	(void)evdns_base_clear_nameservers_and_suspend(dns);
 	(void)name_servers(resolver, dns);
+	/* without any, evdns would wait for one; so they end by their time */
+	if (evdns_base_count_nameservers(dns) == 0)
+		(void)evdns_base_nameserver_ip_add(dns, "127.0.0.1");
 	(void)evdns_base_resume(dns);
 }
 

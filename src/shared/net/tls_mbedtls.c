@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <mbedtls/net_sockets.h>
+#include <mbedtls/ssl_internal.h>
 #include <stdlib.h>
 
 #include "net/tls_library.h"
@@ -191,7 +192,12 @@ make_room(struct tls *tls, size_t payload)
 {
 	struct mbedtls_engine *engine = tls->engine;
 	size_t len = payload + RECORD_OVERHEAD;
+	/* an alert that reading has answered with and that is half taken: the next write would
+	 * send the rest of it and count that as its own */
+	int returned = mbedtls_ssl_flush_output(&engine->ssl);
 
+	if (returned != 0)
+		return outcome(tls, returned);
 	if (len > BUF_SEALED)
 		len = BUF_SEALED;
 	if (tls_bio_reserve(&tls->bio, len) == 0)
