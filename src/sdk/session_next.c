@@ -222,10 +222,12 @@ next_wait_ms(const struct session *s)
 	if (s->leaving)
 		return wait;
 	if (!session_is_busy(s))
-		return earlier(wait, session_wait_ms(s, s->retry_ms));
-	if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
+		/* a link that was left may have to be looked after before that */
+		wait = earlier(HAS_TWO_LINKS ? wait : NEVER_MS,
+		    session_wait_ms(s, s->retry_ms));
+	else if (HAS_TWO_LINKS && s->moving && s->current != NO_LINK &&
 	    s->links[1 - s->current].state == LINK_FREE)
-		return earlier(wait, session_wait_ms(s, s->move_ms));
+		wait = earlier(wait, session_wait_ms(s, s->move_ms));
 	return wait;
 }
 
