@@ -243,6 +243,7 @@ def test_default_keeps_to_the_relays_interval(group):
     assert "heartbeat_ms" not in side.session(), "nothing is told that the relay knows"
 
 
+@pytest.mark.long
 def test_budget_that_is_spent_makes_the_device_rest(group):
     """200 kB a month, and three heartbeats a second: that cannot be had. What may be spent ahead is
     spent, and then nothing, but for what the rest of the month brings. Visitors are told."""
