@@ -332,7 +332,10 @@ stream_begin(struct shared *shared, struct visitor *visitor)
 	mux_side_limit(&stream->side, device_flow(device));
 	say_open(stream);
 	if (is_doubtful(shared)) {
-		ws_append_ping(shared->conn, NULL, 0); /* answered at once */
+		if (shared->session != NULL)
+			session_probe(shared->session, NULL);
+		else
+			ws_append_ping(shared->conn, NULL, 0);
 		visitor_doubt(visitor);
 		set_phase(stream, STREAM_DOUBTFUL);
 	}

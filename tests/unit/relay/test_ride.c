@@ -257,6 +257,22 @@ nothing_was_heard_for_ms(uint64_t ms)
 	LIST_FIRST(&scene_device()->shareds)->heard_ms -= ms;
 }
 
+START_TEST(a_visit_that_is_not_answered_has_the_session_probed)
+{
+	begin_with(_i, patient);
+	nothing_was_heard_for_ms(11000);
+	come(0);
+	RUN_UNTIL(relay->counters.probes > 0);
+	run_for_ms(loop, 200); /* four times what an open has */
+	ck_assert_ptr_nonnull(scene_device()->session);
+	ck_assert_uint_ne(scene_device()->session->probed_ms, 0);
+	say(&control, "opened", 1);
+	send_payload(&control, 1, "late", 4);
+	expect_received(&visitors[0], "late");
+	ck_assert_uint_eq(scene_device()->session->probed_ms, 0);
+}
+END_TEST
+
 START_TEST(an_interval_that_the_agent_has_chosen_is_no_reason_to_doubt)
 {
 	begin_with(_i, patient);
@@ -413,6 +429,7 @@ main(void)
 	    so_does_a_move_that_nobody_asked_for,
 	    a_malformed_message_ends_it_too,
 	    the_end_of_the_session_resets_its_visits,
+	    a_visit_that_is_not_answered_has_the_session_probed,
 	    an_interval_that_the_agent_has_chosen_is_no_reason_to_doubt,
 	    visits_of_a_session_that_is_replaced_go_on,
 	    a_replaced_session_without_visits_is_closed,
