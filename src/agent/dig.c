@@ -55,6 +55,7 @@ readable_cb(struct conn *conn)
 	done = dig->ops->input(dig->owner, data, (size_t)got, &step);
 	if (step.type == TAUPE_STEP_READY) {
 		conn_keep_alive(conn);
+		conn_bound_unsent(conn, CONN_UNSENT_BYTES);
 		log_debug("transfer channel opened",
 		    LOG_S("device", dig->agent->config.name));
 		dig->ops->ready(dig->owner, data + done, (size_t)got - done);

@@ -126,6 +126,9 @@ void conn_keep_alive(struct conn *conn);
 /* Let the system hold no more than about so many bytes that it has not sent yet, however large its
  * buffer: what is written next waits behind them. Where it cannot, nothing changes. */
 void conn_bound_unsent(struct conn *conn, unsigned bytes);
+/* For a connection that may carry much: enough for full speed (bench), and little enough for
+ * hundreds whose peers do not read (Linux gives each 4 MB, and all of them tcp_mem together). */
+#define CONN_UNSENT_BYTES 262144u
 
 /* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
  * CONN_ERROR (errno says which). */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/conn.h"
 #include "net/listener.h"
 
 #define BACKLOG 4096 /* the system cuts it to its own limit */
@@ -209,7 +210,7 @@ listeners_free(struct listeners **setp)
 static int
 open_socket(const struct address *address, bool reuse_port)
 {
-	int on = 1, saved;
+	int on = 1, unsent = CONN_UNSENT_BYTES, saved;
 	int fd = socket(address->sa.sa_family, SOCK_STREAM, IPPROTO_TCP);
 
 	if (fd < 0)
@@ -225,6 +226,12 @@ open_socket(const struct address *address, bool reuse_port)
 	/* this one, too: a small write must not wait for an acknowledgement */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		goto fail;
+#ifdef TCP_NOTSENT_LOWAT
+	/* and this one: a peer that does not read takes no more than its share */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
+		sizeof(unsent)) != 0)
+		goto fail;
+#endif
 	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
 		goto fail;

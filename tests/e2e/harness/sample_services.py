@@ -30,6 +30,8 @@ import sys
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A prime length: no two offsets of a frame or page see the same bytes at the same place.
 PATTERN = random.Random(7).randbytes(1_000_003)
+# An answer that nobody reads to its end.
+ENDLESS = 1 << 30
 # What a visitor that says anything makes of us.
 NONSENSE = (OSError, EOFError, ValueError, LookupError, asyncio.LimitOverrunError)
 
@@ -55,6 +57,12 @@ def reset(writer):
     sock = writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
+
+
+def hold_little(writer):
+    """What the system keeps for a reader that does not read is memory of all connections (tcp_mem):
+    where hundreds of them take it up, it resets others."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
 
 
 class Services:
@@ -123,6 +131,8 @@ class Services:
             case ["sha256"]:
                 answer(f"{length} {digest}")
             case ["bytes", size]:
+                if int(size) >= ENDLESS:
+                    hold_little(writer)
                 writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode())
                 for piece in pattern(int(size) if method != "HEAD" else 0):
                     writer.write(piece)
