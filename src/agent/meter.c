@@ -31,7 +31,7 @@ meter_count(struct meter *meter, const struct conn *conn, bool of_visits)
 	uint64_t total = 0;
 	bool known;
 
-	if (!conn_is_open(conn))
+	if (!budget_counts(&agent->budget) || !conn_is_open(conn))
 		return;
 	known = way_bytes(conn->fd, meter->ipv6, &total);
 	if (of_visits)
