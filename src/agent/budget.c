@@ -63,11 +63,23 @@ budget_init(struct budget *budget, uint64_t now_ms)
 	budget->counted_ms = now_ms;
 }
 
+static void
+begin_counting(struct budget *budget)
+{
+	budget->spent_bytes = budget->elapsed_ms = 0;
+	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
+		budget->links[i].late = true;
+		budget->links[i].clean = false;
+	}
+}
+
 void
 budget_apply(struct budget *budget, const struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
 
+	if (!budget->thrifty && settings_is_thrifty(settings))
+		begin_counting(budget);
 	if (budget->limit_bytes != settings->data_budget)
 		budget->search.floor_ms = 0; /* the next heartbeat tells */
 	budget->limit_bytes = settings->data_budget;
@@ -81,9 +93,16 @@ budget_apply(struct budget *budget, const struct settings *settings)
 			      : 0;
 }
 
+bool
+budget_counts(const struct budget *budget)
+{
+	return budget->thrifty;
+}
+
 void
 budget_link_begins(struct budget *budget, unsigned link, bool quiet)
 {
+	budget->links[link].late = false;
 	budget->links[link].bytes = 0;
 	budget->links[link].clean = false;
 	budget->search.can_see_acks = budget->thrifty && quiet;
@@ -92,7 +111,8 @@ budget_link_begins(struct budget *budget, unsigned link, bool quiet)
 static void
 pass_time(struct budget *budget, uint64_t now_ms)
 {
-	budget->elapsed_ms += now_ms - budget->counted_ms;
+	if (budget->thrifty)
+		budget->elapsed_ms += now_ms - budget->counted_ms;
 	budget->counted_ms = now_ms;
 	while (budget->elapsed_ms >= MONTH_MS) {
 		budget->elapsed_ms -= MONTH_MS;
@@ -114,7 +134,8 @@ budget_count(struct budget *budget, unsigned link, bool known, uint64_t total,
 	if (!known)
 		total =
 		    before == 0 ? HANDSHAKE_ESTIMATE : before + BEAT_ESTIMATE;
-	more = total > before ? total - before : 0;
+	more = total > before && !budget->links[link].late ? total - before : 0;
+	budget->links[link].late = false;
 	budget->links[link].bytes = total;
 	budget->links[link].since_beat += more;
 	budget->spent_bytes += more;

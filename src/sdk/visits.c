@@ -97,10 +97,11 @@ static struct visit_slot *
 take_slot(struct visits *v, uint32_t number)
 {
 	uint16_t place = v->free, *chain = chain_of(v, number);
-	struct visit_slot *slot = &v->slots[place];
+	struct visit_slot *slot;
 
 	if (place == NO_SLOT)
 		return NULL;
+	slot = &v->slots[place];
 	v->free = slot->next;
 	slot->number = number;
 	slot->next = *chain;
