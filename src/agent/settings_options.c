@@ -314,4 +314,5 @@ const struct option_table agent_option_table = {
     .default_file = TAUPE_SYSCONFDIR TAUPE_SLASH "agent.ini",
     .rows = rows,
     .struct_size = sizeof(struct agent_options),
+    .check_all = settings_check_all,
 };
