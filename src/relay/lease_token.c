@@ -103,9 +103,9 @@ take_pair(const struct form_pair *pair, struct str name, struct lease *lease,
 		    service_port_parse(
 			pair->value, &lease->ports[lease->n_ports++]);
 	if (str_equal(pair->key, STR("epoch")))
-		return str_to_u64(pair->value, UINT64_MAX, &lease->epoch);
+		return str_to_number(pair->value, UINT64_MAX, &lease->epoch);
 	if (str_equal(pair->key, STR("issued_ms")))
-		return str_to_u64(pair->value, UINT64_MAX, issued_ms);
+		return str_to_number(pair->value, UINT64_MAX, issued_ms);
 	return true;
 }
 

@@ -39,9 +39,9 @@ static bool
 take_session(struct session_info *session, const struct form_pair *pair)
 {
 	if (str_equal(pair->key, STR("epoch")))
-		return str_to_u64(pair->value, UINT64_MAX, &session->epoch);
+		return str_to_number(pair->value, UINT64_MAX, &session->epoch);
 	if (str_equal(pair->key, STR("since_ms")))
-		return str_to_u64(pair->value, UINT64_MAX, &session->since_ms);
+		return str_to_number(pair->value, UINT64_MAX, &session->since_ms);
 	if (str_equal(pair->key, STR("relay")))
 		return str_copy(
 		    pair->value, session->relay, sizeof(session->relay));
@@ -155,7 +155,7 @@ take_lease(struct redis_lease *lease, struct str key, struct str value)
 	if (str_equal(key, STR("ports")))
 		return take_ports(&lease->lease, value);
 	if (str_equal(key, STR("epoch")))
-		return str_to_u64(value, UINT64_MAX, &lease->epoch);
+		return str_to_number(value, UINT64_MAX, &lease->epoch);
 	return true;
 }
 

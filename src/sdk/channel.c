@@ -85,9 +85,21 @@ channel_request(struct channel *c, struct writer *w,
 	c->used = 0;
 }
 
+/* Frames are read from now on; NULL, or what is wrong with the answer. */
+static const char *
+accept(struct channel *c, const struct http_answer *answer)
+{
+	char key[WS_KEY_LEN];
+	const char *wrong = handshake_answer_check(answer, make_key(c, key));
+
+	c->used = 0;
+	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
+	return wrong;
+}
+
 enum wire_result
-channel_head(struct channel *c, const uint8_t *data, size_t len,
-    size_t *consumed, struct http_head *head, const char **error)
+channel_answer(struct channel *c, const uint8_t *data, size_t len,
+    size_t *consumed, struct http_answer *answer)
 {
 	size_t limit = c->size < HTTP_HEAD_MAX ? c->size : HTTP_HEAD_MAX;
 	size_t before = c->used, taken = limit - before, length;
@@ -99,30 +111,19 @@ channel_head(struct channel *c, const uint8_t *data, size_t len,
 		memcpy(c->buffer + before, data, taken);
 	c->used += (uint32_t)taken;
 	*consumed = taken;
-	result = http_response_parse(
-	    (const char *)c->buffer, c->used, head, &length);
-	if (result == WIRE_DONE) {
-		*consumed = length - before;
-	} else if (result == WIRE_BAD) {
-		*error = head->error;
-	} else if (c->used == limit) {
-		*error = SAYS("the answer's head is too long");
-		result = WIRE_BAD;
+	result = http_answer_parse(
+	    (const char *)c->buffer, c->used, answer, &length);
+	if (result == WIRE_MORE && c->used == limit) {
+		answer->error = SAYS("the answer's head is too long");
+		return WIRE_BAD;
 	}
-	return result;
-}
-
-bool
-channel_accept(
-    struct channel *c, const struct http_head *head, const char **error)
-{
-	char key[WS_KEY_LEN];
-
-	if (!handshake_response_check(head, make_key(c, key), error))
-		return false;
-	c->used = 0;
-	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
-	return true;
+	if (result != WIRE_DONE)
+		return result;
+	*consumed = length - before;
+	if (answer->status == 101 &&
+	    (answer->error = accept(c, answer)) != NULL)
+		return WIRE_BAD;
+	return WIRE_DONE;
 }
 
 size_t

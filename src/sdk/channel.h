@@ -53,13 +53,11 @@ void channel_set_buffer(struct channel *c, void *buffer, size_t size);
 void channel_request(struct channel *c, struct writer *w,
     const struct taupe_relay *relay, struct handshake_request *request);
 
-/* Gather the answer's head: on WIRE_DONE *head points into the buffer. Sets *consumed. */
-WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c,
-    const uint8_t *data, size_t len, size_t *consumed, struct http_head *head,
-    const char **error);
-/* Is this 101 right? Then frames are read from now on. */
-WIRE_MUST_CHECK bool channel_accept(
-    struct channel *c, const struct http_head *head, const char **error);
+/* Gather the answer's head, which on WIRE_DONE points into the buffer. Sets *consumed. If it is a
+ * 101, it is the right one, and frames are read from now on. */
+WIRE_MUST_CHECK enum wire_result channel_answer(struct channel *c,
+    const uint8_t *data, size_t len, size_t *consumed,
+    struct http_answer *answer);
 
 /* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent
  * is put into *output, which must be empty before. */

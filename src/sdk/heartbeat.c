@@ -165,12 +165,12 @@ put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
 static bool
 take(struct taupe_heartbeat *h, struct str value)
 {
-	uint64_t numbers[3];
+	wire_number numbers[3];
 	struct str part;
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (str_split(value, ':', &part, &value) != (i < 2) ||
-		    !str_to_u64(
+		    !str_to_number(
 			part, i == 0 ? UINT32_MAX : DAY_MS, &numbers[i]))
 			return false;
 	}

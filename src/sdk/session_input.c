@@ -37,13 +37,13 @@ location_hops(const struct link *link, struct str query)
 {
 	struct form_reader reader;
 	struct form_pair pair;
-	uint64_t hops = link->redirects;
+	wire_number hops = link->redirects;
 
 	/* the slice points into the link's own buffer, so it may be decoded in place */
 	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
 	while (form_next(&reader, &pair) == WIRE_DONE)
 		if (str_is(pair.key, "hops") &&
-		    !str_to_u64(pair.value, 100, &hops))
+		    !str_to_number(pair.value, 100, &hops))
 			hops = link->redirects;
 	return (uint8_t)hops;
 }
@@ -152,52 +152,53 @@ take_refusal(struct session *s, struct link *link, struct taupe_event *event)
 
 /* How much of a refusal's body is worth waiting for: none unless it is ours. */
 static uint32_t
-body_length(const struct channel *c, const struct http_head *head)
+body_length(const struct channel *c, const struct str *fields)
 {
-	struct str type = http_field_get(head, "Content-Type"), kind, rest;
-	uint64_t length;
+	struct str kind, rest;
+	wire_number length;
 
-	(void)str_split(type, ';', &kind, &rest);
+	(void)str_split(fields[HTTP_CONTENT_TYPE], ';', &kind, &rest);
 	if (!str_is_nocase(kind, "application/x-www-form-urlencoded") ||
-	    !str_to_u64(
-		http_field_get(head, "Content-Length"), c->size, &length))
+	    !str_to_number(fields[HTTP_CONTENT_LENGTH], c->size, &length))
 		return 0;
 	return (uint32_t)length;
 }
 
-static void
-take_answer(struct session *s, struct link *link, const struct http_head *head,
-    struct taupe_event *event)
+static uint32_t
+retry_after_ms(struct str field)
 {
-	const char *error;
-	uint64_t seconds;
+	wire_number seconds;
 
-	if (head->status == 101) {
-		if (channel_accept(&link->channel, head, &error)) {
-			link->state = LINK_WELCOME;
-			link->deadline_ms = s->now_ms + session_stage_ms(s);
-		} else {
-			fail(s, link, error, event);
-		}
+	if (!str_to_number(field, WIRE_NUMBER_MAX, &seconds))
+		return 0;
+	if (seconds > RETRY_AFTER_MAX_S)
+		seconds = RETRY_AFTER_MAX_S;
+	return (uint32_t)seconds * 1000;
+}
+
+static void
+take_answer(struct session *s, struct link *link,
+    const struct http_answer *answer, struct taupe_event *event)
+{
+	if (answer->status == 101) {
+		link->state = LINK_WELCOME;
+		link->deadline_ms = s->now_ms + session_stage_ms(s);
 		return;
 	}
-	if (!HAS_REDIRECTS && head->status == 302 &&
+	if (!HAS_REDIRECTS && answer->status == 302 &&
 	    link->redirects < REDIRECTS_MAX) {
 		decline_redirect(link, event);
 		return;
 	}
-	if (HAS_REDIRECTS && head->status == 302) {
-		take_redirect(s, link, http_field_get(head, "Location"), event);
+	if (HAS_REDIRECTS && answer->status == 302) {
+		take_redirect(s, link, answer->fields[HTTP_LOCATION], event);
 		return;
 	}
-	link->status = (uint16_t)head->status;
-	link->retry_after_ms = 0;
-	if (str_to_u64(
-		http_field_get(head, "Retry-After"), UINT64_MAX, &seconds))
-		link->retry_after_ms = 1000u *
-		    (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds
-							   : RETRY_AFTER_MAX_S);
-	link->body_left = HAS_TEXTS ? body_length(&link->channel, head) : 0;
+	link->status = (uint16_t)answer->status;
+	link->retry_after_ms =
+	    retry_after_ms(answer->fields[HTTP_RETRY_AFTER]);
+	link->body_left =
+	    HAS_TEXTS ? body_length(&link->channel, answer->fields) : 0;
 	link->channel.used = 0;
 	link->state = LINK_BODY;
 	if (link->body_left == 0)
@@ -208,19 +209,17 @@ static size_t
 head_input(struct session *s, struct link *link, const uint8_t *data,
     size_t len, struct taupe_event *event)
 {
-	struct http_head head;
-	const char *error;
+	struct http_answer answer;
 	size_t consumed;
 
-	switch (
-	    channel_head(&link->channel, data, len, &consumed, &head, &error)) {
+	switch (channel_answer(&link->channel, data, len, &consumed, &answer)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(s, link, error, event);
+		fail(s, link, answer.error, event);
 		break;
 	case WIRE_DONE:
-		take_answer(s, link, &head, event);
+		take_answer(s, link, &answer, event);
 		break;
 	}
 	return consumed;

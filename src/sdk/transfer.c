@@ -50,30 +50,26 @@ static size_t
 handshake_input(struct transfer *t, const uint8_t *data, size_t len,
     struct taupe_step *step)
 {
-	struct http_head head;
-	const char *error;
+	struct http_answer answer;
 	size_t consumed;
 
 	if (t->state == TRANSFER_REQUEST) {
 		t->state = TRANSFER_HANDSHAKE;
 		t->channel.used = 0;
 	}
-	switch (
-	    channel_head(&t->channel, data, len, &consumed, &head, &error)) {
+	switch (channel_answer(&t->channel, data, len, &consumed, &answer)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(t, step, error);
+		fail(t, step, answer.error);
 		break;
 	case WIRE_DONE:
-		if (head.status != 101) {
-			fail(t, step, SAYS("the relay refused the channel"));
-			step->code = head.status;
-		} else if (!channel_accept(&t->channel, &head, &error)) {
-			fail(t, step, error);
-		} else {
+		if (answer.status == 101) {
 			t->state = TRANSFER_READY;
 			step->type = TAUPE_STEP_READY;
+		} else {
+			fail(t, step, SAYS("the relay refused the channel"));
+			step->code = answer.status;
 		}
 	}
 	return consumed;

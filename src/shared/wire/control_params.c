@@ -179,7 +179,7 @@ put_text(struct writer *w, const char *key, struct str value)
 }
 
 static void
-put_number(struct writer *w, const char *key, form_number value)
+put_number(struct writer *w, const char *key, wire_number value)
 {
 	bool first = false;
 

@@ -118,15 +118,6 @@ writer_char(struct writer *w, char c)
 	writer_str(w, (struct str){&c, 1});
 }
 
-static bool
-has_control(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < 0x20)
-			return true;
-	return false;
-}
-
 void
 writer_fill(struct writer *w, const char *text, const struct str *values)
 {
@@ -137,7 +128,7 @@ writer_fill(struct writer *w, const char *text, const struct str *values)
 			writer_char(w, *text);
 			continue;
 		}
-		w->full |= has_control(values[n - 1]);
+		w->full |= !str_is_line(values[n - 1]);
 		writer_str(w, values[n - 1]);
 	}
 }

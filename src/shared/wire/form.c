@@ -164,7 +164,7 @@ form_put(struct writer *w, bool *first, const char *key, struct str value)
 
 void
 form_put_number(
-    struct writer *w, bool *first, const char *key, form_number value)
+    struct writer *w, bool *first, const char *key, wire_number value)
 {
 	form_put(w, first, key, (struct str){NULL, 0});
 #ifdef TAUPE_DEVICE_ONLY

@@ -10,13 +10,6 @@
 #include "wire/cursor.h"
 #include "wire/result.h"
 
-/* A device counts in 32 bits; what is beyond them is read as the greatest of them. */
-#ifdef TAUPE_DEVICE_ONLY
-typedef uint32_t form_number;
-#else
-typedef uint64_t form_number;
-#endif
-
 struct form_reader {
 	char *at, *end;
 };
@@ -42,6 +35,6 @@ void form_put(struct writer *w, bool *first, const char *key, struct str value);
 /* Append more to the value that was put last. */
 void form_put_more(struct writer *w, struct str value);
 void form_put_number(
-    struct writer *w, bool *first, const char *key, form_number value);
+    struct writer *w, bool *first, const char *key, wire_number value);
 
 #endif

@@ -3,16 +3,14 @@
 #include "wire/form_table.h"
 
 static bool
-take_number(const struct form_key *key, form_number *field, struct str value)
+take_number(const struct form_key *key, wire_number *field, struct str value)
 {
-	uint64_t max = (uint64_t)key->of.max << key->shift, number;
+	wire_number max = (wire_number)key->of.max << key->shift, number;
 
-	if (!str_to_u64(value, max != 0 ? max : UINT64_MAX, &number) ||
+	if (!str_to_number(value, max != 0 ? max : WIRE_NUMBER_MAX, &number) ||
 	    number < key->min)
 		return false;
-	*field = (form_number)number;
-	if (*field != number)
-		*field = (form_number)-1;
+	*field = number;
 	return true;
 }
 
@@ -40,7 +38,7 @@ put(const struct form_key *key, const void *object, struct writer *w,
 {
 	const void *field = (const char *)object + key->offset;
 	const struct str *text = field;
-	const form_number *number = field;
+	const wire_number *number = field;
 
 	switch (key->kind) {
 	case FORM_KIND_TEXT:

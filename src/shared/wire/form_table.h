@@ -61,11 +61,15 @@ struct form_key {
 		.of.check = (shape), .offset = offsetof(struct type, field),   \
 		.kind = FORM_KIND_TEXT                                         \
 	}
-/* A field of type form_number, 0 when the key is absent; from least to most << by. */
+/* A bound that is beyond what is counted bounds nothing. */
+#define FORM_MOST(most, by)                                                    \
+	((wire_number)(most) << (by) >> (by) == (most) ? (most) : 0)
+/* A field of type wire_number, 0 when the key is absent; from least to most << by. */
 #define FORM_SHIFTED(type, field, least, most, by, says)                       \
 	{                                                                      \
 		.name = #field, FORM_ERROR(#field ": " says)               \
-		.of.max = (most), .offset = offsetof(struct type, field),      \
+		.of.max = FORM_MOST(most, by),                                 \
+		.offset = offsetof(struct type, field),                        \
 		.min = (least), .shift = (by), .kind = FORM_KIND_NUMBER        \
 	}
 #define FORM_NUMBER(type, field, least, most, says)                            \

@@ -55,8 +55,8 @@ struct str handshake_bearer(const struct http_head *head);
 /* Server: write "101 Switching Protocols". */
 void handshake_response_write(struct writer *w, struct str key);
 
-/* Client: is this 101 a right answer to our key? On false *error says what is wrong. */
-WIRE_MUST_CHECK bool handshake_response_check(const struct http_head *head, struct str key,
-    const char **error);
+/* Client: is this the right answer to our key? NULL, or what is wrong. */
+WIRE_MUST_CHECK const char *handshake_answer_check(
+    const struct http_answer *answer, struct str key);
 
 #endif

@@ -343,23 +343,35 @@ START_TEST(checks_responses)
 	    {false,
 		OK UPGRADED ANSWER PROTOCOL
 		"Sec-WebSocket-Extensions: permessage-deflate\r\n"},
+	    {false,
+		OK UPGRADED ANSWER PROTOCOL
+		"Sec-WebSocket-Extensions: a\r\n"
+		"Sec-WebSocket-Extensions: b\r\n"},
+	    {false, OK "Upgrade: websocket\r\n" UPGRADED ANSWER PROTOCOL},
+	    {true,
+		OK "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		   "Connection: keep-alive\r\n" ANSWER PROTOCOL},
+	    {true,
+		OK "Upgrade: websocket\r\nConnection: keep-alive , upgrade\r\n"
+		   ANSWER PROTOCOL},
+	    {false,
+		OK "Upgrade: websocket\r\nConnection: upgrades\r\n" ANSWER
+		    PROTOCOL},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		char text[1024] = "";
-		struct http_head head;
+		struct http_answer answer;
 		const char *error;
 		size_t consumed;
 
 		strcat(text, cases[i].text);
 		strcat(text, "\r\n");
 		ck_assert_int_eq(
-		    http_response_parse(text, strlen(text), &head, &consumed),
+		    http_answer_parse(text, strlen(text), &answer, &consumed),
 		    WIRE_DONE);
-		ck_assert_msg(handshake_response_check(
-				  &head, STR(KEY), &error) == cases[i].fine,
-		    "%s", text);
-		ck_assert((error == NULL) == cases[i].fine);
+		error = handshake_answer_check(&answer, STR(KEY));
+		ck_assert_msg((error == NULL) == cases[i].fine, "%s", text);
 	}
 }
 END_TEST
