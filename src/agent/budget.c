@@ -288,12 +288,11 @@ budget_beat(struct budget *budget, unsigned link, const char *device)
 void
 budget_put(const struct budget *budget, struct writer *w)
 {
-	bool first = false;
-
 	if (budget->limit_bytes == 0)
 		return;
-	form_put_number(w, &first, "budget_spent", budget->spent_bytes);
-	form_put_number(w, &first, "budget_elapsed_ms", budget->elapsed_ms);
+	writer_char(w, '&'); /* it is added to a list */
+	form_put_number(w, "budget_spent", budget->spent_bytes);
+	form_put_number(w, "budget_elapsed_ms", budget->elapsed_ms);
 }
 
 void

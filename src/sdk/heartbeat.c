@@ -142,7 +142,7 @@ begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
 }
 
 static void
-put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
+put(const struct taupe_heartbeat *h, struct writer *w)
 {
 	for (unsigned i = 0; i < TAUPE_NETWORKS; i++) {
 		const struct taupe_network *n = &h->networks[i];
@@ -157,7 +157,7 @@ put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
 		writer_u64(&value, n->good_ms);
 		writer_char(&value, ':');
 		writer_u64(&value, n->bad_ms);
-		form_put(w, first, "network",
+		form_put(w, "network",
 		    (struct str){text, writer_len(&value)});
 	}
 }

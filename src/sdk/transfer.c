@@ -7,17 +7,15 @@ bool
 transfer_init(struct transfer *t, const struct taupe_config *config,
     const struct taupe_relay *relay, const char *id, void *buffer, size_t size)
 {
-	char query[sizeof("id=") - 1 + TRANSFER_ID_LEN] = "id=";
-	struct handshake_request request = {
-	    .path = STR(TRANSFER_PATH), .query = {query, sizeof(query)}};
 	struct writer w;
 
 	memset(t, 0, sizeof(*t));
 	channel_init(&t->channel, config, buffer, size);
 	t->channel.zero_mask = relay->secure || config->trusted_path;
-	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, t->channel.size);
-	channel_request(&t->channel, &w, relay, &request);
+	writer_cstr(&w, "GET " TRANSFER_PATH "?id=");
+	writer_str(&w, (struct str){id, TRANSFER_ID_LEN});
+	channel_request(&t->channel, &w, relay, NULL);
 	t->channel.used = (uint32_t)writer_len(&w);
 	return !w.full;
 }

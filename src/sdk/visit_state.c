@@ -139,9 +139,6 @@ visit_state_say(struct visit_state *v, const struct channel *c,
     wire_number number, enum visit_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	char safe[SAFE_REASON_MAX];
-	struct str text = {NULL, 0};
-
 	if (!visit_state_is(v, VISIT_RUNNING) ||
 	    visit_state_is(v, words[word].too_late))
 		return 0;
@@ -151,8 +148,7 @@ visit_state_say(struct visit_state *v, const struct channel *c,
 	settle(v);
 	if (word == VISIT_END)
 		return put_end(v, c, number, out);
-	if (word == VISIT_REFUSED)
-		text = channel_safe_reason(reason, safe);
-	return put(c, (enum control_op)words[word].op, number, text, out,
+	return put(c, (enum control_op)words[word].op, number,
+	    str_of(word == VISIT_REFUSED ? reason : NULL), out,
 	    TAUPE_MESSAGE_MAX);
 }

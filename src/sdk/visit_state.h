@@ -66,7 +66,8 @@ enum visit_word {
 	VISIT_ABORT
 };
 
-/* The bytes that say so, and what follows from it; 0: it is too late. reason: VISIT_REFUSED. */
+/* The bytes that say so, and what follows from it; 0: it is too late. VISIT_REFUSED has a reason, of
+ * channel_safe_reason(). */
 size_t visit_state_say(struct visit_state *v, const struct channel *c,
     wire_number number, enum visit_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX]);

@@ -97,8 +97,7 @@ check_answer(const char *in, size_t len, size_t cut)
 	for (size_t i = 0; i < HTTP_ANSWER_FIELDS; i++)
 		if (answer.fields[i].len > 0)
 			require_inside(answer.fields[i], in, consumed);
-	wrong =
-	    handshake_answer_check(&answer, STR("dGhlIHNhbXBsZSBub25jZQ=="));
+	wrong = handshake_answer_check(&answer, "dGhlIHNhbXBsZSBub25jZQ==");
 	REQUIRE(answer.status == 101 || wrong != NULL);
 	REQUIRE(http_answer_parse(in, consumed - 1, &cut_answer,
 		    &cut_consumed) == WIRE_MORE);

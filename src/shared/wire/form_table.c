@@ -33,8 +33,7 @@ take(const struct form_key *key, void *object, struct str value)
 }
 
 static void
-put(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put(const struct form_key *key, const void *object, struct writer *w)
 {
 	const void *field = (const char *)object + key->offset;
 	const struct str *text = field;
@@ -43,24 +42,24 @@ put(const struct form_key *key, const void *object, struct writer *w,
 	switch (key->kind) {
 	case FORM_KIND_TEXT:
 		if (text->ptr != NULL)
-			form_put(w, first, key->name, *text);
+			form_put(w, key->name, *text);
 		break;
 	case FORM_KIND_NUMBER:
 		if (*number > 0)
-			form_put_number(w, first, key->name, *number);
+			form_put_number(w, key->name, *number);
 		break;
 	default:
 		if (key->of.own->put != NULL)
-			key->of.own->put(key, object, w, first);
+			key->of.own->put(key, object, w);
 		break;
 	}
 }
 
 void
 form_put_named(const struct form_key *key, struct str name, struct str value,
-    struct writer *w, bool *first)
+    struct writer *w)
 {
-	form_put(w, first, key->name, name);
+	form_put(w, key->name, name);
 	writer_char(w, ':');
 	form_put_more(w, value);
 }
@@ -129,8 +128,6 @@ void
 form_table_encode(const struct form_key *keys, size_t n_keys,
     const void *object, struct writer *w)
 {
-	bool first = true;
-
 	for (size_t i = 0; i < n_keys; i++)
-		put(&keys[i], object, w, &first);
+		put(&keys[i], object, w);
 }

@@ -15,8 +15,8 @@ struct form_key;
 typedef bool (*form_take_cb)(
     const struct form_key *key, void *object, struct str value);
 /* Write the key as often as it is set in object. */
-typedef void (*form_put_cb)(const struct form_key *key, const void *object,
-    struct writer *w, bool *first);
+typedef void (*form_put_cb)(
+    const struct form_key *key, const void *object, struct writer *w);
 typedef bool (*form_check_cb)(struct str value);
 
 enum form_kind {
@@ -85,7 +85,7 @@ struct form_key {
 
 /* Write key=name:value, for lists of such. */
 void form_put_named(const struct form_key *key, struct str name,
-    struct str value, struct writer *w, bool *first);
+    struct str value, struct writer *w);
 
 /* 1..max visible characters, no blank among them: a check for text. */
 bool form_visible(struct str value, size_t max);

@@ -34,13 +34,13 @@ ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN])
 }
 
 void
-ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN])
+ws_accept_make(const char key[WS_KEY_LEN], char accept[WS_ACCEPT_LEN])
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 	char text[WS_KEY_LEN + sizeof(guid) - 1];
 	uint8_t digest[SHA1_LEN];
 
-	memcpy(text, key.ptr, WS_KEY_LEN);
+	memcpy(text, key, WS_KEY_LEN);
 	memcpy(text + WS_KEY_LEN, guid, sizeof(guid) - 1);
 	sha1_digest(text, sizeof(text), digest);
 	base64(digest, sizeof(digest), accept);
@@ -71,37 +71,57 @@ handshake_enrolment_key_parse(struct str key, struct str *fleet)
 	    device_name_valid(*fleet);
 }
 
+/* An IPv6 address in brackets, and the port unless it is the scheme's own. */
+static void
+write_host(struct writer *w, const struct handshake_request *request)
+{
+	struct str host = str_of(request->host);
+	bool brackets = memchr(host.ptr, ':', host.len) != NULL;
+
+	if (brackets)
+		writer_char(w, '[');
+	writer_line(w, request->host);
+	if (brackets)
+		writer_char(w, ']');
+	if (request->port != (request->secure ? 443 : 80)) {
+		writer_char(w, ':');
+		writer_u32(w, request->port);
+	}
+}
+
 void
 handshake_request_write(
     struct writer *w, const struct handshake_request *request)
 {
-	const struct str values[] = {request->path, request->query,
-	    request->host, request->key, request->user_agent, request->secret};
-
-	writer_fill(w, request->query.len > 0 ? "GET \1?\2" : "GET \1", values);
-	writer_fill(w,
-	    " HTTP/1.1\r\n"
-	    "Host: \3\r\n"
+	writer_cstr(w, " HTTP/1.1\r\nHost: ");
+	write_host(w, request);
+	writer_cstr(w,
+	    "\r\n"
 	    "Upgrade: websocket\r\n"
 	    "Connection: Upgrade\r\n"
-	    "Sec-WebSocket-Key: \4\r\n"
+	    "Sec-WebSocket-Key: ");
+	writer_str(w, (struct str){request->key, WS_KEY_LEN});
+	writer_cstr(w,
+	    "\r\n"
 	    "Sec-WebSocket-Version: " WS_VERSION "\r\n"
-	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n",
-	    values);
-	if (request->secret.ptr != NULL) {
+	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n");
+	if (request->secret != NULL) {
 #ifndef TAUPE_WITHOUT_CHECKS
-		if (!handshake_secret_valid(request->secret))
+		if (!handshake_secret_valid(str_of(request->secret)))
 			w->full = true;
 #endif
-		writer_fill(w, "Authorization: Bearer \6\r\n", values);
+		writer_cstr(w, "Authorization: Bearer ");
+		writer_line(w, request->secret);
+		writer_cstr(w, "\r\n");
 	}
-	if (request->user_agent.ptr != NULL)
-		writer_fill(w, "User-Agent: \5\r\n", values);
-	writer_str(w, STR("\r\n"));
+	writer_cstr(w, "User-Agent: ");
+	writer_line(w, request->user_agent);
+	writer_cstr(w, "\r\n\r\n");
 }
 
 const char *
-handshake_answer_check(const struct http_answer *answer, struct str key)
+handshake_answer_check(
+    const struct http_answer *answer, const char key[WS_KEY_LEN])
 {
 	const struct str *fields = answer->fields;
 	char accept[WS_ACCEPT_LEN];
