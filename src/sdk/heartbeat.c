@@ -125,10 +125,32 @@ count_loss(struct taupe_heartbeat *h, uint32_t interval_ms)
 	}
 }
 
+/* Make the network of the next connection the one at hand. */
+static void
+change_network(struct taupe_heartbeat *h)
+{
+	struct taupe_network found = {.id = h->next_network},
+			     *list = h->networks;
+	unsigned at = 0;
+
+	while (at < TAUPE_NETWORKS - 1 && list[at].id != found.id)
+		at++;
+	if (list[at].id == found.id)
+		found = list[at];
+	if (at == 0)
+		return;
+	memmove(list + 1, list, at * sizeof(*list));
+	list[0] = found;
+	h->lost_interval_ms = h->calm = 0;
+	h->doubt = false;
+	h->retry = RETRY_FIRST;
+}
+
 static void
 begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
     uint64_t now_ms)
 {
+	change_network(h);
 	h->base_ms = terms->base_ms;
 	h->least_ms = terms->least_ms != 0 ? terms->least_ms : terms->base_ms;
 	if (h->least_ms < HEARTBEAT_MIN_MS)
@@ -198,18 +220,5 @@ taupe_heartbeat_init(struct taupe_heartbeat *heartbeat)
 void
 taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id)
 {
-	struct taupe_network found = {.id = id}, *list = heartbeat->networks;
-	unsigned at = 0;
-
-	while (at < TAUPE_NETWORKS - 1 && list[at].id != id)
-		at++;
-	if (list[at].id == id)
-		found = list[at];
-	if (at == 0)
-		return;
-	memmove(list + 1, list, at * sizeof(*list));
-	list[0] = found;
-	heartbeat->lost_interval_ms = heartbeat->calm = 0;
-	heartbeat->doubt = false;
-	heartbeat->retry = RETRY_FIRST;
+	heartbeat->next_network = id;
 }
