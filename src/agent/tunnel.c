@@ -144,11 +144,11 @@ end_seen(const struct tunnel *tunnel)
 static enum tunnel_result
 judge(struct tunnel *tunnel, const struct conn *conn)
 {
-	struct http_head head;
+	struct http_answer head;
 	size_t len;
 	char text[100];
 
-	switch (http_response_parse(
+	switch (http_answer_parse(
 	    tunnel->answer, tunnel->answer_len, &head, &len)) {
 	case WIRE_MORE:
 		return TUNNEL_MORE;
