@@ -438,19 +438,7 @@ main(void)
 	    a_control_message_waits_behind_little,
 	    visits_get_their_share_of_a_full_channel,
 	};
-	Suite *suite = suite_create("ride");
-	TCase *tests = tcase_create("ride");
-	SRunner *runner;
-	int failed;
 
-	tcase_set_timeout(tests, 60);
-	tcase_add_checked_fixture(tests, NULL, teardown);
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		tcase_add_loop_test(tests, list[i], 0, 2);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return scene_run_suite(
+	    "ride", list, sizeof(list) / sizeof(list[0]), teardown);
 }
