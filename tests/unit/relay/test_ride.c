@@ -251,6 +251,9 @@ END_TEST
 static const char *const patient[] = {"heartbeat=10s", "open-timeout=50ms",
     "probe-timeout=10s", "heartbeat-max=10m", NULL};
 
+static const char *const hasty[] = {"heartbeat=10s", "open-timeout=50ms",
+    "probe-timeout=10s", "transfer-idle=50ms", NULL};
+
 static void
 nothing_was_heard_for_ms(uint64_t ms)
 {
@@ -270,6 +273,33 @@ START_TEST(a_visit_that_is_not_answered_has_the_session_probed)
 	send_payload(&control, 1, "late", 4);
 	expect_received(&visitors[0], "late");
 	ck_assert_uint_eq(scene_device()->session->probed_ms, 0);
+}
+END_TEST
+
+/* An abort that the agent has not heard of, or does not answer: its session is asked, and nothing
+ * else ends. */
+START_TEST(an_abort_that_is_not_answered_ends_no_session)
+{
+	begin_with(_i, hasty);
+	come(0);
+	peer_reset(&visitors[0]);
+	expect_said(&control, "abort", 1);
+	RUN_UNTIL(relay->counters.probes > 0);
+	run_for_ms(loop, 200); /* four times what an end has */
+	ck_assert_ptr_nonnull(scene_device()->session);
+	ck_assert_uint_ne(scene_device()->session->probed_ms, 0);
+	/* it lives, and says nothing of the visit */
+	for (int i = 0; i < 2; i++) { /* of the visit, and of the session */
+		struct frame ping = channel_next(&control);
+
+		ck_assert_uint_eq(ping.opcode, WS_OP_PING);
+		channel_send(&control, 0x8a, ping.data, ping.len);
+	}
+	RUN_UNTIL(scene_device()->session->probed_ms == 0);
+	run_for_ms(loop, 200);
+	ck_assert_ptr_nonnull(scene_device()->session);
+	say(&control, "abort", 1);
+	come_on(&control, 1, 2);
 }
 END_TEST
 
@@ -430,6 +460,7 @@ main(void)
 	    a_malformed_message_ends_it_too,
 	    the_end_of_the_session_resets_its_visits,
 	    a_visit_that_is_not_answered_has_the_session_probed,
+	    an_abort_that_is_not_answered_ends_no_session,
 	    an_interval_that_the_agent_has_chosen_is_no_reason_to_doubt,
 	    visits_of_a_session_that_is_replaced_go_on,
 	    a_replaced_session_without_visits_is_closed,
