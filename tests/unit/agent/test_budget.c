@@ -186,6 +186,17 @@ START_TEST(attempts_in_vain_are_paid_for)
 }
 END_TEST
 
+/* A month goes on while nothing but attempts in vain happens, and brings more than they cost. */
+START_TEST(time_passes_with_attempts_in_vain)
+{
+	begin(1 * MB);
+	beat(1000, 200000);
+	for (int hour = 0; hour < 4 * 24; hour++)
+		budget_dial_failed(&budget, 100, now += DAY / 24);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+}
+END_TEST
+
 /* Though nothing is counted while there is no connection: an attempt that fails after the rest does not
  * begin another one. */
 START_TEST(rest_ends_while_nothing_is_connected)
@@ -338,6 +349,7 @@ main(void)
 	    a_tenth_may_be_spent_ahead_and_then_it_rests,
 	    another_limit_ends_the_rest,
 	    attempts_in_vain_are_paid_for,
+	    time_passes_with_attempts_in_vain,
 	    rest_ends_while_nothing_is_connected,
 	    month_costs_no_more_than_it_may,
 	    next_month_begins_with_what_was_too_much,

@@ -272,30 +272,21 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("heartbeat");
-	TCase *tests = tcase_create("heartbeat");
-	SRunner *runner;
-	int failed;
+	const TTest *const list[] = {
+	    session_lives_for_three_of_the_relays_intervals,
+	    chosen_interval_counts_three_times,
+	    long_interval_that_is_late_is_asked_for,
+	    late_agent_that_does_not_answer_is_dead,
+	    agent_that_chooses_nothing_is_not_asked,
+	    interval_that_is_said_again_is_not_written_again,
+	    interval_that_changes_for_ever_is_written_early_once,
+	    interval_is_kept_within_the_relays_bounds,
+	    bounds_hold_the_relays_own_interval,
+	    malformed_interval_ends_the_session,
+	    next_session_has_chosen_nothing,
+	    registry_is_told_what_the_agent_says,
+	};
 
-	tcase_add_checked_fixture(tests, NULL, teardown);
-	tcase_set_timeout(tests, 60);
-#define ADD(test) tcase_add_loop_test(tests, test, 0, 2)
-	ADD(session_lives_for_three_of_the_relays_intervals);
-	ADD(chosen_interval_counts_three_times);
-	ADD(long_interval_that_is_late_is_asked_for);
-	ADD(late_agent_that_does_not_answer_is_dead);
-	ADD(agent_that_chooses_nothing_is_not_asked);
-	ADD(interval_that_is_said_again_is_not_written_again);
-	ADD(interval_that_changes_for_ever_is_written_early_once);
-	ADD(interval_is_kept_within_the_relays_bounds);
-	ADD(bounds_hold_the_relays_own_interval);
-	ADD(malformed_interval_ends_the_session);
-	ADD(next_session_has_chosen_nothing);
-	ADD(registry_is_told_what_the_agent_says);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return scene_run_suite(
+	    "heartbeat", list, sizeof(list) / sizeof(list[0]), teardown);
 }
