@@ -881,6 +881,17 @@ def test_relay_that_does_not_read_loses_the_channel(stage, flood):
     check_still_good(stage, stage.shared())
 
 
+def test_relay_that_does_not_read_the_control_channel_loses_it(stage):
+    control, sent = stage.control, 0
+    with pytest.raises(OSError):
+        while sent < 200 * MEGABYTE:
+            piece = (b"\x89\x7d" + b"p" * 125) * 500
+            control.send(piece)
+            sent += len(piece)
+    stage.control = stage.relay.control()
+    check_still_good(stage, stage.shared())
+
+
 # ---- one connection ----
 
 @pytest.fixture
