@@ -989,3 +989,39 @@ def test_services_may_speak_in_the_turn_in_which_their_link_ends(ride, end):
         assert outcome(sock) == "reset"
     ride.control = ride.relay.control()
     check_still_good(ride, Shared(ride.control))
+
+
+def test_visits_go_on_while_the_next_link_is_led_elsewhere(ride):
+    """A move whose connection gets a redirect: the old link stands beside both."""
+    channel = ride.shared()
+    visits = [ride.open(channel, joined=True) for _ in range(3)]
+    ride.relay.answers.append(
+        f"HTTP/1.1 302 Found\r\nLocation: {ride.relay.url}/v1/control?hops=1\r\n"
+        "Content-Length: 0\r\n\r\n".encode())
+    ride.control.say(op="move", to=ride.relay.url)
+    for visit, sock in visits[:2]:
+        visit.send(b"amid the move")
+        assert read_exactly(sock, 13) == b"amid the move"
+    ride.control = ride.relay.control()
+    assert ("hops", "1") in ride.control.query
+    newer = Shared(ride.control)
+    check_still_good(ride, newer)
+    (first, first_sock), (second, second_sock), (third, third_sock) = visits
+    # half-closes in either order, and a reset, on the link that was left
+    first.end()
+    assert first_sock.recv(10) == b""
+    first_sock.sendall(b"last words")
+    assert first.read(10) == b"last words"
+    first_sock.close()
+    first.read_end()
+    second_sock.shutdown(socket.SHUT_WR)
+    second.read_end()
+    second.send(b"more")
+    assert read_exactly(second_sock, 4) == b"more"
+    second.end()
+    assert second_sock.recv(10) == b""
+    assert channel.closed is None
+    channel.say(op="abort", visit=third.number)
+    assert outcome(third_sock) == "reset"
+    assert channel.close_code() == 1000
+    check_still_good(ride, newer)
