@@ -14,7 +14,7 @@ import urllib.parse
 import pytest
 
 from harness.counting import is_asleep, wake_ups
-from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, FakeRelay
+from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, FakeRelay, frame
 from harness.programs import Agent, Device
 from harness.wait import stays, until
 
@@ -362,6 +362,37 @@ def test_bytes_before_the_service_is_connected_reach_it(stage):
     assert visit.read(4) == b"worm"
     visit.read_end()
     check_still_good(stage, shared)
+
+
+@pytest.mark.parametrize("kind", ["shared", "single"])
+def test_small_pieces_that_wait_for_the_service_take_little_memory(stage, kind):
+    """The service's queue of connections is full for a while; each piece is a byte."""
+    count = 60_000
+    stage.service.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(stage.service.getsockname())
+    channel = stage.single() if kind == "single" else stage.shared()
+    visit = channel.open()
+    prefix = struct.pack(">I", visit.number) if kind == "shared" else b""
+    piece = frame(BINARY, prefix + b"x", mask=None)
+    before = stage.agent.process.rss_kib()
+    channel.end.send(piece * count)
+    channel.frame(PING, b"all of it")
+    channel.wait("the pong", lambda: channel.pongs)
+    grown = stage.agent.process.rss_kib() - before
+    print(f"{grown} KiB for {count} bytes")
+    assert grown < 20_000
+    stage.service.listen(100)
+    while True:
+        sock = stage.accept()
+        with sock:
+            if sock.getpeername() not in [filler.getsockname() for filler in fillers]:
+                assert read_exactly(sock, count) == b"x" * count
+                break
+    for filler in fillers:
+        filler.close()
 
 
 @BOTH
