@@ -39,7 +39,7 @@ budget_parse(struct str text, uint64_t *bytes)
 	while (digits < amount.len && amount.ptr[digits] >= '0' &&
 	    amount.ptr[digits] <= '9')
 		digits++;
-	if (!str_to_u64((struct str){amount.ptr, digits}, 1000000, &number))
+	if (!str_to_number((struct str){amount.ptr, digits}, 1000000, &number))
 		return false;
 	amount = (struct str){amount.ptr + digits, amount.len - digits};
 	while (amount.len > 0 && amount.ptr[0] == ' ') {
@@ -309,12 +309,11 @@ budget_beat(struct budget *budget, unsigned link, const char *device)
 void
 budget_put(const struct budget *budget, struct writer *w)
 {
-	bool first = false;
-
 	if (budget->limit_bytes == 0)
 		return;
-	form_put_number(w, &first, "budget_spent", budget->spent_bytes);
-	form_put_number(w, &first, "budget_elapsed_ms", budget->elapsed_ms);
+	writer_char(w, '&'); /* it is added to a list */
+	form_put_number(w, "budget_spent", budget->spent_bytes);
+	form_put_number(w, "budget_elapsed_ms", budget->elapsed_ms);
 }
 
 void
@@ -327,9 +326,9 @@ budget_take(struct budget *budget, struct str text)
 		if (!str_split(pair, '=', &key, &value))
 			continue;
 		if (str_equal(key, STR("budget_spent")))
-			(void)str_to_u64(value, TAUPE_BUDGET_BYTES_MAX,
+			(void)str_to_number(value, TAUPE_BUDGET_BYTES_MAX,
 			    &budget->spent_bytes);
 		else if (str_equal(key, STR("budget_elapsed_ms")))
-			(void)str_to_u64(value, MONTH_MS, &budget->elapsed_ms);
+			(void)str_to_number(value, MONTH_MS, &budget->elapsed_ms);
 	}
 }

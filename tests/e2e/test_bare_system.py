@@ -99,6 +99,13 @@ def test_system_without_authorities_is_an_error_that_says_what_to_do(group, scen
     assert agent.process.lines("the system's trusted certificates", "ca_file")
 
 
+def test_syslog_that_is_not_there_is_told(group, scene):
+    agent = scene.agent(group, "logless", {}, wait=False, url=scene.plain("127.0.0.1"),
+                        log_syslog="yes")
+    agent.process.wait_line("taupe-agent: log_syslog: there is no /dev/log: nothing is logged")
+    agent.stop()
+
+
 def test_without_name_servers_the_error_says_so(group, scene):
     began = time.monotonic()
     agent = scene.agent(group, "nameless", {}, wait=False, url=scene.plain(NAME),
