@@ -288,7 +288,10 @@ readable_cb(struct conn *conn)
 		return;
 	}
 	feed(link, data, (size_t)got);
-	act(link->control);
+	if (conn_queued(conn) > AGENT_UNREAD_MAX)
+		link_lost(link, "the relay does not read what it is sent");
+	else
+		act(link->control);
 }
 
 static void

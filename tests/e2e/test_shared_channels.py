@@ -507,7 +507,7 @@ def test_agent_that_never_ends_a_visit_loses_the_channel(group):
     scene.agent.deaf = {"abort"}
     reset(sock)
     until("the channel is closed", lambda: visit.channel.closed)
-    assert visit.channel.closed == 1013
+    assert visit.channel.closed == 1002
     assert scene.echoes().channel is not visit.channel
 
 
