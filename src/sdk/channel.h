@@ -18,7 +18,7 @@ struct channel {
 	uint32_t size, used;
 	bool zero_mask; /* of payload: nobody on the way can misread it */
 	union {
-		uint8_t nonce[16];	 /* until the handshake is done */
+		char key[WS_KEY_LEN];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
 	} u;
 	uint8_t
@@ -49,17 +49,16 @@ void channel_init(struct channel *c, const struct taupe_config *config,
 /* Gather in another buffer from now on: the handshake is done, no message has begun. */
 void channel_set_buffer(struct channel *c, void *buffer, size_t size);
 
-/* Write the request, of which path, query and secret are set. The caller asks w->full. */
+/* Write the request behind "GET", its path and its query; secret may be NULL. The caller asks
+ * w->full. */
 void channel_request(struct channel *c, struct writer *w,
-    const struct taupe_relay *relay, struct handshake_request *request);
+    const struct taupe_relay *relay, const char *secret);
 
-/* Gather the answer's head: on WIRE_DONE *head points into the buffer. Sets *consumed. */
-WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c,
-    const uint8_t *data, size_t len, size_t *consumed, struct http_head *head,
-    const char **error);
-/* Is this 101 right? Then frames are read from now on. */
-WIRE_MUST_CHECK bool channel_accept(
-    struct channel *c, const struct http_head *head, const char **error);
+/* Gather the answer's head, which on WIRE_DONE points into the buffer. Sets *consumed. If it is a
+ * 101, it is the right one, and frames are read from now on. */
+WIRE_MUST_CHECK enum wire_result channel_answer(struct channel *c,
+    const uint8_t *data, size_t len, size_t *consumed,
+    struct http_answer *answer);
 
 /* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent
  * is put into *output, which must be empty before. */
@@ -84,7 +83,8 @@ size_t channel_payload_header(const struct channel *c, size_t len,
 /* Copy a text for people into out so that it may stand in a message: printable ASCII, and
  * short enough that the message has room in TAUPE_MESSAGE_MAX. */
 #define SAFE_REASON_MAX 100
-struct str channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX]);
+const char *channel_safe_reason(
+    const char *reason, char out[SAFE_REASON_MAX + 1]);
 
 void channel_random(const struct taupe_config *config, void *out, size_t len);
 

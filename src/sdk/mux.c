@@ -128,7 +128,10 @@ size_t
 taupe_mux_refused(struct taupe_mux *mux, size_t visit, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return say(mux_of(mux), visit, VISIT_REFUSED, reason, out);
+	char safe[SAFE_REASON_MAX + 1];
+
+	return say(mux_of(mux), visit, VISIT_REFUSED,
+	    channel_safe_reason(reason, safe), out);
 }
 
 size_t

@@ -186,7 +186,10 @@ size_t
 taupe_stream_refused(struct taupe_stream *stream, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return say(stream_of(stream), VISIT_REFUSED, reason, out);
+	char safe[SAFE_REASON_MAX + 1];
+
+	return say(stream_of(stream), VISIT_REFUSED,
+	    channel_safe_reason(reason, safe), out);
 }
 
 size_t

@@ -155,7 +155,8 @@ struct taupe_heartbeat {
 	bool doubt;	/* what was good was lost once */
 	bool changed;	/* since the state was reported to have changed */
 	const struct taupe_heartbeat_ops *ops;
-	TAUPE_RESERVED(4)
+	uint32_t next_network; /* of the connection that is made */
+	TAUPE_RESERVED(3)
 };
 
 enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
@@ -502,7 +503,8 @@ void taupe_session_leave(struct taupe_session *session);
 /* Forget everything, bounds too, and search from the relay's interval on. */
 void taupe_heartbeat_init(struct taupe_heartbeat *heartbeat);
 /* The next connection is made over the network of this number, a hash of what tells it from others
- * (0 when never called): what was found there before counts. Before taupe_session_connected(). */
+ * (0 when never called): what was found there before counts from its welcome on, and until then
+ * what a link that still stands shows is of the network before. Before taupe_session_connected(). */
 void taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id);
 /* TCP has an acknowledgement of all that was ever sent on the link. Worth a call before
  * each taupe_session_next(). */

@@ -50,7 +50,7 @@ WIRE_MUST_CHECK const char *visits_take_bytes(
     struct visits *v, const struct channel_event *event, struct taupe_step *step);
 
 /* NULL: such a visit is over, or never was. */
-struct visit_slot *visits_find(const struct visits *v, form_number number);
+struct visit_slot *visits_find(const struct visits *v, wire_number number);
 /* The slot, if something may be said about its visit; else NULL. */
 struct visit_slot *visits_slot_to_speak(struct visits *v, size_t place);
 static inline size_t

@@ -4,6 +4,7 @@ the harness of tests/e2e.
 
 TAUPE_AGENT         the command that starts the agent, as "qemu-mips-static …/taupe-agent"
 TAUPE_AGENT_MEMORY  the file that takes what it has resident when it is connected and idle
+TAUPE_AGENT_SIGNALS "no": the emulator does not bear a signal, and the agent is ended from outside
 """
 import pathlib
 import sys

@@ -38,6 +38,12 @@ class Scene:
                      wrapper=self.wrapper, program=self.program, start=False, secret_file=None,
                      enrolment_key_file=self.key_file, ca_file=self.certificate.ca)
 
+    def end(self):
+        if os.environ.get("TAUPE_AGENT_SIGNALS") == "no":
+            self.agent.kill()
+        else:
+            self.agent.stop()
+
     def service(self):
         return f"web:http:{self.services.target('web', 'http')}"
 

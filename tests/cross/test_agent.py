@@ -40,7 +40,7 @@ def test_enrols_serves_over_tls_loses_its_link_and_comes_back(scene):
     scene.serves(host)
     scene.takes(host)
 
-    scene.agent.stop()
+    scene.end()
     lines = scene.relay.devices_file.read_text().splitlines()
     assert sum("name=probe&" in f"{line}&" for line in lines) == 1, lines
 
@@ -52,4 +52,4 @@ def test_a_relay_of_another_authority_is_refused(scene):
     scene.agent.process.wait_line("certificate", timeout=PATIENCE)
     assert not scene.agent.welcomes()
     assert "name=probe" not in scene.relay.devices_file.read_text()
-    scene.agent.stop()
+    scene.end()

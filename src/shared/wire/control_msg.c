@@ -84,24 +84,22 @@ take_peer(const struct form_key *key, void *object, struct str value)
 #define WRITES(put) put
 
 static void
-put_urls(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_urls(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
 	for (size_t i = 0; i < msg->n_urls; i++)
 		form_put_named(
-		    key, msg->urls[i].service, msg->urls[i].url, w, first);
+		    key, msg->urls[i].service, msg->urls[i].url, w);
 }
 
 static void
-put_peers(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_peers(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
 	for (size_t i = 0; i < msg->n_peers; i++)
-		form_put(w, first, key->name, msg->peers[i]);
+		form_put(w, key->name, msg->peers[i]);
 }
 
 #endif
@@ -222,12 +220,11 @@ take_op(const struct form_key *key, void *object, struct str value)
 }
 
 static void
-put_op(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_op(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
-	form_put(w, first, key->name, str_of(ops[msg->op].name));
+	form_put(w, key->name, str_of(ops[msg->op].name));
 }
 
 static const struct form_own op_own = {take_op, put_op};

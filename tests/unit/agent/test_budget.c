@@ -63,17 +63,50 @@ START_TEST(shapes_of_a_budget)
 }
 END_TEST
 
+START_TEST(nothing_is_counted_where_nobody_pays)
+{
+	begin(0);
+	ck_assert(!budget_counts(&budget));
+	settings.options.metered = true;
+	budget_apply(&budget, &settings);
+	ck_assert(budget_counts(&budget));
+	begin(1 * MB);
+	ck_assert(budget_counts(&budget));
+}
+END_TEST
+
 START_TEST(without_a_budget_only_the_price_is_known)
 {
 	begin(0);
+	settings.options.metered = true;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
 	for (int i = 0; i < 3; i++)
 		beat(30000, 250);
 	ck_assert_uint_eq(budget.search.floor_ms, 0);
 	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
-	ck_assert_uint_eq(budget.spent_bytes, 750);
-	ck_assert_uint_eq(budget.clean_bytes, 250);
-	/* and nobody wants to hear it */
-	ck_assert_uint_eq(budget.search.beat_bytes, 0);
+	ck_assert_uint_eq(budget.search.beat_bytes, 250);
+}
+END_TEST
+
+/* A connection that stands has cost something by then, and so has the month. */
+START_TEST(budget_that_is_set_later_begins_with_nothing_spent)
+{
+	begin(0);
+	total = 9000000;
+	ck_assert_uint_eq(budget_wait_ms(&budget, now += 20 * DAY), 0);
+	settings.data_budget = 1 * MB;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 0);
+	ck_assert_uint_eq(budget.elapsed_ms, 30000);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 250);
+	/* another limit is no other beginning */
+	settings.data_budget = 2 * MB;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 500);
 }
 END_TEST
 
@@ -296,6 +329,8 @@ main(void)
 {
 	const TTest *const tests[] = {
 	    shapes_of_a_budget,
+	    nothing_is_counted_where_nobody_pays,
+	    budget_that_is_set_later_begins_with_nothing_spent,
 	    without_a_budget_only_the_price_is_known,
 	    even_interval_is_what_the_budget_buys,
 	    network_that_is_searched_is_not_given_up_for_the_budget,
