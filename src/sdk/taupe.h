@@ -25,9 +25,9 @@
  *             that they share, which must not change under a call.
  * Blocking    None waits. Time is that of the bytes handed in, or of one message.
  * RAM         The object, which the driver allocates (sizeof, docs/SDK.md has the figures), the
- *             buffers that it was given, and up to 3 KiB of stack for the call (2 KiB on 32 bits), in which
- *             the driver's event, action or step is counted. Nothing is allocated, and there is no
- *             static data.
+ *             buffers that it was given, and up to 3.5 KiB of stack for the call (2.5 KiB on 32 bits);
+ *             besides that the driver's own event, action or step (at most 1 KiB), which may be
+ *             static. Nothing is allocated, and there is no static data.
  * Ownership   What is handed in is used during the call, unless it is said to be kept. What comes
  *             out points into the configuration, the object's buffers or the data just handed in: it
  *             is nobody's to free, and good until the next call for the object. An object is

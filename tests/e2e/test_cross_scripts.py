@@ -63,12 +63,13 @@ def lib(script, **env):
 def test_second_run_says_that_it_waits_and_begins_when_the_first_is_done(tmp_path):
     lock, go = tmp_path / "some/where.lock", tmp_path / "go"
     argv, env = lib(f"""
-work() {{ echo begin; until [ -e {go} ]; do sleep 0.05; done; sleep 30 & echo $!; }}
+what=all lock=mine
+work() {{ echo "begin $what $lock"; until [ -e {go} ]; do sleep 0.05; done; sleep 30 & echo $!; }}
 locked {lock} "does the same" work""")
     out = tmp_path / "out"
     with open(out, "w", encoding="ascii") as sink, \
             subprocess.Popen(argv, env=env, stdout=sink, stderr=sink) as first:
-        until("the first has begun", lambda: out.read_text() == "begin\n")
+        until("the first has begun", lambda: out.read_text() == "begin all mine\n")
         argv, env = lib(f"locked {lock} 'does the same' echo mine")
         with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               text=True) as second:
@@ -78,7 +79,7 @@ locked {lock} "does the same" work""")
             # what the first has left running does not hold it
             assert second.communicate(timeout=20)[0] == "mine\n"
         assert first.wait(20) == 0
-    subprocess.run(["kill", out.read_text().split()[1]], check=True)
+    subprocess.run(["kill", out.read_text().split()[-1]], check=True)
 
 
 @pytest.mark.parametrize("lines,mirror", [
