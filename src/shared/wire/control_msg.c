@@ -213,9 +213,14 @@ take_op(const struct form_key *key, void *object, struct str value)
 
 	(void)key;
 	msg->op = CONTROL_UNKNOWN;
-	for (size_t i = CONTROL_UNKNOWN + 1; i < COUNT(ops); i++)
-		if (form_is(value, ops[i].name))
-			msg->op = (enum control_op)i;
+	if (value.len == 0)
+		return true;
+	for (size_t i = CONTROL_UNKNOWN + 1; i < COUNT(ops); i++) {
+		if (!form_is(value, ops[i].name))
+			continue;
+		msg->op = (enum control_op)i;
+		break;
+	}
 	return true;
 }
 
