@@ -177,72 +177,49 @@ channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX + 1])
 	return out;
 }
 
-static void
-take_text(
-    struct channel *c, const struct ws_event *ws, struct channel_event *event)
+/* Gather a piece of a text message. Is it whole? Then that is the event. */
+static bool
+take_text(struct channel *c, struct ws_event *event)
 {
 	/* the reader holds messages to the size of the buffer */
-	if (ws->first)
+	if (event->first)
 		c->used = 0;
-	if (ws->len > 0)
-		memcpy(c->buffer + c->used, ws->data, ws->len);
-	c->used += (uint32_t)ws->len;
-	if (!ws->last)
-		return;
-	event->result = CHANNEL_TEXT;
+	if (event->len > 0)
+		memcpy(c->buffer + c->used, event->data, event->len);
+	c->used += (uint32_t)event->len;
 	event->data = c->buffer;
 	event->len = c->used;
+	return event->last;
 }
 
-static void
-take_close(struct channel *c, const struct ws_event *ws,
-    struct channel_event *event, struct taupe_output *output)
-{
-	unsigned code =
-	    ws->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL : ws->code;
-
-	event->result = CHANNEL_CLOSED;
-	event->code = ws->code;
-	event->data = ws->data;
-	event->len = ws->len;
-	output->len = channel_close(c, code, "", output->bytes);
-}
-
-/* Returns false when the input has nothing more to say. */
+/* False: it is nobody's business but ours, and what comes next is to be looked at. */
 static bool
-take_event(struct channel *c, const struct ws_event *ws,
-    struct channel_event *event, struct taupe_output *output)
+take_event(
+    struct channel *c, struct ws_event *event, struct taupe_output *output)
 {
-	switch (ws->type) {
-	case WS_NEED_MORE:
-		return false;
+	switch (event->type) {
 	case WS_PONG:
 	case WS_NEED_ROOM: /* it was lent */
-		break;
+		return false;
+	case WS_TEXT:
+		return take_text(c, event);
 	case WS_PING:
 		output->len = channel_frame(
-		    c, WS_OP_PONG, ws->data, ws->len, output->bytes);
-		break;
-	case WS_TEXT:
-		take_text(c, ws, event);
-		break;
-	case WS_BINARY:
-		event->result = CHANNEL_BYTES;
-		event->data = ws->data;
-		event->len = ws->len;
-		event->first = ws->first;
-		event->last = ws->last;
-		event->empty = ws->last && ws->message_length == 0;
+		    c, WS_OP_PONG, event->data, event->len, output->bytes);
+		event->type = WS_NEED_MORE;
 		break;
 	case WS_CLOSED:
-		take_close(c, ws, event, output);
+		output->len = channel_close(c,
+		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
+						      : event->code,
+		    "", output->bytes);
 		break;
 	case WS_ERROR:
-		event->result = CHANNEL_FAILED;
-		event->code = ws->code;
-		event->reason = ws->reason;
-		output->len =
-		    channel_close(c, ws->code, ws->reason, output->bytes);
+		output->len = channel_close(
+		    c, event->code, event->reason, output->bytes);
+		break;
+	case WS_NEED_MORE:
+	case WS_BINARY:
 		break;
 	}
 	return true;
@@ -250,23 +227,16 @@ take_event(struct channel *c, const struct ws_event *ws,
 
 size_t
 channel_next(struct channel *c, uint8_t *data, size_t len,
-    struct channel_event *event, struct taupe_output *output)
+    struct ws_event *event, struct taupe_output *output)
 {
-	size_t done = 0;
+	size_t done = 0, consumed;
 
-	memset(event, 0, sizeof(*event));
 	/* each time: the driver may have moved us */
 	ws_reader_lend(&c->u.reader, c->control);
-	while (
-	    done < len && event->result == CHANNEL_MORE && output->len == 0) {
-		struct ws_event ws;
-		size_t consumed;
-
+	do {
 		ws_reader_next(
-		    &c->u.reader, data + done, len - done, &consumed, &ws);
+		    &c->u.reader, data + done, len - done, &consumed, event);
 		done += consumed;
-		if (!take_event(c, &ws, event, output))
-			break;
-	}
+	} while (!take_event(c, event, output));
 	return done;
 }

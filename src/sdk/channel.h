@@ -25,24 +25,6 @@ struct channel {
 	    control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
 };
 
-enum channel_result {
-	CHANNEL_MORE,	/* nothing to report; perhaps something to send */
-	CHANNEL_TEXT,	/* a whole text message, in the channel's buffer */
-	CHANNEL_BYTES,	/* a piece of a binary message */
-	CHANNEL_CLOSED, /* the peer closed it */
-	CHANNEL_FAILED	/* the peer broke the protocol */
-};
-
-struct channel_event {
-	enum channel_result result;
-	uint8_t *data; /* TEXT, BYTES; CLOSED: the peer's reason */
-	size_t len;
-	bool first, last; /* BYTES: as of struct ws_event */
-	bool empty;	  /* BYTES: a whole message without payload ends here */
-	unsigned code;	  /* CLOSED, FAILED */
-	const char *reason; /* FAILED */
-};
-
 void channel_init(struct channel *c, const struct taupe_config *config,
     void *buffer, size_t size);
 
@@ -60,10 +42,11 @@ WIRE_MUST_CHECK enum wire_result channel_answer(struct channel *c,
     const uint8_t *data, size_t len, size_t *consumed,
     struct http_answer *answer);
 
-/* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent
- * is put into *output, which must be empty before. */
+/* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent is put
+ * into *output, which must be empty before. The event is one of: WS_TEXT, a whole message, in the
+ * channel's buffer; WS_BINARY, a piece of one; WS_CLOSED; WS_ERROR; WS_NEED_MORE, nothing to report. */
 size_t channel_next(struct channel *c, uint8_t *data, size_t len,
-    struct channel_event *event, struct taupe_output *output);
+    struct ws_event *event, struct taupe_output *output);
 
 /* Write a whole masked frame; returns its length. The caller knows that it fits. */
 size_t channel_frame(const struct channel *c, enum ws_opcode opcode,

@@ -189,7 +189,7 @@ WIRE_MUST_CHECK const char *session_take_visit_message(struct session *s,
     struct link *link, const struct control_msg *msg,
     struct taupe_event *event);
 WIRE_MUST_CHECK const char *session_take_visit_bytes(struct session *s,
-    struct link *link, const struct channel_event *bytes,
+    struct link *link, const struct ws_event *bytes,
     struct taupe_event *event);
 
 /* Heartbeats, if there is a search. */

@@ -430,7 +430,7 @@ take_control(struct session *s, struct link *link,
 
 static const char *
 take_message(struct session *s, struct link *link,
-    const struct channel_event *text, struct taupe_event *event)
+    const struct ws_event *text, struct taupe_event *event)
 {
 	struct control_msg msg;
 	const char *error;
@@ -467,7 +467,7 @@ policy_end(struct session *s, struct str reason)
 
 static void
 take_close(struct session *s, struct link *link,
-    const struct channel_event *closed, struct taupe_event *event)
+    const struct ws_event *closed, struct taupe_event *event)
 {
 	struct str reason = {(const char *)closed->data, closed->len};
 	enum link_end end = END_FAILED;
@@ -487,25 +487,25 @@ static size_t
 frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
     struct taupe_event *event)
 {
-	struct channel_event channel;
+	struct ws_event ws;
 	const char *error = NULL;
 	size_t consumed =
-	    channel_next(&link->channel, data, len, &channel, &event->output);
+	    channel_next(&link->channel, data, len, &ws, &event->output);
 
-	switch (channel.result) {
-	case CHANNEL_MORE:
+	switch (ws.type) {
+	case WS_TEXT:
+		error = take_message(s, link, &ws, event);
 		break;
-	case CHANNEL_TEXT:
-		error = take_message(s, link, &channel, event);
+	case WS_BINARY:
+		error = session_take_visit_bytes(s, link, &ws, event);
 		break;
-	case CHANNEL_BYTES:
-		error = session_take_visit_bytes(s, link, &channel, event);
+	case WS_CLOSED:
+		take_close(s, link, &ws, event);
 		break;
-	case CHANNEL_CLOSED:
-		take_close(s, link, &channel, event);
+	case WS_ERROR:
+		fail(s, link, ws.reason, event);
 		break;
-	case CHANNEL_FAILED:
-		fail(s, link, channel.reason, event);
+	default:
 		break;
 	}
 	if (error != NULL)

@@ -65,7 +65,7 @@ session_take_visit_message(struct session *s, struct link *link,
 
 const char *
 session_take_visit_bytes(struct session *s, struct link *link,
-    const struct channel_event *bytes, struct taupe_event *event)
+    const struct ws_event *bytes, struct taupe_event *event)
 {
 	const char *error;
 

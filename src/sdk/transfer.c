@@ -77,26 +77,26 @@ static size_t
 ready_input(struct transfer *t, uint8_t *data, size_t len, transfer_take take,
     struct taupe_step *step)
 {
-	struct channel_event event;
+	struct ws_event event;
 	const char *error;
 	size_t consumed =
 	    channel_next(&t->channel, data, len, &event, &step->output);
 
-	switch (event.result) {
-	case CHANNEL_MORE:
-		break;
-	case CHANNEL_TEXT:
-	case CHANNEL_BYTES:
+	switch (event.type) {
+	case WS_TEXT:
+	case WS_BINARY:
 		if ((error = take(t, &event, step)) != NULL)
 			protest(t, step, error);
 		break;
-	case CHANNEL_CLOSED:
+	case WS_CLOSED:
 		step->type = TAUPE_STEP_CLOSED;
 		step->code = event.code;
 		t->state = TRANSFER_DEAD;
 		break;
-	case CHANNEL_FAILED:
+	case WS_ERROR:
 		fail(t, step, event.reason);
+		break;
+	default:
 		break;
 	}
 	return consumed;

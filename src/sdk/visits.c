@@ -239,7 +239,7 @@ take_end(struct visit_slot *slot, struct taupe_step *step)
 }
 
 const char *
-visits_take_bytes(struct visits *v, const struct channel_event *event,
+visits_take_bytes(struct visits *v, const struct ws_event *event,
     struct taupe_step *step)
 {
 	uint8_t *payload;

@@ -143,10 +143,13 @@ enum msg_key {
 #endif
 };
 
+/* Sets of keys; a device has few of them. */
 #ifdef CONTROL_VISITS_ALONE
+typedef uint16_t key_set;
 #define RELAY_BIT 0
 #define SHA256_BIT 0
 #else
+typedef uint32_t key_set;
 #define RELAY_BIT FORM_BIT(KEY_RELAY)
 #define SHA256_BIT FORM_BIT(KEY_SHA256)
 #endif
@@ -170,7 +173,7 @@ enum msg_key {
 
 static const struct {
 	const char *name;
-	unsigned needs_all, needs_any; /* sets of enum msg_key */
+	key_set needs_all, needs_any;
 #ifndef TAUPE_WITHOUT_TEXTS
 	const char *error; /* when one of them is missing */
 #endif
@@ -210,8 +213,10 @@ take_op(const struct form_key *key, void *object, struct str value)
 
 	(void)key;
 	msg->op = CONTROL_UNKNOWN;
+	if (value.len == 0)
+		return true;
 	for (size_t i = CONTROL_UNKNOWN + 1; i < COUNT(ops); i++) {
-		if (!str_equal(value, str_of(ops[i].name)))
+		if (!form_is(value, ops[i].name))
 			continue;
 		msg->op = (enum control_op)i;
 		break;

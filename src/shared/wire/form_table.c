@@ -74,8 +74,7 @@ static const struct form_key *
 find_key(const struct form_key *keys, size_t n_keys, struct str name)
 {
 	for (size_t i = 0; i < n_keys; i++) {
-		if (keys[i].name[0] == name.ptr[0] &&
-		    str_equal(name, str_of(keys[i].name)))
+		if (form_is(name, keys[i].name))
 			return &keys[i];
 	}
 	return NULL;

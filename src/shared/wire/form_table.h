@@ -87,6 +87,13 @@ struct form_key {
 void form_put_named(const struct form_key *key, struct str name,
     struct str value, struct writer *w);
 
+/* Is it that name? Most are told apart by their first character. Precondition: text.len > 0. */
+static inline bool
+form_is(struct str text, const char *name)
+{
+	return text.ptr[0] == name[0] && str_is(text, name);
+}
+
 /* 1..max visible characters, no blank among them: a check for text. */
 bool form_visible(struct str value, size_t max);
 

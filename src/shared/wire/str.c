@@ -25,11 +25,15 @@ str_equal_nocase(struct str a, struct str b)
 	return true;
 }
 
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
 bool
 str_is(struct str s, const char *text)
 {
 	return str_equal(s, str_of(text));
 }
+
+#endif
 
 bool
 str_is_nocase(struct str s, const char *text)

@@ -56,7 +56,15 @@ str_equal(struct str a, struct str b)
 bool str_equal_nocase(struct str a, struct str b);
 
 /* The same, of a C string: shorter code than of a slice where it is a literal. */
+#ifdef TAUPE_WITHOUT_FAST_PATHS
 bool str_is(struct str s, const char *text);
+#else
+static inline bool
+str_is(struct str s, const char *text)
+{
+	return str_equal(s, str_of(text));
+}
+#endif
 bool str_is_nocase(struct str s, const char *text);
 
 /* Is token one of the comma-separated members of list, ignoring case and blanks
