@@ -12,7 +12,8 @@ host_triplet=$(gcc -dumpmachine)
 
 # apt-get with a state of its own in a folder, for one architecture: the machine's own dpkg and
 # apt stay as they are (a foreign architecture of the system would want the same versions of all
-# packages, which Debian's security suite does not have for every one).
+# packages, which Debian's security suite does not have for every one). Whatever the machine allows
+# its apt, nothing is taken here but what Debian's archive key has signed, or a hash that it signed.
 private_apt() {
 	state=$1 arch=$2
 	shift 2
@@ -24,14 +25,19 @@ private_apt() {
 		-o Dir::Etc::sourcelist="$state/sources.list" \
 		-o Dir::Etc::sourceparts="$state/sources.list.d" \
 		-o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts="$state/sources.list.d" \
+		-o Acquire::AllowInsecureRepositories=false \
+		-o Acquire::AllowWeakRepositories=false \
+		-o Acquire::AllowDowngradeToInsecureRepositories=false \
+		-o APT::Get::AllowUnauthenticated=false \
 		-o Acquire::Languages=none -o APT::Sandbox::User="$(id -un)" \
 		-o APT::Install-Recommends=false "$@"
 }
 
-# Where this machine gets Debian from.
+# Where this machine gets Debian from: the archive itself, not one that has packages for it.
 mirror() {
-	found=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 2>/dev/null |
-		sort -u | head -n 1)
+	found=$(apt-get indextargets --format '$(REPO_URI)' \
+		"Codename: $suite" "Origin: Debian" "Label: Debian" 2>/dev/null |
+		grep -v '^cdrom:' | sort -u | head -n 1)
 	echo "${found:-http://deb.debian.org/debian/}"
 }
 
@@ -42,18 +48,17 @@ source_line() {
 # once FOLDER KEY COMMAND...: fill the folder by the command, unless that was done with the same
 # key. Another run waits meanwhile.
 once() {
+	locked "$1.lock" "fills ${1#"$top/"}" fill_once "$@"
+}
+
+fill_once() {
 	made=$1 key=$2
 	shift 2
-	mkdir -p "${made%/*}"
-	exec 9> "$made.lock"
-	flock 9
-	if [ "$(cat "$made.made" 2>/dev/null)" != "$key" ]; then
-		rm -rf "$made" "$made.made"
-		mkdir "$made"
-		"$@"
-		echo "$key" > "$made.made"
-	fi
-	exec 9>&-
+	[ "$(cat "$made.made" 2>/dev/null)" != "$key" ] || return 0
+	rm -rf "$made" "$made.made"
+	mkdir "$made"
+	"$@"
+	echo "$key" > "$made.made"
 }
 
 # sysroot ARCH PACKAGE...: Debian's packages of the architecture with all that they depend on,

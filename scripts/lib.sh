@@ -24,6 +24,21 @@ as_root() {
 	fi
 }
 
+# locked FILE WHAT COMMAND...: the command, while no other run has the file: one that has it is
+# waited for, and what it does is said. What is started, and goes on behind it, does not hold it.
+locked() {
+	lock_file=$1 lock_holder=$2
+	shift 2
+	mkdir -p "${lock_file%/*}" && : >> "$lock_file" || die "cannot make $lock_file"
+	exec 9< "$lock_file"
+	if ! flock -n 9; then
+		say "waiting for another run, which $lock_holder"
+		flock 9
+	fi
+	"$@" 9<&-
+	exec 9<&-
+}
+
 # Names of the packages for these purposes.
 packages_for() {
 	for purpose; do

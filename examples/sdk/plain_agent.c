@@ -1,63 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* TAUPE_SECRET=... plain_agent RELAY NAME PORT: a device that offers the web server at PORT of this
  * machine through a ws:// relay. Each transfer channel has a process, which may block as it likes. */
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <taupe.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "plain_system.h"
 
 static struct taupe_session session;
 static int control = -1; /* a socket; -1: none */
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void random_cb(void *ctx, void *out, size_t len)
-{
-	if (ctx != NULL || getentropy(out, len) != 0)
-		abort();
-}
-
-static int dial(const char *host, unsigned number)
-{
-	struct timeval patience = {.tv_sec = 10}, none = {.tv_sec = 0};
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL, *at;
-	char port[8];
-	int fd = -1;
-
-	snprintf(port, sizeof(port), "%u", number);
-	(void)getaddrinfo(host, port, &hints, &list);
-	for (at = list; at != NULL && fd < 0; at = at->ai_next) {
-		fd = socket(at->ai_family, SOCK_STREAM, 0);
-		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-		if (connect(fd, at->ai_addr, at->ai_addrlen) != 0)
-			close(fd), fd = -1;
-		else
-			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	}
-	if (list != NULL)
-		freeaddrinfo(list);
-	return fd;
-}
-
-static bool send_all(int fd, const void *data, size_t len)
-{
-	if (len == 0 || send(fd, data, len, MSG_NOSIGNAL) == (ssize_t)len)
-		return true;
-	shutdown(fd, SHUT_RDWR); /* which the next recv() tells */
-	return false;
-}
 
 /* One transfer channel, visit after visit, until it ends. */
 static void serve(const struct taupe_config *config, const struct taupe_event *event, unsigned port)

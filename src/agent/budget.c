@@ -39,7 +39,7 @@ budget_parse(struct str text, uint64_t *bytes)
 	while (digits < amount.len && amount.ptr[digits] >= '0' &&
 	    amount.ptr[digits] <= '9')
 		digits++;
-	if (!str_to_u64((struct str){amount.ptr, digits}, 1000000, &number))
+	if (!str_to_number((struct str){amount.ptr, digits}, 1000000, &number))
 		return false;
 	amount = (struct str){amount.ptr + digits, amount.len - digits};
 	while (amount.len > 0 && amount.ptr[0] == ' ') {
@@ -63,11 +63,23 @@ budget_init(struct budget *budget, uint64_t now_ms)
 	budget->counted_ms = now_ms;
 }
 
+static void
+begin_counting(struct budget *budget)
+{
+	budget->spent_bytes = budget->elapsed_ms = 0;
+	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
+		budget->links[i].late = true;
+		budget->links[i].clean = false;
+	}
+}
+
 void
 budget_apply(struct budget *budget, const struct settings *settings)
 {
 	const struct agent_options *options = &settings->options;
 
+	if (!budget->thrifty && settings_is_thrifty(settings))
+		begin_counting(budget);
 	if (budget->limit_bytes != settings->data_budget)
 		budget->search.floor_ms = 0; /* the next heartbeat tells */
 	budget->limit_bytes = settings->data_budget;
@@ -81,9 +93,16 @@ budget_apply(struct budget *budget, const struct settings *settings)
 			      : 0;
 }
 
+bool
+budget_counts(const struct budget *budget)
+{
+	return budget->thrifty;
+}
+
 void
 budget_link_begins(struct budget *budget, unsigned link, bool quiet)
 {
+	budget->links[link].late = false;
 	budget->links[link].bytes = 0;
 	budget->links[link].clean = false;
 	budget->search.can_see_acks = budget->thrifty && quiet;
@@ -92,7 +111,8 @@ budget_link_begins(struct budget *budget, unsigned link, bool quiet)
 static void
 pass_time(struct budget *budget, uint64_t now_ms)
 {
-	budget->elapsed_ms += now_ms - budget->counted_ms;
+	if (budget->thrifty)
+		budget->elapsed_ms += now_ms - budget->counted_ms;
 	budget->counted_ms = now_ms;
 	while (budget->elapsed_ms >= MONTH_MS) {
 		budget->elapsed_ms -= MONTH_MS;
@@ -114,7 +134,8 @@ budget_count(struct budget *budget, unsigned link, bool known, uint64_t total,
 	if (!known)
 		total =
 		    before == 0 ? HANDSHAKE_ESTIMATE : before + BEAT_ESTIMATE;
-	more = total > before ? total - before : 0;
+	more = total > before && !budget->links[link].late ? total - before : 0;
+	budget->links[link].late = false;
 	budget->links[link].bytes = total;
 	budget->links[link].since_beat += more;
 	budget->spent_bytes += more;
@@ -288,12 +309,11 @@ budget_beat(struct budget *budget, unsigned link, const char *device)
 void
 budget_put(const struct budget *budget, struct writer *w)
 {
-	bool first = false;
-
 	if (budget->limit_bytes == 0)
 		return;
-	form_put_number(w, &first, "budget_spent", budget->spent_bytes);
-	form_put_number(w, &first, "budget_elapsed_ms", budget->elapsed_ms);
+	writer_char(w, '&'); /* it is added to a list */
+	form_put_number(w, "budget_spent", budget->spent_bytes);
+	form_put_number(w, "budget_elapsed_ms", budget->elapsed_ms);
 }
 
 void
@@ -306,9 +326,9 @@ budget_take(struct budget *budget, struct str text)
 		if (!str_split(pair, '=', &key, &value))
 			continue;
 		if (str_equal(key, STR("budget_spent")))
-			(void)str_to_u64(value, TAUPE_BUDGET_BYTES_MAX,
+			(void)str_to_number(value, TAUPE_BUDGET_BYTES_MAX,
 			    &budget->spent_bytes);
 		else if (str_equal(key, STR("budget_elapsed_ms")))
-			(void)str_to_u64(value, MONTH_MS, &budget->elapsed_ms);
+			(void)str_to_number(value, MONTH_MS, &budget->elapsed_ms);
 	}
 }

@@ -26,6 +26,7 @@ struct budget {
 	bool jumped;	      /* the last one was quite another number */
 	bool warned;
 	struct {
+		bool late; /* it stood already when counting began */
 		uint64_t bytes;	   /* of its connection, counted already */
 		uint64_t since_beat; /* counted since its last heartbeat */
 		bool clean; /* nothing but a heartbeat since the last one */
@@ -37,6 +38,9 @@ bool budget_parse(struct str text, uint64_t *bytes);
 
 void budget_init(struct budget *budget, uint64_t now_ms);
 void budget_apply(struct budget *budget, const struct settings *settings);
+/* Does anybody want to know what connections cost? Else nothing need be asked of the system. What was
+ * spent before is nobody's business: the 30 days begin with the counting. */
+bool budget_counts(const struct budget *budget);
 
 /* A connection begins, with nothing counted. quiet: the system can tell what has arrived. */
 void budget_link_begins(struct budget *budget, unsigned link, bool quiet);

@@ -21,6 +21,16 @@ carrier_say(struct carrier *carrier, const uint8_t *message, size_t len)
 	mux_flush_soon(&carrier->mux);
 }
 
+static void
+say_word(struct carrier *carrier, size_t place, enum carrier_word word,
+    const char *reason)
+{
+	uint8_t out[TAUPE_MESSAGE_MAX];
+
+	carrier_say(carrier, out,
+	    carrier->ops->say(carrier->owner, place, word, reason, out));
+}
+
 /* ---- its end ---- */
 
 void
@@ -72,12 +82,8 @@ settle_visit(struct shared_visit *v)
 static void
 refuse_visit(struct shared_visit *v, const char *reason)
 {
-	struct carrier *carrier = v->carrier;
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
 	visit_report_refusal(&v->visit, reason);
-	carrier_say(carrier, out,
-	    carrier->ops->refused(carrier->owner, v->place, reason, out));
+	say_word(v->carrier, v->place, CARRIER_REFUSED, reason);
 	end_visit(v, true, reason);
 }
 
@@ -98,12 +104,9 @@ service_dialled_cb(void *owner, const char *error)
 static void
 opened_cb(void *owner)
 {
-	struct shared_visit *v = owner;
-	struct carrier *carrier = v->carrier;
-	uint8_t out[TAUPE_MESSAGE_MAX];
+	const struct shared_visit *v = owner;
 
-	carrier_say(
-	    carrier, out, carrier->ops->opened(carrier->owner, v->place, out));
+	say_word(v->carrier, v->place, CARRIER_OPENED, NULL);
 }
 
 static const struct visit_ops shared_visit_ops = {
@@ -116,12 +119,9 @@ begin_visit(
     struct carrier *carrier, size_t place, const struct taupe_step *step)
 {
 	struct shared_visit *v = pool_get(&carrier->agent->shared_visits);
-	uint8_t out[TAUPE_MESSAGE_MAX];
 
 	if (v == NULL) {
-		carrier_say(carrier, out,
-		    carrier->ops->refused(
-			carrier->owner, place, "no memory", out));
+		say_word(carrier, place, CARRIER_REFUSED, "no memory");
 		return;
 	}
 	v->carrier = carrier;
@@ -212,10 +212,8 @@ carrier_raw_eof(void *owner, struct mux_side *side)
 {
 	struct carrier *carrier = owner;
 	struct shared_visit *v = visit_of(side);
-	uint8_t out[TAUPE_MESSAGE_MAX];
 
-	carrier_say(
-	    carrier, out, carrier->ops->eof(carrier->owner, v->place, out));
+	say_word(carrier, v->place, CARRIER_EOF, NULL);
 	settle_visit(v);
 	carrier->ops->settle(carrier->owner);
 }
@@ -225,10 +223,8 @@ carrier_raw_failed(void *owner, struct mux_side *side)
 {
 	struct carrier *carrier = owner;
 	struct shared_visit *v = visit_of(side);
-	uint8_t out[TAUPE_MESSAGE_MAX];
 
-	carrier_say(
-	    carrier, out, carrier->ops->abort(carrier->owner, v->place, out));
+	say_word(carrier, v->place, CARRIER_ABORT, NULL);
 	end_visit(v, true, "reset by the service");
 	carrier->ops->settle(carrier->owner);
 }

@@ -22,17 +22,16 @@ struct shared_visit {
 	size_t place;
 };
 
+/* What is said of a visit. */
+enum carrier_word { CARRIER_OPENED, CARRIER_REFUSED, CARRIER_EOF, CARRIER_ABORT };
+
 /* libtaupe's functions about the visit in a place; and what the owner has to do. */
 struct carrier_ops {
 	size_t (*frame)(void *owner, size_t place, size_t len,
 	    uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
-	size_t (*opened)(
-	    void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
-	size_t (*refused)(void *owner, size_t place, const char *reason,
-	    uint8_t out[TAUPE_MESSAGE_MAX]);
-	size_t (*eof)(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
-	size_t (*abort)(
-	    void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX]);
+	/* reason: of CARRIER_REFUSED */
+	size_t (*say)(void *owner, size_t place, enum carrier_word word,
+	    const char *reason, uint8_t out[TAUPE_MESSAGE_MAX]);
 	size_t (*credit)(void *owner, size_t place, uint32_t bytes,
 	    uint8_t out[TAUPE_MESSAGE_MAX]);
 	bool (*is_over)(void *owner, size_t place);

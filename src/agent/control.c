@@ -10,18 +10,17 @@
 #include <string.h>
 
 #include "agent/control.h"
+#include "agent/meter.h"
 #include "agent/report.h"
 #include "agent/ride.h"
 #include "agent/shared.h"
-#include "agent/state_file.h"
+#include "agent/state.h"
 #include "agent/transfer.h"
 #include "base/log.h"
 #include "net/crypto.h"
 #include "net/way.h"
 
 #define READ_BYTES 8192
-#define STORE_EVERY_MS                                                         \
-	3600000 /* what was spent, between changes of the lease */
 
 struct control_link {
 	struct control *control;
@@ -32,8 +31,7 @@ struct control_link {
 	struct taupe_relay relay;
 	char host[HOST_NAME_MAX + 1];
 	bool by_proxy;
-	bool ipv6; /* what it is connected by */
-	uint64_t failed_bytes; /* cost by a dial in vain, not counted yet */
+	struct meter meter;
 };
 
 struct control {
@@ -41,9 +39,8 @@ struct control {
 	struct timer timer; /* until the session wants to be asked again */
 	struct control_link links[TAUPE_LINKS];
 	uint64_t last_session, current_session;
-	uint64_t stored_ms;    /* loop clock: when the state was */
 	uint32_t heartbeat_ms; /* was said */
-	bool state_unwritable; /* was said */
+	struct state state;
 	struct taupe_session session;
 };
 
@@ -67,95 +64,14 @@ device_name(const struct control *control)
 	return control->agent->config.name;
 }
 
-/* ---- the state file ---- */
-
-static void
-restore_state(struct control *control)
-{
-	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
-	long len;
-
-	if (path == NULL)
-		return;
-	if ((len = state_file_read(path, text, sizeof(text))) < 0) {
-		log_warn("state file cannot be read: the lease is not known",
-		    LOG_S("file", path), LOG_S("error", log_errno()));
-		return;
-	}
-	/* what we have added to the session's line; the session takes it apart */
-	budget_take(&control->agent->budget, (struct str){text, (size_t)len});
-	if (!taupe_session_restore(&control->session, text, (size_t)len))
-		log_warn(
-		    "state file is damaged and ignored", LOG_S("file", path));
-}
-
-static void
-store_state(struct control *control)
-{
-	const char *path = control->agent->settings->options.state_file;
-	char text[TAUPE_STATE_MAX + BUDGET_TEXT_MAX];
-	size_t len =
-	    taupe_session_export(&control->session, text, TAUPE_STATE_MAX);
-	struct writer w;
-
-	if (path == NULL || len == 0)
-		return;
-	writer_init(&w, text + len, sizeof(text) - len);
-	budget_put(&control->agent->budget, &w);
-	len += writer_len(&w);
-	control->stored_ms = now_ms(control);
-	if (state_file_write(path, text, len) == 0) {
-		control->state_unwritable = false;
-	} else if (!control->state_unwritable) {
-		control->state_unwritable = true;
-		log_warn("state file cannot be written: the lease is lost at "
-			 "the next start",
-		    LOG_S("file", path), LOG_S("error", log_errno()));
-	}
-}
-
 /* ---- heartbeats, and what they cost ---- */
 
-/* Count what the link has cost by now. */
 static void
 count(struct control_link *link)
 {
-	uint64_t total = 0;
-	bool known;
-
-	if (!conn_is_open(&link->conn) || link->dial != NULL)
-		return;
-	known = way_bytes(link->conn.fd, link->ipv6, &total);
-	if (link->ride != NULL && ride_took_visits(link->ride))
-		budget_skip(&link->control->agent->budget, index_of(link),
-		    known, total);
-	budget_count(&link->control->agent->budget, index_of(link), known,
-	    total, now_ms(link->control));
-}
-
-/* What attempts to connect have cost in vain; the next one may have to wait for it. */
-static void
-count_failed(struct control_link *link)
-{
-	struct agent *agent = link->control->agent;
-
-	budget_dial_failed(
-	    &agent->budget, link->failed_bytes, now_ms(link->control));
-	link->failed_bytes = 0;
-}
-
-static void
-begin_count(struct control_link *link)
-{
-	struct agent *agent = link->control->agent;
-
-	link->ipv6 = way_is_ipv6(link->conn.fd);
-	/* a proxy acknowledges what the relay may never get */
-	budget_link_begins(&agent->budget, index_of(link),
-	    !link->by_proxy && way_is_acked(link->conn.fd) >= 0);
-	taupe_heartbeat_network(&agent->budget.search,
-	    way_network(link->conn.fd, str_of(link->host)));
+	if (link->dial == NULL)
+		meter_count(&link->meter, &link->conn,
+		    link->ride != NULL && ride_took_visits(link->ride));
 }
 
 /* Of what was sent on the links: has all of it arrived? Asked only where a heartbeat may go without
@@ -188,9 +104,7 @@ send_action(struct control *control, const struct taupe_action *action)
 	else
 		budget_link_busy(budget, action->link);
 	(void)conn_write(&link->conn, action->output.bytes, action->output.len);
-	if (budget->limit_bytes != 0 &&
-	    now_ms(control) - control->stored_ms >= STORE_EVERY_MS)
-		store_state(control);
+	state_store_spent(&control->state, false);
 }
 
 static void
@@ -292,7 +206,7 @@ take_event(struct control_link *link, const struct taupe_event *event)
 		budget_link_busy(&link->control->agent->budget, index_of(link));
 	/* stored first: whoever reads the log line may look into the files */
 	if (event->state_changed)
-		store_state(link->control);
+		state_store(&link->control->state);
 	if (event->type == TAUPE_EVENT_WELCOME)
 		agent_welcomed(link->control->agent);
 	report_event(device_name(link->control), &link->relay, event);
@@ -374,7 +288,10 @@ readable_cb(struct conn *conn)
 		return;
 	}
 	feed(link, data, (size_t)got);
-	act(link->control);
+	if (conn_queued(conn) > AGENT_UNREAD_MAX)
+		link_lost(link, "the relay does not read what it is sent");
+	else
+		act(link->control);
 }
 
 static void
@@ -460,9 +377,10 @@ dialled_cb(void *ctx, const char *error)
 	size_t len;
 
 	link->dial = NULL;
-	count_failed(link);
+	meter_count_failed(&link->meter);
 	if (error == NULL) {
-		begin_count(link);
+		meter_begin(
+		    &link->meter, &link->conn, link->host, link->by_proxy);
 		if (begin_reading(link) != 0)
 			error = "no memory";
 	}
@@ -494,7 +412,7 @@ start_dial(struct control *control, const struct taupe_action *action)
 	link->relay.host = link->host;
 	if (agent_way(agent, &link->relay, &to)) {
 		link->by_proxy = to.proxy != NULL;
-		to.failed_bytes = &link->failed_bytes;
+		to.failed_bytes = &link->meter.failed_bytes;
 		log_debug("connecting", LOG_S("device", device_name(control)),
 		    LOG_S("relay", relay_text(&link->relay, relay)),
 		    LOG_S("proxy", to.proxy != NULL ? to.proxy->host : NULL));
@@ -522,7 +440,7 @@ close_link(struct control *control, const struct taupe_action *action)
 			? 0
 			: action->until_ms - now_ms(control));
 	dial_cancel(&link->dial);
-	count_failed(link);
+	meter_count_failed(&link->meter);
 	count(link);
 	ride_free(&link->ride, "its session is over");
 	if (action->dead) {
@@ -592,6 +510,7 @@ control_new(struct agent *agent)
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		control->links[i].control = control;
 		control->links[i].conn = (struct conn)CONN_CLOSED;
+		meter_init(&control->links[i].meter, agent, i);
 	}
 	if ((wrong = taupe_session_init(&control->session, &agent->config)) !=
 	    NULL) {
@@ -600,7 +519,7 @@ control_new(struct agent *agent)
 		free(control);
 		return NULL;
 	}
-	restore_state(control);
+	state_restore(&control->state, agent, &control->session);
 	timer_init(&control->timer, timer_cb, control);
 	timer_set(agent->loop, &control->timer, 0);
 	return control;
@@ -613,8 +532,7 @@ control_free(struct control **control)
 
 	if (c == NULL)
 		return;
-	if (c->agent->budget.limit_bytes != 0)
-		store_state(c);
+	state_store_spent(&c->state, true);
 	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
 		dial_cancel(&c->links[i].dial);
 		ride_free(&c->links[i].ride, "the agent stops");

@@ -22,6 +22,14 @@
 #define KEPT 64	      /* dials whose memory is kept for the next ones */
 #define ERROR_MAX 600 /* two host names, and what is wrong */
 #define REMEMBER_MS 30000
+/* What packets cost, over IPv6 and Ethernet. */
+#define SYN_BYTES 94
+#define PACKET_BYTES 86
+#define RESEND_MS                                                              \
+	1000 /* until the first retransmission (RFC 6298); then twice as long each time */
+#define CONNECTED_BYTES (SYN_BYTES + 5 * PACKET_BYTES) /* and closed again */
+#define PROXY_BYTES 1000 /* its CONNECT, and the answer */
+#define TLS_BYTES 5000 /* a handshake: it fails at the certificate as a rule */
 
 struct remembered {
 	char host[HOST_NAME_MAX + 1];
@@ -51,6 +59,7 @@ struct dial {
 	void *ctx;
 	struct address addresses[RESOLVE_MAX];
 	size_t n_addresses, next;
+	uint64_t began_ms; /* loop clock: the present address' turn */
 	uint16_t port;
 	bool asks_proxy; /* connected to it, and no answer yet */
 	bool tunnelled;	 /* its answer was yes */
@@ -122,15 +131,45 @@ dial_free(struct dial *dial)
 	pool_put(&dial->dialler->dials, dial);
 }
 
+/* What the connection has cost, where the system does not know: rather too much than too little. */
+static uint64_t
+estimate(const struct dial *dial)
+{
+	const struct conn *conn = dial->conn;
+	uint64_t passed_ms = loop_now_ms(dial->dialler->loop) - dial->began_ms;
+	uint64_t bytes = CONNECTED_BYTES;
+
+	if (conn->connecting || conn->broken) {	  /* there is none yet */
+		bytes = SYN_BYTES + PACKET_BYTES; /* or a reset */
+		for (uint64_t ms = RESEND_MS; ms <= passed_ms;
+		     ms = 2 * ms + RESEND_MS)
+			bytes += SYN_BYTES;
+		return bytes;
+	}
+	if (dial->tunnel != NULL)
+		bytes += PROXY_BYTES;
+	if (conn->tls != NULL)
+		bytes += TLS_BYTES;
+	return bytes;
+}
+
+static void
+count_failed(struct dial *dial)
+{
+	uint64_t bytes;
+
+	if (dial->failed_bytes == NULL || !conn_is_open(dial->conn))
+		return;
+	if (!way_bytes(dial->conn->fd, way_is_ipv6(dial->conn->fd), &bytes))
+		bytes = estimate(dial);
+	*dial->failed_bytes += bytes;
+}
+
 /* The connection comes to nothing. */
 static void
 give_up(struct dial *dial)
 {
-	uint64_t bytes;
-
-	if (dial->failed_bytes != NULL && conn_is_open(dial->conn) &&
-	    way_bytes(dial->conn->fd, way_is_ipv6(dial->conn->fd), &bytes))
-		*dial->failed_bytes += bytes;
+	count_failed(dial);
 	conn_fini(dial->conn);
 }
 
@@ -277,6 +316,7 @@ static int
 connect_to(struct dial *dial, const struct address *address)
 {
 	dial->asks_proxy = dial->tunnelled = false;
+	dial->began_ms = loop_now_ms(dial->dialler->loop);
 	if (conn_connect(dial->conn, dial->dialler->loop, address,
 		dial->tunnel != NULL ? &proxy_conn_ops : &dial_conn_ops,
 		dial) != 0) {

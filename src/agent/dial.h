@@ -23,8 +23,8 @@ struct dial_to {
 	 * which may change until the callback */
 	struct tls_context *const *tls;
 	const struct proxy *proxy; /* NULL: directly */
-	/* NULL, or what connections that came to nothing have cost is added to it, as far as the
-	 * system counts; valid until the callback */
+	/* NULL, or what connections that came to nothing have cost is added to it, or an estimate
+	 * where the system does not count; valid until the callback */
 	uint64_t *failed_bytes;
 };
 

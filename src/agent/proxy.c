@@ -153,7 +153,7 @@ is_in_network(struct str network, const struct address *address)
 		b = (const uint8_t *)&address->in6.sin6_addr;
 		size = 16;
 	}
-	if (!str_to_u64(bits_text, size * 8, &bits) ||
+	if (!str_to_number(bits_text, size * 8, &bits) ||
 	    memcmp(a, b, bits / 8) != 0)
 		return false;
 	return bits % 8 == 0 ||
@@ -194,7 +194,7 @@ take_port(struct str *member, uint16_t port)
 	    host.ptr[host.len - 1] != ']')
 		return true;
 	*member = host;
-	return str_to_u64(text, UINT16_MAX, &number) && number == port;
+	return str_to_number(text, UINT16_MAX, &number) && number == port;
 }
 
 static bool

@@ -104,40 +104,25 @@ frame_cb(void *owner, size_t place, size_t len,
 }
 
 static size_t
-opened_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct ride *ride = owner;
-
-	return taupe_visit_opened(
-	    ride->session, ride->first + place, visit_ms(ride), out);
-}
-
-static size_t
-refused_cb(void *owner, size_t place, const char *reason,
+say_cb(void *owner, size_t place, enum carrier_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	struct ride *ride = owner;
+	struct taupe_session *session = ride->session;
+	uint64_t now_ms = visit_ms(ride);
 
-	return taupe_visit_refused(
-	    ride->session, ride->first + place, reason, visit_ms(ride), out);
-}
-
-static size_t
-eof_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct ride *ride = owner;
-
-	return taupe_visit_eof(
-	    ride->session, ride->first + place, visit_ms(ride), out);
-}
-
-static size_t
-abort_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	struct ride *ride = owner;
-
-	return taupe_visit_abort(
-	    ride->session, ride->first + place, visit_ms(ride), out);
+	place += ride->first;
+	switch (word) {
+	case CARRIER_OPENED:
+		return taupe_visit_opened(session, place, now_ms, out);
+	case CARRIER_REFUSED:
+		return taupe_visit_refused(session, place, reason, now_ms, out);
+	case CARRIER_EOF:
+		return taupe_visit_eof(session, place, now_ms, out);
+	case CARRIER_ABORT:
+		return taupe_visit_abort(session, place, now_ms, out);
+	}
+	return 0;
 }
 
 static size_t
@@ -160,10 +145,7 @@ is_over_cb(void *owner, size_t place)
 
 static const struct carrier_ops ride_carrier_ops = {
     .frame = frame_cb,
-    .opened = opened_cb,
-    .refused = refused_cb,
-    .eof = eof_cb,
-    .abort = abort_cb,
+    .say = say_cb,
     .credit = credit_cb,
     .is_over = is_over_cb,
     .settle = settle_cb,

@@ -50,10 +50,10 @@ set_secret(struct secret_store *store, const char *secret)
 /* ---- a line of the file ---- */
 
 static void
-put(struct writer *w, bool *first, const char *key, const char *value)
+put(struct writer *w, const char *key, const char *value)
 {
 	if (*value != '\0')
-		form_put(w, first, key, str_of(value));
+		form_put(w, key, str_of(value));
 }
 
 static size_t
@@ -61,14 +61,13 @@ encode(const struct secret_store *store, char line[LINE_MAX_BYTES])
 {
 	char sum[TAUPE_SHA256_LEN + 1];
 	struct writer w;
-	bool first = true;
 
 	writer_init(&w, line, LINE_MAX_BYTES);
-	put(&w, &first, "name", store->name);
-	put(&w, &first, "given", store->given_sha256);
-	put(&w, &first, "secret", store->secret);
-	put(&w, &first, "old", store->old);
-	put(&w, &first, "enrolled", store->enrolled ? "1" : "");
+	put(&w, "name", store->name);
+	put(&w, "given", store->given_sha256);
+	put(&w, "secret", store->secret);
+	put(&w, "old", store->old);
+	put(&w, "enrolled", store->enrolled ? "1" : "");
 	sha256_hex(line, writer_len(&w), sum);
 	writer_cstr(&w, SUM_KEY);
 	writer_cstr(&w, sum);

@@ -330,8 +330,9 @@ take_heartbeats(struct settings *settings)
 	return EX_CONFIG;
 }
 
+/* What the options say together, wherever that is. */
 static int
-take_apart(struct settings *settings)
+take_options(struct settings *settings)
 {
 	struct agent_options *options = &settings->options;
 	int result;
@@ -342,8 +343,35 @@ take_apart(struct settings *settings)
 	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_heartbeats(settings)) != EX_OK ||
-	    (result = take_services(settings)) != EX_OK ||
-	    (result = take_dns(settings)) != EX_OK ||
+	    (result = take_services(settings)) != EX_OK)
+		return result;
+	return take_dns(settings);
+}
+
+bool
+settings_check_all(void *conf)
+{
+	struct agent_options *options = conf;
+	struct settings *s = calloc(1, sizeof(*s));
+	bool right;
+
+	if (s == NULL)
+		return false;
+	s->options = *options;
+	right = take_options(s) == EX_OK;
+	*options = s->options;
+	crypto_wipe(s, sizeof(*s));
+	free(s);
+	return right;
+}
+
+static int
+take_apart(struct settings *settings)
+{
+	struct agent_options *options = &settings->options;
+	int result;
+
+	if ((result = take_options(settings)) != EX_OK ||
 	    (result = take_name(settings)) != EX_OK ||
 	    (result = take_secrets(settings)) != EX_OK)
 		return result;

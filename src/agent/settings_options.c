@@ -39,7 +39,7 @@ parse_place(struct str text, struct target *target)
 		return false;
 	host.len = colon - 1;
 	port = (struct str){text.ptr + colon, text.len - colon};
-	if (!str_to_u64(port, UINT16_MAX, &number) || number == 0)
+	if (!str_to_number(port, UINT16_MAX, &number) || number == 0)
 		return false;
 	if (host.len > 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']')
 		host = (struct str){host.ptr + 1, host.len - 2};
@@ -314,4 +314,5 @@ const struct option_table agent_option_table = {
     .default_file = TAUPE_SYSCONFDIR TAUPE_SLASH "agent.ini",
     .rows = rows,
     .struct_size = sizeof(struct agent_options),
+    .check_all = settings_check_all,
 };

@@ -4,7 +4,12 @@
 #ifndef TAUPE_AGENT_SETTINGS_OPTIONS_H
 #define TAUPE_AGENT_SETTINGS_OPTIONS_H
 
+#include <stdbool.h>
+
 const char *settings_check_secret(const char *value);
 const char *settings_check_enrolment_key(const char *value);
+
+/* The table's check_all, of struct agent_options. */
+bool settings_check_all(void *conf);
 
 #endif

@@ -174,28 +174,22 @@ frame_cb(void *owner, size_t place, size_t len,
 }
 
 static size_t
-opened_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	return taupe_mux_opened(protocol_of(owner), place, out);
-}
-
-static size_t
-refused_cb(void *owner, size_t place, const char *reason,
+say_cb(void *owner, size_t place, enum carrier_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return taupe_mux_refused(protocol_of(owner), place, reason, out);
-}
+	struct taupe_mux *protocol = protocol_of(owner);
 
-static size_t
-eof_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	return taupe_mux_eof(protocol_of(owner), place, out);
-}
-
-static size_t
-abort_cb(void *owner, size_t place, uint8_t out[TAUPE_MESSAGE_MAX])
-{
-	return taupe_mux_abort(protocol_of(owner), place, out);
+	switch (word) {
+	case CARRIER_OPENED:
+		return taupe_mux_opened(protocol, place, out);
+	case CARRIER_REFUSED:
+		return taupe_mux_refused(protocol, place, reason, out);
+	case CARRIER_EOF:
+		return taupe_mux_eof(protocol, place, out);
+	case CARRIER_ABORT:
+		return taupe_mux_abort(protocol, place, out);
+	}
+	return 0;
 }
 
 static size_t
@@ -213,10 +207,7 @@ is_over_cb(void *owner, size_t place)
 
 static const struct carrier_ops shared_carrier_ops = {
     .frame = frame_cb,
-    .opened = opened_cb,
-    .refused = refused_cb,
-    .eof = eof_cb,
-    .abort = abort_cb,
+    .say = say_cb,
     .credit = credit_cb,
     .is_over = is_over_cb,
     .settle = settle_cb,

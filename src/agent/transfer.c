@@ -236,18 +236,19 @@ is_early(const struct transfer *t)
 static void
 keep_early(struct transfer *t, const struct taupe_step *step)
 {
-	struct buf *buf = buf_get(
-	    step->payload_len < BUF_LARGE ? step->payload_len : BUF_LARGE);
+	struct buf *buf;
 
-	if (buf == NULL) {
-		refuse_visit(t, "no memory");
-		return;
+	if (!buf_list_append(&t->early, step->payload, step->payload_len)) {
+		if ((buf = buf_get(step->payload_len)) == NULL) {
+			refuse_visit(t, "no memory");
+			return;
+		}
+		/* one step is within one read, and that is no longer than a buffer */
+		assert(step->payload_len <= buf->capacity);
+		memcpy(buf_data(buf), step->payload, step->payload_len);
+		buf_add_span(buf, BUF_HEADROOM, (uint32_t)step->payload_len);
+		STAILQ_INSERT_TAIL(&t->early, buf, link);
 	}
-	/* one step is within one read, and that is no longer than a buffer */
-	assert(step->payload_len <= buf->capacity);
-	memcpy(buf_data(buf), step->payload, step->payload_len);
-	buf_add_span(buf, BUF_HEADROOM, (uint32_t)step->payload_len);
-	STAILQ_INSERT_TAIL(&t->early, buf, link);
 	t->early_bytes += step->payload_len;
 	if (t->early_bytes >= EARLY_MAX)
 		conn_pause(&t->channel);

@@ -144,11 +144,11 @@ end_seen(const struct tunnel *tunnel)
 static enum tunnel_result
 judge(struct tunnel *tunnel, const struct conn *conn)
 {
-	struct http_head head;
+	struct http_answer head;
 	size_t len;
 	char text[100];
 
-	switch (http_response_parse(
+	switch (http_answer_parse(
 	    tunnel->answer, tunnel->answer_len, &head, &len)) {
 	case WIRE_MORE:
 		return TUNNEL_MORE;
@@ -185,10 +185,13 @@ tunnel_read(struct tunnel *tunnel, struct conn *conn)
 			return fail(tunnel, "answers with too long a head");
 		got =
 		    conn_read(conn, tunnel->answer + tunnel->answer_len, want);
-		if (got == CONN_AGAIN)
-			return judge(tunnel, conn);
-		if (got <= 0)
-			return fail(tunnel, "ended the connection unasked");
+		if (got <= 0) {
+			/* that it is wrong says more than that it ended */
+			result = judge(tunnel, conn);
+			return result == TUNNEL_MORE && got != CONN_AGAIN
+			    ? fail(tunnel, "ended the connection unasked")
+			    : result;
+		}
 		tunnel->answer_len += (size_t)got;
 		if (end_seen(tunnel) == strlen(END))
 			result = judge(tunnel, conn);

@@ -292,7 +292,7 @@ redis_number(const json_t *object, const char *key)
 {
 	uint64_t number;
 
-	return str_to_u64(
+	return str_to_number(
 		   str_of(json_string_value(json_object_get(object, key))),
 		   INT64_MAX, &number)
 	    ? number

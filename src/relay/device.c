@@ -327,9 +327,10 @@ device_hold_soon(struct device *device)
 	uint64_t due_ms = loop_now_ms(device->relay->loop) + HOLD_SOON_MS +
 	    crypto_below(HOLD_SOON_JITTER_MS);
 
-	if (device->moved || device->released ||
+	if (device->moved || device->released || device->hold != HOLD_REGULAR ||
 	    (device->due_ms != 0 && device->due_ms <= due_ms))
 		return;
+	device->hold = HOLD_SOON;
 	device->due_ms = due_ms;
 	device_retime(device);
 }
@@ -346,6 +347,7 @@ device_online(struct device *device, struct session *session,
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;
 	device->rides = terms->ride;
+	device->hold = HOLD_REGULAR;
 	device->pins--;
 	renew_later(device);
 	session_welcome(session);
@@ -565,6 +567,8 @@ timer_cb(void *ctx)
 		release(device);
 		end_or_wait(device);
 	} else if (device->session != NULL) {
+		device->hold =
+		    device->hold == HOLD_SOON ? HOLD_WAS_SOON : HOLD_REGULAR;
 		device_hold(device, NULL, NULL);
 		renew_later(device);
 	} else if (device->relay->registry->ops->trouble(

@@ -46,7 +46,12 @@ struct device {
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */
 	uint8_t warm_floor;	/* idle channels that the agent wants kept */
-	bool rides; /* visits ride on the control channel, and there is no other */
+	bool rides : 1; /* visits ride on the control channel, and there is no other */
+	enum {
+		HOLD_REGULAR,
+		HOLD_SOON,    /* the next one is early: device_hold_soon() */
+		HOLD_WAS_SOON /* the last one was, the next one is not */
+	} hold : 2;
 	uint32_t n_waiting, n_idle, n_running, n_digs; /* in the lists above */
 	uint32_t mux_window; /* of a visit on a shared channel: the agent's */
 	uint16_t mux_visits; /* so many on one at once; 0: it cannot share */
@@ -84,7 +89,8 @@ void device_unpin(struct device *device);
 /* Write it to the registry as it is now. cb may be NULL; STALE is acted on here, too. */
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);
 
-/* The same, in a moment: what is said before then goes with it. */
+/* The same, in a moment: what is said before then goes with it. Once between two regular ones: what
+ * is said afterwards goes with the next, or an agent could have us write as often as it likes. */
 void device_hold_soon(struct device *device);
 
 /* The session stands, on its agent's terms: it replaces an older one, and whoever waits is served.

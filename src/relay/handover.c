@@ -233,7 +233,7 @@ parse_place(const char *value, struct address *address)
 	uint64_t number;
 
 	return str_split(str_of(value), ',', &ip, &port) &&
-	    str_to_u64(port, UINT16_MAX, &number) &&
+	    str_to_number(port, UINT16_MAX, &number) &&
 	    address_parse_ip(ip, (uint16_t)number, address);
 }
 

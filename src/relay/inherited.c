@@ -107,7 +107,7 @@ port_here(const struct relay *relay, struct str value)
 
 	if (!str_split(value, ',', &ip, &rest) ||
 	    !str_split(rest, ',', &port, &epoch) ||
-	    !str_to_u64(port, UINT16_MAX, &number))
+	    !str_to_number(port, UINT16_MAX, &number))
 		return 0;
 	if (advertised != NULL && !str_equal(ip, str_of(advertised)))
 		return 0;

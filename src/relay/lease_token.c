@@ -31,10 +31,8 @@ lease_key_random(struct lease_key *key)
 static void
 write_payload(struct writer *w, const char *name, const struct lease *lease)
 {
-	bool first = true;
-
-	form_put(w, &first, "name", str_of(name));
-	form_put(w, &first, "label", str_of(lease->label));
+	form_put(w, "name", str_of(name));
+	form_put(w, "label", str_of(lease->label));
 	for (size_t i = 0; i < lease->n_ports; i++) {
 		char text[SERVICE_NAME_MAX + 8];
 		struct writer port;
@@ -42,10 +40,10 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 		writer_init(&port, text, sizeof(text));
 		service_port_write(&port, &lease->ports[i]);
 		form_put(
-		    w, &first, "port", (struct str){text, writer_len(&port)});
+		    w, "port", (struct str){text, writer_len(&port)});
 	}
-	form_put_number(w, &first, "epoch", lease->epoch);
-	form_put_number(w, &first, "issued_ms", loop_wall_ms());
+	form_put_number(w, "epoch", lease->epoch);
+	form_put_number(w, "issued_ms", loop_wall_ms());
 }
 
 /* The hash of the secret goes first: it is of one length, so that what is signed can be
@@ -103,9 +101,9 @@ take_pair(const struct form_pair *pair, struct str name, struct lease *lease,
 		    service_port_parse(
 			pair->value, &lease->ports[lease->n_ports++]);
 	if (str_equal(pair->key, STR("epoch")))
-		return str_to_u64(pair->value, UINT64_MAX, &lease->epoch);
+		return str_to_number(pair->value, UINT64_MAX, &lease->epoch);
 	if (str_equal(pair->key, STR("issued_ms")))
-		return str_to_u64(pair->value, UINT64_MAX, issued_ms);
+		return str_to_number(pair->value, UINT64_MAX, issued_ms);
 	return true;
 }
 

@@ -53,8 +53,8 @@ parse_range(struct str text, uint64_t *low, uint64_t *high)
 
 	if (!str_split(text, '-', &first, &last))
 		last = first;
-	return str_to_u64(trim(first), PORTS - 1, low) &&
-	    str_to_u64(trim(last), PORTS - 1, high) && *low > 0 &&
+	return str_to_number(trim(first), PORTS - 1, low) &&
+	    str_to_number(trim(last), PORTS - 1, high) && *low > 0 &&
 	    *low <= *high;
 }
 

@@ -85,12 +85,12 @@ judge_own(const struct redis_view *view, const redisReply *reply)
 	if (reply->element[0]->type == REDIS_REPLY_NIL)
 		return OWN_LOST;
 	if (!redis_reply_text(reply->element[0], &text) ||
-	    !str_to_u64(text, UINT64_MAX, &since_ms))
+	    !str_to_number(text, UINT64_MAX, &since_ms))
 		return OWN_NONSENSE;
 	if (since_ms != view->self.since_ms)
 		return OWN_STRANGE;
 	if (!redis_reply_text(reply->element[1], &text) ||
-	    !str_to_u64(text, UINT64_MAX, &sequence))
+	    !str_to_number(text, UINT64_MAX, &sequence))
 		return OWN_NONSENSE;
 	return sequence < view->acknowledged ? OWN_LOST : OWN_WHOLE;
 }
@@ -165,7 +165,7 @@ announced_cb(void *ctx, const redisReply *reply)
 	if (!redis_reply_is_array(reply, ANNOUNCEMENT_COMMANDS) ||
 	    !redis_reply_text(
 		reply->element[ANNOUNCEMENT_COMMANDS - 1], &text) ||
-	    !str_to_u64(text, UINT64_MAX, &view->acknowledged)) {
+	    !str_to_number(text, UINT64_MAX, &view->acknowledged)) {
 		redis_complain(registry, "announce", reply);
 		return;
 	}

@@ -38,13 +38,13 @@ take_field(struct stream_event *event, struct str key, struct str value)
 	else if (str_equal(key, STR("value")))
 		event->value = value;
 	else if (str_equal(key, STR("epoch")))
-		return str_to_u64(value, UINT64_MAX, &event->epoch);
+		return str_to_number(value, UINT64_MAX, &event->epoch);
 	else if (str_equal(key, STR("up")))
-		return str_to_u64(value, 1, &event->up);
+		return str_to_number(value, 1, &event->up);
 	else if (str_equal(key, STR("agents")))
-		return str_to_u64(value, UINT64_MAX, &event->agents);
+		return str_to_number(value, UINT64_MAX, &event->agents);
 	else if (str_equal(key, STR("sequence")))
-		return str_to_u64(value, UINT64_MAX, &event->sequence);
+		return str_to_number(value, UINT64_MAX, &event->sequence);
 	return true;
 }
 
@@ -264,8 +264,8 @@ parse_id(const char *text, uint64_t *ms, uint64_t *number)
 	struct str head, tail;
 
 	return str_split(str_of(text), '-', &head, &tail) &&
-	    str_to_u64(head, UINT64_MAX, ms) &&
-	    str_to_u64(tail, UINT64_MAX, number);
+	    str_to_number(head, UINT64_MAX, ms) &&
+	    str_to_number(tail, UINT64_MAX, number);
 }
 
 static bool

@@ -64,7 +64,7 @@ guard_of(const char *route_key, char guard[GUARD_MAX])
 		return false;
 	writer_init(&w, guard, GUARD_MAX - 1);
 	if (str_equal(kind, STR("tcp")) &&
-	    str_to_u64(rest, UINT16_MAX, &port)) {
+	    str_to_number(rest, UINT16_MAX, &port)) {
 		writer_cstr(&w, "taupe:port:");
 		writer_u64(&w, port);
 	} else if ((str_equal(kind, STR("http")) ||

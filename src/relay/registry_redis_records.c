@@ -39,9 +39,9 @@ static bool
 take_session(struct session_info *session, const struct form_pair *pair)
 {
 	if (str_equal(pair->key, STR("epoch")))
-		return str_to_u64(pair->value, UINT64_MAX, &session->epoch);
+		return str_to_number(pair->value, UINT64_MAX, &session->epoch);
 	if (str_equal(pair->key, STR("since_ms")))
-		return str_to_u64(pair->value, UINT64_MAX, &session->since_ms);
+		return str_to_number(pair->value, UINT64_MAX, &session->since_ms);
 	if (str_equal(pair->key, STR("relay")))
 		return str_copy(
 		    pair->value, session->relay, sizeof(session->relay));
@@ -86,22 +86,21 @@ redis_queue_session(
 {
 	char text[SESSION_TEXT_MAX];
 	struct writer w;
-	bool first = true;
 
 	writer_init(&w, text, sizeof(text) - 1);
-	form_put_number(&w, &first, "epoch", session->epoch);
-	form_put(&w, &first, "relay", str_of(session->relay));
-	form_put(&w, &first, "instance", str_of(session->instance));
-	form_put(&w, &first, "from", str_of(session->from));
-	form_put_number(&w, &first, "since_ms", session->since_ms);
+	form_put_number(&w, "epoch", session->epoch);
+	form_put(&w, "relay", str_of(session->relay));
+	form_put(&w, "instance", str_of(session->instance));
+	form_put(&w, "from", str_of(session->from));
+	form_put_number(&w, "since_ms", session->since_ms);
 	if (session->heartbeat_ms != 0)
 		form_put_number(
-		    &w, &first, "heartbeat_ms", session->heartbeat_ms);
+		    &w, "heartbeat_ms", session->heartbeat_ms);
 	if (session->beat_bytes != 0)
-		form_put_number(&w, &first, "beat_bytes", session->beat_bytes);
+		form_put_number(&w, "beat_bytes", session->beat_bytes);
 	if (session->budget_bytes != 0)
 		form_put_number(
-		    &w, &first, "budget_bytes", session->budget_bytes);
+		    &w, "budget_bytes", session->budget_bytes);
 	text[writer_len(&w)] = '\0';
 	redis_tx_queuef(tx, "SET taupe:session:%s %s PX %llu", name, text,
 	    (unsigned long long)tx->registry->lease_ms);
@@ -155,7 +154,7 @@ take_lease(struct redis_lease *lease, struct str key, struct str value)
 	if (str_equal(key, STR("ports")))
 		return take_ports(&lease->lease, value);
 	if (str_equal(key, STR("epoch")))
-		return str_to_u64(value, UINT64_MAX, &lease->epoch);
+		return str_to_number(value, UINT64_MAX, &lease->epoch);
 	return true;
 }
 

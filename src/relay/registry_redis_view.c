@@ -57,21 +57,21 @@ take_field(struct relay_info *info, struct redis_seen_relay *seen,
 	if (str_equal(key, STR("address")))
 		return str_copy(value, info->address, sizeof(info->address));
 	if (str_equal(key, STR("agents")))
-		return str_to_u64(value, UINT64_MAX, &info->agents);
+		return str_to_number(value, UINT64_MAX, &info->agents);
 	if (str_equal(key, STR("visitors")))
-		return str_to_u64(value, UINT64_MAX, &info->visitors);
+		return str_to_number(value, UINT64_MAX, &info->visitors);
 	if (str_equal(key, STR("capacity")))
-		return str_to_u64(value, UINT64_MAX, &info->capacity);
+		return str_to_number(value, UINT64_MAX, &info->capacity);
 	if (str_equal(key, STR("since_ms")))
-		return str_to_u64(value, UINT64_MAX, &info->since_ms);
+		return str_to_number(value, UINT64_MAX, &info->since_ms);
 	if (str_equal(key, STR("sequence")))
-		return str_to_u64(value, UINT64_MAX, &seen->sequence);
+		return str_to_number(value, UINT64_MAX, &seen->sequence);
 	if (str_equal(key, STR("draining"))) {
 		info->draining = str_equal(value, STR("1"));
 		return true;
 	}
 	if (str_equal(key, STR("weight"))) {
-		if (!str_to_u64(value, UINT32_MAX, &number) || number == 0)
+		if (!str_to_number(value, UINT32_MAX, &number) || number == 0)
 			return false;
 		info->weight = (uint32_t)number;
 	}

@@ -37,8 +37,8 @@ listen_range_parse(struct str text, struct listen_range *range)
 		return false;
 	if (!str_split(ports, '-', &low, &high))
 		high = low;
-	if (!str_to_u64(low, 65535, &first) ||
-	    !str_to_u64(high, 65535, &last) || first == 0 || last < first)
+	if (!str_to_number(low, 65535, &first) ||
+	    !str_to_number(high, 65535, &last) || first == 0 || last < first)
 		return false;
 	range->low = (uint16_t)first;
 	range->high = (uint16_t)last;

@@ -276,6 +276,16 @@ channel_ended_cb(void *owner, enum pump_end end)
 			    : "connection reset");
 }
 
+/* Visitors may wait for that, and no other channel be dug for them. */
+static void
+has_room_cb(void *owner)
+{
+	const struct shared *shared = owner;
+
+	if (!shared->retired && shared->device->n_waiting > 0)
+		device_serve(shared->device);
+}
+
 static const struct mux_ops shared_mux_ops = {
     .decode = decode_cb,
     .encode = encode_cb,
@@ -283,6 +293,7 @@ static const struct mux_ops shared_mux_ops = {
     .raw_eof = raw_eof_cb,
     .raw_failed = raw_failed_cb,
     .channel_ended = channel_ended_cb,
+    .has_room = has_room_cb,
 };
 
 /* ---- its life ---- */
@@ -451,6 +462,12 @@ shared_serve(struct device *device)
 
 	return visitor != NULL && shared != NULL && device->session != NULL &&
 	    device_may_begin(device) && stream_begin(shared, visitor);
+}
+
+void
+shared_protest(struct shared *shared, const char *why)
+{
+	(void)protest_message(shared, why);
 }
 
 void

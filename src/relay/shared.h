@@ -60,6 +60,8 @@ bool shared_serve(struct device *device);
 
 /* It is of no use, though its agent lives: close it. */
 void shared_give_up(struct shared *shared, const char *why);
+/* Its agent has broken the protocol: close it, and a session that it is with it. */
+void shared_protest(struct shared *shared, const char *why);
 /* A stream of it has ended. */
 void shared_settle(struct shared *shared);
 

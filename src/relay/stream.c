@@ -273,12 +273,19 @@ timer_cb(void *ctx)
 {
 	struct stream *stream = ctx;
 
-	/* an agent that never ends its direction must not keep the number; a session has more to lose
-	 * than that */
-	if (judge(stream) == STILL_COMING || stream->shared->session != NULL)
+	switch (judge(stream)) {
+	case STILL_COMING:
 		set_end_timer(stream);
-	else
+		break;
+	case OVERDUE:
+		/* an agent that never ends its direction must not keep the number, or one visitor
+		 * after the other leaves it with fewer */
+		shared_protest(stream->shared, "an abort was not answered");
+		break;
+	case DEAD:
 		shared_give_up(stream->shared, "an abort was not answered");
+		break;
+	}
 }
 
 /* ---- its beginning ---- */

@@ -66,19 +66,18 @@ write_time(struct writer *w, uint64_t wall_ms)
 static void
 write_body(struct writer *w, const struct upgrade_error *error)
 {
-	bool first = true;
 	struct writer since;
 	char text[32];
 
-	form_put(w, &first, "error", str_of(error->code));
-	form_put(w, &first, "reason", str_of(error->reason));
+	form_put(w, "error", str_of(error->code));
+	form_put(w, "reason", str_of(error->reason));
 	if (error->holder != NULL) {
 		writer_init(&since, text, sizeof(text));
 		write_time(&since, error->holder->since_ms);
 		form_put(
-		    w, &first, "since", (struct str){text, writer_len(&since)});
-		form_put(w, &first, "from", str_of(error->holder->from));
-		form_put(w, &first, "relay", str_of(error->holder->relay));
+		    w, "since", (struct str){text, writer_len(&since)});
+		form_put(w, "from", str_of(error->holder->from));
+		form_put(w, "relay", str_of(error->holder->relay));
 	}
 }
 

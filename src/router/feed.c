@@ -34,8 +34,8 @@ stream_id_parse(struct str text, struct stream_id *id)
 	struct str ms, seq;
 
 	return str_split(text, '-', &ms, &seq) &&
-	    str_to_u64(ms, UINT64_MAX, &id->ms) &&
-	    str_to_u64(seq, UINT64_MAX, &id->seq);
+	    str_to_number(ms, UINT64_MAX, &id->ms) &&
+	    str_to_number(seq, UINT64_MAX, &id->seq);
 }
 
 const char *

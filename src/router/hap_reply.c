@@ -136,7 +136,7 @@ take_number(struct str *text, uint64_t max, uint64_t *number)
 
 	while (n < text->len && text->ptr[n] >= '0' && text->ptr[n] <= '9')
 		n++;
-	if (!str_to_u64((struct str){text->ptr, n}, max, number))
+	if (!str_to_number((struct str){text->ptr, n}, max, number))
 		return false;
 	*text = without(*text, n);
 	return true;
@@ -171,13 +171,13 @@ hap_info_parse(struct str text, struct hap_info *info)
 	memset(info, 0, sizeof(*info));
 	while (next_line(&text, &line)) {
 		if (field_of(line, STR("Pid: "), &value))
-			has_pid = str_to_u64(value, INT32_MAX, &info->pid);
+			has_pid = str_to_number(value, INT32_MAX, &info->pid);
 		else if (field_of(line, STR("Version: "), &value))
 			has_version = parse_version(value, info);
 		else if (field_of(line, STR("Stopping: "), &value))
 			info->stopping = !str_equal(value, STR("0"));
 		else if (field_of(line, STR("Start_time_sec: "), &value) &&
-		    !str_to_u64(value, UINT64_MAX, &info->start_s))
+		    !str_to_number(value, UINT64_MAX, &info->start_s))
 			return false;
 	}
 	return has_pid && has_version;
@@ -194,7 +194,7 @@ parse_map_line(struct str line, struct hap_map_line *out)
 	size_t i;
 
 	if (!str_split(line, ' ', &id, &rest) ||
-	    !str_to_u64(id, INT32_MAX, &number))
+	    !str_to_number(id, INT32_MAX, &number))
 		return false;
 	if (!has_prefix(rest, STR("(")) ||
 	    !str_split(without(rest, 1), ')', &file, &rest))
@@ -230,7 +230,7 @@ hap_version_parse(struct str text, uint64_t *version)
 	struct str value;
 
 	return field_of(text, STR("New version created: "), &value) &&
-	    str_to_u64(value, UINT32_MAX, version);
+	    str_to_number(value, UINT32_MAX, version);
 }
 
 bool

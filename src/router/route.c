@@ -27,7 +27,7 @@ port_parse(struct str text, uint16_t *port)
 	uint64_t number;
 
 	if (text.len == 0 || text.ptr[0] == '0' ||
-	    !str_to_u64(text, 65535, &number))
+	    !str_to_number(text, 65535, &number))
 		return false;
 	*port = (uint16_t)number;
 	return true;
@@ -88,7 +88,7 @@ route_value_parse(struct str text, struct route_target *target, uint64_t *epoch)
 	if (!str_split(text, ',', &ip, &rest) ||
 	    !str_split(rest, ',', &port, &number))
 		return false;
-	if (!str_to_u64(number, UINT64_MAX, epoch))
+	if (!str_to_number(number, UINT64_MAX, epoch))
 		return false;
 	return route_target_parse(
 	    (struct str){text.ptr, ip.len + 1 + port.len}, target);

@@ -44,50 +44,41 @@ channel_set_buffer(struct channel *c, void *buffer, size_t size)
 	c->u.reader.text_max = text_max(c);
 }
 
-/* The Host field: an IPv6 address in brackets, the port unless it is the scheme's own. */
-static void
-write_host(struct writer *w, const struct taupe_relay *relay)
-{
-	struct str host = str_of(relay->host);
-
-	writer_fill(
-	    w, memchr(host.ptr, ':', host.len) != NULL ? "[\1]" : "\1", &host);
-	if (relay->port != (relay->secure ? 443 : 80)) {
-		writer_char(w, ':');
-		writer_u32(w, relay->port);
-	}
-}
-
-static struct str
-make_key(const struct channel *c, char key[WS_KEY_LEN])
-{
-	ws_key_make(c->u.nonce, key);
-	return (struct str){key, WS_KEY_LEN};
-}
-
 void
 channel_request(struct channel *c, struct writer *w,
-    const struct taupe_relay *relay, struct handshake_request *request)
+    const struct taupe_relay *relay, const char *secret)
 {
 	const char *agent = c->config->user_agent;
-	char host[HOST_NAME_MAX + sizeof("[]:65535")], key[WS_KEY_LEN];
-	struct writer host_writer;
+	const struct handshake_request request = {
+	    .host = relay->host,
+	    .port = relay->port,
+	    .secure = relay->secure,
+	    .secret = secret,
+	    .user_agent = agent != NULL ? agent : "libtaupe/" TAUPE_VERSION,
+	    .key = c->u.key,
+	};
+	uint8_t nonce[16];
 
-	writer_init(&host_writer, host, sizeof(host));
-	write_host(&host_writer, relay);
-	w->full |= host_writer.full;
-	request->host = (struct str){host, writer_len(&host_writer)};
-	request->user_agent =
-	    str_of(agent != NULL ? agent : "libtaupe/" TAUPE_VERSION);
-	channel_random(c->config, c->u.nonce, sizeof(c->u.nonce));
-	request->key = make_key(c, key);
-	handshake_request_write(w, request);
+	channel_random(c->config, nonce, sizeof(nonce));
+	ws_key_make(nonce, c->u.key);
+	handshake_request_write(w, &request);
 	c->used = 0;
 }
 
+/* Frames are read from now on; NULL, or what is wrong with the answer. */
+static const char *
+accept(struct channel *c, const struct http_answer *answer)
+{
+	const char *wrong = handshake_answer_check(answer, c->u.key);
+
+	c->used = 0;
+	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
+	return wrong;
+}
+
 enum wire_result
-channel_head(struct channel *c, const uint8_t *data, size_t len,
-    size_t *consumed, struct http_head *head, const char **error)
+channel_answer(struct channel *c, const uint8_t *data, size_t len,
+    size_t *consumed, struct http_answer *answer)
 {
 	size_t limit = c->size < HTTP_HEAD_MAX ? c->size : HTTP_HEAD_MAX;
 	size_t before = c->used, taken = limit - before, length;
@@ -99,30 +90,19 @@ channel_head(struct channel *c, const uint8_t *data, size_t len,
 		memcpy(c->buffer + before, data, taken);
 	c->used += (uint32_t)taken;
 	*consumed = taken;
-	result = http_response_parse(
-	    (const char *)c->buffer, c->used, head, &length);
-	if (result == WIRE_DONE) {
-		*consumed = length - before;
-	} else if (result == WIRE_BAD) {
-		*error = head->error;
-	} else if (c->used == limit) {
-		*error = SAYS("the answer's head is too long");
-		result = WIRE_BAD;
+	result = http_answer_parse(
+	    (const char *)c->buffer, c->used, answer, &length);
+	if (result == WIRE_MORE && c->used == limit) {
+		answer->error = SAYS("the answer's head is too long");
+		return WIRE_BAD;
 	}
-	return result;
-}
-
-bool
-channel_accept(
-    struct channel *c, const struct http_head *head, const char **error)
-{
-	char key[WS_KEY_LEN];
-
-	if (!handshake_response_check(head, make_key(c, key), error))
-		return false;
-	c->used = 0;
-	ws_reader_init(&c->u.reader, WS_CLIENT, text_max(c));
-	return true;
+	if (result != WIRE_DONE)
+		return result;
+	*consumed = length - before;
+	if (answer->status == 101 &&
+	    (answer->error = accept(c, answer)) != NULL)
+		return WIRE_BAD;
+	return WIRE_DONE;
 }
 
 size_t
@@ -182,8 +162,8 @@ channel_message(const struct channel *c, const struct control_msg *msg,
 	return channel_frame(c, WS_OP_TEXT, text, writer_len(&w), out);
 }
 
-struct str
-channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX])
+const char *
+channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX + 1])
 {
 	size_t len = 0;
 
@@ -193,75 +173,53 @@ channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX])
 		out[len] = reason[len] >= 0x20 && reason[len] <= 0x7e
 		    ? reason[len]
 		    : '?';
-	return (struct str){out, len};
+	out[len] = '\0';
+	return out;
 }
 
-static void
-take_text(
-    struct channel *c, const struct ws_event *ws, struct channel_event *event)
+/* Gather a piece of a text message. Is it whole? Then that is the event. */
+static bool
+take_text(struct channel *c, struct ws_event *event)
 {
 	/* the reader holds messages to the size of the buffer */
-	if (ws->first)
+	if (event->first)
 		c->used = 0;
-	if (ws->len > 0)
-		memcpy(c->buffer + c->used, ws->data, ws->len);
-	c->used += (uint32_t)ws->len;
-	if (!ws->last)
-		return;
-	event->result = CHANNEL_TEXT;
+	if (event->len > 0)
+		memcpy(c->buffer + c->used, event->data, event->len);
+	c->used += (uint32_t)event->len;
 	event->data = c->buffer;
 	event->len = c->used;
+	return event->last;
 }
 
-static void
-take_close(struct channel *c, const struct ws_event *ws,
-    struct channel_event *event, struct taupe_output *output)
-{
-	unsigned code =
-	    ws->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL : ws->code;
-
-	event->result = CHANNEL_CLOSED;
-	event->code = ws->code;
-	event->data = ws->data;
-	event->len = ws->len;
-	output->len = channel_close(c, code, "", output->bytes);
-}
-
-/* Returns false when the input has nothing more to say. */
+/* False: it is nobody's business but ours, and what comes next is to be looked at. */
 static bool
-take_event(struct channel *c, const struct ws_event *ws,
-    struct channel_event *event, struct taupe_output *output)
+take_event(
+    struct channel *c, struct ws_event *event, struct taupe_output *output)
 {
-	switch (ws->type) {
-	case WS_NEED_MORE:
-		return false;
+	switch (event->type) {
 	case WS_PONG:
 	case WS_NEED_ROOM: /* it was lent */
-		break;
+		return false;
+	case WS_TEXT:
+		return take_text(c, event);
 	case WS_PING:
 		output->len = channel_frame(
-		    c, WS_OP_PONG, ws->data, ws->len, output->bytes);
-		break;
-	case WS_TEXT:
-		take_text(c, ws, event);
-		break;
-	case WS_BINARY:
-		event->result = CHANNEL_BYTES;
-		event->data = ws->data;
-		event->len = ws->len;
-		event->first = ws->first;
-		event->last = ws->last;
-		event->empty = ws->last && ws->message_length == 0;
+		    c, WS_OP_PONG, event->data, event->len, output->bytes);
+		event->type = WS_NEED_MORE;
 		break;
 	case WS_CLOSED:
-		take_close(c, ws, event, output);
+		output->len = channel_close(c,
+		    event->code == WS_CLOSE_NO_STATUS ? WS_CLOSE_NORMAL
+						      : event->code,
+		    "", output->bytes);
 		break;
 	case WS_ERROR:
-		event->result = CHANNEL_FAILED;
-		event->code = ws->code;
-		event->reason = ws->reason;
-		output->len =
-		    channel_close(c, ws->code, ws->reason, output->bytes);
+		output->len = channel_close(
+		    c, event->code, event->reason, output->bytes);
+		break;
+	case WS_NEED_MORE:
+	case WS_BINARY:
 		break;
 	}
 	return true;
@@ -269,23 +227,16 @@ take_event(struct channel *c, const struct ws_event *ws,
 
 size_t
 channel_next(struct channel *c, uint8_t *data, size_t len,
-    struct channel_event *event, struct taupe_output *output)
+    struct ws_event *event, struct taupe_output *output)
 {
-	size_t done = 0;
+	size_t done = 0, consumed;
 
-	memset(event, 0, sizeof(*event));
 	/* each time: the driver may have moved us */
 	ws_reader_lend(&c->u.reader, c->control);
-	while (
-	    done < len && event->result == CHANNEL_MORE && output->len == 0) {
-		struct ws_event ws;
-		size_t consumed;
-
+	do {
 		ws_reader_next(
-		    &c->u.reader, data + done, len - done, &consumed, &ws);
+		    &c->u.reader, data + done, len - done, &consumed, event);
 		done += consumed;
-		if (!take_event(c, &ws, event, output))
-			break;
-	}
+	} while (!take_event(c, event, output));
 	return done;
 }

@@ -18,29 +18,11 @@ struct channel {
 	uint32_t size, used;
 	bool zero_mask; /* of payload: nobody on the way can misread it */
 	union {
-		uint8_t nonce[16];	 /* until the handshake is done */
+		char key[WS_KEY_LEN];	 /* until the handshake is done */
 		struct ws_reader reader; /* from then on */
 	} u;
 	uint8_t
 	    control[WS_CONTROL_MAX]; /* a control frame that comes in pieces */
-};
-
-enum channel_result {
-	CHANNEL_MORE,	/* nothing to report; perhaps something to send */
-	CHANNEL_TEXT,	/* a whole text message, in the channel's buffer */
-	CHANNEL_BYTES,	/* a piece of a binary message */
-	CHANNEL_CLOSED, /* the peer closed it */
-	CHANNEL_FAILED	/* the peer broke the protocol */
-};
-
-struct channel_event {
-	enum channel_result result;
-	uint8_t *data; /* TEXT, BYTES; CLOSED: the peer's reason */
-	size_t len;
-	bool first, last; /* BYTES: as of struct ws_event */
-	bool empty;	  /* BYTES: a whole message without payload ends here */
-	unsigned code;	  /* CLOSED, FAILED */
-	const char *reason; /* FAILED */
 };
 
 void channel_init(struct channel *c, const struct taupe_config *config,
@@ -49,22 +31,22 @@ void channel_init(struct channel *c, const struct taupe_config *config,
 /* Gather in another buffer from now on: the handshake is done, no message has begun. */
 void channel_set_buffer(struct channel *c, void *buffer, size_t size);
 
-/* Write the request, of which path, query and secret are set. The caller asks w->full. */
+/* Write the request behind "GET", its path and its query; secret may be NULL. The caller asks
+ * w->full. */
 void channel_request(struct channel *c, struct writer *w,
-    const struct taupe_relay *relay, struct handshake_request *request);
+    const struct taupe_relay *relay, const char *secret);
 
-/* Gather the answer's head: on WIRE_DONE *head points into the buffer. Sets *consumed. */
-WIRE_MUST_CHECK enum wire_result channel_head(struct channel *c,
-    const uint8_t *data, size_t len, size_t *consumed, struct http_head *head,
-    const char **error);
-/* Is this 101 right? Then frames are read from now on. */
-WIRE_MUST_CHECK bool channel_accept(
-    struct channel *c, const struct http_head *head, const char **error);
+/* Gather the answer's head, which on WIRE_DONE points into the buffer. Sets *consumed. If it is a
+ * 101, it is the right one, and frames are read from now on. */
+WIRE_MUST_CHECK enum wire_result channel_answer(struct channel *c,
+    const uint8_t *data, size_t len, size_t *consumed,
+    struct http_answer *answer);
 
-/* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent
- * is put into *output, which must be empty before. */
+/* Look at data; returns the bytes done with, at least one of len > 0. What is to be sent is put
+ * into *output, which must be empty before. The event is one of: WS_TEXT, a whole message, in the
+ * channel's buffer; WS_BINARY, a piece of one; WS_CLOSED; WS_ERROR; WS_NEED_MORE, nothing to report. */
 size_t channel_next(struct channel *c, uint8_t *data, size_t len,
-    struct channel_event *event, struct taupe_output *output);
+    struct ws_event *event, struct taupe_output *output);
 
 /* Write a whole masked frame; returns its length. The caller knows that it fits. */
 size_t channel_frame(const struct channel *c, enum ws_opcode opcode,
@@ -84,7 +66,8 @@ size_t channel_payload_header(const struct channel *c, size_t len,
 /* Copy a text for people into out so that it may stand in a message: printable ASCII, and
  * short enough that the message has room in TAUPE_MESSAGE_MAX. */
 #define SAFE_REASON_MAX 100
-struct str channel_safe_reason(const char *reason, char out[SAFE_REASON_MAX]);
+const char *channel_safe_reason(
+    const char *reason, char out[SAFE_REASON_MAX + 1]);
 
 void channel_random(const struct taupe_config *config, void *out, size_t len);
 

@@ -125,10 +125,32 @@ count_loss(struct taupe_heartbeat *h, uint32_t interval_ms)
 	}
 }
 
+/* Make the network of the next connection the one at hand. */
+static void
+change_network(struct taupe_heartbeat *h)
+{
+	struct taupe_network found = {.id = h->next_network},
+			     *list = h->networks;
+	unsigned at = 0;
+
+	while (at < TAUPE_NETWORKS - 1 && list[at].id != found.id)
+		at++;
+	if (list[at].id == found.id)
+		found = list[at];
+	if (at == 0)
+		return;
+	memmove(list + 1, list, at * sizeof(*list));
+	list[0] = found;
+	h->lost_interval_ms = h->calm = 0;
+	h->doubt = false;
+	h->retry = RETRY_FIRST;
+}
+
 static void
 begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
     uint64_t now_ms)
 {
+	change_network(h);
 	h->base_ms = terms->base_ms;
 	h->least_ms = terms->least_ms != 0 ? terms->least_ms : terms->base_ms;
 	if (h->least_ms < HEARTBEAT_MIN_MS)
@@ -142,7 +164,7 @@ begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
 }
 
 static void
-put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
+put(const struct taupe_heartbeat *h, struct writer *w)
 {
 	for (unsigned i = 0; i < TAUPE_NETWORKS; i++) {
 		const struct taupe_network *n = &h->networks[i];
@@ -157,7 +179,7 @@ put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
 		writer_u64(&value, n->good_ms);
 		writer_char(&value, ':');
 		writer_u64(&value, n->bad_ms);
-		form_put(w, first, "network",
+		form_put(w, "network",
 		    (struct str){text, writer_len(&value)});
 	}
 }
@@ -165,12 +187,12 @@ put(const struct taupe_heartbeat *h, struct writer *w, bool *first)
 static bool
 take(struct taupe_heartbeat *h, struct str value)
 {
-	uint64_t numbers[3];
+	wire_number numbers[3];
 	struct str part;
 
 	for (unsigned i = 0; i < 3; i++) {
 		if (str_split(value, ':', &part, &value) != (i < 2) ||
-		    !str_to_u64(
+		    !str_to_number(
 			part, i == 0 ? UINT32_MAX : DAY_MS, &numbers[i]))
 			return false;
 	}
@@ -198,18 +220,5 @@ taupe_heartbeat_init(struct taupe_heartbeat *heartbeat)
 void
 taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id)
 {
-	struct taupe_network found = {.id = id}, *list = heartbeat->networks;
-	unsigned at = 0;
-
-	while (at < TAUPE_NETWORKS - 1 && list[at].id != id)
-		at++;
-	if (list[at].id == id)
-		found = list[at];
-	if (at == 0)
-		return;
-	memmove(list + 1, list, at * sizeof(*list));
-	list[0] = found;
-	heartbeat->lost_interval_ms = heartbeat->calm = 0;
-	heartbeat->doubt = false;
-	heartbeat->retry = RETRY_FIRST;
+	heartbeat->next_network = id;
 }

@@ -34,7 +34,7 @@ struct taupe_heartbeat_ops {
 	bool (*is_quiet)(const struct taupe_heartbeat *h);
 	/* network=ID:GOOD:BAD, one pair for each; take gets one value. */
 	void (*put)(
-	    const struct taupe_heartbeat *h, struct writer *w, bool *first);
+	    const struct taupe_heartbeat *h, struct writer *w);
 	bool (*take)(struct taupe_heartbeat *h, struct str value);
 };
 

@@ -126,20 +126,20 @@ memory_peer(const struct memory *m, unsigned index)
 }
 
 static void
-write_pair(struct writer *w, bool *first, const char *key, const char *value)
+write_pair(struct writer *w, const char *key, const char *value)
 {
 	if (*value != '\0')
-		form_put(w, first, key, str_of(value));
+		form_put(w, key, str_of(value));
 }
 
 void
-memory_write(const struct memory *m, struct writer *w, bool *first)
+memory_write(const struct memory *m, struct writer *w)
 {
-	write_pair(w, first, "label", memory_label(m));
-	write_pair(w, first, "lease", memory_lease(m));
-	write_pair(w, first, "relay", memory_relay(m));
+	write_pair(w, "label", memory_label(m));
+	write_pair(w, "lease", memory_lease(m));
+	write_pair(w, "relay", memory_relay(m));
 	for (unsigned i = 0; i < m->n_peers; i++)
-		write_pair(w, first, "peer", memory_peer(m, i));
+		write_pair(w, "peer", memory_peer(m, i));
 }
 
 /* Take one pair into the welcome that we pretend to have got; false: a wrong shape. */

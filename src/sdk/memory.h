@@ -35,7 +35,7 @@ const char *memory_relay(const struct memory *m);
 const char *memory_peer(const struct memory *m, unsigned index);
 
 /* As one form-encoded line; decodes in place. What is remembered of networks is in it, too. */
-void memory_write(const struct memory *m, struct writer *w, bool *first);
+void memory_write(const struct memory *m, struct writer *w);
 WIRE_MUST_CHECK bool memory_read(struct memory *m,
     struct taupe_heartbeat *heartbeat, char *text, size_t len);
 

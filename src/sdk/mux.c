@@ -59,7 +59,7 @@ taupe_mux_request(const struct taupe_mux *mux, size_t *len)
 
 static const char *
 take_message(
-    struct mux *m, const struct channel_event *event, struct taupe_step *step)
+    struct mux *m, const struct ws_event *event, struct taupe_step *step)
 {
 	struct control_msg msg;
 	const char *error;
@@ -76,12 +76,12 @@ take_message(
 }
 
 static const char *
-take(struct transfer *t, const struct channel_event *event,
+take(struct transfer *t, const struct ws_event *event,
     struct taupe_step *step)
 {
 	struct mux *m = (struct mux *)(void *)t;
 
-	return event->result == CHANNEL_TEXT
+	return event->type == WS_TEXT
 	    ? take_message(m, event, step)
 	    : visits_take_bytes(&m->visits, event, step);
 }
@@ -128,7 +128,10 @@ size_t
 taupe_mux_refused(struct taupe_mux *mux, size_t visit, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return say(mux_of(mux), visit, VISIT_REFUSED, reason, out);
+	char safe[SAFE_REASON_MAX + 1];
+
+	return say(mux_of(mux), visit, VISIT_REFUSED,
+	    channel_safe_reason(reason, safe), out);
 }
 
 size_t

@@ -16,7 +16,7 @@ bool
 place_parse(struct str text, struct url *url)
 {
 	struct str port;
-	uint64_t number;
+	wire_number number;
 
 	if (!str_split(text, '/', &url->scheme, &text) || text.len < 2)
 		return false;
@@ -32,7 +32,7 @@ place_parse(struct str text, struct url *url)
 	} else {
 		(void)str_split(text, ':', &url->host, &port);
 	}
-	if (port.len > 0 && !str_to_u64(port, UINT16_MAX, &number))
+	if (port.len > 0 && !str_to_number(port, UINT16_MAX, &number))
 		return false;
 	url->port = (uint16_t)number;
 	return true;

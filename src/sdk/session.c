@@ -222,14 +222,13 @@ taupe_session_export(const struct taupe_session *session, char *out, size_t cap)
 	const struct session *s = const_session_of(session);
 	const struct taupe_heartbeat *h = session_search(s);
 	struct writer w, without;
-	bool first = true;
 
 	writer_init(&w, out, cap);
 	if (HAS_MEMORY)
-		memory_write(&s->memory, &w, &first);
+		memory_write(&s->memory, &w);
 	without = w;
 	if (HAS_MEMORY && h != NULL)
-		h->ops->put(h, &w, &first);
+		h->ops->put(h, &w);
 	if (w.full) /* they can be found anew */
 		w = without;
 	return w.full ? 0 : writer_len(&w);
@@ -368,7 +367,7 @@ session_link_up(struct session *s, struct link *link)
 	s->credential = link->credential;
 	if (!HAS_TWO_LINKS || old == NO_LINK || old == s->current)
 		return;
-	if (s->n_places > 0 && s->links[old].visits.n_used > 0)
+	if (session_has_rides(s) && s->links[old].visits.n_used > 0)
 		s->links[old].state = LINK_LEAVING;
 	else
 		link_finish(&s->links[old], WS_CLOSE_NORMAL, NULL);
@@ -505,7 +504,7 @@ write_query(const struct session *s, struct link *link, struct writer *w)
 		params.visits = config->mux_visits;
 		params.window = config->mux_window;
 	}
-	if (s->n_places > 0) {
+	if (session_has_rides(s)) {
 		params.visits = s->n_places;
 		params.no_channels = true;
 		params.warm = 0;
@@ -519,25 +518,22 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 {
 	struct session *s = session_at(session, now_ms);
 	struct link *link = session_link(s, index);
-	struct handshake_request request = {.path = STR(CONTROL_PATH)};
 	struct taupe_relay relay;
 	struct taupe_event ignored;
-	struct writer query, w;
+	struct writer w;
 
 	if (link->state != LINK_DIALLING)
 		return 0;
-	/* the buffer is free until the answer comes */
-	writer_init(&query, link->channel.buffer, link->channel.size);
-	write_query(s, link, &query);
 	writer_init(&w, out, cap);
-	request.query = (struct str){query.start, writer_len(&query)};
-	request.secret = str_of(session_credential(s, link));
+	writer_cstr(&w, "GET " CONTROL_PATH "?");
+	write_query(s, link, &w);
 	link_tell_relay(link, &relay);
-	channel_request(&link->channel, &w, &relay, &request);
-	if (query.full || w.full) {
+	channel_request(
+	    &link->channel, &w, &relay, session_credential(s, link));
+	if (w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, &ignored);
 		link_finish(link, 0,
-		    SAYS("the driver's buffers are too small for the request"));
+		    SAYS("the driver's buffer is too small for the request"));
 		return 0;
 	}
 	link->state = LINK_HEAD;
@@ -552,10 +548,10 @@ taupe_session_refuse(struct taupe_session *session, unsigned index,
 {
 	struct session *s = session_at(session, now_ms);
 	struct link *link = session_link(s, index);
-	char safe[SAFE_REASON_MAX];
+	char safe[SAFE_REASON_MAX + 1];
 	struct control_msg msg = {.op = CONTROL_REFUSED,
 	    .id = {id, TRANSFER_ID_LEN},
-	    .reason = channel_safe_reason(reason, safe)};
+	    .reason = str_of(channel_safe_reason(reason, safe))};
 
 	if (link->state != LINK_UP)
 		return 0;

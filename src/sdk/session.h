@@ -132,6 +132,13 @@ session_has_two_links(const struct session *s)
 	return HAS_TWO_LINKS && !s->config->single_link;
 }
 
+/* Do visits ride on the links? */
+static inline bool
+session_has_rides(const struct session *s)
+{
+	return !HAS_CHANNELS || s->n_places > 0;
+}
+
 /* What the driver has given for it, or NULL. */
 static inline struct taupe_heartbeat *
 session_search(const struct session *s)
@@ -182,10 +189,7 @@ WIRE_MUST_CHECK const char *session_take_visit_message(struct session *s,
     struct link *link, const struct control_msg *msg,
     struct taupe_event *event);
 WIRE_MUST_CHECK const char *session_take_visit_bytes(struct session *s,
-    struct link *link, const struct channel_event *bytes,
-    struct taupe_event *event);
-/* The relay asks for a channel, and there is to be none. */
-void session_refuse_channel(struct link *link, const struct control_msg *open,
+    struct link *link, const struct ws_event *bytes,
     struct taupe_event *event);
 
 /* Heartbeats, if there is a search. */

@@ -84,9 +84,9 @@ session_heartbeat_tell(
 		return 0;
 	msg.beat_bytes = h->beat_bytes;
 	/* where numbers have 32 bits, what is beyond them is the greatest */
-	msg.budget_bytes = (form_number)h->budget_bytes;
+	msg.budget_bytes = (wire_number)h->budget_bytes;
 	if (msg.budget_bytes != h->budget_bytes)
-		msg.budget_bytes = (form_number)-1;
+		msg.budget_bytes = (wire_number)-1;
 	/* the silence until now was in order, however short the interval is from now on */
 	if (msg.heartbeat_ms != link->heartbeat_ms)
 		link->heard_ms = s->now_ms;

@@ -37,13 +37,13 @@ location_hops(const struct link *link, struct str query)
 {
 	struct form_reader reader;
 	struct form_pair pair;
-	uint64_t hops = link->redirects;
+	wire_number hops = link->redirects;
 
 	/* the slice points into the link's own buffer, so it may be decoded in place */
 	form_reader_init(&reader, (char *)(uintptr_t)query.ptr, query.len);
 	while (form_next(&reader, &pair) == WIRE_DONE)
 		if (str_is(pair.key, "hops") &&
-		    !str_to_u64(pair.value, 100, &hops))
+		    !str_to_number(pair.value, 100, &hops))
 			hops = link->redirects;
 	return (uint8_t)hops;
 }
@@ -152,55 +152,57 @@ take_refusal(struct session *s, struct link *link, struct taupe_event *event)
 
 /* How much of a refusal's body is worth waiting for: none unless it is ours. */
 static uint32_t
-body_length(const struct channel *c, const struct http_head *head)
+body_length(const struct channel *c, const struct str *fields)
 {
-	struct str type = http_field_get(head, "Content-Type"), kind, rest;
-	uint64_t length;
+	struct str kind, rest;
+	wire_number length;
 
-	(void)str_split(type, ';', &kind, &rest);
+	(void)str_split(fields[HTTP_CONTENT_TYPE], ';', &kind, &rest);
 	if (!str_is_nocase(kind, "application/x-www-form-urlencoded") ||
-	    !str_to_u64(
-		http_field_get(head, "Content-Length"), c->size, &length))
+	    !str_to_number(fields[HTTP_CONTENT_LENGTH], c->size, &length))
 		return 0;
 	return (uint32_t)length;
 }
 
-static void
-take_answer(struct session *s, struct link *link, const struct http_head *head,
-    struct taupe_event *event)
+static uint32_t
+retry_after_ms(struct str field)
 {
-	const char *error;
-	uint64_t seconds;
+	wire_number seconds;
 
-	if (head->status == 101) {
-		if (channel_accept(&link->channel, head, &error)) {
-			link->state = LINK_WELCOME;
-			link->deadline_ms = s->now_ms + session_stage_ms(s);
-		} else {
-			fail(s, link, error, event);
-		}
+	if (!str_to_number(field, WIRE_NUMBER_MAX, &seconds))
+		return 0;
+	if (seconds > RETRY_AFTER_MAX_S)
+		seconds = RETRY_AFTER_MAX_S;
+	return (uint32_t)seconds * 1000;
+}
+
+static void
+take_answer(struct session *s, struct link *link,
+    const struct http_answer *answer, struct taupe_event *event)
+{
+	if (answer->status == 101) {
+		link->state = LINK_WELCOME;
+		link->deadline_ms = s->now_ms + session_stage_ms(s);
 		return;
 	}
-	if (!HAS_REDIRECTS && head->status == 302 &&
+	if (!HAS_REDIRECTS && answer->status == 302 &&
 	    link->redirects < REDIRECTS_MAX) {
 		decline_redirect(link, event);
 		return;
 	}
-	if (HAS_REDIRECTS && head->status == 302) {
-		take_redirect(s, link, http_field_get(head, "Location"), event);
+	if (HAS_REDIRECTS && answer->status == 302) {
+		take_redirect(s, link, answer->fields[HTTP_LOCATION], event);
 		return;
 	}
-	link->status = (uint16_t)head->status;
-	link->retry_after_ms = 0;
-	if (str_to_u64(
-		http_field_get(head, "Retry-After"), UINT64_MAX, &seconds))
-		link->retry_after_ms = 1000u *
-		    (uint32_t)(seconds < RETRY_AFTER_MAX_S ? seconds
-							   : RETRY_AFTER_MAX_S);
-	link->body_left = HAS_TEXTS ? body_length(&link->channel, head) : 0;
-	link->channel.used = 0;
-	link->state = LINK_BODY;
-	if (link->body_left == 0)
+	link->status = (uint16_t)answer->status;
+	link->retry_after_ms =
+	    retry_after_ms(answer->fields[HTTP_RETRY_AFTER]);
+	if (HAS_TEXTS) {
+		link->body_left = body_length(&link->channel, answer->fields);
+		link->channel.used = 0;
+		link->state = LINK_BODY;
+	}
+	if (!HAS_TEXTS || link->body_left == 0)
 		take_refusal(s, link, event);
 }
 
@@ -208,19 +210,17 @@ static size_t
 head_input(struct session *s, struct link *link, const uint8_t *data,
     size_t len, struct taupe_event *event)
 {
-	struct http_head head;
-	const char *error;
+	struct http_answer answer;
 	size_t consumed;
 
-	switch (
-	    channel_head(&link->channel, data, len, &consumed, &head, &error)) {
+	switch (channel_answer(&link->channel, data, len, &consumed, &answer)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(s, link, error, event);
+		fail(s, link, answer.error, event);
 		break;
 	case WIRE_DONE:
-		take_answer(s, link, &head, event);
+		take_answer(s, link, &answer, event);
 		break;
 	}
 	return consumed;
@@ -327,18 +327,32 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	session_link_up(s, link);
 }
 
+/* Tell the relay that there is none of what it asks for. */
 static void
+decline(const struct link *link, enum control_op op, struct str id,
+    const char *why, struct taupe_event *event)
+{
+	struct control_msg msg = {.op = op, .id = id};
+
+	if (op == CONTROL_REFUSED)
+		msg.reason = str_of(why);
+	else
+		msg.error = str_of(why);
+	event->output.len = channel_message(&link->channel, &msg,
+	    event->output.bytes, sizeof(event->output.bytes));
+}
+
+static const char *
 take_open(struct session *s, struct link *link, const struct control_msg *msg,
     struct taupe_event *event)
 {
-	if (msg->id.ptr == NULL) {
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    SAYS("open without an id"), event);
-		return;
-	}
-	if (!HAS_CHANNELS || s->n_places > 0) {
-		session_refuse_channel(link, msg, event);
-		return;
+	if (msg->id.ptr == NULL)
+		return SAYS("open without an id");
+	if (session_has_rides(s)) {
+		event->type = TAUPE_EVENT_NO_CHANNEL;
+		decline(link, CONTROL_REFUSED, msg->id,
+		    "no transfer channels", event);
+		return NULL;
 	}
 	event->type = TAUPE_EVENT_OPEN;
 	event->id = text_of(msg->id);
@@ -346,6 +360,7 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg,
 	link_tell_relay(link, &event->relay);
 	event->shared = msg->mux != 0;
 	event->visits = link->max_visits;
+	return NULL;
 }
 
 static void
@@ -387,64 +402,55 @@ static void
 take_rotate(const struct link *link, struct taupe_event *event)
 {
 	if (!HAS_ROTATION) {
-		event->output.len = channel_message(&link->channel,
-		    &(struct control_msg){.op = CONTROL_SECRET,
-			.error = STR("this device has no other secret")},
-		    event->output.bytes, sizeof(event->output.bytes));
+		decline(link, CONTROL_SECRET, (struct str){NULL, 0},
+		    "this device has no other secret", event);
 		return;
 	}
 	event->type = TAUPE_EVENT_ROTATE;
 	event->credential = (enum taupe_credential)link->credential;
 }
 
-/* False: it is none about a visit that rides on the link. */
-static bool
-take_about_visit(struct session *s, struct link *link,
+/* A link that is up says something about itself. NULL, or how it broke the protocol. */
+static const char *
+take_control(struct session *s, struct link *link,
     const struct control_msg *msg, struct taupe_event *event)
 {
-	const char *error;
-
-	if (s->n_places == 0 || !link_is_up(link) || msg->visit == 0 ||
-	    !visits_takes(msg->op))
-		return false;
-	error = session_take_visit_message(s, link, msg, event);
-	if (error != NULL)
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
-	return true;
+	if (msg->op == CONTROL_OPEN)
+		return take_open(s, link, msg, event);
+	if (msg->op == CONTROL_MOVE)
+		take_move(s, link, msg, event);
+	else if (msg->op == CONTROL_ROTATE)
+		take_rotate(link, event);
+	else if (HAS_ROTATION && msg->op == CONTROL_SECRET)
+		session_take_secret(s, link, msg, event);
+	else
+		return SAYS("a message that has no place on a control channel");
+	return NULL;
 }
 
-static void
+static const char *
 take_message(struct session *s, struct link *link,
-    const struct channel_event *text, struct taupe_event *event)
+    const struct ws_event *text, struct taupe_event *event)
 {
-	bool up = link->state == LINK_UP;
 	struct control_msg msg;
 	const char *error;
 
 	if (control_msg_decode((char *)text->data, text->len, &msg, &error) !=
 	    WIRE_DONE)
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
-	else if (msg.op == CONTROL_UNKNOWN)
-		return;
-	else if (take_about_visit(s, link, &msg, event) ||
-	    link->state == LINK_LEAVING)
-		return; /* what else is said on a link that was left is late */
-	else if (!up && msg.op == CONTROL_WELCOME)
+		return error;
+	if (msg.op == CONTROL_UNKNOWN)
+		return NULL;
+	if (link->state == LINK_WELCOME) {
+		if (msg.op != CONTROL_WELCOME)
+			return SAYS("a message before the welcome");
 		take_welcome(s, link, &msg, event);
-	else if (up && msg.op == CONTROL_OPEN)
-		take_open(s, link, &msg, event);
-	else if (up && msg.op == CONTROL_MOVE)
-		take_move(s, link, &msg, event);
-	else if (up && msg.op == CONTROL_ROTATE)
-		take_rotate(link, event);
-	else if (HAS_ROTATION && up && msg.op == CONTROL_SECRET)
-		session_take_secret(s, link, &msg, event);
-	else
-		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR,
-		    up ? SAYS(
-			     "a message that has no place on a control channel")
-		       : SAYS("a message before the welcome"),
-		    event);
+		return NULL;
+	}
+	if (session_has_rides(s) && msg.visit != 0 && visits_takes(msg.op))
+		return session_take_visit_message(s, link, &msg, event);
+	if (link->state == LINK_LEAVING)
+		return NULL; /* what else is said on a link that was left is late */
+	return take_control(s, link, &msg, event);
 }
 
 /* A session with a secret that counts no more is not hopeless if there is another. */
@@ -461,7 +467,7 @@ policy_end(struct session *s, struct str reason)
 
 static void
 take_close(struct session *s, struct link *link,
-    const struct channel_event *closed, struct taupe_event *event)
+    const struct ws_event *closed, struct taupe_event *event)
 {
 	struct str reason = {(const char *)closed->data, closed->len};
 	enum link_end end = END_FAILED;
@@ -481,30 +487,29 @@ static size_t
 frames_input(struct session *s, struct link *link, uint8_t *data, size_t len,
     struct taupe_event *event)
 {
-	struct channel_event channel;
-	const char *error;
+	struct ws_event ws;
+	const char *error = NULL;
 	size_t consumed =
-	    channel_next(&link->channel, data, len, &channel, &event->output);
+	    channel_next(&link->channel, data, len, &ws, &event->output);
 
-	switch (channel.result) {
-	case CHANNEL_MORE:
+	switch (ws.type) {
+	case WS_TEXT:
+		error = take_message(s, link, &ws, event);
 		break;
-	case CHANNEL_TEXT:
-		take_message(s, link, &channel, event);
+	case WS_BINARY:
+		error = session_take_visit_bytes(s, link, &ws, event);
 		break;
-	case CHANNEL_BYTES:
-		error = session_take_visit_bytes(s, link, &channel, event);
-		if (error != NULL)
-			fail_with_close(
-			    s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
+	case WS_CLOSED:
+		take_close(s, link, &ws, event);
 		break;
-	case CHANNEL_CLOSED:
-		take_close(s, link, &channel, event);
+	case WS_ERROR:
+		fail(s, link, ws.reason, event);
 		break;
-	case CHANNEL_FAILED:
-		fail(s, link, channel.reason, event);
+	default:
 		break;
 	}
+	if (error != NULL)
+		fail_with_close(s, link, WS_CLOSE_PROTOCOL_ERROR, error, event);
 	if (event->output.len > 0)
 		link->sent_ms = s->now_ms;
 	return consumed;
@@ -533,8 +538,9 @@ taupe_session_input(struct taupe_session *session, unsigned index,
 			    head_input(s, link, data + done, len - done, event);
 			break;
 		case LINK_BODY:
-			done +=
-			    body_input(s, link, data + done, len - done, event);
+			if (HAS_TEXTS)
+				done += body_input(
+				    s, link, data + done, len - done, event);
 			break;
 		case LINK_WELCOME:
 		case LINK_UP:
@@ -560,7 +566,7 @@ taupe_session_lost(struct taupe_session *session, unsigned index,
 	bool again;
 
 	memset(event, 0, offsetof(struct taupe_event, output.bytes));
-	if (link->state == LINK_BODY) {
+	if (HAS_TEXTS && link->state == LINK_BODY) {
 		take_refusal(s, link, event);
 	} else if (link_is_under_way(link) && link->state != LINK_WANTED) {
 		event->type = TAUPE_EVENT_FAILED;

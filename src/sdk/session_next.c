@@ -157,8 +157,6 @@ overdue_action(
 							: WS_OP_PING,
 		    NULL, 0, action->output.bytes);
 		link->sent_ms = s->now_ms;
-		if (session_wait_ms(s, link->good_ms) == 0)
-			link->good_ms = s->now_ms; /* it stays in sight */
 		return;
 	}
 	session_link_ended(s, link,
@@ -246,6 +244,9 @@ choose_action(struct session *s, struct taupe_action *action)
 			dial_action(s, link, action);
 			return;
 		}
+		/* it stays in sight, be the link ever so busy */
+		if (link_is_up(link) && session_wait_ms(s, link->good_ms) == 0)
+			link->good_ms = s->now_ms;
 		if (link_wait_ms(s, link) == 0) {
 			overdue_action(s, link, action);
 			return;

@@ -168,8 +168,8 @@ size_t
 taupe_session_keep_secret(struct taupe_session *session, unsigned index,
     const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	char safe[SAFE_REASON_MAX];
-	struct control_msg msg = {.error = channel_safe_reason(reason, safe)};
+	char safe[SAFE_REASON_MAX + 1];
+	struct control_msg msg = {.error = str_of(channel_safe_reason(reason, safe))};
 
 	return send_secret(session_at(session, now_ms), index, &msg, out);
 }

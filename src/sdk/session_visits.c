@@ -21,7 +21,7 @@ link_of_place(const struct session *s, size_t visit)
 void
 session_visits_init(struct session *s, struct link *link)
 {
-	if (s->n_places > 0)
+	if (session_has_rides(s))
 		visits_init(&link->visits, s->config,
 		    s->places + first_place(s, link), s->n_places);
 }
@@ -65,29 +65,16 @@ session_take_visit_message(struct session *s, struct link *link,
 
 const char *
 session_take_visit_bytes(struct session *s, struct link *link,
-    const struct channel_event *bytes, struct taupe_event *event)
+    const struct ws_event *bytes, struct taupe_event *event)
 {
 	const char *error;
 
-	if (s->n_places == 0 || !link_is_up(link))
+	if (!session_has_rides(s) || !link_is_up(link))
 		return SAYS("a binary message on a control channel");
 	error = visits_take_bytes(&link->visits, bytes, &event->step);
 	if (error == NULL)
 		report_step(s, link, event);
 	return error;
-}
-
-void
-session_refuse_channel(struct link *link, const struct control_msg *open,
-    struct taupe_event *event)
-{
-	struct control_msg refusal = {.op = CONTROL_REFUSED,
-	    .id = open->id,
-	    .reason = STR("no transfer channels")};
-
-	event->type = TAUPE_EVENT_NO_CHANNEL;
-	event->output.len = channel_message(&link->channel, &refusal,
-	    event->output.bytes, sizeof(event->output.bytes));
 }
 
 /* ---- what the driver says ---- */
@@ -148,8 +135,10 @@ size_t
 taupe_visit_refused(struct taupe_session *session, size_t visit,
     const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return say(
-	    session_at(session, now_ms), visit, VISIT_REFUSED, reason, out);
+	char safe[SAFE_REASON_MAX + 1];
+
+	return say(session_at(session, now_ms), visit, VISIT_REFUSED,
+	    channel_safe_reason(reason, safe), out);
 }
 
 size_t

@@ -86,7 +86,7 @@ take_abort(
 }
 
 static const char *
-take_message(struct stream *s, const struct channel_event *event,
+take_message(struct stream *s, const struct ws_event *event,
     struct taupe_step *step)
 {
 	struct control_msg msg;
@@ -106,10 +106,10 @@ take_message(struct stream *s, const struct channel_event *event,
 }
 
 static const char *
-take_bytes(struct stream *s, const struct channel_event *event,
+take_bytes(struct stream *s, const struct ws_event *event,
     struct taupe_step *step)
 {
-	if (event->empty)
+	if (event->last && event->message_length == 0)
 		return visit_state_take_end(&s->visit, step);
 	if (event->len == 0)
 		return NULL;
@@ -118,12 +118,12 @@ take_bytes(struct stream *s, const struct channel_event *event,
 }
 
 static const char *
-take(struct transfer *t, const struct channel_event *event,
+take(struct transfer *t, const struct ws_event *event,
     struct taupe_step *step)
 {
 	struct stream *s = (struct stream *)(void *)t;
 
-	return event->result == CHANNEL_TEXT ? take_message(s, event, step)
+	return event->type == WS_TEXT ? take_message(s, event, step)
 					     : take_bytes(s, event, step);
 }
 
@@ -186,7 +186,10 @@ size_t
 taupe_stream_refused(struct taupe_stream *stream, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	return say(stream_of(stream), VISIT_REFUSED, reason, out);
+	char safe[SAFE_REASON_MAX + 1];
+
+	return say(stream_of(stream), VISIT_REFUSED,
+	    channel_safe_reason(reason, safe), out);
 }
 
 size_t

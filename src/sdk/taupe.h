@@ -25,16 +25,17 @@
  *             that they share, which must not change under a call.
  * Blocking    None waits. Time is that of the bytes handed in, or of one message.
  * RAM         The object, which the driver allocates (sizeof, docs/SDK.md has the figures), the
- *             buffers that it was given, and up to 3 KiB of stack for the call (2 KiB on 32 bits), in which
- *             the driver's event, action or step is counted. Nothing is allocated, and there is no
- *             static data.
+ *             buffers that it was given, and up to 3.5 KiB of stack for the call (2.5 KiB on 32 bits);
+ *             besides that the driver's own event, action or step (at most 1 KiB), which may be
+ *             static. Nothing is allocated, and there is no static data.
  * Ownership   What is handed in is used during the call, unless it is said to be kept. What comes
  *             out points into the configuration, the object's buffers or the data just handed in: it
  *             is nobody's to free, and good until the next call for the object. An object is
  *             neither moved nor copied while it is used; there is nothing to free when it is not
  *             used any more, but a secret to wipe, perhaps.
  * Units       …_ms are milliseconds, now_ms on a clock of the driver's that never goes back, from any
- *             start; sizes and lengths are bytes. Text is ASCII, and a character a byte.
+ *             start; sizes and lengths are bytes. Text is ASCII, and a character a byte. Reasons that
+ *             the driver gives are for people: 100 characters are sent, what is no ASCII as '?'.
  * Errors      false, 0 or a text. An index out of range, NULL where none is allowed, or a call
  *             before _init() is the driver's bug, and not looked for.
  */
@@ -65,7 +66,7 @@ extern "C" {
 #define TAUPE_SECRET_MAX 256	/* characters of a device's secret */
 #define TAUPE_SHA256_LEN 64	/* characters of a secret's hash, hexadecimal */
 #define TAUPE_WARM_MAX 64 /* idle transfer channels that a relay keeps ready */
-#define TAUPE_HEADER_MAX 14	/* bytes of a frame's header */
+#define TAUPE_HEADER_MAX 14	/* bytes of a frame's header (RFC 6455 section 5.2) */
 #define TAUPE_MUX_HEADER_MAX 18 /* the same on a shared channel */
 #define TAUPE_MUX_VISITS_MAX 65535
 #define TAUPE_MUX_WINDOW                                                       \
@@ -154,7 +155,8 @@ struct taupe_heartbeat {
 	bool doubt;	/* what was good was lost once */
 	bool changed;	/* since the state was reported to have changed */
 	const struct taupe_heartbeat_ops *ops;
-	TAUPE_RESERVED(4)
+	uint32_t next_network; /* of the connection that is made */
+	TAUPE_RESERVED(3)
 };
 
 enum taupe_service_kind { TAUPE_HTTP, TAUPE_TLS, TAUPE_TCP };
@@ -227,13 +229,15 @@ struct taupe_config {
 	 * at by taupe_session_init() alone, mux_visits as well. */
 	struct taupe_visit *visits;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
-	uint32_t reconnect_max_ms; /* longest back-off; 60,000 */
+	uint32_t reconnect_max_ms; /* longest back-off, up to 2^30; 60,000 */
 	/* a link that stood so long was good; 30,000 */
 	uint32_t reconnect_reset_ms;
 	/* for the connection, the answer, the welcome each; 10,000 */
 	uint32_t handshake_timeout_ms;
-	/* before any attempt to connect once a session or an attempt has ended, besides the
-	 * back-off; up to 2,592,000,000, which are 30 days; 0 */
+	/* before the next attempt to connect once a session or an attempt has ended, besides the
+	 * back-off; up to 2,592,000,000, which are 30 days; 0. Not where another relay is tried at
+	 * once, nor after a refusal that repeats itself (400, 401, 403, 404, 409, 426, close code
+	 * 1008): that is followed by half to the whole of reconnect_max_ms. */
 	uint32_t reconnect_wait_ms;
 	struct taupe_heartbeat *heartbeat; /* NULL: the relay's interval */
 	/* One connection is all there is room for: a move leaves before it connects, and
@@ -290,7 +294,7 @@ struct taupe_step {
 	uint8_t *payload; /* DATA: within what was handed in, unmasked */
 	size_t payload_len;
 	/* FAILED: HTTP status of a refused handshake (404: the visitor is gone) or 0;
-	 * CLOSED: WebSocket close code */
+	 * CLOSED: WebSocket close code (RFC 6455 section 7.4.1) */
 	unsigned code;
 	const char *reason; /* FAILED */
 	/* send it, whatever the type (session: the event's has it) */
@@ -382,7 +386,8 @@ struct taupe_event {
 		 * without a step for each */
 		struct taupe_step step;
 	};
-	bool state_changed; /* also ROTATED: store taupe_session_export() */
+	/* store taupe_session_export(): WELCOME, ROTATED, and with config.heartbeat any */
+	bool state_changed;
 	/* of the session: WELCOME, ROTATE; OTHER_SECRET: what is tried next */
 	enum taupe_credential credential;
 
@@ -391,7 +396,7 @@ struct taupe_event {
 	struct taupe_text error, since, from;
 
 	unsigned code; /* CLOSED: WebSocket close code */
-	/* for people, in these and MOVE; from the peer: escape it */
+	/* for people, in these, MOVE and NOT_ROTATED; from the peer: escape it */
 	struct taupe_text text;
 	const char *reason; /* MOVE, REDIRECT_REFUSED, FAILED */
 
@@ -414,7 +419,8 @@ TAUPE_MUST_CHECK const char *taupe_session_init(
 /*
  * Give back what taupe_session_export() wrote, after _init() and before the first
  * taupe_session_next(). The len characters of text are decoded in place, so they are not what
- * they were; what is kept of them is in memory. False: it is damaged; nothing was restored.
+ * they were; what is kept of them is in config.memory, and the networks in config.heartbeat. False:
+ * it is damaged; nothing was restored, but perhaps some of the networks.
  */
 bool taupe_session_restore(
     struct taupe_session *session, char *text, size_t len);
@@ -436,16 +442,16 @@ void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
 
 /*
  * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Once for each. Writes the
- * request to be sent, which holds the secret, and returns its length; 0 when cap is too small: the
- * link is then given up (TAUPE_REQUEST_MAX always is enough); or when the session no longer wants
- * the link, which TAUPE_CLOSE then says.
+ * request to be sent, which holds the secret, and returns its length; 0 when cap (TAUPE_REQUEST_MAX
+ * always is enough) or the session's own buffer is too small for services and lease: the link is then
+ * given up; or when the session no longer wants the link. TAUPE_CLOSE then says so.
  */
 TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);
 
 /* The connection could not be made, or has ended or failed by itself; not for one that was closed
- * for TAUPE_CLOSE. *event says what that means: TAUPE_EVENT_REFUSED, FAILED, or NONE when the
- * session knew. reason, terminated, is handed on in the event, not kept. */
+ * for TAUPE_CLOSE. *event says what that means: TAUPE_EVENT_REFUSED, OTHER_SECRET, FAILED, or NONE
+ * when the session knew. reason, terminated, is handed on in the event, not kept. */
 void taupe_session_lost(struct taupe_session *session, unsigned link,
     uint64_t now_ms, const char *reason, struct taupe_event *event);
 
@@ -453,7 +459,8 @@ void taupe_session_lost(struct taupe_session *session, unsigned link,
  * Take what came in on a link: returns how many bytes are done with (at least one of
  * len > 0), and one event, written whole. Call again with the rest, after the event's output is
  * sent and what it asks for is begun; taupe_session_next() may wait until there is no rest.
- * data is written to, and is the driver's again when it has looked at the event.
+ * data is written to, and is the driver's again when it has looked at the event. What comes on a link
+ * that is given up is done with at once.
  */
 TAUPE_MUST_CHECK size_t taupe_session_input(struct taupe_session *session,
     unsigned link, uint8_t *data, size_t len, uint64_t now_ms,
@@ -473,7 +480,7 @@ TAUPE_MUST_CHECK size_t taupe_session_refuse(struct taupe_session *session,
  * configuration accordingly; and calls this. Both are kept until a WELCOME with
  * TAUPE_SECRET, or ROTATED, says that the new one counts; the old one is best kept even
  * then, for a registry that is restored from a backup. Returns the bytes to send on the
- * link; 0 when it is gone meanwhile: the relay will ask again.
+ * link; 0 when it is gone meanwhile (the relay will ask again), or without secret_sha256.
  */
 TAUPE_MUST_CHECK size_t taupe_session_offer_secret(
     struct taupe_session *session, unsigned link, uint64_t now_ms,
@@ -496,7 +503,8 @@ void taupe_session_leave(struct taupe_session *session);
 /* Forget everything, bounds too, and search from the relay's interval on. */
 void taupe_heartbeat_init(struct taupe_heartbeat *heartbeat);
 /* The next connection is made over the network of this number, a hash of what tells it from others
- * (0 when never called): what was found there before counts. Before taupe_session_connected(). */
+ * (0 when never called): what was found there before counts from its welcome on, and until then
+ * what a link that still stands shows is of the network before. Before taupe_session_connected(). */
 void taupe_heartbeat_network(struct taupe_heartbeat *heartbeat, uint32_t id);
 /* TCP has an acknowledgement of all that was ever sent on the link. Worth a call before
  * each taupe_session_next(). */
@@ -522,7 +530,8 @@ bool taupe_session_is_up(const struct taupe_session *session);
 
 /* The header of a frame around len > 0 bytes of payload, no more than the visit may still send
  * (TAUPE_MUX_WINDOW, and what each TAUPE_STEP_CREDIT adds): send it, then the payload, each byte
- * through taupe_mask(payload, len, mask, 0). */
+ * through taupe_mask(payload, len, mask, 0). 0: it is more, or the visit takes none any more; then
+ * send nothing. */
 TAUPE_MUST_CHECK size_t taupe_visit_frame(struct taupe_session *session,
     size_t visit, size_t len, uint64_t now_ms,
     uint8_t header[TAUPE_MUX_HEADER_MAX], uint8_t mask[4]);
@@ -607,8 +616,8 @@ TAUPE_MUST_CHECK bool taupe_stream_is_at_payload(
 TAUPE_MUST_CHECK size_t taupe_stream_frame(struct taupe_stream *stream,
     size_t len, uint8_t header[TAUPE_HEADER_MAX], uint8_t mask[4]);
 
-/* Mask data[0..len) in place; phase: bytes of the frame's payload that came before. In any thread, at any
- * time: it knows no object. */
+/* Mask data[0..len) in place (RFC 6455 section 5.3); phase: bytes of the frame's payload that came
+ * before. In any thread, at any time: it knows no object. */
 void taupe_mask(uint8_t *data, size_t len, const uint8_t mask[4], size_t phase);
 
 /*
@@ -669,7 +678,7 @@ TAUPE_MUST_CHECK size_t taupe_mux_input(
 
 /*
  * As taupe_stream_frame(), for len bytes of a visit: no more than it may still send, which is
- * TAUPE_MUX_WINDOW, and what each TAUPE_STEP_CREDIT adds. The payload's mask begins at
+ * TAUPE_MUX_WINDOW, and what each TAUPE_STEP_CREDIT adds; 0 for more. The payload's mask begins at
  * phase 0 here, too.
  */
 TAUPE_MUST_CHECK size_t taupe_mux_frame(struct taupe_mux *mux, size_t visit,

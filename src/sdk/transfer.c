@@ -7,17 +7,15 @@ bool
 transfer_init(struct transfer *t, const struct taupe_config *config,
     const struct taupe_relay *relay, const char *id, void *buffer, size_t size)
 {
-	char query[sizeof("id=") - 1 + TRANSFER_ID_LEN] = "id=";
-	struct handshake_request request = {
-	    .path = STR(TRANSFER_PATH), .query = {query, sizeof(query)}};
 	struct writer w;
 
 	memset(t, 0, sizeof(*t));
 	channel_init(&t->channel, config, buffer, size);
 	t->channel.zero_mask = relay->secure || config->trusted_path;
-	memcpy(query + 3, id, TRANSFER_ID_LEN);
 	writer_init(&w, buffer, t->channel.size);
-	channel_request(&t->channel, &w, relay, &request);
+	writer_cstr(&w, "GET " TRANSFER_PATH "?id=");
+	writer_str(&w, (struct str){id, TRANSFER_ID_LEN});
+	channel_request(&t->channel, &w, relay, NULL);
 	t->channel.used = (uint32_t)writer_len(&w);
 	return !w.full;
 }
@@ -50,30 +48,26 @@ static size_t
 handshake_input(struct transfer *t, const uint8_t *data, size_t len,
     struct taupe_step *step)
 {
-	struct http_head head;
-	const char *error;
+	struct http_answer answer;
 	size_t consumed;
 
 	if (t->state == TRANSFER_REQUEST) {
 		t->state = TRANSFER_HANDSHAKE;
 		t->channel.used = 0;
 	}
-	switch (
-	    channel_head(&t->channel, data, len, &consumed, &head, &error)) {
+	switch (channel_answer(&t->channel, data, len, &consumed, &answer)) {
 	case WIRE_MORE:
 		break;
 	case WIRE_BAD:
-		fail(t, step, error);
+		fail(t, step, answer.error);
 		break;
 	case WIRE_DONE:
-		if (head.status != 101) {
-			fail(t, step, SAYS("the relay refused the channel"));
-			step->code = head.status;
-		} else if (!channel_accept(&t->channel, &head, &error)) {
-			fail(t, step, error);
-		} else {
+		if (answer.status == 101) {
 			t->state = TRANSFER_READY;
 			step->type = TAUPE_STEP_READY;
+		} else {
+			fail(t, step, SAYS("the relay refused the channel"));
+			step->code = answer.status;
 		}
 	}
 	return consumed;
@@ -83,26 +77,26 @@ static size_t
 ready_input(struct transfer *t, uint8_t *data, size_t len, transfer_take take,
     struct taupe_step *step)
 {
-	struct channel_event event;
+	struct ws_event event;
 	const char *error;
 	size_t consumed =
 	    channel_next(&t->channel, data, len, &event, &step->output);
 
-	switch (event.result) {
-	case CHANNEL_MORE:
-		break;
-	case CHANNEL_TEXT:
-	case CHANNEL_BYTES:
+	switch (event.type) {
+	case WS_TEXT:
+	case WS_BINARY:
 		if ((error = take(t, &event, step)) != NULL)
 			protest(t, step, error);
 		break;
-	case CHANNEL_CLOSED:
+	case WS_CLOSED:
 		step->type = TAUPE_STEP_CLOSED;
 		step->code = event.code;
 		t->state = TRANSFER_DEAD;
 		break;
-	case CHANNEL_FAILED:
+	case WS_ERROR:
 		fail(t, step, event.reason);
+		break;
+	default:
 		break;
 	}
 	return consumed;

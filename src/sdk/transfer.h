@@ -21,10 +21,10 @@ struct transfer {
 	uint8_t state; /* enum transfer_state */
 };
 
-/* A text message (CHANNEL_TEXT) or a piece of a binary one (CHANNEL_BYTES) has come. NULL, or how
+/* A text message (WS_TEXT) or a piece of a binary one (WS_BINARY) has come. NULL, or how
  * it broke the protocol. */
 typedef const char *(*transfer_take)(struct transfer *t,
-    const struct channel_event *event, struct taupe_step *step);
+    const struct ws_event *event, struct taupe_step *step);
 
 /* Write the request into the buffer. False: it does not fit. */
 WIRE_MUST_CHECK bool transfer_init(struct transfer *t,

@@ -25,18 +25,18 @@ find_service(const struct taupe_config *config, struct str name, size_t *index)
 }
 
 static size_t
-put(const struct channel *c, enum control_op op, form_number number,
+put(const struct channel *c, enum control_op op, wire_number number,
     struct str reason, uint8_t *out, size_t cap)
 {
 	struct control_msg msg = {
-	    .op = op, .visit = (form_number)number, .reason = reason};
+	    .op = op, .visit = (wire_number)number, .reason = reason};
 
 	return channel_message(c, &msg, out, cap);
 }
 
 void
 visit_state_begin_refused(struct visit_state *v, const struct channel *c,
-    form_number number, struct str reason, struct taupe_step *step)
+    wire_number number, struct str reason, struct taupe_step *step)
 {
 	v->flags = VISIT_RUNNING | OVER_FOR_US;
 	step->output.len = put(c, CONTROL_REFUSED, number, reason,
@@ -100,7 +100,7 @@ visit_state_take_end(struct visit_state *v, struct taupe_step *step)
 
 void
 visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    form_number number, struct taupe_step *step)
+    wire_number number, struct taupe_step *step)
 {
 	if (!visit_state_is(v, VISIT_ABORTED))
 		step->type = TAUPE_STEP_ABORT;
@@ -113,7 +113,7 @@ visit_state_take_abort(struct visit_state *v, const struct channel *c,
 
 static size_t
 put_end(const struct visit_state *v, const struct channel *c,
-    form_number number, uint8_t *out)
+    wire_number number, uint8_t *out)
 {
 	uint8_t prefix[MUX_PREFIX_LEN];
 
@@ -136,12 +136,9 @@ static const struct {
 
 size_t
 visit_state_say(struct visit_state *v, const struct channel *c,
-    form_number number, enum visit_word word, const char *reason,
+    wire_number number, enum visit_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX])
 {
-	char safe[SAFE_REASON_MAX];
-	struct str text = {NULL, 0};
-
 	if (!visit_state_is(v, VISIT_RUNNING) ||
 	    visit_state_is(v, words[word].too_late))
 		return 0;
@@ -151,8 +148,7 @@ visit_state_say(struct visit_state *v, const struct channel *c,
 	settle(v);
 	if (word == VISIT_END)
 		return put_end(v, c, number, out);
-	if (word == VISIT_REFUSED)
-		text = channel_safe_reason(reason, safe);
-	return put(c, (enum control_op)words[word].op, number, text, out,
+	return put(c, (enum control_op)words[word].op, number,
+	    str_of(word == VISIT_REFUSED ? reason : NULL), out,
 	    TAUPE_MESSAGE_MAX);
 }

@@ -36,7 +36,7 @@ void visit_state_begin(struct visit_state *v, const struct channel *c,
 
 /* It begins, and is refused at once. */
 void visit_state_begin_refused(struct visit_state *v, const struct channel *c,
-    form_number number, struct str reason, struct taupe_step *step);
+    wire_number number, struct str reason, struct taupe_step *step);
 
 /* It moves here from a shared channel, where it began. */
 void visit_state_begin_moved(struct visit_state *v,
@@ -49,7 +49,7 @@ WIRE_MUST_CHECK const char *visit_state_take_end(
     struct visit_state *v, struct taupe_step *step);
 /* Precondition: it is running. */
 void visit_state_take_abort(struct visit_state *v, const struct channel *c,
-    form_number number, struct taupe_step *step);
+    wire_number number, struct taupe_step *step);
 
 /* May we still say something in it? */
 static inline bool
@@ -66,9 +66,10 @@ enum visit_word {
 	VISIT_ABORT
 };
 
-/* The bytes that say so, and what follows from it; 0: it is too late. reason: VISIT_REFUSED. */
+/* The bytes that say so, and what follows from it; 0: it is too late. VISIT_REFUSED has a reason, of
+ * channel_safe_reason(). */
 size_t visit_state_say(struct visit_state *v, const struct channel *c,
-    form_number number, enum visit_word word, const char *reason,
+    wire_number number, enum visit_word word, const char *reason,
     uint8_t out[TAUPE_MESSAGE_MAX]);
 
 #endif

@@ -35,7 +35,7 @@ is_running(const struct visit_slot *slot)
 }
 
 struct visit_slot *
-visits_find(const struct visits *v, form_number number)
+visits_find(const struct visits *v, wire_number number)
 {
 	for (unsigned i = 0; i < v->n_slots; i++)
 		if (is_running(&v->slots[i]) && v->slots[i].number == number)
@@ -81,7 +81,7 @@ chain_of(struct visits *v, uint32_t number)
 }
 
 struct visit_slot *
-visits_find(const struct visits *v, form_number number)
+visits_find(const struct visits *v, wire_number number)
 {
 	uint16_t i;
 
@@ -97,10 +97,11 @@ static struct visit_slot *
 take_slot(struct visits *v, uint32_t number)
 {
 	uint16_t place = v->free, *chain = chain_of(v, number);
-	struct visit_slot *slot = &v->slots[place];
+	struct visit_slot *slot;
 
 	if (place == NO_SLOT)
 		return NULL;
+	slot = &v->slots[place];
 	v->free = slot->next;
 	slot->number = number;
 	slot->next = *chain;
@@ -175,7 +176,7 @@ take_open(struct visits *v, const struct channel *c,
 }
 
 static const char *
-take_credit(struct visit_slot *slot, form_number bytes, struct taupe_step *step)
+take_credit(struct visit_slot *slot, wire_number bytes, struct taupe_step *step)
 {
 	if (!visit_state_can_speak(&slot->visit))
 		return NULL;
@@ -238,7 +239,7 @@ take_end(struct visit_slot *slot, struct taupe_step *step)
 }
 
 const char *
-visits_take_bytes(struct visits *v, const struct channel_event *event,
+visits_take_bytes(struct visits *v, const struct ws_event *event,
     struct taupe_step *step)
 {
 	uint8_t *payload;

@@ -47,10 +47,10 @@ WIRE_MUST_CHECK const char *visits_take_message(struct visits *v,
     const struct channel *c, const struct control_msg *msg,
     struct taupe_step *step);
 WIRE_MUST_CHECK const char *visits_take_bytes(
-    struct visits *v, const struct channel_event *event, struct taupe_step *step);
+    struct visits *v, const struct ws_event *event, struct taupe_step *step);
 
 /* NULL: such a visit is over, or never was. */
-struct visit_slot *visits_find(const struct visits *v, form_number number);
+struct visit_slot *visits_find(const struct visits *v, wire_number number);
 /* The slot, if something may be said about its visit; else NULL. */
 struct visit_slot *visits_slot_to_speak(struct visits *v, size_t place);
 static inline size_t

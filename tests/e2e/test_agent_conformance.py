@@ -504,7 +504,7 @@ def test_refusal_is_logged_once_and_waits_the_longest_delay(group, status, body,
 
 
 def test_lease_and_peers_of_the_welcome_are_kept_and_used(group):
-    second = FakeRelay()
+    second = FakeRelay(welcome="&lease=token-2")
     relay = FakeRelay(welcome=f"&lease=token-1&peer={second.url}")
     stage = Stage(group, "ours", relay)
     until("the state is stored", lambda: "token-1" in stage.agent.state_file.read_text())
@@ -513,11 +513,12 @@ def test_lease_and_peers_of_the_welcome_are_kept_and_used(group):
     moved = second.control()
     assert dict(moved.query)["lease"] == "token-1"
     # A new process still knows, though its configuration names the dead relay only.
+    until("the state is stored", lambda: "token-2" in stage.agent.state_file.read_text())
     moved.close()
     stage.agent.kill()
     stage.agent.start(wait=False)
     again = second.control()
-    assert dict(again.query)["lease"] == "token-1"
+    assert dict(again.query)["lease"] == "token-2"
     assert dict(again.query)["instance"] != dict(moved.query)["instance"]
     again.close()
     second.close()

@@ -8,6 +8,7 @@ import pytest
 
 from harness import fakes, ports
 from harness.fakes import FakeRelay
+from harness.process import AGENT_BUILD
 from harness.programs import Agent, Certificate, Device, SampleServices
 from harness.scenes import Standalone
 
@@ -40,6 +41,20 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(module_group):
     yield Scene(module_group)
+
+
+@pytest.mark.parametrize("key", ["ca_file", "tls_certificate"])
+def test_certificate_of_a_kind_that_mbed_tls_lacks_is_named(scene, key):
+    if "-lmbedtls" not in subprocess.run(["grep", "^TLS_LIBS =", str(AGENT_BUILD / "Makefile")],
+                                         capture_output=True, text=True, check=True).stdout:
+        pytest.skip("this agent has OpenSSL, which knows Ed25519")
+    path = scene.group.folder / f"ed25519-{key}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=ed",
+                    "-keyout", str(path) + ".key", "-out", str(path)], check=True,
+                   capture_output=True)
+    agent = scene.agent(f"ed25519-{key}", start=False, **{key: path}).start(wait=False)
+    agent.process.ends(66)
+    assert agent.process.lines(f"{key} cannot be used", "of a kind that Mbed TLS does not have")
 
 
 @pytest.mark.parametrize("what", ["leaf", "authority", "backup"])

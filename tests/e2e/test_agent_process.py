@@ -4,10 +4,12 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
 from harness.fakes import BINARY, CLOSE, TEXT, FakeRelay, frame
+from harness.process import AGENT_BUILD
 from harness.programs import Agent, Device
 from harness.wait import stays, until
 from test_agent_conformance import Stage, read_exactly
@@ -186,3 +188,31 @@ def test_cleartext_beyond_loopback_is_warned_of(group):
     until("it is connected", careful.welcomes)
     assert not careful.process.lines("in the clear")
     near.close()
+
+
+RIGHT = {"name": ["alice"], "relay": ["ws://127.0.0.1:1"], "service": ["web:http:127.0.0.1:80"],
+         "secret-file": ["/not/there/yet"]}
+
+
+@pytest.mark.parametrize("changes,what", [
+    ({}, None),
+    ({"relay": []}, "relay is not set: where to connect to?"),
+    ({"service": []}, "service is not set: what shall visitors reach?"),
+    ({"service": ["web:http:127.0.0.1:80", "web:tcp:127.0.0.1:22"]}, "service: two of one name"),
+    ({"name": []}, "name is not set: which device is this?"),
+    ({"pin": ["sha256/" + "A" * 43 + "="]}, "pin is set, and a relay without TLS shows no key"),
+    ({"dns": ["9.9.9.9,1.1.1.1,8.8.8.8,9.9.9.10", "1.0.0.1"]}, "dns names more than 4 servers"),
+    ({"one-connection": ["yes"], "mux": ["no"]}, "one_connection = yes needs mux = yes"),
+    ({"heartbeat-min": ["2m"], "heartbeat-max": ["1m"]}, "heartbeat_min is longer than"),
+], ids=lambda value: "-".join(value) or "right" if isinstance(value, dict) else "")
+def test_check_says_what_is_wrong_with_the_options_together(changes, what, tmp_path):
+    (tmp_path / "agent.ini").write_text("[agent]\n" + "".join(
+        f"{key.replace('-', '_')} = {value}\n" for key, values in {**RIGHT, **changes}.items()
+        for value in values))
+    done = subprocess.run([AGENT_BUILD / "taupe-agent", "--check", "--log-syslog", "--config",
+                           tmp_path / "agent.ini"], capture_output=True, text=True, timeout=20,
+                          check=False)
+    if what is None:
+        assert (done.returncode, done.stdout) == (0, "taupe-agent: the configuration is right\n")
+    else:
+        assert done.returncode == 78 and done.stdout == "" and what in done.stderr, done

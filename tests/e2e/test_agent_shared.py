@@ -14,7 +14,7 @@ import urllib.parse
 import pytest
 
 from harness.counting import is_asleep, wake_ups
-from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, FakeRelay
+from harness.fakes import BINARY, CLOSE, PING, PONG, TEXT, FakeRelay, frame
 from harness.programs import Agent, Device
 from harness.wait import stays, until
 
@@ -362,6 +362,37 @@ def test_bytes_before_the_service_is_connected_reach_it(stage):
     assert visit.read(4) == b"worm"
     visit.read_end()
     check_still_good(stage, shared)
+
+
+@pytest.mark.parametrize("kind", ["shared", "single"])
+def test_small_pieces_that_wait_for_the_service_take_little_memory(stage, kind):
+    """The service's queue of connections is full for a while; each piece is a byte."""
+    count = 60_000
+    stage.service.listen(0)
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(stage.service.getsockname())
+    channel = stage.single() if kind == "single" else stage.shared()
+    visit = channel.open()
+    prefix = struct.pack(">I", visit.number) if kind == "shared" else b""
+    piece = frame(BINARY, prefix + b"x", mask=None)
+    before = stage.agent.process.rss_kib()
+    channel.end.send(piece * count)
+    channel.frame(PING, b"all of it")
+    channel.wait("the pong", lambda: channel.pongs)
+    grown = stage.agent.process.rss_kib() - before
+    print(f"{grown} KiB for {count} bytes")
+    assert grown < 20_000
+    stage.service.listen(100)
+    while True:
+        sock = stage.accept()
+        with sock:
+            if sock.getpeername() not in [filler.getsockname() for filler in fillers]:
+                assert read_exactly(sock, count) == b"x" * count
+                break
+    for filler in fillers:
+        filler.close()
 
 
 @BOTH
@@ -881,6 +912,17 @@ def test_relay_that_does_not_read_loses_the_channel(stage, flood):
     check_still_good(stage, stage.shared())
 
 
+def test_relay_that_does_not_read_the_control_channel_loses_it(stage):
+    control, sent = stage.control, 0
+    with pytest.raises(OSError):
+        while sent < 200 * MEGABYTE:
+            piece = (b"\x89\x7d" + b"p" * 125) * 500
+            control.send(piece)
+            sent += len(piece)
+    stage.control = stage.relay.control()
+    check_still_good(stage, stage.shared())
+
+
 # ---- one connection ----
 
 @pytest.fixture
@@ -978,3 +1020,39 @@ def test_services_may_speak_in_the_turn_in_which_their_link_ends(ride, end):
         assert outcome(sock) == "reset"
     ride.control = ride.relay.control()
     check_still_good(ride, Shared(ride.control))
+
+
+def test_visits_go_on_while_the_next_link_is_led_elsewhere(ride):
+    """A move whose connection gets a redirect: the old link stands beside both."""
+    channel = ride.shared()
+    visits = [ride.open(channel, joined=True) for _ in range(3)]
+    ride.relay.answers.append(
+        f"HTTP/1.1 302 Found\r\nLocation: {ride.relay.url}/v1/control?hops=1\r\n"
+        "Content-Length: 0\r\n\r\n".encode())
+    ride.control.say(op="move", to=ride.relay.url)
+    for visit, sock in visits[:2]:
+        visit.send(b"amid the move")
+        assert read_exactly(sock, 13) == b"amid the move"
+    ride.control = ride.relay.control()
+    assert ("hops", "1") in ride.control.query
+    newer = Shared(ride.control)
+    check_still_good(ride, newer)
+    (first, first_sock), (second, second_sock), (third, third_sock) = visits
+    # half-closes in either order, and a reset, on the link that was left
+    first.end()
+    assert first_sock.recv(10) == b""
+    first_sock.sendall(b"last words")
+    assert first.read(10) == b"last words"
+    first_sock.close()
+    first.read_end()
+    second_sock.shutdown(socket.SHUT_WR)
+    second.read_end()
+    second.send(b"more")
+    assert read_exactly(second_sock, 4) == b"more"
+    second.end()
+    assert second_sock.recv(10) == b""
+    assert channel.closed is None
+    channel.say(op="abort", visit=third.number)
+    assert outcome(third_sock) == "reset"
+    assert channel.close_code() == 1000
+    check_still_good(ride, newer)

@@ -12,6 +12,7 @@ from harness.bare_root import bare_root
 from harness.fakes import Dns
 from harness.programs import Agent, Certificate, SampleServices
 from harness.scenes import Standalone
+from harness.wait import until
 
 NAME = "relay.example.test"
 ANDROID_14, ANDROID = "/apex/com.android.conscrypt/cacerts", "/system/etc/security/cacerts"
@@ -97,6 +98,14 @@ def test_system_without_authorities_is_an_error_that_says_what_to_do(group, scen
                         wait=False)
     agent.process.ends(66)
     assert agent.process.lines("the system's trusted certificates", "ca_file")
+
+
+def test_syslog_that_is_not_there_is_told(group, scene):
+    agent = scene.agent(group, "logless", {}, wait=False, url=scene.plain("127.0.0.1"),
+                        log_syslog="yes")
+    agent.process.wait_line("taupe-agent: log_syslog: there is no /dev/log: nothing is logged")
+    until("it works all the same", lambda: scene.relay.relay.metrics()["taupe_relay_agents"] == 1)
+    agent.stop()
 
 
 def test_without_name_servers_the_error_says_so(group, scene):

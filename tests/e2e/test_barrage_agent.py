@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Thousands of mutated answers of a hostile relay to an agent: to its handshakes, on its control
-channel, on transfer and shared channels. A visit that has begun goes on through it all, and
-afterwards the agent serves, and has what it had before. The seed is printed; TAUPE_SEED sets
+channel, on transfer and shared channels, and on a control channel on which visits ride. A visit on
+another channel goes on through it all, and afterwards the agent serves, and has what it had before. The seed is printed; TAUPE_SEED sets
 another one."""
 import asyncio
 import base64
@@ -87,13 +87,26 @@ SHARED = [
      to_agent(TEXT, "op=open&visit=2&service=raw&from=192.0.2.1:1"), to_agent(BINARY, b"\0\0\0\2"),
      to_agent(TEXT, "op=credit&visit=2&bytes=16777216")],
 ]
+RIDING = [lambda url, visits=visits: [to_agent(TEXT, welcome(url)), *visits]
+          for visits in [
+              *SHARED,
+              [to_agent(TEXT, "op=open&visit=1&service=raw&from=192.0.2.1:1"),
+               to_agent(BINARY, b"\0\0\0\1ECHO\n" + b"x" * 30000), to_agent(BINARY, b"\0\0\0\1"),
+               to_agent(TEXT, "op=open&visit=2&service=web&from=192.0.2.1:2"), to_agent(PING),
+               to_agent(CLOSE, b"\x03\xf0taken over")],
+              [to_agent(TEXT, "op=open&visit=1&service=raw&from=192.0.2.1:1"),
+               to_agent(BINARY, b"\0\0\0\1ECHO\nhello"), to_agent(TEXT, "op=move&reason=drain"),
+               to_agent(TEXT, "op=abort&visit=1"), to_agent(TEXT, f"op=open&id={'3' * 32}"),
+               to_agent(TEXT, "op=open&visit=2&service=raw&from=192.0.2.1:1")],
+          ]]
 
 
 class HostileRelay:
     """A relay, as right or wrong as it is told: it has an attack for what agents ask for next.
     Everything happens in one event loop, that of the test."""
 
-    def __init__(self):
+    def __init__(self, riding=False):
+        self.riding = riding  # the test reads the control channels
         self.attack = None  # coroutine function of (reader, writer, request); None: be right
         self.writers = set()
         self.waiting = {}   # id -> future of the transfer channel that will come
@@ -122,6 +135,8 @@ class HostileRelay:
                     writer.write(switching(request)
                                  + to_agent(TEXT, welcome(self.url)).encode())
                     self.controls[request.split("name=")[1].split("&")[0]] = reader, writer
+                    if self.riding:
+                        await writer.wait_closed()
                     while await reader.read(65536):
                         pass
         finally:
@@ -160,6 +175,17 @@ class HostileRelay:
         raise AssertionError("the agent digs no channel any more")
 
 
+async def read_frame(reader):
+    """Of an agent: its opcode and its payload."""
+    first, second = await reader.readexactly(2)
+    size = second & 127
+    if size == 126:
+        size = int.from_bytes(await reader.readexactly(2), "big")
+    key = await reader.readexactly(4)
+    payload = await reader.readexactly(size)
+    return first & 15, bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+
+
 class Visit:
     """A visit on a channel of its own that does what it should: an echo of the service's."""
 
@@ -176,14 +202,9 @@ class Visit:
         """Say it, and hear it back, pongs and control messages aside."""
         self.writer.write(frame(BINARY, data, mask=None))
         while len(self.got) < len(data):
-            first, second = await asyncio.wait_for(self.reader.readexactly(2), 10)
-            size = second & 127
-            if size == 126:
-                size = int.from_bytes(await self.reader.readexactly(2), "big")
-            key = await self.reader.readexactly(4)
-            payload = await self.reader.readexactly(size)
-            if first & 15 == BINARY:
-                self.got += bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+            opcode, payload = await asyncio.wait_for(read_frame(self.reader), 10)
+            if opcode == BINARY:
+                self.got += payload
         assert self.got == data
         self.got = b""
         self.rounds += 1
@@ -192,6 +213,20 @@ class Visit:
         while not stop.is_set():
             await self.echo(b"%d" % self.rounds)
             await asyncio.sleep(0.001)  # an attack may last some 20 ms
+
+
+async def echo_riding(control, data):
+    """The first visit that rides on this control channel: an echo of the service's."""
+    reader, writer = control
+    got = b""
+    writer.write(frame(TEXT, "op=open&visit=1&service=raw&from=192.0.2.9:9", mask=None))
+    writer.write(frame(BINARY, b"\0\0\0\1ECHO\n" + data, mask=None))
+    while len(got) < len(data):
+        opcode, payload = await asyncio.wait_for(read_frame(reader), 10)
+        if opcode == BINARY:
+            assert payload.startswith(b"\0\0\0\1")
+            got += payload[4:]
+    assert got == data
 
 
 class Scene:
@@ -205,19 +240,22 @@ class Scene:
                         f"dead:tcp:127.0.0.1:{dead}"]
         self.dns = Dns()  # for which every name is here
 
-    def agent(self, relay, number):
+    def agent(self, relay, number, **config):
         agent = Agent(self.group, Device(f"victim-{number}"), [relay.url], self.targets,
                       start=False, log_level="info", reconnect_min="1ms", reconnect_max="5ms",
-                      service_timeout="1s", dns=self.dns.address, env=QUARANTINE)
+                      service_timeout="1s", dns=self.dns.address, env=QUARANTINE,
+                      **config)
         agent.start(wait=False)
         return agent
 
-    async def attacked(self, name, seed, count, attack):
+    async def attacked(self, name, seed, count, attack, riding=False):
         """attack(relay, controls, seed, count) on agents that are connected."""
-        relay = await HostileRelay().start()
-        agents = [self.agent(relay, number) for number in range(AGENTS)]
+        relay = await HostileRelay(riding).start()
+        agents = [self.agent(relay, number, one_connection=riding) for number in range(AGENTS)]
         controls = await relay.all_connected()
-        visits = [await Visit(*await relay.ask(control)).begin() for control in controls]
+        # what rides on a channel ends with it
+        visits = [] if riding else [
+            await Visit(*await relay.ask(control)).begin() for control in controls]
         stop = asyncio.Event()
         going_on = [asyncio.create_task(visit.go_on(stop)) for visit in visits]
         seed = seed_of(name, seed)
@@ -234,6 +272,9 @@ class Scene:
             await visit.echo(b"at the end")
         # a new one for each agent: whichever control channel is whose
         for control in controls:
+            if riding:
+                await echo_riding(control, b"a new one")
+                continue
             visit = await Visit(*await relay.ask(control)).begin()
             await visit.echo(b"a new one")
             visit.done.set()
@@ -328,11 +369,11 @@ def accept_of(request):
     return switching(request).split(b"Accept: ")[1].split(b"\r\n")[0]
 
 
-def welcomes(url):
+def welcomes(url, conversations=tuple(CONTROL)):
     head = head_of("101 Switching Protocols", [
         ("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", "ACCEPT"),
         ("Sec-WebSocket-Protocol", "taupe.v1")])
-    return [[head, *each(url)] for each in CONTROL]
+    return [[head, *each(url)] for each in conversations]
 
 
 def handshakes(url):
@@ -348,3 +389,9 @@ def handshakes(url):
 ], ids=["handshake", "control", "transfer", "shared"])
 def test_agent_bears(scene, name, seed, attack, count):
     asyncio.run(scene.attacked(f"agent, {name}", seed, count, attack))
+
+
+@pytest.mark.parametrize("count", ROUNDS)
+def test_agent_with_one_connection_bears(scene, count):
+    attack = control_answers(lambda url: welcomes(url, RIDING))
+    asyncio.run(scene.attacked("agent, riding visits", 20260305, count, attack, riding=True))

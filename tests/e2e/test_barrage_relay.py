@@ -242,9 +242,9 @@ class Mallory:
         self.ids = asyncio.Queue()
         self.label = None
 
-    async def connect(self):
+    async def connect(self, **more):
         query = [("name", self.device.name), ("instance", "one"), ("service", "web:http"),
-                 ("warm", "4"), ("mux", "1")]
+                 ("warm", "4"), ("mux", "1"), *more.items()]
         head = RawAgent.control_request(
             self.device, query=urllib.parse.urlencode(query, safe=":"))
         self.reader, self.writer = await asyncio.open_connection(*self.scene.relay.agent_address)
@@ -345,3 +345,58 @@ def test_transfer_and_shared_channels(scene, count):
     joined = scene.counts("visits_joined_total")["visits_joined_total"] \
         - before["visits_joined_total"]
     assert joined > count / 10, "visitors were joined to what was attacked"
+
+
+class Rider(Mallory):
+    """A device with one connection: visitors come on its control channel, and what it says there of
+    their visits is not as it should be. Some connect anew before the last one has ended, and so
+    leave its visits to themselves."""
+
+    async def run(self):
+        left = []
+        while self.count["left"] > 0:
+            self.count["left"] -= 1
+            with contextlib.suppress(*ENDED):
+                left.append(await asyncio.wait_for(self.ride(), PATIENCE_S))
+            while len(left) > self.rng.randrange(3):
+                await self.leave(*left.pop(0))
+        for ends in left:
+            await self.leave(*ends)
+
+    async def ride(self):
+        self.ids = asyncio.Queue()
+        await self.connect(visits=4, channels=0)
+        listening = asyncio.create_task(self.listen())
+        visiting = [asyncio.create_task(self.visit()) for _ in range(self.rng.randrange(4))
+                    if self.label]
+        try:
+            with contextlib.suppress(asyncio.TimeoutError):  # until a visit begins
+                await asyncio.wait_for(self.ids.get(), 0.1)
+                self.count["visited"] += 1
+            for step in self.mutators["1"].next():
+                await write_cut(self.rng, self.writer, step)
+            if self.rng.random() < 0.5:
+                await asyncio.gather(*visiting)
+        except BaseException:
+            self.writer.transport.abort()
+            raise
+        finally:
+            listening.cancel()
+        return self.reader, self.writer
+
+    async def leave(self, reader, writer):
+        with contextlib.suppress(*ENDED):
+            await asyncio.wait_for(finish(self.rng, reader, writer), PATIENCE_S)
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("count", ROUNDS)
+def test_control_channels_on_which_visits_ride(scene, count):
+    async def attack(seed, count):
+        mutators = {"0": Mutator(seed, VISITS), "1": Mutator(seed + 1, SHARED)}
+        counts = {"left": count, "visited": 0}
+        await asyncio.gather(*(Rider(scene, device, mutators, counts).run()
+                               for device in scene.mallories))
+        print(f"{counts['visited']} with a visit")
+        assert counts["visited"] > count / 5, counts
+    scene.attack("riding visits", 20260205, count, attack)

@@ -117,6 +117,7 @@ def test_idle_programs_do_no_more_than_their_heartbeats(group, program):
             time.sleep(IDLE_S)
         print(f"idle, {program}: {calls.total()} for {beats:.0f} heartbeats: {calls.per(beats)}")
         assert calls.calls["sendto"] >= beats * 0.7, "this counts heartbeats"
+        assert calls.calls["getsockopt"] == 0, "nobody wants to know what they cost"
         return calls.total()
 
     expect_at_most(beats * PER_HEARTBEAT[program] + IDLE_S * PER_SECOND[program], attempt)

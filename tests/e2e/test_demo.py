@@ -56,7 +56,7 @@ class Demo:
         """The terminal sends it to the whole group."""
         os.killpg(self.popen.pid, signal.SIGINT)
         assert self.popen.wait(30) == 130
-        assert self.members() == []
+        until("nobody is left", lambda: self.members() == [])
         assert list(self.temporary.iterdir()) == []
         reports = [path.read_text() for path in self.reports.parent.glob("sanitizer.*")]
         assert not reports, reports

@@ -243,28 +243,37 @@ def test_default_keeps_to_the_relays_interval(group):
     assert "heartbeat_ms" not in side.session(), "nothing is told that the relay knows"
 
 
-@pytest.mark.long
 def test_budget_that_is_spent_makes_the_device_rest(group):
     """200 kB a month, and three heartbeats a second: that cannot be had. What may be spent ahead is
     spent, and then nothing, but for what the rest of the month brings. Visitors are told."""
     scene = Scene(group, 2, kinds=["tls"], relay={"heartbeat": "300ms", "hold": "500ms"},
                   agent={"data_budget": "200kB/month", "heartbeat_max": "300ms"})
-    capture = Capture(scene.sides[0].host.space)
-    scene.start()
     side = scene.sides[0]
+    scene.start()
+    until("it is connected", side.agent.welcomes)
+    side.agent.stop()
+    until("nothing is on the way", lambda: side.connections() == 0)
+    # as if there had been half a minute of heartbeats
+    earlier = 15_000
+    state = re.sub(r"\bbudget_spent=\d+", f"budget_spent={earlier}",
+                   side.agent.state_file.read_text())
+    side.agent.state_file.write_text(state)
+    capture = Capture(side.host.space)
+    side.agent.start()
     until("the budget is spent", lambda: side.agent.process.lines("data_budget is spent for now"),
-          120)
+          60)
     until("it rests", lambda: side.kept() >= 3600)
     spent = capture.bytes()
-    time.sleep(5)  # nothing at all, where there were heartbeats; but a delayed acknowledgement
+    time.sleep(2)  # nothing at all, where there were heartbeats; but a delayed acknowledgement
     assert capture.bytes() - spent < 500
-    assert 20_000 <= spent < 21_000, "a tenth of it"
-    tell(f"data_budget of 200 kB, three heartbeats a second: rests after {spent} bytes")
+    # a tenth of it; on a busy machine TCP says some things twice
+    assert 20_000 <= earlier + spent < 22_000, capture.beats()
+    tell(f"data_budget of 200 kB, three heartbeats a second: rests after {earlier + spent} bytes")
     answer, _ = side.visit()
     assert answer.status == 503
     side.agent.stop()
     counted = int(side.agent.state()["budget_spent"][0])
-    assert counted == pytest.approx(spent, rel=0.05)
+    assert counted == pytest.approx(earlier + spent, rel=0.05)
     capture.stop()
 
 

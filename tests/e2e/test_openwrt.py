@@ -128,14 +128,23 @@ def test_agent_becomes_its_user_and_keeps_its_state_in_flash(device):
     ({"relayy": "ws://127.0.0.1:1"}, (), "relayy: no such key; the closest one is relay"),
     ({"dns": "resolver.example"}, (), "dns = resolver.example: allowed: up to 4 numeric"),
     ({"log_level": "info\nuser = root"}, (), "log_level: more than one line"),
+    ({"proxy": "http://proxy.example ;x"}, (), "proxy: a blank before a ';', where a comment"),
+    ({"proxy": "http://proxy.example\t;x"}, (), "proxy: a blank before a ';', where a comment"),
     ({"user": "nobody-here"}, (), "user: there is no nobody-here"),
+    ({"user": "-R"}, (), "user: there is no -R"),
+    ({"name": None}, (), "name is not set: which device is this?"),
+    ({}, ("config service 'web2'", "\toption name 'web'", "\toption kind 'tcp'",
+          "\toption port '22'"), "service: two of one name"),
+    ({}, ("config agent 'other'", "\toption name 'bob'"), "config agent 'other': the section is"),
+    ({}, ("config agent",), "config agent 'cfg"),
     ({}, ("config service 'ssh'", "\toption kind 'tcp'"), "service ssh: option port is missing"),
     ({}, ("config service 'ssh'", "\toption port '22'"), "service ssh: option kind is missing"),
     ({}, ("config service 'ssh'", "\toption kind 'udp'", "\toption port '22'"),
      "service = ssh:udp:127.0.0.1:22: allowed: NAME:http|tls|tcp:HOST:PORT"),
     ({}, ("config service 'ssh'", "\toption kind 'tcp'", "\toption port '70000'"),
      "service = ssh:tcp:127.0.0.1:70000: allowed:"),
-], ids=["number", "key", "dns", "newline", "user", "no_port", "no_kind", "kind", "port"])
+], ids=["number", "key", "dns", "newline", "comment", "tab", "user", "user_is_an_option",
+     "no_name", "same_name", "other_agent", "anonymous_agent", "no_port", "no_kind", "kind", "port"])
 def test_wrong_value_is_named_and_not_used(device, options, lines, complaint):
     device.configure(*lines, **options)
     done = device("start", check=False)
@@ -211,6 +220,17 @@ def test_services_have_names_and_addresses_of_any_kind(device):
     device.serves()
     assert "service = cam-1:http:[fd00::5]:80\n" in device.ini()
     assert "service = ssh:tcp:nas.lan:22\n" in device.ini()
+    device("stop")
+
+
+def test_values_reach_the_agent_as_they_are(device):
+    """Blanks, what a shell or printf would take for its own, semicolons that begin no comment."""
+    values = {"ca_file": "/etc/ssl/my certs/$(reboot) `id`;x.pem", "tls_certificate": r"C:\tables\%s\c",
+              "proxy_password_file": "-n *", "core_dumps": "0", "mux": "off"}
+    device.configure(**values)
+    device("start")  # the files are not there, which an agent finds when it runs
+    for key, value in values.items():
+        assert f"\n{key} = {value}\n" in device.ini()
     device("stop")
 
 

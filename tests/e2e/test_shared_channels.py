@@ -165,6 +165,12 @@ async def act_credit(visit):
     await visit.channel.say(op="credit", visit=visit.number, bytes=1000)
 
 
+async def end_unless_over(visit):
+    """The relay's abort may have come, and was answered."""
+    if not visit.over:
+        await visit.end()
+
+
 CROSSING = [act_end, act_abort, act_refuse, act_payload, act_payload_and_end, act_opened,
             act_credit]
 
@@ -187,7 +193,7 @@ def test_what_crosses_the_visitors_reset_is_understood(group, act, half_closed):
     scene.agent.call(act(visit))
     scene.agent.now(channel.go_on_reading)
     if half_closed and act in (act_opened, act_credit, act_payload):
-        scene.agent.call(visit.end())
+        scene.agent.call(end_unless_over(visit))
     until("the visit is over", lambda: visit.over)
     other.sendall(b"hello")
     assert other.recv(100) == b"hello"
@@ -501,7 +507,7 @@ def test_agent_that_never_ends_a_visit_loses_the_channel(group):
     scene.agent.deaf = {"abort"}
     reset(sock)
     until("the channel is closed", lambda: visit.channel.closed)
-    assert visit.channel.closed == 1013
+    assert visit.channel.closed == 1002
     assert scene.echoes().channel is not visit.channel
 
 

@@ -50,12 +50,11 @@ rewrite_transfer(char *text, size_t len, struct writer *w)
 {
 	struct str id;
 	const char *error;
-	bool first = true;
 
 	if (transfer_params_decode(text, len, &id, &error) != WIRE_DONE)
 		return false;
 	REQUIRE(id.len == TRANSFER_ID_LEN);
-	form_put(w, &first, "id", id);
+	form_put(w, "id", id);
 	return true;
 }
 

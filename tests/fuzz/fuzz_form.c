@@ -15,7 +15,6 @@ rewrite(char *text, size_t len, struct writer *w)
 	struct form_reader r;
 	struct form_pair pair;
 	enum wire_result result;
-	bool first = true;
 
 	form_reader_init(&r, text, len);
 	while ((result = form_next(&r, &pair)) == WIRE_DONE) {
@@ -26,7 +25,7 @@ rewrite(char *text, size_t len, struct writer *w)
 			    pair.value.ptr[i] <= 0x7e);
 		REQUIRE(
 		    pair.key.len > 0 && str_copy(pair.key, key, sizeof(key)));
-		form_put(w, &first, key, pair.value);
+		form_put(w, key, pair.value);
 	}
 	return result == WIRE_MORE;
 }

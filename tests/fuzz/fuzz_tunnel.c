@@ -41,10 +41,10 @@ static size_t
 find_end(const char *in, size_t len)
 {
 	size_t at = 0, used;
-	struct http_head head;
+	struct http_answer head;
 
 	while (
-	    http_response_parse(in + at, len - at, &head, &used) == WIRE_DONE) {
+	    http_answer_parse(in + at, len - at, &head, &used) == WIRE_DONE) {
 		at += used;
 		if (head.status / 100 != 1 || head.status == 101)
 			return at;

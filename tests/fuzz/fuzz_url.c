@@ -28,7 +28,7 @@ take_port(struct str *left, const struct url *url)
 	while (n < left->len && left->ptr[n] >= '0' && left->ptr[n] <= '9')
 		n++;
 	REQUIRE(left->len >= n &&
-	    str_to_u64((struct str){left->ptr, n}, 65535, &port));
+	    str_to_number((struct str){left->ptr, n}, 65535, &port));
 	REQUIRE(port == url->port);
 	take(left, (struct str){left->ptr, n});
 }

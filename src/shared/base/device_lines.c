@@ -338,7 +338,7 @@ device_lines_find_fleet(const struct device_lines *lines, struct str name)
 }
 
 static void
-put_hash(struct writer *w, bool *first, const char *key,
+put_hash(struct writer *w, const char *key,
     const uint8_t sha256[SECRET_HASH_LEN])
 {
 	char hash[2 * SECRET_HASH_LEN];
@@ -346,7 +346,7 @@ put_hash(struct writer *w, bool *first, const char *key,
 
 	writer_init(&value, hash, sizeof(hash));
 	writer_hex(&value, sha256, SECRET_HASH_LEN);
-	form_put(w, first, key, (struct str){hash, sizeof(hash)});
+	form_put(w, key, (struct str){hash, sizeof(hash)});
 }
 
 /* Does only a newer version know the key of this piece of a line that was read? */
@@ -381,28 +381,27 @@ void
 device_line_write(
     struct writer *w, const struct device_record *record, struct str old)
 {
-	bool first = true;
 	struct writer value;
 
-	form_put(w, &first, "name", str_of(record->name));
-	put_hash(w, &first, "secret_sha256", record->secret_sha256);
+	form_put(w, "name", str_of(record->name));
+	put_hash(w, "secret_sha256", record->secret_sha256);
 	if (record->label[0] != '\0')
-		form_put(w, &first, "label", str_of(record->label));
+		form_put(w, "label", str_of(record->label));
 	for (size_t i = 0; i < record->n_ports; i++) {
 		char port[SERVICE_NAME_MAX + 8];
 
 		writer_init(&value, port, sizeof(port));
 		service_port_write(&value, &record->ports[i]);
 		form_put(
-		    w, &first, "port", (struct str){port, writer_len(&value)});
+		    w, "port", (struct str){port, writer_len(&value)});
 	}
 	if (record->rotation[0] != '\0')
-		form_put(w, &first, "rotation", str_of(record->rotation));
+		form_put(w, "rotation", str_of(record->rotation));
 	if (record->fleet[0] != '\0')
-		form_put(w, &first, "fleet", str_of(record->fleet));
+		form_put(w, "fleet", str_of(record->fleet));
 	for (int i = 0; i < DEVICE_LIMITS; i++)
 		if (record->limits[i].is_set)
-			form_put_number(w, &first, device_limit_rows[i].key,
+			form_put_number(w, device_limit_rows[i].key,
 			    (uint64_t)record->limits[i].value);
 	keep_unknown(w, old, device_record_knows);
 }
@@ -411,15 +410,13 @@ void
 fleet_line_write(
     struct writer *w, const struct fleet_record *record, struct str old)
 {
-	bool first = true;
-
-	form_put(w, &first, "fleet", str_of(record->name));
-	put_hash(w, &first, "key_sha256", record->key_sha256);
-	form_put_number(w, &first, "max", record->max);
-	form_put_number(w, &first, "used", record->used);
-	form_put_number(w, &first, "expires_ms", record->expires_ms);
-	form_put_number(w, &first, "created_ms", record->created_ms);
+	form_put(w, "fleet", str_of(record->name));
+	put_hash(w, "key_sha256", record->key_sha256);
+	form_put_number(w, "max", record->max);
+	form_put_number(w, "used", record->used);
+	form_put_number(w, "expires_ms", record->expires_ms);
+	form_put_number(w, "created_ms", record->created_ms);
 	if (record->pattern[0] != '\0')
-		form_put(w, &first, "pattern", str_of(record->pattern));
+		form_put(w, "pattern", str_of(record->pattern));
 	keep_unknown(w, old, fleet_record_knows);
 }

@@ -75,7 +75,7 @@ set_limit(struct own_limit *limit, const struct device_limit_row *row,
 	*limit = (struct own_limit){0};
 	if (value.len == 0)
 		return true;
-	if (!str_to_u64(value, (uint64_t)row->max, &number) ||
+	if (!str_to_number(value, (uint64_t)row->max, &number) ||
 	    (int64_t)number < row->min)
 		return false;
 	*limit = (struct own_limit){true, (int64_t)number};
@@ -163,7 +163,7 @@ service_port_parse(struct str text, struct service_port *port)
 
 	if (!str_split(text, ':', &service, &digits) ||
 	    !service_name_valid(service) ||
-	    !str_to_u64(digits, UINT16_MAX, &number) || number == 0)
+	    !str_to_number(digits, UINT16_MAX, &number) || number == 0)
 		return false;
 	port->port = (uint16_t)number;
 	return str_copy(service, port->service, sizeof(port->service));

@@ -54,13 +54,13 @@ set_known(
 	if (str_equal(key, STR("key_sha256")))
 		return secret_hash_parse(value, record->key_sha256);
 	if (str_equal(key, STR("max")))
-		return str_to_u64(value, UINT32_MAX, &record->max);
+		return str_to_number(value, UINT32_MAX, &record->max);
 	if (str_equal(key, STR("used")))
-		return str_to_u64(value, UINT32_MAX, &record->used);
+		return str_to_number(value, UINT32_MAX, &record->used);
 	if (str_equal(key, STR("expires_ms")))
-		return str_to_u64(value, INT64_MAX, &record->expires_ms);
+		return str_to_number(value, INT64_MAX, &record->expires_ms);
 	if (str_equal(key, STR("created_ms")))
-		return str_to_u64(value, INT64_MAX, &record->created_ms);
+		return str_to_number(value, INT64_MAX, &record->created_ms);
 	if (str_equal(key, STR("pattern")))
 		return fleet_pattern_valid(value) &&
 		    str_copy(value, record->pattern, sizeof(record->pattern));

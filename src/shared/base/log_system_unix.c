@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include <stdio.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/log_system.h"
+
+#define DOOR "/dev/log" /* where C libraries look for it */
 
 static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 
@@ -17,6 +21,12 @@ void
 log_system_open(const char *program)
 {
 	openlog(program, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	/* it may come later, and Android has none */
+	if (access(DOOR, F_OK) != 0)
+		fprintf(stderr,
+		    "%s: log_syslog: there is no " DOOR
+		    ": nothing is logged until there is\n",
+		    program);
 }
 
 void

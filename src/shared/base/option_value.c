@@ -38,7 +38,7 @@ parse_with_unit(
 	size_t digits = strspn(text, "0123456789");
 	uint64_t number;
 
-	if (!str_to_u64((struct str){text, digits}, INT64_MAX, &number))
+	if (!str_to_number((struct str){text, digits}, INT64_MAX, &number))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(text + digits, units[i].suffix) == 0) {
@@ -57,7 +57,7 @@ parse_int(const char *text, int64_t *out)
 	bool negative = text[0] == '-';
 	uint64_t number;
 
-	if (!str_to_u64(str_of(text + negative), INT64_MAX, &number))
+	if (!str_to_number(str_of(text + negative), INT64_MAX, &number))
 		return false;
 	*out = negative ? -(int64_t)number : (int64_t)number;
 	return true;

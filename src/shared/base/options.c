@@ -186,6 +186,7 @@ options_load(
 {
 	struct options_reading reading = {.table = table, .conf = conf};
 	struct options_command command;
+	bool right;
 
 	read_all(&reading, argc, argv, &command);
 	if (reading.failed) {
@@ -196,7 +197,10 @@ options_load(
 	case COMMAND_RUN:
 		return OPTIONS_OK;
 	case COMMAND_CHECK:
+		right = table->check_all == NULL || table->check_all(conf);
 		options_free(table, conf);
+		if (!right)
+			return OPTIONS_ERROR;
 		printf("%s: the configuration is right\n", table->program);
 		break;
 	case COMMAND_HELP:

@@ -46,6 +46,9 @@ struct option_table {
 	const char *default_file; /* read if it exists; may be NULL */
 	const struct option_row *rows; /* ends with a row whose key is NULL */
 	size_t struct_size;
+	/* For --check, what no row can tell alone: false, and it was logged what is wrong with the
+	 * whole, which no file beside it is needed for. conf stays the table's. May be NULL. */
+	bool (*check_all)(void *conf);
 	/* What a command line may hold besides options, for --help ("COMMAND [NAME]..."), and
 	 * the offset of the struct option_list that gets it. NULL: nothing. */
 	const char *arguments;

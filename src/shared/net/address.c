@@ -75,7 +75,7 @@ address_parse(struct str text, struct address *address)
 	if (ip.len == 0 ||
 	    (ip.ptr[0] != '[' && memchr(ip.ptr, ':', ip.len) != NULL))
 		return false;
-	if (!str_to_u64(digits, UINT16_MAX, &port))
+	if (!str_to_number(digits, UINT16_MAX, &port))
 		return false;
 	return address_parse_ip(ip, (uint16_t)port, address);
 }

@@ -103,6 +103,7 @@ unblock(struct mux *mux)
 {
 	struct mux_side *side;
 	size_t bytes = 0;
+	bool had_none = mux->blocked;
 
 	mux->blocked = false;
 	while (bytes < mux->queue_bytes &&
@@ -112,6 +113,8 @@ unblock(struct mux *mux)
 	}
 	if (!TAILQ_EMPTY(&mux->stopped)) /* when these have had their turn */
 		task_post(mux->loop, &mux->flush_task);
+	if (had_none && mux->ops->has_room != NULL)
+		mux->ops->has_room(mux->owner);
 }
 
 static void

@@ -70,6 +70,8 @@ struct mux_ops {
 	void (*raw_failed)(void *owner, struct mux_side *side);
 	/* The channel ended or failed. */
 	void (*channel_ended)(void *owner, enum pump_end end);
+	/* The channel has room again after it had none. NULL: nobody waits for that. */
+	void (*has_room)(void *owner);
 };
 
 struct mux {

@@ -13,7 +13,7 @@ parse_port(struct str text, uint16_t *port)
 {
 	uint64_t number;
 
-	if (!str_to_u64(text, UINT16_MAX, &number) || number == 0)
+	if (!str_to_number(text, UINT16_MAX, &number) || number == 0)
 		return false;
 	*port = (uint16_t)number;
 	return true;

@@ -222,7 +222,7 @@ parse_switch(struct str text, struct str *name, struct redis_endpoint *to)
 	    !str_split(rest, ' ', &field, &rest) ||
 	    !str_split(rest, ' ', &field, &rest) ||
 	    !str_split(rest, ' ', &field, &rest) ||
-	    !str_to_u64(rest, UINT16_MAX, &port) || port == 0 ||
+	    !str_to_number(rest, UINT16_MAX, &port) || port == 0 ||
 	    field.len == 0 || memchr(field.ptr, '\0', field.len) != NULL)
 		return false;
 	to->port = (uint16_t)port;

@@ -20,7 +20,7 @@ redis_sentinel_read(const redisReply *reply, struct redis_endpoint *endpoint)
 	    reply->element[0]->len == 0 ||
 	    memchr(reply->element[0]->str, '\0', reply->element[0]->len) !=
 		NULL ||
-	    !str_to_u64(
+	    !str_to_number(
 		(struct str){reply->element[1]->str, reply->element[1]->len},
 		UINT16_MAX, &port) ||
 	    port == 0 ||

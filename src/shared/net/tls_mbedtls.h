@@ -46,6 +46,9 @@ const char *mbedtls_authorities_look_for_system(void);
 int mbedtls_expect_host(struct tls *tls);
 /* Verification said no, and this is why. */
 void mbedtls_fail_verification(struct tls *tls);
+/* Could a certificate not be read because its key or signature is of a kind (Ed25519) that this Mbed
+ * TLS does not have? */
+bool mbedtls_lacks_kind(int error);
 /* An error of Mbed TLS as text. */
 const char *mbedtls_reason(const struct tls *tls, int error);
 

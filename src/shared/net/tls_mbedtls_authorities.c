@@ -87,6 +87,10 @@ add(struct reading *reading)
 	mbedtls_x509_crt_free(&one);
 	if (returned == MBEDTLS_ERR_X509_ALLOC_FAILED)
 		reading->error = "out of memory";
+	else if (mbedtls_lacks_kind(returned))
+		fail(reading,
+		    "there is a certificate in it whose key or signature is "
+		    "of a kind that Mbed TLS does not have");
 	else if (returned != 0)
 		fail(reading,
 		    "there is a certificate in it that cannot be read");

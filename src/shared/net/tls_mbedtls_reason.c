@@ -57,6 +57,20 @@ find(const struct row *rows, size_t n, int code)
 	return NULL;
 }
 
+bool
+mbedtls_lacks_kind(int error)
+{
+	/* the lowest bits say which part has noticed */
+	switch (-(-error & 0xff80)) {
+	case MBEDTLS_ERR_X509_UNKNOWN_SIG_ALG:
+	case MBEDTLS_ERR_PK_UNKNOWN_PK_ALG:
+	case MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *
 mbedtls_reason(const struct tls *tls, int error)
 {

@@ -119,6 +119,9 @@ tls_library_use_chain(void *trust, const char *pem, size_t len)
 		return "a certificate of the chain cannot be read";
 	if (returned == MBEDTLS_ERR_X509_ALLOC_FAILED)
 		return "out of memory";
+	if (mbedtls_lacks_kind(returned))
+		return "the certificate's key or signature is of a kind that "
+		       "Mbed TLS does not have";
 	if (mbedtls->certificate.raw.p == NULL)
 		return returned == MBEDTLS_ERR_X509_CERT_UNKNOWN_FORMAT
 		    ? "no start line: it has no certificate in PEM"

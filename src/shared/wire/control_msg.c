@@ -84,24 +84,22 @@ take_peer(const struct form_key *key, void *object, struct str value)
 #define WRITES(put) put
 
 static void
-put_urls(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_urls(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
 	for (size_t i = 0; i < msg->n_urls; i++)
 		form_put_named(
-		    key, msg->urls[i].service, msg->urls[i].url, w, first);
+		    key, msg->urls[i].service, msg->urls[i].url, w);
 }
 
 static void
-put_peers(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_peers(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
 	for (size_t i = 0; i < msg->n_peers; i++)
-		form_put(w, first, key->name, msg->peers[i]);
+		form_put(w, key->name, msg->peers[i]);
 }
 
 #endif
@@ -145,10 +143,13 @@ enum msg_key {
 #endif
 };
 
+/* Sets of keys; a device has few of them. */
 #ifdef CONTROL_VISITS_ALONE
+typedef uint16_t key_set;
 #define RELAY_BIT 0
 #define SHA256_BIT 0
 #else
+typedef uint32_t key_set;
 #define RELAY_BIT FORM_BIT(KEY_RELAY)
 #define SHA256_BIT FORM_BIT(KEY_SHA256)
 #endif
@@ -172,7 +173,7 @@ enum msg_key {
 
 static const struct {
 	const char *name;
-	unsigned needs_all, needs_any; /* sets of enum msg_key */
+	key_set needs_all, needs_any;
 #ifndef TAUPE_WITHOUT_TEXTS
 	const char *error; /* when one of them is missing */
 #endif
@@ -212,8 +213,10 @@ take_op(const struct form_key *key, void *object, struct str value)
 
 	(void)key;
 	msg->op = CONTROL_UNKNOWN;
+	if (value.len == 0)
+		return true;
 	for (size_t i = CONTROL_UNKNOWN + 1; i < COUNT(ops); i++) {
-		if (!str_equal(value, str_of(ops[i].name)))
+		if (!form_is(value, ops[i].name))
 			continue;
 		msg->op = (enum control_op)i;
 		break;
@@ -222,12 +225,11 @@ take_op(const struct form_key *key, void *object, struct str value)
 }
 
 static void
-put_op(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put_op(const struct form_key *key, const void *object, struct writer *w)
 {
 	const struct control_msg *msg = object;
 
-	form_put(w, first, key->name, str_of(ops[msg->op].name));
+	form_put(w, key->name, str_of(ops[msg->op].name));
 }
 
 static const struct form_own op_own = {take_op, put_op};

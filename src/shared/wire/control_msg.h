@@ -89,13 +89,13 @@ struct control_msg {
 	struct str sha256;  /* secret: SHA256_HEX_LEN digits */
 	struct str error;   /* secret, instead of sha256: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
-	form_number visit;     /* all that is about one; 0 when absent */
-	form_number mux;       /* open on control: 1, if the channel is to be shared */
-	form_number bytes;     /* credit */
+	wire_number visit;     /* all that is about one; 0 when absent */
+	wire_number mux;       /* open on control: 1, if the channel is to be shared */
+	wire_number bytes;     /* credit */
 	struct str shared;  /* open on transfer: the visit is one of this shared channel's, … */
-	form_number stream;    /* … which has this number there */
-	form_number heartbeat_ms; /* welcome, heartbeat */
-	form_number epoch, lease_ms; /* welcome */
+	wire_number stream;    /* … which has this number there */
+	wire_number heartbeat_ms; /* welcome, heartbeat */
+	wire_number epoch, lease_ms; /* welcome */
 	struct str label, relay, lease;
 	size_t n_urls, n_peers;
 #ifndef CONTROL_WITHOUT_URLS
@@ -106,9 +106,9 @@ struct control_msg {
 #endif
 #ifndef CONTROL_WITHOUT_HEARTBEAT
 	/* welcome: the bounds of a heartbeat message, 0 when absent: none is understood */
-	form_number heartbeat_min_ms, heartbeat_max_ms;
+	wire_number heartbeat_min_ms, heartbeat_max_ms;
 	/* heartbeat: what one costs on the wire, what the link may cost in 30 days; 0 when absent */
-	form_number beat_bytes, budget_bytes;
+	wire_number beat_bytes, budget_bytes;
 #endif
 };
 
@@ -139,11 +139,11 @@ struct control_params {
 	/* the hash of the device's own secret: the bearer is an enrolment key; absent when
 	 * the bearer is the secret */
 	struct str enrol;
-	form_number hops;    /* redirects followed so far */
-	form_number warm;    /* idle transfer channels that it wants kept; 0 when absent */
-	form_number mux;      /* 1: it can share a channel among visits */
-	form_number visits;   /* so many on one at once, at most; 0 when absent */
-	form_number window;   /* bytes of each that it takes before it gives credit; 0 when absent */
+	wire_number hops;    /* redirects followed so far */
+	wire_number warm;    /* idle transfer channels that it wants kept; 0 when absent */
+	wire_number mux;      /* 1: it can share a channel among visits */
+	wire_number visits;   /* so many on one at once, at most; 0 when absent */
+	wire_number window;   /* bytes of each that it takes before it gives credit; 0 when absent */
 	bool no_channels;  /* channels=0: it digs none, visits ride on the control channel */
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];

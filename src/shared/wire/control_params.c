@@ -172,28 +172,22 @@ control_params_decode(
 static void
 put_text(struct writer *w, const char *key, struct str value)
 {
-	bool first = false;
-
 	if (value.ptr != NULL)
-		form_put(w, &first, key, value);
+		form_put(w, key, value);
 }
 
 static void
-put_number(struct writer *w, const char *key, form_number value)
+put_number(struct writer *w, const char *key, wire_number value)
 {
-	bool first = false;
-
 	if (value > 0)
-		form_put_number(w, &first, key, value);
+		form_put_number(w, key, value);
 }
 
 /* By hand: a device writes them and never reads any, so that it has no use for the table. */
 void
 control_params_encode(struct writer *w, const struct control_params *params)
 {
-	bool first = true;
-
-	form_put(w, &first, "name", params->name);
+	form_put(w, "name", params->name);
 	put_text(w, "instance", params->instance);
 	for (size_t i = 0; i < params->n_services; i++) {
 		put_text(w, "service", params->services[i].name);

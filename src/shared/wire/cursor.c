@@ -86,7 +86,7 @@ writer_init(struct writer *w, void *out, size_t cap)
 {
 	w->start = w->at = out;
 	w->end = cap > 0 ? w->start + cap : w->start;
-	w->full = false;
+	w->full = w->in_list = false;
 }
 
 size_t
@@ -118,28 +118,11 @@ writer_char(struct writer *w, char c)
 	writer_str(w, (struct str){&c, 1});
 }
 
-static bool
-has_control(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.ptr[i] < 0x20)
-			return true;
-	return false;
-}
-
 void
-writer_fill(struct writer *w, const char *text, const struct str *values)
+writer_line(struct writer *w, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		unsigned n = (unsigned char)*text;
-
-		if (n > 8) {
-			writer_char(w, *text);
-			continue;
-		}
-		w->full |= has_control(values[n - 1]);
-		writer_str(w, values[n - 1]);
-	}
+	w->full |= !str_is_line(str_of(text));
+	writer_cstr(w, text);
 }
 
 /* Divide by ten as on paper, in digits of 16 bits, and return the rest: a small machine has no

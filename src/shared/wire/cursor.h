@@ -17,6 +17,7 @@ struct reader {
 struct writer {
 	char *start, *at, *end;
 	bool full; /* something was written that has no room */
+	bool in_list; /* form_put() has put a pair */
 };
 
 void reader_init(struct reader *r, const void *data, size_t len);
@@ -38,10 +39,9 @@ size_t writer_len(const struct writer *w);
 void writer_str(struct writer *w, struct str s);
 void writer_cstr(struct writer *w, const char *text);
 void writer_char(struct writer *w, char c);
-/* Write text, with values[n - 1] where it has a character n from 1 to 8. A value with a control
- * character, which could begin a line of its own, sets w->full. */
-void writer_fill(
-    struct writer *w, const char *text, const struct str *values);
+/* The same; a control character in it, with which it might go on in a line of its own, sets
+ * w->full. */
+void writer_line(struct writer *w, const char *text);
 /* In decimal. */
 void writer_u32(struct writer *w, uint32_t number);
 void writer_u64(struct writer *w, uint64_t number);

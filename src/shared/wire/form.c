@@ -152,11 +152,11 @@ form_put_more(struct writer *w, struct str text)
 #endif
 
 void
-form_put(struct writer *w, bool *first, const char *key, struct str value)
+form_put(struct writer *w, const char *key, struct str value)
 {
-	if (!*first)
+	if (w->in_list)
 		writer_char(w, '&');
-	*first = false;
+	w->in_list = true;
 	form_put_more(w, str_of(key));
 	writer_char(w, '=');
 	form_put_more(w, value);
@@ -164,9 +164,9 @@ form_put(struct writer *w, bool *first, const char *key, struct str value)
 
 void
 form_put_number(
-    struct writer *w, bool *first, const char *key, form_number value)
+    struct writer *w, const char *key, wire_number value)
 {
-	form_put(w, first, key, (struct str){NULL, 0});
+	form_put(w, key, (struct str){NULL, 0});
 #ifdef TAUPE_DEVICE_ONLY
 	writer_u32(w, value);
 #else

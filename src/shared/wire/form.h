@@ -10,13 +10,6 @@
 #include "wire/cursor.h"
 #include "wire/result.h"
 
-/* A device counts in 32 bits; what is beyond them is read as the greatest of them. */
-#ifdef TAUPE_DEVICE_ONLY
-typedef uint32_t form_number;
-#else
-typedef uint64_t form_number;
-#endif
-
 struct form_reader {
 	char *at, *end;
 };
@@ -35,13 +28,12 @@ void form_reader_init(struct form_reader *r, char *text, size_t len);
  */
 WIRE_MUST_CHECK enum wire_result form_next(struct form_reader *r, struct form_pair *pair);
 
-/* Append key=value, with '&' before it unless it is the first thing in the writer since
- * *first was set true; clears *first. Escapes what must be escaped and no more:
+/* Append key=value, with '&' before it unless it is the first pair in this writer, which holds
+ * one list. Escapes what must be escaped and no more:
  * letters, digits and -._~:/,@[]$!*()' stand as they are, blank becomes %20. */
-void form_put(struct writer *w, bool *first, const char *key, struct str value);
+void form_put(struct writer *w, const char *key, struct str value);
 /* Append more to the value that was put last. */
 void form_put_more(struct writer *w, struct str value);
-void form_put_number(
-    struct writer *w, bool *first, const char *key, form_number value);
+void form_put_number(struct writer *w, const char *key, wire_number value);
 
 #endif

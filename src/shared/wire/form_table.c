@@ -3,16 +3,14 @@
 #include "wire/form_table.h"
 
 static bool
-take_number(const struct form_key *key, form_number *field, struct str value)
+take_number(const struct form_key *key, wire_number *field, struct str value)
 {
-	uint64_t max = (uint64_t)key->of.max << key->shift, number;
+	wire_number max = (wire_number)key->of.max << key->shift, number;
 
-	if (!str_to_u64(value, max != 0 ? max : UINT64_MAX, &number) ||
+	if (!str_to_number(value, max != 0 ? max : WIRE_NUMBER_MAX, &number) ||
 	    number < key->min)
 		return false;
-	*field = (form_number)number;
-	if (*field != number)
-		*field = (form_number)-1;
+	*field = number;
 	return true;
 }
 
@@ -35,34 +33,33 @@ take(const struct form_key *key, void *object, struct str value)
 }
 
 static void
-put(const struct form_key *key, const void *object, struct writer *w,
-    bool *first)
+put(const struct form_key *key, const void *object, struct writer *w)
 {
 	const void *field = (const char *)object + key->offset;
 	const struct str *text = field;
-	const form_number *number = field;
+	const wire_number *number = field;
 
 	switch (key->kind) {
 	case FORM_KIND_TEXT:
 		if (text->ptr != NULL)
-			form_put(w, first, key->name, *text);
+			form_put(w, key->name, *text);
 		break;
 	case FORM_KIND_NUMBER:
 		if (*number > 0)
-			form_put_number(w, first, key->name, *number);
+			form_put_number(w, key->name, *number);
 		break;
 	default:
 		if (key->of.own->put != NULL)
-			key->of.own->put(key, object, w, first);
+			key->of.own->put(key, object, w);
 		break;
 	}
 }
 
 void
 form_put_named(const struct form_key *key, struct str name, struct str value,
-    struct writer *w, bool *first)
+    struct writer *w)
 {
-	form_put(w, first, key->name, name);
+	form_put(w, key->name, name);
 	writer_char(w, ':');
 	form_put_more(w, value);
 }
@@ -77,8 +74,7 @@ static const struct form_key *
 find_key(const struct form_key *keys, size_t n_keys, struct str name)
 {
 	for (size_t i = 0; i < n_keys; i++) {
-		if (keys[i].name[0] == name.ptr[0] &&
-		    str_equal(name, str_of(keys[i].name)))
+		if (form_is(name, keys[i].name))
 			return &keys[i];
 	}
 	return NULL;
@@ -131,8 +127,6 @@ void
 form_table_encode(const struct form_key *keys, size_t n_keys,
     const void *object, struct writer *w)
 {
-	bool first = true;
-
 	for (size_t i = 0; i < n_keys; i++)
-		put(&keys[i], object, w, &first);
+		put(&keys[i], object, w);
 }

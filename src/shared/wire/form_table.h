@@ -15,8 +15,8 @@ struct form_key;
 typedef bool (*form_take_cb)(
     const struct form_key *key, void *object, struct str value);
 /* Write the key as often as it is set in object. */
-typedef void (*form_put_cb)(const struct form_key *key, const void *object,
-    struct writer *w, bool *first);
+typedef void (*form_put_cb)(
+    const struct form_key *key, const void *object, struct writer *w);
 typedef bool (*form_check_cb)(struct str value);
 
 enum form_kind {
@@ -61,11 +61,15 @@ struct form_key {
 		.of.check = (shape), .offset = offsetof(struct type, field),   \
 		.kind = FORM_KIND_TEXT                                         \
 	}
-/* A field of type form_number, 0 when the key is absent; from least to most << by. */
+/* A bound that is beyond what is counted bounds nothing. */
+#define FORM_MOST(most, by)                                                    \
+	((wire_number)(most) << (by) >> (by) == (most) ? (most) : 0)
+/* A field of type wire_number, 0 when the key is absent; from least to most << by. */
 #define FORM_SHIFTED(type, field, least, most, by, says)                       \
 	{                                                                      \
 		.name = #field, FORM_ERROR(#field ": " says)               \
-		.of.max = (most), .offset = offsetof(struct type, field),      \
+		.of.max = FORM_MOST(most, by),                                 \
+		.offset = offsetof(struct type, field),                        \
 		.min = (least), .shift = (by), .kind = FORM_KIND_NUMBER        \
 	}
 #define FORM_NUMBER(type, field, least, most, says)                            \
@@ -81,7 +85,14 @@ struct form_key {
 
 /* Write key=name:value, for lists of such. */
 void form_put_named(const struct form_key *key, struct str name,
-    struct str value, struct writer *w, bool *first);
+    struct str value, struct writer *w);
+
+/* Is it that name? Most are told apart by their first character. Precondition: text.len > 0. */
+static inline bool
+form_is(struct str text, const char *name)
+{
+	return text.ptr[0] == name[0] && str_is(text, name);
+}
 
 /* 1..max visible characters, no blank among them: a check for text. */
 bool form_visible(struct str value, size_t max);

@@ -8,19 +8,22 @@
 #include "wire/control_msg.h"
 #include "wire/sha1.h"
 
+/* A digit is six bits, which lie in one byte or in two. */
 static void
 base64(const uint8_t *data, size_t len, char *out)
 {
 	static const char digits[] =
 	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-	for (size_t i = 0; i < len; i += 3) {
-		uint32_t bits = 0;
+	for (size_t bit = 0; bit < (len + 2) / 3 * 24; bit += 6) {
+		size_t at = bit / 8;
+		unsigned two = 0;
 
-		for (size_t j = i; j < i + 3; j++)
-			bits = bits << 8 | (j < len ? data[j] : 0);
-		for (size_t j = i; j < i + 4; j++, bits <<= 6)
-			*out++ = j <= len ? digits[bits >> 18 & 63] : '=';
+		if (at < len)
+			two = (unsigned)data[at] << 8;
+		if (at + 1 < len)
+			two |= data[at + 1];
+		*out++ = at < len ? digits[two >> (10 - bit % 8) & 63] : '=';
 	}
 }
 
@@ -31,12 +34,15 @@ ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN])
 }
 
 void
-ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN])
+ws_accept_make(const char key[WS_KEY_LEN], char accept[WS_ACCEPT_LEN])
 {
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	char text[WS_KEY_LEN + sizeof(guid) - 1];
 	uint8_t digest[SHA1_LEN];
 
-	sha1_digest(key.ptr, key.len, guid, sizeof(guid) - 1, digest);
+	memcpy(text, key, WS_KEY_LEN);
+	memcpy(text + WS_KEY_LEN, guid, sizeof(guid) - 1);
+	sha1_digest(text, sizeof(text), digest);
 	base64(digest, sizeof(digest), accept);
 }
 
@@ -65,59 +71,76 @@ handshake_enrolment_key_parse(struct str key, struct str *fleet)
 	    device_name_valid(*fleet);
 }
 
+/* An IPv6 address in brackets, and the port unless it is the scheme's own. */
+static void
+write_host(struct writer *w, const struct handshake_request *request)
+{
+	struct str host = str_of(request->host);
+	bool brackets = memchr(host.ptr, ':', host.len) != NULL;
+
+	if (brackets)
+		writer_char(w, '[');
+	writer_line(w, request->host);
+	if (brackets)
+		writer_char(w, ']');
+	if (request->port != (request->secure ? 443 : 80)) {
+		writer_char(w, ':');
+		writer_u32(w, request->port);
+	}
+}
+
 void
 handshake_request_write(
     struct writer *w, const struct handshake_request *request)
 {
-	const struct str values[] = {request->path, request->query,
-	    request->host, request->key, request->user_agent, request->secret};
-
-	writer_fill(w, request->query.len > 0 ? "GET \1?\2" : "GET \1", values);
-	writer_fill(w,
-	    " HTTP/1.1\r\n"
-	    "Host: \3\r\n"
+	writer_cstr(w, " HTTP/1.1\r\nHost: ");
+	write_host(w, request);
+	writer_cstr(w,
+	    "\r\n"
 	    "Upgrade: websocket\r\n"
 	    "Connection: Upgrade\r\n"
-	    "Sec-WebSocket-Key: \4\r\n"
+	    "Sec-WebSocket-Key: ");
+	writer_str(w, (struct str){request->key, WS_KEY_LEN});
+	writer_cstr(w,
+	    "\r\n"
 	    "Sec-WebSocket-Version: " WS_VERSION "\r\n"
-	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n",
-	    values);
-	if (request->secret.ptr != NULL) {
+	    "Sec-WebSocket-Protocol: " SUBPROTOCOL "\r\n");
+	if (request->secret != NULL) {
 #ifndef TAUPE_WITHOUT_CHECKS
-		if (!handshake_secret_valid(request->secret))
+		if (!handshake_secret_valid(str_of(request->secret)))
 			w->full = true;
 #endif
-		writer_fill(w, "Authorization: Bearer \6\r\n", values);
+		writer_cstr(w, "Authorization: Bearer ");
+		writer_line(w, request->secret);
+		writer_cstr(w, "\r\n");
 	}
-	if (request->user_agent.ptr != NULL)
-		writer_fill(w, "User-Agent: \5\r\n", values);
-	writer_str(w, STR("\r\n"));
+	writer_cstr(w, "User-Agent: ");
+	writer_line(w, request->user_agent);
+	writer_cstr(w, "\r\n\r\n");
 }
 
-bool
-handshake_response_check(
-    const struct http_head *head, struct str key, const char **error)
+const char *
+handshake_answer_check(
+    const struct http_answer *answer, const char key[WS_KEY_LEN])
 {
+	const struct str *fields = answer->fields;
 	char accept[WS_ACCEPT_LEN];
-	struct str expected = {accept, sizeof(accept)};
 
 	ws_accept_make(key, accept);
-	*error = NULL;
-	if (head->status != 101 || head->minor != 1)
-		*error = SAYS("not an HTTP/1.1 101");
-	else if (!str_is_nocase(http_field_get(head, "Upgrade"), "websocket"))
-		*error = SAYS("no Upgrade: websocket");
-	else if (!http_list_has(head, "Connection", "upgrade"))
-		*error = SAYS("no Connection: Upgrade");
-	else if (!str_equal(
-		     http_field_get(head, "Sec-WebSocket-Accept"), expected))
-		*error =
-		    SAYS("Sec-WebSocket-Accept is not the answer to our key");
-	else if (!str_is(http_field_get(head, "Sec-WebSocket-Protocol"),
-		     SUBPROTOCOL))
-		*error =
-		    SAYS("the relay did not choose subprotocol " SUBPROTOCOL);
-	else if (http_field_count(head, "Sec-WebSocket-Extensions") > 0)
-		*error = SAYS("a WebSocket extension that was not asked for");
-	return *error == NULL;
+	if (answer->status != 101 || answer->minor != 1)
+		return SAYS("not an HTTP/1.1 101");
+	if (!str_is_nocase(fields[HTTP_UPGRADE], "websocket"))
+		return SAYS("no Upgrade: websocket");
+	if (!answer->upgrades)
+		return SAYS("no Connection: Upgrade");
+	if (!str_equal(fields[HTTP_ACCEPT],
+		(struct str){accept, sizeof(accept)}))
+		return SAYS(
+		    "Sec-WebSocket-Accept is not the answer to our key");
+	if (!str_is(fields[HTTP_PROTOCOL], SUBPROTOCOL))
+		return SAYS(
+		    "the relay did not choose subprotocol " SUBPROTOCOL);
+	if (fields[HTTP_EXTENSIONS].ptr != NULL)
+		return SAYS("a WebSocket extension that was not asked for");
+	return NULL;
 }

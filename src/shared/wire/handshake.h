@@ -15,15 +15,15 @@
 /* Sec-WebSocket-Key of 16 random bytes; not terminated. */
 void ws_key_make(const uint8_t nonce[16], char key[WS_KEY_LEN]);
 /* Sec-WebSocket-Accept of a key (section 4.2.2); not terminated. */
-void ws_accept_make(struct str key, char accept[WS_ACCEPT_LEN]);
+void ws_accept_make(const char key[WS_KEY_LEN], char accept[WS_ACCEPT_LEN]);
 
 struct handshake_request {
-	struct str host;   /* Host field: "relay.example.com" or with port */
-	struct str path;   /* CONTROL_PATH or TRANSFER_PATH */
-	struct str query;  /* already form-encoded */
-	struct str secret; /* for Authorization: Bearer; absent: no such field */
-	struct str user_agent;
-	struct str key;    /* WS_KEY_LEN characters */
+	const char *host; /* an IPv6 address without its brackets */
+	uint16_t port;
+	bool secure;	    /* port 443 needs no word, else 80 */
+	const char *secret; /* for Authorization: Bearer; NULL: no such field */
+	const char *user_agent;
+	const char *key; /* WS_KEY_LEN characters */
 };
 
 /* Can this secret be carried in Authorization: Bearer (b64token of RFC 6750 section 2.1)?
@@ -34,9 +34,10 @@ bool handshake_secret_valid(struct str secret);
  * ENROLMENT_RANDOM_LEN of [A-Za-z0-9_-]? *fleet is then the name, within it. */
 bool handshake_enrolment_key_parse(struct str key, struct str *fleet);
 
-/* Write the client's request. The caller asks w->full; a secret that is not valid or a
- * value with CR or LF in it counts as that, too. */
-void handshake_request_write(struct writer *w, const struct handshake_request *request);
+/* Write the client's request behind "GET", its path and its query. The caller asks w->full; a
+ * secret that is not valid or a value with CR or LF in it counts as that, too. */
+void handshake_request_write(
+    struct writer *w, const struct handshake_request *request);
 
 /*
  * Server: does this head ask for a WebSocket with our subprotocol? Returns 101 when all
@@ -55,8 +56,8 @@ struct str handshake_bearer(const struct http_head *head);
 /* Server: write "101 Switching Protocols". */
 void handshake_response_write(struct writer *w, struct str key);
 
-/* Client: is this 101 a right answer to our key? On false *error says what is wrong. */
-WIRE_MUST_CHECK bool handshake_response_check(const struct http_head *head, struct str key,
-    const char **error);
+/* Client: is this the right answer to our key? NULL, or what is wrong. */
+WIRE_MUST_CHECK const char *handshake_answer_check(
+    const struct http_answer *answer, const char key[WS_KEY_LEN]);
 
 #endif

@@ -90,7 +90,7 @@ handshake_response_write(struct writer *w, struct str key)
 {
 	char accept[WS_ACCEPT_LEN];
 
-	ws_accept_make(key, accept);
+	ws_accept_make(key.ptr, accept);
 	writer_str(w, STR("HTTP/1.1 101 Switching Protocols\r\n"));
 	http_write_field(w, "Upgrade", STR("websocket"));
 	http_write_field(w, "Connection", STR("Upgrade"));

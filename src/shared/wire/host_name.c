@@ -103,7 +103,7 @@ bool
 host_name_strip_port(struct str *host, uint16_t *port_number)
 {
 	struct str name, port;
-	uint64_t number;
+	wire_number number;
 	size_t bracket = 0;
 
 	*port_number = 0;
@@ -115,7 +115,7 @@ host_name_strip_port(struct str *host, uint16_t *port_number)
 	if (!str_split(port, ':', &name, &port))
 		return true;
 	host->len = bracket + name.len;
-	if (port.len > 5 || !str_to_u64(port, PORT_MAX, &number))
+	if (port.len > 5 || !str_to_number(port, PORT_MAX, &number))
 		return false;
 	*port_number = (uint16_t)number;
 	return number > 0;

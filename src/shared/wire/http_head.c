@@ -5,10 +5,45 @@
  */
 #include "wire/http_head.h"
 
-struct lines {
-	const char *at, *end;
-	struct http_head *head; /* where complaints go */
-};
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The next line of *rest, without its CR LF; *rest goes on behind it. Says what is wrong with a
+ * line before its end is there, so that a peer of another protocol is told at once. */
+static enum wire_result
+next_line(struct str *rest, struct str *line)
+{
+	bool whole = str_split(*rest, '\n', line, rest);
+
+	if (line->len > 0 && line->ptr[line->len - 1] == '\r')
+		line->len--;
+	else if (whole)
+		return WIRE_BAD;
+	if (!str_is_line(*line))
+		return WIRE_BAD;
+	return whole ? WIRE_DONE : WIRE_MORE;
+}
+
+#define BAD_LINE SAYS("control character, or a line without CR LF at its end")
+
+/* RFC 9110 section 5.6.2 */
+static bool
+is_token(struct str s)
+{
+	return s.len > 0 && str_only(s, "^zAZ09-.#'*+!!||~~");
+}
+
+static bool
+split_field(struct str line, struct str *name, struct str *value)
+{
+	if (!str_split(line, ':', name, value))
+		return false;
+	*value = str_trim(*value);
+	return is_token(*name);
+}
+
+#define BAD_FIELD SAYS("malformed field")
+
+/* ---- requests ---- */
 
 static enum wire_result
 bad(struct http_head *head, unsigned status, const char *error)
@@ -18,41 +53,6 @@ bad(struct http_head *head, unsigned status, const char *error)
 	return WIRE_BAD;
 }
 
-/* The next line, without its CR LF. Says what is wrong with a line before its end is
- * there, so that a peer of another protocol is told at once. */
-static enum wire_result
-next_line(struct lines *lines, struct str *line)
-{
-	const char *at;
-
-	for (at = lines->at; at < lines->end; at++) {
-		unsigned char c = (unsigned char)*at;
-
-		if (c == '\r') {
-			if (at + 1 == lines->end)
-				return WIRE_MORE;
-			if (at[1] != '\n')
-				return bad(lines->head, 400, SAYS("bare CR"));
-			*line =
-			    (struct str){lines->at, (size_t)(at - lines->at)};
-			lines->at = at + 2;
-			return WIRE_DONE;
-		}
-		if (c == '\n')
-			return bad(lines->head, 400, SAYS("bare LF"));
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return bad(lines->head, 400, SAYS("control character"));
-	}
-	return WIRE_MORE;
-}
-
-/* RFC 9110 section 5.6.2 */
-static bool
-is_token(struct str s)
-{
-	return s.len > 0 && str_only(s, "^zAZ09-.#'*+!!||~~");
-}
-
 /* Looser than RFC 3986, since browsers are: visible ASCII but for '#'. */
 static bool
 is_target(struct str s)
@@ -60,24 +60,15 @@ is_target(struct str s)
 	return s.len > 0 && s.ptr[0] == '/' && str_only(s, "$~!\"");
 }
 
-#ifndef TAUPE_DEVICE_ONLY
-
 static bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
 }
 
-#endif
-
 static enum wire_result
 parse_version(struct str version, struct http_head *head)
 {
-#ifdef TAUPE_DEVICE_ONLY /* which answers nobody, and so may say the same of all others */
-	if (version.len != 8 || memcmp(version.ptr, "HTTP/1.", 7) != 0 ||
-	    (version.ptr[7] != '0' && version.ptr[7] != '1'))
-		return bad(head, 0, SAYS("no HTTP version 1.0 or 1.1"));
-#else
 	if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 ||
 	    !is_digit(version.ptr[5]) || version.ptr[6] != '.' ||
 	    !is_digit(version.ptr[7]))
@@ -85,7 +76,6 @@ parse_version(struct str version, struct http_head *head)
 	if (version.ptr[5] != '1' || version.ptr[7] > '1')
 		return bad(
 		    head, 505, SAYS("HTTP version other than 1.0 and 1.1"));
-#endif
 	head->minor = (unsigned)(version.ptr[7] - '0');
 	return WIRE_DONE;
 }
@@ -108,109 +98,50 @@ parse_request_line(struct str line, struct http_head *head)
 }
 
 static enum wire_result
-parse_status_line(struct str line, struct http_head *head)
-{
-	struct str version, status;
-	uint64_t number;
-
-	if (!str_split(line, ' ', &version, &line) ||
-	    !str_split(line, ' ', &status, &head->phrase))
-		return bad(head, 400, SAYS("malformed status line"));
-	if (parse_version(version, head) != WIRE_DONE)
-		return WIRE_BAD;
-	if (status.len != 3 || !str_to_u64(status, 599, &number) ||
-	    number < 100)
-		return bad(head, 400, SAYS("malformed status"));
-	head->status = (unsigned)number;
-	return WIRE_DONE;
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static enum wire_result
 parse_field(struct str line, struct http_head *head)
 {
-	struct http_field field;
+	struct http_field *field = &head->fields[head->n_fields];
 
-	if (is_blank(line.ptr[0]))
-		return bad(head, 400, SAYS("folded field"));
-	if (!str_split(line, ':', &field.name, &field.value) ||
-	    !is_token(field.name))
-		return bad(head, 400, SAYS("malformed field"));
 	if (head->n_fields == HTTP_FIELDS_MAX)
 		return bad(head, 431, SAYS("too many fields"));
-	while (field.value.len > 0 && is_blank(field.value.ptr[0])) {
-		field.value.ptr++;
-		field.value.len--;
-	}
-	while (field.value.len > 0 &&
-	    is_blank(field.value.ptr[field.value.len - 1]))
-		field.value.len--;
-	head->fields[head->n_fields++] = field;
+	if (!split_field(line, &field->name, &field->value))
+		return bad(head, 400, BAD_FIELD);
+	head->n_fields++;
 	return WIRE_DONE;
 }
 
-typedef enum wire_result (*first_line_cb)(
-    struct str line, struct http_head *head);
-
 static enum wire_result
-parse_lines(struct lines *lines, first_line_cb first_line)
+parse_lines(struct str *rest, struct http_head *head)
 {
-	struct http_head *head = lines->head;
-	enum wire_result result;
+	enum wire_result result, (*parse)(struct str, struct http_head *) =
+				     parse_request_line;
 	struct str line;
 
-	if ((result = next_line(lines, &line)) != WIRE_DONE)
-		return result;
-	if ((result = first_line(line, head)) != WIRE_DONE)
-		return result;
-	while ((result = next_line(lines, &line)) == WIRE_DONE) {
-		if (line.len == 0)
+	while ((result = next_line(rest, &line)) == WIRE_DONE) {
+		if (line.len == 0 && parse == parse_field)
 			return WIRE_DONE;
-		if ((result = parse_field(line, head)) != WIRE_DONE)
-			break;
+		if (parse(line, head) != WIRE_DONE)
+			return WIRE_BAD;
+		parse = parse_field;
 	}
-	return result;
-}
-
-static enum wire_result
-parse(const char *in, size_t len, first_line_cb first_line,
-    struct http_head *head, size_t *consumed)
-{
-	size_t bound = len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX;
-	struct lines lines = {in, bound > 0 ? in + bound : in, head};
-	enum wire_result result;
-
-	memset(head, 0, sizeof(*head));
-	result = parse_lines(&lines, first_line);
-	if (result == WIRE_DONE)
-		*consumed = (size_t)(lines.at - in);
-	if (result == WIRE_MORE && len >= HTTP_HEAD_MAX)
-		return lines.at == in
-		    ? bad(head, 414, SAYS("first line too long"))
-		    : bad(head, 431, SAYS("head too long"));
-	return result;
+	return result == WIRE_BAD ? bad(head, 400, BAD_LINE) : WIRE_MORE;
 }
 
 enum wire_result
 http_request_parse(
     const char *in, size_t len, struct http_head *head, size_t *consumed)
 {
-	return parse(in, len, parse_request_line, head, consumed);
-}
+	struct str rest = {in, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX};
+	enum wire_result result;
 
-enum wire_result
-http_response_parse(
-    const char *in, size_t len, struct http_head *head, size_t *consumed)
-{
-	enum wire_result result =
-	    parse(in, len, parse_status_line, head, consumed);
-
-	head->error_status = 0; /* a response is not answered */
+	memset(head, 0, sizeof(*head));
+	result = parse_lines(&rest, head);
+	if (result == WIRE_DONE)
+		*consumed = (size_t)(rest.ptr - in);
+	if (result == WIRE_MORE && len >= HTTP_HEAD_MAX)
+		return head->method.ptr == NULL
+		    ? bad(head, 414, SAYS("first line too long"))
+		    : bad(head, 431, SAYS("head too long"));
 	return result;
 }
 
@@ -253,59 +184,81 @@ http_list_has(const struct http_head *head, const char *name, const char *token)
 	return false;
 }
 
-const char *
-http_status_phrase(unsigned status)
-{
-	static const struct {
-		unsigned status;
-		const char *phrase;
-	} phrases[] = {
-	    {101, "Switching Protocols"},
-	    {200, "OK"},
-	    {201, "Created"},
-	    {202, "Accepted"},
-	    {204, "No Content"},
-	    {302, "Found"},
-	    {400, "Bad Request"},
-	    {401, "Unauthorized"},
-	    {403, "Forbidden"},
-	    {404, "Not Found"},
-	    {405, "Method Not Allowed"},
-	    {408, "Request Timeout"},
-	    {409, "Conflict"},
-	    {410, "Gone"},
-	    {413, "Content Too Large"},
-	    {414, "URI Too Long"},
-	    {421, "Misdirected Request"},
-	    {426, "Upgrade Required"},
-	    {429, "Too Many Requests"},
-	    {431, "Request Header Fields Too Large"},
-	    {500, "Internal Server Error"},
-	    {501, "Not Implemented"},
-	    {502, "Bad Gateway"},
-	    {503, "Service Unavailable"},
-	    {504, "Gateway Timeout"},
-	    {505, "HTTP Version Not Supported"},
-	};
+/* ---- answers ---- */
 
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
-		if (phrases[i].status == status)
-			return phrases[i].phrase;
-	}
-	return "Unknown";
+static bool
+take_status(struct http_answer *answer, struct str line)
+{
+	wire_number status;
+
+	/* "HTTP/1.1 101 Switching Protocols"; the phrase may be empty */
+	if (line.len < 13 || memcmp(line.ptr, "HTTP/1.", 7) != 0 ||
+	    (line.ptr[7] != '0' && line.ptr[7] != '1') || line.ptr[8] != ' ' ||
+	    line.ptr[12] != ' ' ||
+	    !str_to_number((struct str){line.ptr + 9, 3}, 599, &status))
+		return false;
+	answer->minor = (unsigned)(line.ptr[7] - '0');
+	answer->status = (unsigned)status;
+	return status >= 100;
 }
 
-void
-http_write_field(struct writer *w, const char *name, struct str value)
+static const char *const answer_names[] = {
+    [HTTP_UPGRADE] = "Upgrade",
+    [HTTP_ACCEPT] = "Sec-WebSocket-Accept",
+    [HTTP_PROTOCOL] = "Sec-WebSocket-Protocol",
+    [HTTP_EXTENSIONS] = "Sec-WebSocket-Extensions",
+    [HTTP_RETRY_AFTER] = "Retry-After",
+#ifndef TAUPE_WITHOUT_REDIRECTS
+    [HTTP_LOCATION] = "Location",
+#endif
+#ifndef TAUPE_WITHOUT_TEXTS
+    [HTTP_CONTENT_TYPE] = "Content-Type",
+    [HTTP_CONTENT_LENGTH] = "Content-Length",
+#endif
+};
+
+static bool
+take_field(struct http_answer *answer, struct str line)
 {
-	for (size_t i = 0; i < value.len; i++) {
-		/* else a value could begin a field of its own */
-		if (value.ptr[i] == '\r' || value.ptr[i] == '\n' ||
-		    value.ptr[i] == '\0')
-			w->full = true;
+	struct str name, value;
+
+	if (!split_field(line, &name, &value))
+		return false;
+	if (str_is_nocase(name, "Connection") &&
+	    str_list_has(value, STR("upgrade")))
+		answer->upgrades = true;
+	for (size_t i = 0; i < COUNT(answer_names); i++)
+		if (str_is_nocase(name, answer_names[i]))
+			answer->fields[i] = answer->fields[i].ptr == NULL
+			    ? value
+			    : STR("");
+	return true;
+}
+
+enum wire_result
+http_answer_parse(
+    const char *in, size_t len, struct http_answer *answer, size_t *consumed)
+{
+	struct str rest = {in, len}, line;
+	enum wire_result result;
+
+	memset(answer, 0, sizeof(*answer));
+	while ((result = next_line(&rest, &line)) == WIRE_DONE) {
+		if (answer->status == 0) {
+			if (take_status(answer, line))
+				continue;
+			answer->error = SAYS("malformed status line");
+			return WIRE_BAD;
+		}
+		if (line.len == 0) {
+			*consumed = (size_t)(rest.ptr - in);
+			return WIRE_DONE;
+		}
+		if (!take_field(answer, line)) {
+			answer->error = BAD_FIELD;
+			return WIRE_BAD;
+		}
 	}
-	writer_cstr(w, name);
-	writer_str(w, STR(": "));
-	writer_str(w, value);
-	writer_str(w, STR("\r\n"));
+	answer->error = BAD_LINE;
+	return result;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HTTP/1.1 request and response heads (RFC 9112 sections 2 to 5), strict and bounded:
- * what a lenient parser would guess about is refused here, so that we and a proxy in
- * front of us can never read the same bytes differently.
+ * HTTP/1.1 heads (RFC 9112 sections 2 to 5), strict and bounded: what a lenient parser
+ * would guess about is refused here, so that we and a proxy in front of us can never read
+ * the same bytes differently. Of a request's fields many ask, each about its own, so that
+ * they are all kept; of an answer's it is known which matter.
  */
 #ifndef TAUPE_WIRE_HTTP_HEAD_H
 #define TAUPE_WIRE_HTTP_HEAD_H
@@ -18,16 +19,13 @@ struct http_field {
 };
 
 struct http_head {
-	/* a request has method and target, a response status and phrase */
 	struct str method, target;
 	struct str path, query; /* target split at its '?'; query absent when none */
-	struct str phrase;
-	unsigned status;
 	unsigned minor; /* HTTP/1.minor: 0 or 1 */
 	size_t n_fields;
 	struct http_field fields[HTTP_FIELDS_MAX];
 	const char *error; /* on WIRE_BAD: a static string, what was wrong */
-	unsigned error_status; /* on WIRE_BAD of a request: 400, 414, 431 or 505 */
+	unsigned error_status; /* on WIRE_BAD: 400, 414, 431 or 505 */
 };
 
 /*
@@ -41,9 +39,6 @@ struct http_head {
  */
 WIRE_MUST_CHECK enum wire_result http_request_parse(const char *in, size_t len,
     struct http_head *head, size_t *consumed);
-WIRE_MUST_CHECK enum wire_result http_response_parse(const char *in, size_t len,
-    struct http_head *head, size_t *consumed);
-
 /* The only field of that name (any case): absent when there is none, or more than one. */
 struct str http_field_get(const struct http_head *head, const char *name);
 /* How many fields of that name there are. */
@@ -53,6 +48,33 @@ size_t http_field_count(const struct http_head *head, const char *name);
  * section 5.3)? Ignores case. */
 bool http_list_has(
     const struct http_head *head, const char *name, const char *token);
+
+/* The fields of an answer that a client asks about. */
+enum http_answer_field {
+	HTTP_UPGRADE,
+	HTTP_ACCEPT,	 /* Sec-WebSocket-Accept, and so on */
+	HTTP_PROTOCOL,
+	HTTP_EXTENSIONS,
+	HTTP_RETRY_AFTER,
+	HTTP_LOCATION,
+	HTTP_CONTENT_TYPE,
+	HTTP_CONTENT_LENGTH,
+	HTTP_ANSWER_FIELDS
+};
+
+struct http_answer {
+	unsigned status;
+	unsigned minor; /* HTTP/1.minor: 0 or 1 */
+	bool upgrades; /* "upgrade" is in the list that all Connection fields make together */
+	/* absent when there is none, or when taupe_profile.h leaves out what it is for; empty when
+	 * there are several */
+	struct str fields[HTTP_ANSWER_FIELDS];
+	const char *error; /* on WIRE_BAD: a static string, what was wrong */
+};
+
+/* As http_request_parse(), of an answer. How long a head may be is the caller's business. */
+WIRE_MUST_CHECK enum wire_result http_answer_parse(const char *in, size_t len,
+    struct http_answer *answer, size_t *consumed);
 
 /* The phrase for a status that taupe sends: "Not Found", … ("Unknown" for others). */
 const char *http_status_phrase(unsigned status);

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SHA-1 as FIPS 180-4 section 6.1 has it, in a plain loop: it runs once for each
+ * SHA-1 as FIPS 180-4 section 6.1 has it, in plain loops: it runs once for each
  * handshake, over 60 bytes, so smallness counts and speed does not.
  */
 #include "wire/sha1.h"
 
 #include <string.h>
 
-#define BLOCK_LEN 64
-
-struct sha1 {
-	uint32_t state[5];
-	uint32_t len; /* bytes hashed so far */
-	uint32_t words
-	    [16]; /* of the block; compress() makes the later ones of them */
-};
+#define BLOCK_WORDS 16
+#define ROUNDS 80
 
 static uint32_t
 rotate(uint32_t value, unsigned bits)
@@ -22,87 +16,64 @@ rotate(uint32_t value, unsigned bits)
 	return value << bits | value >> (32 - bits);
 }
 
-/* The word of a round; words holds those of the sixteen before it, and first the block's own. */
+/* The function of a round without its constant. */
 static uint32_t
-next_word(uint32_t words[16], unsigned round)
+mix(unsigned twenty, uint32_t b, uint32_t c, uint32_t d)
 {
-	uint32_t *word = &words[round & 15];
-
-	if (round >= 16)
-		*word = rotate(*word ^ words[(round + 13) & 15] ^
-			words[(round + 8) & 15] ^ words[(round + 2) & 15],
-		    1);
-	return *word;
+	switch (twenty) {
+	case 0:
+		return d ^ (b & (c ^ d));
+	case 2:
+		return (b & c) | (d & (b | c));
+	default:
+		return b ^ c ^ d;
+	}
 }
 
-static uint32_t
-mix(unsigned round, uint32_t b, uint32_t c, uint32_t d)
-{
-	if (round < 20)
-		return ((b & c) | (~b & d)) + 0x5a827999;
-	if (round < 40)
-		return (b ^ c ^ d) + 0x6ed9eba1;
-	if (round < 60)
-		return ((b & c) | (b & d) | (c & d)) + 0x8f1bbcdc;
-	return (b ^ c ^ d) + 0xca62c1d6;
-}
-
+/* The first words are the block's own; the others are made of them. */
 static void
-compress(struct sha1 *sha)
+compress(uint32_t state[5], uint32_t words[ROUNDS])
 {
+	static const uint32_t constants[] = {
+	    0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
 	uint32_t v[5]; /* a to e of the standard */
 
-	memcpy(v, sha->state, sizeof(v));
-	for (unsigned i = 0; i < 80; i++) {
-		uint32_t next = rotate(v[0], 5) + mix(i, v[1], v[2], v[3]) +
-		    v[4] + next_word(sha->words, i);
+	for (uint32_t *word = words + BLOCK_WORDS; word < words + ROUNDS;
+	     word++)
+		*word =
+		    rotate(word[-3] ^ word[-8] ^ word[-14] ^ word[-16], 1);
+	memcpy(v, state, sizeof(v));
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint32_t next = rotate(v[0], 5) +
+		    mix(i / 20, v[1], v[2], v[3]) + constants[i / 20] + v[4] +
+		    words[i];
 
+		v[1] = rotate(v[1], 30);
 		memmove(v + 1, v, sizeof(v) - sizeof(v[0]));
 		v[0] = next;
-		v[2] = rotate(v[2], 30);
 	}
 	for (unsigned i = 0; i < 5; i++)
-		sha->state[i] += v[i];
-}
-
-static void
-put(struct sha1 *sha, uint8_t byte)
-{
-	uint32_t *word = &sha->words[sha->len / 4 % 16];
-
-	*word = *word << 8 | byte;
-	if (++sha->len % BLOCK_LEN == 0)
-		compress(sha);
-}
-
-static void
-update(struct sha1 *sha, const uint8_t *data, size_t len)
-{
-	while (len-- > 0)
-		put(sha, *data++);
+		state[i] += v[i];
 }
 
 void
-sha1_digest(const void *a, size_t a_len, const void *b, size_t b_len,
-    uint8_t digest[SHA1_LEN])
+sha1_digest(const void *data, size_t len, uint8_t digest[SHA1_LEN])
 {
-	struct sha1 sha = {
-	    .state = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
-		0xc3d2e1f0},
-	};
-	const struct {
-		const uint8_t *data;
-		size_t len;
-	} parts[] = {{a, a_len}, {b, b_len}};
-	uint64_t bits = (a_len + b_len) * UINT64_C(8);
+	uint32_t state[5] = {
+	    0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+	const size_t whole = len + 1 + 8; /* with the mark of its end, and its length */
+	const uint8_t *bytes = data;
 
-	for (unsigned i = 0; i < 2; i++)
-		update(&sha, parts[i].data, parts[i].len);
-	put(&sha, 0x80);
-	while (sha.len % BLOCK_LEN != BLOCK_LEN - sizeof(bits))
-		put(&sha, 0);
-	for (unsigned i = 0; i < sizeof(bits); i++, bits <<= 8)
-		put(&sha, (uint8_t)(bits >> 56));
+	for (size_t at = 0; at < whole;) {
+		uint32_t words[ROUNDS];
+
+		for (unsigned i = 0; i < 4 * BLOCK_WORDS; i++, at++)
+			words[i / 4] = words[i / 4] << 8 |
+			    (at < len ? bytes[at] : at == len ? 0x80 : 0);
+		if (at >= whole)
+			words[BLOCK_WORDS - 1] = (uint32_t)len * 8;
+		compress(state, words);
+	}
 	for (unsigned i = 0; i < SHA1_LEN; i++)
-		digest[i] = (uint8_t)(sha.state[i / 4] >> (24 - i % 4 * 8));
+		digest[i] = (uint8_t)(state[i / 4] >> (24 - i % 4 * 8));
 }

@@ -8,8 +8,7 @@
 
 #define SHA1_LEN 20
 
-/* The digest of a followed by b. */
-void sha1_digest(const void *a, size_t a_len, const void *b, size_t b_len,
-    uint8_t digest[SHA1_LEN]);
+/* The digest of data, of less than half a gigabyte. */
+void sha1_digest(const void *data, size_t len, uint8_t digest[SHA1_LEN]);
 
 #endif

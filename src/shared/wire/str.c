@@ -5,6 +5,8 @@
  */
 #include "wire/str.h"
 
+#define SATURATES (sizeof(wire_number) < sizeof(uint64_t))
+
 static char
 lower(char c)
 {
@@ -23,11 +25,15 @@ str_equal_nocase(struct str a, struct str b)
 	return true;
 }
 
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
 bool
 str_is(struct str s, const char *text)
 {
 	return str_equal(s, str_of(text));
 }
+
+#endif
 
 bool
 str_is_nocase(struct str s, const char *text)
@@ -35,8 +41,8 @@ str_is_nocase(struct str s, const char *text)
 	return str_equal_nocase(s, str_of(text));
 }
 
-static struct str
-trim(struct str s)
+struct str
+str_trim(struct str s)
 {
 	while (s.len > 0 && (s.ptr[0] == ' ' || s.ptr[0] == '\t')) {
 		s.ptr++;
@@ -56,7 +62,7 @@ str_list_has(struct str list, struct str token)
 
 	do {
 		more = str_split(rest, ',', &member, &rest);
-		member = trim(member);
+		member = str_trim(member);
 		if (member.len > 0 && str_equal_nocase(member, token))
 			return true;
 	} while (more);
@@ -97,21 +103,38 @@ str_only(struct str s, const char *ranges)
 }
 
 bool
-str_to_u64(struct str s, uint64_t max, uint64_t *out)
+str_is_line(struct str s)
 {
-	uint64_t number = 0;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+bool
+str_to_number(struct str s, wire_number max, wire_number *out)
+{
+	wire_number number = 0;
 
 	if (s.len < 1 || s.len > 20)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		unsigned digit = (unsigned)(unsigned char)s.ptr[i] - '0';
 
-		if (digit > 9 || number > UINT64_MAX / 10)
+		if (digit > 9)
 			return false;
-		number = number * 10 + digit;
-		if (number < digit || number > max) /* 2^64, or too much */
+		if (number <= (WIRE_NUMBER_MAX - digit) / 10)
+			number = number * 10 + digit;
+		else if (SATURATES)
+			number = WIRE_NUMBER_MAX;
+		else
 			return false;
 	}
+	if (number > max)
+		return false;
 	*out = number;
 	return true;
 }

@@ -14,6 +14,15 @@
 
 #include "taupe_profile.h"
 
+/* A device counts in 32 bits; what is beyond them, of up to 20 digits, is read as the greatest. */
+#ifdef TAUPE_DEVICE_ONLY
+typedef uint32_t wire_number;
+#define WIRE_NUMBER_MAX UINT32_MAX
+#else
+typedef uint64_t wire_number;
+#define WIRE_NUMBER_MAX UINT64_MAX
+#endif
+
 struct str {
 	const char *ptr; /* NULL: absent */
 	size_t len;
@@ -47,7 +56,15 @@ str_equal(struct str a, struct str b)
 bool str_equal_nocase(struct str a, struct str b);
 
 /* The same, of a C string: shorter code than of a slice where it is a literal. */
+#ifdef TAUPE_WITHOUT_FAST_PATHS
 bool str_is(struct str s, const char *text);
+#else
+static inline bool
+str_is(struct str s, const char *text)
+{
+	return str_equal(s, str_of(text));
+}
+#endif
 bool str_is_nocase(struct str s, const char *text);
 
 /* Is token one of the comma-separated members of list, ignoring case and blanks
@@ -62,8 +79,14 @@ bool str_split(struct str s, char sep, struct str *head, struct str *tail);
  * "azAZ09--". An empty s does. */
 bool str_only(struct str s, const char *ranges);
 
+/* Is it without control characters but for tabs, and so within one line? */
+bool str_is_line(struct str s);
+
+/* Without the blanks around it. */
+struct str str_trim(struct str s);
+
 /* Parse a decimal number of 1 to 20 digits up to max: no sign, no blanks. */
-bool str_to_u64(struct str s, uint64_t max, uint64_t *out);
+bool str_to_number(struct str s, wire_number max, wire_number *out);
 
 /* Copy s with a terminating NUL into out; false, and out "", if it does not fit. */
 bool str_copy(struct str s, char *out, size_t cap);

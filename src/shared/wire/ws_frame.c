@@ -72,7 +72,6 @@ ws_header_decode(
 	header->opcode = (enum ws_opcode)opcode;
 	header->fin = in[0] & BIT_FIN;
 	header->masked = in[1] & BIT_MASKED;
-	memset(header->mask, 0, sizeof(header->mask));
 	if (header->masked) {
 		if (len - at < sizeof(header->mask))
 			return WIRE_MORE;

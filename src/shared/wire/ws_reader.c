@@ -88,10 +88,12 @@ begin_frame(
 	}
 	r->in_frame = true;
 	r->left = header->length;
-	memcpy(r->mask, header->mask, sizeof(r->mask));
+	if (is_server(r)) {
+		memcpy(r->mask, header->mask, sizeof(r->mask));
+		r->phase = 0;
+	}
 	r->opcode = (uint8_t)header->opcode;
 	r->fin = header->fin;
-	r->phase = 0;
 	if (is_control(r->opcode))
 		return;
 	if (r->opcode != WS_OP_CONTINUATION) {
@@ -208,12 +210,14 @@ take_data(
 		event->type = WS_TEXT;
 	} else {
 		event->type = WS_BINARY;
-		if (is_server(r))
+		if (is_server(r)) {
 			memcpy(event->mask, r->mask, sizeof(event->mask));
-		event->phase = r->phase;
+			event->phase = r->phase;
+		}
 	}
 	r->left -= piece;
-	r->phase = (r->phase + piece) & 3;
+	if (is_server(r))
+		r->phase = (r->phase + piece) & 3;
 	r->message_length += piece;
 	event->message_length = r->message_length;
 	event->first = r->fresh;

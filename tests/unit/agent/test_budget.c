@@ -63,17 +63,50 @@ START_TEST(shapes_of_a_budget)
 }
 END_TEST
 
+START_TEST(nothing_is_counted_where_nobody_pays)
+{
+	begin(0);
+	ck_assert(!budget_counts(&budget));
+	settings.options.metered = true;
+	budget_apply(&budget, &settings);
+	ck_assert(budget_counts(&budget));
+	begin(1 * MB);
+	ck_assert(budget_counts(&budget));
+}
+END_TEST
+
 START_TEST(without_a_budget_only_the_price_is_known)
 {
 	begin(0);
+	settings.options.metered = true;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
 	for (int i = 0; i < 3; i++)
 		beat(30000, 250);
 	ck_assert_uint_eq(budget.search.floor_ms, 0);
 	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
-	ck_assert_uint_eq(budget.spent_bytes, 750);
-	ck_assert_uint_eq(budget.clean_bytes, 250);
-	/* and nobody wants to hear it */
-	ck_assert_uint_eq(budget.search.beat_bytes, 0);
+	ck_assert_uint_eq(budget.search.beat_bytes, 250);
+}
+END_TEST
+
+/* A connection that stands has cost something by then, and so has the month. */
+START_TEST(budget_that_is_set_later_begins_with_nothing_spent)
+{
+	begin(0);
+	total = 9000000;
+	ck_assert_uint_eq(budget_wait_ms(&budget, now += 20 * DAY), 0);
+	settings.data_budget = 1 * MB;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 0);
+	ck_assert_uint_eq(budget.elapsed_ms, 30000);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 250);
+	/* another limit is no other beginning */
+	settings.data_budget = 2 * MB;
+	budget_apply(&budget, &settings);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 500);
 }
 END_TEST
 
@@ -150,6 +183,17 @@ START_TEST(attempts_in_vain_are_paid_for)
 	budget_dial_failed(&budget, 6000, now += 1000);
 	ck_assert_uint_eq(budget.spent_bytes, 102000);
 	ck_assert_uint_ge(budget_wait_ms(&budget, now), 5000000);
+}
+END_TEST
+
+/* A month goes on while nothing but attempts in vain happens, and brings more than they cost. */
+START_TEST(time_passes_with_attempts_in_vain)
+{
+	begin(1 * MB);
+	beat(1000, 200000);
+	for (int hour = 0; hour < 4 * 24; hour++)
+		budget_dial_failed(&budget, 100, now += DAY / 24);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
 }
 END_TEST
 
@@ -296,6 +340,8 @@ main(void)
 {
 	const TTest *const tests[] = {
 	    shapes_of_a_budget,
+	    nothing_is_counted_where_nobody_pays,
+	    budget_that_is_set_later_begins_with_nothing_spent,
 	    without_a_budget_only_the_price_is_known,
 	    even_interval_is_what_the_budget_buys,
 	    network_that_is_searched_is_not_given_up_for_the_budget,
@@ -303,6 +349,7 @@ main(void)
 	    a_tenth_may_be_spent_ahead_and_then_it_rests,
 	    another_limit_ends_the_rest,
 	    attempts_in_vain_are_paid_for,
+	    time_passes_with_attempts_in_vain,
 	    rest_ends_while_nothing_is_connected,
 	    month_costs_no_more_than_it_may,
 	    next_month_begins_with_what_was_too_much,

@@ -512,6 +512,24 @@ START_TEST(check_reads_everything_and_says_so)
 }
 END_TEST
 
+static bool
+hold_is_not_a_minute(void *conf)
+{
+	return ((const struct conf *)conf)->hold != 60000;
+}
+
+START_TEST(check_asks_for_what_the_rows_cannot_tell_alone)
+{
+	struct conf conf;
+
+	table.check_all = hold_is_not_a_minute;
+	ck_assert_int_eq(
+	    LOAD(&conf, "--check", "--hold", "60s"), OPTIONS_ERROR);
+	ck_assert_int_eq(LOAD(&conf, "--check", "--hold", "59s"), OPTIONS_EXIT);
+	table.check_all = NULL;
+}
+END_TEST
+
 START_TEST(reload_reads_again_and_leaves_alone_on_error)
 {
 	const char *argv[] = {"taupe-test", "--workers=3", NULL};
@@ -564,6 +582,7 @@ main(void)
 	tcase_add_test(tcase, help_shows_every_key_with_its_facts);
 	tcase_add_test(tcase, version_and_man_are_answered);
 	tcase_add_test(tcase, check_reads_everything_and_says_so);
+	tcase_add_test(tcase, check_asks_for_what_the_rows_cannot_tell_alone);
 	tcase_add_test(tcase, reload_reads_again_and_leaves_alone_on_error);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

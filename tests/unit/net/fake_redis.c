@@ -41,6 +41,8 @@ send_piece_cb(void *ctx)
 static void
 say(struct fake_client *client, const char *bytes, size_t len)
 {
+	if (client->waiting_at == client->waiting_len)
+		client->waiting_at = client->waiting_len = 0;
 	client->waiting =
 	    realloc(client->waiting, client->waiting_len + len + 1);
 	ck_assert_ptr_nonnull(client->waiting);

@@ -469,6 +469,19 @@ START_TEST(servers_may_change_to_those_of_the_system_under_a_request)
 }
 END_TEST
 
+/* evdns would let them wait until there is one. */
+START_TEST(servers_that_cannot_be_asked_end_the_request)
+{
+	const struct name_servers unusable = {.n = 1}; /* of no family */
+
+	server.silent = true;
+	(void)start("relay.test");
+	run_until(loop, &n_queries, 2);
+	resolver_set_servers(resolver, &unusable);
+	run_until(loop, &n_answers, 1);
+}
+END_TEST
+
 START_TEST(the_system_settings_can_be_read_or_be_missing)
 {
 	struct resolver *system = resolver_new(loop, NULL);
@@ -515,6 +528,7 @@ main(void)
 	tcase_add_test(tests, servers_may_change_under_a_request);
 	tcase_add_test(
 	    tests, servers_may_change_to_those_of_the_system_under_a_request);
+	tcase_add_test(tests, servers_that_cannot_be_asked_end_the_request);
 	tcase_add_test(tests, the_system_settings_can_be_read_or_be_missing);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

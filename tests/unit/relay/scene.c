@@ -320,3 +320,24 @@ count_running(void)
 		n++;
 	return n;
 }
+
+int
+scene_run_suite(const char *name, const TTest *const tests[], size_t n_tests,
+    void (*teardown)(void))
+{
+	Suite *suite = suite_create(name);
+	TCase *tcase = tcase_create(name);
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, NULL, teardown);
+	for (size_t i = 0; i < n_tests; i++)
+		tcase_add_loop_test(tcase, tests[i], 0, 2);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -6,6 +6,8 @@
 #ifndef TAUPE_TESTS_RELAY_SCENE_H
 #define TAUPE_TESTS_RELAY_SCENE_H
 
+#include <check.h>
+
 #include "../net/side.h"
 #include "relay/relay.h"
 #include "wire/ws_frame.h"
@@ -17,6 +19,9 @@ extern struct relay *relay;
 /* Start a relay with these options besides ("hold=100ms", …; NULL ends the list). */
 void scene_begin(int backend, const char *const *options);
 void scene_teardown(void);
+/* A main program's tests, each with both backends (_i) and this behind it. What it returns. */
+int scene_run_suite(const char *name, const TTest *const tests[],
+    size_t n_tests, void (*teardown)(void));
 
 /* The agent's end of a control or transfer channel. */
 struct channel {

@@ -2,6 +2,7 @@
 /* When a session is dead: after three of the relay's intervals, or of those that its agent has
  * chosen; and that the relay asks when one of these is late. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,6 +140,54 @@ START_TEST(interval_that_is_said_again_is_not_written_again)
 }
 END_TEST
 
+/* Have what is due written now. */
+static void
+write_what_is_due(void)
+{
+	scene_device()->due_ms = loop_now_ms(loop);
+	device_retime(scene_device());
+	RUN_UNTIL(scene_device()->due_ms > loop_now_ms(loop));
+}
+
+static bool
+is_written_soon(void)
+{
+	return scene_device()->due_ms <= loop_now_ms(loop) + 10000;
+}
+
+/* The agent chooses, and its choice counts from now on. */
+static void
+change_to(uint32_t ms)
+{
+	char text[60];
+
+	snprintf(text, sizeof(text), "op=heartbeat&heartbeat_ms=%u", ms);
+	channel_send_text(&control, text);
+	RUN_UNTIL(kept() == ms);
+}
+
+/* Each counts at once, but an agent that goes to and fro has the registry written no more often
+ * than one that has changed once. */
+START_TEST(interval_that_changes_for_ever_is_written_early_once)
+{
+	static const char *const options[] = {"heartbeat=30s", NULL};
+
+	begin_with(_i, options);
+	ck_assert(!is_written_soon());
+	for (unsigned regular = 0; regular < 3; regular++) {
+		change_to(60000);
+		ck_assert(is_written_soon());
+		change_to(50000); /* goes with it */
+		write_what_is_due();
+		for (unsigned i = 0; i < 4; i++) {
+			change_to(i % 2 == 0 ? 60000 : 50000);
+			ck_assert(!is_written_soon());
+		}
+		write_what_is_due();
+	}
+}
+END_TEST
+
 START_TEST(interval_is_kept_within_the_relays_bounds)
 {
 	static const char *const options[] = {
@@ -223,29 +272,21 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("heartbeat");
-	TCase *tests = tcase_create("heartbeat");
-	SRunner *runner;
-	int failed;
+	const TTest *const list[] = {
+	    session_lives_for_three_of_the_relays_intervals,
+	    chosen_interval_counts_three_times,
+	    long_interval_that_is_late_is_asked_for,
+	    late_agent_that_does_not_answer_is_dead,
+	    agent_that_chooses_nothing_is_not_asked,
+	    interval_that_is_said_again_is_not_written_again,
+	    interval_that_changes_for_ever_is_written_early_once,
+	    interval_is_kept_within_the_relays_bounds,
+	    bounds_hold_the_relays_own_interval,
+	    malformed_interval_ends_the_session,
+	    next_session_has_chosen_nothing,
+	    registry_is_told_what_the_agent_says,
+	};
 
-	tcase_add_checked_fixture(tests, NULL, teardown);
-	tcase_set_timeout(tests, 60);
-#define ADD(test) tcase_add_loop_test(tests, test, 0, 2)
-	ADD(session_lives_for_three_of_the_relays_intervals);
-	ADD(chosen_interval_counts_three_times);
-	ADD(long_interval_that_is_late_is_asked_for);
-	ADD(late_agent_that_does_not_answer_is_dead);
-	ADD(agent_that_chooses_nothing_is_not_asked);
-	ADD(interval_that_is_said_again_is_not_written_again);
-	ADD(interval_is_kept_within_the_relays_bounds);
-	ADD(bounds_hold_the_relays_own_interval);
-	ADD(malformed_interval_ends_the_session);
-	ADD(next_session_has_chosen_nothing);
-	ADD(registry_is_told_what_the_agent_says);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return scene_run_suite(
+	    "heartbeat", list, sizeof(list) / sizeof(list[0]), teardown);
 }

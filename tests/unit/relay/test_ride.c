@@ -192,12 +192,12 @@ END_TEST
 
 START_TEST(a_visits_bytes_are_a_sign_of_life)
 {
-	static const char *const soon[] = {"heartbeat=50ms", NULL};
+	static const char *const soon[] = {"heartbeat=300ms", NULL};
 
 	begin_with(_i, soon);
 	come(0);
-	for (int i = 0; i < 20; i++) {
-		run_for_ms(loop, 20);
+	for (int i = 0; i < 12; i++) {
+		run_for_ms(loop, 100);
 		send_payload(&control, 1, "x", 1);
 	}
 	ck_assert_ptr_nonnull(scene_device()->session);
@@ -251,6 +251,9 @@ END_TEST
 static const char *const patient[] = {"heartbeat=10s", "open-timeout=50ms",
     "probe-timeout=10s", "heartbeat-max=10m", NULL};
 
+static const char *const hasty[] = {"heartbeat=10s", "open-timeout=50ms",
+    "probe-timeout=10s", "transfer-idle=50ms", NULL};
+
 static void
 nothing_was_heard_for_ms(uint64_t ms)
 {
@@ -270,6 +273,78 @@ START_TEST(a_visit_that_is_not_answered_has_the_session_probed)
 	send_payload(&control, 1, "late", 4);
 	expect_received(&visitors[0], "late");
 	ck_assert_uint_eq(scene_device()->session->probed_ms, 0);
+}
+END_TEST
+
+/* The agent may not have heard of it: nothing ends before its session was asked. */
+START_TEST(an_abort_that_is_not_answered_has_the_session_probed)
+{
+	begin_with(_i, hasty);
+	come(0);
+	peer_reset(&visitors[0]);
+	expect_said(&control, "abort", 1);
+	RUN_UNTIL(relay->counters.probes > 0);
+	run_for_ms(loop, 200); /* four times what an end has */
+	ck_assert_ptr_nonnull(scene_device()->session);
+	ck_assert_uint_ne(scene_device()->session->probed_ms, 0);
+	say(&control, "abort", 1);
+	RUN_UNTIL(scene_device()->session->probed_ms == 0);
+	run_for_ms(loop, 200);
+	ck_assert_ptr_nonnull(scene_device()->session);
+}
+END_TEST
+
+/* The next frame that is no ping; those are answered. */
+static struct frame
+next_but_pings(struct channel *channel)
+{
+	struct frame frame = channel_next(channel);
+
+	while (frame.opcode == WS_OP_PING) {
+		channel_send(channel, 0x8a, frame.data, frame.len);
+		frame = channel_next(channel);
+	}
+	return frame;
+}
+
+/* Or it would have one number less for each visitor who leaves, until it has none. */
+START_TEST(an_agent_that_never_ends_a_visit_loses_the_session)
+{
+	static const char *const impatient[] = {
+	    "transfer-idle=100ms", "open-timeout=100ms", NULL};
+	struct frame frame;
+
+	begin_with(_i, impatient);
+	come(0);
+	say(&control, "opened", 1);
+	run_for_ms(loop, 30);
+	peer_reset(&visitors[0]);
+	expect_said(&control, "abort", 1);
+	/* it lives, and has heard of the abort */
+	frame = next_but_pings(&control);
+	ck_assert_uint_eq(frame.opcode, WS_OP_CLOSE);
+	ck_assert_mem_eq(frame.data, "\x03\xea", 2);
+	RUN_UNTIL(scene_device()->session == NULL);
+}
+END_TEST
+
+START_TEST(a_late_answer_to_an_abort_is_in_time)
+{
+	static const char *const impatient[] = {
+	    "transfer-idle=100ms", "open-timeout=100ms", NULL};
+
+	begin_with(_i, impatient);
+	come(0);
+	say(&control, "opened", 1);
+	run_for_ms(loop, 30);
+	peer_reset(&visitors[0]);
+	expect_said(&control, "abort", 1);
+	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PING);
+	run_for_ms(loop, 300); /* the link is slow: nothing has come since */
+	say(&control, "abort", 1);
+	RUN_UNTIL(LIST_FIRST(&scene_device()->shareds)->streams.count == 0);
+	visitor_dial(&visitors[1], "shell");
+	ck_assert_uint_eq(next_but_pings(&control).opcode, WS_OP_TEXT);
 }
 END_TEST
 
@@ -416,6 +491,38 @@ START_TEST(visits_get_their_share_of_a_full_channel)
 }
 END_TEST
 
+/* Bytes of a first read: as they go with the open, however full the channel is. */
+#define FIRST 4000
+#define MANY 100
+
+/* Nothing ends meanwhile, and nobody else comes. */
+START_TEST(who_waits_for_room_is_served_when_there_is_some)
+{
+	static const char *const options[] = {
+	    "open-timeout=30s", "heartbeat=30s", NULL};
+	static struct peer crowd[MANY];
+	int small = 8192, opens = 0;
+
+	memset(plenty, 'x', sizeof(plenty));
+	scene_begin(_i, options);
+	agent_login_with(&control, "one", "&mux=1&visits=1000&channels=0");
+	setsockopt(
+	    control.peer.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	for (int i = 0; i < MANY; i++) {
+		visitor_dial(&crowd[i], "shell");
+		(void)peer_send_some(&crowd[i], plenty, FIRST);
+	}
+	RUN_UNTIL(relay->n_visitors == MANY);
+	run_for_ms(loop, 50);
+	ck_assert_uint_gt(scene_device()->n_waiting, 0);
+	while (opens < MANY)
+		opens += channel_next(&control).opcode == WS_OP_TEXT;
+	ck_assert_uint_eq(scene_device()->n_waiting, 0);
+	for (int i = 0; i < MANY; i++)
+		peer_close(&crowd[i]);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -430,6 +537,10 @@ main(void)
 	    a_malformed_message_ends_it_too,
 	    the_end_of_the_session_resets_its_visits,
 	    a_visit_that_is_not_answered_has_the_session_probed,
+	    an_abort_that_is_not_answered_has_the_session_probed,
+	    an_agent_that_never_ends_a_visit_loses_the_session,
+	    a_late_answer_to_an_abort_is_in_time,
+	    who_waits_for_room_is_served_when_there_is_some,
 	    an_interval_that_the_agent_has_chosen_is_no_reason_to_doubt,
 	    visits_of_a_session_that_is_replaced_go_on,
 	    a_replaced_session_without_visits_is_closed,
@@ -438,19 +549,7 @@ main(void)
 	    a_control_message_waits_behind_little,
 	    visits_get_their_share_of_a_full_channel,
 	};
-	Suite *suite = suite_create("ride");
-	TCase *tests = tcase_create("ride");
-	SRunner *runner;
-	int failed;
 
-	tcase_set_timeout(tests, 60);
-	tcase_add_checked_fixture(tests, NULL, teardown);
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		tcase_add_loop_test(tests, list[i], 0, 2);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return scene_run_suite(
+	    "ride", list, sizeof(list) / sizeof(list[0]), teardown);
 }

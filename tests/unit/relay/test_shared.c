@@ -867,19 +867,7 @@ main(void)
 	    a_channel_that_is_dead_is_given_up,
 	    a_thousand_visits_allocate_nothing,
 	};
-	Suite *suite = suite_create("shared");
-	TCase *tests = tcase_create("shared");
-	SRunner *runner;
-	int failed;
 
-	tcase_set_timeout(tests, 60);
-	tcase_add_checked_fixture(tests, NULL, teardown);
-	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
-		tcase_add_loop_test(tests, list[i], 0, 2);
-	suite_add_tcase(suite, tests);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return scene_run_suite(
+	    "shared", list, sizeof(list) / sizeof(list[0]), teardown);
 }

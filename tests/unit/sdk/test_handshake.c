@@ -215,7 +215,7 @@ START_TEST(request_that_does_not_fit_is_given_up_with_a_reason)
 	    taupe_session_connected(&b.session, 0, b.now, small, sizeof(small)),
 	    0);
 	act(&b);
-	DID(&b, "close0(the driver's buffers are too small for the request)");
+	DID(&b, "close0(the driver's buffer is too small for the request)");
 	ck_assert_uint_ge(b.until, b.now + 30000);
 }
 END_TEST

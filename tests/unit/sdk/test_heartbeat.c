@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "sdk/heartbeat.h"
 
 #define HOME 0x1234
 #define TRAVEL 0x5678
@@ -394,23 +395,59 @@ START_TEST(each_network_has_its_own_interval)
 }
 END_TEST
 
+/* It is dialled there while the old link stands, which goes on for an hour: what is answered by then
+ * has been answered at home. */
+START_TEST(network_counts_from_the_welcome_on)
+{
+	struct net net;
+	uint32_t good;
+
+	net_init(&net, 0);
+	run(&net, 60000);
+	good = net.search.networks[0].good_ms;
+	taupe_heartbeat_network(&net.search, TRAVEL);
+	run(&net, HOUR);
+	ck_assert_uint_eq(net.search.networks[0].id, HOME);
+	ck_assert_uint_gt(net.search.networks[0].good_ms, good);
+	good = net.search.networks[0].good_ms;
+	net.network = TRAVEL;
+	lost(&net.b, 0);
+	run(&net, 2000);
+	ck_assert(taupe_session_is_up(&net.b.session));
+	ck_assert_uint_eq(net.search.networks[0].id, TRAVEL);
+	ck_assert_uint_eq(net.search.networks[0].good_ms, 0);
+	ck_assert_uint_eq(net.search.networks[1].id, HOME);
+	ck_assert_uint_eq(net.search.networks[1].good_ms, good);
+}
+END_TEST
+
+/* Connected there, and welcomed. */
+static void
+come_to(struct taupe_heartbeat *h, uint32_t id)
+{
+	const struct heartbeat_terms terms = {.base_ms = 30000};
+
+	taupe_heartbeat_network(h, id);
+	h->ops->begin(h, &terms, 0);
+}
+
 START_TEST(fifth_network_takes_the_place_of_the_one_seen_longest_ago)
 {
 	struct taupe_heartbeat h;
 
 	taupe_heartbeat_init(&h);
 	for (uint32_t id = 1; id <= 4; id++) {
-		taupe_heartbeat_network(&h, id);
+		come_to(&h, id);
 		h.networks[0].good_ms = 1000 * id;
 	}
-	taupe_heartbeat_network(&h, 1);
-	taupe_heartbeat_network(&h, 5);
+	come_to(&h, 1);
+	come_to(&h, 5);
 	h.networks[0].good_ms = 5000;
-	taupe_heartbeat_network(&h, 1);
+	come_to(&h, 1);
 	ck_assert_uint_eq(h.networks[0].good_ms, 1000);
-	taupe_heartbeat_network(&h, 2);
+	come_to(&h, 2);
 	ck_assert_uint_eq(h.networks[0].good_ms, 0);
-	taupe_heartbeat_network(&h, 5);
+	come_to(&h, 5);
 	ck_assert_uint_eq(h.networks[0].good_ms, 5000);
 }
 END_TEST
@@ -677,6 +714,7 @@ main(void)
 	    two_losses_in_a_row_are_believed,
 	    network_that_was_away_altogether_is_not_blamed,
 	    each_network_has_its_own_interval,
+	    network_counts_from_the_welcome_on,
 	    fifth_network_takes_the_place_of_the_one_seen_longest_ago,
 	    remembers_over_a_restart,
 	    state_that_changes_is_reported_once,

@@ -464,8 +464,11 @@ START_TEST(link_that_was_left_is_found_dead_while_there_is_no_session)
 	lost(&b, 1);
 	ck_assert(!taupe_session_is_up(&b.session));
 	DID(&b, "");
+	/* its driver calls when it is told to, and not before */
+	ck_assert_uint_le(b.until, b.now + 30000);
 	pass(&b, 30000);
 	DID(&b, "ping");
+	ck_assert_uint_le(b.until, b.now + 10000);
 	pass(&b, 10000);
 	DID(&b, "close0(nothing heard for too long)");
 	ck_assert(taupe_visit_is_over(&b.session, 0));

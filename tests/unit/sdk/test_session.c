@@ -85,6 +85,26 @@ START_TEST(only_a_link_that_stood_long_enough_resets_the_delay)
 }
 END_TEST
 
+/* Whose relay pings before the agent would, for longer than a clock of 32 bits sees behind itself. */
+START_TEST(link_that_is_never_silent_has_stood_long_enough)
+{
+	const uint64_t days = 26 * UINT64_C(86400000);
+	struct bench b;
+
+	init(&b);
+	bring_up(&b);
+	for (uint64_t passed = 0; passed < days; passed += 25000) {
+		struct bytes in = {.len = 0};
+
+		relay_frame(&in, WS_OP_PING, "", 0);
+		b.now += 25000;
+		hear(&b, 0, &in);
+		DID(&b, "pong");
+	}
+	ck_assert_uint_eq(delay_after(&b, 0), 999);
+}
+END_TEST
+
 START_TEST(lost_relay_is_tried_first_then_its_peers_then_the_configured)
 {
 	struct bench b;
@@ -838,6 +858,7 @@ main(void)
 	    unreachable_relays_are_gone_through_before_a_wait,
 	    delay_grows_with_each_failure_up_to_the_longest,
 	    only_a_link_that_stood_long_enough_resets_the_delay,
+	    link_that_is_never_silent_has_stood_long_enough,
 	    lost_relay_is_tried_first_then_its_peers_then_the_configured,
 	    peers_come_in_a_random_order,
 	    relay_that_stops_is_tried_last,

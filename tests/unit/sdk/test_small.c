@@ -203,7 +203,7 @@ START_TEST(what_breaks_the_protocol_ends_the_link)
 	static const char *const messages[] = {"op=open&visit=2&service=web",
 	    "op=open&visit=1", "op=welcome", "visit=1", "op=%zz",
 	    "op=open&visit=0&service=web", "op=credit&visit=1",
-	    "op=abort&visit=18446744073709551616", "op=secret",
+	    "op=abort&visit=000000000000000000001", "op=secret",
 	    WELCOME("http://r1.example.com", ""), "op=moved",
 	    "op=opened&visit=1&url=none"};
 

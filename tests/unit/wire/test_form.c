@@ -78,14 +78,13 @@ START_TEST(escapes_what_must_be_and_no_more)
 {
 	char out[128];
 	struct writer w;
-	bool first = true;
 
 	writer_init(&w, out, sizeof(out));
-	form_put(&w, &first, "a", STR("azAZ09-._~:/,@[]$!*()'"));
-	form_put(&w, &first, "b", STR(" +%&=#\"\\?;"));
-	form_put(&w, &first, "c", (struct str){NULL, 0});
-	form_put_number(&w, &first, "d", UINT64_MAX);
-	form_put(&w, &first, "e", STR("x"));
+	form_put(&w, "a", STR("azAZ09-._~:/,@[]$!*()'"));
+	form_put(&w, "b", STR(" +%&=#\"\\?;"));
+	form_put(&w, "c", (struct str){NULL, 0});
+	form_put_number(&w, "d", UINT64_MAX);
+	form_put(&w, "e", STR("x"));
 	form_put_more(&w, STR(":& "));
 	ck_assert(!w.full);
 	ck_assert(slice_is((struct str){out, writer_len(&w)},
@@ -100,12 +99,11 @@ START_TEST(every_character_comes_back)
 	struct form_reader r;
 	struct form_pair pair;
 	struct writer w;
-	bool first = true;
 
 	for (size_t i = 0; i < sizeof(value); i++)
 		value[i] = (char)(0x20 + i);
 	writer_init(&w, out, sizeof(out));
-	form_put(&w, &first, "k", (struct str){value, sizeof(value)});
+	form_put(&w, "k", (struct str){value, sizeof(value)});
 	ck_assert(!w.full);
 	form_reader_init(&r, out, writer_len(&w));
 	ck_assert_int_eq(form_next(&r, &pair), WIRE_DONE);
@@ -121,11 +119,10 @@ START_TEST(every_too_small_room_is_full)
 	for (size_t cap = 0; cap <= sizeof(expected) - 1; cap++) {
 		char *out = guard_copy(0, "..........", cap);
 		struct writer w;
-		bool first = true;
 
 		writer_init(&w, out, cap);
-		form_put(&w, &first, "a", STR(" b"));
-		form_put_number(&w, &first, "c", 7);
+		form_put(&w, "a", STR(" b"));
+		form_put_number(&w, "c", 7);
 		ck_assert_uint_eq(w.full, cap < sizeof(expected) - 1);
 		ck_assert_mem_eq(out, expected, writer_len(&w));
 	}

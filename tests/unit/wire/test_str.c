@@ -100,7 +100,7 @@ START_TEST(number_up_to_its_bound)
 		uint64_t number = 0;
 
 		ck_assert_msg(
-		    str_to_u64(text, cases[i].max, &number) == cases[i].fine,
+		    str_to_number(text, cases[i].max, &number) == cases[i].fine,
 		    "%s", cases[i].text);
 		ck_assert_uint_eq(number, cases[i].number);
 	}
