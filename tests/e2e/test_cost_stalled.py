@@ -6,10 +6,9 @@ import time
 import pytest
 
 from harness.counting import SystemCalls, memory_kib, need_plain_build
-from harness.stalled import FEW_WAKE_UPS, StalledScene
+from harness.stalled import FEW_WAKE_UPS, VISITORS, StalledScene
 from harness.wait import until
 
-VISITORS = 500
 BUFFER_KIB = 64  # with its header and its place in a queue
 VISIT_KIB = 8  # the visit itself, its channel and small buffers; the allocator may keep these
 POOL_KIB = 4160  # buffers that a program keeps for the next
@@ -20,7 +19,7 @@ PER_SECOND = 3 * FEW_WAKE_UPS  # system calls, at most
 @pytest.fixture(scope="module")
 def scene(module_group):
     need_plain_build()
-    scene = StalledScene(module_group, VISITORS)
+    scene = StalledScene(module_group)
     scene.before = {name: memory_kib(program) for name, program in scene.programs.items()}
     scene.stall()
     return scene

@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""Visitors that never read, all at one device: nobody else notices. What they cost in memory is
+"""500 visitors that never read, all at one device: nobody else notices. What they cost in memory is
 in test_cost_stalled.py."""
 import time
 
 import pytest
 
 from harness.counting import cpu_ticks, wake_ups
-from harness.stalled import FEW_WAKE_UPS, StalledScene
+from harness.stalled import FEW_WAKE_UPS, VISITORS, StalledScene
 from harness.visitors import pattern_sha256
 
 MB = 1_000_000
-# Each has megabytes in the kernel. When that is all that TCP may have, a service that has said
-# everything, and left, may have its connection reset: 500 came that far.
-VISITORS = 120
 WATCHED_S = 2
 OWN_TICKS = 3 * WATCHED_S  # of 10 ms: a sanitizer slows down what a program does for itself
 
 
 @pytest.fixture(scope="module")
 def scene(module_group):
-    scene = StalledScene(module_group, VISITORS)
+    scene = StalledScene(module_group)
     scene.stall()
     return scene
 

@@ -9,16 +9,16 @@ from .programs import SampleServices
 from .scenes import Standalone
 from .wait import until
 
+VISITORS = 500
 MUCH = 1 << 40  # bytes: nobody comes to the end of that
 # Wake-ups in a second, at most: for a program's own sake, and for the little that the system still
-# lets through to sockets that nobody reads. One for each visitor would be hundreds.
+# lets through to sockets that nobody reads. One for each visitor would be 500.
 FEW_WAKE_UPS = 30
 
 
 class StalledScene:
-    def __init__(self, group, expected):
-        """expected: how many visitors are to come."""
-        self.visits, self.expected = [], expected
+    def __init__(self, group):
+        self.visits = []
         self.services = SampleServices(group, "much", "other")
         # with core_dumps the tester may measure their memory without being root
         # a channel that rests goes soon, so that what is left then is left for ever
@@ -26,7 +26,7 @@ class StalledScene:
                                 warm_decay="100ms", core_dumps=True)
         self.agent, self.other = (
             self.alone.agent(device, [f"web:http:{self.services.target(service, 'http')}"],
-                             log_level="info", max_transfers=expected + 100, core_dumps=True)
+                             log_level="info", max_transfers=VISITORS + 100, core_dumps=True)
             for device, service in (("alice", "much"), ("bob", "other")))
         self.programs = {"relay": self.alone.relay.process, "agent": self.agent.process}
 
@@ -42,7 +42,7 @@ class StalledScene:
 
     def stall(self):
         """The visitors come; afterwards nothing moves for them any more."""
-        for _ in range(self.expected):
+        for _ in range(VISITORS):
             sock = socket.socket()
             self.alone.group.exits.callback(sock.close)
             self.visits.append(sock)
@@ -50,7 +50,7 @@ class StalledScene:
             sock.connect(self.alone.front)
             sock.sendall(
                 f"GET /bytes/{MUCH} HTTP/1.1\r\nHost: {self.agent.host()}\r\n\r\n".encode())
-        until("all visits have begun", lambda: self.visitors() == self.expected, 30)
+        until("all visits have begun", lambda: self.visitors() == VISITORS, 30)
         until("nothing moves", self.quiet, 60)
 
     def leave(self):
@@ -58,7 +58,7 @@ class StalledScene:
         for sock in self.visits:
             sock.close()
         until("all visits have ended", lambda: self.visitors() == 0, 30)
-        until("the services see it", lambda: self.service_descriptors() < self.expected / 10, 30)
+        until("the services see it", lambda: self.service_descriptors() < VISITORS / 10, 30)
         until("idle channels have ended", lambda: self.channels() <= 4, 30)
 
     def quiet(self):
