@@ -192,12 +192,12 @@ END_TEST
 
 START_TEST(a_visits_bytes_are_a_sign_of_life)
 {
-	static const char *const soon[] = {"heartbeat=50ms", NULL};
+	static const char *const soon[] = {"heartbeat=300ms", NULL};
 
 	begin_with(_i, soon);
 	come(0);
-	for (int i = 0; i < 20; i++) {
-		run_for_ms(loop, 20);
+	for (int i = 0; i < 12; i++) { /* longer than three heartbeats */
+		run_for_ms(loop, 90);
 		send_payload(&control, 1, "x", 1);
 	}
 	ck_assert_ptr_nonnull(scene_device()->session);
