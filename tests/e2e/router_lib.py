@@ -190,7 +190,13 @@ class Conversation:
         self.sock.close()
 
     def ask(self, command):
+        self.say(command)
+        return self.answer()
+
+    def say(self, command):
         self.sock.sendall(command.encode())
+
+    def answer(self):
         reply = b""
         while not reply.endswith(b"\n> "):
             data = self.sock.recv(65536)

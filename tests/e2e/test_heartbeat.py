@@ -277,6 +277,23 @@ def test_budget_that_is_spent_makes_the_device_rest(group):
     capture.stop()
 
 
+def test_attempts_in_vain_are_counted(group):
+    """A relay that cannot prove who it is: each handshake is paid for."""
+    certificate, other = (Certificate(group.folder / name, "127.0.0.1") for name in ("ours", "other"))
+    port = ports.take()
+    Relay(group, agent_listen="", agent_tls_listen=f"127.0.0.1:{port}", open=True,
+          agent_url=f"wss://127.0.0.1:{port}", tls_certificate=certificate.bundle)
+    agent = Agent(group, Device("mole"), [f"wss://127.0.0.1:{port}"], ["web:http:127.0.0.1:9"],
+                  ca_file=certificate.ca, data_budget="900MB/month")
+    agent.stop()
+    before = int(agent.state()["budget_spent"][0])
+    agent.config["ca_file"] = other.ca
+    agent.start(wait=False)
+    agent.process.wait_line("certificate verify failed", count=2)
+    agent.stop()
+    assert 2 * 1500 < int(agent.state()["budget_spent"][0]) - before < 20_000
+
+
 @pytest.mark.long
 def test_month_on_five_minutes_costs_a_megabyte_and_a_half(group):
     """The real times: mappings of five minutes, and the intervals of the product. The devices have

@@ -27,7 +27,7 @@
 /* ---- power cuts and broken disks ---- */
 
 static int calls_until_cut = -1; /* -1: never */
-static int syncs_until_failure = -1;
+static int syncs_until_failure = -1, sync_error = EIO;
 static int folder_error; /* of opening a folder; 0: none */
 /* What was done to files, a letter each: open a folder, make a file, write, sync a file, sync a
  * folder, close, rename, unlink. */
@@ -101,7 +101,7 @@ __wrap_fsync(int fd)
 	ck_assert_int_eq(fstat(fd, &st), 0);
 	step(S_ISDIR(st.st_mode) ? 'D' : 'F');
 	if (syncs_until_failure-- == 0) {
-		errno = EIO;
+		errno = sync_error;
 		return -1;
 	}
 	return __real_fsync(fd);
@@ -325,6 +325,26 @@ START_TEST(failed_sync_is_a_failure)
 	}
 	syncs_until_failure = -1;
 	ck_assert_int_eq(n, 2); /* the file's and the folder's */
+	secret_store_fini(&store);
+}
+END_TEST
+
+/* As some file systems say of a folder. */
+START_TEST(folder_that_knows_no_sync_is_no_failure)
+{
+	static const int errors[] = {EINVAL, ENOTSUP};
+	char why[SECRET_STORE_WHY_MAX];
+	struct secret_store store;
+
+	init(&store, test_path("no_sync"), GIVEN);
+	for (size_t i = 0; i < COUNT(errors); i++) {
+		sync_error = errors[i];
+		syncs_until_failure = 1; /* the file's comes first */
+		ck_assert_int_eq(
+		    secret_store_rotate(&store, TAUPE_SECRET, why), 0);
+		ck_assert_int_eq(syncs_until_failure, -1);
+	}
+	sync_error = EIO;
 	secret_store_fini(&store);
 }
 END_TEST
@@ -1014,6 +1034,7 @@ main(void)
 	    what_cannot_be_kept_is_not_drawn,
 	    text_is_synced_before_it_is_renamed_and_the_folder_after,
 	    failed_sync_is_a_failure,
+	    folder_that_knows_no_sync_is_no_failure,
 	    disk_that_fails_for_long_does_not_fill_the_file,
 	    folder_that_cannot_be_opened_fails_before_anything_is_renamed,
 	    folder_that_may_not_be_read_is_written_to,

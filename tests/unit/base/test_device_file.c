@@ -21,6 +21,40 @@
 #define HASH "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
 #define DEVICE(name) "name=" name "&secret_sha256=" HASH
 
+/* What was done to the disk: F and D, the sync of a file and of a folder, R a new name. */
+static char steps[16];
+
+static void
+step(char what)
+{
+	size_t n = strlen(steps);
+
+	if (n < sizeof(steps) - 1)
+		steps[n] = what;
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+
+int
+__wrap_fsync(int fd)
+{
+	struct stat status;
+
+	ck_assert_int_eq(fstat(fd, &status), 0);
+	step(S_ISDIR(status.st_mode) ? 'D' : 'F');
+	return __real_fsync(fd);
+}
+
+int
+__wrap_rename(const char *from, const char *to)
+{
+	step('R');
+	return __real_rename(from, to);
+}
+
 /* The names that were read, joined by blanks. */
 static char names[4096];
 static size_t n_devices;
@@ -198,6 +232,17 @@ START_TEST(put_adds_and_replaces_and_keeps_the_rest)
 	ck_assert_int_eq(device_file_put("devices", &bob, NULL, &error), 0);
 	ck_assert_int_eq(read_names(NULL, &error), 0);
 	ck_assert_str_eq(names, "bob zoe ");
+}
+END_TEST
+
+START_TEST(put_is_on_the_disk_when_it_is_done)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+
+	memset(steps, 0, sizeof(steps));
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
+	ck_assert_str_eq(steps, "FRD");
 }
 END_TEST
 
@@ -718,6 +763,7 @@ main(void)
 	tcase_add_test(tcase, folder_and_fifo_are_no_device_file);
 	tcase_add_test(tcase, every_prefix_of_a_file_is_safe);
 	tcase_add_test(tcase, put_adds_and_replaces_and_keeps_the_rest);
+	tcase_add_test(tcase, put_is_on_the_disk_when_it_is_done);
 	tcase_add_test(tcase, put_makes_the_file_for_its_owner_alone);
 	tcase_add_test(tcase, owner_of_the_file_and_of_its_folder_are_kept);
 	tcase_add_test(tcase, label_and_port_of_another_device_are_refused);

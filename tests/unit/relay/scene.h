@@ -19,7 +19,7 @@ extern struct relay *relay;
 /* Start a relay with these options besides ("hold=100ms", …; NULL ends the list). */
 void scene_begin(int backend, const char *const *options);
 void scene_teardown(void);
-/* A main program's tests, each with both backends (_i) and this behind it. What it returns. */
+/* A main program's tests, each with edges (_i 0) and without, and this behind it. What it returns. */
 int scene_run_suite(const char *name, const TTest *const tests[],
     size_t n_tests, void (*teardown)(void));
 

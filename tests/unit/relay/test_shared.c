@@ -493,7 +493,8 @@ START_TEST(a_large_request_moves_too)
 	begin(_i);
 	come(0, "shell");
 	say("opened", 1);
-	RUN_UNTIL(stream_find(LIST_FIRST(&scene_device()->shareds), 1)->answered);
+	RUN_UNTIL(
+	    stream_find(LIST_FIRST(&scene_device()->shareds), 1)->answered);
 	/* it moves behind the last of them, in however many pieces they are read */
 	peer_send(&visitors[0], plenty, JUST_LARGE);
 	agent_dig(&control, &own, own_id);
