@@ -329,6 +329,7 @@ budget_take(struct budget *budget, struct str text)
 			(void)str_to_number(value, TAUPE_BUDGET_BYTES_MAX,
 			    &budget->spent_bytes);
 		else if (str_equal(key, STR("budget_elapsed_ms")))
-			(void)str_to_number(value, MONTH_MS, &budget->elapsed_ms);
+			(void)str_to_number(
+			    value, MONTH_MS, &budget->elapsed_ms);
 	}
 }

@@ -161,8 +161,8 @@ redis_execute(struct ctl *ctl)
 }
 
 int
-redis_transact(struct ctl *ctl, redis_attempt attempt, const char *name,
-    const void *what)
+redis_transact(
+    struct ctl *ctl, redis_attempt attempt, const char *name, const void *what)
 {
 	int code = redis_open(ctl);
 

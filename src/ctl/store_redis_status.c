@@ -75,7 +75,7 @@ info_number(struct str info, const char *key)
 	uint64_t number;
 
 	return str_to_number(info_value(info, key), INT64_MAX, &number) ? number
-								     : 0;
+									: 0;
 }
 
 static void

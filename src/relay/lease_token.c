@@ -39,8 +39,7 @@ write_payload(struct writer *w, const char *name, const struct lease *lease)
 
 		writer_init(&port, text, sizeof(text));
 		service_port_write(&port, &lease->ports[i]);
-		form_put(
-		    w, "port", (struct str){text, writer_len(&port)});
+		form_put(w, "port", (struct str){text, writer_len(&port)});
 	}
 	form_put_number(w, "epoch", lease->epoch);
 	form_put_number(w, "issued_ms", loop_wall_ms());

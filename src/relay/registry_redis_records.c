@@ -41,7 +41,8 @@ take_session(struct session_info *session, const struct form_pair *pair)
 	if (str_equal(pair->key, STR("epoch")))
 		return str_to_number(pair->value, UINT64_MAX, &session->epoch);
 	if (str_equal(pair->key, STR("since_ms")))
-		return str_to_number(pair->value, UINT64_MAX, &session->since_ms);
+		return str_to_number(
+		    pair->value, UINT64_MAX, &session->since_ms);
 	if (str_equal(pair->key, STR("relay")))
 		return str_copy(
 		    pair->value, session->relay, sizeof(session->relay));
@@ -94,13 +95,11 @@ redis_queue_session(
 	form_put(&w, "from", str_of(session->from));
 	form_put_number(&w, "since_ms", session->since_ms);
 	if (session->heartbeat_ms != 0)
-		form_put_number(
-		    &w, "heartbeat_ms", session->heartbeat_ms);
+		form_put_number(&w, "heartbeat_ms", session->heartbeat_ms);
 	if (session->beat_bytes != 0)
 		form_put_number(&w, "beat_bytes", session->beat_bytes);
 	if (session->budget_bytes != 0)
-		form_put_number(
-		    &w, "budget_bytes", session->budget_bytes);
+		form_put_number(&w, "budget_bytes", session->budget_bytes);
 	text[writer_len(&w)] = '\0';
 	redis_tx_queuef(tx, "SET taupe:session:%s %s PX %llu", name, text,
 	    (unsigned long long)tx->registry->lease_ms);

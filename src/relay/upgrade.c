@@ -74,8 +74,7 @@ write_body(struct writer *w, const struct upgrade_error *error)
 	if (error->holder != NULL) {
 		writer_init(&since, text, sizeof(text));
 		write_time(&since, error->holder->since_ms);
-		form_put(
-		    w, "since", (struct str){text, writer_len(&since)});
+		form_put(w, "since", (struct str){text, writer_len(&since)});
 		form_put(w, "from", str_of(error->holder->from));
 		form_put(w, "relay", str_of(error->holder->relay));
 	}

@@ -215,8 +215,8 @@ take_event(
 		    "", output->bytes);
 		break;
 	case WS_ERROR:
-		output->len = channel_close(
-		    c, event->code, event->reason, output->bytes);
+		output->len =
+		    channel_close(c, event->code, event->reason, output->bytes);
 		break;
 	case WS_NEED_MORE:
 	case WS_BINARY:

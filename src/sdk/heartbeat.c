@@ -179,8 +179,7 @@ put(const struct taupe_heartbeat *h, struct writer *w)
 		writer_u64(&value, n->good_ms);
 		writer_char(&value, ':');
 		writer_u64(&value, n->bad_ms);
-		form_put(w, "network",
-		    (struct str){text, writer_len(&value)});
+		form_put(w, "network", (struct str){text, writer_len(&value)});
 	}
 }
 

@@ -76,8 +76,7 @@ take_message(
 }
 
 static const char *
-take(struct transfer *t, const struct ws_event *event,
-    struct taupe_step *step)
+take(struct transfer *t, const struct ws_event *event, struct taupe_step *step)
 {
 	struct mux *m = (struct mux *)(void *)t;
 

@@ -195,8 +195,7 @@ take_answer(struct session *s, struct link *link,
 		return;
 	}
 	link->status = (uint16_t)answer->status;
-	link->retry_after_ms =
-	    retry_after_ms(answer->fields[HTTP_RETRY_AFTER]);
+	link->retry_after_ms = retry_after_ms(answer->fields[HTTP_RETRY_AFTER]);
 	if (HAS_TEXTS) {
 		link->body_left = body_length(&link->channel, answer->fields);
 		link->channel.used = 0;
@@ -350,8 +349,8 @@ take_open(struct session *s, struct link *link, const struct control_msg *msg,
 		return SAYS("open without an id");
 	if (session_has_rides(s)) {
 		event->type = TAUPE_EVENT_NO_CHANNEL;
-		decline(link, CONTROL_REFUSED, msg->id,
-		    "no transfer channels", event);
+		decline(link, CONTROL_REFUSED, msg->id, "no transfer channels",
+		    event);
 		return NULL;
 	}
 	event->type = TAUPE_EVENT_OPEN;
@@ -429,8 +428,8 @@ take_control(struct session *s, struct link *link,
 }
 
 static const char *
-take_message(struct session *s, struct link *link,
-    const struct ws_event *text, struct taupe_event *event)
+take_message(struct session *s, struct link *link, const struct ws_event *text,
+    struct taupe_event *event)
 {
 	struct control_msg msg;
 	const char *error;
@@ -466,8 +465,8 @@ policy_end(struct session *s, struct str reason)
 }
 
 static void
-take_close(struct session *s, struct link *link,
-    const struct ws_event *closed, struct taupe_event *event)
+take_close(struct session *s, struct link *link, const struct ws_event *closed,
+    struct taupe_event *event)
 {
 	struct str reason = {(const char *)closed->data, closed->len};
 	enum link_end end = END_FAILED;

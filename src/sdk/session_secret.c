@@ -124,8 +124,8 @@ session_take_secret(struct session *s, struct link *link,
 		return;
 	link->credential = s->credential = TAUPE_SECRET;
 	event->type = TAUPE_EVENT_ROTATED;
-	event->state_changed = HAS_MEMORY &&
-	    msg->lease.ptr != NULL && memory_set_lease(&s->memory, msg->lease);
+	event->state_changed = HAS_MEMORY && msg->lease.ptr != NULL &&
+	    memory_set_lease(&s->memory, msg->lease);
 }
 
 /* ---- what the driver says ---- */
@@ -169,7 +169,8 @@ taupe_session_keep_secret(struct taupe_session *session, unsigned index,
     const char *reason, uint64_t now_ms, uint8_t out[TAUPE_MESSAGE_MAX])
 {
 	char safe[SAFE_REASON_MAX + 1];
-	struct control_msg msg = {.error = str_of(channel_safe_reason(reason, safe))};
+	struct control_msg msg = {
+	    .error = str_of(channel_safe_reason(reason, safe))};
 
 	return send_secret(session_at(session, now_ms), index, &msg, out);
 }

@@ -86,8 +86,8 @@ take_abort(
 }
 
 static const char *
-take_message(struct stream *s, const struct ws_event *event,
-    struct taupe_step *step)
+take_message(
+    struct stream *s, const struct ws_event *event, struct taupe_step *step)
 {
 	struct control_msg msg;
 	const char *error;
@@ -106,8 +106,8 @@ take_message(struct stream *s, const struct ws_event *event,
 }
 
 static const char *
-take_bytes(struct stream *s, const struct ws_event *event,
-    struct taupe_step *step)
+take_bytes(
+    struct stream *s, const struct ws_event *event, struct taupe_step *step)
 {
 	if (event->last && event->message_length == 0)
 		return visit_state_take_end(&s->visit, step);
@@ -118,13 +118,12 @@ take_bytes(struct stream *s, const struct ws_event *event,
 }
 
 static const char *
-take(struct transfer *t, const struct ws_event *event,
-    struct taupe_step *step)
+take(struct transfer *t, const struct ws_event *event, struct taupe_step *step)
 {
 	struct stream *s = (struct stream *)(void *)t;
 
 	return event->type == WS_TEXT ? take_message(s, event, step)
-					     : take_bytes(s, event, step);
+				      : take_bytes(s, event, step);
 }
 
 size_t

@@ -239,8 +239,8 @@ take_end(struct visit_slot *slot, struct taupe_step *step)
 }
 
 const char *
-visits_take_bytes(struct visits *v, const struct ws_event *event,
-    struct taupe_step *step)
+visits_take_bytes(
+    struct visits *v, const struct ws_event *event, struct taupe_step *step)
 {
 	uint8_t *payload;
 	size_t len;

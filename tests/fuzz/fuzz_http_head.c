@@ -69,8 +69,8 @@ check_request(const char *in, size_t len, size_t cut)
 	REQUIRE(consumed <= len);
 	require_sound(&head, in, consumed);
 	check_handshake(&head);
-	REQUIRE(http_request_parse(in, consumed - 1, &cut_head,
-		    &cut_consumed) == WIRE_MORE);
+	REQUIRE(http_request_parse(
+		    in, consumed - 1, &cut_head, &cut_consumed) == WIRE_MORE);
 }
 
 static void
@@ -90,8 +90,8 @@ check_answer(const char *in, size_t len, size_t cut)
 		REQUIRE(strcmp(cut_answer.error, answer.error) == 0);
 	if (whole != WIRE_DONE)
 		return;
-	REQUIRE(consumed <= len &&
-	    memcmp(in + consumed - 4, "\r\n\r\n", 4) == 0);
+	REQUIRE(
+	    consumed <= len && memcmp(in + consumed - 4, "\r\n\r\n", 4) == 0);
 	REQUIRE(answer.status >= 100 && answer.status <= 599);
 	REQUIRE(answer.minor <= 1);
 	for (size_t i = 0; i < HTTP_ANSWER_FIELDS; i++)
@@ -99,8 +99,8 @@ check_answer(const char *in, size_t len, size_t cut)
 			require_inside(answer.fields[i], in, consumed);
 	wrong = handshake_answer_check(&answer, "dGhlIHNhbXBsZSBub25jZQ==");
 	REQUIRE(answer.status == 101 || wrong != NULL);
-	REQUIRE(http_answer_parse(in, consumed - 1, &cut_answer,
-		    &cut_consumed) == WIRE_MORE);
+	REQUIRE(http_answer_parse(
+		    in, consumed - 1, &cut_answer, &cut_consumed) == WIRE_MORE);
 }
 
 int

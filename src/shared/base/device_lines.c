@@ -338,8 +338,8 @@ device_lines_find_fleet(const struct device_lines *lines, struct str name)
 }
 
 static void
-put_hash(struct writer *w, const char *key,
-    const uint8_t sha256[SECRET_HASH_LEN])
+put_hash(
+    struct writer *w, const char *key, const uint8_t sha256[SECRET_HASH_LEN])
 {
 	char hash[2 * SECRET_HASH_LEN];
 	struct writer value;
@@ -392,8 +392,7 @@ device_line_write(
 
 		writer_init(&value, port, sizeof(port));
 		service_port_write(&value, &record->ports[i]);
-		form_put(
-		    w, "port", (struct str){port, writer_len(&value)});
+		form_put(w, "port", (struct str){port, writer_len(&value)});
 	}
 	if (record->rotation[0] != '\0')
 		form_put(w, "rotation", str_of(record->rotation));

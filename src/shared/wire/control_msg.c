@@ -89,8 +89,7 @@ put_urls(const struct form_key *key, const void *object, struct writer *w)
 	const struct control_msg *msg = object;
 
 	for (size_t i = 0; i < msg->n_urls; i++)
-		form_put_named(
-		    key, msg->urls[i].service, msg->urls[i].url, w);
+		form_put_named(key, msg->urls[i].service, msg->urls[i].url, w);
 }
 
 static void

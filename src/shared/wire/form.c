@@ -163,8 +163,7 @@ form_put(struct writer *w, const char *key, struct str value)
 }
 
 void
-form_put_number(
-    struct writer *w, const char *key, wire_number value)
+form_put_number(struct writer *w, const char *key, wire_number value)
 {
 	form_put(w, key, (struct str){NULL, 0});
 #ifdef TAUPE_DEVICE_ONLY

@@ -133,8 +133,8 @@ handshake_answer_check(
 		return SAYS("no Upgrade: websocket");
 	if (!answer->upgrades)
 		return SAYS("no Connection: Upgrade");
-	if (!str_equal(fields[HTTP_ACCEPT],
-		(struct str){accept, sizeof(accept)}))
+	if (!str_equal(
+		fields[HTTP_ACCEPT], (struct str){accept, sizeof(accept)}))
 		return SAYS(
 		    "Sec-WebSocket-Accept is not the answer to our key");
 	if (!str_is(fields[HTTP_PROTOCOL], SUBPROTOCOL))

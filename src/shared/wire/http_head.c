@@ -113,8 +113,8 @@ parse_field(struct str line, struct http_head *head)
 static enum wire_result
 parse_lines(struct str *rest, struct http_head *head)
 {
-	enum wire_result result, (*parse)(struct str, struct http_head *) =
-				     parse_request_line;
+	enum wire_result result,
+	    (*parse)(struct str, struct http_head *) = parse_request_line;
 	struct str line;
 
 	while ((result = next_line(rest, &line)) == WIRE_DONE) {
@@ -229,9 +229,8 @@ take_field(struct http_answer *answer, struct str line)
 		answer->upgrades = true;
 	for (size_t i = 0; i < COUNT(answer_names); i++)
 		if (str_is_nocase(name, answer_names[i]))
-			answer->fields[i] = answer->fields[i].ptr == NULL
-			    ? value
-			    : STR("");
+			answer->fields[i] =
+			    answer->fields[i].ptr == NULL ? value : STR("");
 	return true;
 }
 

@@ -40,8 +40,7 @@ compress(uint32_t state[5], uint32_t words[ROUNDS])
 
 	for (uint32_t *word = words + BLOCK_WORDS; word < words + ROUNDS;
 	     word++)
-		*word =
-		    rotate(word[-3] ^ word[-8] ^ word[-14] ^ word[-16], 1);
+		*word = rotate(word[-3] ^ word[-8] ^ word[-14] ^ word[-16], 1);
 	memcpy(v, state, sizeof(v));
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		uint32_t next = rotate(v[0], 5) +
@@ -56,24 +55,32 @@ compress(uint32_t state[5], uint32_t words[ROUNDS])
 		state[i] += v[i];
 }
 
+/* A byte of the text, or of what is behind it: the mark of its end, and zeros. */
+static uint8_t
+byte_at(const uint8_t *text, size_t len, size_t at)
+{
+	if (at < len)
+		return text[at];
+	return at == len ? 0x80 : 0;
+}
+
 void
 sha1_digest(const void *data, size_t len, uint8_t digest[SHA1_LEN])
 {
 	uint32_t state[5] = {
 	    0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-	const size_t whole = len + 1 + 8; /* with the mark of its end, and its length */
-	const uint8_t *bytes = data;
+	size_t at = 0;
 
-	for (size_t at = 0; at < whole;) {
-		uint32_t words[ROUNDS];
+	do {
+		uint32_t words[ROUNDS] = {0};
 
 		for (unsigned i = 0; i < 4 * BLOCK_WORDS; i++, at++)
-			words[i / 4] = words[i / 4] << 8 |
-			    (at < len ? bytes[at] : at == len ? 0x80 : 0);
-		if (at >= whole)
+			words[i / 4] =
+			    words[i / 4] << 8 | byte_at(data, len, at);
+		if (at >= len + 1 + 8) /* there is room for the length */
 			words[BLOCK_WORDS - 1] = (uint32_t)len * 8;
 		compress(state, words);
-	}
+	} while (at < len + 1 + 8);
 	for (unsigned i = 0; i < SHA1_LEN; i++)
 		digest[i] = (uint8_t)(state[i / 4] >> (24 - i % 4 * 8));
 }

@@ -79,14 +79,16 @@ received(enum page page, unsigned retry_after_s, unsigned status)
 	ck_assert_ptr_nonnull(strstr(head_copy, "\r\nConnection: close\r\n"));
 	ck_assert_ptr_nonnull(
 	    strstr(head_copy, "\r\nCache-Control: no-store\r\n"));
-	ck_assert(str_is(fields[HTTP_CONTENT_TYPE], "text/html; charset=utf-8"));
+	ck_assert(
+	    str_is(fields[HTTP_CONTENT_TYPE], "text/html; charset=utf-8"));
 	ck_assert(
 	    str_to_number(fields[HTTP_CONTENT_LENGTH], UINT64_MAX, &value));
 	ck_assert_uint_eq(value, peer.len - consumed);
 	ck_assert_int_eq(
 	    fields[HTTP_RETRY_AFTER].ptr != NULL, retry_after_s > 0);
 	if (retry_after_s > 0) {
-		ck_assert(str_to_number(fields[HTTP_RETRY_AFTER], 1000, &value));
+		ck_assert(
+		    str_to_number(fields[HTTP_RETRY_AFTER], 1000, &value));
 		ck_assert_uint_eq(value, retry_after_s);
 	}
 	peer.data = realloc(peer.data, peer.len + 1);

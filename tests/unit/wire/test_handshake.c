@@ -110,8 +110,7 @@ START_TEST(host_has_brackets_and_port_where_they_are_needed)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		const struct handshake_request request = {
-		    .host = cases[i].host,
+		const struct handshake_request request = {.host = cases[i].host,
 		    .port = cases[i].port,
 		    .secure = cases[i].secure,
 		    .user_agent = "b",
@@ -389,16 +388,15 @@ START_TEST(checks_responses)
 		OK UPGRADED ANSWER PROTOCOL
 		"Sec-WebSocket-Extensions: permessage-deflate\r\n"},
 	    {false,
-		OK UPGRADED ANSWER PROTOCOL
-		"Sec-WebSocket-Extensions: a\r\n"
-		"Sec-WebSocket-Extensions: b\r\n"},
+		OK UPGRADED ANSWER PROTOCOL "Sec-WebSocket-Extensions: a\r\n"
+					    "Sec-WebSocket-Extensions: b\r\n"},
 	    {false, OK "Upgrade: websocket\r\n" UPGRADED ANSWER PROTOCOL},
 	    {true,
 		OK "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 		   "Connection: keep-alive\r\n" ANSWER PROTOCOL},
 	    {true,
-		OK "Upgrade: websocket\r\nConnection: keep-alive , upgrade\r\n"
-		   ANSWER PROTOCOL},
+		OK "Upgrade: websocket\r\nConnection: keep-alive , "
+		   "upgrade\r\n" ANSWER PROTOCOL},
 	    {false,
 		OK "Upgrade: websocket\r\nConnection: upgrades\r\n" ANSWER
 		    PROTOCOL},

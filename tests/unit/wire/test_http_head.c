@@ -295,8 +295,8 @@ START_TEST(fields_of_an_answer)
 	const struct str *fields = answer.fields;
 	size_t len = sizeof(text) - 1, consumed;
 
-	ck_assert_int_eq(http_answer_parse(guard_copy(0, text, len), len,
-			     &answer, &consumed),
+	ck_assert_int_eq(http_answer_parse(
+			     guard_copy(0, text, len), len, &answer, &consumed),
 	    WIRE_DONE);
 	ck_assert_uint_eq(consumed, len - 3);
 	ck_assert(answer.upgrades);
@@ -314,22 +314,22 @@ START_TEST(refuses_malformed_answers)
 	static const char *const cases[] = {"HTTP/1.1\r\n", "HTTP/1.1 200\r\n",
 	    "HTTP/1.1  200 OK\r\n", "HTTP/1.1 20 OK\r\n",
 	    "HTTP/1.1 2000 OK\r\n", "HTTP/1.1 099 OK\r\n",
-	    "HTTP/1.1 000 OK\r\n", "HTTP/1.1 600 OK\r\n",
-	    "HTTP/1.1 2x0 OK\r\n", "HTTP/2.0 200 OK\r\n", "\r\n\r\n",
-	    "HTTP/1.2 200 OK\r\n", "HTTP/1.11 200 OK\r\n", "ICY 200 OK\r\n",
-	    "GET / HTTP/1.1\r\n", "HTTP/1.1 200 OK\n",
-	    "HTTP/1.1 200 OK\r\n A: b\r\n", "HTTP/1.1 200 OK\r\nA : b\r\n",
-	    "HTTP/1.1 200 OK\r\nA\r\n", "HTTP/1.1 200 OK\r\n: b\r\n",
-	    "HTTP/1.1 200 OK\r\nA: b\n", "HTTP/1.1 200 OK\r\nA: b\rc",
-	    "HTTP/1.1 200 OK\r\nA: b\x01", "HTTP/1.1 200 OK\r\n\n"};
+	    "HTTP/1.1 000 OK\r\n", "HTTP/1.1 600 OK\r\n", "HTTP/1.1 2x0 OK\r\n",
+	    "HTTP/2.0 200 OK\r\n", "\r\n\r\n", "HTTP/1.2 200 OK\r\n",
+	    "HTTP/1.11 200 OK\r\n", "ICY 200 OK\r\n", "GET / HTTP/1.1\r\n",
+	    "HTTP/1.1 200 OK\n", "HTTP/1.1 200 OK\r\n A: b\r\n",
+	    "HTTP/1.1 200 OK\r\nA : b\r\n", "HTTP/1.1 200 OK\r\nA\r\n",
+	    "HTTP/1.1 200 OK\r\n: b\r\n", "HTTP/1.1 200 OK\r\nA: b\n",
+	    "HTTP/1.1 200 OK\r\nA: b\rc", "HTTP/1.1 200 OK\r\nA: b\x01",
+	    "HTTP/1.1 200 OK\r\n\n"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct http_answer answer;
 		size_t consumed, len = strlen(cases[i]);
 		const char *in = guard_copy(0, cases[i], len);
 
-		ck_assert_msg(http_answer_parse(
-				  in, len, &answer, &consumed) == WIRE_BAD,
+		ck_assert_msg(
+		    http_answer_parse(in, len, &answer, &consumed) == WIRE_BAD,
 		    "%s", cases[i]);
 		ck_assert_ptr_nonnull(answer.error);
 	}
