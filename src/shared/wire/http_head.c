@@ -202,6 +202,7 @@ take_status(struct http_answer *answer, struct str line)
 	return status >= 100;
 }
 
+/* What is left out is NULL, which is no field's name. */
 static const char *const answer_names[] = {
     [HTTP_UPGRADE] = "Upgrade",
     [HTTP_ACCEPT] = "Sec-WebSocket-Accept",
