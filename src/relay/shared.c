@@ -467,7 +467,9 @@ shared_serve(struct device *device)
 void
 shared_protest(struct shared *shared, const char *why)
 {
-	(void)protest_message(shared, why);
+	log_warn("agent broke the protocol",
+	    LOG_S("device", shared->device->name), LOG_S("error", why));
+	close_shared(shared, CLOSE_BAD_MESSAGE, WS_CLOSE_PROTOCOL_ERROR, why);
 }
 
 void

@@ -34,6 +34,7 @@ struct shared {
 	uint64_t rested_ms;	     /* loop clock: when the last visit ended */
 	uint32_t last_visit;	     /* number of the last visit */
 	uint32_t window; /* of each visit: what the agent takes of it */
+	uint16_t owed;	 /* so many visits have ended but for the agent's word */
 	bool retired;	 /* no visit begins on it any more */
 	bool was_control; /* the control channel of a session that another one has replaced */
 	char id[TRANSFER_ID_LEN]; /* that dug it */

@@ -182,6 +182,7 @@ stream_free(struct stream *stream)
 	assert(stream->visitor == NULL && stream->transfer == NULL);
 	set_phase(stream, STREAM_STAYS);
 	timer_clear(relay->loop, &stream->timer);
+	shared->owed -= stream->owed;
 	hash_map_remove(&shared->streams, &stream->by_number);
 	pool_put(&relay->streams, stream);
 }
@@ -268,6 +269,19 @@ await_end(struct stream *stream)
 	set_end_timer(stream);
 }
 
+/* An agent that never ends its direction keeps the number, and one visitor after the other leaves
+ * it with fewer. A session has more to lose than one of them. */
+static bool
+owes_too_much(struct stream *stream)
+{
+	struct shared *shared = stream->shared;
+
+	shared->owed += !stream->owed;
+	stream->owed = true;
+	return shared->session == NULL ||
+	    2 * shared->owed >= shared->device->mux_visits;
+}
+
 static void
 timer_cb(void *ctx)
 {
@@ -278,9 +292,11 @@ timer_cb(void *ctx)
 		set_end_timer(stream);
 		break;
 	case OVERDUE:
-		/* an agent that never ends its direction must not keep the number, or one visitor
-		 * after the other leaves it with fewer */
-		shared_protest(stream->shared, "an abort was not answered");
+		if (owes_too_much(stream))
+			shared_protest(
+			    stream->shared, "aborts were not answered");
+		else
+			set_end_timer(stream);
 		break;
 	case DEAD:
 		shared_give_up(stream->shared, "an abort was not answered");

@@ -26,6 +26,7 @@ struct stream {
 	bool run_in;   /* that was the visitor's */
 	bool answered; /* the agent has answered the open */
 	bool ponged;   /* what the agent had said before that ping has come */
+	bool owed;     /* its abort should have been answered by then */
 	bool in_ended, out_ended; /* the visitor's direction, the device's */
 	enum {
 		STREAM_STEADY,

@@ -15,6 +15,7 @@
 #include "relay/stream.h"
 #include "scene.h"
 #include "wire/control_msg.h"
+#include "wire/mux_frame.h"
 
 #define CROWD 12
 #define RIDES "&mux=1&visits=12&channels=0&warm=3"
@@ -307,20 +308,38 @@ next_but_pings(struct channel *channel)
 	return frame;
 }
 
-/* Or it would have one number less for each visitor who leaves, until it has none. */
-START_TEST(an_agent_that_never_ends_a_visit_loses_the_session)
+static const char *const impatient[] = {
+    "transfer-idle=100ms", "open-timeout=100ms", NULL};
+
+/* The first n visitors come and leave, and the agent does not say a word about it. */
+static void
+leave(int n)
 {
-	static const char *const impatient[] = {
-	    "transfer-idle=100ms", "open-timeout=100ms", NULL};
+	char abort[60];
+
+	for (int i = 0; i < n; i++) {
+		come(i);
+		say(&control, "opened", i + 1);
+	}
+	run_for_ms(loop, 30);
+	for (int i = 0; i < n; i++) {
+		struct frame frame;
+
+		peer_reset(&visitors[i]);
+		frame = next_but_pings(&control);
+		snprintf(abort, sizeof(abort), "op=abort&visit=%d", i + 1);
+		ck_assert_mem_eq(frame.data, abort, strlen(abort));
+	}
+}
+
+/* Or it would have one number less for each visitor who leaves, until it has none. */
+START_TEST(an_agent_that_never_answers_aborts_loses_the_session)
+{
 	struct frame frame;
 
 	begin_with(_i, impatient);
-	come(0);
-	say(&control, "opened", 1);
-	run_for_ms(loop, 30);
-	peer_reset(&visitors[0]);
-	expect_said(&control, "abort", 1);
-	/* it lives, and has heard of the abort */
+	leave(CROWD / 2);
+	/* it lives, and has heard of them */
 	frame = next_but_pings(&control);
 	ck_assert_uint_eq(frame.opcode, WS_OP_CLOSE);
 	ck_assert_mem_eq(frame.data, "\x03\xea", 2);
@@ -328,17 +347,34 @@ START_TEST(an_agent_that_never_ends_a_visit_loses_the_session)
 }
 END_TEST
 
-START_TEST(a_late_answer_to_an_abort_is_in_time)
+/* One whose service hangs must not cost the others' visits. */
+START_TEST(a_few_aborts_that_are_not_answered_cost_their_places)
 {
-	static const char *const impatient[] = {
-	    "transfer-idle=100ms", "open-timeout=100ms", NULL};
+	struct shared *shared;
 
 	begin_with(_i, impatient);
-	come(0);
-	say(&control, "opened", 1);
-	run_for_ms(loop, 30);
-	peer_reset(&visitors[0]);
-	expect_said(&control, "abort", 1);
+	leave(CROWD / 2 - 1);
+	shared = LIST_FIRST(&scene_device()->shareds);
+	for (int visits = 0; visits < CROWD / 2 - 1;) {
+		struct frame ping = channel_next(&control);
+
+		ck_assert_uint_eq(ping.opcode, WS_OP_PING);
+		visits += ping.len == MUX_PREFIX_LEN; /* not the session's */
+		channel_send(&control, 0x8a, ping.data, ping.len);
+	}
+	RUN_UNTIL(shared->owed == CROWD / 2 - 1);
+	ck_assert_ptr_nonnull(scene_device()->session);
+	for (int i = 0; i < CROWD / 2 - 1; i++)
+		say(&control, "abort", i + 1);
+	RUN_UNTIL(shared->streams.count == 0);
+	ck_assert_uint_eq(shared->owed, 0);
+}
+END_TEST
+
+START_TEST(a_late_answer_to_an_abort_is_in_time)
+{
+	begin_with(_i, impatient);
+	leave(1);
 	ck_assert_uint_eq(channel_next(&control).opcode, WS_OP_PING);
 	run_for_ms(loop, 300); /* the link is slow: nothing has come since */
 	say(&control, "abort", 1);
@@ -541,7 +577,8 @@ main(void)
 	    the_end_of_the_session_resets_its_visits,
 	    a_visit_that_is_not_answered_has_the_session_probed,
 	    an_abort_that_is_not_answered_has_the_session_probed,
-	    an_agent_that_never_ends_a_visit_loses_the_session,
+	    an_agent_that_never_answers_aborts_loses_the_session,
+	    a_few_aborts_that_are_not_answered_cost_their_places,
 	    a_late_answer_to_an_abort_is_in_time,
 	    who_waits_for_room_is_served_when_there_is_some,
 	    an_interval_that_the_agent_has_chosen_is_no_reason_to_doubt,
