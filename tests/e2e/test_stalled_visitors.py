@@ -9,6 +9,8 @@ from harness.counting import cpu_ticks, wake_ups
 from harness.stalled import FEW_WAKE_UPS, StalledScene
 from harness.visitors import pattern_sha256
 
+pytestmark = pytest.mark.alone
+
 MB = 1_000_000
 # Each has megabytes in the kernel. When that is all that TCP may have, a service that has said
 # everything, and left, may have its connection reset: 500 came that far.
