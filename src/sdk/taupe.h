@@ -25,7 +25,7 @@
  *             that they share, which must not change under a call.
  * Blocking    None waits. Time is that of the bytes handed in, or of one message.
  * RAM         The object, which the driver allocates (sizeof, docs/SDK.md has the figures), the
- *             buffers that it was given, and up to 4.5 KiB of stack for the call (3 KiB on 32 bits);
+ *             buffers that it was given, and up to 4 KiB of stack for the call (2.5 KiB on 32 bits);
  *             besides that the driver's own event, action or step (at most 1 KiB), which may be
  *             static. Nothing is allocated, and there is no static data.
  * Ownership   What is handed in is used during the call, unless it is said to be kept. What comes
