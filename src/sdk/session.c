@@ -97,7 +97,9 @@ session_stage_ms(const struct session *s)
 {
 	uint32_t ms = s->config->handshake_timeout_ms;
 
-	return ms != 0 ? ms : STAGE_TIMEOUT_MS;
+	if (ms == 0)
+		return STAGE_TIMEOUT_MS;
+	return ms < SESSION_STEP_MS ? ms : SESSION_STEP_MS;
 }
 
 /* ---- configuration ---- */

@@ -230,9 +230,9 @@ struct taupe_config {
 	struct taupe_visit *visits;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off, up to 2^30; 60,000 */
-	/* a link that stood so long was good; 30,000 */
+	/* a link that stood so long was good, up to 2^30; 30,000 */
 	uint32_t reconnect_reset_ms;
-	/* for the connection, the answer, the welcome each; 10,000 */
+	/* for the connection, the answer, the welcome each, up to 2^30; 10,000 */
 	uint32_t handshake_timeout_ms;
 	/* before the next attempt to connect once a session or an attempt has ended, besides the
 	 * back-off; up to 2,592,000,000, which are 30 days; 0. Not where another relay is tried at

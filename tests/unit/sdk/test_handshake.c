@@ -152,6 +152,24 @@ START_TEST(each_stage_of_the_handshake_has_its_time)
 }
 END_TEST
 
+/* Longer than the session's clock sees: as long as it does. */
+START_TEST(stage_of_seven_weeks_is_not_over_at_once)
+{
+	struct bench b;
+
+	init(&b);
+	b.config.handshake_timeout_ms = UINT32_MAX;
+	begin(&b);
+	act(&b);
+	DID(&b, "dial0 r1.example.com:8000");
+	ck_assert_uint_eq(b.until, b.now + (1u << 30));
+	pass(&b, (1u << 30) - 1);
+	DID(&b, "");
+	pass(&b, 1);
+	DID(&b, "close0(no connection in time) dial0 r2.example.net:80");
+}
+END_TEST
+
 START_TEST(list_of_relays_may_become_shorter)
 {
 	struct bench b;
@@ -639,6 +657,7 @@ main(void)
 	    welcome_is_reported_at_every_cut,
 	    welcome_names_the_urls,
 	    each_stage_of_the_handshake_has_its_time,
+	    stage_of_seven_weeks_is_not_over_at_once,
 	    list_of_relays_may_become_shorter,
 	    configuration_is_checked,
 	    request_that_does_not_fit_is_given_up_with_a_reason,
