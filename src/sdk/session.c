@@ -260,10 +260,10 @@ delay_ms(const struct session *s, enum link_end end, unsigned failures,
 {
 	uint32_t wait = HAS_HEARTBEAT_SEARCH ? s->config->reconnect_wait_ms : 0;
 
-	if (end == END_HOPELESS)
-		return backoff_long_ms(s->config);
 	if (wait > WAIT_MAX_MS)
 		wait = WAIT_MAX_MS;
+	if (end == END_HOPELESS)
+		return wait + backoff_long_ms(s->config);
 	return at_least_ms + wait + backoff_delay_ms(s->config, failures);
 }
 

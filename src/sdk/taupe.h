@@ -235,9 +235,9 @@ struct taupe_config {
 	/* for the connection, the answer, the welcome each, up to 2^30; 10,000 */
 	uint32_t handshake_timeout_ms;
 	/* before the next attempt to connect once a session or an attempt has ended, besides the
-	 * back-off; up to 2,592,000,000, which are 30 days; 0. Not where another relay is tried at
-	 * once, nor after a refusal that repeats itself (400, 401, 403, 404, 409, 426, close code
-	 * 1008): that is followed by half to the whole of reconnect_max_ms. */
+	 * back-off, which is half to the whole of reconnect_max_ms after a refusal that repeats
+	 * itself (400, 401, 403, 404, 409, 426, close code 1008); up to 2,592,000,000, which are 30
+	 * days; 0. Not where another relay is tried at once. */
 	uint32_t reconnect_wait_ms;
 	struct taupe_heartbeat *heartbeat; /* NULL: the relay's interval */
 	/* One connection is all there is room for: a move leaves before it connects, and

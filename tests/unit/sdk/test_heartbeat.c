@@ -656,6 +656,34 @@ START_TEST(waits_as_long_as_the_driver_wants_before_it_comes_back)
 }
 END_TEST
 
+/* What is refused for good is no way around it. */
+START_TEST(waits_as_long_after_a_lasting_refusal)
+{
+	static const char *const refusals[] = {"HTTP/1.1 400 No\r\n\r\n",
+	    "HTTP/1.1 401 No\r\n\r\n", "HTTP/1.1 403 No\r\n\r\n",
+	    "HTTP/1.1 409 No\r\n\r\n", NULL /* close code 1008 */};
+
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		struct net net;
+
+		net_init(&net, 0);
+		net.b.config.reconnect_wait_ms = 600000;
+		if (refusals[i] != NULL) {
+			act(&net.b);
+			connected(&net.b, 0);
+			hear_raw(&net.b, 0, refusals[i]);
+		} else {
+			run(&net, 1000);
+			hear_close(&net.b, 0, WS_CLOSE_POLICY, "revoked");
+		}
+		ck_assert_uint_ge(net.b.event.retry_ms, 600000 + 30000);
+		ck_assert_uint_le(net.b.event.retry_ms, 600000 + 60000);
+		ck_assert_uint_eq(
+		    net.b.until, net.b.now + net.b.event.retry_ms);
+	}
+}
+END_TEST
+
 /* Farther than the session's own clock sees. */
 START_TEST(waits_for_the_rest_of_a_month)
 {
@@ -728,6 +756,7 @@ main(void)
 	    acknowledgement_alone_proves_no_longer_interval,
 	    interval_with_something_said_in_it_proves_nothing,
 	    waits_as_long_as_the_driver_wants_before_it_comes_back,
+	    waits_as_long_after_a_lasting_refusal,
 	    waits_for_the_rest_of_a_month,
 	    renewal_ends_the_wait,
 	};
