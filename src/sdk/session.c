@@ -529,6 +529,8 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	writer_init(&w, out, cap);
 	writer_cstr(&w, "GET " CONTROL_PATH "?");
 	write_query(s, link, &w);
+	if (HAS_HEARTBEAT_SEARCH && s->config->heartbeat != NULL)
+		link->network = s->config->heartbeat->next_network;
 	link_tell_relay(link, &relay);
 	channel_request(
 	    &link->channel, &w, &relay, session_credential(s, link));

@@ -425,11 +425,57 @@ END_TEST
 static void
 come_to(struct taupe_heartbeat *h, uint32_t id)
 {
-	const struct heartbeat_terms terms = {.base_ms = 30000};
+	const struct heartbeat_terms terms = {.network = id, .base_ms = 30000};
 
-	taupe_heartbeat_network(h, id);
 	h->ops->begin(h, &terms, 0);
 }
+
+/* A loss is the network's on which it was. */
+START_TEST(another_network_knows_nothing_of_a_loss)
+{
+	struct taupe_heartbeat h;
+
+	/* one that may count yet */
+	taupe_heartbeat_init(&h);
+	come_to(&h, HOME);
+	h.ops->lost(&h, 30000, 0);
+	come_to(&h, TRAVEL);
+	ck_assert(!h.doubt);
+	come_to(&h, TRAVEL);
+	ck_assert(!h.doubt);
+	/* one that may have been by chance */
+	come_to(&h, HOME);
+	h.ops->lost(&h, 30000, 0);
+	come_to(&h, HOME);
+	ck_assert(h.doubt);
+	come_to(&h, TRAVEL);
+	ck_assert(!h.doubt);
+	/* one that shows that what was bad still is */
+	come_to(&h, HOME);
+	h.networks[0].good_ms = 60000;
+	h.networks[0].bad_ms = 61000;
+	h.ops->lost(&h, 61000, 0);
+	come_to(&h, HOME);
+	ck_assert_uint_eq(h.retry, 2048);
+	come_to(&h, TRAVEL);
+	ck_assert_uint_eq(h.retry, 1024);
+}
+END_TEST
+
+/* It is told of another one while the handshake is under way: what was connected is what counts. */
+START_TEST(network_is_that_of_the_connection)
+{
+	struct net net;
+
+	net_init(&net, 0);
+	taupe_heartbeat_network(&net.search, HOME);
+	act(&net.b);
+	accepted(&net.b, 0);
+	taupe_heartbeat_network(&net.search, TRAVEL);
+	hear_text(&net.b, 0, WELCOME(RELAY, TERMS));
+	ck_assert_uint_eq(net.search.networks[0].id, HOME);
+}
+END_TEST
 
 START_TEST(fifth_network_takes_the_place_of_the_one_seen_longest_ago)
 {
@@ -743,6 +789,8 @@ main(void)
 	    network_that_was_away_altogether_is_not_blamed,
 	    each_network_has_its_own_interval,
 	    network_counts_from_the_welcome_on,
+	    another_network_knows_nothing_of_a_loss,
+	    network_is_that_of_the_connection,
 	    fifth_network_takes_the_place_of_the_one_seen_longest_ago,
 	    remembers_over_a_restart,
 	    state_that_changes_is_reported_once,
