@@ -9,6 +9,7 @@
 
 #define STAGE_TIMEOUT_MS 10000u
 #define WAIT_MAX_MS 2592000000u /* 30 days */
+#define USER_AGENT_MAX 256u
 
 _Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
     "taupe_session too small");
@@ -141,6 +142,11 @@ check_identity(const struct taupe_config *config)
 	    !handshake_secret_valid(str_of(config->secret)))
 		return SAYS("a secret that is not 1 to 256 letters, digits and "
 			    "-._~+/=");
+	if (config->user_agent != NULL &&
+	    (str_of(config->user_agent).len > USER_AGENT_MAX ||
+		!str_only(str_of(config->user_agent), " ~")))
+		return SAYS("a user agent that is not up to 256 visible "
+			    "characters and blanks");
 	for (size_t i = 0; i < config->n_relays; i++)
 		if (!place_parse(str_of(config->relays[i]), &url))
 			return SAYS("a relay that is not ws://host:port or "
@@ -537,7 +543,7 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	if (w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, &ignored);
 		link_finish(link, 0,
-		    SAYS("the driver's buffer is too small for the request"));
+		    SAYS("the request has no room, or a value is malformed"));
 		return 0;
 	}
 	link->state = LINK_HEAD;

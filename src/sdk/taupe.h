@@ -200,7 +200,8 @@ struct taupe_config {
 	/* Domains under which a redirect may lead, besides to hosts of the relay list. */
 	const char *const *domains;
 	size_t n_domains;
-	const char *user_agent; /* NULL: "libtaupe/" TAUPE_VERSION */
+	/* up to 256 visible characters and blanks; NULL: "libtaupe/" TAUPE_VERSION */
+	const char *user_agent;
 
 	/* Fill with unpredictable bytes: frame masks, keys, jitter. */
 	void (*random_cb)(void *ctx, void *out, size_t len);
@@ -442,9 +443,9 @@ void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
 
 /*
  * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Once for each. Writes the
- * request to be sent, which holds the secret, and returns its length; 0 when cap (TAUPE_REQUEST_MAX
- * always is enough) or the session's own buffer is too small for services and lease: the link is then
- * given up; or when the session no longer wants the link. TAUPE_CLOSE then says so.
+ * request to be sent, which holds the secret, and returns its length; 0 when cap is too small
+ * (TAUPE_REQUEST_MAX always is enough) or a value of the configuration is malformed: the link is then
+ * given up, and TAUPE_CLOSE says so; or when the session no longer wants the link.
  */
 TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);

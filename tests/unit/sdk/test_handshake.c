@@ -192,6 +192,7 @@ START_TEST(configuration_is_checked)
 	static const struct taupe_service twins[] = {
 	    {"web", TAUPE_HTTP}, {"web", TAUPE_TCP}};
 	static const struct taupe_service strange[] = {{"Web", TAUPE_HTTP}};
+	char agent[258];
 	struct bench b;
 
 #define WRONG(change, text)                                                    \
@@ -202,6 +203,11 @@ START_TEST(configuration_is_checked)
 	WRONG(b.config.name = NULL, "device name");
 	WRONG(b.config.name = "no blanks", "device name");
 	WRONG(b.config.secret = "no blanks", "secret");
+	memset(agent, 'x', sizeof(agent) - 1);
+	agent[sizeof(agent) - 1] = '\0';
+	WRONG(b.config.user_agent = agent, "user agent");
+	WRONG(b.config.user_agent = "a\tb", "user agent");
+	WRONG(b.config.user_agent = "caf\xe9", "user agent");
 	WRONG(b.config.relays = no_url; b.config.n_relays = 1, "relay");
 	WRONG(b.config.n_relays = 0; b.config.memory = NULL, "no relay");
 	WRONG(b.config.n_services = 0, "no service");
@@ -216,6 +222,8 @@ START_TEST(configuration_is_checked)
 #undef WRONG
 	init(&b);
 	b.config.secret = NULL;
+	agent[256] = '\0';
+	b.config.user_agent = agent;
 	begin(&b);
 }
 END_TEST
@@ -233,7 +241,7 @@ START_TEST(request_that_does_not_fit_is_given_up_with_a_reason)
 	    taupe_session_connected(&b.session, 0, b.now, small, sizeof(small)),
 	    0);
 	act(&b);
-	DID(&b, "close0(the driver's buffer is too small for the request)");
+	DID(&b, "close0(the request has no room, or a value is malformed)");
 	ck_assert_uint_ge(b.until, b.now + 30000);
 }
 END_TEST
