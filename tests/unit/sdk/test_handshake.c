@@ -515,6 +515,31 @@ START_TEST(redirect_is_followed_with_its_hops_and_the_secret)
 }
 END_TEST
 
+/* What is no number of hops is as many as were followed. */
+START_TEST(hops_of_a_redirect_are_bounded)
+{
+	static const struct {
+		const char *hops, *said;
+	} rows[] = {{"100", "&hops=100 "}, {"101", "&hops=1 "},
+	    {"256", "&hops=1 "}, {"x", "&hops=1 "}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char answer[300];
+		struct bench b;
+
+		init(&b);
+		snprintf(answer, sizeof(answer),
+		    REDIRECT_TO("ws://r9.example.com/v1/control?hops=%s"),
+		    rows[i].hops);
+		refuse(&b, answer);
+		connected(&b, 0);
+		b.request[0][b.request_len[0] - 1] = '\0';
+		ck_assert_msg(strstr(b.request[0], rows[i].said) != NULL,
+		    "%s: %s", rows[i].hops, b.request[0]);
+	}
+}
+END_TEST
+
 START_TEST(redirect_goes_only_where_it_may)
 {
 	static const struct {
@@ -678,6 +703,7 @@ main(void)
 	    refusal_whose_body_is_cut_off_is_still_a_refusal,
 	    nonsense_is_a_failed_attempt,
 	    redirect_is_followed_with_its_hops_and_the_secret,
+	    hops_of_a_redirect_are_bounded,
 	    redirect_goes_only_where_it_may,
 	    the_sixth_redirect_in_a_row_is_refused,
 	    redirect_to_nobody_comes_back_at_once_and_says_so,

@@ -378,6 +378,24 @@ START_TEST(answers_a_probe_at_once)
 }
 END_TEST
 
+/* An event has room for one answer: reading stops behind each. */
+START_TEST(answers_each_of_several_probes)
+{
+	struct bytes in = {.len = 0};
+	struct bench b;
+
+	init(&b);
+	bring_up(&b);
+	relay_frame(&in, WS_OP_PING, "one", 3);
+	relay_frame(&in, WS_OP_PING, "two", 3);
+	relay_text(&in,
+	    "op=open&id=9f86d081884c7d659a2feaa0c55ad015&service=web");
+	hear(&b, 0, &in);
+	DID(&b, "pong pong");
+	ck_assert_int_eq(b.event.type, TAUPE_EVENT_OPEN);
+}
+END_TEST
+
 START_TEST(a_pong_counts_as_something_sent)
 {
 	struct bytes in = {.len = 0};
@@ -888,6 +906,7 @@ main(void)
 	    is_dead_after_three_silent_heartbeats_when_these_are_short,
 	    lives_as_long_as_it_hears_something,
 	    answers_a_probe_at_once,
+	    answers_each_of_several_probes,
 	    a_pong_counts_as_something_sent,
 	    open_asks_for_a_channel_at_the_relay_of_the_welcome,
 	    open_says_whether_the_channel_is_to_be_shared,
