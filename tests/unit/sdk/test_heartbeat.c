@@ -441,8 +441,6 @@ START_TEST(another_network_knows_nothing_of_a_loss)
 	h.ops->lost(&h, 30000, 0);
 	come_to(&h, TRAVEL);
 	ck_assert(!h.doubt);
-	come_to(&h, TRAVEL);
-	ck_assert(!h.doubt);
 	/* one that may have been by chance */
 	come_to(&h, HOME);
 	h.ops->lost(&h, 30000, 0);
