@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What plain_agent.c wants of the system: a clock, unpredictable bytes, TCP. Here it is POSIX; this is
  * what another system has to have in its place. */
+#ifndef PLAIN_SYSTEM_H
+#define PLAIN_SYSTEM_H
+
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,3 +58,5 @@ static bool send_all(int fd, const void *data, size_t len)
 	shutdown(fd, SHUT_RDWR); /* which the next recv() tells */
 	return false;
 }
+
+#endif

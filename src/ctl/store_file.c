@@ -36,7 +36,7 @@ need_file(const struct ctl *ctl)
 
 static int
 parse_answer(
-    const struct ctl *ctl, const struct http_answer *answer, json_t **json)
+    const struct ctl *ctl, const struct http_get_answer *answer, json_t **json)
 {
 	json_error_t error;
 
@@ -58,7 +58,7 @@ static int
 ask_relay(const struct ctl *ctl, const char *path, json_t **json)
 {
 	char error[HTTP_GET_ERROR_MAX];
-	struct http_answer answer;
+	struct http_get_answer answer;
 	struct address address;
 	int code;
 

@@ -173,7 +173,7 @@ upgrade_switch(struct upgrade *upgrade)
 	if (upgrade->conn.tls != NULL)
 		tls_wipe_input(upgrade->conn.tls, false);
 	writer_init(&w, head, sizeof(head));
-	handshake_response_write(&w, (struct str){upgrade->key, WS_KEY_LEN});
+	handshake_response_write(&w, upgrade->key);
 	(void)conn_append(&upgrade->conn, head, writer_len(&w));
 }
 

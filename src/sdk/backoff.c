@@ -32,7 +32,9 @@ backoff_max_ms(const struct taupe_config *config)
 uint32_t
 backoff_reset_ms(const struct taupe_config *config)
 {
-	return value_or(config->reconnect_reset_ms, 30000);
+	uint32_t reset = value_or(config->reconnect_reset_ms, 30000);
+
+	return reset < LONGEST_MS ? reset : LONGEST_MS;
 }
 
 uint32_t

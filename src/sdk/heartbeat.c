@@ -125,12 +125,11 @@ count_loss(struct taupe_heartbeat *h, uint32_t interval_ms)
 	}
 }
 
-/* Make the network of the next connection the one at hand. */
+/* Make it the network at hand. */
 static void
-change_network(struct taupe_heartbeat *h)
+change_network(struct taupe_heartbeat *h, uint32_t id)
 {
-	struct taupe_network found = {.id = h->next_network},
-			     *list = h->networks;
+	struct taupe_network found = {.id = id}, *list = h->networks;
 	unsigned at = 0;
 
 	while (at < TAUPE_NETWORKS - 1 && list[at].id != found.id)
@@ -150,7 +149,7 @@ static void
 begin(struct taupe_heartbeat *h, const struct heartbeat_terms *terms,
     uint64_t now_ms)
 {
-	change_network(h);
+	change_network(h, terms->network);
 	h->base_ms = terms->base_ms;
 	h->least_ms = terms->least_ms != 0 ? terms->least_ms : terms->base_ms;
 	if (h->least_ms < HEARTBEAT_MIN_MS)

@@ -12,8 +12,10 @@
 
 #define HEARTBEAT_MIN_MS 100u /* a relay that wants more often gets this */
 
-/* The relay's terms; least and most are 0 when it knows no interval but its own. */
+/* The relay's terms, on the connection over that network; least and most are 0 when it knows no
+ * interval but its own. */
 struct heartbeat_terms {
+	uint32_t network;
 	uint32_t base_ms, least_ms, most_ms;
 };
 

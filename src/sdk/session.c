@@ -9,6 +9,7 @@
 
 #define STAGE_TIMEOUT_MS 10000u
 #define WAIT_MAX_MS 2592000000u /* 30 days */
+#define USER_AGENT_MAX 256u
 
 _Static_assert(sizeof(struct session) <= sizeof(struct taupe_session),
     "taupe_session too small");
@@ -97,7 +98,9 @@ session_stage_ms(const struct session *s)
 {
 	uint32_t ms = s->config->handshake_timeout_ms;
 
-	return ms != 0 ? ms : STAGE_TIMEOUT_MS;
+	if (ms == 0)
+		return STAGE_TIMEOUT_MS;
+	return ms < SESSION_STEP_MS ? ms : SESSION_STEP_MS;
 }
 
 /* ---- configuration ---- */
@@ -139,6 +142,11 @@ check_identity(const struct taupe_config *config)
 	    !handshake_secret_valid(str_of(config->secret)))
 		return SAYS("a secret that is not 1 to 256 letters, digits and "
 			    "-._~+/=");
+	if (config->user_agent != NULL &&
+	    (str_of(config->user_agent).len > USER_AGENT_MAX ||
+		!str_only(str_of(config->user_agent), " ~")))
+		return SAYS("a user agent that is not up to 256 visible "
+			    "characters and blanks");
 	for (size_t i = 0; i < config->n_relays; i++)
 		if (!place_parse(str_of(config->relays[i]), &url))
 			return SAYS("a relay that is not ws://host:port or "
@@ -258,10 +266,10 @@ delay_ms(const struct session *s, enum link_end end, unsigned failures,
 {
 	uint32_t wait = HAS_HEARTBEAT_SEARCH ? s->config->reconnect_wait_ms : 0;
 
-	if (end == END_HOPELESS)
-		return backoff_long_ms(s->config);
 	if (wait > WAIT_MAX_MS)
 		wait = WAIT_MAX_MS;
+	if (end == END_HOPELESS)
+		return wait + backoff_long_ms(s->config);
 	return at_least_ms + wait + backoff_delay_ms(s->config, failures);
 }
 
@@ -527,13 +535,15 @@ taupe_session_connected(struct taupe_session *session, unsigned index,
 	writer_init(&w, out, cap);
 	writer_cstr(&w, "GET " CONTROL_PATH "?");
 	write_query(s, link, &w);
+	if (HAS_HEARTBEAT_SEARCH && s->config->heartbeat != NULL)
+		link->network = s->config->heartbeat->next_network;
 	link_tell_relay(link, &relay);
 	channel_request(
 	    &link->channel, &w, &relay, session_credential(s, link));
 	if (w.full) {
 		session_link_ended(s, link, END_HOPELESS, 0, &ignored);
 		link_finish(link, 0,
-		    SAYS("the driver's buffer is too small for the request"));
+		    SAYS("the request has no room, or a value is malformed"));
 		return 0;
 	}
 	link->state = LINK_HEAD;

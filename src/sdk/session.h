@@ -59,6 +59,7 @@ struct link {
 	uint32_t heartbeat_ms; /* kept, as the relay knows */
 	uint32_t retry_after_ms; /* LINK_BODY */
 	uint32_t body_left;	 /* LINK_BODY: bytes to come */
+	uint32_t network;	 /* that it was made over, as a search knows it */
 	const char *end_reason; /* LINK_ENDING: what went wrong, or NULL */
 	struct visits visits;	/* that ride on it, if any do */
 	struct channel channel;

@@ -22,6 +22,7 @@ session_heartbeat_begin(
 {
 	struct taupe_heartbeat *h = session_search(s);
 	struct heartbeat_terms terms = {
+	    .network = link->network,
 	    .base_ms = link->heartbeat_ms,
 	    .least_ms = (uint32_t)welcome->heartbeat_min_ms,
 	    .most_ms = (uint32_t)welcome->heartbeat_max_ms,

@@ -326,31 +326,36 @@ take_welcome(struct session *s, struct link *link, struct control_msg *msg,
 	session_link_up(s, link);
 }
 
-/* Tell the relay that there is none of what it asks for. */
+/* Tell the relay that there is none of what msg asks for. The answer is made of msg: the stack has no
+ * room for a second one. */
 static void
-decline(const struct link *link, enum control_op op, struct str id,
+decline(const struct link *link, enum control_op op, struct control_msg *msg,
     const char *why, struct taupe_event *event)
 {
-	struct control_msg msg = {.op = op, .id = id};
+	struct str id = msg->id;
 
-	if (op == CONTROL_REFUSED)
-		msg.reason = str_of(why);
-	else
-		msg.error = str_of(why);
-	event->output.len = channel_message(&link->channel, &msg,
+	memset(msg, 0, sizeof(*msg));
+	msg->op = op;
+	if (op == CONTROL_REFUSED) {
+		msg->id = id;
+		msg->reason = str_of(why);
+	} else {
+		msg->error = str_of(why);
+	}
+	event->output.len = channel_message(&link->channel, msg,
 	    event->output.bytes, sizeof(event->output.bytes));
 }
 
 static const char *
-take_open(struct session *s, struct link *link, const struct control_msg *msg,
+take_open(struct session *s, struct link *link, struct control_msg *msg,
     struct taupe_event *event)
 {
 	if (msg->id.ptr == NULL)
 		return SAYS("open without an id");
 	if (session_has_rides(s)) {
 		event->type = TAUPE_EVENT_NO_CHANNEL;
-		decline(link, CONTROL_REFUSED, msg->id, "no transfer channels",
-		    event);
+		decline(
+		    link, CONTROL_REFUSED, msg, "no transfer channels", event);
 		return NULL;
 	}
 	event->type = TAUPE_EVENT_OPEN;
@@ -398,10 +403,11 @@ take_move(struct session *s, struct link *link, const struct control_msg *msg,
 }
 
 static void
-take_rotate(const struct link *link, struct taupe_event *event)
+take_rotate(const struct link *link, struct control_msg *msg,
+    struct taupe_event *event)
 {
 	if (!HAS_ROTATION) {
-		decline(link, CONTROL_SECRET, (struct str){NULL, 0},
+		decline(link, CONTROL_SECRET, msg,
 		    "this device has no other secret", event);
 		return;
 	}
@@ -411,15 +417,15 @@ take_rotate(const struct link *link, struct taupe_event *event)
 
 /* A link that is up says something about itself. NULL, or how it broke the protocol. */
 static const char *
-take_control(struct session *s, struct link *link,
-    const struct control_msg *msg, struct taupe_event *event)
+take_control(struct session *s, struct link *link, struct control_msg *msg,
+    struct taupe_event *event)
 {
 	if (msg->op == CONTROL_OPEN)
 		return take_open(s, link, msg, event);
 	if (msg->op == CONTROL_MOVE)
 		take_move(s, link, msg, event);
 	else if (msg->op == CONTROL_ROTATE)
-		take_rotate(link, event);
+		take_rotate(link, msg, event);
 	else if (HAS_ROTATION && msg->op == CONTROL_SECRET)
 		session_take_secret(s, link, msg, event);
 	else

@@ -25,7 +25,7 @@
  *             that they share, which must not change under a call.
  * Blocking    None waits. Time is that of the bytes handed in, or of one message.
  * RAM         The object, which the driver allocates (sizeof, docs/SDK.md has the figures), the
- *             buffers that it was given, and up to 4.5 KiB of stack for the call (3 KiB on 32 bits);
+ *             buffers that it was given, and up to 4 KiB of stack for the call (2.5 KiB on 32 bits);
  *             besides that the driver's own event, action or step (at most 1 KiB), which may be
  *             static. Nothing is allocated, and there is no static data.
  * Ownership   What is handed in is used during the call, unless it is said to be kept. What comes
@@ -200,7 +200,8 @@ struct taupe_config {
 	/* Domains under which a redirect may lead, besides to hosts of the relay list. */
 	const char *const *domains;
 	size_t n_domains;
-	const char *user_agent; /* NULL: "libtaupe/" TAUPE_VERSION */
+	/* up to 256 visible characters and blanks; NULL: "libtaupe/" TAUPE_VERSION */
+	const char *user_agent;
 
 	/* Fill with unpredictable bytes: frame masks, keys, jitter. */
 	void (*random_cb)(void *ctx, void *out, size_t len);
@@ -230,14 +231,14 @@ struct taupe_config {
 	struct taupe_visit *visits;
 	uint32_t reconnect_min_ms; /* first back-off; 1,000 */
 	uint32_t reconnect_max_ms; /* longest back-off, up to 2^30; 60,000 */
-	/* a link that stood so long was good; 30,000 */
+	/* a link that stood so long was good, up to 2^30; 30,000 */
 	uint32_t reconnect_reset_ms;
-	/* for the connection, the answer, the welcome each; 10,000 */
+	/* for the connection, the answer, the welcome each, up to 2^30; 10,000 */
 	uint32_t handshake_timeout_ms;
 	/* before the next attempt to connect once a session or an attempt has ended, besides the
-	 * back-off; up to 2,592,000,000, which are 30 days; 0. Not where another relay is tried at
-	 * once, nor after a refusal that repeats itself (400, 401, 403, 404, 409, 426, close code
-	 * 1008): that is followed by half to the whole of reconnect_max_ms. */
+	 * back-off, which is half to the whole of reconnect_max_ms after a refusal that repeats
+	 * itself (400, 401, 403, 404, 409, 426, close code 1008); up to 2,592,000,000, which are 30
+	 * days; 0. Not where another relay is tried at once. */
 	uint32_t reconnect_wait_ms;
 	struct taupe_heartbeat *heartbeat; /* NULL: the relay's interval */
 	/* One connection is all there is room for: a move leaves before it connects, and
@@ -442,9 +443,9 @@ void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
 
 /*
  * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Once for each. Writes the
- * request to be sent, which holds the secret, and returns its length; 0 when cap (TAUPE_REQUEST_MAX
- * always is enough) or the session's own buffer is too small for services and lease: the link is then
- * given up; or when the session no longer wants the link. TAUPE_CLOSE then says so.
+ * request to be sent, which holds the secret, and returns its length; 0 when cap is too small
+ * (TAUPE_REQUEST_MAX always is enough) or a value of the configuration is malformed: the link is then
+ * given up, and TAUPE_CLOSE says so; or when the session no longer wants the link.
  */
 TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);

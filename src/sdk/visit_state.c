@@ -29,7 +29,7 @@ put(const struct channel *c, enum control_op op, wire_number number,
     struct str reason, uint8_t *out, size_t cap)
 {
 	struct control_msg msg = {
-	    .op = op, .visit = (wire_number)number, .reason = reason};
+	    .op = op, .visit = number, .reason = reason};
 
 	return channel_message(c, &msg, out, cap);
 }

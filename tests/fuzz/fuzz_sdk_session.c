@@ -268,7 +268,7 @@ accept_link(struct run *run, unsigned link)
 		    &head, &consumed) == WIRE_DONE);
 	REQUIRE(handshake_request_check(&head, &key, &error) == 101);
 	writer_init(&w, answer, sizeof(answer));
-	handshake_response_write(&w, key);
+	handshake_response_write(&w, key.ptr);
 	hear(run, link, (const uint8_t *)answer, writer_len(&w));
 }
 

@@ -170,7 +170,7 @@ shake_hands(struct run *run)
 		    (const char *)request, len, &head, &consumed) == WIRE_DONE);
 	REQUIRE(handshake_request_check(&head, &key, &error) == 101);
 	writer_init(&w, answer, sizeof(answer));
-	handshake_response_write(&w, key);
+	handshake_response_write(&w, key.ptr);
 	hear(run, (const uint8_t *)answer, writer_len(&w));
 }
 

@@ -12,7 +12,7 @@
 
 struct request {
 	struct event_base *base;
-	struct http_answer *answer;
+	struct http_get_answer *answer;
 	char *error;
 	int result;
 };
@@ -28,7 +28,7 @@ static void
 take_answer(struct request *request, struct evhttp_request *http)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(http);
-	struct http_answer *answer = request->answer;
+	struct http_get_answer *answer = request->answer;
 
 	answer->status = evhttp_request_get_response_code(http);
 	answer->len = evbuffer_get_length(body);
@@ -95,7 +95,7 @@ send_request(struct request *request, struct evhttp_connection *connection,
 
 int
 http_get(const struct address *address, const char *path, uint64_t timeout_ms,
-    struct http_answer *answer, char error[HTTP_GET_ERROR_MAX])
+    struct http_get_answer *answer, char error[HTTP_GET_ERROR_MAX])
 {
 	struct timeval timeout = {(time_t)(timeout_ms / 1000),
 	    (suseconds_t)(timeout_ms % 1000 * 1000)};
@@ -103,7 +103,7 @@ http_get(const struct address *address, const char *path, uint64_t timeout_ms,
 	char ip[ADDRESS_TEXT_MAX], host[ADDRESS_TEXT_MAX];
 	struct evhttp_connection *connection = NULL;
 
-	*answer = (struct http_answer){0};
+	*answer = (struct http_get_answer){0};
 	snprintf(error, HTTP_GET_ERROR_MAX, "nothing answers there");
 	address_ip_text(address, ip);
 	address_text(address, host);

@@ -11,7 +11,7 @@
 #define HTTP_GET_ERROR_MAX 200
 #define HTTP_GET_BODY_MAX (64u << 20) /* bytes of the largest answer */
 
-struct http_answer {
+struct http_get_answer {
 	int status;
 	char *body; /* from malloc, with a NUL behind it; the caller's */
 	size_t len;
@@ -20,7 +20,7 @@ struct http_answer {
 /* Wait for the answer, no longer than timeout_ms between two pieces of it. -1 with error
  * filled: there is none. */
 int http_get(const struct address *address, const char *path,
-    uint64_t timeout_ms, struct http_answer *answer,
+    uint64_t timeout_ms, struct http_get_answer *answer,
     char error[HTTP_GET_ERROR_MAX]);
 
 #endif

@@ -290,6 +290,8 @@ static const struct form_key msg_keys[] = {
 #endif
 };
 
+_Static_assert(COUNT(msg_keys) <= 8 * sizeof(key_set), "a bit for each key");
+
 static bool
 has_needs(enum control_op op, unsigned seen)
 {

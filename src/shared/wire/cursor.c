@@ -121,7 +121,7 @@ writer_char(struct writer *w, char c)
 void
 writer_line(struct writer *w, const char *text)
 {
-	w->full |= !str_is_line(str_of(text));
+	w->full |= !str_only(str_of(text), " ~");
 	writer_cstr(w, text);
 }
 

@@ -39,8 +39,8 @@ size_t writer_len(const struct writer *w);
 void writer_str(struct writer *w, struct str s);
 void writer_cstr(struct writer *w, const char *text);
 void writer_char(struct writer *w, char c);
-/* The same; a control character in it, with which it might go on in a line of its own, sets
- * w->full. */
+/* The same; what is no visible ASCII character and no blank, with which it might go on in a line of
+ * its own, sets w->full. */
 void writer_line(struct writer *w, const char *text);
 /* In decimal. */
 void writer_u32(struct writer *w, uint32_t number);

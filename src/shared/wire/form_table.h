@@ -61,7 +61,8 @@ struct form_key {
 		.of.check = (shape), .offset = offsetof(struct type, field),   \
 		.kind = FORM_KIND_TEXT                                         \
 	}
-/* A bound that is beyond what is counted bounds nothing. */
+/* A bound that is beyond what is counted bounds nothing: a device, which counts in 32 bits, takes all
+ * that is greater (lease_ms, visit) for the greatest of its numbers, see str_to_number(). */
 #define FORM_MOST(most, by)                                                    \
 	((wire_number)(most) << (by) >> (by) == (most) ? (most) : 0)
 /* A field of type wire_number, 0 when the key is absent; from least to most << by. */

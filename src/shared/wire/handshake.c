@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The opening handshake, what both sides have in common and the client's half of it. Nothing is negotiated: one version, one subprotocol, no
- * extension, so that each side either gets exactly taupe.v1 or says why not.
+ * The opening handshake, what both sides have in common and the client's half of it. Nothing is
+ * negotiated: one version, one subprotocol, no extension, so that each side either gets exactly
+ * taupe.v1 or says why not.
  */
 #include "wire/handshake.h"
 

@@ -35,7 +35,8 @@ bool handshake_secret_valid(struct str secret);
 bool handshake_enrolment_key_parse(struct str key, struct str *fleet);
 
 /* Write the client's request behind "GET", its path and its query. The caller asks w->full; a
- * secret that is not valid or a value with CR or LF in it counts as that, too. */
+ * secret that is not valid counts as that, too, and so does a host or user agent with anything but
+ * visible ASCII characters and blanks in it. */
 void handshake_request_write(
     struct writer *w, const struct handshake_request *request);
 
@@ -54,7 +55,7 @@ WIRE_MUST_CHECK unsigned handshake_request_check(const struct http_head *head,
 struct str handshake_bearer(const struct http_head *head);
 
 /* Server: write "101 Switching Protocols". */
-void handshake_response_write(struct writer *w, struct str key);
+void handshake_response_write(struct writer *w, const char key[WS_KEY_LEN]);
 
 /* Client: is this the right answer to our key? NULL, or what is wrong. */
 WIRE_MUST_CHECK const char *handshake_answer_check(

@@ -86,11 +86,11 @@ handshake_bearer(const struct http_head *head)
 }
 
 void
-handshake_response_write(struct writer *w, struct str key)
+handshake_response_write(struct writer *w, const char key[WS_KEY_LEN])
 {
 	char accept[WS_ACCEPT_LEN];
 
-	ws_accept_make(key.ptr, accept);
+	ws_accept_make(key, accept);
 	writer_str(w, STR("HTTP/1.1 101 Switching Protocols\r\n"));
 	http_write_field(w, "Upgrade", STR("websocket"));
 	http_write_field(w, "Connection", STR("Upgrade"));

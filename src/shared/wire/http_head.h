@@ -72,7 +72,8 @@ struct http_answer {
 	const char *error; /* on WIRE_BAD: a static string, what was wrong */
 };
 
-/* As http_request_parse(), of an answer. How long a head may be is the caller's business. */
+/* As http_request_parse(), of an answer, but for the bounds: how long a head may be is the caller's
+ * business, so that WIRE_MORE comes at any length, and there may be any number of fields. */
 WIRE_MUST_CHECK enum wire_result http_answer_parse(const char *in, size_t len,
     struct http_answer *answer, size_t *consumed);
 

@@ -79,7 +79,7 @@ relay_accept(struct bytes *b, const void *request, size_t len)
 	ck_assert_uint_eq(consumed, len);
 	ck_assert_uint_eq(handshake_request_check(&head, &key, &error), 101);
 	writer_init(&w, b->data + b->len, sizeof(b->data) - b->len);
-	handshake_response_write(&w, key);
+	handshake_response_write(&w, key.ptr);
 	ck_assert(!w.full);
 	b->len += writer_len(&w);
 }

@@ -152,6 +152,24 @@ START_TEST(each_stage_of_the_handshake_has_its_time)
 }
 END_TEST
 
+/* Longer than the session's clock sees: as long as it does. */
+START_TEST(stage_of_seven_weeks_is_not_over_at_once)
+{
+	struct bench b;
+
+	init(&b);
+	b.config.handshake_timeout_ms = UINT32_MAX;
+	begin(&b);
+	act(&b);
+	DID(&b, "dial0 r1.example.com:8000");
+	ck_assert_uint_eq(b.until, b.now + (1u << 30));
+	pass(&b, (1u << 30) - 1);
+	DID(&b, "");
+	pass(&b, 1);
+	DID(&b, "close0(no connection in time) dial0 r2.example.net:80");
+}
+END_TEST
+
 START_TEST(list_of_relays_may_become_shorter)
 {
 	struct bench b;
@@ -174,6 +192,7 @@ START_TEST(configuration_is_checked)
 	static const struct taupe_service twins[] = {
 	    {"web", TAUPE_HTTP}, {"web", TAUPE_TCP}};
 	static const struct taupe_service strange[] = {{"Web", TAUPE_HTTP}};
+	char agent[258];
 	struct bench b;
 
 #define WRONG(change, text)                                                    \
@@ -184,6 +203,11 @@ START_TEST(configuration_is_checked)
 	WRONG(b.config.name = NULL, "device name");
 	WRONG(b.config.name = "no blanks", "device name");
 	WRONG(b.config.secret = "no blanks", "secret");
+	memset(agent, 'x', sizeof(agent) - 1);
+	agent[sizeof(agent) - 1] = '\0';
+	WRONG(b.config.user_agent = agent, "user agent");
+	WRONG(b.config.user_agent = "a\tb", "user agent");
+	WRONG(b.config.user_agent = "caf\xe9", "user agent");
 	WRONG(b.config.relays = no_url; b.config.n_relays = 1, "relay");
 	WRONG(b.config.n_relays = 0; b.config.memory = NULL, "no relay");
 	WRONG(b.config.n_services = 0, "no service");
@@ -198,6 +222,8 @@ START_TEST(configuration_is_checked)
 #undef WRONG
 	init(&b);
 	b.config.secret = NULL;
+	agent[256] = '\0';
+	b.config.user_agent = agent;
 	begin(&b);
 }
 END_TEST
@@ -215,7 +241,7 @@ START_TEST(request_that_does_not_fit_is_given_up_with_a_reason)
 	    taupe_session_connected(&b.session, 0, b.now, small, sizeof(small)),
 	    0);
 	act(&b);
-	DID(&b, "close0(the driver's buffer is too small for the request)");
+	DID(&b, "close0(the request has no room, or a value is malformed)");
 	ck_assert_uint_ge(b.until, b.now + 30000);
 }
 END_TEST
@@ -489,6 +515,31 @@ START_TEST(redirect_is_followed_with_its_hops_and_the_secret)
 }
 END_TEST
 
+/* What is no number of hops is as many as were followed. */
+START_TEST(hops_of_a_redirect_are_bounded)
+{
+	static const struct {
+		const char *hops, *said;
+	} rows[] = {{"100", "&hops=100 "}, {"101", "&hops=1 "},
+	    {"256", "&hops=1 "}, {"x", "&hops=1 "}};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char answer[300];
+		struct bench b;
+
+		init(&b);
+		snprintf(answer, sizeof(answer),
+		    REDIRECT_TO("ws://r9.example.com/v1/control?hops=%s"),
+		    rows[i].hops);
+		refuse(&b, answer);
+		connected(&b, 0);
+		b.request[0][b.request_len[0] - 1] = '\0';
+		ck_assert_msg(strstr(b.request[0], rows[i].said) != NULL,
+		    "%s: %s", rows[i].hops, b.request[0]);
+	}
+}
+END_TEST
+
 START_TEST(redirect_goes_only_where_it_may)
 {
 	static const struct {
@@ -639,6 +690,7 @@ main(void)
 	    welcome_is_reported_at_every_cut,
 	    welcome_names_the_urls,
 	    each_stage_of_the_handshake_has_its_time,
+	    stage_of_seven_weeks_is_not_over_at_once,
 	    list_of_relays_may_become_shorter,
 	    configuration_is_checked,
 	    request_that_does_not_fit_is_given_up_with_a_reason,
@@ -651,6 +703,7 @@ main(void)
 	    refusal_whose_body_is_cut_off_is_still_a_refusal,
 	    nonsense_is_a_failed_attempt,
 	    redirect_is_followed_with_its_hops_and_the_secret,
+	    hops_of_a_redirect_are_bounded,
 	    redirect_goes_only_where_it_may,
 	    the_sixth_redirect_in_a_row_is_refused,
 	    redirect_to_nobody_comes_back_at_once_and_says_so,

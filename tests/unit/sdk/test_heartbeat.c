@@ -425,11 +425,55 @@ END_TEST
 static void
 come_to(struct taupe_heartbeat *h, uint32_t id)
 {
-	const struct heartbeat_terms terms = {.base_ms = 30000};
+	const struct heartbeat_terms terms = {.network = id, .base_ms = 30000};
 
-	taupe_heartbeat_network(h, id);
 	h->ops->begin(h, &terms, 0);
 }
+
+/* A loss is the network's on which it was. */
+START_TEST(another_network_knows_nothing_of_a_loss)
+{
+	struct taupe_heartbeat h;
+
+	/* one that may count yet */
+	taupe_heartbeat_init(&h);
+	come_to(&h, HOME);
+	h.ops->lost(&h, 30000, 0);
+	come_to(&h, TRAVEL);
+	ck_assert(!h.doubt);
+	/* one that may have been by chance */
+	come_to(&h, HOME);
+	h.ops->lost(&h, 30000, 0);
+	come_to(&h, HOME);
+	ck_assert(h.doubt);
+	come_to(&h, TRAVEL);
+	ck_assert(!h.doubt);
+	/* one that shows that what was bad still is */
+	come_to(&h, HOME);
+	h.networks[0].good_ms = 60000;
+	h.networks[0].bad_ms = 61000;
+	h.ops->lost(&h, 61000, 0);
+	come_to(&h, HOME);
+	ck_assert_uint_eq(h.retry, 2048);
+	come_to(&h, TRAVEL);
+	ck_assert_uint_eq(h.retry, 1024);
+}
+END_TEST
+
+/* It is told of another one while the handshake is under way: what was connected is what counts. */
+START_TEST(network_is_that_of_the_connection)
+{
+	struct net net;
+
+	net_init(&net, 0);
+	taupe_heartbeat_network(&net.search, HOME);
+	act(&net.b);
+	accepted(&net.b, 0);
+	taupe_heartbeat_network(&net.search, TRAVEL);
+	hear_text(&net.b, 0, WELCOME(RELAY, TERMS));
+	ck_assert_uint_eq(net.search.networks[0].id, HOME);
+}
+END_TEST
 
 START_TEST(fifth_network_takes_the_place_of_the_one_seen_longest_ago)
 {
@@ -656,6 +700,34 @@ START_TEST(waits_as_long_as_the_driver_wants_before_it_comes_back)
 }
 END_TEST
 
+/* What is refused for good is no way around it. */
+START_TEST(waits_as_long_after_a_lasting_refusal)
+{
+	static const char *const refusals[] = {"HTTP/1.1 400 No\r\n\r\n",
+	    "HTTP/1.1 401 No\r\n\r\n", "HTTP/1.1 403 No\r\n\r\n",
+	    "HTTP/1.1 409 No\r\n\r\n", NULL /* close code 1008 */};
+
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		struct net net;
+
+		net_init(&net, 0);
+		net.b.config.reconnect_wait_ms = 600000;
+		if (refusals[i] != NULL) {
+			act(&net.b);
+			connected(&net.b, 0);
+			hear_raw(&net.b, 0, refusals[i]);
+		} else {
+			run(&net, 1000);
+			hear_close(&net.b, 0, WS_CLOSE_POLICY, "revoked");
+		}
+		ck_assert_uint_ge(net.b.event.retry_ms, 600000 + 30000);
+		ck_assert_uint_le(net.b.event.retry_ms, 600000 + 60000);
+		ck_assert_uint_eq(
+		    net.b.until, net.b.now + net.b.event.retry_ms);
+	}
+}
+END_TEST
+
 /* Farther than the session's own clock sees. */
 START_TEST(waits_for_the_rest_of_a_month)
 {
@@ -715,6 +787,8 @@ main(void)
 	    network_that_was_away_altogether_is_not_blamed,
 	    each_network_has_its_own_interval,
 	    network_counts_from_the_welcome_on,
+	    another_network_knows_nothing_of_a_loss,
+	    network_is_that_of_the_connection,
 	    fifth_network_takes_the_place_of_the_one_seen_longest_ago,
 	    remembers_over_a_restart,
 	    state_that_changes_is_reported_once,
@@ -728,6 +802,7 @@ main(void)
 	    acknowledgement_alone_proves_no_longer_interval,
 	    interval_with_something_said_in_it_proves_nothing,
 	    waits_as_long_as_the_driver_wants_before_it_comes_back,
+	    waits_as_long_after_a_lasting_refusal,
 	    waits_for_the_rest_of_a_month,
 	    renewal_ends_the_wait,
 	};

@@ -904,6 +904,32 @@ START_TEST(open_names_place_service_and_visitor)
 }
 END_TEST
 
+START_TEST(reason_for_a_refusal_is_made_safe_and_short)
+{
+	char reason[102], text[TAUPE_MESSAGE_MAX];
+	uint8_t out[TAUPE_MESSAGE_MAX], *at = out;
+	struct bytes in = {.len = 0};
+	struct taupe_step step;
+	struct bench b;
+	size_t len;
+
+	memset(reason, 'x', sizeof(reason) - 1);
+	reason[0] = (char)0xc3;
+	reason[sizeof(reason) - 1] = '\0';
+	start(&b, 4096);
+	relay_text(&in, "op=open&visit=1&service=ssh");
+	ck_assert_uint_eq(
+	    taupe_mux_input(&b.mux, in.data, in.len, &step), in.len);
+	len = taupe_mux_refused(&b.mux, step.visit, reason, out);
+	ck_assert_int_eq(
+	    agent_frame(&at, &len, text, sizeof(text)), WS_OP_TEXT);
+	ck_assert_int_eq(
+	    strncmp(text, "op=refused&visit=1&reason=%3Fxx", 31), 0);
+	ck_assert_uint_eq(
+	    strlen(text), strlen("op=refused&visit=1&reason=%3F") + 99);
+}
+END_TEST
+
 START_TEST(default_window_is_the_protocols)
 {
 	struct taupe_config own = config;
@@ -973,6 +999,7 @@ main(void)
 	    frame_has_the_prefix_under_its_mask,
 	    places_are_found_and_given_back,
 	    open_names_place_service_and_visitor,
+	    reason_for_a_refusal_is_made_safe_and_short,
 	    default_window_is_the_protocols,
 	    another_buffer_serves_from_the_handshake_on,
 	    refused_handshake_is_told,

@@ -228,6 +228,27 @@ START_TEST(refusal_and_abort_of_ours_end_our_direction)
 }
 END_TEST
 
+START_TEST(reason_for_a_refusal_is_made_safe_and_short)
+{
+	char reason[102];
+	uint8_t out[TAUPE_MESSAGE_MAX];
+	const char *text;
+	struct bench b;
+
+	memset(reason, 'x', sizeof(reason) - 1);
+	reason[0] = (char)0xc3;
+	reason[sizeof(reason) - 1] = '\0';
+	bring_up_rides(&b);
+	begin_visit(&b, 0, OPEN(1), 0);
+	text = said(
+	    out, taupe_visit_refused(&b.session, 0, reason, b.now, out));
+	ck_assert_int_eq(
+	    strncmp(text, "op=refused&visit=1&reason=%3Fxx", 31), 0);
+	ck_assert_uint_eq(
+	    strlen(text), strlen("op=refused&visit=1&reason=%3F") + 99);
+}
+END_TEST
+
 START_TEST(unknown_service_is_refused_by_the_session)
 {
 	struct bench b;
@@ -609,6 +630,7 @@ main(void)
 	    visits_run_beside_each_other_and_beside_control_messages,
 	    abort_is_answered_and_the_place_is_the_next_ones,
 	    refusal_and_abort_of_ours_end_our_direction,
+	    reason_for_a_refusal_is_made_safe_and_short,
 	    unknown_service_is_refused_by_the_session,
 	    wish_for_a_channel_is_refused,
 	    faults_say_what_is_wrong,

@@ -85,6 +85,22 @@ START_TEST(only_a_link_that_stood_long_enough_resets_the_delay)
 }
 END_TEST
 
+/* Longer than the session's clock sees: no link gets there in an hour. */
+START_TEST(time_to_be_good_of_five_weeks_is_not_over_at_once)
+{
+	struct bench b;
+
+	init(&b);
+	b.config.reconnect_reset_ms = 3000000000u;
+	bring_up(&b);
+	ck_assert_uint_eq(delay_after(&b, 1000), 1999);
+	pass(&b, 2000);
+	accepted(&b, 0);
+	hear_text(&b, 0, WELCOME("ws://r1.example.com:8000", ""));
+	ck_assert_uint_eq(delay_after(&b, 3600000), 3999);
+}
+END_TEST
+
 /* Whose relay pings before the agent would, for longer than a clock of 32 bits sees behind itself. */
 START_TEST(link_that_is_never_silent_has_stood_long_enough)
 {
@@ -359,6 +375,24 @@ START_TEST(answers_a_probe_at_once)
 	relay_frame(&in, WS_OP_PING, "probe", 5);
 	hear(&b, 0, &in);
 	DID(&b, "pong");
+}
+END_TEST
+
+/* An event has room for one answer: reading stops behind each. */
+START_TEST(answers_each_of_several_probes)
+{
+	struct bytes in = {.len = 0};
+	struct bench b;
+
+	init(&b);
+	bring_up(&b);
+	relay_frame(&in, WS_OP_PING, "one", 3);
+	relay_frame(&in, WS_OP_PING, "two", 3);
+	relay_text(&in,
+	    "op=open&id=9f86d081884c7d659a2feaa0c55ad015&service=web");
+	hear(&b, 0, &in);
+	DID(&b, "pong pong");
+	ck_assert_int_eq(b.event.type, TAUPE_EVENT_OPEN);
 }
 END_TEST
 
@@ -858,6 +892,7 @@ main(void)
 	    unreachable_relays_are_gone_through_before_a_wait,
 	    delay_grows_with_each_failure_up_to_the_longest,
 	    only_a_link_that_stood_long_enough_resets_the_delay,
+	    time_to_be_good_of_five_weeks_is_not_over_at_once,
 	    link_that_is_never_silent_has_stood_long_enough,
 	    lost_relay_is_tried_first_then_its_peers_then_the_configured,
 	    peers_come_in_a_random_order,
@@ -871,6 +906,7 @@ main(void)
 	    is_dead_after_three_silent_heartbeats_when_these_are_short,
 	    lives_as_long_as_it_hears_something,
 	    answers_a_probe_at_once,
+	    answers_each_of_several_probes,
 	    a_pong_counts_as_something_sent,
 	    open_asks_for_a_channel_at_the_relay_of_the_welcome,
 	    open_says_whether_the_channel_is_to_be_shared,

@@ -96,6 +96,62 @@ START_TEST(request_says_that_one_connection_is_all)
 }
 END_TEST
 
+/* Its configuration is not checked: a secret of several lines is not sent all the same. */
+START_TEST(secret_of_several_lines_is_not_written)
+{
+	static const char *const secrets[] = {
+	    "x\r\nHost: evil", "x\nevil", "x\revil"};
+
+	for (size_t i = 0; i < COUNT(secrets); i++) {
+		struct bench b;
+		char out[TAUPE_REQUEST_MAX] = "";
+
+		set_up(&b);
+		b.config.secret = secrets[i];
+		begin(&b);
+		act(&b);
+		ck_assert_uint_eq(taupe_session_connected(&b.session, 0, b.now,
+				      out, sizeof(out)),
+		    0);
+		ck_assert_ptr_null(strstr(out, "evil"));
+	}
+}
+END_TEST
+
+#define NUMBERS(lease_ms)                                                      \
+	"op=welcome&epoch=7&heartbeat_ms=30000&label=k7x2m9q4tz&"              \
+	"relay=ws://r1.example.com:8000&lease_ms=" lease_ms
+
+/* Beyond what it counts: the greatest that it knows, as long as it is a number at all. */
+START_TEST(lease_beyond_its_numbers_is_the_greatest)
+{
+	static const struct {
+		const char *welcome;
+		uint64_t lease_ms;
+	} rows[] = {
+	    {NUMBERS("4294967295"), UINT32_MAX},
+	    {NUMBERS("4294967296"), UINT32_MAX},
+	    {NUMBERS("4294967297"), UINT32_MAX},
+	    {NUMBERS("00000000004294967297"), UINT32_MAX},
+	    {NUMBERS("99999999999999999999"), UINT32_MAX},
+	    {NUMBERS("00000000000000000007"), 7},
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct bench b;
+
+		set_up(&b);
+		begin(&b);
+		act(&b);
+		accepted(&b, 0);
+		hear_text(&b, 0, rows[i].welcome);
+		ck_assert_msg(taupe_session_is_up(&b.session), "%s: %s",
+		    rows[i].welcome, b.trace);
+		ck_assert_uint_eq(b.event.lease_ms, rows[i].lease_ms);
+	}
+}
+END_TEST
+
 START_TEST(another_accept_key_is_refused)
 {
 	struct bench b;
@@ -376,6 +432,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = {request_says_that_one_connection_is_all,
+	    secret_of_several_lines_is_not_written,
+	    lease_beyond_its_numbers_is_the_greatest,
 	    another_accept_key_is_refused,
 	    masks_and_keys_are_as_random_as_the_source, visit_goes_both_ways,
 	    places_are_used_again, what_breaks_the_protocol_ends_the_link,

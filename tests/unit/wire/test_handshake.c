@@ -126,12 +126,16 @@ START_TEST(host_has_brackets_and_port_where_they_are_needed)
 }
 END_TEST
 
+/* The secret's form is narrower, see secrets_are_bounded; where that is not checked, test_small.c has
+ * such a one. */
 START_TEST(value_of_several_lines_is_not_written)
 {
 	static const struct handshake_request requests[] = {
-	    {"a", 80, false, "x\r\nHost: evil", "b", KEY},
 	    {"a\nevil", 80, false, "x", "b", KEY},
+	    {"a\tevil", 80, false, "x", "b", KEY},
 	    {"a", 80, false, "x", "b\revil", KEY},
+	    {"a", 80, false, "x", "b\x7f" "evil", KEY},
+	    {"a", 80, false, "x", "b\xe9" "evil", KEY},
 	};
 
 	for (size_t i = 0; i < COUNT(requests); i++) {
@@ -350,7 +354,7 @@ START_TEST(writes_the_response_of_the_protocol)
 	struct writer w;
 
 	writer_init(&w, out, sizeof(out));
-	handshake_response_write(&w, STR("dGF1cGUgZGlncyBoZXJlIQ=="));
+	handshake_response_write(&w, "dGF1cGUgZGlncyBoZXJlIQ==");
 	ck_assert(slice_is((struct str){out, writer_len(&w)}, expected));
 }
 END_TEST

@@ -324,13 +324,25 @@ START_TEST(refuses_malformed_answers)
 	    "HTTP/1.1 200 OK\r\n\n"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
+		enum wire_result result = WIRE_MORE;
 		struct http_answer answer;
-		size_t consumed, len = strlen(cases[i]);
-		const char *in = guard_copy(0, cases[i], len);
 
-		ck_assert_msg(
-		    http_answer_parse(in, len, &answer, &consumed) == WIRE_BAD,
-		    "%s", cases[i]);
+		/* once it is bad, it stays bad, and for the same reason */
+		for (size_t len = 0; len <= strlen(cases[i]); len++) {
+			const char *error =
+			    result == WIRE_BAD ? answer.error : NULL;
+			size_t consumed;
+			enum wire_result now =
+			    http_answer_parse(guard_copy(0, cases[i], len), len,
+				&answer, &consumed);
+
+			ck_assert_msg(now != WIRE_DONE, "%s", cases[i]);
+			ck_assert_msg(now >= result, "%s", cases[i]);
+			if (error != NULL)
+				ck_assert_str_eq(answer.error, error);
+			result = now;
+		}
+		ck_assert_msg(result == WIRE_BAD, "%s", cases[i]);
 		ck_assert_ptr_nonnull(answer.error);
 	}
 }
