@@ -129,13 +129,13 @@ take_word(struct net *net, const char *word)
 static void
 take_trace(struct net *net)
 {
-	char trace[sizeof(net->b.trace)], *at = trace, *word;
+	char trace[sizeof(net->b.trace)];
 
 	while (net->b.trace[0] != '\0') {
 		memcpy(trace, net->b.trace, sizeof(trace));
 		net->b.trace[0] = '\0';
-		at = trace;
-		while ((word = strsep(&at, " ")) != NULL)
+		for (char *word = strtok(trace, " "); word != NULL;
+		     word = strtok(NULL, " "))
 			take_word(net, word);
 	}
 }
