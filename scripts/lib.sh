@@ -26,6 +26,8 @@ as_root() {
 
 # locked FILE WHAT COMMAND...: the command, while no other run has the file: one that has it is
 # waited for, and what it does is said. What is started, and goes on behind it, does not hold it.
+# Returns what the command does; with -e, one that fails ends the script as anywhere else, and the
+# file is free with its end.
 locked() {
 	lock_file=$1 lock_holder=$2
 	shift 2
@@ -36,7 +38,9 @@ locked() {
 		flock 9
 	fi
 	"$@" 9<&-
+	set -- $?
 	exec 9<&-
+	return "$1"
 }
 
 # Names of the packages for these purposes.

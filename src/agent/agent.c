@@ -66,7 +66,7 @@ take_settings(struct agent *agent, struct settings *settings)
 		(void)settings_need_tls(settings);
 	agent->tls = settings->tls;
 	settings_apply(settings, &agent->config);
-	budget_apply(&agent->budget, settings);
+	budget_apply(&agent->budget, settings, loop_now_ms(agent->loop));
 	secret_store_apply(&agent->secrets, &agent->config);
 }
 

@@ -64,6 +64,22 @@ budget_init(struct budget *budget, uint64_t now_ms)
 }
 
 static void
+pass_time(struct budget *budget, uint64_t now_ms)
+{
+	if (budget->thrifty)
+		budget->elapsed_ms += now_ms - budget->counted_ms;
+	budget->counted_ms = now_ms;
+	while (budget->elapsed_ms >= MONTH_MS) {
+		budget->elapsed_ms -= MONTH_MS;
+		budget->spent_bytes =
+		    budget->spent_bytes > budget->limit_bytes &&
+			budget->limit_bytes != 0
+		    ? budget->spent_bytes - budget->limit_bytes
+		    : 0;
+	}
+}
+
+static void
 begin_counting(struct budget *budget)
 {
 	budget->spent_bytes = budget->elapsed_ms = 0;
@@ -74,11 +90,15 @@ begin_counting(struct budget *budget)
 }
 
 void
-budget_apply(struct budget *budget, const struct settings *settings)
+budget_apply(
+    struct budget *budget, const struct settings *settings, uint64_t now_ms)
 {
 	const struct agent_options *options = &settings->options;
+	bool begins = budget->limit_bytes == 0 && settings->data_budget != 0;
 
-	if (!budget->thrifty && settings_is_thrifty(settings))
+	pass_time(budget, now_ms);
+	/* what metered alone has counted is no budget's */
+	if (begins || (!budget->thrifty && settings_is_thrifty(settings)))
 		begin_counting(budget);
 	if (budget->limit_bytes != settings->data_budget)
 		budget->search.floor_ms = 0; /* the next heartbeat tells */
@@ -106,22 +126,6 @@ budget_link_begins(struct budget *budget, unsigned link, bool quiet)
 	budget->links[link].bytes = 0;
 	budget->links[link].clean = false;
 	budget->search.can_see_acks = budget->thrifty && quiet;
-}
-
-static void
-pass_time(struct budget *budget, uint64_t now_ms)
-{
-	if (budget->thrifty)
-		budget->elapsed_ms += now_ms - budget->counted_ms;
-	budget->counted_ms = now_ms;
-	while (budget->elapsed_ms >= MONTH_MS) {
-		budget->elapsed_ms -= MONTH_MS;
-		budget->spent_bytes =
-		    budget->spent_bytes > budget->limit_bytes &&
-			budget->limit_bytes != 0
-		    ? budget->spent_bytes - budget->limit_bytes
-		    : 0;
-	}
 }
 
 void

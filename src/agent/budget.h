@@ -37,9 +37,11 @@ struct budget {
 bool budget_parse(struct str text, uint64_t *bytes);
 
 void budget_init(struct budget *budget, uint64_t now_ms);
-void budget_apply(struct budget *budget, const struct settings *settings);
-/* Does anybody want to know what connections cost? Else nothing need be asked of the system. What was
- * spent before is nobody's business: the 30 days begin with the counting. */
+/* At the start and when settings change. 30 days begin where a budget is set and there was none: what was
+ * spent before is nobody's business. */
+void budget_apply(struct budget *budget, const struct settings *settings,
+    uint64_t now_ms);
+/* Does anybody want to know what connections cost? Else nothing need be asked of the system. */
 bool budget_counts(const struct budget *budget);
 
 /* A connection begins, with nothing counted. quiet: the system can tell what has arrived. */

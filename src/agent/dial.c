@@ -138,8 +138,11 @@ estimate(const struct dial *dial)
 	const struct conn *conn = dial->conn;
 	uint64_t passed_ms = loop_now_ms(dial->dialler->loop) - dial->began_ms;
 	uint64_t bytes = CONNECTED_BYTES;
+	/* one that breaks afterwards was connected all the same */
+	bool reached_proxy = dial->asks_proxy || dial->tunnelled;
 
-	if (conn->connecting || conn->broken) {	  /* there is none yet */
+	if (conn->connecting ||
+	    (conn->broken && !reached_proxy)) {	  /* there is none yet */
 		bytes = SYN_BYTES + PACKET_BYTES; /* or a reset */
 		for (uint64_t ms = RESEND_MS; ms <= passed_ms;
 		     ms = 2 * ms + RESEND_MS)

@@ -355,8 +355,10 @@ settings_check_all(void *conf)
 	struct settings *s = calloc(1, sizeof(*s));
 	bool right;
 
-	if (s == NULL)
+	if (s == NULL) {
+		log_error("no memory to look at the configuration");
 		return false;
+	}
 	s->options = *options;
 	right = take_options(s) == EX_OK;
 	*options = s->options;

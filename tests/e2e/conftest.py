@@ -16,6 +16,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes, or many agents; run by --long")
+    config.addinivalue_line("markers", "alone: measures, takes much of the machine, or installs: no "
+                            "other test is to run beside it")
 
 
 def pytest_collection_modifyitems(config, items):

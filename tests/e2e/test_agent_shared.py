@@ -365,9 +365,11 @@ def test_bytes_before_the_service_is_connected_reach_it(stage):
 
 
 @pytest.mark.parametrize("kind", ["shared", "single"])
-def test_small_pieces_that_wait_for_the_service_take_little_memory(stage, kind):
+def test_small_pieces_that_wait_for_the_service_take_little_memory(group, kind):
     """The service's queue of connections is full for a while; each piece is a byte."""
     count = 60_000
+    stage = Stage(group, service_timeout="60s")
+    stage.service.settimeout(60)
     stage.service.listen(0)
     fillers = [socket.socket() for _ in range(4)]
     for filler in fillers:
@@ -380,7 +382,7 @@ def test_small_pieces_that_wait_for_the_service_take_little_memory(stage, kind):
     before = stage.agent.process.rss_kib()
     channel.end.send(piece * count)
     channel.frame(PING, b"all of it")
-    channel.wait("the pong", lambda: channel.pongs)
+    channel.wait("the pong", lambda: channel.pongs, timeout=60)
     grown = stage.agent.process.rss_kib() - before
     print(f"{grown} KiB for {count} bytes")
     assert grown < 20_000
@@ -393,6 +395,7 @@ def test_small_pieces_that_wait_for_the_service_take_little_memory(stage, kind):
                 break
     for filler in fillers:
         filler.close()
+    stage.close()
 
 
 @BOTH

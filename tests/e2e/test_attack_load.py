@@ -20,6 +20,8 @@ from harness.scenes import Standalone
 from harness.visitors import Connection
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 VISITS = 200  # in a round; every fourth on a connection of its own
 RATIO_MAX = 2.0
 ATTEMPTS = 3

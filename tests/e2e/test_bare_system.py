@@ -105,6 +105,11 @@ def test_syslog_that_is_not_there_is_told(group, scene):
                         log_syslog="yes")
     agent.process.wait_line("taupe-agent: log_syslog: there is no /dev/log: nothing is logged")
     until("it works all the same", lambda: scene.relay.relay.metrics()["taupe_relay_agents"] == 1)
+    path = group.folder / f"{agent.name}.conf"
+    path.write_text(path.read_text().replace(scene.services.target("web", "http"), "127.0.0.1:1"))
+    agent.process.send_signal(signal.SIGHUP)
+    until("that was read again", lambda: scene.relay.get(agent.host()).status == 502)
+    assert len(agent.process.lines("there is no /dev/log")) == 1
     agent.stop()
 
 

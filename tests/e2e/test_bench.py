@@ -15,6 +15,8 @@ import bench.__main__  # noqa: E402  enters the setups that are named here
 from bench import document, measures, memory, parts, results, rounds  # noqa: E402
 from bench.programs import Failure  # noqa: E402
 
+pytestmark = pytest.mark.alone
+
 KEYS = {"system", "metric", "median", "min", "max", "runs", "vs_hap2"}
 
 

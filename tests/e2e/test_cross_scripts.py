@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What scripts/cross does besides building: runs at the same time wait for each other, Debian's
 packages come from Debian, and the table of docs/PLATFORMS.md loses no row."""
+import itertools
 import os
 import shutil
 import subprocess
@@ -80,6 +81,57 @@ locked {lock} "does the same" work""")
             assert second.communicate(timeout=20)[0] == "mine\n"
         assert first.wait(20) == 0
     subprocess.run(["kill", out.read_text().split()[-1]], check=True)
+
+
+@pytest.mark.parametrize("options,says", [("-e", ""), ("+e", "status 7, ")])
+def test_command_that_fails_behind_a_lock_has_failed(tmp_path, options, says):
+    argv, env = lib(f"""
+set {options}
+locked {tmp_path}/lock "does it" sh -c "exit 7"
+printf 'status %d, ' $?
+flock -n {tmp_path}/lock echo free""")
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=20, check=False)
+    assert done.stdout == (says and says + "free\n")
+    assert done.returncode == (0 if says else 7)
+
+
+def test_firmware_is_built_by_one_run_at_a_time(tmp_path):
+    """scripts/mcu, in a tree whose make only waits."""
+    for folder in ("scripts", "cross", "examples"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "scripts/mcu", tmp_path / "scripts")
+    shutil.copy(ROOT / "scripts/lib.sh", tmp_path / "scripts")
+    (tmp_path / "scripts/packages").touch()
+    (tmp_path / "cross/lib.sh").write_text("debian_source() { source=none; }\n")
+    (tmp_path / "bin").mkdir()
+    make, go, log = tmp_path / "bin/make", tmp_path / "go", tmp_path / "log"
+    make.write_text(f"#!/bin/sh\necho begin >> {log}\nuntil [ -e {go} ]; do sleep 0.05; done\n"
+                    f"echo end >> {log}\n")
+    make.chmod(0o755)
+    env = dict(os.environ, PATH=f"{tmp_path}/bin:{os.environ['PATH']}")
+    argv = ["sh", str(tmp_path / "scripts/mcu"), "firmware", "mps2"]
+    said = tmp_path / "said"
+    with open(said, "w", encoding="ascii") as sink, subprocess.Popen(argv, env=env, stderr=sink) as first, \
+            subprocess.Popen(argv, env=env, stderr=sink) as second:
+        try:
+            until("one builds", log.exists)
+            until("the other waits", lambda: "\n" in said.read_text())
+        finally:
+            go.touch()
+        assert (first.wait(20), second.wait(20)) == (0, 0)
+    assert "waiting for another run, which builds the firmware" in said.read_text()
+    assert log.read_text() == 2 * "begin\nend\n"
+
+
+@pytest.mark.parametrize("script", ["cross", "demo", "fuzz", "mcu", "small", "test"])
+def test_usage_is_the_comment_at_the_top_and_all_of_it(script):
+    lines = (ROOT / "scripts" / script).read_text().splitlines()[1:]
+    comment = [line[2:] for line in itertools.takewhile(lambda line: line.startswith("#"), lines)
+               if not line.startswith("# SPDX")]
+    argument = [] if script == "mcu" else ["--help"]
+    done = subprocess.run([ROOT / "scripts" / script, *argument], capture_output=True, text=True,
+                          timeout=20, check=False)
+    assert done.stdout.splitlines() == comment
 
 
 @pytest.mark.parametrize("lines,mirror", [

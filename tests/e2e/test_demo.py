@@ -15,6 +15,8 @@ from harness.process import BUILD, ROOT
 from harness.visitors import Connection, get
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 
 class Demo:
     def __init__(self, folder, *arguments, port=None):

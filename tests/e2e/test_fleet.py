@@ -13,6 +13,8 @@ from harness.programs import Device, sha256_hex
 from harness.scenes import Cluster
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 AGENTS = 300
 # What Redis has to do for one agent that connects. A few of these are shared by those that come
 # together; MULTI and EXEC belong to none of them.

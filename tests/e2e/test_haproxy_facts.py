@@ -13,6 +13,8 @@ import pytest
 from harness import ports
 from router_lib import (Conversation, Program, Socket, alive, make_certificate, stage, until)
 
+pytestmark = pytest.mark.alone
+
 assert stage  # a fixture, used by its name
 
 VERSION = tuple(int(n) for n in re.search(

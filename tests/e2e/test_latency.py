@@ -5,10 +5,14 @@ import contextlib
 import statistics
 import time
 
+import pytest
+
 from harness.programs import Device, SampleServices
 from harness.scenes import Cluster
 from harness.visitors import Connection
 from third_party_agent import Agent as ForeignAgent
+
+pytestmark = pytest.mark.alone
 
 DEVICES = 31
 

@@ -130,6 +130,14 @@ def test_agent_becomes_its_user_and_keeps_its_state_in_flash(device):
     ({"log_level": "info\nuser = root"}, (), "log_level: more than one line"),
     ({"proxy": "http://proxy.example ;x"}, (), "proxy: a blank before a ';', where a comment"),
     ({"proxy": "http://proxy.example\t;x"}, (), "proxy: a blank before a ';', where a comment"),
+    ({"proxy": ";http://proxy.example"}, (), "proxy: a ';' at the beginning, where a comment"),
+    ({"ca_file": " /etc/ca.pem"}, (), "ca_file: a blank at an end"),
+    ({"ca_file": "/etc/ca.pem "}, (), "ca_file: a blank at an end"),
+    ({"ca_file": "\t/etc/ca.pem"}, (), "ca_file: a blank at an end"),
+    ({"ca_file": "/etc/ca.pem\t"}, (), "ca_file: a blank at an end"),
+    ({"ca_file": " "}, (), "ca_file: a blank at an end"),
+    ({"ca_file": "/etc/ca.pem\r"}, (), "ca_file: a carriage return"),
+    ({"ca_file": "/etc/ca\r.pem"}, (), "ca_file: a carriage return"),
     ({"user": "nobody-here"}, (), "user: there is no nobody-here"),
     ({"user": "-R"}, (), "user: there is no -R"),
     ({"name": None}, (), "name is not set: which device is this?"),
@@ -143,7 +151,9 @@ def test_agent_becomes_its_user_and_keeps_its_state_in_flash(device):
      "service = ssh:udp:127.0.0.1:22: allowed: NAME:http|tls|tcp:HOST:PORT"),
     ({}, ("config service 'ssh'", "\toption kind 'tcp'", "\toption port '70000'"),
      "service = ssh:tcp:127.0.0.1:70000: allowed:"),
-], ids=["number", "key", "dns", "newline", "comment", "tab", "user", "user_is_an_option",
+], ids=["number", "key", "dns", "newline", "comment", "tab", "semicolon",
+     "blank_first", "blank_last", "tab_first", "tab_last", "only_a_blank", "return_last",
+     "return_inside", "user", "user_is_an_option",
      "no_name", "same_name", "other_agent", "anonymous_agent", "no_port", "no_kind", "kind", "port"])
 def test_wrong_value_is_named_and_not_used(device, options, lines, complaint):
     device.configure(*lines, **options)

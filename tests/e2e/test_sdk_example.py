@@ -18,6 +18,8 @@ from harness.scenes import Standalone
 from harness.slow_proxy import SlowProxy
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 EXAMPLE = ROOT / "examples/sdk/plain_agent.c"
 
 

@@ -158,7 +158,8 @@ def test_all_of_redis_is_searched_and_holds_no_secret(group):
 
 
 @pytest.mark.parametrize("text", [
-    marks.marked(), base64.b64encode(f"alice:{marks.marked()}".encode()).decode()])
+    marks.marked(), base64.b64encode(f"alice:{marks.marked()}".encode()).decode()],
+    ids=["plain", "base64"])
 def test_a_test_whose_programs_log_a_secret_fails(group, text):
     inner = Group(group.folder / "inner")
     # not on its own command line

@@ -16,6 +16,8 @@ import pytest
 from harness.process import BUILD
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 SHELLS = [pytest.param(["sh"], id="sh"), pytest.param(["busybox", "sh"], id="busybox")]
 
 

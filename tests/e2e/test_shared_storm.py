@@ -18,6 +18,8 @@ from harness.scenes import Standalone
 from harness.visitors import READ, pattern, pattern_sha256
 from harness.wait import until
 
+pytestmark = pytest.mark.alone
+
 SECONDS = float(os.environ.get("TAUPE_STORM_SECONDS", "6"))
 WORKERS = 12
 SIZES = [1, 1000, 33_000, 70_000, 300_000, 2_000_000]

@@ -9,6 +9,8 @@ from harness.counting import cpu_ticks, wake_ups
 from harness.stalled import FEW_WAKE_UPS, VISITORS, StalledScene
 from harness.visitors import pattern_sha256
 
+pytestmark = pytest.mark.alone
+
 MB = 1_000_000
 WATCHED_S = 2
 OWN_TICKS = 3 * WATCHED_S  # of 10 ms: a sanitizer slows down what a program does for itself

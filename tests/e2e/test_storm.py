@@ -10,6 +10,8 @@ import pytest
 
 from harness.storm import Storm
 
+pytestmark = pytest.mark.alone
+
 SAMPLE = 150  # more visitors would take the processors from those who come back
 
 

@@ -41,9 +41,9 @@ log_setup(const char *program, enum log_level level, bool to_syslog)
 	if (log_system_missing() != NULL)
 		to_syslog =
 		    false; /* who asks for it is told, and must see that */
-	if (to_syslog)
+	if (to_syslog && !log_target.to_syslog)
 		log_system_open(program);
-	else if (log_target.to_syslog)
+	else if (!to_syslog && log_target.to_syslog)
 		log_system_close();
 	log_target.to_syslog = to_syslog;
 }

@@ -8,6 +8,7 @@
 /* NULL, or why there is none here and what to do instead. */
 const char *log_system_missing(void);
 
+/* Once, until it is closed again: what is wrong with it is said on stderr. */
 void log_system_open(const char *program);
 void log_system_close(void);
 /* One line, without its newline. */

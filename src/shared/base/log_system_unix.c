@@ -7,7 +7,12 @@
 
 #include "base/log_system.h"
 
-#define DOOR "/dev/log" /* where C libraries look for it */
+/* where the C library looks for it */
+#ifdef _PATH_LOG
+#define DOOR _PATH_LOG
+#else
+#define DOOR "/dev/log"
+#endif
 
 static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
 

@@ -23,7 +23,7 @@ begin(uint64_t limit)
 	now = 5000;
 	total = 0;
 	budget_init(&budget, now);
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	budget_link_begins(&budget, 0, true);
 }
 
@@ -68,7 +68,7 @@ START_TEST(nothing_is_counted_where_nobody_pays)
 	begin(0);
 	ck_assert(!budget_counts(&budget));
 	settings.options.metered = true;
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	ck_assert(budget_counts(&budget));
 	begin(1 * MB);
 	ck_assert(budget_counts(&budget));
@@ -79,7 +79,7 @@ START_TEST(without_a_budget_only_the_price_is_known)
 {
 	begin(0);
 	settings.options.metered = true;
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	beat(30000, 250);
 	for (int i = 0; i < 3; i++)
 		beat(30000, 250);
@@ -94,9 +94,9 @@ START_TEST(budget_that_is_set_later_begins_with_nothing_spent)
 {
 	begin(0);
 	total = 9000000;
-	ck_assert_uint_eq(budget_wait_ms(&budget, now += 20 * DAY), 0);
+	now += 20 * DAY;
 	settings.data_budget = 1 * MB;
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	beat(30000, 250);
 	ck_assert_uint_eq(budget.spent_bytes, 0);
 	ck_assert_uint_eq(budget.elapsed_ms, 30000);
@@ -104,9 +104,30 @@ START_TEST(budget_that_is_set_later_begins_with_nothing_spent)
 	ck_assert_uint_eq(budget.spent_bytes, 250);
 	/* another limit is no other beginning */
 	settings.data_budget = 2 * MB;
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	beat(30000, 250);
 	ck_assert_uint_eq(budget.spent_bytes, 500);
+}
+END_TEST
+
+/* metered counts as well, for the price of a heartbeat; nobody has said what it may cost. */
+START_TEST(budget_that_is_set_where_bytes_were_counted_begins_anew)
+{
+	begin(0);
+	settings.options.metered = true;
+	budget_apply(&budget, &settings, now);
+	beat(10 * DAY, 0);
+	beat(30000, 8 * MB);
+	now += DAY / 2;
+	settings.data_budget = 5 * MB;
+	budget_apply(&budget, &settings, now);
+	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
+	ck_assert_uint_eq(budget.spent_bytes, 0);
+	ck_assert_uint_eq(budget.elapsed_ms, 0);
+	beat(30000, 250);
+	beat(30000, 250);
+	ck_assert_uint_eq(budget.spent_bytes, 250);
+	ck_assert_uint_eq(budget.elapsed_ms, 60000);
 }
 END_TEST
 
@@ -165,10 +186,10 @@ START_TEST(another_limit_ends_the_rest)
 	begin(1 * MB);
 	beat(1000, 200000);
 	ck_assert_uint_gt(budget.search.floor_ms, 0);
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	ck_assert_uint_gt(budget.search.floor_ms, 0);
 	settings.data_budget = 5 * MB;
-	budget_apply(&budget, &settings);
+	budget_apply(&budget, &settings, now);
 	ck_assert_uint_eq(budget.search.floor_ms, 0);
 	ck_assert_uint_eq(budget_wait_ms(&budget, now), 0);
 }
@@ -342,6 +363,7 @@ main(void)
 	    shapes_of_a_budget,
 	    nothing_is_counted_where_nobody_pays,
 	    budget_that_is_set_later_begins_with_nothing_spent,
+	    budget_that_is_set_where_bytes_were_counted_begins_anew,
 	    without_a_budget_only_the_price_is_known,
 	    even_interval_is_what_the_budget_buys,
 	    network_that_is_searched_is_not_given_up_for_the_budget,

@@ -161,6 +161,35 @@ START_TEST(silence_costs_what_is_sent_again)
 }
 END_TEST
 
+/* Before it has read what it is asked: writing that fails. */
+START_TEST(proxy_that_resets_has_cost_a_connection)
+{
+	struct proxy proxy = {.host = "127.0.0.1"};
+	struct dial_to to = {.host = "relay.example",
+	    .port = 80,
+	    .proxy = &proxy,
+	    .failed_bytes = &cost};
+	struct linger at_once = {.l_onoff = 1};
+	int fd = listen_on_loopback(5, &proxy.port), accepted;
+
+	begin();
+	cost = 0;
+	ck_assert_ptr_nonnull(
+	    dial_start(dialler, &conn, &to, 5000, dialled_cb, NULL));
+	accepted = accept(fd, NULL, NULL);
+	ck_assert_int_eq(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once,
+			     sizeof(at_once)),
+	    0);
+	close(accepted);
+	ck_assert_int_eq(loop_run(loop), 0);
+	ck_assert_ptr_nonnull(strstr(error, "the connection was reset"));
+	ck_assert_uint_ge(cost, 1300);
+	ck_assert_uint_le(cost, 2000);
+	end();
+	close(fd);
+}
+END_TEST
+
 START_TEST(handshake_costs_more_than_a_connection)
 {
 	char file[] = "/tmp/taupe-test-ca-XXXXXX";
@@ -195,6 +224,7 @@ main(void)
 	    one_that_is_refused_costs_a_packet_each_way,
 	    one_that_succeeds_costs_nothing_here,
 	    silence_costs_what_is_sent_again,
+	    proxy_that_resets_has_cost_a_connection,
 	    handshake_costs_more_than_a_connection,
 	};
 

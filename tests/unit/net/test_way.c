@@ -3,6 +3,8 @@
 #include "config.h"
 
 #include <check.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,11 +46,24 @@ wait_acked(void)
 	ck_assert_int_eq(way_is_acked(ends[0]), 1);
 }
 
+/* Linux fills what it is given; an emulator of another processor may know it by name only. */
+static bool
+kernel_counts(int fd)
+{
+	char info[200];
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0 &&
+	    len == sizeof(info);
+}
+
 START_TEST(bytes_are_counted_with_their_headers)
 {
 	uint64_t before, after;
 	char data[100] = "";
 
+	if (!kernel_counts(ends[0]))
+		return;
 	ck_assert(!way_is_ipv6(ends[0]));
 	ck_assert(way_bytes(ends[0], false, &before));
 	ck_assert_int_eq(send(ends[0], data, sizeof(data), 0), sizeof(data));
