@@ -444,8 +444,9 @@ void taupe_session_next(struct taupe_session *session, uint64_t now_ms,
 /*
  * The connection that TAUPE_DIAL asked for stands (with TLS: verified). Once for each. Writes the
  * request to be sent, which holds the secret, and returns its length; 0 when cap is too small
- * (TAUPE_REQUEST_MAX always is enough) or a value of the configuration is malformed: the link is then
- * given up, and TAUPE_CLOSE says so; or when the session no longer wants the link.
+ * (TAUPE_REQUEST_MAX always is enough, as no lease of taupe's relays has characters to be escaped) or a
+ * value of the configuration is malformed: the link is then given up, and TAUPE_CLOSE says so; or when
+ * the session no longer wants the link.
  */
 TAUPE_MUST_CHECK size_t taupe_session_connected(struct taupe_session *session,
     unsigned link, uint64_t now_ms, void *out, size_t cap);

@@ -246,6 +246,50 @@ START_TEST(request_that_does_not_fit_is_given_up_with_a_reason)
 }
 END_TEST
 
+#define X16 "xxxxxxxxxxxxxxxx"
+#define X64 X16 X16 X16 X16
+#define X256 X64 X64 X64 X64
+#define X63 X16 X16 X16 "xxxxxxxxxxxxxxx"
+/* 253 characters */
+#define LONGEST_HOST X63 "." X63 "." X63 "." X16 X16 X16 "xxxxxxxxxxxxx"
+
+START_TEST(longest_request_has_room)
+{
+	static const char *const relays[] = {"ws://" LONGEST_HOST ":65535"};
+	struct taupe_service services[TAUPE_SERVICES_MAX];
+	char names[TAUPE_SERVICES_MAX][21];
+	struct bench b;
+
+	init(&b);
+	for (size_t i = 0; i < COUNT(services); i++) {
+		snprintf(names[i], sizeof(names[i]), X16 "xx%zu", i + 10);
+		services[i] = (struct taupe_service){names[i], TAUPE_HTTP};
+	}
+	b.config.name = X63;
+	b.config.secret = b.config.user_agent = X256;
+	b.config.relays = relays;
+	b.config.n_relays = 1;
+	b.config.services = services;
+	b.config.n_services = COUNT(services);
+	b.config.warm_channels = TAUPE_WARM_MAX;
+	b.config.mux_visits = TAUPE_MUX_VISITS_MAX;
+	b.config.mux_window = 16777216;
+	begin(&b);
+	act(&b);
+	accepted(&b, 0);
+	hear_text(&b, 0,
+	    WELCOME("ws://" LONGEST_HOST ":65535", "&lease=" X256 X256 X256 X256));
+	taupe_session_renew(&b.session, b.now);
+	act(&b);
+	connected(&b, 1);
+	b.request[1][b.request_len[1] - 1] = '\0';
+	ck_assert_ptr_nonnull(strstr(b.request[1], "&lease=" X256 X256));
+	printf("the longest request: %zu bytes of %d\n", b.request_len[1],
+	    TAUPE_REQUEST_MAX);
+	ck_assert_uint_lt(b.request_len[1], TAUPE_REQUEST_MAX);
+}
+END_TEST
+
 /* ---- the state ---- */
 
 START_TEST(state_survives_a_restart)
@@ -694,6 +738,7 @@ main(void)
 	    list_of_relays_may_become_shorter,
 	    configuration_is_checked,
 	    request_that_does_not_fit_is_given_up_with_a_reason,
+	    longest_request_has_room,
 	    state_survives_a_restart,
 	    the_same_welcome_changes_no_state,
 	    damaged_state_is_refused_whole,
