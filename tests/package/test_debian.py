@@ -208,6 +208,49 @@ def test_the_library_has_its_name_and_its_pkg_config(installed, packages):
     assert list(installed.root.glob("usr/lib/*/pkgconfig/taupe.pc"))
 
 
+RELAYS = "taupe-relay@1.service loaded active running\ntaupe-relay@2.service loaded active running"
+
+
+def asked_of_systemd(machine, script, *words):
+    """What a maintainer script wants of a systemd that runs, and that two relays run under."""
+    stubs, log = machine.at("/tmp/stubs"), machine.at("/tmp/asked")
+    stubs.mkdir(exist_ok=True)
+    log.write_text("")
+    for name in ("systemctl", "deb-systemd-invoke"):
+        stub = stubs / name
+        stub.write_text(f'#!/bin/sh\necho "$@" >> /tmp/asked\n'
+                        f'case $1 in list-units) echo "{RELAYS}" ;; esac\n')
+        stub.chmod(0o755)
+    running = machine.at("/run/systemd/system")
+    running.mkdir(parents=True)
+    try:
+        machine.run("env", "PATH=/tmp/stubs:/usr/sbin:/usr/bin:/sbin:/bin",
+                    f"DPKG_MAINTSCRIPT_PACKAGE={script.split('.')[0]}",
+                    f"/var/lib/dpkg/info/{script}", *words)
+    finally:
+        running.rmdir()
+    return [line for line in log.read_text().splitlines()
+            if "daemon-reload" not in line and "list-units" not in line]
+
+
+def test_an_upgrade_restarts_what_runs_and_relays_one_by_one(installed):
+    assert asked_of_systemd(installed, "taupe-relay.postinst", "configure", "0.0.1-1") == [
+        "try-restart taupe-relay@1.service", "try-restart taupe-relay@2.service"]
+    for name in ("taupe-agent", "taupe-router"):
+        assert asked_of_systemd(installed, f"{name}.postinst", "configure", "0.0.1-1") == [
+            f"try-restart {name}.service"]
+        assert asked_of_systemd(installed, f"{name}.prerm", "upgrade", "99.0-1") == []
+    assert asked_of_systemd(installed, "taupe-relay.prerm", "upgrade", "99.0-1") == []
+
+
+def test_a_first_installation_starts_nothing_and_removing_stops(installed):
+    for name, units in (("taupe-relay", "taupe-relay@*.service"),
+                        ("taupe-agent", "taupe-agent.service"),
+                        ("taupe-router", "taupe-router.service")):
+        assert asked_of_systemd(installed, f"{name}.postinst", "configure", "") == []
+        assert asked_of_systemd(installed, f"{name}.prerm", "remove") == [f"stop {units}"]
+
+
 def raised(package, folder):
     """The same package as a later version with other conffiles, and the versions of the
     packages that it depends on raised with it."""
