@@ -227,10 +227,10 @@ open_socket(const struct address *address, bool reuse_port)
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		goto fail;
 #ifdef TCP_NOTSENT_LOWAT
-	/* and this one: a peer that does not read takes no more than its share */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent,
-		sizeof(unsent)) != 0)
-		goto fail;
+	/* and this one: a peer that does not read takes no more than its share; a system that
+	 * cannot bound it serves all the same, as in conn_bound_unsent() */
+	(void)setsockopt(
+	    fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 #endif
 	if (reuse_port &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)

@@ -86,23 +86,6 @@ dial(struct bench *b, const char *host, uint16_t port, uint64_t timeout_ms)
 	return d;
 }
 
-/* A listening socket on 127.0.0.1 with this backlog. */
-static int
-listen_on_loopback(int backlog, uint16_t *port)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_eq(
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(fd, backlog), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
 START_TEST(connects_to_an_address_and_to_a_name)
 {
 	static const char *const hosts[] = {

@@ -87,23 +87,6 @@ end(void)
 	loop_free(&loop);
 }
 
-/* A socket of 127.0.0.1 that listens, and accepts nobody. */
-static int
-listen_on_loopback(int backlog, uint16_t *port)
-{
-	struct sockaddr_in address = {
-	    .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_eq(
-	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	ck_assert_int_eq(listen(fd, backlog), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
 START_TEST(one_that_is_refused_costs_a_packet_each_way)
 {
 	struct dial_to to = {.host = "127.0.0.1"};
