@@ -47,7 +47,7 @@ int
 command_relay_list(struct ctl *ctl, const char *name)
 {
 	json_t *list = json_array();
-	int code = ctl->store->relays(ctl, list);
+	int code = ctl_result(ctl, ctl->admin.store->relays(&ctl->admin, list));
 
 	(void)name;
 	if (code == EX_OK && ctl->options.json)
@@ -61,7 +61,8 @@ command_relay_list(struct ctl *ctl, const char *name)
 int
 command_relay_drain(struct ctl *ctl, const char *id)
 {
-	int code = ctl->store->relay_drain(ctl, id, true);
+	int code = ctl_result(
+	    ctl, ctl->admin.store->relay_drain(&ctl->admin, id, true));
 
 	if (code == EX_OK && !ctl->options.json)
 		printf("Relay %s takes no more agents, and asks its own to "
@@ -73,7 +74,8 @@ command_relay_drain(struct ctl *ctl, const char *id)
 int
 command_relay_undrain(struct ctl *ctl, const char *id)
 {
-	int code = ctl->store->relay_drain(ctl, id, false);
+	int code = ctl_result(
+	    ctl, ctl->admin.store->relay_drain(&ctl->admin, id, false));
 
 	if (code == EX_OK && !ctl->options.json)
 		printf("Relay %s serves again.\n", id);
@@ -100,7 +102,7 @@ int
 command_route_list(struct ctl *ctl, const char *name)
 {
 	json_t *list = json_array();
-	int code = ctl->store->routes(ctl, list);
+	int code = ctl_result(ctl, ctl->admin.store->routes(&ctl->admin, list));
 
 	(void)name;
 	if (code == EX_OK && ctl->options.json)
@@ -163,7 +165,8 @@ int
 command_status(struct ctl *ctl, const char *name)
 {
 	json_t *status = NULL;
-	int code = ctl->store->status(ctl, &status);
+	int code =
+	    ctl_result(ctl, ctl->admin.store->status(&ctl->admin, &status));
 
 	(void)name;
 	if (code == EX_OK && !report_bool(status, "serving"))

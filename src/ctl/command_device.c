@@ -5,10 +5,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/record_json.h"
+#include "admin/secret.h"
 #include "ctl/ctl.h"
-#include "ctl/device_limits.h"
+#include "ctl/limit_options.h"
 #include "ctl/report.h"
-#include "ctl/secret.h"
+
 #include "net/crypto.h"
 
 #define PORTS_TEXT_MAX (SERVICES_MAX * (SERVICE_NAME_MAX + 8))
@@ -45,7 +47,7 @@ take_reservations(
 static int
 show_secret(const struct ctl *ctl, json_t *json, const char *secret)
 {
-	return secret_show(ctl, json, "secret", secret,
+	return ctl_show_secret(ctl, json, "secret", secret,
 	    "The device's secret is shown this once; put it into the file "
 	    "that the agent's secret_file names:");
 }
@@ -64,9 +66,10 @@ command_device_add(struct ctl *ctl, const char *name)
 		return code;
 	device_limits_change(record.limits, changes);
 	secret_draw(secret, record.secret_sha256);
-	code = ctl->store->device_add(ctl, &record);
+	code =
+	    ctl_result(ctl, ctl->admin.store->device_add(&ctl->admin, &record));
 	if (code == EX_OK)
-		code = show_secret(ctl, ctl_record_json(&record), secret);
+		code = show_secret(ctl, admin_record_json(&record), secret);
 	crypto_wipe(secret, sizeof(secret));
 	return code;
 }
@@ -80,7 +83,8 @@ rotate_now(struct ctl *ctl, const char *name)
 	int code;
 
 	secret_draw(secret, sha256);
-	code = ctl->store->device_set_secret(ctl, name, sha256);
+	code = ctl_result(ctl,
+	    ctl->admin.store->device_set_secret(&ctl->admin, name, sha256));
 	if (code == EX_OK)
 		code =
 		    show_secret(ctl, json_pack("{s:s}", "name", name), secret);
@@ -95,7 +99,8 @@ command_device_rotate(struct ctl *ctl, const char *name)
 
 	if (ctl->options.now)
 		return rotate_now(ctl, name);
-	code = ctl->store->device_rotate(ctl, name);
+	code =
+	    ctl_result(ctl, ctl->admin.store->device_rotate(&ctl->admin, name));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack(
 		    "{s:s, s:s}", "name", name, "rotation", ROTATION_ASKED));
@@ -119,7 +124,8 @@ command_device_set(struct ctl *ctl, const char *name)
 		    "or --device-rate default");
 	if ((code = device_limits_take(&ctl->options, changes)) != EX_OK)
 		return code;
-	code = ctl->store->device_set_limits(ctl, name, changes);
+	code = ctl_result(ctl,
+	    ctl->admin.store->device_set_limits(&ctl->admin, name, changes));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "name", name));
 	return code;
@@ -128,7 +134,8 @@ command_device_set(struct ctl *ctl, const char *name)
 int
 command_device_remove(struct ctl *ctl, const char *name)
 {
-	int code = ctl->store->device_remove(ctl, name);
+	int code =
+	    ctl_result(ctl, ctl->admin.store->device_remove(&ctl->admin, name));
 
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "removed", name));
@@ -182,7 +189,8 @@ command_device_list(struct ctl *ctl, const char *name)
 	    "NAME", "STATE", "LABEL", "PORTS", "RELAY", "SINCE", NULL};
 	json_t *list = json_array(), *device;
 	struct table table;
-	int code = ctl->store->devices(ctl, list);
+	int code =
+	    ctl_result(ctl, ctl->admin.store->devices(&ctl->admin, list));
 	size_t i;
 
 	(void)name;
@@ -310,7 +318,8 @@ int
 command_device_show(struct ctl *ctl, const char *name)
 {
 	json_t *device = NULL;
-	int code = ctl->store->device(ctl, name, &device);
+	int code = ctl_result(
+	    ctl, ctl->admin.store->device(&ctl->admin, name, &device));
 
 	if (code != EX_OK)
 		return code;

@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "admin/record_json.h"
+#include "admin/secret.h"
 #include "ctl/ctl.h"
 #include "ctl/report.h"
-#include "ctl/secret.h"
+
 #include "net/crypto.h"
 #include "net/loop.h"
 
@@ -30,9 +32,11 @@ command_fleet_add(struct ctl *ctl, const char *name)
 	secret_draw_text(secret);
 	snprintf(key, sizeof(key), "%s.%s", name, secret);
 	crypto_sha256(key, strlen(key), record.key_sha256);
-	code = ctl->store->fleet_add(ctl, &record);
+	code =
+	    ctl_result(ctl, ctl->admin.store->fleet_add(&ctl->admin, &record));
 	if (code == EX_OK)
-		code = secret_show(ctl, ctl_fleet_json(&record), "key", key,
+		code = ctl_show_secret(ctl, admin_fleet_json(&record), "key",
+		    key,
 		    "The fleet's enrolment key is shown this once; put it into "
 		    "the file that the agents' enrolment_key_file names:");
 	crypto_wipe(secret, sizeof(secret));
@@ -43,7 +47,8 @@ command_fleet_add(struct ctl *ctl, const char *name)
 int
 command_fleet_remove(struct ctl *ctl, const char *name)
 {
-	int code = ctl->store->fleet_remove(ctl, name);
+	int code =
+	    ctl_result(ctl, ctl->admin.store->fleet_remove(&ctl->admin, name));
 
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "removed", name));
@@ -82,7 +87,7 @@ command_fleet_list(struct ctl *ctl, const char *name)
 	char devices[REPORT_TEXT_MAX], expiry[REPORT_TEXT_MAX];
 	json_t *list = json_array(), *fleet;
 	struct table table;
-	int code = ctl->store->fleets(ctl, list);
+	int code = ctl_result(ctl, ctl->admin.store->fleets(&ctl->admin, list));
 	size_t i;
 
 	(void)name;
@@ -118,7 +123,7 @@ int
 command_fleet_show(struct ctl *ctl, const char *name)
 {
 	json_t *list = json_array(), *fleet, *found = NULL;
-	int code = ctl->store->fleets(ctl, list);
+	int code = ctl_result(ctl, ctl->admin.store->fleets(&ctl->admin, list));
 	size_t i;
 
 	json_array_foreach (list, i, fleet)
@@ -126,7 +131,7 @@ command_fleet_show(struct ctl *ctl, const char *name)
 			found = json_incref(fleet);
 	json_decref(list);
 	if (code == EX_OK && found == NULL)
-		return ctl_fail_no_fleet(name);
+		return ctl_fail(EX_NOUSER, "there is no fleet %s", name);
 	if (code == EX_OK && ctl->options.json)
 		return report_json(found);
 	if (code == EX_OK)

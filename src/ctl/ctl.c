@@ -5,12 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
-#include "ctl/device_limits.h"
+#include "ctl/limit_options.h"
+#include "ctl/report.h"
 #include "net/process.h"
-#include "net/redis_sync.h"
-
-#define MONTH_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 static const struct {
 	const char *noun, *verb; /* verb NULL: the noun is the whole command */
@@ -56,89 +55,43 @@ ctl_fail_memory(void)
 }
 
 int
-ctl_fail_exists(const char *name)
+ctl_result(const struct ctl *ctl, int admin_code)
 {
-	return ctl_fail(EX_CANTCREAT,
-	    "there is a device %s already; its secret cannot be shown again. "
-	    "For a new one: "
-	    "taupectl device rotate %s --now",
-	    name, name);
+	static const int exits[ADMIN_CODES] = {
+	    [ADMIN_OK] = EX_OK,
+	    [ADMIN_UNKNOWN] = EX_NOUSER,
+	    [ADMIN_NO_RELAY] = EX_UNAVAILABLE,
+	    [ADMIN_TAKEN] = EX_CANTCREAT,
+	    [ADMIN_INVALID] = EX_DATAERR,
+	    [ADMIN_NOT_GIVEN] = EX_USAGE,
+	    [ADMIN_IMPOSSIBLE] = EX_UNAVAILABLE,
+	    [ADMIN_BUSY] = EX_TEMPFAIL,
+	    [ADMIN_DOWN] = EX_UNAVAILABLE,
+	    [ADMIN_REFUSED] = EX_NOPERM,
+	    [ADMIN_NONSENSE] = EX_PROTOCOL,
+	    [ADMIN_UNREADABLE] = EX_NOINPUT,
+	    [ADMIN_UNWRITABLE] = EX_CANTCREAT,
+	    [ADMIN_NO_MEMORY] = EX_OSERR,
+	};
+
+	if (admin_code == ADMIN_OK)
+		return EX_OK;
+	return ctl_fail(exits[admin_code], "%s", ctl->admin.error.text);
 }
 
 int
-ctl_fail_fleet_exists(const char *name)
+ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
+    const char *secret, const char *hint)
 {
-	return ctl_fail(EX_CANTCREAT,
-	    "there is a fleet %s already; its key cannot be shown again. For a "
-	    "new one: taupectl fleet rm %s, and fleet add: its devices stay",
-	    name, name);
-}
-
-int
-ctl_fail_no_fleet(const char *name)
-{
-	return ctl_fail(EX_NOUSER, "there is no fleet %s", name);
-}
-
-int
-ctl_fail_reserved(const char *what, const char *id, const char *owner)
-{
-	return ctl_fail(EX_CANTCREAT,
-	    "%s %s is reserved for the device %s: choose another one, or "
-	    "remove that device "
-	    "first",
-	    what, id, owner);
-}
-
-static const char *
-text_or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
-void
-ctl_take_heartbeats(json_t *session, uint64_t heartbeat_ms, uint64_t beat_bytes,
-    uint64_t budget_bytes)
-{
-	if (heartbeat_ms == 0)
-		return;
-	json_object_set_new(
-	    session, "heartbeat_ms", json_integer((json_int_t)heartbeat_ms));
-	if (beat_bytes > 0 && beat_bytes <= BEAT_BYTES_MAX) {
-		json_object_set_new(session, "beat_bytes",
-		    json_integer((json_int_t)beat_bytes));
-		json_object_set_new(session, "idle_bytes_month",
-		    json_integer(
-			(json_int_t)(MONTH_MS * beat_bytes / heartbeat_ms)));
+	if (ctl->options.json) {
+		json_object_set_new(json, key, json_string(secret));
+		return report_json(json);
 	}
-	if (budget_bytes > 0)
-		json_object_set_new(session, "budget_bytes",
-		    json_integer((json_int_t)budget_bytes));
-}
-
-json_t *
-ctl_record_json(const struct device_record *record)
-{
-	json_t *ports = json_object();
-
-	for (size_t i = 0; i < record->n_ports; i++)
-		json_object_set_new(ports, record->ports[i].service,
-		    json_integer(record->ports[i].port));
-	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?}", "name",
-	    record->name, "label", text_or_null(record->label), "ports", ports,
-	    "limits", device_limits_json(record->limits), "rotation",
-	    text_or_null(record->rotation), "fleet",
-	    text_or_null(record->fleet));
-}
-
-json_t *
-ctl_fleet_json(const struct fleet_record *record)
-{
-	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I}", "name",
-	    record->name, "pattern", text_or_null(record->pattern), "max",
-	    (json_int_t)record->max, "used", (json_int_t)record->used,
-	    "expires_ms", (json_int_t)record->expires_ms, "created_ms",
-	    (json_int_t)record->created_ms);
+	json_decref(json);
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "%s\n", hint);
+	puts(secret);
+	return EX_OK;
 }
 
 static int
@@ -177,8 +130,9 @@ choose_store(struct ctl *ctl)
 		    "(or write it into "
 		    "%s)",
 		    ctl_option_table.default_file);
-	ctl->store = redis_options_given(&options->registry) ? &redis_store
-							     : &file_store;
+	admin_init(&ctl->admin, &options->registry, "taupectl");
+	ctl->admin.devices_file = options->devices_file;
+	ctl->admin.relay = options->admin;
 	return EX_OK;
 }
 
@@ -274,7 +228,7 @@ ctl_main(int argc, char **argv)
 	code = run(&ctl);
 	if (fflush(stdout) != 0 && code == EX_OK)
 		code = ctl_fail(EX_IOERR, "the answer could not be written");
-	redis_sync_free(&ctl.redis);
+	admin_fini(&ctl.admin);
 	options_free(&ctl_option_table, &ctl.options);
 	return code;
 }

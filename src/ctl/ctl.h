@@ -7,12 +7,8 @@
 #ifndef TAUPE_CTL_CTL_H
 #define TAUPE_CTL_CTL_H
 
-#include <jansson.h>
-
-#include "base/fleet_record.h"
-#include "net/redis_access.h"
-
-struct redis_sync;
+#include "admin/admin.h"
+#include "base/options.h"
 
 struct ctl_options {
 	struct redis_options registry;
@@ -28,41 +24,9 @@ struct ctl_options {
 
 struct ctl {
 	struct ctl_options options;
-	const struct store *store;
-	struct redis_sync *redis;      /* once it was needed */
-	char redis_where[REDIS_HOST_MAX + 32]; /* which one that is, for people */
+	struct admin admin;
 };
 
-/*
- * Where devices, relays and routes are looked up: Redis, or a stand-alone relay's devices
- * file and admin server. Lists are arrays that the store adds to; a JSON object that it
- * makes is the caller's. Field names are those of the registry (redis/KEYS.md) and of the
- * relay's /api/v1.
- */
-struct store {
-	int (*device_add)(struct ctl *ctl, const struct device_record *record);
-	/* Its agent shall draw another secret. */
-	int (*device_rotate)(struct ctl *ctl, const char *name);
-	/* Another secret in place of the old one, and its session ends. */
-	int (*device_set_secret)(struct ctl *ctl, const char *name,
-	    const uint8_t secret_sha256[SECRET_HASH_LEN]);
-	/* Its own limits: its session goes on with them. */
-	int (*device_set_limits)(struct ctl *ctl, const char *name,
-	    const struct limit_change changes[DEVICE_LIMITS]);
-	int (*device_remove)(struct ctl *ctl, const char *name);
-	int (*devices)(struct ctl *ctl, json_t *list);
-	int (*device)(struct ctl *ctl, const char *name, json_t **device);
-	int (*fleet_add)(struct ctl *ctl, const struct fleet_record *record);
-	int (*fleet_remove)(struct ctl *ctl, const char *name);
-	int (*fleets)(struct ctl *ctl, json_t *list);
-	int (*relays)(struct ctl *ctl, json_t *list);
-	/* Begin or end draining. */
-	int (*relay_drain)(struct ctl *ctl, const char *id, bool drain);
-	int (*routes)(struct ctl *ctl, json_t *list);
-	int (*status)(struct ctl *ctl, json_t **status);
-};
-
-extern const struct store redis_store, file_store;
 extern const struct option_table ctl_option_table;
 
 int ctl_main(int argc, char **argv);
@@ -71,10 +35,13 @@ int ctl_main(int argc, char **argv);
 int ctl_fail(int code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 int ctl_fail_memory(void);
-int ctl_fail_exists(const char *name);
-int ctl_fail_fleet_exists(const char *name);
-int ctl_fail_no_fleet(const char *name);
-int ctl_fail_reserved(const char *what, const char *id, const char *owner);
+/* What a call to the store came to, as an exit code; says what is wrong, if anything is. */
+int ctl_result(const struct ctl *ctl, int admin_code);
+/* Show a secret that was drawn, this once: alone on standard output, or with --json as the member
+ * of that key of an object, which is taken. hint tells people where to put it. Returns an exit
+ * code. */
+int ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
+    const char *secret, const char *hint);
 
 /* The commands; name is the device's, or a relay's id. */
 int command_device_add(struct ctl *ctl, const char *name);
@@ -92,14 +59,5 @@ int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
-
-/* A record's name, reserved label (or null), ports and limits, for a store's answer. */
-json_t *ctl_record_json(const struct device_record *record);
-/* Add what a session's agent says of its heartbeats: heartbeat_ms, beat_bytes and budget_bytes, each
- * only if it does; and idle_bytes_month, what they cost in 30 days, which is worked out here. */
-void ctl_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
-    uint64_t beat_bytes, uint64_t budget_bytes);
-/* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
-json_t *ctl_fleet_json(const struct fleet_record *record);
 
 #endif

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/store_redis.h"
 #include "ctl/report.h"
-#include "ctl/store_redis.h"
 #include "net/loop.h"
 
 static const struct {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The Redis store: the connection, and answers of Redis as JSON. */
-#include "ctl/store_redis.h"
+#include "admin/store_redis.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 #define ATTEMPTS_MAX 10 /* while others write what we watch */
 
@@ -28,150 +27,150 @@ const struct store redis_store = {
 };
 
 static int
-connect_with(struct ctl *ctl, const struct redis_access *access)
+connect_with(struct admin *admin, const struct redis_access *access)
 {
 	char error[REDIS_SYNC_ERROR_MAX];
 	struct redis_endpoint primary;
 
 	(void)redis_options_text(
-	    &ctl->options.registry, ctl->redis_where, sizeof(ctl->redis_where));
-	ctl->redis = access->sentinel.n_sentinels > 0
+	    admin->registry, admin->redis_where, sizeof(admin->redis_where));
+	admin->redis = access->sentinel.n_sentinels > 0
 	    ? redis_sync_find(&access->link, &access->sentinel, &primary, error)
 	    : redis_sync_new(&access->link, error);
-	if (ctl->redis == NULL)
-		return ctl_fail(
-		    EX_UNAVAILABLE, "Redis at %s: %s", ctl->redis_where, error);
+	if (admin->redis == NULL)
+		return admin_fail(admin, ADMIN_DOWN, "Redis at %s: %s",
+		    admin->redis_where, error);
 	if (access->sentinel.n_sentinels > 0)
-		snprintf(ctl->redis_where, sizeof(ctl->redis_where), "%s:%u",
-		    primary.host, (unsigned)primary.port);
-	return EX_OK;
+		snprintf(admin->redis_where, sizeof(admin->redis_where),
+		    "%s:%u", primary.host, (unsigned)primary.port);
+	return ADMIN_OK;
 }
 
 int
-redis_open(struct ctl *ctl)
+store_open(struct admin *admin)
 {
 	char error[REDIS_ACCESS_ERROR_MAX];
 	struct redis_access access;
 	int code;
 
-	if (ctl->redis != NULL)
-		return EX_OK;
+	if (admin->redis != NULL)
+		return ADMIN_OK;
 	code = redis_access_init(
-		   &access, &ctl->options.registry, "taupectl", error) == 0
-	    ? connect_with(ctl, &access)
-	    : ctl_fail(EX_NOINPUT, "%s", error);
+		   &access, admin->registry, admin->program, error) == 0
+	    ? connect_with(admin, &access)
+	    : admin_fail(admin, ADMIN_UNREADABLE, "%s", error);
 	redis_access_wipe(&access);
 	return code;
 }
 
 /* Takes the reply if it is of no use. */
 static redisReply *
-check(struct ctl *ctl, redisReply *reply, int *code)
+check(struct admin *admin, redisReply *reply, int *code)
 {
 	if (reply == NULL) {
-		*code = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->redis_where, redis_sync_error(ctl->redis));
+		*code = admin_fail(admin, ADMIN_DOWN, "Redis at %s: %s",
+		    admin->redis_where, redis_sync_error(admin->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		*code = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
-			? EX_NOPERM
-			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->redis_where, reply->str);
+		*code = admin_fail(admin,
+		    strncmp(reply->str, "NOPERM", 6) == 0 ? ADMIN_REFUSED
+							  : ADMIN_DOWN,
+		    "Redis at %s refuses: %s", admin->redis_where, reply->str);
 		redis_sync_reply_free(&reply);
 	}
 	return reply;
 }
 
 redisReply *
-redis_ask(struct ctl *ctl, int *code, const char *format, ...)
+store_ask(struct admin *admin, int *code, const char *format, ...)
 {
 	va_list args;
 	redisReply *reply;
 
-	*code = redis_open(ctl);
-	if (*code != EX_OK)
+	*code = store_open(admin);
+	if (*code != ADMIN_OK)
 		return NULL;
 	va_start(args, format);
-	reply = redis_sync_vcommandf(ctl->redis, format, args);
+	reply = redis_sync_vcommandf(admin->redis, format, args);
 	va_end(args);
-	return check(ctl, reply, code);
+	return check(admin, reply, code);
 }
 
 redisReply *
-redis_next(struct ctl *ctl, int *code)
+store_next(struct admin *admin, int *code)
 {
-	return check(ctl, redis_sync_fetch(ctl->redis), code);
+	return check(admin, redis_sync_fetch(admin->redis), code);
 }
 
 int
-redis_fail_nonsense(const char *what)
+store_fail_nonsense(struct admin *admin, const char *what)
 {
-	return ctl_fail(EX_PROTOCOL,
+	return admin_fail(admin, ADMIN_NONSENSE,
 	    "Redis gave an answer about %s that makes no sense", what);
 }
 
 void
-redis_unwatch(struct ctl *ctl)
+store_unwatch(struct admin *admin)
 {
-	redisReply *reply = redis_sync_commandf(ctl->redis, "UNWATCH");
+	redisReply *reply = redis_sync_commandf(admin->redis, "UNWATCH");
 
 	redis_sync_reply_free(&reply);
 }
 
 int
-redis_tell(struct ctl *ctl, const char *format, ...)
+store_tell(struct admin *admin, const char *format, ...)
 {
 	va_list args;
 	redisReply *reply;
-	int result = EX_OK;
+	int result = ADMIN_OK;
 
 	va_start(args, format);
-	reply = redis_sync_vcommandf(ctl->redis, format, args);
+	reply = redis_sync_vcommandf(admin->redis, format, args);
 	va_end(args);
 	if (reply == NULL) {
-		result = ctl_fail(EX_UNAVAILABLE, "Redis at %s: %s",
-		    ctl->redis_where, redis_sync_error(ctl->redis));
+		result = admin_fail(admin, ADMIN_DOWN, "Redis at %s: %s",
+		    admin->redis_where, redis_sync_error(admin->redis));
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		result = ctl_fail(strncmp(reply->str, "NOPERM", 6) == 0
-			? EX_NOPERM
-			: EX_UNAVAILABLE,
-		    "Redis at %s refuses: %s", ctl->redis_where, reply->str);
+		result = admin_fail(admin,
+		    strncmp(reply->str, "NOPERM", 6) == 0 ? ADMIN_REFUSED
+							  : ADMIN_DOWN,
+		    "Redis at %s refuses: %s", admin->redis_where, reply->str);
 	}
 	redis_sync_reply_free(&reply);
 	return result;
 }
 
 int
-redis_execute(struct ctl *ctl)
+store_execute(struct admin *admin)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "EXEC");
+	redisReply *reply = store_ask(admin, &code, "EXEC");
 
 	if (reply == NULL)
 		return code;
 	if (reply->type == REDIS_REPLY_NIL)
-		code = REDIS_CONFLICT;
+		code = STORE_CONFLICT;
 	for (size_t i = 0;
 	     reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
 		if (reply->element[i]->type == REDIS_REPLY_ERROR)
-			code =
-			    ctl_fail(EX_UNAVAILABLE, "Redis at %s refuses: %s",
-				ctl->redis_where, reply->element[i]->str);
+			code = admin_fail(admin, ADMIN_DOWN,
+			    "Redis at %s refuses: %s", admin->redis_where,
+			    reply->element[i]->str);
 	redis_sync_reply_free(&reply);
 	return code;
 }
 
 int
-redis_transact(
-    struct ctl *ctl, redis_attempt attempt, const char *name, const void *what)
+store_transact(struct admin *admin, store_attempt attempt, const char *name,
+    const void *what)
 {
-	int code = redis_open(ctl);
+	int code = store_open(admin);
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	for (int i = 0; i < ATTEMPTS_MAX; i++)
-		if ((code = attempt(ctl, name, what)) != REDIS_CONFLICT)
+		if ((code = attempt(admin, name, what)) != STORE_CONFLICT)
 			return code;
-	return ctl_fail(EX_TEMPFAIL,
+	return admin_fail(admin, ADMIN_BUSY,
 	    "others are changing devices or fleets all the time: try again");
 }
 

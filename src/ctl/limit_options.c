@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a value may be is asked of the same table that the relay reads records by. */
-#include "ctl/device_limits.h"
+#include "ctl/limit_options.h"
 
-#include <stdio.h>
 #include <sysexits.h>
 
-#include "base/option_value.h"
-
-#define DEFAULT "default" /* the relay's option again */
+#include "admin/record_json.h"
 
 bool
 device_limits_given(const struct ctl_options *options)
@@ -21,22 +17,11 @@ device_limits_given(const struct ctl_options *options)
 static int
 take(enum device_limit which, const char *text, struct own_limit *limit)
 {
-	const struct device_limit_row *allowed = &device_limit_rows[which];
-	const struct option_row row = {
-	    .key = allowed->key,
-	    .type = which == DEVICE_RATE ? OPTION_SIZE : OPTION_INT,
-	    .min = allowed->min,
-	    .max = allowed->max,
-	};
 	char error[OPTION_ERROR_MAX];
 
-	*limit = (struct own_limit){0};
-	if (strcmp(text, DEFAULT) == 0)
-		return EX_OK;
-	if (option_value_set(&row, &limit->value, text, error) != 0)
-		return ctl_fail(
-		    EX_DATAERR, "%s: %s, or " DEFAULT, allowed->key, error);
-	limit->is_set = true;
+	if (admin_limit_parse(which, text, limit, error) != 0)
+		return ctl_fail(EX_DATAERR, "%s: %s, or default",
+		    device_limit_rows[which].key, error);
 	return EX_OK;
 }
 
@@ -55,18 +40,6 @@ device_limits_take(const struct ctl_options *options,
 		    (enum device_limit)i, options->limits[i], &changes[i].to);
 	}
 	return code;
-}
-
-json_t *
-device_limits_json(const struct own_limit limits[DEVICE_LIMITS])
-{
-	json_t *object = json_object();
-
-	for (int i = 0; i < DEVICE_LIMITS; i++)
-		if (limits[i].is_set)
-			json_object_set_new(object, device_limit_rows[i].key,
-			    json_integer((json_int_t)limits[i].value));
-	return object;
 }
 
 const char *

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#include "ctl/secret.h"
+#include "admin/secret.h"
 
-#include <stdio.h>
-#include <sysexits.h>
-#include <unistd.h>
-
-#include "ctl/report.h"
 #include "net/crypto.h"
 
 #define SECRET_BYTES 32
@@ -26,19 +21,4 @@ secret_draw(char secret[SECRET_TEXT_LEN + 1], uint8_t sha256[SECRET_HASH_LEN])
 {
 	secret_draw_text(secret);
 	crypto_sha256(secret, SECRET_TEXT_LEN, sha256);
-}
-
-int
-secret_show(const struct ctl *ctl, json_t *json, const char *key,
-    const char *secret, const char *hint)
-{
-	if (ctl->options.json) {
-		json_object_set_new(json, key, json_string(secret));
-		return report_json(json);
-	}
-	json_decref(json);
-	if (isatty(STDERR_FILENO))
-		fprintf(stderr, "%s\n", hint);
-	puts(secret);
-	return EX_OK;
 }

@@ -3,9 +3,8 @@
  * operator wants of a relay. */
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 
-#include "ctl/store_redis.h"
+#include "admin/store_redis.h"
 #include "net/loop.h"
 
 #define SESSIONS_PER_QUERY 500
@@ -14,7 +13,7 @@
 #define FULL_PERCENT 90
 
 struct survey {
-	struct ctl *ctl;
+	struct admin *admin;
 	json_t *status, *relays, *problems;
 	uint64_t n_sessions, n_lost_sessions;
 };
@@ -39,14 +38,14 @@ static int
 add_count(struct survey *survey, const char *name, const char *command)
 {
 	int code;
-	redisReply *reply = redis_ask(survey->ctl, &code, command);
+	redisReply *reply = store_ask(survey->admin, &code, command);
 
 	if (reply == NULL)
 		return code;
 	json_object_set_new(
 	    survey->status, name, json_integer((json_int_t)reply->integer));
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 /* Redis itself. */
@@ -104,7 +103,7 @@ static int
 survey_redis(struct survey *survey)
 {
 	int code;
-	redisReply *reply = redis_ask(survey->ctl, &code, "INFO");
+	redisReply *reply = store_ask(survey->admin, &code, "INFO");
 	struct str info, version;
 
 	if (reply == NULL)
@@ -113,7 +112,7 @@ survey_redis(struct survey *survey)
 	version = info_value(info, "redis_version");
 	json_object_set_new(survey->status, "redis",
 	    json_pack("{s:s, s:s%, s:I, s:I, s:I}", "address",
-		survey->ctl->redis_where, "version",
+		survey->admin->redis_where, "version",
 		version.ptr != NULL ? version.ptr : "", version.len, "uptime_s",
 		(json_int_t)info_number(info, "uptime_in_seconds"),
 		"used_memory_bytes",
@@ -122,7 +121,7 @@ survey_redis(struct survey *survey)
 		(json_int_t)info_number(info, "connected_clients")));
 	judge_redis(survey, info);
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 /* Relays. */
@@ -163,7 +162,7 @@ survey_relays(struct survey *survey)
 	json_t *relay;
 	bool serving = false;
 	size_t i;
-	int code = redis_relays(survey->ctl, survey->relays);
+	int code = redis_relays(survey->admin, survey->relays);
 
 	json_array_foreach (survey->relays, i, relay) {
 		agents += json_integer_value(json_object_get(relay, "agents"));
@@ -173,11 +172,11 @@ survey_relays(struct survey *survey)
 		    !json_is_true(json_object_get(relay, "draining"));
 		judge_relay(survey, relay);
 	}
-	if (code == EX_OK && json_array_size(survey->relays) == 0)
+	if (code == ADMIN_OK && json_array_size(survey->relays) == 0)
 		add_problem(survey,
 		    "no relay is alive: start one (taupe-relay) with this "
 		    "Redis");
-	else if (code == EX_OK && !serving)
+	else if (code == ADMIN_OK && !serving)
 		add_problem(
 		    survey, "all relays are draining: no agent can connect");
 	json_object_set_new(survey->status, "serving", json_boolean(serving));
@@ -205,19 +204,19 @@ judge_session(struct survey *survey, const redisReply *reply)
 static int
 judge_sessions(struct survey *survey, const redisReply *names)
 {
-	struct redis_sync *redis = survey->ctl->redis;
-	int code = EX_OK;
+	struct redis_sync *redis = survey->admin->redis;
+	int code = ADMIN_OK;
 	size_t n = 0;
 
 	for (size_t i = 0; i < names->elements; i++)
 		if (device_name_valid(redis_text(names->element[i]))) {
 			if (redis_sync_queuef(redis, "GET taupe:session:%s",
 				names->element[i]->str) != 0)
-				return ctl_fail_memory();
+				return admin_fail_memory(survey->admin);
 			n++;
 		}
-	while (code == EX_OK && n-- > 0) {
-		redisReply *reply = redis_next(survey->ctl, &code);
+	while (code == ADMIN_OK && n-- > 0) {
+		redisReply *reply = store_next(survey->admin, &code);
 
 		if (reply != NULL)
 			judge_session(survey, reply);
@@ -229,11 +228,12 @@ judge_sessions(struct survey *survey, const redisReply *names)
 static int
 survey_sessions(struct survey *survey)
 {
-	int code = EX_OK;
+	int code = ADMIN_OK;
 	size_t n = SESSIONS_PER_QUERY;
 
-	for (size_t at = 0; code == EX_OK && n == SESSIONS_PER_QUERY; at += n) {
-		redisReply *reply = redis_ask(survey->ctl, &code,
+	for (size_t at = 0; code == ADMIN_OK && n == SESSIONS_PER_QUERY;
+	     at += n) {
+		redisReply *reply = store_ask(survey->admin, &code,
 		    "ZRANGE taupe:leases %llu %llu", (unsigned long long)at,
 		    (unsigned long long)at + SESSIONS_PER_QUERY - 1);
 
@@ -261,7 +261,7 @@ survey_leftovers(struct survey *survey)
 {
 	int code;
 	redisReply *reply =
-	    redis_ask(survey->ctl, &code, "ZCOUNT taupe:leases -inf %llu",
+	    store_ask(survey->admin, &code, "ZCOUNT taupe:leases -inf %llu",
 		(unsigned long long)(loop_wall_ms() - OVERDUE_MS));
 
 	if (reply == NULL)
@@ -272,7 +272,7 @@ survey_leftovers(struct survey *survey)
 		    "is one alive?",
 		    reply->integer);
 	redis_sync_reply_free(&reply);
-	reply = redis_ask(survey->ctl, &code, "ZCARD taupe:relays");
+	reply = store_ask(survey->admin, &code, "ZCARD taupe:relays");
 	if (reply == NULL)
 		return code;
 	if (reply->integer > (long long)json_array_size(survey->relays))
@@ -281,7 +281,7 @@ survey_leftovers(struct survey *survey)
 		    reply->integer -
 			(long long)json_array_size(survey->relays));
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
@@ -289,15 +289,15 @@ survey_reservations(struct survey *survey)
 {
 	int code;
 	redisReply *reply =
-	    redis_ask(survey->ctl, &code, "HGETALL taupe:reserved");
+	    store_ask(survey->admin, &code, "HGETALL taupe:reserved");
 	uint64_t n = 0;
 
 	if (reply == NULL)
 		return code;
-	for (size_t i = 1; code == EX_OK && i < reply->elements; i += 2) {
-		redisReply *member =
-		    redis_ask(survey->ctl, &code, "SISMEMBER taupe:devices %b",
-			reply->element[i]->str, reply->element[i]->len);
+	for (size_t i = 1; code == ADMIN_OK && i < reply->elements; i += 2) {
+		redisReply *member = store_ask(survey->admin, &code,
+		    "SISMEMBER taupe:devices %b", reply->element[i]->str,
+		    reply->element[i]->len);
 
 		n += member != NULL && member->integer == 0;
 		redis_sync_reply_free(&member);
@@ -312,30 +312,30 @@ survey_reservations(struct survey *survey)
 }
 
 int
-redis_status(struct ctl *ctl, json_t **status)
+redis_status(struct admin *admin, json_t **status)
 {
 	struct survey survey = {
-	    ctl, json_object(), json_array(), json_array(), 0, 0};
+	    admin, json_object(), json_array(), json_array(), 0, 0};
 	int code = survey_redis(&survey);
 
 	json_object_set_new(survey.status, "registry", json_string("redis"));
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = survey_relays(&survey);
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = survey_sessions(&survey);
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = add_count(&survey, "devices", "SCARD taupe:devices");
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = add_count(&survey, "leases", "ZCARD taupe:leases");
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = add_count(&survey, "routes", "HLEN taupe:routes");
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = survey_leftovers(&survey);
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		code = survey_reservations(&survey);
 	json_object_set_new(survey.status, "relays", survey.relays);
 	json_object_set_new(survey.status, "problems", survey.problems);
-	if (code == EX_OK)
+	if (code == ADMIN_OK)
 		*status = survey.status;
 	else
 		json_decref(survey.status);
@@ -343,23 +343,24 @@ redis_status(struct ctl *ctl, json_t **status)
 }
 
 int
-redis_relay_drain(struct ctl *ctl, const char *id, bool drain)
+redis_relay_drain(struct admin *admin, const char *id, bool drain)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "EXISTS taupe:relay:%s", id);
+	redisReply *reply =
+	    store_ask(admin, &code, "EXISTS taupe:relay:%s", id);
 	bool exists = reply != NULL && reply->integer == 1;
 
 	if (reply == NULL)
 		return code;
 	redis_sync_reply_free(&reply);
 	if (!exists)
-		return ctl_fail(EX_UNAVAILABLE,
+		return admin_fail(admin, ADMIN_NO_RELAY,
 		    "no relay %s is alive: taupectl relay ls shows those that "
 		    "are",
 		    id);
-	reply = drain ? redis_ask(ctl, &code, "HSET taupe:drain %s %llu", id,
+	reply = drain ? store_ask(admin, &code, "HSET taupe:drain %s %llu", id,
 			    (unsigned long long)loop_wall_ms())
-		      : redis_ask(ctl, &code, "HDEL taupe:drain %s", id);
+		      : store_ask(admin, &code, "HDEL taupe:drain %s", id);
 	redis_sync_reply_free(&reply);
 	return code;
 }

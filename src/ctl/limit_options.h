@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A device's own limits on the command line, in the answers, and for people. */
-#ifndef TAUPE_CTL_DEVICE_LIMITS_H
-#define TAUPE_CTL_DEVICE_LIMITS_H
+/* A device's own limits on the command line, and for people. */
+#ifndef TAUPE_CTL_LIMIT_OPTIONS_H
+#define TAUPE_CTL_LIMIT_OPTIONS_H
 
 #include "ctl/ctl.h"
 
@@ -13,9 +13,7 @@ bool device_limits_given(const struct ctl_options *options);
 int device_limits_take(const struct ctl_options *options,
     struct limit_change changes[DEVICE_LIMITS]);
 
-/* Those that are set, as an object. */
-json_t *device_limits_json(const struct own_limit limits[DEVICE_LIMITS]);
-/* That object as "max_visitors 5, device_rate 1000"; "" when empty. Returns out. */
+/* The object of those that are set, as "max_visitors 5, device_rate 1000"; "" when empty. Returns out. */
 const char *device_limits_text(const json_t *limits, char out[LIMITS_TEXT_MAX]);
 
 #endif

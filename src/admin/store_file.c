@@ -5,29 +5,28 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sysexits.h>
 
+#include "admin/admin_internal.h"
+#include "admin/record_json.h"
 #include "base/device_file.h"
-#include "ctl/ctl.h"
-#include "ctl/report.h"
 #include "net/http_get.h"
 
 static int
-fail_file(
-    const struct ctl *ctl, const struct device_file_error *error, int code)
+fail_file(struct admin *admin, const struct device_file_error *error, int code)
 {
 	if (error->line > 0)
-		return ctl_fail(EX_DATAERR, "%s:%u: %s",
-		    ctl->options.devices_file, error->line, error->text);
-	return ctl_fail(code, "%s: %s", ctl->options.devices_file, error->text);
+		return admin_fail(admin, ADMIN_INVALID, "%s:%u: %s",
+		    admin->devices_file, error->line, error->text);
+	return admin_fail(
+	    admin, code, "%s: %s", admin->devices_file, error->text);
 }
 
 static int
-need_file(const struct ctl *ctl)
+need_file(struct admin *admin)
 {
-	if (ctl->options.devices_file != NULL)
-		return EX_OK;
-	return ctl_fail(EX_USAGE,
+	if (admin->devices_file != NULL)
+		return ADMIN_OK;
+	return admin_fail(admin, ADMIN_NOT_GIVEN,
 	    "--devices-file FILE is missing: the devices of a relay that "
 	    "stands alone");
 }
@@ -36,26 +35,26 @@ need_file(const struct ctl *ctl)
 
 static int
 parse_answer(
-    const struct ctl *ctl, const struct http_get_answer *answer, json_t **json)
+    struct admin *admin, const struct http_get_answer *answer, json_t **json)
 {
 	json_error_t error;
 
 	if (answer->status != 200)
-		return ctl_fail(EX_UNAVAILABLE,
-		    "the relay at %s answers with status %d",
-		    ctl->options.admin, answer->status);
+		return admin_fail(admin, ADMIN_DOWN,
+		    "the relay at %s answers with status %d", admin->relay,
+		    answer->status);
 	*json = json_loadb(answer->body, answer->len, 0, &error);
 	if (!json_is_object(*json)) {
 		json_decref(*json);
-		return ctl_fail(EX_PROTOCOL,
-		    "the relay at %s gave no JSON object: %s",
-		    ctl->options.admin, error.text);
+		return admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s gave no JSON object: %s", admin->relay,
+		    error.text);
 	}
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
-ask_relay(const struct ctl *ctl, const char *path, json_t **json)
+ask_relay(struct admin *admin, const char *path, json_t **json)
 {
 	char error[HTTP_GET_ERROR_MAX];
 	struct http_get_answer answer;
@@ -63,35 +62,34 @@ ask_relay(const struct ctl *ctl, const char *path, json_t **json)
 	int code;
 
 	*json = NULL;
-	if (ctl->options.admin == NULL)
-		return ctl_fail(EX_USAGE,
+	if (admin->relay == NULL)
+		return admin_fail(admin, ADMIN_NOT_GIVEN,
 		    "--admin ADDRESS:PORT is missing: the admin_listen of "
 		    "the relay that stands alone");
 	(void)address_parse(
-	    str_of(ctl->options.admin), &address); /* checked with the option */
+	    str_of(admin->relay), &address); /* checked with the option */
 	if (http_get(&address, path,
-		(uint64_t)ctl->options.registry.redis_timeout_ms, &answer,
+		(uint64_t)admin->registry->redis_timeout_ms, &answer,
 		error) != 0)
-		return ctl_fail(EX_UNAVAILABLE,
-		    "the relay's admin server at %s: %s", ctl->options.admin,
-		    error);
-	code = parse_answer(ctl, &answer, json);
+		return admin_fail(admin, ADMIN_DOWN,
+		    "the relay's admin server at %s: %s", admin->relay, error);
+	code = parse_answer(admin, &answer, json);
 	free(answer.body);
 	return code;
 }
 
 /* Add the array of that name in an answer to a list. */
 static int
-ask_list(const struct ctl *ctl, const char *path, const char *key, json_t *list)
+ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
 {
 	json_t *answer;
-	int code = ask_relay(ctl, path, &answer);
+	int code = ask_relay(admin, path, &answer);
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	if (!json_is_array(json_object_get(answer, key)))
-		code = ctl_fail(EX_PROTOCOL, "the relay at %s tells of no %s",
-		    ctl->options.admin, key);
+		code = admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s tells of no %s", admin->relay, key);
 	else
 		json_array_extend(list, json_object_get(answer, key));
 	json_decref(answer);
@@ -99,15 +97,15 @@ ask_list(const struct ctl *ctl, const char *path, const char *key, json_t *list)
 }
 
 static int
-file_relays(struct ctl *ctl, json_t *list)
+file_relays(struct admin *admin, json_t *list)
 {
-	return ask_list(ctl, "/api/v1/relays", "relays", list);
+	return ask_list(admin, "/api/v1/relays", "relays", list);
 }
 
 static int
-file_routes(struct ctl *ctl, json_t *list)
+file_routes(struct admin *admin, json_t *list)
 {
-	return ask_list(ctl, "/api/v1/routes", "routes", list);
+	return ask_list(admin, "/api/v1/routes", "routes", list);
 }
 
 /* Devices. */
@@ -115,24 +113,25 @@ file_routes(struct ctl *ctl, json_t *list)
 static int
 add_record_cb(void *ctx, const struct device_record *record)
 {
-	return json_array_append_new(ctx, ctl_record_json(record));
+	return json_array_append_new(ctx, admin_record_json(record));
 }
 
 /* Either callback may be NULL. */
 static int
-read_file(const struct ctl *ctl, device_file_cb device_cb,
-    fleet_file_cb fleet_cb, json_t *list)
+read_file(struct admin *admin, device_file_cb device_cb, fleet_file_cb fleet_cb,
+    json_t *list)
 {
 	struct device_file_error error;
-	int code = need_file(ctl);
+	int code = need_file(admin);
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
-	if (device_file_read(ctl->options.devices_file, device_cb, fleet_cb,
-		list, &error) == 0)
-		return EX_OK;
-	return error.text[0] != '\0' ? fail_file(ctl, &error, EX_NOINPUT)
-				     : ctl_fail_memory();
+	if (device_file_read(
+		admin->devices_file, device_cb, fleet_cb, list, &error) == 0)
+		return ADMIN_OK;
+	return error.text[0] != '\0'
+	    ? fail_file(admin, &error, ADMIN_UNREADABLE)
+	    : admin_fail_memory(admin);
 }
 
 static json_t *
@@ -176,9 +175,10 @@ join_device(json_t *device, const json_t *known, const json_t *relay)
 
 	if (online) {
 		json_object_set(session, "relay", json_object_get(relay, "id"));
-		ctl_take_heartbeats(session, report_u64(known, "heartbeat_ms"),
-		    report_u64(known, "beat_bytes"),
-		    report_u64(known, "budget_bytes"));
+		admin_take_heartbeats(session,
+		    admin_number(known, "heartbeat_ms"),
+		    admin_number(known, "beat_bytes"),
+		    admin_number(known, "budget_bytes"));
 	}
 	json_object_set_new(device, "online", json_boolean(online));
 	json_object_set_new(device, "session", session);
@@ -190,17 +190,17 @@ join_device(json_t *device, const json_t *known, const json_t *relay)
 
 /* With an admin server we know who is connected, without one we do not. */
 static int
-join_relay(const struct ctl *ctl, json_t *list)
+join_relay(struct admin *admin, json_t *list)
 {
 	json_t *known = json_array(), *status = NULL, *device;
 	size_t i;
-	int code = EX_OK;
+	int code = ADMIN_OK;
 
-	if (ctl->options.admin != NULL) {
-		code = ask_list(ctl, "/api/v1/devices", "devices", known);
-		if (code == EX_OK)
-			code = ask_relay(ctl, "/api/v1/status", &status);
-		if (code == EX_OK)
+	if (admin->relay != NULL) {
+		code = ask_list(admin, "/api/v1/devices", "devices", known);
+		if (code == ADMIN_OK)
+			code = ask_relay(admin, "/api/v1/status", &status);
+		if (code == ADMIN_OK)
 			json_array_foreach (list, i, device)
 				join_device(device,
 				    find_named(known,
@@ -223,46 +223,46 @@ compare_devices(const void *a, const void *b)
 }
 
 static int
-sort_into(const json_t *from, json_t *list)
+sort_into(struct admin *admin, const json_t *from, json_t *list)
 {
 	size_t n = json_array_size(from), i;
 	json_t **sorted = calloc(n + 1, sizeof(*sorted)), *device;
 
 	if (sorted == NULL)
-		return ctl_fail_memory();
+		return admin_fail_memory(admin);
 	json_array_foreach (from, i, device)
 		sorted[i] = device;
 	qsort(sorted, n, sizeof(*sorted), compare_devices);
 	for (i = 0; i < n; i++)
 		json_array_append(list, sorted[i]);
 	free(sorted);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
-file_devices(struct ctl *ctl, json_t *list)
+file_devices(struct admin *admin, json_t *list)
 {
 	json_t *records = json_array();
-	int code = read_file(ctl, add_record_cb, NULL, records);
+	int code = read_file(admin, add_record_cb, NULL, records);
 
-	if (code == EX_OK)
-		code = sort_into(records, list);
-	if (code == EX_OK)
-		code = join_relay(ctl, list);
+	if (code == ADMIN_OK)
+		code = sort_into(admin, records, list);
+	if (code == ADMIN_OK)
+		code = join_relay(admin, list);
 	json_decref(records);
 	return code;
 }
 
 static int
-file_device(struct ctl *ctl, const char *name, json_t **device)
+file_device(struct admin *admin, const char *name, json_t **device)
 {
 	json_t *list = json_array();
-	int code = file_devices(ctl, list);
+	int code = file_devices(admin, list);
 
-	if (code == EX_OK &&
+	if (code == ADMIN_OK &&
 	    (*device = json_incref(find_named(list, name))) == NULL)
-		code = ctl_fail(EX_NOUSER, "%s names no device %s",
-		    ctl->options.devices_file, name);
+		code = admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
+		    admin->devices_file, name);
 	json_decref(list);
 	return code;
 }
@@ -279,7 +279,8 @@ wants_port(const struct device_record *record, json_int_t port)
 /* Is what we want to reserve another one's? The file would refuse it, too, but with the
  * number of a line that is not there yet. */
 static int
-check_free(const json_t *list, const struct device_record *record)
+check_free(
+    struct admin *admin, const json_t *list, const struct device_record *record)
 {
 	const char *service;
 	char number[24];
@@ -293,50 +294,50 @@ check_free(const json_t *list, const struct device_record *record)
 			       json_object_get(device, "label"));
 
 		if (label != NULL && strcmp(label, record->label) == 0)
-			return ctl_fail_reserved("label", label, name);
+			return admin_fail_reserved(admin, "label", label, name);
 		json_object_foreach (
 		    json_object_get(device, "ports"), service, port)
 			if (wants_port(record, json_integer_value(port))) {
 				snprintf(number, sizeof(number), "%lld",
 				    (long long)json_integer_value(port));
-				return ctl_fail_reserved("port", number, name);
+				return admin_fail_reserved(
+				    admin, "port", number, name);
 			}
 	}
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
-file_device_add(struct ctl *ctl, const struct device_record *record)
+file_device_add(struct admin *admin, const struct device_record *record)
 {
 	json_t *list = json_array();
 	struct device_file_error error;
-	int code = read_file(ctl, add_record_cb, NULL, list);
-	bool found = code == EX_OK && find_named(list, record->name) != NULL;
+	int code = read_file(admin, add_record_cb, NULL, list);
+	bool found = code == ADMIN_OK && find_named(list, record->name) != NULL;
 
-	if (code == EX_OK && !found)
-		code = check_free(list, record);
+	if (code == ADMIN_OK && !found)
+		code = check_free(admin, list, record);
 	json_decref(list);
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	/* somebody may have been faster, so it is asked again under the lock */
 	if (!found &&
-	    device_file_put(
-		ctl->options.devices_file, record, &found, &error) != 0)
-		return fail_file(ctl, &error, EX_CANTCREAT);
-	return found ? ctl_fail_exists(record->name) : EX_OK;
+	    device_file_put(admin->devices_file, record, &found, &error) != 0)
+		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+	return found ? admin_fail_exists(admin, record->name) : ADMIN_OK;
 }
 
 /* The end of a change to the device of that name. */
 static int
-changed(const struct ctl *ctl, const char *name, int result, bool found,
+changed(struct admin *admin, const char *name, int result, bool found,
     const struct device_file_error *error)
 {
 	if (result != 0)
-		return fail_file(ctl, error, EX_CANTCREAT);
+		return fail_file(admin, error, ADMIN_UNWRITABLE);
 	if (!found)
-		return ctl_fail(EX_NOUSER, "%s names no device %s",
-		    ctl->options.devices_file, name);
-	return EX_OK;
+		return admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
+		    admin->devices_file, name);
+	return ADMIN_OK;
 }
 
 static bool
@@ -357,33 +358,33 @@ set_secret_cb(void *ctx, struct device_record *record)
 
 static int
 change_device(
-    struct ctl *ctl, const char *name, device_file_edit edit, void *ctx)
+    struct admin *admin, const char *name, device_file_edit edit, void *ctx)
 {
 	struct device_file_error error;
-	int code = need_file(ctl), result;
+	int code = need_file(admin), result;
 	bool found;
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
-	result = device_file_change(ctl->options.devices_file, str_of(name),
-	    edit, ctx, true, &found, &error);
-	return changed(ctl, name, result, found, &error);
+	result = device_file_change(
+	    admin->devices_file, str_of(name), edit, ctx, true, &found, &error);
+	return changed(admin, name, result, found, &error);
 }
 
 static int
-file_device_rotate(struct ctl *ctl, const char *name)
+file_device_rotate(struct admin *admin, const char *name)
 {
-	return change_device(ctl, name, ask_rotation_cb, NULL);
+	return change_device(admin, name, ask_rotation_cb, NULL);
 }
 
 static int
-file_device_set_secret(struct ctl *ctl, const char *name,
+file_device_set_secret(struct admin *admin, const char *name,
     const uint8_t secret_sha256[SECRET_HASH_LEN])
 {
 	uint8_t sha256[SECRET_HASH_LEN];
 
 	memcpy(sha256, secret_sha256, SECRET_HASH_LEN);
-	return change_device(ctl, name, set_secret_cb, sha256);
+	return change_device(admin, name, set_secret_cb, sha256);
 }
 
 struct new_limits {
@@ -400,26 +401,26 @@ set_limits_cb(void *ctx, struct device_record *record)
 }
 
 static int
-file_device_set_limits(struct ctl *ctl, const char *name,
+file_device_set_limits(struct admin *admin, const char *name,
     const struct limit_change changes[DEVICE_LIMITS])
 {
 	struct new_limits limits = {changes};
 
-	return change_device(ctl, name, set_limits_cb, &limits);
+	return change_device(admin, name, set_limits_cb, &limits);
 }
 
 static int
-file_device_remove(struct ctl *ctl, const char *name)
+file_device_remove(struct admin *admin, const char *name)
 {
 	struct device_file_error error;
-	int code = need_file(ctl), result;
+	int code = need_file(admin), result;
 	bool found;
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	result = device_file_remove(
-	    ctl->options.devices_file, str_of(name), &found, &error);
-	return changed(ctl, name, result, found, &error);
+	    admin->devices_file, str_of(name), &found, &error);
+	return changed(admin, name, result, found, &error);
 }
 
 /* Fleets. */
@@ -427,43 +428,43 @@ file_device_remove(struct ctl *ctl, const char *name)
 static int
 add_fleet_cb(void *ctx, const struct fleet_record *record)
 {
-	return json_array_append_new(ctx, ctl_fleet_json(record));
+	return json_array_append_new(ctx, admin_fleet_json(record));
 }
 
 static int
-file_fleets(struct ctl *ctl, json_t *list)
+file_fleets(struct admin *admin, json_t *list)
 {
-	return read_file(ctl, NULL, add_fleet_cb, list);
+	return read_file(admin, NULL, add_fleet_cb, list);
 }
 
 static int
-file_fleet_add(struct ctl *ctl, const struct fleet_record *record)
+file_fleet_add(struct admin *admin, const struct fleet_record *record)
 {
 	struct device_file_error error;
-	int code = need_file(ctl);
+	int code = need_file(admin);
 	bool found;
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	if (device_file_put_fleet(
-		ctl->options.devices_file, record, &found, &error) != 0)
-		return fail_file(ctl, &error, EX_CANTCREAT);
-	return found ? ctl_fail_fleet_exists(record->name) : EX_OK;
+		admin->devices_file, record, &found, &error) != 0)
+		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+	return found ? admin_fail_fleet_exists(admin, record->name) : ADMIN_OK;
 }
 
 static int
-file_fleet_remove(struct ctl *ctl, const char *name)
+file_fleet_remove(struct admin *admin, const char *name)
 {
 	struct device_file_error error;
-	int code = need_file(ctl);
+	int code = need_file(admin);
 	bool found;
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
 	if (device_file_remove_fleet(
-		ctl->options.devices_file, str_of(name), &found, &error) != 0)
-		return fail_file(ctl, &error, EX_CANTCREAT);
-	return found ? EX_OK : ctl_fail_no_fleet(name);
+		admin->devices_file, str_of(name), &found, &error) != 0)
+		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+	return found ? ADMIN_OK : admin_fail_no_fleet(admin, name);
 }
 
 /* Status. */
@@ -485,17 +486,17 @@ judge_relay(json_t *status, json_t *problems)
 }
 
 static int
-file_status(struct ctl *ctl, json_t **status)
+file_status(struct admin *admin, json_t **status)
 {
 	json_t *problems = json_array(), *devices = json_array();
-	int code = ask_relay(ctl, "/api/v1/status", status);
+	int code = ask_relay(admin, "/api/v1/status", status);
 
-	if (code == EX_OK && ctl->options.devices_file != NULL) {
-		code = read_file(ctl, add_record_cb, NULL, devices);
+	if (code == ADMIN_OK && admin->devices_file != NULL) {
+		code = read_file(admin, add_record_cb, NULL, devices);
 		json_object_set_new(*status, "devices",
 		    json_integer((json_int_t)json_array_size(devices)));
 	}
-	if (code == EX_OK) {
+	if (code == ADMIN_OK) {
 		judge_relay(*status, problems);
 	} else {
 		json_decref(*status);
@@ -507,12 +508,11 @@ file_status(struct ctl *ctl, json_t **status)
 }
 
 static int
-file_relay_drain(struct ctl *ctl, const char *id, bool drain)
+file_relay_drain(struct admin *admin, const char *id, bool drain)
 {
-	(void)ctl;
 	(void)id;
 	(void)drain;
-	return ctl_fail(EX_UNAVAILABLE,
+	return admin_fail(admin, ADMIN_IMPOSSIBLE,
 	    "a relay that stands alone has no other to move its agents to: to "
 	    "let its visits finish and stop it, send it SIGTERM");
 }

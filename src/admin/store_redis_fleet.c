@@ -1,72 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 /* Fleets in Redis: one hash each, and a set of their names. */
-#include <sysexits.h>
 
-#include "ctl/store_redis.h"
+#include "admin/record_json.h"
+#include "admin/store_redis.h"
 #include "net/loop.h"
 
 static int
-try_add(struct ctl *ctl, const char *name, const void *what)
+try_add(struct admin *admin, const char *name, const void *what)
 {
 	const struct fleet_record *record = what;
 	char hash[2 * SECRET_HASH_LEN + 1];
 	redisReply *reply;
 	bool found;
-	int code = redis_tell(ctl, "WATCH taupe:fleet:%s", name);
+	int code = store_tell(admin, "WATCH taupe:fleet:%s", name);
 
-	if (code != EX_OK)
+	if (code != ADMIN_OK)
 		return code;
-	if ((reply = redis_ask(ctl, &code, "EXISTS taupe:fleet:%s", name)) ==
+	if ((reply = store_ask(admin, &code, "EXISTS taupe:fleet:%s", name)) ==
 	    NULL)
 		return code;
 	found = reply->integer != 0;
 	redis_sync_reply_free(&reply);
 	if (found) {
-		redis_unwatch(ctl);
-		return ctl_fail_fleet_exists(name);
+		store_unwatch(admin);
+		return admin_fail_fleet_exists(admin, name);
 	}
 	redis_write_hash(record->key_sha256, hash);
-	code = redis_tell(ctl, "MULTI");
-	if (code == EX_OK)
-		code = redis_tell(ctl,
+	code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(admin,
 		    "HSET taupe:fleet:%s fleet %s key_sha256 %s max %llu used "
 		    "0 "
 		    "expires_ms %llu created_ms %llu pattern %s",
 		    name, name, hash, (unsigned long long)record->max,
 		    (unsigned long long)record->expires_ms,
 		    (unsigned long long)record->created_ms, record->pattern);
-	if (code == EX_OK)
-		code = redis_tell(ctl, "SADD taupe:fleets %s", name);
-	return code == EX_OK ? redis_execute(ctl) : code;
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "SADD taupe:fleets %s", name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
 int
-redis_fleet_add(struct ctl *ctl, const struct fleet_record *record)
+redis_fleet_add(struct admin *admin, const struct fleet_record *record)
 {
-	return redis_transact(ctl, try_add, record->name, record);
+	return store_transact(admin, try_add, record->name, record);
 }
 
 int
-redis_fleet_remove(struct ctl *ctl, const char *name)
+redis_fleet_remove(struct admin *admin, const char *name)
 {
 	redisReply *reply;
 	bool found;
 	int code;
 
-	if ((reply = redis_ask(ctl, &code, "EXISTS taupe:fleet:%s", name)) ==
+	if ((reply = store_ask(admin, &code, "EXISTS taupe:fleet:%s", name)) ==
 	    NULL)
 		return code;
 	found = reply->integer != 0;
 	redis_sync_reply_free(&reply);
 	if (!found)
-		return ctl_fail_no_fleet(name);
+		return admin_fail_no_fleet(admin, name);
 	/* a key that is used meanwhile is used before this */
-	code = redis_tell(ctl, "MULTI");
-	if (code == EX_OK)
-		code = redis_tell(ctl, "DEL taupe:fleet:%s", name);
-	if (code == EX_OK)
-		code = redis_tell(ctl, "SREM taupe:fleets %s", name);
-	return code == EX_OK ? redis_execute(ctl) : code;
+	code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "DEL taupe:fleet:%s", name);
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "SREM taupe:fleets %s", name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
 /* Null when it has gone meanwhile, or is none. */
@@ -79,14 +79,14 @@ fleet_json(const redisReply *reply)
 		if (!fleet_record_set(&record, redis_text(reply->element[i]),
 			redis_text(reply->element[i + 1])))
 			return NULL;
-	return record.name[0] != '\0' ? ctl_fleet_json(&record) : NULL;
+	return record.name[0] != '\0' ? admin_fleet_json(&record) : NULL;
 }
 
 int
-redis_fleets(struct ctl *ctl, json_t *list)
+redis_fleets(struct admin *admin, json_t *list)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "SMEMBERS taupe:fleets");
+	redisReply *reply = store_ask(admin, &code, "SMEMBERS taupe:fleets");
 	json_t *names, *fleet, *name;
 	size_t i;
 
@@ -94,7 +94,7 @@ redis_fleets(struct ctl *ctl, json_t *list)
 		return code;
 	names = redis_names(reply);
 	json_array_foreach (names, i, name) {
-		reply = redis_ask(ctl, &code, "HGETALL taupe:fleet:%s",
+		reply = store_ask(admin, &code, "HGETALL taupe:fleet:%s",
 		    json_string_value(name));
 		if (reply == NULL)
 			break;

@@ -2,9 +2,9 @@
 /* Devices, relays and routes as they stand in Redis. */
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 
-#include "ctl/store_redis.h"
+#include "admin/record_json.h"
+#include "admin/store_redis.h"
 
 #define SCAN_COUNT 1000
 
@@ -21,7 +21,7 @@ session_json(const redisReply *reply)
 	    json_string_value(json_object_get(form, "from")), "instance",
 	    json_string_value(json_object_get(form, "instance")), "since_ms",
 	    (json_int_t)redis_number(form, "since_ms"));
-	ctl_take_heartbeats(session, redis_number(form, "heartbeat_ms"),
+	admin_take_heartbeats(session, redis_number(form, "heartbeat_ms"),
 	    redis_number(form, "beat_bytes"),
 	    redis_number(form, "budget_bytes"));
 	json_decref(form);
@@ -94,27 +94,30 @@ add_session_and_lease(
 }
 
 static int
-queue_device(struct ctl *ctl, const char *name)
+queue_device(struct admin *admin, const char *name)
 {
-	if (redis_sync_queuef(ctl->redis, "HGETALL taupe:device:%s", name) !=
+	if (redis_sync_queuef(admin->redis, "HGETALL taupe:device:%s", name) !=
 		0 ||
-	    redis_sync_queuef(ctl->redis, "GET taupe:session:%s", name) != 0 ||
-	    redis_sync_queuef(ctl->redis, "HGETALL taupe:lease:%s", name) != 0)
-		return ctl_fail_memory();
-	return EX_OK;
+	    redis_sync_queuef(admin->redis, "GET taupe:session:%s", name) !=
+		0 ||
+	    redis_sync_queuef(admin->redis, "HGETALL taupe:lease:%s", name) !=
+		0)
+		return admin_fail_memory(admin);
+	return ADMIN_OK;
 }
 
 /* The answers to that. *device is NULL when there is none. */
 static int
-fetch_device(struct ctl *ctl, const char *name, json_t **device)
+fetch_device(struct admin *admin, const char *name, json_t **device)
 {
 	redisReply *replies[3] = {NULL};
-	int code = EX_OK;
+	int code = ADMIN_OK;
 
 	*device = NULL;
-	for (int i = 0; code == EX_OK && i < 3; i++)
-		replies[i] = redis_next(ctl, &code);
-	if (code == EX_OK && (*device = device_json(name, replies[0])) != NULL)
+	for (int i = 0; code == ADMIN_OK && i < 3; i++)
+		replies[i] = store_next(admin, &code);
+	if (code == ADMIN_OK &&
+	    (*device = device_json(name, replies[0])) != NULL)
 		add_session_and_lease(*device, replies[1], replies[2]);
 	for (int i = 0; i < 3; i++)
 		redis_sync_reply_free(&replies[i]);
@@ -128,17 +131,17 @@ name_at(const json_t *names, size_t i)
 }
 
 static int
-fetch_batch(struct ctl *ctl, const json_t *names, size_t from, json_t *list)
+fetch_batch(struct admin *admin, const json_t *names, size_t from, json_t *list)
 {
 	size_t n = json_array_size(names) - from;
 	json_t *device;
-	int code = EX_OK;
+	int code = ADMIN_OK;
 
 	n = n > REDIS_BATCH ? REDIS_BATCH : n;
-	for (size_t i = 0; code == EX_OK && i < n; i++)
-		code = queue_device(ctl, name_at(names, from + i));
-	for (size_t i = 0; code == EX_OK && i < n; i++) {
-		code = fetch_device(ctl, name_at(names, from + i), &device);
+	for (size_t i = 0; code == ADMIN_OK && i < n; i++)
+		code = queue_device(admin, name_at(names, from + i));
+	for (size_t i = 0; code == ADMIN_OK && i < n; i++) {
+		code = fetch_device(admin, name_at(names, from + i), &device);
 		if (device != NULL)
 			json_array_append_new(list, device);
 	}
@@ -146,18 +149,18 @@ fetch_batch(struct ctl *ctl, const json_t *names, size_t from, json_t *list)
 }
 
 int
-redis_devices(struct ctl *ctl, json_t *list)
+redis_devices(struct admin *admin, json_t *list)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "SMEMBERS taupe:devices");
+	redisReply *reply = store_ask(admin, &code, "SMEMBERS taupe:devices");
 	json_t *names;
 
 	if (reply == NULL)
 		return code;
 	names = redis_names(reply);
-	for (size_t i = 0; code == EX_OK && i < json_array_size(names);
+	for (size_t i = 0; code == ADMIN_OK && i < json_array_size(names);
 	     i += REDIS_BATCH)
-		code = fetch_batch(ctl, names, i, list);
+		code = fetch_batch(admin, names, i, list);
 	json_decref(names);
 	return code;
 }
@@ -178,11 +181,11 @@ numbers_json(const redisReply *reply)
 }
 
 static int
-add_route(struct ctl *ctl, json_t *routes, struct str key)
+add_route(struct admin *admin, json_t *routes, struct str key)
 {
 	int code;
 	redisReply *reply =
-	    redis_ask(ctl, &code, "HGET taupe:routes %b", key.ptr, key.len);
+	    store_ask(admin, &code, "HGET taupe:routes %b", key.ptr, key.len);
 	struct str value;
 
 	if (reply == NULL)
@@ -193,80 +196,81 @@ add_route(struct ctl *ctl, json_t *routes, struct str key)
 		    json_pack("{s:s%, s:s%}", "key", key.ptr, key.len, "value",
 			value.ptr, value.len));
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
-add_routes(struct ctl *ctl, const char *name, json_t *device)
+add_routes(struct admin *admin, const char *name, json_t *device)
 {
 	int code;
 	json_t *routes = json_array();
 	redisReply *reply =
-	    redis_ask(ctl, &code, "SMEMBERS taupe:owned:device:%s", name);
+	    store_ask(admin, &code, "SMEMBERS taupe:owned:device:%s", name);
 
 	json_object_set_new(device, "routes", routes);
 	if (reply == NULL)
 		return code;
-	for (size_t i = 0; code == EX_OK && i < reply->elements; i++)
+	for (size_t i = 0; code == ADMIN_OK && i < reply->elements; i++)
 		if (redis_text(reply->element[i]).ptr != NULL)
 			code = add_route(
-			    ctl, routes, redis_text(reply->element[i]));
+			    admin, routes, redis_text(reply->element[i]));
 	redis_sync_reply_free(&reply);
 	return code;
 }
 
 static int
-add_counters(struct ctl *ctl, const char *name, json_t *device)
+add_counters(struct admin *admin, const char *name, json_t *device)
 {
 	int code;
 	redisReply *reply =
-	    redis_ask(ctl, &code, "HGETALL taupe:counters:device:%s", name);
+	    store_ask(admin, &code, "HGETALL taupe:counters:device:%s", name);
 
 	if (reply == NULL)
 		return code;
 	json_object_set_new(device, "counters", numbers_json(reply));
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 static int
-add_remaining(struct ctl *ctl, const char *name, json_t *device)
+add_remaining(struct admin *admin, const char *name, json_t *device)
 {
 	json_t *lease = json_object_get(device, "lease");
 	int code;
 	redisReply *reply;
 
 	if (!json_is_object(lease))
-		return EX_OK;
-	reply = redis_ask(ctl, &code, "PTTL taupe:lease:%s", name);
+		return ADMIN_OK;
+	reply = store_ask(admin, &code, "PTTL taupe:lease:%s", name);
 	if (reply == NULL)
 		return code;
 	if (reply->integer > 0)
 		json_object_set_new(lease, "remaining_ms",
 		    json_integer((json_int_t)reply->integer));
 	redis_sync_reply_free(&reply);
-	return EX_OK;
+	return ADMIN_OK;
 }
 
 int
-redis_device(struct ctl *ctl, const char *name, json_t **device)
+redis_device(struct admin *admin, const char *name, json_t **device)
 {
-	int code = redis_open(ctl);
+	int code = store_open(admin);
 
 	*device = NULL;
-	if (code == EX_OK)
-		code = queue_device(ctl, name);
-	if (code == EX_OK)
-		code = fetch_device(ctl, name, device);
-	if (code == EX_OK && *device == NULL)
-		return ctl_fail(EX_NOUSER, "there is no device %s", name);
-	if (code == EX_OK)
-		code = add_remaining(ctl, name, *device);
-	if (code == EX_OK)
-		code = add_counters(ctl, name, *device);
-	if (code == EX_OK)
-		code = add_routes(ctl, name, *device);
-	if (code != EX_OK)
+	if (code == ADMIN_OK)
+		code = queue_device(admin, name);
+	if (code == ADMIN_OK)
+		code = fetch_device(admin, name, device);
+	if (code == ADMIN_OK && *device == NULL)
+		return admin_fail(
+		    admin, ADMIN_UNKNOWN, "there is no device %s", name);
+	if (code == ADMIN_OK)
+		code = add_remaining(admin, name, *device);
+	if (code == ADMIN_OK)
+		code = add_counters(admin, name, *device);
+	if (code == ADMIN_OK)
+		code = add_routes(admin, name, *device);
+	if (code != ADMIN_OK)
 		json_decref(*device);
 	return code;
 }
@@ -294,18 +298,19 @@ redis_relay_json(const char *id, const redisReply *reply)
 }
 
 int
-redis_relays(struct ctl *ctl, json_t *list)
+redis_relays(struct admin *admin, json_t *list)
 {
 	int code;
-	redisReply *reply = redis_ask(ctl, &code, "ZRANGE taupe:relays 0 -1");
+	redisReply *reply = store_ask(admin, &code, "ZRANGE taupe:relays 0 -1");
 	json_t *names, *relay;
 
 	if (reply == NULL)
 		return code;
 	names = redis_names(reply);
-	for (size_t i = 0; code == EX_OK && i < json_array_size(names); i++) {
-		reply = redis_ask(
-		    ctl, &code, "HGETALL taupe:relay:%s", name_at(names, i));
+	for (size_t i = 0; code == ADMIN_OK && i < json_array_size(names);
+	     i++) {
+		reply = store_ask(
+		    admin, &code, "HGETALL taupe:relay:%s", name_at(names, i));
 		if (reply == NULL)
 			break;
 		relay = redis_relay_json(name_at(names, i), reply);
@@ -335,13 +340,13 @@ take_routes(json_t *routes, const redisReply *pairs)
 }
 
 static int
-scan_routes(struct ctl *ctl, json_t *routes)
+scan_routes(struct admin *admin, json_t *routes)
 {
 	char cursor[32] = "0";
 	int code;
 
 	do {
-		redisReply *reply = redis_ask(ctl, &code,
+		redisReply *reply = store_ask(admin, &code,
 		    "HSCAN taupe:routes %s COUNT %d", cursor, SCAN_COUNT);
 
 		if (reply == NULL)
@@ -350,20 +355,20 @@ scan_routes(struct ctl *ctl, json_t *routes)
 		    reply->element[1]->type != REDIS_REPLY_ARRAY ||
 		    !str_copy(
 			redis_text(reply->element[0]), cursor, sizeof(cursor)))
-			code = redis_fail_nonsense("routes");
+			code = store_fail_nonsense(admin, "routes");
 		else
 			take_routes(routes, reply->element[1]);
 		redis_sync_reply_free(&reply);
-	} while (code == EX_OK && strcmp(cursor, "0") != 0);
+	} while (code == ADMIN_OK && strcmp(cursor, "0") != 0);
 	return code;
 }
 
 int
-redis_routes(struct ctl *ctl, json_t *list)
+redis_routes(struct admin *admin, json_t *list)
 {
 	json_t *routes = json_object(), *value;
 	const char *key;
-	int code = scan_routes(ctl, routes);
+	int code = scan_routes(admin, routes);
 
 	/* an object has each key once, which HSCAN does not promise */
 	json_object_foreach (routes, key, value)

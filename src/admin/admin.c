@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* The context: which store, and the error that a call leaves. */
+#include "admin/admin.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "admin/admin_internal.h"
+#include "net/redis_sync.h"
+
+void
+admin_init(struct admin *admin, const struct redis_options *registry,
+    const char *program)
+{
+	*admin = (struct admin){.registry = registry,
+	    .program = program,
+	    .store =
+		redis_options_given(registry) ? &redis_store : &file_store};
+}
+
+void
+admin_fini(struct admin *admin)
+{
+	redis_sync_free(&admin->redis);
+}
+
+int
+admin_fail(struct admin *admin, enum admin_code code, const char *format, ...)
+{
+	va_list args;
+
+	admin->error.code = code;
+	va_start(args, format);
+	vsnprintf(admin->error.text, sizeof(admin->error.text), format, args);
+	va_end(args);
+	return (int)code;
+}
+
+int
+admin_fail_memory(struct admin *admin)
+{
+	return admin_fail(admin, ADMIN_NO_MEMORY, "out of memory");
+}
+
+int
+admin_fail_exists(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "there is a device %s already; its secret cannot be shown again. "
+	    "For a new one: "
+	    "taupectl device rotate %s --now",
+	    name, name);
+}
+
+int
+admin_fail_fleet_exists(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "there is a fleet %s already; its key cannot be shown again. For a "
+	    "new one: taupectl fleet rm %s, and fleet add: its devices stay",
+	    name, name);
+}
+
+int
+admin_fail_no_fleet(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_UNKNOWN, "there is no fleet %s", name);
+}
+
+int
+admin_fail_reserved(
+    struct admin *admin, const char *what, const char *id, const char *owner)
+{
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "%s %s is reserved for the device %s: choose another one, or "
+	    "remove that device "
+	    "first",
+	    what, id, owner);
+}

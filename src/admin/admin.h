@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What operators do: devices, fleets, relays and routes are looked up, added, changed and
+ * removed here, whoever asks: taupectl, or a relay's API. Nothing here prints, logs or ends
+ * the process, so it works in any thread; one context belongs to one thread at a time. Calls
+ * wait for Redis, for a file's lock or for a relay's answer: no event loop may make them.
+ *
+ * Functions that may fail return ADMIN_OK or another code, and the context's error says then
+ * what is wrong, to people. From ADMIN_DOWN on the connection to Redis may be in the middle of
+ * something: who goes on calls admin_fini() first.
+ */
+#ifndef TAUPE_ADMIN_ADMIN_H
+#define TAUPE_ADMIN_ADMIN_H
+
+#include <jansson.h>
+
+#include "base/fleet_record.h"
+#include "net/redis_access.h"
+
+#define ADMIN_ERROR_MAX 1024
+
+enum admin_code {
+	ADMIN_OK,
+	ADMIN_UNKNOWN,    /* there is no such device or fleet */
+	ADMIN_NO_RELAY,   /* no such relay is alive */
+	ADMIN_TAKEN,      /* there is one already, or it is another's */
+	ADMIN_INVALID,    /* what is asked for, or stands in a file, may not be */
+	ADMIN_NOT_GIVEN,  /* the context lacks the file or the relay that it takes */
+	ADMIN_IMPOSSIBLE, /* not with this registry */
+	ADMIN_BUSY,       /* others were faster, again and again */
+	ADMIN_DOWN,       /* Redis or the relay does not answer as it should */
+	ADMIN_REFUSED,    /* Redis does not allow it to this user */
+	ADMIN_NONSENSE,   /* an answer that makes no sense */
+	ADMIN_UNREADABLE, /* a file */
+	ADMIN_UNWRITABLE,
+	ADMIN_NO_MEMORY,
+	ADMIN_CODES
+};
+
+struct redis_sync;
+struct store;
+
+/* Where to work, and what came of it. The owner sets the first part, whose texts and options
+ * must outlive the context. */
+struct admin {
+	const struct redis_options *registry; /* the timeout is for relays, too */
+	const char *devices_file, *relay;     /* of a relay that stands alone, or NULL */
+	const char *program;                  /* its name for Redis */
+
+	const struct store *store;
+	struct redis_sync *redis;              /* once it was needed */
+	char redis_where[REDIS_HOST_MAX + 32]; /* which one that is, for people */
+	struct {
+		enum admin_code code;
+		char text[ADMIN_ERROR_MAX];
+	} error; /* of the last call that failed */
+};
+
+/*
+ * Where devices, relays and routes are looked up: Redis, or a stand-alone relay's devices
+ * file and admin server. Lists are arrays that the store adds to; a JSON object that it
+ * makes is the caller's. Field names are those of the registry (redis/KEYS.md) and of the
+ * relay's /api/v1.
+ */
+struct store {
+	int (*device_add)(struct admin *admin, const struct device_record *record);
+	/* Its agent shall draw another secret. */
+	int (*device_rotate)(struct admin *admin, const char *name);
+	/* Another secret in place of the old one, and its session ends. */
+	int (*device_set_secret)(struct admin *admin, const char *name,
+	    const uint8_t secret_sha256[SECRET_HASH_LEN]);
+	/* Its own limits: its session goes on with them. */
+	int (*device_set_limits)(struct admin *admin, const char *name,
+	    const struct limit_change changes[DEVICE_LIMITS]);
+	int (*device_remove)(struct admin *admin, const char *name);
+	int (*devices)(struct admin *admin, json_t *list);
+	int (*device)(struct admin *admin, const char *name, json_t **device);
+	int (*fleet_add)(struct admin *admin, const struct fleet_record *record);
+	int (*fleet_remove)(struct admin *admin, const char *name);
+	int (*fleets)(struct admin *admin, json_t *list);
+	int (*relays)(struct admin *admin, json_t *list);
+	/* Begin or end draining. */
+	int (*relay_drain)(struct admin *admin, const char *id, bool drain);
+	int (*routes)(struct admin *admin, json_t *list);
+	int (*status)(struct admin *admin, json_t **status);
+};
+
+/* Choose the store: Redis if the options name one, else the file and the relay. */
+void admin_init(struct admin *admin, const struct redis_options *registry,
+    const char *program);
+/* Leave Redis. The context can be used again: the next call connects anew. */
+void admin_fini(struct admin *admin);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What the stores share; for src/admin alone. */
+#ifndef TAUPE_ADMIN_ADMIN_INTERNAL_H
+#define TAUPE_ADMIN_ADMIN_INTERNAL_H
+
+#include "admin/admin.h"
+
+extern const struct store redis_store, file_store;
+
+/* Keep what is wrong; returns the code. */
+int admin_fail(struct admin *admin, enum admin_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int admin_fail_memory(struct admin *admin);
+int admin_fail_exists(struct admin *admin, const char *name);
+int admin_fail_fleet_exists(struct admin *admin, const char *name);
+int admin_fail_no_fleet(struct admin *admin, const char *name);
+int admin_fail_reserved(struct admin *admin, const char *what, const char *id,
+    const char *owner);
+
+#endif

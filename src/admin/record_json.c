@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* What a limit may be is asked of the same table that the relay reads records by. */
+#include "admin/record_json.h"
+
+#include <string.h>
+
+#define DEFAULT "default" /* the relay's option again */
+#define MONTH_MS (UINT64_C(30) * 24 * 3600 * 1000)
+
+static const char *
+text_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+void
+admin_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
+    uint64_t beat_bytes, uint64_t budget_bytes)
+{
+	if (heartbeat_ms == 0)
+		return;
+	json_object_set_new(
+	    session, "heartbeat_ms", json_integer((json_int_t)heartbeat_ms));
+	if (beat_bytes > 0 && beat_bytes <= BEAT_BYTES_MAX) {
+		json_object_set_new(session, "beat_bytes",
+		    json_integer((json_int_t)beat_bytes));
+		json_object_set_new(session, "idle_bytes_month",
+		    json_integer(
+			(json_int_t)(MONTH_MS * beat_bytes / heartbeat_ms)));
+	}
+	if (budget_bytes > 0)
+		json_object_set_new(session, "budget_bytes",
+		    json_integer((json_int_t)budget_bytes));
+}
+
+json_t *
+admin_record_json(const struct device_record *record)
+{
+	json_t *ports = json_object();
+
+	for (size_t i = 0; i < record->n_ports; i++)
+		json_object_set_new(ports, record->ports[i].service,
+		    json_integer(record->ports[i].port));
+	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?}", "name",
+	    record->name, "label", text_or_null(record->label), "ports", ports,
+	    "limits", admin_limits_json(record->limits), "rotation",
+	    text_or_null(record->rotation), "fleet",
+	    text_or_null(record->fleet));
+}
+
+json_t *
+admin_fleet_json(const struct fleet_record *record)
+{
+	return json_pack("{s:s, s:s?, s:I, s:I, s:I, s:I}", "name",
+	    record->name, "pattern", text_or_null(record->pattern), "max",
+	    (json_int_t)record->max, "used", (json_int_t)record->used,
+	    "expires_ms", (json_int_t)record->expires_ms, "created_ms",
+	    (json_int_t)record->created_ms);
+}
+
+int
+admin_limit_parse(enum device_limit which, const char *text,
+    struct own_limit *limit, char error[OPTION_ERROR_MAX])
+{
+	const struct device_limit_row *allowed = &device_limit_rows[which];
+	const struct option_row row = {
+	    .key = allowed->key,
+	    .type = which == DEVICE_RATE ? OPTION_SIZE : OPTION_INT,
+	    .min = allowed->min,
+	    .max = allowed->max,
+	};
+
+	*limit = (struct own_limit){0};
+	if (strcmp(text, DEFAULT) == 0)
+		return 0;
+	if (option_value_set(&row, &limit->value, text, error) != 0)
+		return -1;
+	limit->is_set = true;
+	return 0;
+}
+
+json_t *
+admin_limits_json(const struct own_limit limits[DEVICE_LIMITS])
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < DEVICE_LIMITS; i++)
+		if (limits[i].is_set)
+			json_object_set_new(object, device_limit_rows[i].key,
+			    json_integer((json_int_t)limits[i].value));
+	return object;
+}
+
+uint64_t
+admin_number(const json_t *object, const char *key)
+{
+	json_int_t value = json_integer_value(json_object_get(object, key));
+
+	return value > 0 ? (uint64_t)value : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Records as the JSON of answers; and a device's limits from text. */
+#ifndef TAUPE_ADMIN_RECORD_JSON_H
+#define TAUPE_ADMIN_RECORD_JSON_H
+
+#include <jansson.h>
+
+#include "base/fleet_record.h"
+#include "base/option_value.h"
+
+/* A record's name, reserved label (or null), ports and limits, for a store's answer. */
+json_t *admin_record_json(const struct device_record *record);
+/* Add what a session's agent says of its heartbeats: heartbeat_ms, beat_bytes and budget_bytes, each
+ * only if it does; and idle_bytes_month, what they cost in 30 days, which is worked out here. */
+void admin_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
+    uint64_t beat_bytes, uint64_t budget_bytes);
+/* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
+json_t *admin_fleet_json(const struct fleet_record *record);
+
+/* A limit from "default" or a value; -1 with error filled: what is allowed. */
+int admin_limit_parse(enum device_limit which, const char *text,
+    struct own_limit *limit, char error[OPTION_ERROR_MAX]);
+/* Those limits that are set, as an object. */
+json_t *admin_limits_json(const struct own_limit limits[DEVICE_LIMITS]);
+
+/* A member as a number; 0 when it is none. */
+uint64_t admin_number(const json_t *object, const char *key);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the Redis store share; for store_redis*.c alone. */
+#ifndef TAUPE_ADMIN_STORE_REDIS_H
+#define TAUPE_ADMIN_STORE_REDIS_H
+
+#include "admin/admin_internal.h"
+#include "net/redis_sync.h"
+
+#define REDIS_BATCH 200 /* of commands that are sent at once */
+
+/* Connect, if that was not done yet. Returns a code. */
+int store_open(struct admin *admin);
+/* Ask. NULL: no answer, or an error, which was said; *code is the code then. */
+redisReply *store_ask(struct admin *admin, int *code, const char *format, ...);
+/* Fetch the reply to a command that was queued; as store_ask(). */
+redisReply *store_next(struct admin *admin, int *code);
+/* Send a command that answers nothing of interest. Returns a code. */
+int store_tell(struct admin *admin, const char *format, ...);
+/* EXEC: STORE_CONFLICT, in place of a code, when what was watched has changed. */
+#define STORE_CONFLICT (-1)
+int store_execute(struct admin *admin);
+/* Connect, and do what ends with store_execute(), again as long as others are faster. Returns
+ * its code. */
+typedef int (*store_attempt)(struct admin *admin, const char *name, const void *what);
+int store_transact(struct admin *admin, store_attempt attempt, const char *name,
+    const void *what);
+/* A hash as 64 digits, a C string. */
+void redis_write_hash(
+    const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1]);
+/* An answer of another type than was asked for. Returns a code. */
+int store_fail_nonsense(struct admin *admin, const char *what);
+
+/* Forget what WATCH was told; how that ends does not matter. */
+void store_unwatch(struct admin *admin);
+
+/* A string; absent for nil and other types. */
+struct str redis_text(const redisReply *reply);
+/* An array of names, sorted, each once, that are names indeed, as JSON strings. Takes the
+ * reply. */
+json_t *redis_names(redisReply *reply);
+/* A hash as JSON strings, a form-encoded text too; null for nil and what is no such
+ * thing. */
+json_t *redis_hash_json(const redisReply *reply);
+json_t *redis_form_json(struct str text);
+/* "ssh:20022,db:20023" as an object. */
+json_t *redis_ports_json(const char *text);
+/* A member of an object of strings as a number; 0 when it is none. */
+uint64_t redis_number(const json_t *object, const char *key);
+
+/* store_redis_read.c: the relay of relay:ID, or null. */
+json_t *redis_relay_json(const char *id, const redisReply *hash);
+
+int redis_device_add(struct admin *admin, const struct device_record *record);
+int redis_device_rotate(struct admin *admin, const char *name);
+int redis_fleet_add(struct admin *admin, const struct fleet_record *record);
+int redis_fleet_remove(struct admin *admin, const char *name);
+int redis_fleets(struct admin *admin, json_t *list);
+int redis_device_set_secret(struct admin *admin, const char *name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN]);
+int redis_device_set_limits(struct admin *admin, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS]);
+int redis_device_remove(struct admin *admin, const char *name);
+int redis_devices(struct admin *admin, json_t *list);
+int redis_device(struct admin *admin, const char *name, json_t **device);
+int redis_relays(struct admin *admin, json_t *list);
+int redis_relay_drain(struct admin *admin, const char *id, bool drain);
+int redis_routes(struct admin *admin, json_t *list);
+int redis_status(struct admin *admin, json_t **status);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Adding, changing and removing a device in Redis: checked and written in one transaction, so that
+ * two operators never reserve the same.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/store_redis.h"
+#include "net/loop.h"
+
+static int
+exists(struct admin *admin, const char *name, bool *found)
+{
+	int code;
+	redisReply *reply =
+	    store_ask(admin, &code, "EXISTS taupe:device:%s", name);
+
+	if (reply == NULL)
+		return code;
+	*found = reply->integer != 0;
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+/* Whose name stands in the answer? "" for nobody. */
+static int
+ask_owner(struct admin *admin, char owner[DEVICE_NAME_MAX + 1],
+    const char *format, const char *what, const char *id)
+{
+	int code;
+	redisReply *reply = store_ask(admin, &code, format, what, id);
+
+	owner[0] = '\0';
+	if (reply == NULL)
+		return code;
+	(void)str_copy(redis_text(reply), owner, DEVICE_NAME_MAX + 1);
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+/* Does the standing lease of this device have the label or port? */
+static int
+ask_leased(struct admin *admin, const char *owner, const char *what,
+    const char *id, bool *leased)
+{
+	int code;
+	redisReply *reply = store_ask(admin, &code, "HGET taupe:lease:%s %s",
+	    owner, strcmp(what, "label") == 0 ? "label" : "ports");
+	struct str rest, item, service, number;
+
+	*leased = false;
+	if (reply == NULL)
+		return code;
+	for (rest = redis_text(reply); rest.len > 0;) {
+		str_split(rest, ',', &item, &rest);
+		if (!str_split(item, ':', &service, &number))
+			number = item; /* a label */
+		*leased = *leased || str_equal(number, str_of(id));
+	}
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+/* Can it be reserved? What rests can, what is leased or reserved cannot. */
+static int
+check_free(
+    struct admin *admin, const char *name, const char *what, const char *id)
+{
+	char owner[DEVICE_NAME_MAX + 1];
+	bool leased;
+	int code =
+	    ask_owner(admin, owner, "HGET taupe:reserved %s/%s", what, id);
+
+	if (code != ADMIN_OK)
+		return code;
+	if (owner[0] != '\0' && strcmp(owner, name) != 0)
+		return admin_fail_reserved(admin, what, id, owner);
+	code = ask_owner(admin, owner, "GET taupe:%s:%s", what, id);
+	if (code != ADMIN_OK || owner[0] == '\0' || strcmp(owner, name) == 0)
+		return code;
+	code = ask_leased(admin, owner, what, id, &leased);
+	if (code == ADMIN_OK && leased)
+		return admin_fail(admin, ADMIN_TAKEN,
+		    "%s %s is leased to the device %s: choose another one, or "
+		    "wait until its "
+		    "lease has ended",
+		    what, id, owner);
+	return code;
+}
+
+static int
+check_reservations(struct admin *admin, const struct device_record *record)
+{
+	char number[8];
+	int code = ADMIN_OK;
+
+	if (record->label[0] != '\0')
+		code = check_free(admin, record->name, "label", record->label);
+	for (size_t i = 0; code == ADMIN_OK && i < record->n_ports; i++) {
+		snprintf(number, sizeof(number), "%u",
+		    (unsigned)record->ports[i].port);
+		code = check_free(admin, record->name, "port", number);
+	}
+	return code;
+}
+
+static void
+write_ports(const struct device_record *record, char *out, size_t cap)
+{
+	struct writer w;
+
+	writer_init(&w, out, cap - 1);
+	for (size_t i = 0; i < record->n_ports; i++) {
+		if (i > 0)
+			writer_char(&w, ',');
+		service_port_write(&w, &record->ports[i]);
+	}
+	out[writer_len(&w)] = '\0';
+}
+
+static int
+queue_limit(struct admin *admin, const char *name, const char *key,
+    const struct own_limit *limit)
+{
+	return limit->is_set
+	    ? store_tell(admin, "HSET taupe:device:%s %s %lld", name, key,
+		  (long long)limit->value)
+	    : store_tell(admin, "HDEL taupe:device:%s %s", name, key);
+}
+
+static int
+queue_record(struct admin *admin, const struct device_record *record)
+{
+	char hash[2 * SECRET_HASH_LEN + 1],
+	    ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
+	const char *name = record->name;
+	int code;
+
+	redis_write_hash(record->secret_sha256, hash);
+	write_ports(record, ports, sizeof(ports));
+	code = store_tell(admin,
+	    "HSET taupe:device:%s name %s secret_sha256 %s label %s ports %s "
+	    "created %llu",
+	    name, name, hash, record->label, ports,
+	    (unsigned long long)loop_wall_ms());
+	for (int i = 0; code == ADMIN_OK && i < DEVICE_LIMITS; i++)
+		if (record->limits[i].is_set)
+			code = queue_limit(admin, name,
+			    device_limit_rows[i].key, &record->limits[i]);
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "SADD taupe:devices %s", name);
+	if (code == ADMIN_OK && record->label[0] != '\0')
+		code = store_tell(admin, "HSET taupe:reserved label/%s %s",
+		    record->label, name);
+	for (size_t i = 0; code == ADMIN_OK && i < record->n_ports; i++)
+		code = store_tell(admin, "HSET taupe:reserved port/%u %s",
+		    (unsigned)record->ports[i].port, name);
+	return code;
+}
+
+static int
+try_add(struct admin *admin, const char *name, const void *what)
+{
+	const struct device_record *record = what;
+	bool found = false;
+	int code =
+	    store_tell(admin, "WATCH taupe:device:%s taupe:reserved", name);
+
+	if (code == ADMIN_OK)
+		code = exists(admin, name, &found);
+	if (code == ADMIN_OK && found)
+		code = admin_fail_exists(admin, name);
+	if (code == ADMIN_OK)
+		code = check_reservations(admin, record);
+	if (code != ADMIN_OK) {
+		store_unwatch(admin);
+		return code;
+	}
+	code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = queue_record(admin, record);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
+int
+redis_device_add(struct admin *admin, const struct device_record *record)
+{
+	return store_transact(admin, try_add, record->name, record);
+}
+
+/* Its relay looks at the device when it reads this, and cuts what is not in order. */
+static int
+queue_event(struct admin *admin, const char *name)
+{
+	return store_tell(admin,
+	    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
+}
+
+/* A device that is there stays there until EXEC, or that fails. */
+static int
+watch_known(struct admin *admin, const char *name)
+{
+	bool found = false;
+	int code =
+	    store_tell(admin, "WATCH taupe:device:%s taupe:reserved", name);
+
+	if (code == ADMIN_OK)
+		code = exists(admin, name, &found);
+	if (code == ADMIN_OK && !found) {
+		store_unwatch(admin);
+		return admin_fail(
+		    admin, ADMIN_UNKNOWN, "there is no device %s", name);
+	}
+	return code;
+}
+
+/* The agent shall draw another secret: its relay tells it so. */
+
+static int
+try_rotate(struct admin *admin, const char *name, const void *what)
+{
+	int code = watch_known(admin, name);
+
+	(void)what;
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(admin,
+		    "HSET taupe:device:%s rotation " ROTATION_ASKED, name);
+	if (code == ADMIN_OK)
+		code = queue_event(admin, name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
+int
+redis_device_rotate(struct admin *admin, const char *name)
+{
+	return store_transact(admin, try_rotate, name, NULL);
+}
+
+/* Another secret. */
+
+static int
+try_set_secret(struct admin *admin, const char *name, const void *what)
+{
+	const char *hash = what;
+	int code = watch_known(admin, name);
+
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(
+		    admin, "HSET taupe:device:%s secret_sha256 %s", name, hash);
+	if (code == ADMIN_OK) /* there is another one already */
+		code = store_tell(admin, "HDEL taupe:device:%s rotation", name);
+	if (code == ADMIN_OK)
+		code = queue_event(admin, name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
+int
+redis_device_set_secret(struct admin *admin, const char *name,
+    const uint8_t secret_sha256[SECRET_HASH_LEN])
+{
+	char hash[2 * SECRET_HASH_LEN + 1];
+
+	redis_write_hash(secret_sha256, hash);
+	return store_transact(admin, try_set_secret, name, hash);
+}
+
+/* Its own limits. */
+
+static int
+try_set_limits(struct admin *admin, const char *name, const void *what)
+{
+	const struct limit_change *changes = what;
+	int code = watch_known(admin, name);
+
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "MULTI");
+	for (int i = 0; code == ADMIN_OK && i < DEVICE_LIMITS; i++)
+		if (changes[i].given)
+			code = queue_limit(admin, name,
+			    device_limit_rows[i].key, &changes[i].to);
+	if (code == ADMIN_OK)
+		code = queue_event(admin, name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
+int
+redis_device_set_limits(struct admin *admin, const char *name,
+    const struct limit_change changes[DEVICE_LIMITS])
+{
+	return store_transact(admin, try_set_limits, name, changes);
+}
+
+/* Removing: also what is reserved for it, whatever its record says. */
+
+static int
+queue_unreserve(
+    struct admin *admin, const char *name, const redisReply *reserved)
+{
+	int code = ADMIN_OK;
+
+	for (size_t i = 0; code == ADMIN_OK && i + 1 < reserved->elements;
+	     i += 2)
+		if (str_equal(
+			redis_text(reserved->element[i + 1]), str_of(name)))
+			code = store_tell(admin, "HDEL taupe:reserved %b",
+			    reserved->element[i]->str,
+			    reserved->element[i]->len);
+	return code;
+}
+
+static int
+write_removal(struct admin *admin, const char *name)
+{
+	int code;
+	redisReply *reserved =
+	    store_ask(admin, &code, "HGETALL taupe:reserved");
+
+	if (reserved == NULL)
+		return code;
+	code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(admin,
+		    "DEL taupe:device:%s taupe:counters:device:%s", name, name);
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "SREM taupe:devices %s", name);
+	if (code == ADMIN_OK)
+		code = queue_unreserve(admin, name, reserved);
+	if (code == ADMIN_OK)
+		code = queue_event(admin, name);
+	redis_sync_reply_free(&reserved);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
+static int
+try_remove(struct admin *admin, const char *name, const void *what)
+{
+	int code = watch_known(admin, name);
+
+	(void)what;
+	return code == ADMIN_OK ? write_removal(admin, name) : code;
+}
+
+int
+redis_device_remove(struct admin *admin, const char *name)
+{
+	return store_transact(admin, try_remove, name, NULL);
+}
