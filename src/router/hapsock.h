@@ -11,7 +11,7 @@
 #define TAUPE_ROUTER_HAPSOCK_H
 
 #include "net/loop.h"
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 
 struct hapsock;
 

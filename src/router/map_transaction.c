@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 #include "router/map_transaction.h"
 
 void

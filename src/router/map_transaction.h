@@ -10,7 +10,7 @@
 #ifndef TAUPE_ROUTER_MAP_TRANSACTION_H
 #define TAUPE_ROUTER_MAP_TRANSACTION_H
 
-#include "router/route.h"
+#include "net/route.h"
 
 #define MAP_NAME_MAX 512     /* characters of a map's name, which is a path */
 #define MAP_COMMAND_MIN 1024 /* smallest limit that any one line fits in */

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 #include "router/map_view.h"
 
 #define PRESSING_CHANGES 256 /* that HAProxy has not been told of */

@@ -9,7 +9,7 @@
 #define TAUPE_ROUTER_ROUTE_TABLE_H
 
 #include "base/hash_map.h"
-#include "router/route.h"
+#include "net/route.h"
 
 #define ROUTE_VIEWERS_MAX 8 /* HAProxy processes: one bit each */
 #define ROUTE_OVERLAYS 2    /* maps that HAProxy looks at before the big one */

@@ -3,7 +3,7 @@
  * Replies of HAProxy's runtime socket: whole and cut in two they are the same, and what
  * is read out of them lies within them.
  */
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 
 #include "require.h"
 

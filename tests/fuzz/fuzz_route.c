@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys and values of routes, as Redis has them and as HAProxy's maps and files have them. */
-#include "router/route.h"
+#include "net/route.h"
 
 #include "require.h"
 

@@ -4,8 +4,8 @@
  * HOST → "ip,port". Everything is checked here, so that nothing that came from the
  * registry can end a line or a command on HAProxy's runtime socket.
  */
-#ifndef TAUPE_ROUTER_ROUTE_H
-#define TAUPE_ROUTER_ROUTE_H
+#ifndef TAUPE_NET_ROUTE_H
+#define TAUPE_NET_ROUTE_H
 
 #include "wire/cursor.h"
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "router/route.h"
+#include "net/route.h"
 #include "wire/host_name.h"
 
 static const char *const kind_names[ROUTE_KINDS] = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "../wire/support.h"
 
-#include "router/route.h"
+#include "net/route.h"
 
 static struct str
 guarded(const char *text)

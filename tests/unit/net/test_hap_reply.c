@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 
 /* As HAProxy 2.6.12 says it. */
 static const char show_map[] =

@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "router/hap_reply.h"
+#include "net/hap_reply.h"
 
 #define FIRST_ROOM 4096
 

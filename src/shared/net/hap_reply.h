@@ -4,8 +4,8 @@
  * section 9.3), as a parser without I/O. A reply ends with an empty line and the prompt
  * "> "; before it there is a "+ " for each line of a payload.
  */
-#ifndef TAUPE_ROUTER_HAP_REPLY_H
-#define TAUPE_ROUTER_HAP_REPLY_H
+#ifndef TAUPE_NET_HAP_REPLY_H
+#define TAUPE_NET_HAP_REPLY_H
 
 #include "wire/result.h"
 #include "wire/str.h"
