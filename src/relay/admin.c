@@ -218,7 +218,8 @@ status_cb(void *ctx, const char *query, struct http_reply *reply)
 	struct relay *relay = ctx;
 	const char *const *names = counters_names();
 	uint64_t values[COUNTERS_FLAT];
-	json_t *counters = json_object();
+	json_t *counters = json_object(), *status;
+	const struct relay_facts *facts = &relay->facts;
 	int i;
 
 	(void)query;
@@ -226,17 +227,24 @@ status_cb(void *ctx, const char *query, struct http_reply *reply)
 	for (i = 0; i < COUNTERS_FLAT; i++)
 		json_object_set_new(
 		    counters, names[i], json_integer((json_int_t)values[i]));
-	reply_json(reply,
-	    json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:o}",
-		"id", relay->self.id, "version", PACKAGE_VERSION, "registry",
-		redis_options_given(&relay->options.registry) ? "redis"
-							      : "memory",
-		"registry_up", relay->registry->ops->is_up(relay->registry),
-		"draining", relay->self.draining, "agents",
-		(json_int_t)relay->n_sessions, "visitors",
-		(json_int_t)relay->n_visitors, "transfers",
-		(json_int_t)relay->n_transfers, "leases",
-		(json_int_t)relay->devices.count, "counters", counters));
+	status = json_pack("{s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:o}",
+	    "id", relay->self.id, "version", PACKAGE_VERSION, "registry",
+	    redis_options_given(&relay->options.registry) ? "redis" : "memory",
+	    "registry_up", relay->registry->ops->is_up(relay->registry),
+	    "draining", relay->self.draining, "agents",
+	    (json_int_t)relay->n_sessions, "visitors",
+	    (json_int_t)relay->n_visitors, "transfers",
+	    (json_int_t)relay->n_transfers, "leases",
+	    (json_int_t)relay->devices.count, "counters", counters);
+	json_object_update_new(status,
+	    json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "domain",
+		facts->domain, "public_ports", facts->public_ports,
+		"files_limit", (json_int_t)facts->files_limit, "listen_queue",
+		(json_int_t)facts->listen_queue, "capacity",
+		(json_int_t)relay->self.capacity, "clock_ms",
+		(json_int_t)loop_wall_ms(), "busiest_ms",
+		(json_int_t)facts->busiest_ms, "busiest", facts->busiest));
+	reply_json(reply, status);
 }
 
 const struct http_admin_route relay_admin_routes[] = {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/busiest.h"
 #include "relay/counting.h"
 
 /* What a device has done that is not in the registry yet. It stays for a while when the device is
@@ -107,12 +108,14 @@ counting_flush(struct relay *relay)
 		next = LIST_NEXT(uncounted, link);
 		if (uncounted->asked)
 			continue; /* the rest waits for the answer */
-		if (uncounted->removed || is_all_counted(&uncounted->delta))
+		if (uncounted->removed || is_all_counted(&uncounted->delta)) {
 			forget(uncounted);
-		else
-			uncounted->asked =
-			    ops->count(relay->registry, uncounted->name,
-				&uncounted->delta, counted_cb, uncounted);
+			continue;
+		}
+		busiest_offer(
+		    &relay->busiest, uncounted->name, &uncounted->delta);
+		uncounted->asked = ops->count(relay->registry, uncounted->name,
+		    &uncounted->delta, counted_cb, uncounted);
 	}
 }
 

@@ -96,6 +96,16 @@ struct claim_result {
 	bool new_label;		     /* OK: the label was drawn now */
 };
 
+/* What a relay tells of itself for whoever looks after it (taupectl doctor, taupectl top). */
+struct relay_facts {
+	const char *domain, *version;
+	char public_ports[16]; /* the lowest and the highest, "20000-20999"; or "" */
+	uint64_t files_limit;  /* descriptors that it may have; 0: not known */
+	uint64_t listen_queue; /* connections that wait to be accepted; 0: not known */
+	uint64_t busiest_ms;   /* the time that busiest is about */
+	const char *busiest;   /* busiest_text() */
+};
+
 struct relay_info {
 	char id[RELAY_ID_MAX + 1];
 	char url[256]; /* base URL for agents, "wss://r1.example.com" */
@@ -107,6 +117,8 @@ struct relay_info {
 	bool draining;
 	bool overdue;	   /* its last announcement is: send nobody there */
 	uint64_t since_ms; /* wall clock of its start */
+	/* only of the relay that announces itself, and valid during announce(); may be NULL */
+	const struct relay_facts *facts;
 };
 
 enum registry_event_type {

@@ -197,6 +197,29 @@ own_route_cb(void *ctx, const redisReply *reply)
 }
 
 static void
+add_number(struct redis_args *args, const char *key, uint64_t value)
+{
+	redis_args_add(args, key);
+	redis_args_addf(args, "%llu", (unsigned long long)value);
+}
+
+static void
+add_facts(struct redis_args *args, const struct relay_facts *facts)
+{
+	redis_args_add(args, "domain");
+	redis_args_add(args, facts->domain);
+	redis_args_add(args, "version");
+	redis_args_add(args, facts->version);
+	redis_args_add(args, "public_ports");
+	redis_args_add(args, facts->public_ports);
+	add_number(args, "files_limit", facts->files_limit);
+	add_number(args, "listen_queue", facts->listen_queue);
+	add_number(args, "busiest_ms", facts->busiest_ms);
+	redis_args_add(args, "busiest");
+	redis_args_add(args, facts->busiest);
+}
+
+static void
 send_hash(struct redis_registry *registry, const struct relay_info *self,
     const char *const *counter_names, const uint64_t *counter_values,
     size_t n_counters)
@@ -209,22 +232,24 @@ send_hash(struct redis_registry *registry, const struct relay_info *self,
 	redis_args_add(&args, self->url);
 	redis_args_add(&args, "address");
 	redis_args_add(&args, self->address);
-#define NUMBER(key, value)                                                     \
-	redis_args_add(&args, key),                                            \
-	    redis_args_addf(&args, "%llu", (unsigned long long)(value))
-	NUMBER("agents", self->agents);
-	NUMBER("visitors", self->visitors);
-	NUMBER("weight", self->weight);
-	NUMBER("capacity", self->capacity);
-	NUMBER("draining", self->draining ? 1 : 0);
-	NUMBER("since_ms", self->since_ms);
-	NUMBER("sequence", ++registry->view.sequence);
+	add_number(&args, "agents", self->agents);
+	add_number(&args, "visitors", self->visitors);
+	add_number(&args, "weight", self->weight);
+	add_number(&args, "capacity", self->capacity);
+	add_number(&args, "draining", self->draining ? 1 : 0);
+	add_number(&args, "since_ms", self->since_ms);
+	add_number(&args, "sequence", ++registry->view.sequence);
+	/* these two tell who reads them how far our clock is from Redis' own: the key's time to
+	 * live says when it was written */
+	add_number(&args, "announce_ms", registry->announce_ms);
+	add_number(&args, "clock_ms", loop_wall_ms());
+	if (self->facts != NULL)
+		add_facts(&args, self->facts);
 	for (size_t i = 0; i < n_counters; i++) {
 		redis_args_addf(&args, "counter/%s", counter_names[i]);
 		redis_args_addf(
 		    &args, "%llu", (unsigned long long)counter_values[i]);
 	}
-#undef NUMBER
 	(void)redis_args_send(&args, registry->main, queued_cb, registry);
 }
 
@@ -277,6 +302,7 @@ redis_view_announce(struct registry *base, const struct relay_info *self,
 	if (registry->up)
 		send_announcement(
 		    registry, counter_names, counter_values, n_counters);
+	view->self.facts = NULL;
 }
 
 struct departure {

@@ -6,11 +6,13 @@
 #include "config.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/log.h"
 #include "net/descriptors.h"
+#include "net/listener.h"
 #include "net/process.h"
 #include "net/slice.h"
 #include "relay/admission.h"
@@ -26,18 +28,50 @@
 #define STOP_POLL_MS 50
 #define CLOSING_MS 3000 /* for the last writes to the registry */
 
+/* What does not change while we run. */
+static void
+note_facts(struct relay *relay, size_t files_limit)
+{
+	const struct port_set *ports = &relay->public_ports;
+	struct relay_facts *facts = &relay->facts;
+
+	facts->domain = relay->options.domain;
+	facts->version = PACKAGE_VERSION;
+	if (ports->count > 0)
+		snprintf(facts->public_ports, sizeof(facts->public_ports),
+		    "%u-%u", (unsigned)port_set_nth(ports, 0),
+		    (unsigned)port_set_nth(ports, ports->count - 1));
+	facts->files_limit = files_limit;
+	facts->listen_queue = listener_queue();
+	facts->busiest = relay->busiest_text;
+	relay->busiest_since_ms = loop_now_ms(relay->loop);
+	relay->self.facts = facts;
+}
+
+static void
+take_busiest(struct relay *relay)
+{
+	uint64_t now = loop_now_ms(relay->loop);
+
+	relay->facts.busiest_ms = now - relay->busiest_since_ms;
+	relay->busiest_since_ms = now;
+	(void)busiest_text(&relay->busiest, relay->busiest_text);
+	busiest_clear(&relay->busiest);
+}
+
 static void
 announce_cb(void *ctx)
 {
 	struct relay *relay = ctx;
 	uint64_t values[COUNTERS_FLAT];
 
+	counting_flush(relay);
+	take_busiest(relay);
 	relay->self.visitors = relay->n_visitors;
 	counters_values(&relay->counters, values);
 	relay->registry->ops->announce(relay->registry, &relay->self,
 	    relay->self_route.key[0] != '\0' ? &relay->self_route : NULL,
 	    counters_names(), values, COUNTERS_FLAT);
-	counting_flush(relay);
 	backlog_write(relay); /* what was refused the last time */
 	timer_set(relay->loop, &relay->announce_timer,
 	    (uint64_t)relay->options.announce_ms);
@@ -239,6 +273,7 @@ run(struct relay *relay)
 	timer_init(&relay->announce_timer, announce_cb, relay);
 	timer_init(&relay->stop_timer, stop_cb, relay);
 	drain_init(relay);
+	note_facts(relay, descriptors);
 	if (loop_on_signal(relay->loop, SIGTERM, terminate_cb, relay) != 0 ||
 	    loop_on_signal(relay->loop, SIGINT, interrupt_cb, relay) != 0 ||
 	    loop_on_signal(relay->loop, SIGHUP, reload_cb, relay) != 0) {

@@ -13,6 +13,7 @@
 #include "net/farewell.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "relay/busiest.h"
 #include "relay/claim_queue.h"
 #include "relay/counters.h"
 #include "relay/door_queue.h"
@@ -57,6 +58,10 @@ struct relay {
 	struct limit_hits hits;
 	struct sources *sources;
 	struct relay_info self; /* as announced */
+	struct relay_facts facts;
+	struct busiest busiest; /* since busiest_since_ms */
+	char busiest_text[BUSIEST_TEXT_MAX]; /* before that, for facts.busiest_ms */
+	uint64_t busiest_since_ms; /* loop clock */
 	struct route
 	    self_route; /* relay/HOST → our agent listener; key "" when none */
 	struct lease_key lease_key;

@@ -13,6 +13,7 @@
 #include <event2/event_struct.h>
 #include <event2/util.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -247,6 +248,20 @@ fail:
 	close(fd);
 	errno = saved;
 	return -1;
+}
+
+unsigned
+listener_queue(void)
+{
+	FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+	unsigned limit = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%u", &limit) != 1)
+		limit = 0;
+	fclose(file);
+	return limit < BACKLOG ? limit : BACKLOG;
 }
 
 int

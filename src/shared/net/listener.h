@@ -15,6 +15,10 @@ struct listeners *listeners_new(struct loop *loop);
 /* Precondition: all of the set are closed. Not from a listener's callback. */
 void listeners_free(struct listeners **set);
 
+/* How many connections to a listener wait to be accepted, before others are turned away; 0: it is
+ * not known. */
+unsigned listener_queue(void);
+
 /* A connection came: fd is non-blocking, close-on-exec, and the callee's from now on. The
  * callee may close any listener. */
 typedef void (*listener_cb)(void *ctx, int fd, const struct address *peer);
