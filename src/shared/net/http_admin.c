@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The operator's HTTP server, on libevent's evhttp: it serves a list of paths and knows
- * nothing of what they say. It is meant for loopback, where browsers are the danger:
- * a page from elsewhere that had its name point to 127.0.0.1 is refused by its Host.
+ * The operator's HTTP server, on libevent's evhttp: it serves a list of paths, or a handler, and
+ * knows nothing of what they say. On loopback browsers are the danger: a page from elsewhere
+ * that had its name point to 127.0.0.1 is refused by its Host.
+ *
+ * evhttp gives a request that lost its connection back to us, unless the whole server is being
+ * freed: closed_cb() tells the two apart.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
@@ -21,7 +25,8 @@
 #include "net/http_admin.h"
 
 #define HEADERS_MAX 8192 /* bytes */
-#define BODY_MAX 0
+#define READ_MAX                                                               \
+	(1 << 20) /* bytes of a body; what is longer ends the connection */
 #define TIMEOUT_S 10
 #define BACKLOG 64
 #define REST_MS 1000
@@ -34,7 +39,18 @@ struct http_admin {
 	struct timer rest;
 	struct address address;
 	const struct http_admin_route *routes;
+	http_handler_cb handler;
 	void *ctx;
+	LIST_HEAD(, http_request) requests; /* with the handler, or streams */
+};
+
+struct http_request {
+	LIST_ENTRY(http_request) link;	/* while admin is not NULL */
+	struct http_admin *admin;	/* NULL: freed */
+	struct evhttp_request *request; /* NULL: the client is gone */
+	const struct http_admin_route *route;
+	void (*gone_cb)(void *ctx); /* of a stream */
+	void *gone_ctx;
 };
 
 /* evhttp keeps the argument of its listener's callbacks for itself, so a failing listener
@@ -55,14 +71,34 @@ phrase(int status)
 	switch (status) {
 	case 200:
 		return "OK";
+	case 201:
+		return "Created";
+	case 202:
+		return "Accepted";
+	case 204:
+		return "No Content";
+	case 303:
+		return "See Other";
+	case 304:
+		return "Not Modified";
 	case 400:
 		return "Bad Request";
+	case 401:
+		return "Unauthorized";
 	case 403:
 		return "Forbidden";
 	case 404:
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
+	case 413:
+		return "Content Too Large";
+	case 415:
+		return "Unsupported Media Type";
+	case 422:
+		return "Unprocessable Content";
 	case 500:
 		return "Internal Server Error";
 	case 503:
@@ -120,8 +156,25 @@ make_body(struct evhttp_request *request, struct http_reply *reply)
 }
 
 static void
-send_reply(struct evhttp_request *request, const struct http_admin_route *route,
-    struct http_reply *reply)
+add_headers(struct evhttp_request *request, const struct http_reply *reply,
+    const char *type)
+{
+	if (reply->type != NULL)
+		type = reply->type;
+	if (type != NULL)
+		add_header(request, "Content-Type", type);
+	add_header(request, "Cache-Control", "no-store");
+	add_header(request, "X-Content-Type-Options", "nosniff");
+	add_header(request, "X-Frame-Options", "DENY");
+	for (int i = 0;
+	     i < HTTP_REPLY_HEADERS && reply->headers[i].name != NULL; i++)
+		add_header(
+		    request, reply->headers[i].name, reply->headers[i].value);
+}
+
+static void
+send_reply(
+    struct evhttp_request *request, const char *type, struct http_reply *reply)
 {
 	struct evbuffer *body = make_body(request, reply);
 
@@ -129,11 +182,7 @@ send_reply(struct evhttp_request *request, const struct http_admin_route *route,
 		send_text(request, 500, "out of memory");
 		return;
 	}
-	add_header(request, "Content-Type",
-	    reply->type != NULL ? reply->type : route->type);
-	add_header(request, "Cache-Control", "no-store");
-	add_header(request, "X-Content-Type-Options", "nosniff");
-	add_header(request, "X-Frame-Options", "DENY");
+	add_headers(request, reply, type);
 	evhttp_send_reply(request, reply->status, phrase(reply->status), body);
 	evbuffer_free(body);
 }
@@ -173,33 +222,255 @@ find_route(const struct http_admin *admin, const char *path)
 	return NULL;
 }
 
+/* ---- requests of a handler ---- */
+
+/* The connection ends. */
+static void
+closed_cb(struct evhttp_connection *connection, void *ctx)
+{
+	struct http_request *request = ctx;
+	struct evhttp_request *http = request->request;
+
+	(void)connection;
+	request->request = NULL;
+	if (evhttp_request_get_connection(http) == NULL)
+		evhttp_send_reply_end(http); /* frees it */
+	if (request->gone_cb != NULL) {
+		LIST_REMOVE(request, link);
+		request->gone_cb(request->gone_ctx);
+		free(request);
+	}
+}
+
+static void
+hand_over(struct http_admin *admin, struct evhttp_request *http,
+    const struct http_admin_route *route)
+{
+	struct http_request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL) {
+		send_text(http, 500, "out of memory");
+		return;
+	}
+	request->admin = admin;
+	request->request = http;
+	request->route = route;
+	LIST_INSERT_HEAD(&admin->requests, request, link);
+	evhttp_connection_set_closecb(
+	    evhttp_request_get_connection(http), closed_cb, request);
+	admin->handler(admin->ctx, request);
+}
+
+/* It is evhttp's again, and NULL if nobody hears the answer. */
+static struct evhttp_request *
+take_back(struct http_request **requestp)
+{
+	struct http_request *request = *requestp;
+	struct evhttp_request *http = request->request;
+
+	*requestp = NULL;
+	if (http != NULL)
+		evhttp_connection_set_closecb(
+		    evhttp_request_get_connection(http), NULL, NULL);
+	if (request->admin != NULL)
+		LIST_REMOVE(request, link);
+	free(request);
+	return http;
+}
+
+enum http_method
+http_request_method(const struct http_request *request)
+{
+	switch (evhttp_request_get_command(request->request)) {
+	case EVHTTP_REQ_GET:
+		return HTTP_GET;
+	case EVHTTP_REQ_HEAD:
+		return HTTP_HEAD;
+	case EVHTTP_REQ_POST:
+		return HTTP_POST;
+	case EVHTTP_REQ_PUT:
+		return HTTP_PUT;
+	case EVHTTP_REQ_PATCH:
+		return HTTP_PATCH;
+	case EVHTTP_REQ_DELETE:
+		return HTTP_DELETE;
+	default:
+		return HTTP_OTHER;
+	}
+}
+
+const char *
+http_request_path(const struct http_request *request)
+{
+	const struct evhttp_uri *uri =
+	    evhttp_request_get_evhttp_uri(request->request);
+	const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+
+	return path != NULL ? path : "";
+}
+
+const char *
+http_request_query(const struct http_request *request)
+{
+	const struct evhttp_uri *uri =
+	    evhttp_request_get_evhttp_uri(request->request);
+
+	return uri != NULL ? evhttp_uri_get_query(uri) : NULL;
+}
+
+const char *
+http_request_header(const struct http_request *request, const char *name)
+{
+	return evhttp_find_header(
+	    evhttp_request_get_input_headers(request->request), name);
+}
+
+struct str
+http_request_body(const struct http_request *request)
+{
+	struct evbuffer *body =
+	    evhttp_request_get_input_buffer(request->request);
+	size_t len = evbuffer_get_length(body);
+	const char *text = (const char *)evbuffer_pullup(body, -1);
+
+	return text != NULL ? (struct str){text, len} : (struct str){"", 0};
+}
+
+bool
+http_request_too_large(const struct http_request *request)
+{
+	const char *length = http_request_header(request, "Content-Length");
+	uint64_t announced;
+
+	return evbuffer_get_length(evhttp_request_get_input_buffer(
+		   request->request)) > HTTP_BODY_MAX ||
+	    (length != NULL &&
+		str_to_number(str_of(length), UINT64_MAX, &announced) &&
+		announced > HTTP_BODY_MAX);
+}
+
+const char *
+http_request_peer(const struct http_request *request)
+{
+	char *ip = NULL;
+	ev_uint16_t port;
+
+	evhttp_connection_get_peer(
+	    evhttp_request_get_connection(request->request), &ip, &port);
+	return ip != NULL ? ip : "";
+}
+
+const struct http_admin_route *
+http_request_route(const struct http_request *request)
+{
+	return request->route;
+}
+
+void
+http_request_answer(struct http_request **requestp, struct http_reply *reply)
+{
+	struct evhttp_request *http = take_back(requestp);
+
+	if (http != NULL)
+		send_reply(http, NULL, reply);
+	else
+		free(reply->body);
+}
+
+static void
+run_route(struct http_admin *admin, struct evhttp_request *http,
+    const struct http_admin_route *route)
+{
+	enum evhttp_cmd_type method = evhttp_request_get_command(http);
+	struct http_reply reply = {.status = 200};
+
+	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+		add_header(http, "Allow", "GET, HEAD");
+		send_text(http, 405, "This is for reading only.");
+		return;
+	}
+	route->cb(admin->ctx,
+	    evhttp_uri_get_query(evhttp_request_get_evhttp_uri(http)), &reply);
+	send_reply(http, route->type, &reply);
+}
+
+void
+http_request_run(struct http_request **requestp)
+{
+	struct http_admin *admin = (*requestp)->admin;
+	const struct http_admin_route *route = (*requestp)->route;
+	struct evhttp_request *http = take_back(requestp);
+
+	if (http != NULL)
+		run_route(admin, http, route);
+}
+
+void
+http_request_stream(struct http_request *request,
+    const struct http_reply *reply, void (*gone_cb)(void *ctx), void *ctx)
+{
+	struct evhttp_connection *connection =
+	    evhttp_request_get_connection(request->request);
+
+	request->gone_cb = gone_cb;
+	request->gone_ctx = ctx;
+	add_headers(request->request, reply, NULL);
+	/* its client has nothing to say, for as long as it likes */
+	bufferevent_set_timeouts(
+	    evhttp_connection_get_bufferevent(connection), NULL, NULL);
+	evhttp_send_reply_start(
+	    request->request, reply->status, phrase(reply->status));
+}
+
+bool
+http_request_send(struct http_request *request, const char *data, size_t len)
+{
+	struct evbuffer *chunk, *output;
+	bool sent;
+
+	if (request->request == NULL)
+		return false;
+	chunk = evbuffer_new();
+	sent = chunk != NULL && evbuffer_add(chunk, data, len) == 0;
+
+	if (sent)
+		evhttp_send_reply_chunk(request->request, chunk);
+	if (chunk != NULL)
+		evbuffer_free(chunk);
+	output = bufferevent_get_output(evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(request->request)));
+	return sent && evbuffer_get_length(output) <= HTTP_BACKLOG_MAX;
+}
+
+void
+http_request_end(struct http_request **requestp)
+{
+	struct evhttp_request *http = take_back(requestp);
+
+	if (http != NULL)
+		evhttp_send_reply_end(http);
+}
+
 static void
 request_cb(struct evhttp_request *request, void *ctx)
 {
 	struct http_admin *admin = ctx;
-	enum evhttp_cmd_type method = evhttp_request_get_command(request);
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const struct http_admin_route *route;
-	struct http_reply reply = {.status = 200};
 
-	if (!is_for_us(request, uri)) {
+	if (address_is_loopback(&admin->address) && !is_for_us(request, uri)) {
 		send_text(request, 403,
 		    "This server answers to its address or localhost only.");
 		return;
 	}
 	route =
 	    uri != NULL ? find_route(admin, evhttp_uri_get_path(uri)) : NULL;
-	if (route == NULL) {
+	if (admin->handler != NULL)
+		hand_over(admin, request, route);
+	else if (route == NULL)
 		send_text(request, 404, "There is nothing here.");
-		return;
-	}
-	if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
-		add_header(request, "Allow", "GET, HEAD");
-		send_text(request, 405, "This server is for reading only.");
-		return;
-	}
-	route->cb(admin->ctx, evhttp_uri_get_query(uri), &reply);
-	send_reply(request, route, &reply);
+	else
+		run_route(admin, request, route);
 }
 
 /* evhttp's listener would spin when the process has no descriptors left. */
@@ -286,7 +557,7 @@ http_admin_new(struct loop *loop, const struct address *address,
 		goto fail;
 	}
 	evhttp_set_max_headers_size(admin->http, HEADERS_MAX);
-	evhttp_set_max_body_size(admin->http, BODY_MAX);
+	evhttp_set_max_body_size(admin->http, READ_MAX);
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
 	/* all of them, so that they reach request_cb() and get a 405 */
 	evhttp_set_allowed_methods(admin->http,
@@ -304,6 +575,30 @@ fail:
 }
 
 void
+http_admin_handle(struct http_admin *admin, http_handler_cb cb)
+{
+	admin->handler = cb;
+}
+
+/* Who has them still answers, or ends them. */
+static void
+leave_requests(struct http_admin *admin)
+{
+	struct http_request *request;
+
+	while ((request = LIST_FIRST(&admin->requests)) != NULL) {
+		LIST_REMOVE(request, link);
+		request->admin = NULL;
+		if (request->request == NULL)
+			continue;
+		evhttp_connection_set_closecb(
+		    evhttp_request_get_connection(request->request), NULL,
+		    NULL);
+		request->request = NULL;
+	}
+}
+
+void
 http_admin_free(struct http_admin **adminp)
 {
 	struct http_admin *admin = *adminp;
@@ -313,6 +608,7 @@ http_admin_free(struct http_admin **adminp)
 		return;
 	*adminp = NULL;
 	LIST_REMOVE(admin, link);
+	leave_requests(admin);
 	timer_clear(admin->loop, &admin->rest);
 	if (admin->http != NULL)
 		evhttp_free(admin->http);

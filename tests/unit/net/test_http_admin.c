@@ -346,6 +346,189 @@ START_TEST(may_be_freed_with_a_connection_open)
 }
 END_TEST
 
+/* ---- a handler ---- */
+
+static struct http_request *kept;
+static int n_gone;
+
+static void
+echo(struct http_request **request)
+{
+	struct http_reply reply = {.status = 201, .type = "text/plain"};
+	struct str body = http_request_body(*request);
+	FILE *out = open_memstream(&reply.body, &reply.len);
+
+	fprintf(out, "%d %s %s [%.*s] %s", (int)http_request_method(*request),
+	    http_request_path(*request), http_request_peer(*request),
+	    STR_ARG(body), http_request_header(*request, "X-Mine"));
+	fclose(out);
+	reply.headers[0].name = "X-Yours";
+	reply.headers[0].value = "1";
+	http_request_answer(request, &reply);
+}
+
+static void
+handle_cb(void *ctx, struct http_request *request)
+{
+	ck_assert_ptr_eq(ctx, &bound);
+	if (http_request_too_large(request)) {
+		struct http_reply reply = {.status = 413};
+
+		http_request_answer(&request, &reply);
+	} else if (http_request_route(request) != NULL) {
+		http_request_run(&request);
+	} else if (strcmp(http_request_path(request), "/later") == 0) {
+		kept = request;
+	} else {
+		echo(&request);
+	}
+}
+
+static void
+gone_cb(void *ctx)
+{
+	ck_assert_ptr_eq(ctx, &kept);
+	n_gone++;
+}
+
+START_TEST(a_handler_has_the_whole_request)
+{
+	static const char text[] =
+	    "PATCH /x/y HTTP/1.1\r\nX-Mine: z\r\nConnection: close\r\n"
+	    "Content-Length: 4\r\n\r\nabcd";
+	const char *got;
+
+	http_admin_handle(admin, handle_cb);
+	got = exchange(text, sizeof(text) - 1);
+	ck_assert_int_eq(status(got), 201);
+	ck_assert_ptr_nonnull(strstr(got, "X-Yours: 1\r\n"));
+	ck_assert_ptr_nonnull(strstr(got, "\r\n\r\n4 /x/y 127.0.0.1 [abcd] z"));
+	ck_assert_int_eq(status(request("GET", "/healthz", "")), 200);
+	ck_assert_int_eq(status(request("DELETE", "/healthz", "")), 405);
+	ck_assert_int_eq(
+	    status(request("GET", "/x", "Host: evil.example\r\n")), 403);
+}
+END_TEST
+
+START_TEST(too_large_a_body_is_told)
+{
+	static char text[HTTP_BODY_MAX + 300];
+	int n = snprintf(text, sizeof(text),
+	    "POST /x HTTP/1.1\r\nConnection: close\r\nContent-Length: "
+	    "%d\r\n\r\n",
+	    HTTP_BODY_MAX + 1);
+
+	memset(text + n, 'x', HTTP_BODY_MAX + 1);
+	http_admin_handle(admin, handle_cb);
+	ck_assert_int_eq(
+	    status(exchange(text, (size_t)n + HTTP_BODY_MAX + 1)), 413);
+	ck_assert_int_eq(
+	    status(request("POST", "/x", "Content-Length: 99999999\r\n")), 413);
+}
+END_TEST
+
+static void
+begin_later(void)
+{
+	static const char text[] = "GET /later HTTP/1.1\r\n\r\n";
+
+	http_admin_handle(admin, handle_cb);
+	kept = NULL;
+	answer_len = 0;
+	ck_assert_int_eq(conn_connect(&conn, loop, &bound, &ops, NULL), 0);
+	ck_assert_int_eq(conn_write(&conn, text, sizeof(text) - 1), 0);
+	for (int i = 0; i < 500 && kept == NULL; i++)
+		run_for_ms(loop, 2);
+	ck_assert_ptr_nonnull(kept);
+}
+
+START_TEST(an_answer_may_come_later)
+{
+	begin_later();
+	echo(&kept);
+	ck_assert_ptr_null(kept);
+	for (int i = 0; i < 500 && answer_len == 0; i++) {
+		run_for_ms(loop, 2);
+		readable_cb(&conn);
+	}
+	answer[answer_len] = '\0';
+	ck_assert_int_eq(status(answer), 201);
+}
+END_TEST
+
+static void
+answer_kept(void)
+{
+	struct http_reply reply = {
+	    .status = 200, .body = strdup("x"), .len = 1};
+
+	http_request_answer(&kept, &reply);
+}
+
+START_TEST(an_answer_may_come_too_late)
+{
+	begin_later();
+	conn_fini(&conn);
+	run_for_ms(loop, 30);
+	answer_kept();
+	run_for_ms(loop, 10);
+	begin_later();
+	http_admin_free(&admin);
+	answer_kept();
+}
+END_TEST
+
+static void
+begin_stream(void)
+{
+	struct http_reply reply = {.status = 200, .type = "text/event-stream"};
+
+	begin_later();
+	n_gone = 0;
+	http_request_stream(kept, &reply, gone_cb, &kept);
+	ck_assert(http_request_send(kept, "data: 1\n\n", 9));
+	for (int i = 0; i < 500 && answer_len == 0; i++)
+		run_for_ms(loop, 2);
+}
+
+START_TEST(a_stream_goes_on_until_somebody_leaves)
+{
+	begin_stream();
+	run_for_ms(loop, 10);
+	answer[answer_len] = '\0';
+	ck_assert_ptr_nonnull(
+	    strstr(answer, "Content-Type: text/event-stream"));
+	ck_assert_ptr_nonnull(strstr(answer, "data: 1"));
+	conn_fini(&conn);
+	run_until(loop, &n_gone, 1);
+	begin_stream(); /* our end */
+	http_request_end(&kept);
+	run_for_ms(loop, 10);
+	conn_fini(&conn);
+	run_for_ms(loop, 10);
+	ck_assert_int_eq(n_gone, 0);
+	begin_stream(); /* the server's end */
+	http_admin_free(&admin);
+	ck_assert(!http_request_send(kept, "x", 1));
+	http_request_end(&kept);
+	ck_assert_int_eq(n_gone, 0);
+}
+END_TEST
+
+START_TEST(a_stream_that_nobody_reads_is_bounded)
+{
+	static char much[65536];
+	int n = 0;
+
+	begin_stream();
+	memset(much, 'x', sizeof(much));
+	while (http_request_send(kept, much, sizeof(much)))
+		n++;
+	ck_assert_int_le(n, HTTP_BACKLOG_MAX / (int)sizeof(much));
+	http_request_end(&kept);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -369,6 +552,12 @@ main(void)
 	tcase_add_test(tests, a_port_in_use_is_refused);
 	tcase_add_test(tests, rests_when_descriptors_run_out);
 	tcase_add_test(tests, may_be_freed_with_a_connection_open);
+	tcase_add_test(tests, a_handler_has_the_whole_request);
+	tcase_add_test(tests, too_large_a_body_is_told);
+	tcase_add_test(tests, an_answer_may_come_later);
+	tcase_add_test(tests, an_answer_may_come_too_late);
+	tcase_add_test(tests, a_stream_goes_on_until_somebody_leaves);
+	tcase_add_test(tests, a_stream_that_nobody_reads_is_bounded);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
