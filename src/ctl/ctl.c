@@ -11,30 +11,6 @@
 #include "ctl/report.h"
 #include "net/process.h"
 
-static const struct {
-	const char *noun, *verb; /* verb NULL: the noun is the whole command */
-	bool needs_name;
-	int (*run)(struct ctl *ctl, const char *name);
-} commands[] = {
-    {"device", "add", true, command_device_add},
-    {"device", "ls", false, command_device_list},
-    {"device", "show", true, command_device_show},
-    {"device", "set", true, command_device_set},
-    {"device", "rotate", true, command_device_rotate},
-    {"device", "rm", true, command_device_remove},
-    {"fleet", "add", true, command_fleet_add},
-    {"fleet", "ls", false, command_fleet_list},
-    {"fleet", "show", true, command_fleet_show},
-    {"fleet", "rm", true, command_fleet_remove},
-    {"relay", "ls", false, command_relay_list},
-    {"relay", "drain", true, command_relay_drain},
-    {"relay", "undrain", true, command_relay_undrain},
-    {"route", "ls", false, command_route_list},
-    {"status", NULL, false, command_status},
-};
-
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
 int
 ctl_fail(int code, const char *format, ...)
 {
@@ -94,16 +70,21 @@ ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
 	return EX_OK;
 }
 
+static void
+say_command(const struct option_command *words, const char *before)
+{
+	fprintf(stderr, "%s %s%s%s%s%s", before, words->noun,
+	    words->verb ? " " : "", words->verb ? words->verb : "",
+	    words->argument ? " " : "", words->argument ? words->argument : "");
+}
+
 static int
 fail_usage(const char *what)
 {
 	ctl_fail(EX_USAGE, "%s", what);
 	fputs("commands:", stderr);
-	for (size_t i = 0; i < COMMANDS; i++)
-		fprintf(stderr, "%s %s%s%s%s", i ? "," : "", commands[i].noun,
-		    commands[i].verb ? " " : "",
-		    commands[i].verb ? commands[i].verb : "",
-		    commands[i].needs_name ? " NAME" : "");
+	for (size_t i = 0; ctl_commands[i].run != NULL; i++)
+		say_command(&ctl_commands[i].words, i ? "," : "");
 	fputs("; taupectl --help tells the options\n", stderr);
 	return EX_USAGE;
 }
@@ -137,12 +118,13 @@ choose_store(struct ctl *ctl)
 }
 
 static bool
-is_command(size_t i, const struct option_list *words)
+is_command(
+    const struct option_command *command, const struct option_list *words)
 {
-	return strcmp(words->items[0], commands[i].noun) == 0 &&
-	    (commands[i].verb == NULL ||
+	return strcmp(words->items[0], command->noun) == 0 &&
+	    (command->verb == NULL ||
 		(words->count > 1 &&
-		    strcmp(words->items[1], commands[i].verb) == 0));
+		    strcmp(words->items[1], command->verb) == 0));
 }
 
 static int
@@ -158,43 +140,43 @@ check_name(const char *noun, const char *name)
 }
 
 static int
-run_command(struct ctl *ctl, size_t i)
+run_command(struct ctl *ctl, const struct ctl_command *command)
 {
+	const char *noun = command->words.noun;
+	bool needs_name = command->words.argument != NULL;
 	const struct option_list *words = &ctl->options.words;
-	size_t used = commands[i].verb != NULL ? 2 : 1;
-	const char *name = commands[i].needs_name && words->count > used
-	    ? words->items[used]
-	    : NULL;
+	size_t used = command->words.verb != NULL ? 2 : 1;
+	const char *name =
+	    needs_name && words->count > used ? words->items[used] : NULL;
 	int code;
 
-	if (commands[i].needs_name && name == NULL)
-		return fail_usage(strcmp(commands[i].noun, "device") == 0
+	if (needs_name && name == NULL)
+		return fail_usage(strcmp(noun, "device") == 0
 			? "the device's name is missing"
-			: strcmp(commands[i].noun, "fleet") == 0
+			: strcmp(noun, "fleet") == 0
 			? "the fleet's name is missing"
 			: "the relay's id is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
-	if (commands[i].run != command_device_add &&
+	if (command->run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
 		return fail_usage("label and port belong to device add");
-	if (commands[i].run != command_device_add &&
-	    commands[i].run != command_device_set &&
+	if (command->run != command_device_add &&
+	    command->run != command_device_set &&
 	    device_limits_given(&ctl->options))
 		return fail_usage("limits belong to device add and device set");
-	if (commands[i].run != command_device_rotate && ctl->options.now)
+	if (command->run != command_device_rotate && ctl->options.now)
 		return fail_usage("now belongs to device rotate");
-	if (commands[i].run != command_fleet_add &&
+	if (command->run != command_fleet_add &&
 	    (ctl->options.devices > 0 || ctl->options.expires_ms > 0 ||
 		ctl->options.pattern != NULL))
 		return fail_usage(
 		    "devices, expires and pattern belong to fleet add");
-	if (name != NULL &&
-	    (code = check_name(commands[i].noun, name)) != EX_OK)
+	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if ((code = choose_store(ctl)) != EX_OK)
 		return code;
-	return commands[i].run(ctl, name);
+	return command->run(ctl, name);
 }
 
 static int
@@ -202,9 +184,9 @@ run(struct ctl *ctl)
 {
 	if (ctl->options.words.count == 0)
 		return fail_usage("a command is missing");
-	for (size_t i = 0; i < COMMANDS; i++)
-		if (is_command(i, &ctl->options.words))
-			return run_command(ctl, i);
+	for (size_t i = 0; ctl_commands[i].run != NULL; i++)
+		if (is_command(&ctl_commands[i].words, &ctl->options.words))
+			return run_command(ctl, &ctl_commands[i]);
 	return fail_usage("there is no such command");
 }
 

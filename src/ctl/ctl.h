@@ -27,6 +27,15 @@ struct ctl {
 	struct admin admin;
 };
 
+/* A command: how it is called and what it does. */
+struct ctl_command {
+	struct option_command words;
+	int (*run)(struct ctl *ctl, const char *name);
+};
+
+/* All of them; the last one's run is NULL. */
+extern const struct ctl_command ctl_commands[];
+
 extern const struct option_table ctl_option_table;
 
 int ctl_main(int argc, char **argv);

@@ -89,15 +89,22 @@ static const struct option_row rows[] = {
     {0},
 };
 
+static const struct option_command *
+command_at(size_t place)
+{
+	const struct ctl_command *command = &ctl_commands[place];
+
+	return command->run != NULL ? &command->words : NULL;
+}
+
 const struct option_table ctl_option_table = {
     .program = "taupectl",
-    .synopsis = "Administer devices, fleets, relays and routes: device "
-		"add|ls|show|set|rotate|rm, fleet add|ls|show|rm, "
-		"relay ls|drain|undrain, route ls, status.",
+    .synopsis = "Administer devices, fleets, relays and routes.",
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",
     .rows = rows,
     .struct_size = sizeof(struct ctl_options),
     .arguments = "COMMAND [NAME]",
     .arguments_offset = AT(words),
+    .command_at = command_at,
 };

@@ -166,8 +166,10 @@ def test_a_program_starts_and_has_its_manual(installed, package):
     version = installed.run("dpkg-query", "-W", "-f", "${Version}", package).stdout
     assert version.rsplit("-", 1)[0] in installed.run(program, "--version").stdout
     assert stat.S_IMODE(installed.at(program).stat().st_mode) == 0o755
-    assert f"/usr/share/man/man8/{pathlib.Path(program).name}.8.gz" in \
-        installed.run("dpkg", "-L", package).stdout.splitlines()
+    name = pathlib.Path(program).name
+    files = installed.run("dpkg", "-L", package).stdout.splitlines()
+    assert f"/usr/share/man/man8/{name}.8.gz" in files
+    assert f"/usr/share/man/man5/{name}.ini.5.gz" in files
 
 
 @pytest.mark.parametrize("package", PROGRAMS)

@@ -212,6 +212,12 @@ options_load(
 	case COMMAND_MAN:
 		options_print_man(table);
 		break;
+	case COMMAND_MAN_KEYS:
+		options_print_man_keys(table);
+		break;
+	case COMMAND_MAN_COMMANDS:
+		options_print_man_commands(table);
+		break;
 	}
 	return OPTIONS_EXIT;
 }

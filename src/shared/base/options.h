@@ -2,8 +2,8 @@
 /*
  * Configuration as a typed table: each row has a key, a type, a default, a unit, bounds
  * and one sentence. The table reads the INI file and the command line, gives --help and
- * the man page's OPTIONS section, and the error for a bad value (file, line, key, what is
- * allowed). Every key is also a long option: key relay_url is --relay-url.
+ * what the man pages tell of options, keys and commands, and the error for a bad value (file,
+ * line, key, what is allowed). Every key is also a long option: key relay_url is --relay-url.
  */
 #ifndef TAUPE_BASE_OPTIONS_H
 #define TAUPE_BASE_OPTIONS_H
@@ -39,6 +39,13 @@ struct option_row {
 	const char *help;        /* one sentence; that a list may be repeated is added */
 };
 
+/* One of a program's commands, such as "device add NAME". */
+struct option_command {
+	const char *noun, *verb; /* verb NULL: the noun is the whole command */
+	const char *argument;    /* the word behind them, "NAME"; NULL: none */
+	const char *help;        /* --help tells its first sentence, the man page all */
+};
+
 struct option_table {
 	const char *program;     /* "taupe-relay" */
 	const char *synopsis;    /* one sentence for --help */
@@ -53,11 +60,14 @@ struct option_table {
 	 * the offset of the struct option_list that gets it. NULL: nothing. */
 	const char *arguments;
 	size_t arguments_offset;
+	/* The commands that these words may be, for --help and the man page: the one at a place
+	 * from 0 on, NULL behind the last. May be NULL. */
+	const struct option_command *(*command_at)(size_t place);
 };
 
 enum options_result {
 	OPTIONS_OK,
-	OPTIONS_EXIT,  /* --help, --version, --help-man or --check was answered: exit 0 */
+	OPTIONS_EXIT,  /* --help, --version, --help-man… or --check was answered: exit 0 */
 	OPTIONS_ERROR  /* said on stderr what, where and what is allowed: exit EX_CONFIG */
 };
 

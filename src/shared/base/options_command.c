@@ -25,6 +25,8 @@ static const struct {
     {"--help", "-h", 'h'},
     {"--version", "-V", 'V'},
     {"--help-man", NULL, 'm'},
+    {"--help-man-keys", NULL, 'y'},
+    {"--help-man-commands", NULL, 'd'},
 };
 
 static bool
@@ -153,6 +155,12 @@ options_scan_command(struct options_reading *reading, int argc, char **argv,
 			return;
 		case 'm':
 			command->what = COMMAND_MAN;
+			return;
+		case 'y':
+			command->what = COMMAND_MAN_KEYS;
+			return;
+		case 'd':
+			command->what = COMMAND_MAN_COMMANDS;
 			return;
 		}
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table for people: --help, --version, and the man page's OPTIONS section, so that
- * what is written about an option cannot differ from what it does.
+ * The table for people: --help, --version, and what the man pages tell of options, keys
+ * and commands, so that what is written about one cannot differ from what it does.
  */
 #include "config.h"
 
@@ -65,13 +65,32 @@ facts_write(const struct option_row *row, char *out, size_t cap)
 		out[len - 1] = '\0';
 }
 
+/* A sentence ends where the next one begins. */
+static bool
+sentence_ends(const char *text)
+{
+	return *text == '.' && text[1] == ' ' &&
+	    isupper((unsigned char)text[2]);
+}
+
+static size_t
+first_sentence(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] != '\0' && !sentence_ends(text + len))
+		len++;
+	return text[len] != '\0' ? len + 1 : len;
+}
+
 /* Print words filled to 80 columns, each line indented. */
 static void
-print_filled(const char *text, size_t indent)
+print_filled(const char *text, size_t size, size_t indent)
 {
+	const char *end = text + size;
 	size_t column = 0;
 
-	while (*text != '\0') {
+	while (text < end) {
 		size_t len = strcspn(text, " ");
 
 		if (column == 0)
@@ -87,6 +106,30 @@ print_filled(const char *text, size_t indent)
 		printf("\n");
 }
 
+static void
+print_text(const char *text)
+{
+	print_filled(text, strlen(text), 10);
+}
+
+static void
+print_commands(const struct option_table *table)
+{
+	const struct option_command *command;
+
+	if (table->command_at == NULL)
+		return;
+	for (size_t i = 0; (command = table->command_at(i)) != NULL; i++) {
+		printf("  %s%s%s%s%s\n", command->noun,
+		    command->verb ? " " : "",
+		    command->verb ? command->verb : "",
+		    command->argument ? " " : "",
+		    command->argument ? command->argument : "");
+		print_filled(command->help, first_sentence(command->help), 10);
+	}
+	printf("\n");
+}
+
 void
 options_print_help(const struct option_table *table)
 {
@@ -95,6 +138,7 @@ options_print_help(const struct option_table *table)
 	printf("Usage: %s [OPTION]...%s%s\n%s\n\n", table->program,
 	    table->arguments ? " " : "",
 	    table->arguments ? table->arguments : "", table->synopsis);
+	print_commands(table);
 	printf("Every option is also a key of the section [%s] of the "
 	       "configuration file\n"
 	       "(%s); --relay-url is relay_url there.\n"
@@ -108,16 +152,16 @@ options_print_help(const struct option_table *table)
 		    common[i].letter ? ", " : "", common[i].name,
 		    common[i].argument ? " " : "",
 		    common[i].argument ? common[i].argument : "");
-		print_filled(common[i].help, 10);
+		print_text(common[i].help);
 	}
 	for (const struct option_row *row = table->rows; row->key != NULL;
 	     row++) {
 		options_long_name(row, option, sizeof(option));
 		printf("  %s%s%s\n", option, row->argument ? " " : "",
 		    row->argument ? row->argument : "");
-		print_filled(row->help, 10);
+		print_text(row->help);
 		facts_write(row, facts, sizeof(facts));
-		print_filled(facts, 10);
+		print_text(facts);
 	}
 }
 
@@ -139,13 +183,20 @@ print_mdoc(const char *text)
 		else
 			putchar(*text);
 		/* one sentence, one line, as mdoc wants it */
-		if (*text == '.' && text[1] == ' ' &&
-		    isupper((unsigned char)text[2])) {
+		if (sentence_ends(text)) {
 			putchar('\n');
 			text++;
 		}
 	}
 	putchar('\n');
+}
+
+/* A name's hyphens are what is typed, no typographer's. */
+static void
+print_man_name(const char *name)
+{
+	for (; *name != '\0'; name++)
+		printf("%s%c", *name == '-' ? "\\" : "", *name);
 }
 
 /* An argument is quoted: words like "Ta" in it would be macros. */
@@ -156,17 +207,27 @@ print_man_item(const char *letter, const char *name, const char *argument)
 	if (letter != NULL)
 		printf("Fl %s , ", letter);
 	printf("Fl \\-");
-	for (; *name != '\0'; name++)
-		printf("%s%c", *name == '-' ? "\\" : "", *name);
+	print_man_name(name);
 	if (argument != NULL)
 		printf(" Ar \"%s\"", argument);
 	putchar('\n');
 }
 
+static void
+print_man_help(const struct option_row *row)
+{
+	char facts[2 * OPTION_ERROR_MAX];
+
+	print_mdoc(row->help);
+	facts_write(row, facts, sizeof(facts));
+	if (facts[0] != '\0')
+		print_mdoc(facts);
+}
+
 void
 options_print_man(const struct option_table *table)
 {
-	char option[128], facts[2 * OPTION_ERROR_MAX];
+	char option[128];
 
 	printf(".Bl -tag -width Ds\n");
 	for (size_t i = 0; i < COMMON_COUNT; i++) {
@@ -178,10 +239,44 @@ options_print_man(const struct option_table *table)
 	     row++) {
 		options_long_name(row, option, sizeof(option));
 		print_man_item(NULL, option + 2, row->argument);
-		print_mdoc(row->help);
-		facts_write(row, facts, sizeof(facts));
-		if (facts[0] != '\0')
-			print_mdoc(facts);
+		print_man_help(row);
+	}
+	printf(".El\n");
+}
+
+void
+options_print_man_keys(const struct option_table *table)
+{
+	printf(".Bl -tag -width Ds\n");
+	for (const struct option_row *row = table->rows; row->key != NULL;
+	     row++) {
+		printf(".It Cm %s No = Ar \"%s\"\n", row->key,
+		    row->argument ? row->argument : "yes|no");
+		print_man_help(row);
+	}
+	printf(".El\n");
+}
+
+void
+options_print_man_commands(const struct option_table *table)
+{
+	const struct option_command *command;
+
+	if (table->command_at == NULL)
+		return;
+	printf(".Bl -tag -width Ds\n");
+	for (size_t i = 0; (command = table->command_at(i)) != NULL; i++) {
+		printf(".It Cm \"");
+		print_man_name(command->noun);
+		if (command->verb != NULL) {
+			putchar(' ');
+			print_man_name(command->verb);
+		}
+		putchar('"');
+		if (command->argument != NULL)
+			printf(" Ar \"%s\"", command->argument);
+		putchar('\n');
+		print_mdoc(command->help);
 	}
 	printf(".El\n");
 }

@@ -67,7 +67,9 @@ struct options_command {
 		COMMAND_CHECK,
 		COMMAND_HELP,
 		COMMAND_VERSION,
-		COMMAND_MAN
+		COMMAND_MAN,
+		COMMAND_MAN_KEYS,
+		COMMAND_MAN_COMMANDS
 	} what;
 	const char *file; /* --config */
 };
@@ -81,7 +83,10 @@ void options_read_command(
 
 void options_print_help(const struct option_table *table);
 void options_print_version(const struct option_table *table);
-/* The OPTIONS section of the man page, in mdoc. */
+/* Parts of man pages, in mdoc: of the program's its options and its commands, of its
+ * configuration's the keys. */
 void options_print_man(const struct option_table *table);
+void options_print_man_commands(const struct option_table *table);
+void options_print_man_keys(const struct option_table *table);
 
 #endif

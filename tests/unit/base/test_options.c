@@ -496,6 +496,37 @@ START_TEST(version_and_man_are_answered)
 	    "Allowed: 4k to 1G.\n"
 	    "Default: 64k.\n"));
 	ck_assert_str_eq(man + strlen(man) - 4, ".El\n");
+	man = answer_of("--help-man-keys");
+	ck_assert_ptr_nonnull(strstr(man,
+	    ".It Cm buffer_size No = Ar \"BYTES\"\n"
+	    "Room for one direction.\nA second sentence.\n"
+	    "Allowed: 4k to 1G.\n"));
+	ck_assert_ptr_null(strstr(man, ".It Cm config"));
+}
+END_TEST
+
+static const struct option_command two_commands[] = {
+    {"mole", "dig", "NAME", "Dig. As deep as it goes."},
+    {"rest", NULL, NULL, "Do not."},
+};
+
+static const struct option_command *
+command_at(size_t place)
+{
+	return place < 2 ? &two_commands[place] : NULL;
+}
+
+START_TEST(commands_are_told_in_short_and_at_length)
+{
+	ck_assert_str_eq(answer_of("--help-man-commands"), "");
+	table.command_at = command_at; /* of this test's process */
+	ck_assert_ptr_nonnull(strstr(answer_of("--help"),
+	    "  mole dig NAME\n          Dig.\n"
+	    "  rest\n          Do not.\n\n"));
+	ck_assert_str_eq(answer_of("--help-man-commands"),
+	    ".Bl -tag -width Ds\n.It Cm \"mole dig\" Ar \"NAME\"\n"
+	    "Dig.\nAs deep as it goes.\n.It Cm \"rest\"\nDo not.\n.El\n");
+	table.command_at = NULL;
 }
 END_TEST
 
@@ -581,6 +612,7 @@ main(void)
 	    COUNT(bad_commands));
 	tcase_add_test(tcase, help_shows_every_key_with_its_facts);
 	tcase_add_test(tcase, version_and_man_are_answered);
+	tcase_add_test(tcase, commands_are_told_in_short_and_at_length);
 	tcase_add_test(tcase, check_reads_everything_and_says_so);
 	tcase_add_test(tcase, check_asks_for_what_the_rows_cannot_tell_alone);
 	tcase_add_test(tcase, reload_reads_again_and_leaves_alone_on_error);

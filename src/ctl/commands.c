@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* One row per command; --help, the man page and the command line itself come from here. */
+#include "ctl/ctl.h"
+
+const struct ctl_command ctl_commands[] = {
+    {{"device", "add", "NAME",
+	 "Add a device, and print its secret: once, because only a hash of it "
+	 "is stored. Nothing else goes to standard output, so that it can be "
+	 "sent straight into the file that the agent's secret_file names."},
+	command_device_add},
+    {{"device", "ls", NULL, "List the devices."}, command_device_list},
+    {{"device", "show", "NAME",
+	 "Show what is stored of a device, and its session. Of an agent that "
+	 "pays for each byte, or has chosen its interval, \"heartbeat\" is how "
+	 "often it speaks while nobody visits, \"idle\" what that costs in 30 "
+	 "days: the interval, times what one heartbeat has cost lately, which "
+	 "the agent takes from the count that its TCP keeps, with the headers "
+	 "of TCP, IP and Ethernet; and \"budget\" its data_budget. With --json "
+	 "they are heartbeat_ms, beat_bytes, idle_bytes_month and budget_bytes "
+	 "of the session. They come some seconds after the session."},
+	command_device_show},
+    {{"device", "set", "NAME",
+	 "Give the device limits of its own, with the options --max-visitors, "
+	 "--visitor-rate, --visitor-burst and --device-rate; default as a "
+	 "value takes one away. They hold in place of the relays' options of "
+	 "the same names, from within a second on, and the device's session "
+	 "goes on."},
+	command_device_set},
+    {{"device", "rotate", "NAME",
+	 "Have the device's agent draw itself another secret, now or when it "
+	 "is connected again. Nothing is interrupted, and nothing has to be "
+	 "carried to the device: the old secret ends when the registry has the "
+	 "hash of the new one, which the agent has stored by then. What device "
+	 "show tells is \"asked\" until that is done, or why it cannot be: a "
+	 "device that logs in by its certificate alone has no secret to "
+	 "replace. With --now the device gets a new secret at once, which is "
+	 "printed as device add does. The old one ends then, on every relay, "
+	 "and with it the device's session and its visits; label and ports "
+	 "stay reserved. That is for a secret that somebody else may know, and "
+	 "for a device whose secret was lost; and to keep a device of a fleet "
+	 "out: its name stays taken until device rm, and its fleet's key does "
+	 "not let it in under that name. The agent needs the new one in its "
+	 "secret_file and a SIGHUP or a restart."},
+	command_device_rotate},
+    {{"device", "rm", "NAME",
+	 "Remove a device, with all that is reserved for it. Its session ends "
+	 "at once, and its label rests. A device of a fleet enters again as a "
+	 "new one while the fleet's key is good; see device rotate --now and "
+	 "fleet rm."},
+	command_device_remove},
+    {{"fleet", "add", "NAME",
+	 "Add a fleet, and print its enrolment key: once, because only a hash "
+	 "of it is stored. An agent that has this key in its "
+	 "enrolment_key_file enters by itself: it draws its own secret, and is "
+	 "a device from then on. The options --devices, --expires and "
+	 "--pattern say how many, for how long, and of which names. A relay "
+	 "that stands alone writes who enters into its devices file, and needs "
+	 "the right to."},
+	command_fleet_add},
+    {{"fleet", "ls", NULL,
+	 "List the fleets, with how many devices each has enrolled."},
+	command_fleet_list},
+    {{"fleet", "show", "NAME", "Show one."}, command_fleet_show},
+    {{"fleet", "rm", "NAME",
+	 "Revoke the key. Devices that are enrolled stay; others do not get in "
+	 "any more."},
+	command_fleet_remove},
+    {{"relay", "ls", NULL, "List the relays, with their load."},
+	command_relay_list},
+    {{"relay", "drain", "ID",
+	 "The relay takes no more agents and asks its own to move to the "
+	 "others; visits go on. It does so until relay undrain or until it is "
+	 "stopped."},
+	command_relay_drain},
+    {{"relay", "undrain", "ID", "The relay serves again."},
+	command_relay_undrain},
+    {{"route", "ls", NULL,
+	 "List the routes: which name or port leads to which listener."},
+	command_route_list},
+    {{"status", NULL, NULL,
+	 "Tell how things stand, and what is wrong, in words. Fails when no "
+	 "relay takes agents."},
+	command_status},
+    {{0}, NULL},
+};
