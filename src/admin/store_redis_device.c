@@ -325,7 +325,8 @@ write_removal(struct admin *admin, const char *name)
 	code = store_tell(admin, "MULTI");
 	if (code == ADMIN_OK)
 		code = store_tell(admin,
-		    "DEL taupe:device:%s taupe:counters:device:%s", name, name);
+		    "DEL taupe:device:%s taupe:counters:device:%s taupe:last:%s",
+		    name, name, name);
 	if (code == ADMIN_OK)
 		code = store_tell(admin, "SREM taupe:devices %s", name);
 	if (code == ADMIN_OK)

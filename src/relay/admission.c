@@ -18,6 +18,7 @@
 #include "relay/claim_request.h"
 #include "relay/enrol.h"
 #include "relay/entry.h"
+#include "relay/events.h"
 #include "relay/holder_probe.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -120,6 +121,24 @@ reject_busy(struct admission *admission, const char *reason)
 		.retry_after_s = RETRY_AFTER_S});
 }
 
+static void
+tell_lease(const struct admission *admission)
+{
+	const struct lease *lease = &admission->granted.lease;
+	char ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
+	struct writer w;
+
+	writer_init(&w, ports, sizeof(ports));
+	for (size_t i = 0; i < lease->n_ports; i++) {
+		if (i > 0)
+			writer_char(&w, ',');
+		service_port_write(&w, &lease->ports[i]);
+	}
+	event_emit(admission->relay, EVENT_LEASE, admission->claim.name,
+	    LOG_S("state", "granted"), LOG_S("label", lease->label),
+	    LOG_STR("ports", ((struct str){ports, writer_len(&w)})));
+}
+
 /* The last step: the agent gets its channel. */
 static void
 welcome(struct admission *admission)
@@ -137,6 +156,8 @@ welcome(struct admission *admission)
 		backlog_add(device);
 	}
 	if (session != NULL) {
+		if (admission->granted.new_lease)
+			tell_lease(admission);
 		admission->device = NULL; /* device_online() unpins */
 		device_online(device, session, &admission->claim.channels);
 		rotation_ask(device, &admission->claim.device);

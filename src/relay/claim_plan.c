@@ -115,3 +115,21 @@ claim_next_epoch(const struct claim *claim, uint64_t last)
 		last = claim->signed_lease.epoch;
 	return now > last ? now : last + 1;
 }
+
+static bool
+has_port(const struct lease *lease, uint16_t port)
+{
+	for (size_t i = 0; i < lease->n_ports; i++)
+		if (lease->ports[i].port == port)
+			return true;
+	return false;
+}
+
+bool
+lease_covers(const struct lease *lease, const struct lease *less)
+{
+	for (size_t i = 0; i < less->n_ports; i++)
+		if (!has_port(lease, less->ports[i].port))
+			return false;
+	return strcmp(lease->label, less->label) == 0;
+}

@@ -61,4 +61,7 @@ bool claim_plan_acceptable(
  * ahead of ours), and than everything of the past. */
 uint64_t claim_next_epoch(const struct claim *claim, uint64_t last);
 
+/* Has it that label and all those ports? */
+bool lease_covers(const struct lease *lease, const struct lease *less);
+
 #endif

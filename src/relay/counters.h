@@ -64,6 +64,7 @@
 	X(transfers_over_max,                                                  \
 	    "Times that a device had to do with max_transfers channels.")      \
 	X(visits_unknown, "Visitors for a name that no device has.")           \
+	X(events_lost, "Events that could not be kept.")                       \
 	X(bytes_in, "Payload bytes from visitors to devices.")                 \
 	X(bytes_out, "Payload bytes from devices to visitors.")
 

@@ -12,6 +12,7 @@
 
 #include "relay/busiest.h"
 #include "relay/counting.h"
+#include "relay/session.h"
 
 /* What a device has done that is not in the registry yet. It stays for a while when the device is
  * gone, and for the next time when all is written. */
@@ -62,6 +63,8 @@ counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
 {
 	const struct device_counters more = {visitors, bytes_in, bytes_out};
 
+	if (device->session != NULL)
+		session_count(device->session, visitors, bytes_in, bytes_out);
 	if (device->uncounted == NULL)
 		device->uncounted = uncounted_new(device);
 	if (device->uncounted != NULL) /* else a gap in a statistic */

@@ -15,6 +15,7 @@
 #include "relay/counting.h"
 #include "relay/device.h"
 #include "relay/dig.h"
+#include "relay/events.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
 #include "relay/ride.h"
@@ -367,6 +368,11 @@ device_online(struct device *device, struct session *session,
 	    LOG_U("epoch", device->grant->epoch),
 	    LOG_S("label", grant_label(device->grant)),
 	    LOG_S("from", grant_from(device->grant)));
+	event_emit(device->relay, EVENT_CONNECT, device->name,
+	    LOG_U("epoch", device->grant->epoch),
+	    LOG_S("label", grant_label(device->grant)),
+	    LOG_S("instance", grant_instance(device->grant)),
+	    LOG_S("from", grant_from(device->grant)));
 	device_serve(device);
 	warm_tend(device);
 }
@@ -409,13 +415,22 @@ device_moved(struct device *device)
 		handovers_seek(device);
 }
 
+static void
+end_lease_now(struct device *device, const char *why)
+{
+	struct relay *relay = device->relay;
+
+	(void)relay->registry->ops->expire(
+	    relay->registry, device->name, device->grant->epoch, NULL, NULL);
+	event_emit(relay, EVENT_LEASE, device->name, LOG_S("state", "ended"),
+	    LOG_S("why", why), LOG_S("label", grant_label(device->grant)));
+}
+
 /* The operator has removed it, or given it another secret: everything of it ends. Its lease
  * ends, too, unless it may have been granted to the right one meanwhile. */
 static void
 revoke(struct device *device, bool end_lease)
 {
-	struct relay *relay = device->relay;
-
 	log_info("device was removed, or has another secret",
 	    LOG_S("device", device->name));
 	device->moved = true; /* its records are gone already */
@@ -424,8 +439,7 @@ revoke(struct device *device, bool end_lease)
 	release(device);
 	device_close_channels(device, true);
 	if (end_lease)
-		(void)relay->registry->ops->expire(relay->registry,
-		    device->name, device->grant->epoch, NULL, NULL);
+		end_lease_now(device, "revoked");
 	be_due_in(device, 0);
 }
 
@@ -539,12 +553,9 @@ device_recheck(
 static void
 expire(struct device *device)
 {
-	struct relay *relay = device->relay;
-
 	log_info("lease expired", LOG_S("device", device->name),
 	    LOG_S("label", grant_label(device->grant)));
-	(void)relay->registry->ops->expire(
-	    relay->registry, device->name, device->grant->epoch, NULL, NULL);
+	end_lease_now(device, "expired");
 	release(device);
 	end_or_wait(device);
 }

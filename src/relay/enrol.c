@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/enrol.h"
+#include "relay/events.h"
 
 static const struct {
 	unsigned status;
@@ -61,6 +62,9 @@ enrol_judged(struct relay *relay, const struct enrolment *enrolment,
 	case ENROLMENT_NEW:
 		relay->counters.devices_enrolled++;
 		log_info("device enrolled", LOG_S("device", enrolment->name),
+		    LOG_S("fleet", enrolment->fleet),
+		    LOG_S("from", enrolment->from));
+		event_emit(relay, EVENT_ENROL, enrolment->name,
 		    LOG_S("fleet", enrolment->fleet),
 		    LOG_S("from", enrolment->from));
 		return true;

@@ -8,6 +8,7 @@
 #include "relay/limit_hits.h"
 
 #define SAY_MS 1000
+#define TELL_MS 60000
 
 static const struct {
 	const char *option;
@@ -37,7 +38,20 @@ hits_due(struct hits *hits, uint64_t now_ms, uint32_t *times)
 	*times = ++hits->count;
 	if (hits->said_ms != 0 && now_ms - hits->said_ms < SAY_MS)
 		return false;
-	*hits = (struct hits){.said_ms = now_ms};
+	hits->said_ms = now_ms;
+	hits->untold += hits->count;
+	hits->count = 0;
+	return true;
+}
+
+bool
+hits_tell(struct hits *hits, uint64_t now_ms, uint32_t *times)
+{
+	*times = hits->untold;
+	if (hits->told_ms != 0 && now_ms - hits->told_ms < TELL_MS)
+		return false;
+	hits->told_ms = now_ms;
+	hits->untold = 0;
 	return true;
 }
 
@@ -49,7 +63,10 @@ limit_hit(
 	uint32_t times;
 
 	++*(uint64_t *)(void *)(counters + rows[limit].counter);
-	if (hits_due(&hits->hits[limit], now_ms, &times))
-		log_warn("a limit was hit", LOG_S("limit", rows[limit].option),
-		    LOG_S("last", who), LOG_U("times", times));
+	if (!hits_due(&hits->hits[limit], now_ms, &times))
+		return;
+	log_warn("a limit was hit", LOG_S("limit", rows[limit].option),
+	    LOG_S("last", who), LOG_U("times", times));
+	if (hits_tell(&hits->hits[limit], now_ms, &times))
+		hits->tell_cb(hits->ctx, rows[limit].option, who, times);
 }

@@ -10,14 +10,18 @@
 
 #include "relay/counters.h"
 
-/* What was hit, and not logged yet. */
+/* What was hit, and not logged yet; logged, and told by no event yet. */
 struct hits {
-	uint64_t said_ms; /* 0: never */
-	uint32_t count;
+	uint64_t said_ms, told_ms; /* 0: never */
+	uint32_t count, untold;
 };
 
 /* One more. True: log it now; *times: how many since the last line, this one included. */
 bool hits_due(struct hits *hits, uint64_t now_ms, uint32_t *times);
+
+/* The times of that line were logged. True: tell it now, as an event, which comes once a minute at
+ * most, or one device would fill the history; *times: how many since the last one. */
+bool hits_tell(struct hits *hits, uint64_t now_ms, uint32_t *times);
 
 /* The limits that are no device's. Their names are those of the options, their counters stand in
  * limit_hits.c. */
@@ -39,6 +43,10 @@ enum limit {
 
 struct limit_hits {
 	struct counters *counters;
+	/* an event is due */
+	void (*tell_cb)(void *ctx, const char *limit, const char *who,
+	    uint32_t times);
+	void *ctx;
 	struct hits hits[LIMIT_COUNT];
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
+#include "relay/events.h"
 #include "relay/limits.h"
 #include "wire/ws_frame.h"
 
@@ -36,10 +37,13 @@ say(struct device *device, struct hits *hits, const char *limit)
 {
 	uint32_t times;
 
-	if (hits_due(hits, now_ms(device), &times))
-		log_warn("a device is at its limit",
-		    LOG_S("device", device->name), LOG_S("limit", limit),
-		    LOG_U("times", times));
+	if (!hits_due(hits, now_ms(device), &times))
+		return;
+	log_warn("a device is at its limit", LOG_S("device", device->name),
+	    LOG_S("limit", limit), LOG_U("times", times));
+	if (hits_tell(hits, now_ms(device), &times))
+		event_emit(device->relay, EVENT_LIMIT, device->name,
+		    LOG_S("limit", limit), LOG_U("times", times));
 }
 
 static struct device_limits *

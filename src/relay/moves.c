@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "relay/device.h"
+#include "relay/events.h"
 #include "relay/moves.h"
 #include "relay/session.h"
 
@@ -53,6 +54,10 @@ ask_cb(void *ctx, struct hash_node *node)
 	session_send_move(device->session,
 	    round->moves->anywhere ? NULL : to->url, round->moves->reason);
 	round->relay->counters.agents_moved++;
+	event_emit(round->relay, EVENT_MOVE, device->name,
+	    LOG_U("epoch", device->grant->epoch),
+	    LOG_S("to", round->moves->anywhere ? NULL : to->id),
+	    LOG_S("reason", round->moves->reason));
 	round->asked++;
 	round->left--;
 }

@@ -20,6 +20,7 @@
 #define ROUTE_VALUE_MAX 64 /* "192.0.2.1,30001" */
 #define RELAYS_MAX 64
 
+struct happening;
 struct grant;
 struct registry;
 
@@ -94,6 +95,7 @@ struct claim_result {
 	struct session_info session; /* OK: ours; HELD: the holder's */
 	struct lease lease;	     /* OK */
 	bool new_label;		     /* OK: the label was drawn now */
+	bool new_lease; /* OK: the label or a port is not of the lease that stood */
 };
 
 /* What a relay tells of itself for whoever looks after it (taupectl doctor, taupectl top). */
@@ -132,6 +134,8 @@ enum registry_event_type {
 	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
 	REGISTRY_DEVICE, /* the operator changed or removed the device */
 	REGISTRY_DRAIN, /* the operator wants this relay to drain (up), or no longer */
+	REGISTRY_LEASE_SWEPT, /* a lease has ended that no relay had any more; here it was swept */
+	REGISTRY_RELAY_SWEPT, /* the same of a relay that has not said goodbye */
 	REGISTRY_RELAYS, /* the view of the relays was refreshed */
 	REGISTRY_ROUTE /* before the first REGISTRY_UP: one that stands in the registry;
 			    and each that was changed */
@@ -220,7 +224,7 @@ struct registry_ops {
 	/* The device of that name: OK, NOT_FOUND or UNAVAILABLE. */
 	int (*device_get)(struct registry *registry, const char *name,
 	    registry_device_cb cb, void *ctx);
-	/* Make a record of a device that has the key of a fleet, with an event. */
+	/* Make a record of a device that has the key of a fleet. */
 	int (*enrol)(struct registry *registry,
 	    const struct enrolment *enrolment, registry_enrol_cb cb, void *ctx);
 	/* Fulfil the operator's wish for another secret, or write down why that cannot be. OK, also
@@ -265,6 +269,9 @@ struct registry_ops {
 	 * tells what becomes of that; false: there is nothing to wait for. */
 	bool (*count)(struct registry *registry, const char *name,
 	    struct device_counters *delta, registry_count_cb cb, void *ctx);
+	/* Keep what has happened, which is the registry's from now on: for ever if it can, and the
+	 * latest of it in memory. False: there is no room, and it is gone. */
+	bool (*happened)(struct registry *registry, struct happening *event);
 	/* The cached view of all relays, this one included. */
 	size_t (*relays)(
 	    struct registry *registry, const struct relay_info **out);

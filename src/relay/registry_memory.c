@@ -12,9 +12,12 @@
 #include "net/crypto.h"
 #include "relay/claim_plan.h"
 #include "relay/credentials.h"
+#include "relay/happening.h"
 #include "relay/port_set.h"
 #include "relay/registry_memory_devices.h"
 #include "relay/registry_memory_leases.h"
+
+#define EVENTS_KEPT 1000 /* of what has happened, the latest */
 
 struct memory {
 	struct registry registry;
@@ -27,6 +30,8 @@ struct memory {
 	struct memory_leases leases;
 	struct relay_info self; /* as it was announced last */
 	bool announced;
+	struct happening_list events;
+	size_t n_events;
 };
 
 static struct memory *
@@ -332,6 +337,8 @@ memory_claim(struct registry *registry, const struct claim *claim,
 	} else {
 		fill_session(memory, claim, lease, &result.session);
 		result.lease.epoch = result.session.epoch;
+		result.new_lease = lease == NULL || !lease->standing ||
+		    !lease_covers(&standing, &result.lease);
 		if (write_claimed(memory, claim->name, &result) != 0)
 			return -1;
 	}
@@ -453,6 +460,27 @@ memory_count(struct registry *registry, const char *name,
 	return false;
 }
 
+static void
+forget_oldest(struct memory *memory)
+{
+	struct happening *event = TAILQ_FIRST(&memory->events);
+
+	TAILQ_REMOVE(&memory->events, event, link);
+	memory->n_events--;
+	happening_free(&event);
+}
+
+static bool
+memory_happened(struct registry *registry, struct happening *event)
+{
+	struct memory *memory = memory_of(registry);
+
+	TAILQ_INSERT_TAIL(&memory->events, event, link);
+	if (++memory->n_events > EVENTS_KEPT)
+		forget_oldest(memory);
+	return true;
+}
+
 static size_t
 memory_relays(struct registry *registry, const struct relay_info **out)
 {
@@ -508,6 +536,8 @@ memory_free(struct registry *registry)
 	registry_answers_fini(&memory->answers);
 	memory_leases_fini(&memory->leases);
 	memory_devices_free(&memory->devices);
+	while (memory->n_events > 0)
+		forget_oldest(memory);
 	free(memory);
 }
 
@@ -525,6 +555,7 @@ static const struct registry_ops memory_ops = {
     .announce = memory_announce,
     .depart = memory_depart,
     .count = memory_count,
+    .happened = memory_happened,
     .relays = memory_relays,
     .is_up = memory_is_up,
     .trouble = memory_trouble,
@@ -552,6 +583,7 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 		free(memory);
 		return NULL;
 	}
+	TAILQ_INIT(&memory->events);
 	registry_answers_init(&memory->answers, loop, &memory->registry);
 	memory_leases_init(&memory->leases, loop, &memory->answers, memory->id,
 	    settings->quarantine_ms);

@@ -97,7 +97,9 @@ main_state_cb(void *ctx, bool up)
 {
 	struct redis_registry *registry = ctx;
 
-	if (!up)
+	if (up)
+		redis_history_flush(registry);
+	else
 		registry->checking = registry->view.reading = false;
 	redis_check_up(registry);
 }
@@ -372,6 +374,7 @@ redis_free(struct registry *base)
 	redis_lanes_fini(registry);
 	redis_sweeper_fini(registry);
 	redis_view_fini(registry);
+	redis_history_fini(registry);
 	registry_answers_fini(&registry->answers);
 	free(registry);
 }
@@ -390,6 +393,7 @@ static const struct registry_ops redis_ops = {
     .announce = redis_view_announce,
     .depart = redis_view_depart,
     .count = redis_count,
+    .happened = redis_history_add,
     .relays = redis_relays,
     .is_up = redis_is_up,
     .trouble = redis_trouble,
@@ -427,6 +431,7 @@ registry_redis_new(struct loop *loop, const struct registry_settings *settings,
 	redis_lanes_prepare(registry);
 	redis_sweeper_init(registry);
 	redis_view_init(registry);
+	redis_history_init(registry);
 	registry->main = redis_link_new(loop, &links, main_state_cb, registry);
 	if (registry->main == NULL ||
 	    redis_follower_init(registry, &links) != 0 ||

@@ -10,6 +10,7 @@
 #define TAUPE_RELAY_REGISTRY_REDIS_H
 
 #include "net/redis_link.h"
+#include "relay/happening.h"
 #include "relay/port_set.h"
 #include "relay/registry_answer.h"
 #include "relay/registry_redis_lane.h"
@@ -18,6 +19,8 @@
 #define STREAM_ID_MAX 48 /* "1764567890123-0" */
 #define REDIS_COMPLAINTS 4    /* that are not repeated */
 #define REDIS_ANSWER_MAX 160  /* bytes of an answer in the log */
+/* What has happened, for people and their programs; the other stream is the relays' own. */
+#define HISTORY_LENGTH "100000"
 #define STREAM_ADD "XADD taupe:events MAXLEN ~ 100000 * "
 
 /* A relay in the view, with the number of its last message about its load: events and
@@ -73,6 +76,13 @@ struct redis_follower {
 	struct timer overdue, rest;
 };
 
+/* What has happened and Redis has not taken yet. registry_redis_history.c */
+struct redis_history {
+	struct happening_list events; /* in order */
+	size_t n_unsent, bytes;
+	bool refused; /* the last one was */
+};
+
 /* The sweep of what the dead have left. registry_redis_sweep.c */
 struct redis_sweeper {
 	struct timer timer;
@@ -93,6 +103,7 @@ struct redis_registry {
 	struct redis_view view;
 	struct redis_follower follower;
 	struct redis_sweeper sweeper;
+	struct redis_history history;
 	bool up, checking; /* told so; about to be */
 	bool routes_read;  /* those that stood when we began */
 	bool freeing;	   /* answers are not made any more */
@@ -169,6 +180,14 @@ void redis_event_probe(struct registry *registry, const char *name,
     uint64_t epoch, const char *relay);
 void redis_event_alive(
     struct registry *registry, const char *name, uint64_t epoch);
+
+/* registry_redis_history.c */
+bool redis_history_add(struct registry *registry, struct happening *event);
+/* Send what waits. */
+void redis_history_flush(struct redis_registry *registry);
+void redis_history_init(struct redis_registry *registry);
+/* When its links are gone. */
+void redis_history_fini(struct redis_registry *registry);
 
 /* registry_redis_sweep.c */
 void redis_sweeper_init(struct redis_registry *registry);

@@ -299,9 +299,11 @@ redis_view_announce(struct registry *base, const struct relay_info *self,
 	view->has_route = relay_route != NULL;
 	if (relay_route != NULL)
 		view->route = *relay_route;
-	if (registry->up)
+	if (registry->up) {
+		redis_history_flush(registry); /* what was refused */
 		send_announcement(
 		    registry, counter_names, counter_values, n_counters);
+	}
 	view->self.facts = NULL;
 }
 

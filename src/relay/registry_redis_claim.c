@@ -104,6 +104,8 @@ write_claim(struct redis_tx *tx)
 
 	fill_session(op);
 	op->result.status = REGISTRY_OK;
+	op->result.new_lease = !op->standing.exists ||
+	    !lease_covers(&op->standing.lease, &op->result.lease);
 	tx->registry->view.agents++;
 	redis_queue_session(tx, name, &op->result.session);
 	redis_queue_lease(tx, name, &op->standing, &op->result.lease,

@@ -72,8 +72,6 @@ write_enrolment(struct redis_tx *tx)
 	    "", "", (unsigned long long)loop_wall_ms(), record->fleet);
 	redis_tx_queuef(tx, "SADD taupe:devices %s", record->name);
 	redis_tx_queuef(tx, "HINCRBY taupe:fleet:%s used 1", record->fleet);
-	redis_tx_queuef(tx, STREAM_ADD "kind enrolled name %s fleet %s from %s",
-	    record->name, record->fleet, op->enrolment.from);
 }
 
 static enum enrolment_verdict

@@ -15,6 +15,7 @@
 struct redis_sweep {
 	struct redis_tx tx;
 	bool is_relay;
+	bool swept; /* to be, if it is written */
 	char name[DEVICE_NAME_MAX + 1];
 	long long ttl_ms; /* of what stands guard; -2: it is gone */
 	struct redis_owned owned;
@@ -83,6 +84,7 @@ write_sweep(struct redis_tx *tx)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
+	sweep->swept = true;
 	redis_owned_queue(tx, &sweep->owned);
 	redis_tx_queuef(
 	    tx, "DEL taupe:owned:%s:%s", owner_of(sweep), sweep->name);
@@ -135,12 +137,28 @@ begin_sweep(struct redis_tx *tx)
 }
 
 static void
+tell_swept(const struct redis_sweep *sweep)
+{
+	struct registry_event event = {.type = sweep->is_relay
+		? REGISTRY_RELAY_SWEPT
+		: REGISTRY_LEASE_SWEPT};
+
+	if (sweep->is_relay)
+		(void)str_copy(
+		    str_of(sweep->name), event.relay, sizeof(event.relay));
+	else
+		memcpy(event.name, sweep->name, sizeof(event.name));
+	registry_answer_event(&sweep->tx.registry->answers, &event);
+}
+
+static void
 finish_sweep(struct redis_tx *tx, enum registry_status status, bool quiet)
 {
 	struct redis_sweep *sweep = sweep_of(tx);
 
-	(void)status; /* what was not swept now is swept the next time */
-	(void)quiet;
+	/* what was not swept now is swept the next time */
+	if (status == REGISTRY_OK && sweep->swept && !quiet)
+		tell_swept(sweep);
 	tx->registry->sweeper.n_running--;
 	redis_owned_fini(&sweep->owned);
 	free(sweep);

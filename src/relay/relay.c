@@ -18,6 +18,7 @@
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/counting.h"
+#include "relay/events.h"
 #include "relay/front.h"
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
@@ -151,6 +152,14 @@ registry_event(void *ctx, const struct registry_event *event)
 		break;
 	case REGISTRY_DRAIN:
 		drain_on_request(relay, event->up);
+		break;
+	case REGISTRY_LEASE_SWEPT:
+		event_emit(relay, EVENT_LEASE, event->name,
+		    LOG_S("state", "ended"), LOG_S("why", "swept"));
+		break;
+	case REGISTRY_RELAY_SWEPT:
+		event_emit(relay, EVENT_RELAY, NULL, LOG_S("state", "gone"),
+		    LOG_S("gone", event->relay));
 		break;
 	case REGISTRY_RELAYS:
 		rebalance_look(relay);

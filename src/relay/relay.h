@@ -55,6 +55,7 @@ struct relay {
 	struct pages pages;
 	struct placement placement;
 	struct counters counters;
+	uint64_t n_events, events_untold; /* so far; lost, and not told of */
 	struct limit_hits hits;
 	struct sources *sources;
 	struct relay_info self; /* as announced */

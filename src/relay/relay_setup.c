@@ -21,6 +21,7 @@
 #include "relay/agent_door.h"
 #include "relay/device.h"
 #include "relay/dig.h"
+#include "relay/events.h"
 #include "relay/front.h"
 #include "relay/handover.h"
 #include "relay/inherited.h"
@@ -299,6 +300,15 @@ setup_admin(struct relay *relay)
 	return 0;
 }
 
+static void
+tell_limit_cb(void *ctx, const char *limit, const char *who, uint32_t times)
+{
+	struct relay *relay = ctx;
+
+	event_emit(relay, EVENT_LIMIT, NULL, LOG_S("limit", limit),
+	    LOG_S("who", who), LOG_U("times", times));
+}
+
 int
 relay_setup(struct relay *relay, registry_event_cb event_cb)
 {
@@ -324,6 +334,8 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	}
 	admissions_init(relay);
 	relay->hits.counters = &relay->counters;
+	relay->hits.tell_cb = tell_limit_cb;
+	relay->hits.ctx = relay;
 	if ((relay->sources = sources_new(&relay->options, &relay->hits)) ==
 	    NULL) {
 		log_error("no memory for max_sources sources");

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "relay/dig.h"
+#include "relay/events.h"
 #include "relay/limits.h"
 #include "relay/ride.h"
 #include "relay/service.h"
@@ -33,6 +34,8 @@ free_session(struct session *session)
 	struct relay *relay = session->device->relay;
 
 	free(session->text);
+	free(session->tally);
+	grant_drop(&session->grant);
 	free(session->reader.room);
 	relay->n_moving -= session->device->asked_to_move;
 	session->device->asked_to_move = false;
@@ -102,6 +105,40 @@ end_connection(struct session *session, enum close_reason reason, unsigned code,
 }
 
 void
+session_count(struct session *session, uint64_t visits, uint64_t bytes_in,
+    uint64_t bytes_out)
+{
+	if (session->tally == NULL)
+		session->tally = calloc(1, sizeof(*session->tally));
+	if (session->tally == NULL)
+		return; /* a gap in a statistic */
+	session->tally->visits += visits;
+	session->tally->bytes_in += bytes_in;
+	session->tally->bytes_out += bytes_out;
+}
+
+static void
+tell_end(
+    const struct session *session, enum close_reason reason, const char *text)
+{
+	const struct grant *grant = session->grant;
+	uint64_t now_ms = loop_wall_ms();
+	struct session_tally tally = {0};
+
+	if (session->tally != NULL)
+		tally = *session->tally;
+	event_emit(session->device->relay, EVENT_DISCONNECT,
+	    session->device->name, LOG_U("epoch", grant->epoch),
+	    LOG_S("reason", close_reason_name(reason)), LOG_S("detail", text),
+	    LOG_S("from", grant_from(grant)),
+	    LOG_U("seconds",
+		now_ms > grant->since_ms ? (now_ms - grant->since_ms) / 1000
+					 : 0),
+	    LOG_U("visits", tally.visits), LOG_U("bytes_in", tally.bytes_in),
+	    LOG_U("bytes_out", tally.bytes_out));
+}
+
+void
 session_end(struct session *session, enum close_reason reason, unsigned code,
     const char *text)
 {
@@ -110,8 +147,9 @@ session_end(struct session *session, enum close_reason reason, unsigned code,
 	bool current = device->session == session;
 
 	log_info("session closed", LOG_S("device", device->name),
-	    LOG_U("epoch", device->grant->epoch),
+	    LOG_U("epoch", session->grant->epoch),
 	    LOG_S("reason", close_reason_name(reason)), LOG_S("detail", text));
+	tell_end(session, reason, text);
 	relay->counters.sessions_closed++;
 	relay->counters.closed[reason]++;
 	if (current)
@@ -430,6 +468,7 @@ session_new(struct device *device, struct conn *conn)
 		free(session);
 		return NULL;
 	}
+	session->grant = grant_keep(device->grant);
 	conn_resume(&session->conn);
 	device->relay->n_sessions++;
 	device->relay->self.agents++;

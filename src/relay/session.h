@@ -17,10 +17,17 @@ struct probe {
 	void *ctx;
 };
 
+/* What it has been for, as far as that is counted. */
+struct session_tally {
+	uint64_t visits, bytes_in, bytes_out;
+};
+
 struct session {
 	struct conn conn;
 	struct ws_reader reader;
 	struct device *device;
+	struct grant *grant; /* its own: the device may have a newer one already */
+	struct session_tally *tally; /* NULL: nobody has visited */
 	char *text;	    /* of a message that came in pieces; NULL else */
 	uint64_t heard_ms;  /* loop clock: last frame */
 	uint64_t probed_ms; /* when the outstanding probe was sent; 0: none */
@@ -31,6 +38,9 @@ struct session {
  * came behind its handshake. NULL: no memory; conn is closed. The caller then calls
  * device_online(), which sends the welcome. */
 struct session *session_new(struct device *device, struct conn *conn);
+/* Add to what is told of it at its end. */
+void session_count(struct session *session, uint64_t visits, uint64_t bytes_in,
+    uint64_t bytes_out);
 /* A frame of the agent has come, or a whole message that is about no visit. */
 void session_heard(struct session *session);
 void session_take_message(

@@ -71,9 +71,9 @@ def test_a_fleet_enters_by_itself_up_to_its_limit(group, cluster, ctl):
     shown = ctl.json("fleet", "show", "probes")
     assert (shown["used"], shown["max"], shown["pattern"]) == (4, 4, "p-*")
     assert ctl.json("device", "show", "p-2")["fleet"] == "probes"
-    events = [fields for _, fields in redis.xrange("taupe:events")
-              if fields["kind"] == "enrolled"]
-    assert [(event["name"], event["fleet"]) for event in events] == [
+    events = [fields for _, fields in redis.xrange("taupe:history")
+              if fields["kind"] == "enrol"]
+    assert [(event["device"], event["fleet"]) for event in events] == [
         (f"p-{i}", "probes") for i in range(4)]
     assert all(event["from"] for event in events)
     assert sum(relay.metrics()["taupe_relay_devices_enrolled_total"]
@@ -109,8 +109,8 @@ def test_a_crowd_at_two_relays_at_once_gets_no_further_than_the_limit(cluster, c
     assert len(inside) == 40 and statuses.count(403) == 10
     assert redis.smembers("taupe:devices") == inside | {"nobody"}
     assert ctl.json("fleet", "show", "probes")["used"] == 40
-    events = [fields["name"] for _, fields in redis.xrange("taupe:events")
-              if fields["kind"] == "enrolled"]
+    events = [fields["device"] for _, fields in redis.xrange("taupe:history")
+              if fields["kind"] == "enrol"]
     assert sorted(events) == sorted(inside)
     # who is in already repeats itself, and is not counted again
     assert ask(cluster.relays[0], min(inside), key) in (101, 302)

@@ -83,6 +83,15 @@ turn_cb(void *ctx)
 }
 
 static void
+tell_cb(void *ctx, const char *limit, const char *who, uint32_t times)
+{
+	(void)ctx;
+	(void)limit;
+	(void)who;
+	(void)times;
+}
+
+static void
 setup(void)
 {
 	ck_assert_ptr_nonnull(loop = loop_new());
@@ -90,7 +99,7 @@ setup(void)
 	options =
 	    (struct relay_options){.max_sources = 4, .source_handshakes = 1};
 	counters = (struct counters){0};
-	hits = (struct limit_hits){.counters = &counters};
+	hits = (struct limit_hits){.counters = &counters, .tell_cb = tell_cb};
 	ck_assert_ptr_nonnull(sources = sources_new(&options, &hits));
 	begun_at = NULL;
 	lacks_memory = fails_to_begin = false;

@@ -22,6 +22,15 @@ static uint64_t now_ms;
 static unsigned retry_after_s;
 
 static void
+tell_cb(void *ctx, const char *limit, const char *who, uint32_t times)
+{
+	(void)ctx;
+	(void)times;
+	ck_assert_str_ne(limit, "");
+	ck_assert_str_ne(who, "");
+}
+
+static void
 begin(int64_t max_sources)
 {
 	sources_free(&sources);
@@ -36,7 +45,7 @@ setup(void)
 	log_setup("test", LOG_LEVEL_ERROR, false);
 	options = (struct relay_options){.trusted_proxy = {trusted_list, 1}};
 	counters = (struct counters){0};
-	hits = (struct limit_hits){.counters = &counters};
+	hits = (struct limit_hits){.counters = &counters, .tell_cb = tell_cb};
 	now_ms = 1000;
 	n_held = 0;
 	begin(16);
@@ -326,6 +335,22 @@ START_TEST(a_limit_is_counted_each_time_and_logged_once_a_second)
 }
 END_TEST
 
+START_TEST(a_limit_is_told_once_a_minute_with_all_that_was_logged_since)
+{
+	struct hits said = {0};
+	uint32_t times;
+
+	for (uint64_t at = 1000; at < 61000; at += 1000) {
+		ck_assert(hits_due(&said, at, &times));
+		ck_assert_uint_eq(times, 1);
+		ck_assert(hits_tell(&said, at, &times) == (at == 1000));
+	}
+	ck_assert(hits_due(&said, 61000, &times));
+	ck_assert(hits_tell(&said, 61000, &times));
+	ck_assert_uint_eq(times, 60);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -354,6 +379,8 @@ main(void)
 	tcase_add_test(tcase, a_rate_that_is_changed_holds_at_once);
 	tcase_add_test(
 	    tcase, a_limit_is_counted_each_time_and_logged_once_a_second);
+	tcase_add_test(tcase,
+	    a_limit_is_told_once_a_minute_with_all_that_was_logged_since);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
