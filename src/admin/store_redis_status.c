@@ -6,6 +6,7 @@
 
 #include "admin/store_redis.h"
 #include "net/loop.h"
+#include "net/redis_info.h"
 
 #define SESSIONS_PER_QUERY 500
 #define OVERDUE_MS                                                             \
@@ -50,51 +51,24 @@ add_count(struct survey *survey, const char *name, const char *command)
 
 /* Redis itself. */
 
-/* The value of "key:value\r\n" in INFO's answer. */
-static struct str
-info_value(struct str info, const char *key)
-{
-	struct str line, name, value;
-
-	while (info.len > 0) {
-		str_split(info, '\n', &line, &info);
-		if (str_split(line, ':', &name, &value) &&
-		    str_equal(name, str_of(key))) {
-			if (value.len > 0 && value.ptr[value.len - 1] == '\r')
-				value.len--;
-			return value;
-		}
-	}
-	return (struct str){NULL, 0};
-}
-
-static uint64_t
-info_number(struct str info, const char *key)
-{
-	uint64_t number;
-
-	return str_to_number(info_value(info, key), INT64_MAX, &number) ? number
-									: 0;
-}
-
 static void
 judge_redis(struct survey *survey, struct str info)
 {
-	struct str policy = info_value(info, "maxmemory_policy");
+	struct str policy = redis_info_value(info, "maxmemory_policy");
 
 	if (policy.ptr != NULL && !str_equal(policy, STR("noeviction")))
 		add_problem(survey,
 		    "Redis may throw keys away (maxmemory-policy %.*s): set it "
 		    "to noeviction",
 		    STR_ARG(policy));
-	if (str_equal(info_value(info, "aof_enabled"), STR("0")))
+	if (str_equal(redis_info_value(info, "aof_enabled"), STR("0")))
 		add_problem(survey,
 		    "Redis keeps no append-only file: devices added since its "
 		    "last snapshot are "
 		    "lost when it restarts (appendonly yes)");
-	if (str_equal(info_value(info, "aof_last_write_status"), STR("err")))
+	if (str_equal(redis_info_value(info, "aof_last_write_status"), STR("err")))
 		add_problem(survey, "Redis cannot write its append-only file");
-	if (str_equal(info_value(info, "role"), STR("slave")))
+	if (str_equal(redis_info_value(info, "role"), STR("slave")))
 		add_problem(
 		    survey, "this Redis is a replica: it takes no writes");
 }
@@ -109,16 +83,16 @@ survey_redis(struct survey *survey)
 	if (reply == NULL)
 		return code;
 	info = redis_text(reply);
-	version = info_value(info, "redis_version");
+	version = redis_info_value(info, "redis_version");
 	json_object_set_new(survey->status, "redis",
 	    json_pack("{s:s, s:s%, s:I, s:I, s:I}", "address",
 		survey->admin->redis_where, "version",
 		version.ptr != NULL ? version.ptr : "", version.len, "uptime_s",
-		(json_int_t)info_number(info, "uptime_in_seconds"),
+		(json_int_t)redis_info_number(info, "uptime_in_seconds"),
 		"used_memory_bytes",
-		(json_int_t)info_number(info, "used_memory"),
+		(json_int_t)redis_info_number(info, "used_memory"),
 		"connected_clients",
-		(json_int_t)info_number(info, "connected_clients")));
+		(json_int_t)redis_info_number(info, "connected_clients")));
 	judge_redis(survey, info);
 	redis_sync_reply_free(&reply);
 	return ADMIN_OK;

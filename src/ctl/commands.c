@@ -81,5 +81,23 @@ const struct ctl_command ctl_commands[] = {
 	 "Tell how things stand, and what is wrong, in words. Fails when no "
 	 "relay takes agents."},
 	command_status},
+    {{"doctor", NULL, NULL,
+	 "Look at everything that visitors and agents depend on, and say of "
+	 "each check whether it is ok, what was seen, and what to do about it. "
+	 "DNS: does the wildcard of the domain lead to HAProxy, do the relays' "
+	 "names resolve? Doors: are the ports open, does a relay answer where "
+	 "agents go, do the certificates hold, and for how long (a warning 21 "
+	 "days before their end, a failure 7 days before)? HAProxy: its "
+	 "version, its buffers, its errors, and its maps against the "
+	 "registry's routes. Redis: its version, what it keeps on disk and "
+	 "when it is full, its replicas, and the rights of its users against "
+	 "redis/users.acl. Relays: their load, file descriptors and clocks; "
+	 "leases and sessions that nobody has swept up. A check that cannot be "
+	 "made is skipped, and says why: DNS needs --domain if no relay tells "
+	 "it, HAProxy its socket on this host. It changes nothing, and no "
+	 "check waits longer than --redis-timeout for an answer. Connections "
+	 "come from this host, so a firewall before it is not seen. Fails when "
+	 "a check does."},
+	command_doctor},
     {{0}, NULL},
 };

@@ -19,6 +19,9 @@ struct ctl_options {
 	int64_t devices, expires_ms; /* 0: any number; never */
 	char *pattern;
 	char *limits[DEVICE_LIMITS];
+	char *domain, *dns, *ca_file; /* of doctor */
+	struct option_list haproxy, address;
+	int64_t haproxy_bufsize, http_port, https_port;
 	struct option_list words; /* the command */
 };
 
@@ -68,5 +71,6 @@ int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
+int command_doctor(struct ctl *ctl, const char *name);
 
 #endif

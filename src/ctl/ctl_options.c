@@ -4,6 +4,8 @@
 
 #include "ctl/ctl.h"
 #include "net/address.h"
+#include "net/name_servers.h"
+#include "wire/host_name.h"
 
 static const char *
 check_loopback(const char *value)
@@ -40,6 +42,40 @@ check_pattern(const char *value)
 	return fleet_pattern_valid(str_of(value))
 	    ? NULL
 	    : "letters, digits, dots, hyphens, underscores, * and ?";
+}
+
+static const char *
+check_domain(const char *value)
+{
+	return host_name_valid(str_of(value)) ? NULL
+					      : "a domain name in lower case";
+}
+
+static const char *
+check_servers(const char *value)
+{
+	struct name_servers servers = {0};
+
+	return name_servers_add(&servers, str_of(value))
+	    ? NULL
+	    : "up to 4 numeric addresses with commas between them, each with "
+	      "a port or without one, such as 9.9.9.9, [2620:fe::fe]:53";
+}
+
+static const char *
+check_ip(const char *value)
+{
+	struct address address;
+
+	return address_parse_ip(str_of(value), 0, &address)
+	    ? NULL
+	    : "a numeric address such as 192.0.2.1 or 2001:db8::1";
+}
+
+static const char *
+check_socket(const char *value)
+{
+	return value[0] == '/' ? NULL : "the absolute path of a socket";
 }
 
 #define AT(member) offsetof(struct ctl_options, member)
@@ -86,6 +122,29 @@ static const struct option_row rows[] = {
 	check_pattern, "PATTERN",
 	"fleet add: enrol devices of such names only, * for any characters, ? "
 	"for one."},
+    {"domain", OPTION_STRING, AT(domain), NULL, 1, HOST_NAME_MAX - LABEL_MAX,
+	NULL, check_domain, "DOMAIN",
+	"doctor: the domain that devices' names are under, in place of what "
+	"the relays say."},
+    {"address", OPTION_LIST, AT(address), NULL, 1, 64, NULL, check_ip, "IP",
+	"doctor: a public address of HAProxy, or of a relay that stands alone: "
+	"DNS must lead to these and to no others."},
+    {"dns", OPTION_STRING, AT(dns), NULL, 1, 400, NULL, check_servers,
+	"SERVER[,SERVER...]",
+	"doctor: ask these name servers in place of the system's."},
+    {"http_port", OPTION_INT, AT(http_port), "80", 0, 65535, NULL, NULL, "PORT",
+	"doctor: where visitors come in with HTTP; 0: nowhere."},
+    {"https_port", OPTION_INT, AT(https_port), "443", 0, 65535, NULL, NULL,
+	"PORT", "doctor: where visitors come in with HTTPS; 0: nowhere."},
+    {"ca_file", OPTION_STRING, AT(ca_file), NULL, 1, 4095, NULL, NULL, "FILE",
+	"doctor: authorities to trust besides the system's."},
+    {"haproxy", OPTION_LIST, AT(haproxy), NULL, 1, 107, NULL, check_socket,
+	"SOCKET",
+	"doctor: runtime socket of a HAProxy, level admin; "
+	"/run/haproxy/admin.sock if that is there."},
+    {"haproxy_bufsize", OPTION_SIZE, AT(haproxy_bufsize), "16384", 2048,
+	1048576, NULL, NULL, "BYTES",
+	"doctor: taupe-router's option of that name."},
     {0},
 };
 

@@ -119,7 +119,7 @@ struct relay_info {
 	bool draining;
 	bool overdue;	   /* its last announcement is: send nobody there */
 	uint64_t since_ms; /* wall clock of its start */
-	/* only of the relay that announces itself, and valid during announce(); may be NULL */
+	/* only of the relay that announces itself, as long as there is the registry; may be NULL */
 	const struct relay_facts *facts;
 };
 

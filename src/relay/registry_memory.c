@@ -429,7 +429,6 @@ memory_announce(struct registry *registry, const struct relay_info *self,
 	(void)counter_values;
 	(void)n_counters;
 	memory->self = *self;
-	memory->self.facts = NULL;
 	memory->announced = true;
 	refresh_devices(
 	    memory); /* a device that was removed is cut within a second */

@@ -304,7 +304,6 @@ redis_view_announce(struct registry *base, const struct relay_info *self,
 		send_announcement(
 		    registry, counter_names, counter_values, n_counters);
 	}
-	view->self.facts = NULL;
 }
 
 struct departure {
