@@ -224,12 +224,14 @@ static void
 sweep_cb(void *ctx)
 {
 	struct redis_registry *registry = ctx;
+	/* a relay that lives ends its leases itself: it is given the time to */
+	uint64_t before_ms = loop_wall_ms() - registry->announce_ms;
 
 	set_timer(registry);
 	if (registry->up && registry->sweeper.n_running == 0)
 		(void)redis_link_commandf(registry->main, over_cb, registry,
 		    "ZRANGEBYSCORE taupe:leases -inf %llu LIMIT 0 %d",
-		    (unsigned long long)loop_wall_ms(), SWEEP_MOST);
+		    (unsigned long long)before_ms, SWEEP_MOST);
 }
 
 void

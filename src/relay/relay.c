@@ -154,8 +154,10 @@ registry_event(void *ctx, const struct registry_event *event)
 		drain_on_request(relay, event->up);
 		break;
 	case REGISTRY_LEASE_SWEPT:
-		event_emit(relay, EVENT_LEASE, event->name,
-		    LOG_S("state", "ended"), LOG_S("why", "swept"));
+		/* of one that is here we tell ourselves */
+		if (device_find(relay, str_of(event->name)) == NULL)
+			event_emit(relay, EVENT_LEASE, event->name,
+			    LOG_S("state", "ended"), LOG_S("why", "swept"));
 		break;
 	case REGISTRY_RELAY_SWEPT:
 		event_emit(relay, EVENT_RELAY, NULL, LOG_S("state", "gone"),

@@ -50,7 +50,7 @@ class Scene:
 
 
 def test_a_session_from_its_lease_to_the_end_of_it(group):
-    scene = Scene(group, lease="700ms", announce="200ms")
+    scene = Scene(group, lease="1s")
     began = scene.now()
     agent = scene.join("alice", services=("web:http", "echo:tcp"))
     lease, = scene.wait("lease")
@@ -76,6 +76,7 @@ def test_a_session_from_its_lease_to_the_end_of_it(group):
     assert [(one["reason"], one["id"]) for one in last] == [("peer", end["id"])]
     ended = scene.wait("lease", state="ended")[0]
     assert (ended["why"], ended["label"]) == ("expired", label)
+    assert not scene.redis.client.zcard("taupe:leases"), "nothing is left for the sweep"
     assert len(scene.events()) == 4
 
 
