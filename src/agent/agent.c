@@ -7,7 +7,9 @@
 #include <sysexits.h>
 
 #include "agent/agent.h"
+#include "agent/check.h"
 #include "agent/control.h"
+#include "agent/profile.h"
 #include "agent/ride.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
@@ -471,6 +473,12 @@ agent_main(int argc, char **argv, void (*running_cb)(void))
 		    LOG_S("error", log_errno()));
 		settings_free(&settings);
 		return EX_OSERR;
+	}
+	if (AGENT_HAS_TOOLS && settings->options.check) {
+		result = check_run(loop, settings);
+		settings_free(&settings);
+		loop_free(&loop);
+		return result;
 	}
 	slice_ask_short();
 	result = run(loop, settings, argc, argv, running_cb);

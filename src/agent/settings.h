@@ -27,6 +27,9 @@ struct agent_options {
 	char *data_budget;
 	int64_t max_transfers, warm_channels, shared_visits;
 	bool mux, one_connection, trusted_path;
+	struct option_list command; /* its words; none: run */
+	bool check; /* --check: nothing else is wanted */
+	bool json;
 	int log_level;
 	bool metered, log_syslog, core_dumps;
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/budget.h"
+#include "agent/profile.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "net/address.h"
@@ -299,6 +300,10 @@ static const struct option_row rows[] = {
     {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
 	"Let a crash leave a core dump, in which secrets are, and let "
 	"debuggers attach."},
+#ifndef TAUPE_AGENT_WITHOUT_TOOLS
+    {"json", OPTION_BOOL, AT(json), "no", 0, 0, NULL, NULL, NULL,
+	"Print the answer to --check as JSON."},
+#endif
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
 	"Least important lines to log."},
@@ -315,4 +320,11 @@ const struct option_table agent_option_table = {
     .rows = rows,
     .struct_size = sizeof(struct agent_options),
     .check_all = settings_check_all,
+    .check_more = AGENT_HAS_TOOLS
+	? "Look at the configuration, the way to each relay (DNS, TCP, proxy, "
+	  "TLS, WebSocket, secret, heartbeat) and the services, say what is "
+	  "wrong and whom to ask for what, and exit; an agent that runs is "
+	  "not disturbed."
+	: NULL,
+    .check_offset = AT(check),
 };

@@ -14,6 +14,7 @@
 #include "net/crypto.h"
 #include "relay/admission.h"
 #include "relay/backlog.h"
+#include "relay/check.h"
 #include "relay/claim_plan.h"
 #include "relay/claim_request.h"
 #include "relay/enrol.h"
@@ -698,6 +699,10 @@ admission_start(struct upgrade *upgrade, struct http_head *head)
 
 	if (!entry_grant(upgrade, head, &params))
 		return;
+	if (params.check) {
+		check_start(upgrade, head, &params);
+		return;
+	}
 	if ((admission = admission_new(upgrade, head, &params)) == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 503,

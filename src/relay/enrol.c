@@ -55,11 +55,24 @@ enrol_read(const struct http_head *head, const struct control_params *params,
 }
 
 bool
+enrol_error(enum enrolment_verdict verdict, struct upgrade_error *error)
+{
+	if (verdict == ENROLMENT_NEW || verdict == ENROLMENT_KNOWN)
+		return false;
+	*error = (struct upgrade_error){.status = answers[verdict].status,
+	    .code = answers[verdict].code,
+	    .reason = answers[verdict].reason,
+	    .retry_after_s = answers[verdict].retry_after_s};
+	return true;
+}
+
+bool
 enrol_judged(struct relay *relay, const struct enrolment *enrolment,
     enum enrolment_verdict verdict, struct upgrade_error *error)
 {
-	switch (verdict) {
-	case ENROLMENT_NEW:
+	if (!enrol_error(verdict, error)) {
+		if (verdict == ENROLMENT_KNOWN)
+			return true;
 		relay->counters.devices_enrolled++;
 		log_info("device enrolled", LOG_S("device", enrolment->name),
 		    LOG_S("fleet", enrolment->fleet),
@@ -68,15 +81,7 @@ enrol_judged(struct relay *relay, const struct enrolment *enrolment,
 		    LOG_S("fleet", enrolment->fleet),
 		    LOG_S("from", enrolment->from));
 		return true;
-	case ENROLMENT_KNOWN:
-		return true;
-	default:
-		break;
 	}
-	*error = (struct upgrade_error){.status = answers[verdict].status,
-	    .code = answers[verdict].code,
-	    .reason = answers[verdict].reason,
-	    .retry_after_s = answers[verdict].retry_after_s};
 	if (verdict == ENROLMENT_UNAVAILABLE)
 		return false;
 	relay->counters.enrolments_refused++;

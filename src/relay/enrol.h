@@ -17,4 +17,7 @@ bool enrol_read(const struct http_head *head,
 bool enrol_judged(struct relay *relay, const struct enrolment *enrolment,
     enum enrolment_verdict verdict, struct upgrade_error *error);
 
+/* What to answer to a verdict that lets nobody in; false: it does. */
+bool enrol_error(enum enrolment_verdict verdict, struct upgrade_error *error);
+
 #endif

@@ -169,10 +169,12 @@ struct enrolment {
 	char from[ADDRESS_TEXT_MAX]; /* the agent's address */
 	uint8_t key_sha256[SECRET_HASH_LEN];
 	uint8_t secret_sha256[SECRET_HASH_LEN]; /* of its own secret */
+	/* would it be? Nothing is written, and whether its name is taken need not be known */
+	bool look_only;
 };
 
 enum enrolment_verdict {
-	ENROLMENT_NEW,	 /* it has a record now */
+	ENROLMENT_NEW,	 /* it has a record now, or would have one */
 	ENROLMENT_KNOWN, /* it had that very record already */
 	ENROLMENT_BAD_KEY,
 	ENROLMENT_EXPIRED,

@@ -231,7 +231,7 @@ memory_enrol(struct registry *registry, const struct enrolment *enrolment,
 	may_enter = enrol_judge_cb(&enrolling,
 	    memory_devices_find_fleet(memory->devices, enrolment->fleet),
 	    memory_devices_find(memory->devices, enrolment->name), &unused);
-	if (may_enter &&
+	if (may_enter && !enrolment->look_only &&
 	    memory_devices_enrol(memory->devices, enrolment->fleet,
 		enrolment->name, enrol_judge_cb, &enrolling) != 0)
 		enrolling.verdict = ENROLMENT_UNAVAILABLE;

@@ -150,7 +150,8 @@ fleet_cb(void *ctx, const redisReply *reply)
 	} else if (!read_fleet(&op->tx, reply)) {
 		redis_complain(op->registry, "enrol", reply);
 		answer_enrolment(op);
-	} else if (judge(op) == ENROLMENT_BAD_KEY) {
+	} else if (judge(op) == ENROLMENT_BAD_KEY ||
+	    op->enrolment.look_only) {
 		answer_enrolment(op);
 	} else {
 		redis_tx_start(

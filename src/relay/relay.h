@@ -31,6 +31,7 @@
 #define AGENT_LISTENERS_MAX 16 /* of either kind */
 
 struct admission;
+struct check;
 struct handover;
 struct handover_search;
 struct holding_write;
@@ -85,6 +86,8 @@ struct relay {
 	    digs; /* transfer channels that agents were asked for, by id */
 	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
+	LIST_HEAD(, check) checks; /* of agents' ways */
+	size_t n_checks;
 	LIST_HEAD(, uncounted)
 	uncounted; /* of devices, until the registry has it */
 	LIST_HEAD(, device) released; /* whose last visits are still running */

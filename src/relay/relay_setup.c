@@ -19,6 +19,7 @@
 #include "relay/admin.h"
 #include "relay/admission.h"
 #include "relay/agent_door.h"
+#include "relay/check.h"
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/events.h"
@@ -410,6 +411,7 @@ relay_teardown(struct relay *relay)
 		registry_free(&relay->registry);
 	redis_sentinel_free(&relay->sentinel);
 	admissions_free_all(relay);
+	checks_free_all(relay);
 	rotations_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)
 		upgrade_free(LIST_FIRST(&relay->upgrades));

@@ -63,6 +63,12 @@ ws_is_clogged(const struct conn *conn)
 }
 
 void
+ws_append_text(struct conn *conn, const char *text, size_t len)
+{
+	append_frame(conn, WS_OP_TEXT, text, len);
+}
+
+void
 ws_send_ping(struct conn *conn)
 {
 	send_frame(conn, WS_OP_PING, NULL, 0);

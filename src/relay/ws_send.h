@@ -13,6 +13,8 @@ bool ws_is_clogged(const struct conn *conn);
 bool ws_send_message(struct conn *conn, const struct control_msg *msg);
 /* The same, but it goes with what is written next (see conn_append()). */
 bool ws_append_message(struct conn *conn, const struct control_msg *msg);
+/* A text message of up to CONTROL_MSG_MAX bytes, as it is. */
+void ws_append_text(struct conn *conn, const char *text, size_t len);
 void ws_send_ping(struct conn *conn);
 /* With a payload of up to WS_CONTROL_MAX bytes, which the pong repeats. */
 void ws_append_ping(struct conn *conn, const void *data, size_t len);

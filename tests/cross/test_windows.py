@@ -114,7 +114,7 @@ def opened(scene, count):
 ])
 def test_bad_configuration_is_told_with_file_and_line(windows, text, what):
     windows.write_config(text)
-    said = windows.run("--check", check=CONFIG).stderr
+    said = windows.run("--check-config", check=CONFIG).stderr
     assert re.search(r"C:\\ProgramData\\taupe\\" + what, said), said
 
 
@@ -185,10 +185,10 @@ def test_what_is_kept_is_nobody_elses_to_read(scene):
 def test_a_secret_that_all_may_read_is_warned_of(windows):
     windows.write_config("[agent]\nname = a\nrelay = ws://127.0.0.1:9\n"
                          "service = web:http:127.0.0.1:1\nsecret = abcdefgh\n").chmod(0o644)
-    said = windows.run("--check", check=0).stderr
+    said = windows.run("--check-config", check=0).stderr
     assert "a file with a secret is open to others: icacls" in said, said
     windows.config.chmod(0o600)
-    assert "open to others" not in windows.run("--check", check=0).stderr
+    assert "open to others" not in windows.run("--check-config", check=0).stderr
 
 
 def test_a_configuration_of_openssl_is_not_read(scene, monkeypatch):

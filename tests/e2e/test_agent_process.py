@@ -209,7 +209,7 @@ def test_check_says_what_is_wrong_with_the_options_together(changes, what, tmp_p
     (tmp_path / "agent.ini").write_text("[agent]\n" + "".join(
         f"{key.replace('-', '_')} = {value}\n" for key, values in {**RIGHT, **changes}.items()
         for value in values))
-    done = subprocess.run([AGENT_BUILD / "taupe-agent", "--check", "--log-syslog", "--config",
+    done = subprocess.run([AGENT_BUILD / "taupe-agent", "--check-config", "--log-syslog", "--config",
                            tmp_path / "agent.ini"], capture_output=True, text=True, timeout=20,
                           check=False)
     if what is None:

@@ -24,10 +24,10 @@ KNOWN_KEYS = {
     "label", "relay", "peer", "url", "lease", "name", "instance", "hops", "error", "since",
     "mux", "visits", "window", "bytes", "shared", "stream", "sha256", "enrol",
     "channels",
-    "heartbeat_min_ms", "heartbeat_max_ms", "beat_bytes", "budget_bytes",
+    "heartbeat_min_ms", "heartbeat_max_ms", "beat_bytes", "budget_bytes", "check", "pad",
 }
 CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays",
-               "rotate", "secret", "heartbeat"}
+               "rotate", "secret", "heartbeat", "check"}
 
 
 class FrameExample:

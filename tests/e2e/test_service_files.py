@@ -272,7 +272,7 @@ def test_examples_and_service_files_are_installed(installation):
         example = etc / f"taupe/{name}.ini.example"
         assert f"\n[{name}]\n" in example.read_text()
         # what begins a configuration must be a right one
-        done = installation.run([f"{installation.sbin}/{program}", "--check", "--config",
+        done = installation.run([f"{installation.sbin}/{program}", "--check-config", "--config",
                                  f"{installation.etc}/taupe/{name}.ini.example"])
         assert done.returncode == 0, done.stderr
     for path in installation.root.rglob("*"):

@@ -180,7 +180,7 @@ def test_the_configuration_to_begin_with_is_right(installed, package):
     shutil.copy(installed.at(f"{example}.example"), installed.at(example))
     installed.run("install", "-o", "taupe", "-m", "600", "/dev/null", "/etc/taupe/secret")
     installed.at("/etc/taupe/secret").write_text("not-a-secret-but-long-enough\n")
-    installed.run("runuser", "-u", "taupe", "--", PROGRAMS[package], "--config", example, "--check")
+    installed.run("runuser", "-u", "taupe", "--", PROGRAMS[package], "--config", example, "--check-config")
     installed.at("/etc/taupe/secret").unlink()
     installed.at(example).unlink()
 

@@ -167,7 +167,8 @@ read_all(struct options_reading *reading, int argc, char **argv,
 	}
 	options_scan_command(reading, argc, argv, command);
 	if (!reading->failed &&
-	    (command->what == COMMAND_RUN || command->what == COMMAND_CHECK)) {
+	    (command->what == COMMAND_RUN || command->what == COMMAND_CHECK ||
+		command->what == COMMAND_CHECK_MORE)) {
 		take_defaults(reading);
 		if (command->file != NULL)
 			options_read_file(reading, command->file, true);
@@ -195,6 +196,9 @@ options_load(
 	}
 	switch (command.what) {
 	case COMMAND_RUN:
+		return OPTIONS_OK;
+	case COMMAND_CHECK_MORE:
+		*(bool *)(void *)((char *)conf + table->check_offset) = true;
 		return OPTIONS_OK;
 	case COMMAND_CHECK:
 		right = table->check_all == NULL || table->check_all(conf);

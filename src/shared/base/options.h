@@ -53,9 +53,13 @@ struct option_table {
 	const char *default_file; /* read if it exists; may be NULL */
 	const struct option_row *rows; /* ends with a row whose key is NULL */
 	size_t struct_size;
-	/* For --check, what no row can tell alone: false, and it was logged what is wrong with the
+	/* For --check-config, what no row can tell alone: false, and it was logged what is wrong with the
 	 * whole, which no file beside it is needed for. conf stays the table's. May be NULL. */
 	bool (*check_all)(void *conf);
+	/* For --help: what --check looks at besides, which is the program's own affair: options_load()
+	 * says OPTIONS_OK, and sets the bool at check_offset. NULL: --check is --check-config. */
+	const char *check_more;
+	size_t check_offset;
 	/* What a command line may hold besides options, for --help ("COMMAND [NAME]..."), and
 	 * the offset of the struct option_list that gets it. NULL: nothing. */
 	const char *arguments;
@@ -67,7 +71,8 @@ struct option_table {
 
 enum options_result {
 	OPTIONS_OK,
-	OPTIONS_EXIT,  /* --help, --version, --help-man… or --check was answered: exit 0 */
+	OPTIONS_EXIT,  /* --help, --version, --help-man…, --check or --check-config was answered:
+			* exit 0 */
 	OPTIONS_ERROR  /* said on stderr what, where and what is allowed: exit EX_CONFIG */
 };
 

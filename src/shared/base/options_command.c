@@ -21,7 +21,8 @@ static const struct {
 	char builtin;
 } builtins[] = {
     {"--config", "-c", 'c'},
-    {"--check", NULL, 'k'},
+    {"--check", NULL, 'K'},
+    {"--check-config", NULL, 'k'},
     {"--help", "-h", 'h'},
     {"--version", "-V", 'V'},
     {"--help-man", NULL, 'm'},
@@ -146,6 +147,11 @@ options_scan_command(struct options_reading *reading, int argc, char **argv,
 			break;
 		case 'k':
 			command->what = COMMAND_CHECK;
+			break;
+		case 'K':
+			command->what = reading->table->check_more != NULL
+			    ? COMMAND_CHECK_MORE
+			    : COMMAND_CHECK;
 			break;
 		case 'h':
 			command->what = COMMAND_HELP;

@@ -15,11 +15,21 @@ static const struct {
 	const char *letter;
 } common[] = {
     {"config", "FILE", "Read this file instead of the default one.", "c"},
-    {"check", NULL,
+    {"check-config", NULL,
 	"Read the configuration, say what is wrong with it, and exit.", NULL},
+    {"check", NULL, "The same as --check-config.", NULL},
     {"help", NULL, "Show this help and exit.", "h"},
     {"version", NULL, "Show the version and exit.", "V"},
 };
+
+/* What an option of all programs does in this one. */
+static const char *
+common_help(const struct option_table *table, size_t i)
+{
+	return table->check_more != NULL && strcmp(common[i].name, "check") == 0
+	    ? table->check_more
+	    : common[i].help;
+}
 
 #define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
 
@@ -152,7 +162,7 @@ options_print_help(const struct option_table *table)
 		    common[i].letter ? ", " : "", common[i].name,
 		    common[i].argument ? " " : "",
 		    common[i].argument ? common[i].argument : "");
-		print_text(common[i].help);
+		print_text(common_help(table, i));
 	}
 	for (const struct option_row *row = table->rows; row->key != NULL;
 	     row++) {
@@ -233,7 +243,7 @@ options_print_man(const struct option_table *table)
 	for (size_t i = 0; i < COMMON_COUNT; i++) {
 		print_man_item(
 		    common[i].letter, common[i].name, common[i].argument);
-		print_mdoc(common[i].help);
+		print_mdoc(common_help(table, i));
 	}
 	for (const struct option_row *row = table->rows; row->key != NULL;
 	     row++) {

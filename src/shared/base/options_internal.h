@@ -65,6 +65,7 @@ struct options_command {
 	enum {
 		COMMAND_RUN,
 		COMMAND_CHECK,
+		COMMAND_CHECK_MORE,
 		COMMAND_HELP,
 		COMMAND_VERSION,
 		COMMAND_MAN,

@@ -190,6 +190,27 @@ resolver_set_servers(
 	(void)evdns_base_resume(dns);
 }
 
+size_t
+resolver_servers(struct resolver *resolver, struct address *list, size_t cap)
+{
+	size_t n = 0;
+
+	if (refresh_dns(resolver) != 0)
+		return 0;
+	while (n < cap) {
+		struct sockaddr_storage place;
+		int len = evdns_base_get_nameserver_addr(resolver->dns, (int)n,
+		    (struct sockaddr *)&place, sizeof(place));
+
+		if (len <= 0 || (size_t)len > sizeof(list[n].in6))
+			break;
+		memset(&list[n], 0, sizeof(list[n]));
+		memcpy(&list[n].sa, &place, (size_t)len);
+		list[n++].len = (socklen_t)len;
+	}
+	return n;
+}
+
 void
 resolver_free(struct resolver **resolverp)
 {

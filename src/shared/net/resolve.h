@@ -25,6 +25,9 @@ struct resolver *resolver_new(
 /* Ask others from now on; requests under way go to them, too. */
 void resolver_set_servers(
     struct resolver *resolver, const struct name_servers *servers);
+/* Whom it asks, as it is now: how many of them are in list. */
+size_t resolver_servers(
+    struct resolver *resolver, struct address *list, size_t cap);
 /* Requests under way are cancelled. */
 void resolver_free(struct resolver **resolver);
 

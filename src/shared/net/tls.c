@@ -14,7 +14,8 @@
 #include "net/tls_internal.h"
 #include "net/tls_library.h"
 
-#define ERROR_TEXT_MAX (TLS_HOST_MAX + 257)
+#define ISSUER_MAX 100
+#define ERROR_TEXT_MAX (TLS_HOST_MAX + ISSUER_MAX + 257)
 
 struct tls *
 tls_new(struct tls_context *context, struct str host)
@@ -60,6 +61,7 @@ tls_free(struct tls **tlsp)
 	tls_bio_fini(&tls->bio);
 	tls_context_free(&tls->context);
 	free(tls->error);
+	free(tls->issuer);
 	free(tls);
 }
 
@@ -103,15 +105,25 @@ hint_for(enum tls_doubt doubt)
 void
 tls_fail_verification(struct tls *tls, enum tls_doubt doubt, const char *why)
 {
-	char text[ERROR_TEXT_MAX];
+	char text[ERROR_TEXT_MAX], issuer[ISSUER_MAX + 20] = "";
 
+	if (tls->issuer != NULL && doubt == TLS_DOUBT_UNKNOWN)
+		snprintf(issuer, sizeof(issuer), "; issued by \"%.*s\"",
+		    ISSUER_MAX, tls->issuer);
 	if (doubt == TLS_DOUBT_UNPINNED && tls->error != NULL) {
 		tls->failed = true; /* and it was said why */
 		return;
 	}
-	snprintf(text, sizeof(text), "certificate verify failed for %s: %s%s",
-	    tls->host, why, hint_for(doubt));
+	snprintf(text, sizeof(text), "certificate verify failed for %s: %s%s%s",
+	    tls->host, why, hint_for(doubt), issuer);
 	fail_text(tls, text);
+}
+
+void
+tls_note_issuer(struct tls *tls, const char *issuer)
+{
+	free(tls->issuer);
+	tls->issuer = strdup(issuer);
 }
 
 void

@@ -18,6 +18,7 @@ struct tls {
 	void *engine;		     /* the library's */
 	struct tls_context *context; /* one reference */
 	struct tls_bio bio;
+	char *issuer; /* of a certificate that is not believed; NULL: not known */
 	char *error; /* why it failed; NULL: it has not, or there was no memory */
 	bool established;
 	bool failed;   /* and nothing is asked of the library any more */
@@ -44,6 +45,8 @@ void tls_fail_with(struct tls *tls, const char *why);
 /* The same for "certificate verify failed for HOST: why", and what to do about it. */
 void tls_fail_verification(
     struct tls *tls, enum tls_doubt doubt, const char *why);
+/* Who has issued the certificate that will not be believed, to be told with the error. */
+void tls_note_issuer(struct tls *tls, const char *issuer);
 /* The connection's error will be that its peer's key, with this pin, is none of ours. */
 void tls_explain_unpinned(struct tls *tls, const struct tls_pin *seen);
 /* That the peer has ended the connection where nothing but reading can meet an end. */

@@ -35,6 +35,8 @@ tls_context_ssl(const struct tls_context *context)
 struct openssl_trust *openssl_trust_new(const SSL_METHOD *method);
 /* The peer must be who we meant to call: by name (RFC 6125) or by address. -1: no memory. */
 int openssl_expect_host(SSL *ssl, const char *host);
+/* An OpenSSL callback, of each certificate: whose it is that is not believed, is noted. */
+int openssl_look_cb(int right, X509_STORE_CTX *store);
 /* Verification said no, and this is why. */
 void openssl_fail_verification(struct tls *tls, long verdict);
 /* What OpenSSL reads from and writes to. It must not outlive the struct, which stays where

@@ -93,7 +93,7 @@ tls_library_trust_new_client(void)
 
 	if (trust == NULL)
 		return NULL;
-	SSL_CTX_set_verify(trust->ssl, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(trust->ssl, SSL_VERIFY_PEER, openssl_look_cb);
 	SSL_CTX_set_session_cache_mode(
 	    trust->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(trust->ssl, new_session_cb);

@@ -69,6 +69,37 @@ openssl_fail_verification(struct tls *tls, long verdict)
 	    tls, doubt_of(verdict), X509_verify_cert_error_string(verdict));
 }
 
+/* A proxy that opens TLS signs with a name of its own: its owner knows it. From a peer, so it is
+ * shown without control characters. */
+static void
+note_issuer(struct tls *tls, const X509 *certificate)
+{
+	X509_NAME *name = X509_get_issuer_name(certificate);
+	char text[128];
+
+	if (X509_NAME_get_text_by_NID(
+		name, NID_commonName, text, sizeof(text)) <= 0 &&
+	    X509_NAME_get_text_by_NID(
+		name, NID_organizationName, text, sizeof(text)) <= 0)
+		return;
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';
+	tls_note_issuer(tls, text);
+}
+
+int
+openssl_look_cb(int right, X509_STORE_CTX *store)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(
+	    store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	const X509 *certificate = X509_STORE_CTX_get0_cert(store);
+
+	if (!right && certificate != NULL)
+		note_issuer(SSL_get_app_data(ssl), certificate);
+	return right;
+}
+
 /* -1: no memory. */
 static int
 pin_of(const X509 *certificate, struct tls_pin *pin)

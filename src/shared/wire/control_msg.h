@@ -145,6 +145,9 @@ struct control_params {
 	wire_number visits;   /* so many on one at once, at most; 0 when absent */
 	wire_number window;   /* bytes of each that it takes before it gives credit; 0 when absent */
 	bool no_channels;  /* channels=0: it digs none, visits ride on the control channel */
+#ifndef TAUPE_DEVICE_ONLY
+	bool check; /* check=1: it wants to know its way, and no session; read, never written */
+#endif
 	size_t n_services;
 	struct control_service services[SERVICES_MAX];
 };

@@ -95,6 +95,21 @@ take_channels(const struct form_key *key, void *object, struct str value)
 	return params->no_channels;
 }
 
+#ifndef TAUPE_DEVICE_ONLY
+/* Only a relay reads it, and what the driver of a device adds to a request is its own affair. */
+static bool
+take_check(const struct form_key *key, void *object, struct str value)
+{
+	struct control_params *params = object;
+
+	(void)key;
+	params->check = str_is(value, "1");
+	return params->check;
+}
+
+static const struct form_own check_own = {take_check, NULL};
+#endif
+
 enum params_key {
 	PARAM_NAME,
 	PARAM_INSTANCE,
@@ -106,7 +121,10 @@ enum params_key {
 	PARAM_MUX,
 	PARAM_VISITS,
 	PARAM_WINDOW,
-	PARAM_CHANNELS
+	PARAM_CHANNELS,
+#ifndef TAUPE_DEVICE_ONLY
+	PARAM_CHECK
+#endif
 };
 
 static const struct form_own service_own = {take_service, NULL};
@@ -135,6 +153,11 @@ static const struct form_key params_keys[] = {
     [PARAM_CHANNELS] = {.name = "channels",
 	FORM_ERROR("channels: not 0").of.own = &channels_own,
 	.kind = FORM_KIND_OWN},
+#ifndef TAUPE_DEVICE_ONLY
+    [PARAM_CHECK] = {.name = "check",
+	FORM_ERROR("check: not 1").of.own = &check_own,
+	.kind = FORM_KIND_OWN},
+#endif
 };
 
 struct transfer_params {

@@ -15,7 +15,7 @@
 #include "support.h"
 
 struct conf {
-	bool front;
+	bool front, checks;
 	int64_t workers, buffer, hold;
 	char *domain, *token_secret;
 	int log_level;
@@ -536,6 +536,8 @@ START_TEST(check_reads_everything_and_says_so)
 
 	ck_assert_str_eq(
 	    answer_of("--check"), "taupe-test: the configuration is right\n");
+	ck_assert_str_eq(answer_of("--check-config"),
+	    "taupe-test: the configuration is right\n");
 	file_write("default.ini", "[test]\nhold = never\n");
 	ck_assert_int_eq(LOAD(&conf, "--check"), OPTIONS_ERROR);
 	ck_assert_str_eq(file_read("captured"),
@@ -548,6 +550,26 @@ hold_is_not_a_minute(void *conf)
 {
 	return ((const struct conf *)conf)->hold != 60000;
 }
+
+START_TEST(check_goes_on_where_there_is_more_to_look_at)
+{
+	struct conf conf;
+
+	table.check_more = "Look at the rest, too.";
+	table.check_offset = offsetof(struct conf, checks);
+	ck_assert_int_eq(LOAD(&conf, "--check", "--hold", "7s"), OPTIONS_OK);
+	ck_assert(conf.checks);
+	ck_assert_int_eq(conf.hold, 7000);
+	options_free(&table, &conf);
+	ck_assert_int_eq(LOAD(&conf, "--hold", "7s"), OPTIONS_OK);
+	ck_assert(!conf.checks);
+	options_free(&table, &conf);
+	ck_assert_int_eq(LOAD(&conf, "--check-config"), OPTIONS_EXIT);
+	ck_assert_ptr_nonnull(
+	    strstr(answer_of("--help"), "Look at the rest, too."));
+	table.check_more = NULL;
+}
+END_TEST
 
 START_TEST(check_asks_for_what_the_rows_cannot_tell_alone)
 {
@@ -614,6 +636,7 @@ main(void)
 	tcase_add_test(tcase, version_and_man_are_answered);
 	tcase_add_test(tcase, commands_are_told_in_short_and_at_length);
 	tcase_add_test(tcase, check_reads_everything_and_says_so);
+	tcase_add_test(tcase, check_goes_on_where_there_is_more_to_look_at);
 	tcase_add_test(tcase, check_asks_for_what_the_rows_cannot_tell_alone);
 	tcase_add_test(tcase, reload_reads_again_and_leaves_alone_on_error);
 	suite_add_tcase(suite, tcase);

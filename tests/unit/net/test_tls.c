@@ -115,7 +115,12 @@ refused(const char *host, const char *error)
 {
 	call(host);
 	ck_assert_int_eq(shake_hands(), TLS_FAILED);
-	ck_assert_str_eq(tls_error(client), error);
+	/* who has issued a certificate is said behind it, where the library tells */
+	ck_assert_int_eq(
+	    strncmp(tls_error(client), error, strlen(error)), 0);
+	ck_assert(tls_error(client)[strlen(error)] == '\0' ||
+	    strncmp(tls_error(client) + strlen(error), "; issued by \"", 13) ==
+		0);
 	hang_up();
 }
 

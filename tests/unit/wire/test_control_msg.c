@@ -455,6 +455,25 @@ START_TEST(params_come_back_byte_by_byte)
 }
 END_TEST
 
+/* The driver of a device adds it to what is written. */
+START_TEST(params_of_a_check)
+{
+	struct control_params params;
+	const char *error;
+
+	ck_assert_int_eq(
+	    decode_params("name=alice&instance=b&service=web:http&check=1",
+		&params, &error),
+	    WIRE_DONE);
+	ck_assert(params.check);
+	ck_assert_int_eq(
+	    decode_params(
+		"name=alice&instance=b&service=web:http", &params, &error),
+	    WIRE_DONE);
+	ck_assert(!params.check);
+}
+END_TEST
+
 START_TEST(params_of_shared_channels)
 {
 	static const char query[] = "name=alice&instance=b&service=web:http"
@@ -580,6 +599,9 @@ START_TEST(refuses_malformed_params)
 		"channels: not 0"},
 	    {"name=a&instance=b&service=c:tcp&mux=1&channels=00",
 		"channels: not 0"},
+	    {"name=a&instance=b&service=c:tcp&check=0", "check: not 1"},
+	    {"name=a&instance=b&service=c:tcp&check=1&check=1",
+		"a key that must not repeat does"},
 	    {"name=a&instance=b&service=c:tcp&channels=0",
 		"channels=0 without mux=1"},
 	    {"name=a&instance=b&service=c:tcp&channels=0&mux=0",
@@ -700,6 +722,7 @@ main(void)
 	    texts_are_bounded,
 	    message_without_room_is_full,
 	    params_come_back_byte_by_byte,
+	    params_of_a_check,
 	    params_of_shared_channels,
 	    params_of_an_agent_with_one_connection,
 	    params_of_an_enrolment,
