@@ -96,6 +96,7 @@ admission_free(struct admission *admission)
 	admission->relay->n_placed -= admission->placed;
 	crypto_wipe(admission->secret_sha256, sizeof(admission->secret_sha256));
 	free(admission->lease);
+	device_record_drop(&admission->claim.device);
 	if (admission->enrolment != NULL)
 		crypto_wipe(
 		    admission->enrolment, sizeof(*admission->enrolment));
@@ -512,7 +513,7 @@ verify_lease(struct admission *admission, struct str token)
 static void
 take_record(struct admission *admission, const struct device_record *record)
 {
-	admission->claim.device = *record;
+	device_record_copy(&admission->claim.device, record);
 	take_secret(admission, record->secret_sha256);
 	if (admission->lease != NULL)
 		verify_lease(admission, str_of(admission->lease));

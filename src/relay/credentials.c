@@ -19,7 +19,7 @@ enrolment_judge(const struct enrolment *enrolment,
 	if (device != NULL &&
 	    crypto_equal(device->secret_sha256, enrolment->secret_sha256,
 		SECRET_HASH_LEN)) {
-		*record = *device;
+		device_record_copy(record, device);
 		return ENROLMENT_KNOWN;
 	}
 	if (fleet->expires_ms != 0 && fleet->expires_ms <= now_ms)
@@ -30,6 +30,7 @@ enrolment_judge(const struct enrolment *enrolment,
 		return ENROLMENT_NAME_REFUSED;
 	if (fleet->max != 0 && fleet->used >= fleet->max)
 		return ENROLMENT_FULL;
+	device_record_drop(record);
 	*record = (struct device_record){0};
 	memcpy(record->name, enrolment->name, sizeof(record->name));
 	memcpy(record->fleet, fleet->name, sizeof(record->fleet));

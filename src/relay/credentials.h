@@ -9,7 +9,7 @@
 #include "relay/registry.h"
 
 /* fleet, device: what stands under these names; NULL: nothing. NEW: *record is what shall stand
- * for the device. As long for an unknown fleet as for a wrong key. */
+ * for the device. *record was all zeros or a record, and ends with device_record_drop(). As long for an unknown fleet as for a wrong key. */
 enum enrolment_verdict enrolment_judge(const struct enrolment *enrolment,
     const struct fleet_record *fleet, const struct device_record *device,
     uint64_t now_ms, struct device_record *record);

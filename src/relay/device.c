@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "net/crypto.h"
+#include "relay/access.h"
 #include "relay/backlog.h"
 #include "relay/counting.h"
 #include "relay/device.h"
@@ -131,6 +132,7 @@ device_free(struct device *device)
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
 	grant_drop(&device->grant);
+	access_drop(&device->access);
 	free(device);
 }
 
@@ -185,6 +187,8 @@ device_attach(struct relay *relay, const struct claim *claim,
 		claim->device.name[0] != '\0' ? claim->device.limits : NULL) !=
 	    0)
 		goto fail;
+	if (claim->device.name[0] != '\0')
+		(void)device_access_set(device, claim->device.access);
 	if (services_reconcile(device, claim, &granted->lease, error) != 0)
 		goto fail;
 	/* another process of the agent: the old one's channels are nobody's now */
@@ -475,6 +479,16 @@ take_limits(struct device *device, enum registry_status status,
 		    LOG_S("device", device->name));
 }
 
+/* Sessions and running visits go on; who comes from now on is asked by the new rules. */
+static void
+take_access(struct device *device, enum registry_status status,
+    const struct device_record *record)
+{
+	if (status == REGISTRY_OK &&
+	    device_access_set(device, record->access) && !device->unverified)
+		device_hold(device, NULL, NULL);
+}
+
 /* Acts on what the registry says of it. */
 static void
 take_record(struct device *device, const struct recheck *recheck,
@@ -491,6 +505,7 @@ take_record(struct device *device, const struct recheck *recheck,
 		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
 	} else {
 		take_limits(device, status, record);
+		take_access(device, status, record);
 		device->unverified = false;
 		if (unverified)
 			device_hold(device, recheck->cb, recheck->ctx);

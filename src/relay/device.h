@@ -58,6 +58,7 @@ struct device {
 	uint16_t n_movers;   /* streams that wait for a channel of their own */
 	uint32_t n_visitors;
 	uint32_t pins; /* admissions that are about to use it */
+	struct access *access; /* NULL: all services are public, if that is known */
 	/* for reconnects while the registry is away */
 	uint8_t secret_sha256[SECRET_HASH_LEN];
 	bool unwritten : 1;
@@ -69,6 +70,7 @@ struct device {
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
+	bool access_known : 1;	/* its record was read, or nobody has one */
 	bool released : 1; /* its lease is over: only running visits are left */
 	char name[];
 };

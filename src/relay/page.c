@@ -28,6 +28,7 @@ static const struct {
 	unsigned status;
 	const char *file;
 	const char *body;
+	const char *field; /* one more of the head, or NULL */
 } kinds[PAGE_COUNT] = {
     [PAGE_UNKNOWN] = {404, "404.html",
 	BUILT_IN("No device has this name",
@@ -53,6 +54,23 @@ static const struct {
 	BUILT_IN("Too many connections",
 	    "<p>More connections come from your network than are served at "
 	    "once. Try again in a moment.</p>")},
+    [PAGE_LOGIN] = {401, "401.html",
+	BUILT_IN("A password is needed",
+	    "<p>The service behind this address asks for a name and a "
+	    "password. Load the page again to enter them; if you have none, "
+	    "ask who runs the device.</p>"),
+	"WWW-Authenticate: Basic realm=\"taupe\", charset=\"UTF-8\"\r\n"},
+    [PAGE_NOT_FROM_HERE] = {403, "403.html",
+	BUILT_IN("Not from your network",
+	    "<p>The service behind this address may be reached from certain "
+	    "networks only, and yours is none of them. Use one that is "
+	    "allowed, or ask who runs the device for a share link.</p>")},
+    [PAGE_NO_LINK] = {403, "link.html",
+	BUILT_IN("This needs a share link",
+	    "<p>The service behind this address may be visited by share link "
+	    "only. A link that does not work any more has expired, was "
+	    "revoked, is not whole, or is for something else: ask who gave "
+	    "it to you for a new one.</p>")},
 };
 
 /* 0 and *body NULL when there is no such file. */
@@ -140,7 +158,10 @@ page_write(const struct pages *pages, enum page page, unsigned retry_after_s,
 		writer_cstr(&w, "\r\nRetry-After: ");
 		writer_u64(&w, retry_after_s);
 	}
-	writer_cstr(&w, "\r\n\r\n");
+	writer_cstr(&w, "\r\n");
+	if (kinds[page].field != NULL)
+		writer_cstr(&w, kinds[page].field);
+	writer_cstr(&w, "\r\n");
 	if (conn_write(conn, head, writer_len(&w)) == 0)
 		(void)conn_write(conn, body, strlen(body));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pages that an HTTP visitor gets when its device cannot be reached: built in, or
- * from files of the operator.
+ * The pages that an HTTP visitor gets when its device cannot be reached, or the visitor may not
+ * reach it: built in, or from files of the operator.
  */
 #ifndef TAUPE_RELAY_PAGE_H
 #define TAUPE_RELAY_PAGE_H
@@ -14,6 +14,9 @@ enum page {
 	PAGE_OFFLINE, /* 503: the device is not connected */
 	PAGE_BUSY,    /* 503: too many want something of it */
 	PAGE_CROWD,   /* 429: too many come from the visitor's address */
+	PAGE_LOGIN,   /* 401: who visits must know a password */
+	PAGE_NOT_FROM_HERE, /* 403: not from the visitor's network */
+	PAGE_NO_LINK,	    /* 403: not without a share link that is good */
 	PAGE_COUNT
 };
 
@@ -21,7 +24,8 @@ struct pages {
 	char *body[PAGE_COUNT]; /* NULL: the built-in one */
 };
 
-/* Read 404.html, 429.html, 502.html, 503.html and busy.html of a folder; those that are not there
+/* Read 401.html, 403.html, 404.html, 429.html, 502.html, 503.html, busy.html and link.html of a
+ * folder; those that are not there
  * stay built in. -1: one cannot be read or is over 256 KiB (it was logged). */
 int pages_load(struct pages *pages, const char *dir);
 void pages_free(struct pages *pages);

@@ -37,6 +37,16 @@ deliver(struct registry_answers *answers, struct registry_answer *answer)
 	}
 }
 
+void
+registry_answer_free(struct registry_answer *answer)
+{
+	if (answer == NULL)
+		return;
+	if (answer->type == ANSWER_DEVICE || answer->type == ANSWER_ENROLMENT)
+		device_record_drop(&answer->device);
+	free(answer);
+}
+
 /* Those that wait now, and no others: a callback that asks again must not keep the loop
  * from its sockets. */
 static void
@@ -52,7 +62,7 @@ deliver_cb(void *ctx)
 		TAILQ_REMOVE(&answers->list, answer, link);
 		answers->count--;
 		deliver(answers, answer);
-		free(answer);
+		registry_answer_free(answer);
 		if (freed)
 			return;
 	}
@@ -83,7 +93,7 @@ registry_answers_fini(struct registry_answers *answers)
 	task_cancel(answers->loop, &answers->task);
 	while ((answer = TAILQ_FIRST(&answers->list)) != NULL) {
 		TAILQ_REMOVE(&answers->list, answer, link);
-		free(answer);
+		registry_answer_free(answer);
 	}
 }
 
@@ -120,7 +130,7 @@ registry_answer_device(struct registry_answers *answers, registry_device_cb cb,
 	answer->device_cb = cb;
 	answer->status = status;
 	if (status == REGISTRY_OK)
-		answer->device = *record;
+		device_record_copy(&answer->device, record);
 	registry_answers_post(answers, answer);
 	return 0;
 }
@@ -151,7 +161,7 @@ registry_answer_enrolment(struct registry_answers *answers,
 		return -1;
 	answer->enrol_cb = cb;
 	answer->verdict = verdict;
-	answer->device = *record;
+	device_record_copy(&answer->device, record);
 	registry_answers_post(answers, answer);
 	return 0;
 }

@@ -56,6 +56,8 @@ void registry_answers_fini(struct registry_answers *answers);
 /* An answer to fill and post later, so that an operation that was begun cannot fail to
  * answer. NULL: no memory. */
 struct registry_answer *registry_answer_new(int type, void *ctx);
+/* One that is not posted; NULL is allowed. */
+void registry_answer_free(struct registry_answer *answer);
 /* Takes the answer. */
 void registry_answers_post(
     struct registry_answers *answers, struct registry_answer *answer);

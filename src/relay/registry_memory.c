@@ -225,6 +225,7 @@ memory_enrol(struct registry *registry, const struct enrolment *enrolment,
 	struct enrolling enrolling = {.enrolment = enrolment};
 	struct device_record unused;
 	bool may_enter;
+	int answered;
 
 	/* the file, and its lock, are for those alone who may enter as it was read last */
 	refresh_devices(memory);
@@ -236,8 +237,10 @@ memory_enrol(struct registry *registry, const struct enrolment *enrolment,
 		enrolment->name, enrol_judge_cb, &enrolling) != 0)
 		enrolling.verdict = ENROLMENT_UNAVAILABLE;
 	refresh_devices(memory);
-	return registry_answer_enrolment(
+	answered = registry_answer_enrolment(
 	    &memory->answers, cb, ctx, enrolling.verdict, &enrolling.record);
+	device_record_drop(&enrolling.record);
+	return answered;
 }
 
 struct rotating {

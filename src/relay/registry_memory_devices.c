@@ -66,8 +66,12 @@ index_new(void)
 static void
 free_device_cb(void *ctx, struct hash_node *node)
 {
+	struct memory_device *device =
+	    HASH_ENTRY(node, struct memory_device, by_name);
+
 	(void)ctx;
-	free(HASH_ENTRY(node, struct memory_device, by_name));
+	device_record_drop(&device->record);
+	free(device);
 }
 
 static void
@@ -91,8 +95,9 @@ index_add_cb(void *ctx, const struct device_record *record)
 
 	if (device == NULL)
 		return -1;
-	device->record = *record;
+	device_record_copy(&device->record, record);
 	if (hash_map_insert(&index->by_name, &device->by_name) != 0) {
+		device_record_drop(&device->record);
 		free(device);
 		return -1;
 	}
@@ -204,7 +209,7 @@ record_equal(const struct device_record *a, const struct device_record *b)
 		if (a->limits[i].is_set != b->limits[i].is_set ||
 		    a->limits[i].value != b->limits[i].value)
 			return false;
-	return true;
+	return access_equal(a->access, b->access);
 }
 
 struct comparison {
@@ -313,7 +318,7 @@ memory_devices_enrol(struct memory_devices *devices, const char *fleet,
 	struct device_file_error error;
 
 	if (devices->path == NULL) {
-		struct device_record none;
+		struct device_record none = {0};
 
 		return judge(ctx, NULL, NULL, &none) ? -1 : 0;
 	}

@@ -156,7 +156,7 @@ redis_device_get(
 
 	if (query == NULL || answer == NULL) {
 		free(query);
-		free(answer);
+		registry_answer_free(answer);
 		return -1;
 	}
 	answer->device_cb = cb;
@@ -208,7 +208,7 @@ route_cb(void *ctx, const redisReply *reply)
 	else if (reply != NULL)
 		redis_complain(query->registry, "route", reply);
 	if (query->registry->freeing)
-		free(answer);
+		registry_answer_free(answer);
 	else
 		registry_answers_post(&query->registry->answers, answer);
 	free(query);
@@ -224,7 +224,7 @@ redis_route_get(
 
 	if (query == NULL || answer == NULL) {
 		free(query);
-		free(answer);
+		registry_answer_free(answer);
 		return -1;
 	}
 	answer->route_cb = cb;

@@ -363,7 +363,7 @@ redis_view_depart(struct registry *base, registry_done_cb cb, void *ctx)
 		log_error("out of memory",
 		    LOG_S("what", "saying goodbye to the registry"));
 		free(departure);
-		free(answer);
+		registry_answer_free(answer);
 		return;
 	}
 	answer->done_cb = cb;

@@ -474,7 +474,7 @@ finish_claim(struct redis_tx *tx, enum registry_status status, bool quiet)
 		op->result.status = status;
 	op->answer->claim = op->result;
 	if (quiet)
-		free(op->answer);
+		registry_answer_free(op->answer);
 	else
 		registry_answers_post(&tx->registry->answers, op->answer);
 	free(op);
@@ -499,6 +499,7 @@ redis_claim_start(struct registry *registry, const struct claim *claim,
 		return -1;
 	}
 	op->claim = *claim;
+	op->claim.device.access = NULL; /* the caller's */
 	op->answer->claim_cb = cb;
 	redis_tx_start(
 	    redis_registry_of(registry), &op->tx, &claim_ops, op->claim.name);

@@ -54,6 +54,7 @@ read_free_name(struct redis_tx *tx, const redisReply *reply)
 {
 	struct redis_enrolment *op = enrolment_of(tx);
 
+	device_record_drop(&op->device);
 	return redis_device_read(
 	    reply, op->enrolment.name, &op->device, &op->has_device);
 }
@@ -113,9 +114,10 @@ static void
 answer_enrolment(struct redis_enrolment *op)
 {
 	if (op->registry->freeing)
-		free(op->answer);
+		registry_answer_free(op->answer);
 	else
 		registry_answers_post(&op->registry->answers, op->answer);
+	device_record_drop(&op->device);
 	free(op);
 }
 
@@ -169,7 +171,7 @@ redis_enrol_start(struct registry *registry, const struct enrolment *enrolment,
 
 	if (op == NULL || answer == NULL) {
 		free(op);
-		free(answer);
+		registry_answer_free(answer);
 		return -1;
 	}
 	answer->enrol_cb = cb;
@@ -205,6 +207,7 @@ read_device(struct redis_tx *tx, const redisReply *reply)
 {
 	struct redis_rotation *op = rotation_of(tx);
 
+	device_record_drop(&op->device);
 	return redis_device_read(
 	    reply, op->rotation.name, &op->device, &op->has_device);
 }
@@ -261,9 +264,10 @@ finish_rotation(struct redis_tx *tx, enum registry_status status, bool quiet)
 
 	op->answer->status = status == REGISTRY_OK ? op->outcome : status;
 	if (quiet)
-		free(op->answer);
+		registry_answer_free(op->answer);
 	else
 		registry_answers_post(&tx->registry->answers, op->answer);
+	device_record_drop(&op->device);
 	free(op);
 }
 
@@ -282,7 +286,7 @@ redis_rotate_start(struct registry *registry, const struct rotation *rotation,
 
 	if (op == NULL || answer == NULL) {
 		free(op);
-		free(answer);
+		registry_answer_free(answer);
 		return -1;
 	}
 	answer->done_cb = cb;

@@ -327,7 +327,7 @@ finish_hold(struct redis_tx *tx, enum registry_status status, bool quiet)
 
 	op->answer->status = status == REGISTRY_OK ? op->outcome : status;
 	if (quiet)
-		free(op->answer);
+		registry_answer_free(op->answer);
 	else
 		registry_answers_post(&tx->registry->answers, op->answer);
 	free_hold(op);
@@ -352,7 +352,7 @@ hold_new(registry_done_cb cb, void *ctx, size_t n_routes)
 	op->is_new = calloc(n_routes + 1, sizeof(*op->is_new));
 	if (op->answer == NULL || op->route_list == NULL ||
 	    op->is_new == NULL) {
-		free(op->answer);
+		registry_answer_free(op->answer);
 		free_hold(op);
 		return NULL;
 	}

@@ -241,15 +241,12 @@ redis_queue_lease(struct redis_tx *tx, const char *name,
 
 /* Devices. */
 
-bool
-redis_device_read(const redisReply *reply, const char *name,
-    struct device_record *record, bool *exists)
+static bool
+take_device(const redisReply *reply, struct device_record *record,
+    bool *has_secret)
 {
 	struct str key, value;
-	bool has_secret = false;
 
-	*record = (struct device_record){0};
-	*exists = false;
 	if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2 != 0)
 		return false;
 	for (size_t i = 0; i < reply->elements; i += 2) {
@@ -257,10 +254,28 @@ redis_device_read(const redisReply *reply, const char *name,
 		    !redis_reply_text(reply->element[i + 1], &value) ||
 		    !device_record_set(record, key, value))
 			return false;
-		has_secret = has_secret || str_equal(key, STR("secret_sha256"));
+		*has_secret =
+		    *has_secret || str_equal(key, STR("secret_sha256"));
 	}
-	*exists = reply->elements > 0;
-	return !*exists || (has_secret && strcmp(record->name, name) == 0);
+	return true;
+}
+
+bool
+redis_device_read(const redisReply *reply, const char *name,
+    struct device_record *record, bool *exists)
+{
+	bool has_secret = false;
+
+	*record = (struct device_record){0};
+	*exists = false;
+	if (take_device(reply, record, &has_secret)) {
+		*exists = reply->elements > 0;
+		if (!*exists ||
+		    (has_secret && strcmp(record->name, name) == 0))
+			return true;
+	}
+	device_record_drop(record);
+	return false;
 }
 
 bool

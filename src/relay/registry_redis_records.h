@@ -24,7 +24,8 @@ bool redis_session_read(
     const redisReply *reply, struct session_info *session, bool *exists);
 /* HGETALL lease:NAME */
 bool redis_lease_read(const redisReply *reply, struct redis_lease *lease);
-/* HGETALL device:NAME; *exists is false for an empty one. */
+/* HGETALL device:NAME; *exists is false for an empty one. True: *record, which was nothing before,
+ * ends with device_record_drop(). */
 bool redis_device_read(const redisReply *reply, const char *name,
     struct device_record *record, bool *exists);
 

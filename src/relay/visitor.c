@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "relay/access.h"
 #include "relay/counting.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
@@ -386,14 +387,36 @@ turn_away_fd(
 		turn_away(relay, service->kind, objection, &conn);
 }
 
+/* A proxy asks by itself who may come, so what comes past it is turned away. */
+static void
+refuse_peer(const struct service *service, int fd, const struct address *from,
+    enum access_verdict verdict)
+{
+	struct objection objection = {.page = access_page(verdict)};
+	char text[ADDRESS_TEXT_MAX];
+
+	log_info("who came to a service's listener may not visit it",
+	    LOG_S("device", service->device->name),
+	    LOG_S("service", service->name),
+	    LOG_S("from", address_text(from, text)),
+	    LOG_S("hint",
+		"if that is your proxy, name its address in trusted_proxy"));
+	turn_away_fd(service, fd, &objection);
+}
+
 void
 visitor_accept(struct service *service, int fd, const struct address *from)
 {
+	enum access_verdict verdict = access_check_peer(service, from);
 	struct visitor *visitor;
 	struct objection objection;
 	struct source *source;
 	ssize_t got;
 
+	if (verdict != ACCESS_GRANTED) {
+		refuse_peer(service, fd, from, verdict);
+		return;
+	}
 	if (!admit(service, from, &source, &objection)) {
 		turn_away_fd(service, fd, &objection);
 		return;

@@ -53,6 +53,7 @@ check_device(const redisReply *reply)
 	REQUIRE(strcmp(record.name, "alice") == 0);
 	REQUIRE(record.n_ports <= SERVICES_MAX);
 	REQUIRE(record.label[0] == '\0' || label_valid(str_of(record.label)));
+	device_record_drop(&record);
 }
 
 static void

@@ -407,7 +407,7 @@ device_file_change(const char *path, struct str name, device_file_edit edit,
     void *ctx, bool wait, bool *found, struct device_file_error *error)
 {
 	const struct device_line *line;
-	struct device_record record;
+	struct device_record record = {0};
 	struct change change;
 	int result = 0;
 
@@ -416,9 +416,10 @@ device_file_change(const char *path, struct str name, device_file_edit edit,
 		return -1;
 	if ((line = device_lines_find(&change.lines, name)) != NULL) {
 		*found = true;
-		record = line->record;
+		device_record_copy(&record, &line->record);
 		if (edit(ctx, &record))
 			result = put_device(&change, &record);
+		device_record_drop(&record);
 	}
 	return end(&change, path, result);
 }

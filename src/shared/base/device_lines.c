@@ -148,8 +148,10 @@ parse_device(struct device_lines *lines, unsigned number, struct str text,
 	memset(items, 0, sizeof(*items));
 	items->number = number;
 	if (parse_line(number, text, keys, set_device_cb, &items->record,
-		"a device needs name= and secret_sha256=", error) != 0)
+		"a device needs name= and secret_sha256=", error) != 0) {
+		device_record_drop(&items->record);
 		return -1;
+	}
 	lines->count++;
 	return 0;
 }
@@ -314,6 +316,8 @@ fail:
 void
 device_lines_fini(struct device_lines *lines)
 {
+	for (size_t i = 0; i < lines->count; i++)
+		device_record_drop(&lines->items[i].record);
 	free(lines->items);
 	free(lines->fleets);
 	*lines = (struct device_lines){0};
@@ -364,6 +368,35 @@ is_unknown(struct str piece, bool (*knows)(struct str key))
 }
 
 static void
+put_text(struct writer *w, const char *prefix, const char *name,
+    struct writer *value, const char *room)
+{
+	char key[sizeof("access/") + SERVICE_NAME_MAX + SHARE_ID_LEN];
+
+	assert(!value->full);
+	snprintf(key, sizeof(key), "%s%s", prefix, name);
+	form_put(w, key, (struct str){room, writer_len(value)});
+}
+
+static void
+put_access(struct writer *w, const struct access *access)
+{
+	char room[ACCESS_TEXT_MAX];
+	struct writer value;
+
+	for (size_t i = 0; access != NULL && i < access->n_rules; i++) {
+		writer_init(&value, room, sizeof(room));
+		access_rule_write(&value, &access->rules[i]);
+		put_text(w, "access/", access->rules[i].service, &value, room);
+	}
+	for (size_t i = 0; access != NULL && i < access->n_shares; i++) {
+		writer_init(&value, room, sizeof(room));
+		access_share_write(&value, &access->shares[i]);
+		put_text(w, "share/", access->shares[i].id, &value, room);
+	}
+}
+
+static void
 keep_unknown(struct writer *w, struct str old, bool (*knows)(struct str key))
 {
 	struct str piece;
@@ -402,6 +435,7 @@ device_line_write(
 		if (record->limits[i].is_set)
 			form_put_number(w, device_limit_rows[i].key,
 			    (uint64_t)record->limits[i].value);
+	put_access(w, record->access);
 	keep_unknown(w, old, device_record_knows);
 }
 

@@ -9,7 +9,8 @@
 
 #include "base/device_file.h"
 
-#define DEVICE_LINE_MAX 2000 /* characters of a line, without its newline */
+/* Characters of a line, without its newline: all that a record may hold, escaped, is less. */
+#define DEVICE_LINE_MAX 49152
 
 struct device_line {
 	unsigned number; /* from 1 */

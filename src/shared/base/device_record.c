@@ -4,32 +4,29 @@
  * for the device file and Redis alike.
  */
 #include "base/device_record.h"
+#include "base/hex.h"
 #include "base/token_bucket.h"
-
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return -1;
-}
 
 bool
 secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN])
 {
-	if (text.len != 2 * SECRET_HASH_LEN)
-		return false;
-	for (size_t i = 0; i < SECRET_HASH_LEN; i++) {
-		int high = hex_digit(text.ptr[2 * i]),
-		    low = hex_digit(text.ptr[2 * i + 1]);
+	return hex_decode(text, hash, SECRET_HASH_LEN);
+}
 
-		if (high < 0 || low < 0)
-			return false;
-		hash[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+void
+device_record_copy(struct device_record *to, const struct device_record *from)
+{
+	struct access *before = to->access;
+
+	*to = *from;
+	(void)access_keep(to->access);
+	access_drop(&before);
+}
+
+void
+device_record_drop(struct device_record *record)
+{
+	access_drop(&record->access);
 }
 
 static bool
@@ -83,10 +80,51 @@ set_limit(struct own_limit *limit, const struct device_limit_row *row,
 }
 
 static bool
+begins(struct str key, struct str with, struct str *rest)
+{
+	if (key.len < with.len || memcmp(key.ptr, with.ptr, with.len) != 0)
+		return false;
+	*rest = (struct str){key.ptr + with.len, key.len - with.len};
+	return true;
+}
+
+/* What stands there as public says nothing. */
+static bool
+add_rule(struct device_record *record, struct str service, struct str value)
+{
+	struct access_rule rule = {0};
+
+	return service_name_valid(service) &&
+	    str_copy(service, rule.service, sizeof(rule.service)) &&
+	    access_rule_of(record->access, service) == NULL &&
+	    access_rule_parse(&rule, value) &&
+	    (rule.mode == ACCESS_PUBLIC ||
+		access_put_rule(&record->access, &rule) == 0);
+}
+
+static bool
+add_share(struct device_record *record, struct str id, struct str value)
+{
+	struct access_share share = {0};
+
+	return share_id_valid(id) &&
+	    str_copy(id, share.id, sizeof(share.id)) &&
+	    access_share_of(record->access, id) == NULL &&
+	    access_share_parse(&share, value) &&
+	    access_put_share(&record->access, &share) == 0;
+}
+
+static bool
 set_known(
     struct device_record *record, struct str key, struct str value, bool *known)
 {
+	struct str rest;
+
 	*known = true;
+	if (begins(key, STR("access/"), &rest))
+		return add_rule(record, rest, value);
+	if (begins(key, STR("share/"), &rest))
+		return add_share(record, rest, value);
 	if (str_equal(key, STR("name")))
 		return device_name_valid(value) &&
 		    str_copy(value, record->name, sizeof(record->name));

@@ -7,7 +7,7 @@
 #ifndef TAUPE_BASE_DEVICE_RECORD_H
 #define TAUPE_BASE_DEVICE_RECORD_H
 
-#include "wire/control_msg.h"
+#include "base/access_rule.h"
 
 #define SECRET_HASH_LEN 32 /* SHA-256 */
 
@@ -59,13 +59,23 @@ struct device_record {
 	size_t n_ports;		   /* reserved public ports */
 	struct service_port ports[SERVICES_MAX];
 	struct own_limit limits[DEVICE_LIMITS];
+	/* Who may visit which service; NULL: anybody, all of them. The record that was made by
+	 * device_record_set() or device_record_copy() is a keeper of it; a plain copy borrows it. */
+	struct access *access;
 };
+
+/* Make to, which was all zeros or a record, a copy that keeps what it needs. */
+void device_record_copy(
+    struct device_record *to, const struct device_record *from);
+/* Let go of what it keeps. */
+void device_record_drop(struct device_record *record);
 
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
  * form of a Redis field), rotation, fleet, the keys of device_limit_rows (a
- * number; empty: none). Unknown keys are skipped. False: the value is malformed, or a
- * service has two ports. The record begins as all zeros. */
+ * number; empty: none), access/SERVICE and share/ID (base/access_rule.h). Unknown keys are
+ * skipped. False: the value is malformed, a service has two ports or rules, or there is no
+ * memory. The record begins as all zeros; it ends with device_record_drop() in any case. */
 bool device_record_set(
     struct device_record *record, struct str key, struct str value);
 /* Is it one of these keys? */

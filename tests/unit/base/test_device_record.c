@@ -176,6 +176,36 @@ START_TEST(a_fleets_pattern_says_which_names_fit)
 }
 END_TEST
 
+#define KEY "access/web"
+#define KEY64 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+START_TEST(a_record_has_rules_and_shares_that_copies_share)
+{
+	struct device_record record = {0}, copy = {0};
+
+	ck_assert(device_record_knows(STR("access/web")));
+	ck_assert(device_record_knows(STR("share/0011223344556677")));
+	ck_assert(device_record_set(
+	    &record, STR(KEY), STR("mode=private&key=" KEY64)));
+	ck_assert(device_record_set(&record, STR("share/0011223344556677"),
+	    STR("service=web&created_ms=1&expires_ms=2")));
+	device_record_copy(&copy, &record);
+	ck_assert_ptr_eq(copy.access, record.access);
+	device_record_drop(&record);
+	ck_assert_int_eq(access_rule_of(copy.access, STR("web"))->mode,
+	    ACCESS_PRIVATE);
+	/* twice, no service, no id, no rule */
+	ck_assert(!device_record_set(
+	    &copy, STR(KEY), STR("mode=private&key=" KEY64)));
+	ck_assert(!device_record_set(
+	    &copy, STR("access/WEB"), STR("mode=private&key=" KEY64)));
+	ck_assert(!device_record_set(&copy, STR("share/00112233445566"),
+	    STR("service=web&created_ms=1&expires_ms=2")));
+	ck_assert(!device_record_set(&copy, STR("access/ssh"), STR("")));
+	device_record_drop(&copy);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -184,6 +214,8 @@ main(void)
 	SRunner *runner;
 	int failed;
 
+	tcase_add_test(
+	    tcase, a_record_has_rules_and_shares_that_copies_share);
 	tcase_add_loop_test(tcase, a_fleets_pattern_says_which_names_fit, 0,
 	    sizeof(patterns) / sizeof(patterns[0]));
 	tcase_add_loop_test(tcase, value_is_taken_or_refused, 0,

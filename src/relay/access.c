@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT */
+/* Asking the rule; each mode by itself, and the share link for all of them. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "net/crypto.h"
+#include "net/share_token.h"
+#include "relay/access.h"
+#include "relay/sources.h"
+
+#define CREDENTIALS_MAX 512 /* bytes of "USER:PASSWORD" */
+
+static const struct access_rule *
+rule_of(const struct service *service)
+{
+	return access_rule_of(service->device->access, str_of(service->name));
+}
+
+bool
+access_is_public(const struct service *service)
+{
+	return service->device->access_known && rule_of(service) == NULL;
+}
+
+bool
+device_access_set(struct device *device, struct access *access)
+{
+	struct access *before = device->access;
+	bool changed =
+	    !device->access_known || !access_equal(before, access);
+
+	device->access = access_keep(access);
+	device->access_known = true;
+	access_drop(&before);
+	return changed;
+}
+
+/* Cookies. */
+
+/* The next pair of a Cookie field's value (RFC 6265 section 4.2.1). */
+static bool
+next_cookie(struct str *list, struct str *piece, struct str *name,
+    struct str *value)
+{
+	if (list->len == 0)
+		return false;
+	str_split(*list, ';', piece, list);
+	if (!str_split(*piece, '=', name, value))
+		*value = (struct str){0};
+	*name = str_trim(*name);
+	*value = str_trim(*value);
+	return true;
+}
+
+/* The only one of that name; absent when there is none, or more than one: who knows which of them
+ * another would take. */
+static struct str
+find_cookie(const struct http_head *head, const char *wanted)
+{
+	struct str found = {0}, list, piece, name, value;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < head->n_fields; i++) {
+		if (!str_is_nocase(head->fields[i].name, "Cookie"))
+			continue;
+		list = head->fields[i].value;
+		while (next_cookie(&list, &piece, &name, &value))
+			if (str_is(name, wanted)) {
+				found = value;
+				n++;
+			}
+	}
+	return n == 1 ? found : (struct str){0};
+}
+
+/* Is this the token of a visit, by a share link of this service that is good still? */
+static bool
+is_visit(const struct service *service, const struct access_rule *rule,
+    struct str text, uint64_t now_ms)
+{
+	const struct access_share *share;
+	struct share_token token;
+
+	if (text.len == 0 || !share_token_read(rule->key, text, &token) ||
+	    token.use != SHARE_VISIT || token.expires_s <= now_ms / 1000)
+		return false;
+	share = access_share_of(service->device->access, str_of(token.id));
+	return share == NULL || !share->revoked;
+}
+
+/* A password (RFC 7617). */
+
+static bool
+knows_password(const struct access_rule *rule, const struct http_head *head)
+{
+	struct str given = http_field_get(head, "Authorization"), scheme, text;
+	uint8_t credentials[CREDENTIALS_MAX], mac[SHA256_LEN];
+	bool right;
+	long len;
+
+	if (!str_split(given, ' ', &scheme, &text) ||
+	    !str_is_nocase(scheme, "Basic"))
+		return false;
+	text = str_trim(text);
+	len = crypto_base64_decode(
+	    text.ptr, text.len, credentials, sizeof(credentials));
+	if (len < 0)
+		return false;
+	crypto_hmac_sha256(rule->salt, sizeof(rule->salt), credentials,
+	    (size_t)len, mac);
+	right = crypto_equal(mac, rule->hash, sizeof(mac));
+	crypto_wipe(credentials, sizeof(credentials));
+	return right;
+}
+
+/* An address. */
+
+/* IPv4 that comes mapped into IPv6 (RFC 4291 section 2.5.5.2) is IPv4. */
+static const uint8_t *
+ip_of(const struct address *from, size_t *len)
+{
+	const uint8_t *ip = (const uint8_t *)&from->in6.sin6_addr;
+
+	*len = 0;
+	if (from->len == 0)
+		return ip;
+	if (from->sa.sa_family == AF_INET) {
+		*len = 4;
+		return (const uint8_t *)&from->in.sin_addr;
+	}
+	if (from->sa.sa_family != AF_INET6)
+		return ip;
+	*len = IN6_IS_ADDR_V4MAPPED(&from->in6.sin6_addr) ? 4 : 16;
+	return *len == 4 ? ip + 12 : ip;
+}
+
+static bool
+is_listed(const struct access_rule *rule, const struct address *from)
+{
+	size_t len;
+	const uint8_t *ip = ip_of(from, &len);
+
+	for (size_t i = 0; len > 0 && i < rule->n_nets; i++)
+		if (access_net_has(&rule->nets[i], ip, len))
+			return true;
+	return false;
+}
+
+/* Verdicts. */
+
+static enum access_verdict
+by_mode(const struct access_rule *rule, const struct http_head *head,
+    const struct address *from)
+{
+	switch (rule->mode) {
+	case ACCESS_PUBLIC:
+		return ACCESS_GRANTED;
+	case ACCESS_PASSWORD:
+		return head != NULL && knows_password(rule, head)
+		    ? ACCESS_GRANTED
+		    : ACCESS_LOGIN;
+	case ACCESS_ALLOW:
+		return is_listed(rule, from) ? ACCESS_GRANTED
+					     : ACCESS_NOT_FROM_HERE;
+	case ACCESS_PRIVATE:
+		break;
+	}
+	return ACCESS_NO_LINK;
+}
+
+enum access_verdict
+access_check_request(const struct service *service,
+    const struct http_head *head, bool https, const struct address *from,
+    uint64_t now_ms)
+{
+	const struct access_rule *rule;
+
+	if (!service->device->access_known)
+		return ACCESS_NOT_KNOWN;
+	if ((rule = rule_of(service)) == NULL)
+		return ACCESS_GRANTED;
+	if (is_visit(service, rule,
+		find_cookie(
+		    head, https ? ACCESS_COOKIE_HTTPS : ACCESS_COOKIE),
+		now_ms))
+		return ACCESS_GRANTED;
+	return by_mode(rule, head, from);
+}
+
+enum access_verdict
+access_check_address(
+    const struct service *service, const struct address *from)
+{
+	const struct access_rule *rule;
+
+	if (!service->device->access_known)
+		return ACCESS_NOT_KNOWN;
+	rule = rule_of(service);
+	return rule == NULL ? ACCESS_GRANTED : by_mode(rule, NULL, from);
+}
+
+/* Does one of the other relays announce itself with this address? */
+static bool
+is_other_relay(struct relay *relay, const struct address *peer)
+{
+	char ip[ADDRESS_TEXT_MAX], theirs[ADDRESS_TEXT_MAX];
+	const struct relay_info *relays;
+	size_t n = relay->registry->ops->relays(relay->registry, &relays);
+	struct address address;
+
+	address_ip_text(peer, ip);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(relays[i].id, relay->self.id) != 0 &&
+		    address_parse(str_of(relays[i].address), &address) &&
+		    strcmp(address_ip_text(&address, theirs), ip) == 0)
+			return true;
+	return false;
+}
+
+enum access_verdict
+access_check_peer(const struct service *service, const struct address *peer)
+{
+	struct relay *relay = service->device->relay;
+
+	if (access_is_public(service) ||
+	    sources_trusts(relay->sources, peer) || is_other_relay(relay, peer))
+		return ACCESS_GRANTED;
+	/* requests are not looked at here */
+	return service->kind == SERVICE_HTTP ? ACCESS_NOT_FROM_HERE
+					     : access_check_address(service, peer);
+}
+
+enum page
+access_page(enum access_verdict verdict)
+{
+	switch (verdict) {
+	case ACCESS_LOGIN:
+		return PAGE_LOGIN;
+	case ACCESS_NOT_FROM_HERE:
+		return PAGE_NOT_FROM_HERE;
+	case ACCESS_NO_LINK:
+		return PAGE_NO_LINK;
+	case ACCESS_GRANTED:
+	case ACCESS_NOT_KNOWN:
+		break;
+	}
+	return PAGE_OFFLINE;
+}
+
+/* What the device gets. */
+
+static struct str
+without_ours(struct str list, char *room, size_t cap)
+{
+	struct str piece, name, value;
+	struct writer w;
+
+	writer_init(&w, room, cap);
+	while (next_cookie(&list, &piece, &name, &value)) {
+		if (str_is(name, ACCESS_COOKIE) ||
+		    str_is(name, ACCESS_COOKIE_HTTPS))
+			continue;
+		if (writer_len(&w) > 0)
+			writer_char(&w, ';');
+		else
+			piece = str_trim(piece);
+		writer_str(&w, piece);
+	}
+	return (struct str){room, writer_len(&w)};
+}
+
+bool
+access_field_for_device(const struct service *service,
+    const struct http_field *field, char *room, size_t cap, struct str *value)
+{
+	const struct access_rule *rule = rule_of(service);
+
+	*value = field->value;
+	if (rule == NULL)
+		return true;
+	if (str_is_nocase(field->name, "Authorization"))
+		return rule->mode != ACCESS_PASSWORD;
+	if (!str_is_nocase(field->name, "Cookie"))
+		return true;
+	*value = without_ours(field->value, room, cap);
+	return value->len > 0;
+}
