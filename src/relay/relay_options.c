@@ -312,6 +312,17 @@ static const struct option_row rows[] = {
     {0},
 };
 
+static const struct option_command *
+command_at(size_t place)
+{
+	static const struct option_command init = {"init", NULL, "DOMAIN",
+	    "Write a first configuration of relays, Redis, HAProxy, router and "
+	    "taupectl that work together. It has options of its own: "
+	    "taupe-relay init --help, and taupe-relay-init(8)."};
+
+	return place == 0 ? &init : NULL;
+}
+
 const struct option_table relay_option_table = {
     .program = "taupe-relay",
     .synopsis =
@@ -320,4 +331,5 @@ const struct option_table relay_option_table = {
     .default_file = TAUPE_SYSCONFDIR "/relay.ini",
     .rows = rows,
     .struct_size = sizeof(struct relay_options),
+    .command_at = command_at,
 };
