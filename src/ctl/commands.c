@@ -99,5 +99,11 @@ const struct ctl_command ctl_commands[] = {
 	 "come from this host, so a firewall before it is not seen. Fails when "
 	 "a check does."},
 	command_doctor},
+    {{"completion", NULL, "bash|zsh|fish",
+	 "Print the script that has this shell complete the commands, options "
+	 "and names of devices, fleets and relays of all of taupe's programs, "
+	 "for ~/.bashrc: eval \"$(taupectl completion bash)\". Packages "
+	 "install it, and then nothing is to be done."},
+	command_completion},
     {{0}, NULL},
 };

@@ -155,6 +155,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			? "the device's name is missing"
 			: strcmp(noun, "fleet") == 0
 			? "the fleet's name is missing"
+			: strcmp(noun, "completion") == 0
+			? "the shell's name is missing"
 			: "the relay's id is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
@@ -174,7 +176,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		    "devices, expires and pattern belong to fleet add");
 	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
 		return code;
-	if ((code = choose_store(ctl)) != EX_OK)
+	if (command->run != command_completion &&
+	    (code = choose_store(ctl)) != EX_OK)
 		return code;
 	return command->run(ctl, name);
 }

@@ -72,5 +72,6 @@ int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
 int command_doctor(struct ctl *ctl, const char *name);
+int command_completion(struct ctl *ctl, const char *name);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "ctl/ctl.h"
+#include "ctl/names.h"
 #include "net/address.h"
 #include "net/name_servers.h"
 #include "wire/host_name.h"
@@ -166,4 +167,5 @@ const struct option_table ctl_option_table = {
     .arguments = "COMMAND [NAME]",
     .arguments_offset = AT(words),
     .command_at = command_at,
+    .complete_argument = names_complete,
 };

@@ -189,6 +189,11 @@ options_load(
 	struct options_command command;
 	bool right;
 
+	/* what follows is half a command line */
+	if (argc > 1 && strcmp(argv[1], "--complete") == 0) {
+		options_complete(table, argc - 1, argv + 1);
+		return OPTIONS_EXIT;
+	}
 	read_all(&reading, argc, argv, &command);
 	if (reading.failed) {
 		log_complain(table->program, reading.error);

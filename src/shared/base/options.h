@@ -42,7 +42,8 @@ struct option_row {
 /* One of a program's commands, such as "device add NAME". */
 struct option_command {
 	const char *noun, *verb; /* verb NULL: the noun is the whole command */
-	const char *argument;    /* the word behind them, "NAME"; NULL: none */
+	/* The word behind them, "NAME", or one of some, "bash|zsh"; NULL: none. */
+	const char *argument;
 	const char *help;        /* --help tells its first sentence, the man page all */
 };
 
@@ -67,12 +68,16 @@ struct option_table {
 	/* The commands that these words may be, for --help and the man page: the one at a place
 	 * from 0 on, NULL behind the last. May be NULL. */
 	const struct option_command *(*command_at)(size_t place);
+	/* For the completion of shells: print the arguments of this command that begin so, a line
+	 * each, soon. argv is a command line with the options that were given so far. May be NULL. */
+	void (*complete_argument)(const struct option_command *command,
+	    const char *begin, int argc, char **argv);
 };
 
 enum options_result {
 	OPTIONS_OK,
-	OPTIONS_EXIT,  /* --help, --version, --help-man…, --check or --check-config was answered:
-			* exit 0 */
+	OPTIONS_EXIT,  /* --help, --version, --help-man…, --complete, --check or --check-config was
+			* answered: exit 0 */
 	OPTIONS_ERROR  /* said on stderr what, where and what is allowed: exit EX_CONFIG */
 };
 

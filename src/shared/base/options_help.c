@@ -10,28 +10,25 @@
 
 #include "base/options_internal.h"
 
-static const struct {
-	const char *name, *argument, *help;
-	const char *letter;
-} common[] = {
+const struct options_common options_common[] = {
     {"config", "FILE", "Read this file instead of the default one.", "c"},
     {"check-config", NULL,
 	"Read the configuration, say what is wrong with it, and exit.", NULL},
     {"check", NULL, "The same as --check-config.", NULL},
     {"help", NULL, "Show this help and exit.", "h"},
     {"version", NULL, "Show the version and exit.", "V"},
+    {NULL, NULL, NULL, NULL},
 };
 
 /* What an option of all programs does in this one. */
-static const char *
-common_help(const struct option_table *table, size_t i)
+const char *
+options_common_help(const struct option_table *table, size_t i)
 {
-	return table->check_more != NULL && strcmp(common[i].name, "check") == 0
+	return table->check_more != NULL &&
+		strcmp(options_common[i].name, "check") == 0
 	    ? table->check_more
-	    : common[i].help;
+	    : options_common[i].help;
 }
-
-#define COMMON_COUNT (sizeof(common) / sizeof(common[0]))
 
 /* The choices, or the bounds of a number; a text's length is told when it is wrong. */
 static bool
@@ -83,8 +80,8 @@ sentence_ends(const char *text)
 	    isupper((unsigned char)text[2]);
 }
 
-static size_t
-first_sentence(const char *text)
+size_t
+options_first_sentence(const char *text)
 {
 	size_t len = 0;
 
@@ -135,7 +132,8 @@ print_commands(const struct option_table *table)
 		    command->verb ? command->verb : "",
 		    command->argument ? " " : "",
 		    command->argument ? command->argument : "");
-		print_filled(command->help, first_sentence(command->help), 10);
+		print_filled(
+		    command->help, options_first_sentence(command->help), 10);
 	}
 	printf("\n");
 }
@@ -156,13 +154,16 @@ options_print_help(const struct option_table *table)
 	       "7d, sizes\n65536, 64k, 16M or 1G.\n\n",
 	    table->section,
 	    table->default_file ? table->default_file : "--config FILE");
-	for (size_t i = 0; i < COMMON_COUNT; i++) {
-		printf("  %s%s%s--%s%s%s\n", common[i].letter ? "-" : "",
-		    common[i].letter ? common[i].letter : "",
-		    common[i].letter ? ", " : "", common[i].name,
-		    common[i].argument ? " " : "",
-		    common[i].argument ? common[i].argument : "");
-		print_text(common_help(table, i));
+	for (size_t i = 0; options_common[i].name != NULL; i++) {
+		printf("  %s%s%s--%s%s%s\n",
+		    options_common[i].letter ? "-" : "",
+		    options_common[i].letter ? options_common[i].letter : "",
+		    options_common[i].letter ? ", " : "",
+		    options_common[i].name,
+		    options_common[i].argument ? " " : "",
+		    options_common[i].argument ? options_common[i].argument
+					       : "");
+		print_text(options_common_help(table, i));
 	}
 	for (const struct option_row *row = table->rows; row->key != NULL;
 	     row++) {
@@ -240,10 +241,10 @@ options_print_man(const struct option_table *table)
 	char option[128];
 
 	printf(".Bl -tag -width Ds\n");
-	for (size_t i = 0; i < COMMON_COUNT; i++) {
-		print_man_item(
-		    common[i].letter, common[i].name, common[i].argument);
-		print_mdoc(common_help(table, i));
+	for (size_t i = 0; options_common[i].name != NULL; i++) {
+		print_man_item(options_common[i].letter, options_common[i].name,
+		    options_common[i].argument);
+		print_mdoc(options_common_help(table, i));
 	}
 	for (const struct option_row *row = table->rows; row->key != NULL;
 	     row++) {

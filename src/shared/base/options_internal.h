@@ -82,6 +82,22 @@ void options_scan_command(struct options_reading *reading, int argc,
 void options_read_command(
     struct options_reading *reading, int argc, char **argv);
 
+/* The options that every program has; the last one has no name. */
+struct options_common {
+	const char *name, *argument, *help;
+	const char *letter;
+};
+extern const struct options_common options_common[];
+/* What the one at that place does in this program. */
+const char *options_common_help(const struct option_table *table, size_t place);
+
+/* How many characters of the text are its first sentence. */
+size_t options_first_sentence(const char *text);
+
+/* For the completion of shells: print what the last of these words may become, a line each, with a
+ * tab and what it is about behind it. A line ":files" says: files. */
+void options_complete(const struct option_table *table, int argc, char **argv);
+
 void options_print_help(const struct option_table *table);
 void options_print_version(const struct option_table *table);
 /* Parts of man pages, in mdoc: of the program's its options and its commands, of its

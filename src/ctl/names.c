@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Redis filters, and is asked in steps, so that neither it nor the shell waits for 100,000 names. */
+#include "ctl/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/device_file.h"
+#include "ctl/ctl.h"
+#include "net/loop.h"
+#include "net/redis_sync.h"
+
+#define TIME_MS 150
+#define NAMES_MAX 1000 /* more help nobody */
+#define STEP "10000"
+
+struct listing {
+	const struct ctl_options *options;
+	const char *begin;
+	uint64_t deadline_ms; /* wall clock */
+	unsigned n;
+};
+
+static bool
+is_over(const struct listing *listing)
+{
+	return listing->n >= NAMES_MAX || loop_wall_ms() > listing->deadline_ms;
+}
+
+static void
+take(struct listing *listing, const char *name)
+{
+	size_t len = strlen(listing->begin);
+
+	if (!device_name_valid(str_of(name)) ||
+	    strncmp(name, listing->begin, len) != 0 || listing->n >= NAMES_MAX)
+		return;
+	printf("%s\t\n", name);
+	listing->n++;
+}
+
+static void
+take_array(struct listing *listing, const redisReply *reply)
+{
+	for (size_t i = 0; i < reply->elements; i++)
+		if (reply->element[i]->type == REDIS_REPLY_STRING)
+			take(listing, reply->element[i]->str);
+}
+
+/* SSCAN's next step; false: there is none. */
+static bool
+scan(struct listing *listing, struct redis_sync *redis, const char *key,
+    char *cursor, size_t cap)
+{
+	redisReply *reply = redis_sync_commandf(redis,
+	    "SSCAN %s %s MATCH %s* COUNT " STEP, key, cursor, listing->begin);
+	bool more = false;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+	    reply->elements == 2 &&
+	    reply->element[0]->type == REDIS_REPLY_STRING) {
+		take_array(listing, reply->element[1]);
+		more = str_copy(str_of(reply->element[0]->str), cursor, cap) &&
+		    strcmp(cursor, "0") != 0;
+	}
+	redis_sync_reply_free(&reply);
+	return more;
+}
+
+static void
+list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
+{
+	char cursor[32] = "0";
+	redisReply *reply;
+
+	if (strcmp(noun, "relay") == 0) {
+		reply = redis_sync_commandf(redis, "ZRANGE taupe:relays 0 -1");
+		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY)
+			take_array(listing, reply);
+		redis_sync_reply_free(&reply);
+		return;
+	}
+	while (
+	    scan(listing, redis,
+		strcmp(noun, "fleet") == 0 ? "taupe:fleets" : "taupe:devices",
+		cursor, sizeof(cursor)) &&
+	    !is_over(listing))
+		;
+}
+
+static void
+ask_redis(struct listing *listing, const char *noun)
+{
+	char error[REDIS_SYNC_ERROR_MAX], problem[REDIS_ACCESS_ERROR_MAX];
+	struct redis_sync *redis = NULL;
+	struct redis_endpoint primary;
+	struct redis_access access;
+
+	if (redis_access_init(&access, &listing->options->registry, "taupectl",
+		problem) == 0) {
+		access.link.timeout_ms = TIME_MS;
+		redis = access.sentinel.n_sentinels > 0
+		    ? redis_sync_find(
+			  &access.link, &access.sentinel, &primary, error)
+		    : redis_sync_new(&access.link, error);
+	}
+	redis_access_wipe(&access);
+	if (redis != NULL)
+		list_redis(listing, redis, noun);
+	redis_sync_free(&redis);
+}
+
+static int
+take_device_cb(void *ctx, const struct device_record *record)
+{
+	take(ctx, record->name);
+	return is_over(ctx) ? -1 : 0;
+}
+
+static int
+take_fleet_cb(void *ctx, const struct fleet_record *record)
+{
+	take(ctx, record->name);
+	return is_over(ctx) ? -1 : 0;
+}
+
+static void
+ask_file(struct listing *listing, const char *noun)
+{
+	bool fleets = strcmp(noun, "fleet") == 0;
+	struct device_file_error error;
+
+	(void)device_file_read(listing->options->devices_file,
+	    fleets ? NULL : take_device_cb, fleets ? take_fleet_cb : NULL,
+	    listing, &error);
+}
+
+void
+names_complete(const struct option_command *command, const char *begin,
+    int argc, char **argv)
+{
+	struct ctl_options options;
+	struct listing listing = {&options, begin, loop_wall_ms() + TIME_MS, 0};
+	const char *noun = command->noun;
+
+	/* a name that is to be new */
+	if (command->verb != NULL && strcmp(command->verb, "add") == 0)
+		return;
+	if (begin[0] != '\0' && !device_name_valid(str_of(begin)))
+		return;
+	/* what is wrong with the options is said when the command runs */
+	if (freopen("/dev/null", "w", stderr) == NULL ||
+	    options_load(&ctl_option_table, argc, argv, &options) != OPTIONS_OK)
+		return;
+	if (redis_options_given(&options.registry))
+		ask_redis(&listing, noun);
+	else if (options.devices_file != NULL && strcmp(noun, "relay") != 0)
+		ask_file(&listing, noun);
+	options_free(&ctl_option_table, &options);
+}
