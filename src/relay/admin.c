@@ -2,13 +2,13 @@
 /* Each path is one function that makes its answer from the relay as it is now. */
 #include "config.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "relay/admin.h"
 #include "relay/device.h"
+#include "relay/metrics.h"
 #include "relay/service.h"
 
 static void
@@ -55,52 +55,6 @@ readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 }
 
 static void
-write_metrics(struct relay *relay, FILE *out)
-{
-	const char *const *names = counters_names();
-	const char *const *help = counters_descriptions();
-	uint64_t values[COUNTERS_FLAT];
-	int i;
-
-	counters_values(&relay->counters, values);
-	for (i = 0; i < COUNTERS_FLAT; i++)
-		fprintf(out,
-		    "# HELP taupe_relay_%s_total %s\n# TYPE "
-		    "taupe_relay_%s_total counter\n"
-		    "taupe_relay_%s_total %" PRIu64 "\n",
-		    names[i], help[i], names[i], names[i], values[i]);
-	fprintf(out,
-	    "# HELP taupe_relay_sessions_closed_by_reason_total Control "
-	    "channels that ended, by "
-	    "reason.\n# TYPE taupe_relay_sessions_closed_by_reason_total "
-	    "counter\n");
-	for (i = 0; i < CLOSE_REASON_COUNT; i++)
-		fprintf(out,
-		    "taupe_relay_sessions_closed_by_reason_total{reason=\"%s\"}"
-		    " %" PRIu64 "\n",
-		    close_reason_name((enum close_reason)i),
-		    relay->counters.closed[i]);
-	fprintf(out,
-	    "# HELP taupe_relay_agents Agents connected now.\n# TYPE "
-	    "taupe_relay_agents gauge\n"
-	    "taupe_relay_agents %zu\n"
-	    "# HELP taupe_relay_visitors Visitors connected now.\n"
-	    "# TYPE taupe_relay_visitors gauge\ntaupe_relay_visitors %zu\n"
-	    "# HELP taupe_relay_transfers Transfer channels open now.\n"
-	    "# TYPE taupe_relay_transfers gauge\ntaupe_relay_transfers %zu\n"
-	    "# HELP taupe_relay_leases Devices whose lease is here.\n"
-	    "# TYPE taupe_relay_leases gauge\ntaupe_relay_leases %zu\n"
-	    "# HELP taupe_relay_claims Agents that claim their names now.\n"
-	    "# TYPE taupe_relay_claims gauge\ntaupe_relay_claims %zu\n"
-	    "# HELP taupe_relay_claims_waiting Agents that wait to do so.\n"
-	    "# TYPE taupe_relay_claims_waiting gauge\n"
-	    "taupe_relay_claims_waiting %zu\n",
-	    relay->n_sessions, relay->n_visitors, relay->n_transfers,
-	    relay->devices.count, relay->claim_queue.n_under_way,
-	    claim_queue_waiting(&relay->claim_queue));
-}
-
-static void
 metrics_cb(void *ctx, const char *query, struct http_reply *reply)
 {
 	FILE *out = open_memstream(&reply->body, &reply->len);
@@ -109,7 +63,7 @@ metrics_cb(void *ctx, const char *query, struct http_reply *reply)
 	reply->status = 500;
 	if (out == NULL)
 		return;
-	write_metrics(ctx, out);
+	relay_metrics_write(ctx, out);
 	if (fclose(out) == 0)
 		reply->status = 200;
 }

@@ -162,6 +162,8 @@ welcome(struct admission *admission)
 			tell_lease(admission);
 		admission->device = NULL; /* device_online() unpins */
 		device_online(device, session, &admission->claim.channels);
+		timing_add(
+		    &device->relay->timings.connect, upgrade->since_us);
 		rotation_ask(device, &admission->claim.device);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0 && device->session == session)

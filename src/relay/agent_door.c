@@ -53,12 +53,13 @@ late_cb(void *ctx, int fd, const struct address *peer)
 
 static bool
 begin_tls_cb(
-    void *ctx, int fd, const struct address *peer, struct source *source)
+    void *ctx, int fd, const struct address *peer, struct source *source,
+    uint64_t since_us)
 {
 	struct relay *relay = ctx;
 
 	return upgrade_begin_tls(
-	    relay, fd, peer, routes, relay->agent_tls, source);
+	    relay, fd, peer, routes, relay->agent_tls, source, since_us);
 }
 
 static const struct door_queue_ops door_queue_ops = {

@@ -14,6 +14,7 @@ backlog_add(struct device *device)
 	if (device->unwritten || device->moved || device->released)
 		return;
 	device->unwritten = true;
+	device->relay->n_backlog++;
 	TAILQ_INSERT_TAIL(&device->relay->backlog, device, backlog_link);
 }
 
@@ -23,6 +24,7 @@ backlog_remove(struct device *device)
 	if (!device->unwritten)
 		return;
 	device->unwritten = false;
+	device->relay->n_backlog--;
 	TAILQ_REMOVE(&device->relay->backlog, device, backlog_link);
 }
 

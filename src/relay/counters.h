@@ -15,15 +15,15 @@
 	X(agents_redirected, "Agents sent to another relay.")                  \
 	X(agents_moved, "Agents that were asked to move to another relay.")    \
 	X(agents_refused, "Handshakes of agents that were refused.")           \
+	X(agents_unauthorized,                                                 \
+	    "Of these, for a device that is unknown or a wrong secret.")       \
+	X(agents_over_services,                                                \
+	    "Of these, for more services than max_services.")                  \
 	X(agents_gone, "Agents that had given up before they were let in.")    \
 	X(devices_enrolled, "Devices that were enrolled in a fleet.")          \
 	X(enrolments_refused, "Devices that were not.")                        \
 	X(secrets_rotated, "Devices that were given another secret while "     \
 			   "they were connected.")                               \
-	X(agents_unauthorized,                                                 \
-	    "Of these, for a device that is unknown or a wrong secret.")       \
-	X(agents_over_services,                                                \
-	    "Of these, for more services than max_services.")                  \
 	X(handshakes_over_max, "Handshakes turned away: max_handshakes.")      \
 	X(handshakes_late,                                                     \
 	    "Handshakes that took longer than handshake_timeout.")             \

@@ -25,11 +25,17 @@ struct uncounted {
 	char name[];
 };
 
+/* Of a device that is here, or was visited. */
+struct tally {
+	struct device_counters totals; /* since it came here */
+	struct uncounted *uncounted;   /* NULL: all is written */
+};
+
 static void
 forget(struct uncounted *uncounted)
 {
 	if (uncounted->device != NULL)
-		uncounted->device->uncounted = NULL;
+		uncounted->device->tally->uncounted = NULL;
 	LIST_REMOVE(uncounted, link);
 	free(uncounted);
 }
@@ -49,6 +55,18 @@ uncounted_new(struct device *device)
 	return uncounted;
 }
 
+/* NULL: no memory. */
+static struct uncounted *
+uncounted_of(struct device *device)
+{
+	if (device->tally == NULL &&
+	    (device->tally = calloc(1, sizeof(*device->tally))) == NULL)
+		return NULL;
+	if (device->tally->uncounted == NULL)
+		device->tally->uncounted = uncounted_new(device);
+	return device->tally->uncounted;
+}
+
 static void
 add_counters(struct device_counters *to, const struct device_counters *more)
 {
@@ -63,12 +81,20 @@ counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
 {
 	const struct device_counters more = {visitors, bytes_in, bytes_out};
 
+	struct uncounted *uncounted = uncounted_of(device);
+
 	if (device->session != NULL)
 		session_count(device->session, visitors, bytes_in, bytes_out);
-	if (device->uncounted == NULL)
-		device->uncounted = uncounted_new(device);
-	if (device->uncounted != NULL) /* else a gap in a statistic */
-		add_counters(&device->uncounted->delta, &more);
+	if (uncounted == NULL)
+		return; /* a gap in a statistic */
+	add_counters(&uncounted->delta, &more);
+	add_counters(&device->tally->totals, &more);
+}
+
+const struct device_counters *
+counting_totals(const struct device *device)
+{
+	return device->tally != NULL ? &device->tally->totals : NULL;
 }
 
 void
@@ -125,19 +151,24 @@ counting_flush(struct relay *relay)
 void
 counting_end(struct device *device)
 {
-	if (device->uncounted == NULL) /* for its visits that end now */
-		device->uncounted = uncounted_new(device);
-	if (device->uncounted != NULL)
-		device->uncounted->removed = true;
+	struct uncounted *uncounted =
+	    uncounted_of(device); /* for its visits that end now */
+
+	if (uncounted != NULL)
+		uncounted->removed = true;
 }
 
 void
 counting_leave(struct device *device)
 {
-	if (device->uncounted == NULL)
+	struct tally *tally = device->tally;
+
+	if (tally == NULL)
 		return;
-	device->uncounted->device = NULL;
-	device->uncounted = NULL;
+	if (tally->uncounted != NULL)
+		tally->uncounted->device = NULL;
+	free(tally);
+	device->tally = NULL;
 }
 
 void

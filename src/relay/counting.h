@@ -11,6 +11,8 @@ void counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
 /* Add a visit's payload to its counters and the relay's, and begin to count anew. */
 void counting_add_visit(
     struct device *device, uint64_t *bytes_in, uint64_t *bytes_out);
+/* Since it came to this relay; NULL: nobody has visited it. */
+const struct device_counters *counting_totals(const struct device *device);
 /* Ask the registry to add what was counted to its own. What it refuses is added to what is counted
  * meanwhile, and goes with the next flush. */
 void counting_flush(struct relay *relay);

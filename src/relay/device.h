@@ -15,6 +15,7 @@ struct dig;
 struct service;
 struct session;
 struct shared;
+struct tally;
 struct transfer;
 struct visitor;
 
@@ -41,7 +42,7 @@ struct device {
 	/* loop clock. Online: renew the lease; offline: it expires; moved, released: the end. 0:
 	 * nothing is due */
 	uint64_t due_ms;
-	struct uncounted *uncounted;  /* NULL: nothing was counted lately */
+	struct tally *tally; /* NULL: nobody has visited it */
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */

@@ -9,6 +9,7 @@ struct door_wait {
 	STAILQ_ENTRY(door_wait) link;
 	struct address peer;
 	struct source *source;
+	uint64_t since_us; /* loop_now_us() */
 	uint64_t until_ms; /* loop clock */
 	int fd;
 };
@@ -29,7 +30,8 @@ static void
 begin(struct door_queue *queue, struct door_wait *wait)
 {
 	if (!queue->ops->begin_cb(
-		queue->ctx, wait->fd, &wait->peer, wait->source))
+		queue->ctx, wait->fd, &wait->peer, wait->source,
+		wait->since_us))
 		sources_leave(queue->sources, SOURCE_AGENT, &wait->source);
 }
 
@@ -99,6 +101,7 @@ door_queue_add(struct door_queue *queue, int fd, const struct address *peer,
 	wait->peer = *peer;
 	wait->source = source;
 	wait->fd = fd;
+	wait->since_us = loop_now_us();
 	wait->until_ms = loop_now_ms(queue->loop) + longest_ms;
 	STAILQ_INSERT_TAIL(&queue->waiting, wait, link);
 	queue->n++;

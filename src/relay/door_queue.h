@@ -21,9 +21,9 @@ struct door_wait;
 
 /* What becomes of a connection; the callee takes the descriptor. */
 struct door_queue_ops {
-	/* True: it has begun, and takes its source along. */
+	/* True: it has begun, and takes its source along. since_us: when it came (loop_now_us()). */
 	bool (*begin_cb)(void *ctx, int fd, const struct address *peer,
-	    struct source *source);
+	    struct source *source, uint64_t since_us);
 	void (*late_cb)(void *ctx, int fd, const struct address *peer);
 };
 

@@ -26,6 +26,7 @@
 #include "relay/registry.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
+#include "relay/timings.h"
 #include "relay/turns.h"
 
 #define AGENT_LISTENERS_MAX 16 /* of either kind */
@@ -57,6 +58,7 @@ struct relay {
 	struct placement placement;
 	struct counters counters;
 	uint64_t n_events, events_untold; /* so far; lost, and not told of */
+	struct timings timings;
 	struct limit_hits hits;
 	struct sources *sources;
 	struct relay_info self; /* as announced */
@@ -99,6 +101,7 @@ struct relay {
 	uint64_t inherited_until_ms;  /* loop clock; the same */
 	TAILQ_HEAD(, device)
 	backlog; /* devices that the registry does not know as they are */
+	size_t n_backlog;
 	size_t backlog_writes; /* of these, being written now */
 	bool registry_lost; /* when it last came up, it had forgotten things */
 	uint64_t

@@ -294,6 +294,10 @@ static const struct option_row rows[] = {
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Health, metrics and the JSON interface for the operator."},
+    {"metrics_devices", OPTION_INT, AT(metrics_devices), "100", 0, 10000, NULL,
+	NULL, "NUMBER",
+	"The metrics tell of so many devices one by one, the busiest; 0 for "
+	"none."},
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
 	"Folder with 404.html, 429.html, 502.html, 503.html and busy.html to "
 	"use instead of the built-in pages."},

@@ -516,6 +516,8 @@ stream_take_payload(
 		complete(stream);
 		return NULL;
 	}
+	if (stream->visitor != NULL)
+		visitor_touched(stream->visitor);
 	step->side = &stream->side;
 	step->payload = payload;
 	step->length = len;

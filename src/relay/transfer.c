@@ -401,6 +401,8 @@ take_binary(struct transfer *transfer, const struct ws_event *event,
 	}
 	answered(transfer);
 	if (event->len > 0) {
+		if (transfer->visitor != NULL)
+			visitor_touched(transfer->visitor);
 		unmask(event, step);
 	} else if (event->last && event->message_length == 0) {
 		transfer->out_ended = true;

@@ -411,7 +411,7 @@ upgrades_silent(const struct relay *relay)
 static struct upgrade *
 upgrade_new(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *context,
-    struct source *source)
+    struct source *source, uint64_t since_us)
 {
 	struct upgrade *upgrade = calloc(1, sizeof(*upgrade));
 	struct tls *tls = NULL;
@@ -435,6 +435,7 @@ upgrade_new(struct relay *relay, int fd, const struct address *peer,
 	upgrade->routes = routes;
 	upgrade->peer = *peer;
 	upgrade->source = source;
+	upgrade->since_us = since_us;
 	address_text(peer, upgrade->from);
 	timer_init(&upgrade->timer, timeout_cb, upgrade);
 	timer_set(relay->loop, &upgrade->timer,
@@ -484,7 +485,8 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 		close(fd);
 		return;
 	}
-	upgrade = upgrade_new(relay, fd, peer, routes, NULL, source);
+	upgrade =
+	    upgrade_new(relay, fd, peer, routes, NULL, source, loop_now_us());
 	if (upgrade == NULL)
 		sources_leave(relay->sources, SOURCE_AGENT, &source);
 	else if (retry_after_s > 0)
@@ -496,7 +498,8 @@ upgrade_accept(struct relay *relay, int fd, const struct address *peer,
 bool
 upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls,
-    struct source *source)
+    struct source *source, uint64_t since_us)
 {
-	return upgrade_new(relay, fd, peer, routes, tls, source) != NULL;
+	return upgrade_new(relay, fd, peer, routes, tls, source, since_us) !=
+	    NULL;
 }

@@ -19,6 +19,7 @@ struct upgrade {
 	size_t head_len;
 	size_t head_end; /* where the request head ends: the rest is frames */
 	struct timer timer;
+	uint64_t since_us; /* loop_now_us(): when it was accepted */
 	struct address peer;
 	struct address named; /* by a trusted proxy as the agent; len 0: nobody */
 	struct source *source; /* whose handshake it is; NULL: not counted */
@@ -55,11 +56,11 @@ struct upgrade_route {
 /* An agent has connected without TLS. Takes the descriptor; routes is kept, not copied. */
 void upgrade_accept(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes);
-/* The same with TLS, when its turn has come; source is the one that it was admitted at. False: no
- * memory, and the source is still the caller's. */
+/* The same with TLS, when its turn has come; since_us is when it was accepted, source the one that it
+ * was admitted at. False: no memory, and the source is still the caller's. */
 bool upgrade_begin_tls(struct relay *relay, int fd, const struct address *peer,
     const struct upgrade_route *routes, struct tls_context *tls,
-    struct source *source);
+    struct source *source, uint64_t since_us);
 /* Connections that have not said yet whom they are. */
 size_t upgrades_silent(const struct relay *relay);
 /* Behind a proxy: it comes from the source that this names. False: that has too many, and the upgrade

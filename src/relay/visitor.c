@@ -47,12 +47,23 @@ stop_waiting(struct visitor *visitor)
 	visitor->waiting = false;
 }
 
+static void
+end_hold(struct visitor *visitor, enum hold_outcome outcome)
+{
+	struct timings *timings = &visitor->device->relay->timings;
+
+	if (visitor->held_us != 0)
+		timing_add(&timings->hold[outcome], visitor->held_us);
+	visitor->held_us = 0;
+}
+
 /* Precondition: it is in no list, its connection is closed or handed on. */
 static void
 free_visitor(struct visitor *visitor)
 {
 	struct device *device = visitor->device;
 
+	end_hold(visitor, HOLD_FAILED);
 	timer_clear(device->relay->loop, &visitor->timer);
 	buf_put(&visitor->first);
 	buf_put(&visitor->spare);
@@ -87,6 +98,7 @@ visitor_release(struct visitor *visitor, struct conn *conn,
 	int result;
 
 	stop_waiting(visitor);
+	end_hold(visitor, HOLD_HANDED_OVER);
 	*first = visitor->first;
 	*first_len = visitor->first_len;
 	visitor->first = NULL;
@@ -254,6 +266,8 @@ visitor_hold(struct visitor *visitor)
 	struct relay *relay = visitor->device->relay;
 
 	relay->counters.visits_held++;
+	if (visitor->held_us == 0)
+		visitor->held_us = loop_now_us();
 	timer_set(
 	    relay->loop, &visitor->timer, (uint64_t)relay->options.hold_ms);
 }
@@ -302,6 +316,7 @@ visitor_new(
 	visitor->service = service;
 	visitor->kind = service->kind;
 	visitor->from = *from;
+	visitor->since_us = loop_now_us();
 	timer_init(&visitor->timer, timer_cb, visitor);
 	device->n_visitors++;
 	relay->n_visitors++;
@@ -476,6 +491,7 @@ visitor_joined(struct visitor *visitor)
 
 	stop_waiting(visitor);
 	visitor->probed = false;
+	end_hold(visitor, HOLD_SERVED);
 	relay->counters.visits_joined++;
 	timer_set(relay->loop, &visitor->timer,
 	    visitor->doubtful ? (uint64_t)relay->options.probe_timeout_ms
@@ -549,6 +565,16 @@ visitor_moves(struct visitor *visitor)
 	visitor->probed = false;
 	timer_set(relay->loop, &visitor->timer,
 	    (uint64_t)relay->options.open_timeout_ms);
+}
+
+void
+visitor_touched(struct visitor *visitor)
+{
+	if (visitor->touched)
+		return;
+	visitor->touched = true;
+	timing_add(
+	    &visitor->device->relay->timings.first_byte, visitor->since_us);
 }
 
 void

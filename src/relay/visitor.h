@@ -25,6 +25,8 @@ struct visitor {
 	struct timer timer; /* waiting: hold; joined: the answer to open */
 	struct source *source; /* where it comes from; NULL: not counted */
 	struct address from;
+	uint64_t since_us; /* loop_now_us(): when it came */
+	uint64_t held_us;  /* the same: when it began to wait for its device; 0: it does not */
 	enum service_kind kind;
 	bool waiting;  /* it stands in device->waiting */
 	bool touched;  /* bytes of the device were handed to it */
@@ -60,6 +62,8 @@ void visitor_moves(struct visitor *visitor);
 /* The channel was dead. Let it wait for another one, if no more than its first bytes were
  * sent, and nothing has come; false: it has to be failed. */
 bool visitor_retry(struct visitor *visitor, uint64_t sent_bytes);
+/* A byte of the device is about to be handed to it: no page can be written any more. */
+void visitor_touched(struct visitor *visitor);
 /* The agent has answered. */
 void visitor_answered(struct visitor *visitor);
 

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Everything is read at the moment of the request; nothing is kept for it. */
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 
 #include "base/log.h"
 #include "router/router_admin.h"
+#include "router/router_metrics.h"
 #include "router/router_state.h"
-
-#define PAGE_MAX 16384
 
 static void
 answer(struct http_reply *reply, int status, const char *text, size_t len)
@@ -68,80 +65,18 @@ readyz_cb(void *ctx, const char *query, struct http_reply *reply)
 	answer(reply, 200, "ok\n", 3);
 }
 
-__attribute__((format(printf, 2, 3))) static void
-append(struct writer *w, const char *format, ...)
-{
-	char line[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	writer_cstr(w, line);
-}
-
-static void
-append_haproxy(struct writer *w, const struct router *router, size_t i)
-{
-	const struct map_sync *sync = router->syncs[i];
-	const struct map_sync_counters *n = map_sync_counters(sync);
-	const char *path = map_sync_path(sync);
-
-	append(w, "taupe_router_haproxy_current{socket=\"%s\"} %d\n", path,
-	    map_sync_is_current(sync));
-	append(w, "taupe_router_haproxy_writing{socket=\"%s\"} %d\n", path,
-	    map_sync_is_writing(sync));
-	append(w,
-	    "taupe_router_haproxy_conversations_total{socket=\"%s\"} %" PRIu64
-	    "\n",
-	    path, n->conversations);
-	append(w,
-	    "taupe_router_haproxy_commands_total{socket=\"%s\"} %" PRIu64 "\n",
-	    path, n->commands);
-	append(w,
-	    "taupe_router_haproxy_changes_total{socket=\"%s\"} %" PRIu64 "\n",
-	    path, n->changes);
-	append(w,
-	    "taupe_router_haproxy_rebuilds_total{socket=\"%s\"} %" PRIu64 "\n",
-	    path, n->rebuilds);
-	append(w,
-	    "taupe_router_haproxy_failures_total{socket=\"%s\"} %" PRIu64 "\n",
-	    path, n->failures);
-}
-
 static void
 metrics_cb(void *ctx, const char *query, struct http_reply *reply)
 {
-	const struct router *router = ctx;
-	struct follower_counters n;
-	char page[PAGE_MAX];
-	struct writer w;
-	size_t i;
+	FILE *out = open_memstream(&reply->body, &reply->len);
 
 	(void)query;
-	writer_init(&w, page, sizeof(page));
-	append(&w, "taupe_router_standby %d\n", router->follower == NULL);
-	if (router->follower == NULL) {
-		answer(reply, 200, page, writer_len(&w));
+	reply->status = 500;
+	if (out == NULL)
 		return;
-	}
-	n = follower_counters(router->follower);
-	append(&w, "taupe_router_registry_up %d\n",
-	    follower_is_steady(router->follower));
-	for (i = 0; i < ROUTE_KINDS; i++)
-		append(&w, "taupe_router_routes{kind=\"%s\"} %zu\n",
-		    route_kind_name((enum route_kind)i),
-		    route_table_count(router->table, (enum route_kind)i));
-	append(&w, "taupe_router_events_total %" PRIu64 "\n", n.events);
-	append(
-	    &w, "taupe_router_skipped_routes_total %" PRIu64 "\n", n.skipped);
-	append(&w, "taupe_router_snapshots_total %" PRIu64 "\n", n.snapshots);
-	append(&w, "taupe_router_gaps_total %" PRIu64 "\n", n.gaps);
-	append(&w, "taupe_router_map_file_failures_total %" PRIu64 "\n",
-	    map_files_failures(router->files));
-	for (i = 0; i < router->n_syncs; i++)
-		append_haproxy(&w, router, i);
-	answer(reply, w.full ? 500 : 200, page, w.full ? 0 : writer_len(&w));
+	router_metrics_write(ctx, out);
+	if (fclose(out) == 0)
+		reply->status = 200;
 }
 
 static const struct http_admin_route admin_routes[] = {

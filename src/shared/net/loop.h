@@ -49,6 +49,8 @@ void loop_stop(struct loop *loop);
 
 /* Monotonic milliseconds. */
 uint64_t loop_now_ms(struct loop *loop);
+/* The same in microseconds. */
+uint64_t loop_now_us(void);
 /* Wall clock, milliseconds since the epoch. */
 uint64_t loop_wall_ms(void);
 uint64_t loop_wall_us(void);

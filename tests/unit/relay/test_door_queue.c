@@ -37,8 +37,10 @@ __wrap_calloc(size_t n, size_t size)
 }
 
 static bool
-begin_cb(void *ctx, int fd, const struct address *peer, struct source *source)
+begin_cb(void *ctx, int fd, const struct address *peer, struct source *source,
+    uint64_t since_us)
 {
+	(void)since_us;
 	ck_assert_ptr_eq(ctx, &queue);
 	ck_assert_uint_eq(address_port(peer), 1000);
 	begun[n_begun++] = fd;
