@@ -51,7 +51,7 @@ def ask_admin(ip, path):
 def connected(ip, name):
     """What the relay says of a device, once it is connected."""
     return wait_until(f"the welcome of {name}", lambda: next(
-        (found for found in ask_admin(ip, "devices")
+        (found for found in ask_admin(ip, "relay/devices")
          if found["name"] == name and found["online"]), None))
 
 

@@ -24,6 +24,19 @@ admin_fini(struct admin *admin)
 	redis_sync_free(&admin->redis);
 }
 
+void
+admin_prove(struct admin *admin)
+{
+	redisReply *reply;
+
+	if (admin->redis == NULL)
+		return;
+	reply = redis_sync_commandf(admin->redis, "PING");
+	if (reply == NULL)
+		admin_fini(admin);
+	redis_sync_reply_free(&reply);
+}
+
 int
 admin_fail(struct admin *admin, enum admin_code code, const char *format, ...)
 {
@@ -68,6 +81,21 @@ admin_fail_no_fleet(struct admin *admin, const char *name)
 }
 
 int
+admin_fail_token_exists(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "there is a token %s already; it cannot be shown again. For a new "
+	    "one: taupectl token rm %s, and token add",
+	    name, name);
+}
+
+int
+admin_fail_no_token(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_UNKNOWN, "there is no token %s", name);
+}
+
+int
 admin_fail_reserved(
     struct admin *admin, const char *what, const char *id, const char *owner)
 {
@@ -76,4 +104,27 @@ admin_fail_reserved(
 	    "remove that device "
 	    "first",
 	    what, id, owner);
+}
+
+const char *
+admin_outcome(int code)
+{
+	static const char *const outcomes[ADMIN_CODES] = {
+	    [ADMIN_OK] = "done",
+	    [ADMIN_UNKNOWN] = "unknown",
+	    [ADMIN_NO_RELAY] = "unknown",
+	    [ADMIN_TAKEN] = "taken",
+	    [ADMIN_INVALID] = "invalid",
+	    [ADMIN_NOT_GIVEN] = "impossible",
+	    [ADMIN_IMPOSSIBLE] = "impossible",
+	    [ADMIN_BUSY] = "failed",
+	    [ADMIN_DOWN] = "failed",
+	    [ADMIN_REFUSED] = "failed",
+	    [ADMIN_NONSENSE] = "failed",
+	    [ADMIN_UNREADABLE] = "failed",
+	    [ADMIN_UNWRITABLE] = "failed",
+	    [ADMIN_NO_MEMORY] = "failed",
+	};
+
+	return outcomes[code];
 }

@@ -15,13 +15,14 @@
 #include <jansson.h>
 
 #include "base/fleet_record.h"
+#include "base/token_record.h"
 #include "net/redis_access.h"
 
 #define ADMIN_ERROR_MAX 1024
 
 enum admin_code {
 	ADMIN_OK,
-	ADMIN_UNKNOWN,    /* there is no such device or fleet */
+	ADMIN_UNKNOWN,    /* there is no such device, fleet or token */
 	ADMIN_NO_RELAY,   /* no such relay is alive */
 	ADMIN_TAKEN,      /* there is one already, or it is another's */
 	ADMIN_INVALID,    /* what is asked for, or stands in a file, may not be */
@@ -37,6 +38,7 @@ enum admin_code {
 	ADMIN_CODES
 };
 
+struct name_page;
 struct redis_sync;
 struct store;
 
@@ -46,6 +48,7 @@ struct admin {
 	const struct redis_options *registry; /* the timeout is for relays, too */
 	const char *devices_file, *relay;     /* of a relay that stands alone, or NULL */
 	const char *program;                  /* its name for Redis */
+	const char *who, *from;               /* whose changes these are: for the audit */
 
 	const struct store *store;
 	struct redis_sync *redis;              /* once it was needed */
@@ -72,17 +75,30 @@ struct store {
 	/* Its own limits: its session goes on with them. */
 	int (*device_set_limits)(struct admin *admin, const char *name,
 	    const struct limit_change changes[DEVICE_LIMITS]);
+	/* End its session: its agent may come again. */
+	int (*device_kick)(struct admin *admin, const char *name);
 	int (*device_remove)(struct admin *admin, const char *name);
+	/* Those on a page, which is filled. What is searched for may also stand in a label that is
+	 * reserved for the device, or be the whole label that it has. */
+	int (*device_page)(
+	    struct admin *admin, struct name_page *page, json_t *list);
 	int (*devices)(struct admin *admin, json_t *list);
 	int (*device)(struct admin *admin, const char *name, json_t **device);
 	int (*fleet_add)(struct admin *admin, const struct fleet_record *record);
 	int (*fleet_remove)(struct admin *admin, const char *name);
 	int (*fleets)(struct admin *admin, json_t *list);
+	int (*token_add)(struct admin *admin, const struct token_record *record);
+	int (*token_remove)(struct admin *admin, const char *name);
+	int (*token)(struct admin *admin, const char *name, struct token_record *record);
+	int (*tokens)(struct admin *admin, json_t *list);
 	int (*relays)(struct admin *admin, json_t *list);
 	/* Begin or end draining. */
 	int (*relay_drain)(struct admin *admin, const char *id, bool drain);
 	int (*routes)(struct admin *admin, json_t *list);
 	int (*status)(struct admin *admin, json_t **status);
+	/* Tell who follows the events of a change that was tried, and what came of it. Quiet: who
+	 * changes something is not kept from it by who looks. */
+	void (*audit)(struct admin *admin, const char *what, const char *object, int code);
 };
 
 /* Choose the store: Redis if the options name one, else the file and the relay. */
@@ -90,5 +106,12 @@ void admin_init(struct admin *admin, const struct redis_options *registry,
     const char *program);
 /* Leave Redis. The context can be used again: the next call connects anew. */
 void admin_fini(struct admin *admin);
+
+/* Leave a Redis that does not answer any more: the next call looks for it anew. For who keeps a
+ * context for long. */
+void admin_prove(struct admin *admin);
+
+/* "done", or in a word why not. */
+const char *admin_outcome(int code);
 
 #endif

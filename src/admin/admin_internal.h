@@ -14,6 +14,8 @@ int admin_fail_memory(struct admin *admin);
 int admin_fail_exists(struct admin *admin, const char *name);
 int admin_fail_fleet_exists(struct admin *admin, const char *name);
 int admin_fail_no_fleet(struct admin *admin, const char *name);
+int admin_fail_token_exists(struct admin *admin, const char *name);
+int admin_fail_no_token(struct admin *admin, const char *name);
 int admin_fail_reserved(struct admin *admin, const char *what, const char *id,
     const char *owner);
 

@@ -58,6 +58,15 @@ admin_fleet_json(const struct fleet_record *record)
 	    (json_int_t)record->created_ms);
 }
 
+json_t *
+admin_token_json(const struct token_record *record)
+{
+	return json_pack("{s:s, s:s, s:I, s:I}", "name", record->name, "role",
+	    token_role_name(record->role), "expires_ms",
+	    (json_int_t)record->expires_ms, "created_ms",
+	    (json_int_t)record->created_ms);
+}
+
 int
 admin_limit_parse(enum device_limit which, const char *text,
     struct own_limit *limit, char error[OPTION_ERROR_MAX])

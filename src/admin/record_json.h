@@ -7,6 +7,7 @@
 
 #include "base/fleet_record.h"
 #include "base/option_value.h"
+#include "base/token_record.h"
 
 /* A record's name, reserved label (or null), ports and limits, for a store's answer. */
 json_t *admin_record_json(const struct device_record *record);
@@ -16,6 +17,9 @@ void admin_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
     uint64_t beat_bytes, uint64_t budget_bytes);
 /* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
 json_t *admin_fleet_json(const struct fleet_record *record);
+
+/* Of a token: name, role, expires_ms, created_ms. */
+json_t *admin_token_json(const struct token_record *record);
 
 /* A limit from "default" or a value; -1 with error filled: what is allowed. */
 int admin_limit_parse(enum device_limit which, const char *text,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "admin/admin_internal.h"
+#include "admin/name_page.h"
 #include "admin/record_json.h"
 #include "base/device_file.h"
 #include "net/http_get.h"
@@ -197,7 +198,8 @@ join_relay(struct admin *admin, json_t *list)
 	int code = ADMIN_OK;
 
 	if (admin->relay != NULL) {
-		code = ask_list(admin, "/api/v1/devices", "devices", known);
+		code =
+		    ask_list(admin, "/api/v1/relay/devices", "devices", known);
 		if (code == ADMIN_OK)
 			code = ask_relay(admin, "/api/v1/status", &status);
 		if (code == ADMIN_OK)
@@ -250,6 +252,70 @@ file_devices(struct admin *admin, json_t *list)
 	if (code == ADMIN_OK)
 		code = join_relay(admin, list);
 	json_decref(records);
+	return code;
+}
+
+/* A page: first which names, then their records. */
+
+static int
+take_name_cb(void *ctx, const struct device_record *record)
+{
+	struct name_page *page = ctx;
+
+	if (name_page_matches(page, str_of(record->name)) ||
+	    (record->label[0] != '\0' &&
+		name_page_matches(page, str_of(record->label))))
+		name_page_take(page, str_of(record->name));
+	return 0;
+}
+
+struct page_records {
+	const struct name_page *page;
+	json_t *list;
+};
+
+static int
+take_record_cb(void *ctx, const struct device_record *record)
+{
+	const struct page_records *records = ctx;
+	long at = name_page_find(records->page, record->name);
+
+	if (at < 0)
+		return 0;
+	return json_array_set_new(
+	    records->list, (size_t)at, admin_record_json(record));
+}
+
+static int
+read_page(struct admin *admin, struct name_page *page,
+    struct page_records *records, struct device_file_error *error)
+{
+	if (device_file_read(
+		admin->devices_file, take_name_cb, NULL, page, error) != 0)
+		return -1;
+	for (size_t i = 0; i < page->count; i++)
+		json_array_append_new(records->list, json_null());
+	return device_file_read(
+	    admin->devices_file, take_record_cb, NULL, records, error);
+}
+
+static int
+file_device_page(struct admin *admin, struct name_page *page, json_t *list)
+{
+	struct page_records records = {page, json_array()};
+	struct device_file_error error;
+	int code = need_file(admin);
+	json_t *device;
+	size_t i;
+
+	if (code == ADMIN_OK && read_page(admin, page, &records, &error) != 0)
+		code = error.text[0] != '\0'
+		    ? fail_file(admin, &error, ADMIN_UNREADABLE)
+		    : admin_fail_memory(admin);
+	json_array_foreach (records.list, i, device)
+		if (json_is_object(device)) /* or it has gone meanwhile */
+			json_array_append(list, device);
+	json_decref(records.list);
 	return code;
 }
 
@@ -410,6 +476,15 @@ file_device_set_limits(struct admin *admin, const char *name,
 }
 
 static int
+file_device_kick(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_IMPOSSIBLE,
+	    "a relay that stands alone is told by its API to end a session: "
+	    "POST /api/v1/devices/%s/kick",
+	    name);
+}
+
+static int
 file_device_remove(struct admin *admin, const char *name)
 {
 	struct device_file_error error;
@@ -467,6 +542,103 @@ file_fleet_remove(struct admin *admin, const char *name)
 	return found ? ADMIN_OK : admin_fail_no_fleet(admin, name);
 }
 
+/* Tokens. */
+
+static int
+file_token_add(struct admin *admin, const struct token_record *record)
+{
+	struct device_file_error error;
+	int code = need_file(admin);
+	bool found;
+
+	if (code != ADMIN_OK)
+		return code;
+	if (device_file_put_token(
+		admin->devices_file, record, &found, &error) != 0)
+		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+	return found ? admin_fail_token_exists(admin, record->name) : ADMIN_OK;
+}
+
+static int
+file_token_remove(struct admin *admin, const char *name)
+{
+	struct device_file_error error;
+	int code = need_file(admin);
+	bool found;
+
+	if (code != ADMIN_OK)
+		return code;
+	if (device_file_remove_token(
+		admin->devices_file, str_of(name), &found, &error) != 0)
+		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+	return found ? ADMIN_OK : admin_fail_no_token(admin, name);
+}
+
+static int
+read_tokens(struct admin *admin, token_file_cb cb, void *ctx)
+{
+	struct device_file_error error;
+	int code = need_file(admin);
+
+	if (code != ADMIN_OK)
+		return code;
+	return device_file_read_tokens(admin->devices_file, cb, ctx, &error) ==
+		0
+	    ? ADMIN_OK
+	    : fail_file(admin, &error, ADMIN_UNREADABLE);
+}
+
+static int
+add_token_cb(void *ctx, const struct token_record *record)
+{
+	return json_array_append_new(ctx, admin_token_json(record));
+}
+
+static int
+file_tokens(struct admin *admin, json_t *list)
+{
+	return read_tokens(admin, add_token_cb, list);
+}
+
+struct token_search {
+	const char *name;
+	struct token_record *record;
+	bool found;
+};
+
+static int
+find_token_cb(void *ctx, const struct token_record *record)
+{
+	struct token_search *search = ctx;
+
+	if (strcmp(record->name, search->name) == 0) {
+		*search->record = *record;
+		search->found = true;
+	}
+	return 0;
+}
+
+static int
+file_token(struct admin *admin, const char *name, struct token_record *record)
+{
+	struct token_search search = {name, record, false};
+	int code = read_tokens(admin, find_token_cb, &search);
+
+	if (code == ADMIN_OK && !search.found)
+		code = admin_fail_no_token(admin, name);
+	return code;
+}
+
+/* The relay sees what has become of its file. */
+static void
+file_audit(struct admin *admin, const char *what, const char *object, int code)
+{
+	(void)admin;
+	(void)what;
+	(void)object;
+	(void)code;
+}
+
 /* Status. */
 
 static void
@@ -522,14 +694,21 @@ const struct store file_store = {
     .device_rotate = file_device_rotate,
     .device_set_secret = file_device_set_secret,
     .device_set_limits = file_device_set_limits,
+    .device_kick = file_device_kick,
     .device_remove = file_device_remove,
+    .device_page = file_device_page,
     .devices = file_devices,
     .device = file_device,
     .fleet_add = file_fleet_add,
     .fleet_remove = file_fleet_remove,
     .fleets = file_fleets,
+    .token_add = file_token_add,
+    .token_remove = file_token_remove,
+    .token = file_token,
+    .tokens = file_tokens,
     .relays = file_relays,
     .relay_drain = file_relay_drain,
     .routes = file_routes,
     .status = file_status,
+    .audit = file_audit,
 };

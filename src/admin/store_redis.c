@@ -14,16 +14,23 @@ const struct store redis_store = {
     .device_rotate = redis_device_rotate,
     .device_set_secret = redis_device_set_secret,
     .device_set_limits = redis_device_set_limits,
+    .device_kick = redis_device_kick,
     .device_remove = redis_device_remove,
+    .device_page = redis_device_page,
     .devices = redis_devices,
     .device = redis_device,
     .fleet_add = redis_fleet_add,
     .fleet_remove = redis_fleet_remove,
     .fleets = redis_fleets,
+    .token_add = redis_token_add,
+    .token_remove = redis_token_remove,
+    .token = redis_token,
+    .tokens = redis_tokens,
     .relays = redis_relays,
     .relay_drain = redis_relay_drain,
     .routes = redis_routes,
     .status = redis_status,
+    .audit = redis_audit,
 };
 
 static int

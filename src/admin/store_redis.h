@@ -47,7 +47,8 @@ json_t *redis_ports_json(const char *text);
 /* A member of an object of strings as a number; 0 when it is none. */
 uint64_t redis_number(const json_t *object, const char *key);
 
-/* store_redis_read.c: the relay of relay:ID, or null. */
+/* store_redis_read.c: add the devices of these names to a list; the relay of relay:ID, or null. */
+int redis_devices_named(struct admin *admin, const json_t *names, json_t *list);
 json_t *redis_relay_json(const char *id, const redisReply *hash);
 
 int redis_device_add(struct admin *admin, const struct device_record *record);
@@ -60,6 +61,13 @@ int redis_device_set_secret(struct admin *admin, const char *name,
 int redis_device_set_limits(struct admin *admin, const char *name,
     const struct limit_change changes[DEVICE_LIMITS]);
 int redis_device_remove(struct admin *admin, const char *name);
+int redis_device_kick(struct admin *admin, const char *name);
+int redis_device_page(struct admin *admin, struct name_page *page, json_t *list);
+int redis_token_add(struct admin *admin, const struct token_record *record);
+int redis_token_remove(struct admin *admin, const char *name);
+int redis_token(struct admin *admin, const char *name, struct token_record *record);
+int redis_tokens(struct admin *admin, json_t *list);
+void redis_audit(struct admin *admin, const char *what, const char *object, int code);
 int redis_devices(struct admin *admin, json_t *list);
 int redis_device(struct admin *admin, const char *name, json_t **device);
 int redis_relays(struct admin *admin, json_t *list);

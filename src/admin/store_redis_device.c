@@ -295,6 +295,37 @@ redis_device_set_limits(struct admin *admin, const char *name,
 	return store_transact(admin, try_set_limits, name, changes);
 }
 
+/* Its session ends. */
+
+int
+redis_device_kick(struct admin *admin, const char *name)
+{
+	int code;
+	bool found = false;
+	redisReply *reply;
+	json_t *session;
+	uint64_t epoch;
+
+	code = exists(admin, name, &found);
+	if (code == ADMIN_OK && !found)
+		return admin_fail(
+		    admin, ADMIN_UNKNOWN, "there is no device %s", name);
+	if (code != ADMIN_OK ||
+	    (reply = store_ask(admin, &code, "GET taupe:session:%s", name)) ==
+		NULL)
+		return code;
+	session = redis_form_json(redis_text(reply));
+	epoch = redis_number(session, "epoch");
+	json_decref(session);
+	redis_sync_reply_free(&reply);
+	if (epoch == 0)
+		return admin_fail(admin, ADMIN_IMPOSSIBLE,
+		    "the device %s is not connected", name);
+	return store_tell(admin,
+	    "XADD taupe:events MAXLEN ~ 100000 * kind kick name %s epoch %llu",
+	    name, (unsigned long long)epoch);
+}
+
 /* Removing: also what is reserved for it, whatever its record says. */
 
 static int
@@ -325,7 +356,8 @@ write_removal(struct admin *admin, const char *name)
 	code = store_tell(admin, "MULTI");
 	if (code == ADMIN_OK)
 		code = store_tell(admin,
-		    "DEL taupe:device:%s taupe:counters:device:%s taupe:last:%s",
+		    "DEL taupe:device:%s taupe:counters:device:%s "
+		    "taupe:last:%s",
 		    name, name, name);
 	if (code == ADMIN_OK)
 		code = store_tell(admin, "SREM taupe:devices %s", name);

@@ -7,6 +7,7 @@
 #include "admin/store_redis.h"
 
 #define SCAN_COUNT 1000
+#define ROUTE_FIELDS 3 /* for people */
 
 static json_t *
 session_json(const redisReply *reply)
@@ -149,6 +150,17 @@ fetch_batch(struct admin *admin, const json_t *names, size_t from, json_t *list)
 }
 
 int
+redis_devices_named(struct admin *admin, const json_t *names, json_t *list)
+{
+	int code = ADMIN_OK;
+
+	for (size_t i = 0; code == ADMIN_OK && i < json_array_size(names);
+	     i += REDIS_BATCH)
+		code = fetch_batch(admin, names, i, list);
+	return code;
+}
+
+int
 redis_devices(struct admin *admin, json_t *list)
 {
 	int code;
@@ -158,9 +170,7 @@ redis_devices(struct admin *admin, json_t *list)
 	if (reply == NULL)
 		return code;
 	names = redis_names(reply);
-	for (size_t i = 0; code == ADMIN_OK && i < json_array_size(names);
-	     i += REDIS_BATCH)
-		code = fetch_batch(admin, names, i, list);
+	code = redis_devices_named(admin, names, list);
 	json_decref(names);
 	return code;
 }
@@ -180,6 +190,19 @@ numbers_json(const redisReply *reply)
 	return numbers;
 }
 
+/* "ip,port,epoch": what stands behind that are a visitor's credentials, or what they are checked
+ * with. */
+static json_t *
+route_json(struct str value)
+{
+	size_t len = 0;
+
+	for (int commas = 0; len < value.len; len++)
+		if (value.ptr[len] == ',' && ++commas == ROUTE_FIELDS)
+			break;
+	return json_stringn(value.ptr, len);
+}
+
 static int
 add_route(struct admin *admin, json_t *routes, struct str key)
 {
@@ -193,8 +216,8 @@ add_route(struct admin *admin, json_t *routes, struct str key)
 	value = redis_text(reply);
 	if (value.ptr != NULL)
 		json_array_append_new(routes,
-		    json_pack("{s:s%, s:s%}", "key", key.ptr, key.len, "value",
-			value.ptr, value.len));
+		    json_pack("{s:s%, s:o}", "key", key.ptr, key.len, "value",
+			route_json(value)));
 	redis_sync_reply_free(&reply);
 	return ADMIN_OK;
 }
@@ -228,6 +251,28 @@ add_counters(struct admin *admin, const char *name, json_t *device)
 	if (reply == NULL)
 		return code;
 	json_object_set_new(device, "counters", numbers_json(reply));
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+/* How its last sessions have ended. */
+static int
+add_last(struct admin *admin, const char *name, json_t *device)
+{
+	int code;
+	json_t *last = json_array(), *form;
+	redisReply *reply =
+	    store_ask(admin, &code, "LRANGE taupe:last:%s 0 4", name);
+
+	json_object_set_new(device, "last", last);
+	if (reply == NULL)
+		return code;
+	for (size_t i = 0; i < reply->elements; i++) {
+		form = redis_form_json(redis_text(reply->element[i]));
+		if (json_is_object(form))
+			json_array_append(last, form);
+		json_decref(form);
+	}
 	redis_sync_reply_free(&reply);
 	return ADMIN_OK;
 }
@@ -270,6 +315,8 @@ redis_device(struct admin *admin, const char *name, json_t **device)
 		code = add_counters(admin, name, *device);
 	if (code == ADMIN_OK)
 		code = add_routes(admin, name, *device);
+	if (code == ADMIN_OK)
+		code = add_last(admin, name, *device);
 	if (code != ADMIN_OK)
 		json_decref(*device);
 	return code;
@@ -334,8 +381,7 @@ take_routes(json_t *routes, const redisReply *pairs)
 			   value = redis_text(pairs->element[i + 1]);
 
 		if (key.ptr != NULL && value.ptr != NULL)
-			json_object_set_new(routes, key.ptr,
-			    json_stringn(value.ptr, value.len));
+			json_object_set_new(routes, key.ptr, route_json(value));
 	}
 }
 

@@ -61,8 +61,8 @@ command_relay_list(struct ctl *ctl, const char *name)
 int
 command_relay_drain(struct ctl *ctl, const char *id)
 {
-	int code = ctl_result(
-	    ctl, ctl->admin.store->relay_drain(&ctl->admin, id, true));
+	int code = ctl_changed(ctl, "relay drain", id,
+	    ctl->admin.store->relay_drain(&ctl->admin, id, true));
 
 	if (code == EX_OK && !ctl->options.json)
 		printf("Relay %s takes no more agents, and asks its own to "
@@ -74,8 +74,8 @@ command_relay_drain(struct ctl *ctl, const char *id)
 int
 command_relay_undrain(struct ctl *ctl, const char *id)
 {
-	int code = ctl_result(
-	    ctl, ctl->admin.store->relay_drain(&ctl->admin, id, false));
+	int code = ctl_changed(ctl, "relay undrain", id,
+	    ctl->admin.store->relay_drain(&ctl->admin, id, false));
 
 	if (code == EX_OK && !ctl->options.json)
 		printf("Relay %s serves again.\n", id);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* device add, ls, show, set, rotate and rm. */
+/* device add, ls, show, set, rotate, kick and rm. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -66,8 +66,8 @@ command_device_add(struct ctl *ctl, const char *name)
 		return code;
 	device_limits_change(record.limits, changes);
 	secret_draw(secret, record.secret_sha256);
-	code =
-	    ctl_result(ctl, ctl->admin.store->device_add(&ctl->admin, &record));
+	code = ctl_changed(ctl, "device add", name,
+	    ctl->admin.store->device_add(&ctl->admin, &record));
 	if (code == EX_OK)
 		code = show_secret(ctl, admin_record_json(&record), secret);
 	crypto_wipe(secret, sizeof(secret));
@@ -83,7 +83,7 @@ rotate_now(struct ctl *ctl, const char *name)
 	int code;
 
 	secret_draw(secret, sha256);
-	code = ctl_result(ctl,
+	code = ctl_changed(ctl, "device rotate", name,
 	    ctl->admin.store->device_set_secret(&ctl->admin, name, sha256));
 	if (code == EX_OK)
 		code =
@@ -99,8 +99,8 @@ command_device_rotate(struct ctl *ctl, const char *name)
 
 	if (ctl->options.now)
 		return rotate_now(ctl, name);
-	code =
-	    ctl_result(ctl, ctl->admin.store->device_rotate(&ctl->admin, name));
+	code = ctl_changed(ctl, "device rotate", name,
+	    ctl->admin.store->device_rotate(&ctl->admin, name));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack(
 		    "{s:s, s:s}", "name", name, "rotation", ROTATION_ASKED));
@@ -124,7 +124,7 @@ command_device_set(struct ctl *ctl, const char *name)
 		    "or --device-rate default");
 	if ((code = device_limits_take(&ctl->options, changes)) != EX_OK)
 		return code;
-	code = ctl_result(ctl,
+	code = ctl_changed(ctl, "device set", name,
 	    ctl->admin.store->device_set_limits(&ctl->admin, name, changes));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "name", name));
@@ -132,10 +132,21 @@ command_device_set(struct ctl *ctl, const char *name)
 }
 
 int
+command_device_kick(struct ctl *ctl, const char *name)
+{
+	int code = ctl_changed(ctl, "device kick", name,
+	    ctl->admin.store->device_kick(&ctl->admin, name));
+
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s}", "kicked", name));
+	return code;
+}
+
+int
 command_device_remove(struct ctl *ctl, const char *name)
 {
-	int code =
-	    ctl_result(ctl, ctl->admin.store->device_remove(&ctl->admin, name));
+	int code = ctl_changed(ctl, "device rm", name,
+	    ctl->admin.store->device_remove(&ctl->admin, name));
 
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "removed", name));

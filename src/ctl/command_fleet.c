@@ -32,8 +32,8 @@ command_fleet_add(struct ctl *ctl, const char *name)
 	secret_draw_text(secret);
 	snprintf(key, sizeof(key), "%s.%s", name, secret);
 	crypto_sha256(key, strlen(key), record.key_sha256);
-	code =
-	    ctl_result(ctl, ctl->admin.store->fleet_add(&ctl->admin, &record));
+	code = ctl_changed(ctl, "fleet add", name,
+	    ctl->admin.store->fleet_add(&ctl->admin, &record));
 	if (code == EX_OK)
 		code = ctl_show_secret(ctl, admin_fleet_json(&record), "key",
 		    key,
@@ -47,8 +47,8 @@ command_fleet_add(struct ctl *ctl, const char *name)
 int
 command_fleet_remove(struct ctl *ctl, const char *name)
 {
-	int code =
-	    ctl_result(ctl, ctl->admin.store->fleet_remove(&ctl->admin, name));
+	int code = ctl_changed(ctl, "fleet rm", name,
+	    ctl->admin.store->fleet_remove(&ctl->admin, name));
 
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "removed", name));

@@ -48,6 +48,11 @@ const struct ctl_command ctl_commands[] = {
 	 "new one while the fleet's key is good; see device rotate --now and "
 	 "fleet rm."},
 	command_device_remove},
+    {{"device", "kick", "NAME",
+	 "End the device's session. Its agent may connect again at once; for "
+	 "keeping it out there are device rotate --now and device rm. A relay "
+	 "that stands alone is told so by its API."},
+	command_device_kick},
     {{"fleet", "add", "NAME",
 	 "Add a fleet, and print its enrolment key: once, because only a hash "
 	 "of it is stored. An agent that has this key in its "
@@ -65,6 +70,18 @@ const struct ctl_command ctl_commands[] = {
 	 "Revoke the key. Devices that are enrolled stay; others do not get in "
 	 "any more."},
 	command_fleet_remove},
+    {{"token", "add", "NAME",
+	 "Make a token of the relays' admin API and dashboard, and print it: "
+	 "once, because only a hash of it is stored. --role says what its "
+	 "bearer may do: read; operate, which is to drain relays, and to kick "
+	 "devices and rotate their secrets, too; or admin, which is to make "
+	 "and remove devices, fleets and tokens as well. --for says how long "
+	 "it is good."},
+	command_token_add},
+    {{"token", "ls", NULL, "List the tokens."}, command_token_list},
+    {{"token", "rm", "NAME",
+	 "Remove a token: it is good for nothing from that moment on."},
+	command_token_remove},
     {{"relay", "ls", NULL, "List the relays, with their load."},
 	command_relay_list},
     {{"relay", "drain", "ID",

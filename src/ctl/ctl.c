@@ -2,6 +2,7 @@
 /* The command line: which command, on which store. */
 #include "ctl/ctl.h"
 
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sysexits.h>
@@ -56,6 +57,14 @@ ctl_result(const struct ctl *ctl, int admin_code)
 }
 
 int
+ctl_changed(
+    struct ctl *ctl, const char *what, const char *object, int admin_code)
+{
+	ctl->admin.store->audit(&ctl->admin, what, object, admin_code);
+	return ctl_result(ctl, admin_code);
+}
+
+int
 ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
     const char *secret, const char *hint)
 {
@@ -89,6 +98,22 @@ fail_usage(const char *what)
 	return EX_USAGE;
 }
 
+/* For the audit: the user of the system, and the host. */
+static void
+who_we_are(struct ctl *ctl)
+{
+	const struct passwd *user = getpwuid(getuid());
+
+	if (user != NULL)
+		snprintf(
+		    ctl->who, sizeof(ctl->who), "taupectl:%s", user->pw_name);
+	else
+		snprintf(ctl->who, sizeof(ctl->who), "taupectl:%lu",
+		    (unsigned long)getuid());
+	if (gethostname(ctl->host, sizeof(ctl->host) - 1) != 0)
+		snprintf(ctl->host, sizeof(ctl->host), "localhost");
+}
+
 /* Without one, relay ls and its like can still ask an admin server. */
 static int
 choose_store(struct ctl *ctl)
@@ -114,6 +139,9 @@ choose_store(struct ctl *ctl)
 	admin_init(&ctl->admin, &options->registry, "taupectl");
 	ctl->admin.devices_file = options->devices_file;
 	ctl->admin.relay = options->admin;
+	ctl->admin.who = ctl->who;
+	ctl->admin.from = ctl->host;
+	who_we_are(ctl);
 	return EX_OK;
 }
 
@@ -153,6 +181,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	if (needs_name && name == NULL)
 		return fail_usage(strcmp(noun, "device") == 0
 			? "the device's name is missing"
+			: strcmp(noun, "token") == 0
+			? "the token's name is missing"
 			: strcmp(noun, "fleet") == 0
 			? "the fleet's name is missing"
 			: strcmp(noun, "completion") == 0
@@ -174,6 +204,9 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		ctl->options.pattern != NULL))
 		return fail_usage(
 		    "devices, expires and pattern belong to fleet add");
+	if (command->run != command_token_add &&
+	    (ctl->options.for_ms > 0 || ctl->options.role != NULL))
+		return fail_usage("role and for belong to token add");
 	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if (command->run != command_completion &&

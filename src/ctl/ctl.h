@@ -18,6 +18,8 @@ struct ctl_options {
 	struct option_list port;
 	int64_t devices, expires_ms; /* 0: any number; never */
 	char *pattern;
+	int64_t for_ms; /* a token: 0: for ever */
+	char *role;
 	char *limits[DEVICE_LIMITS];
 	char *domain, *dns, *ca_file; /* of doctor */
 	struct option_list haproxy, address;
@@ -28,6 +30,7 @@ struct ctl_options {
 struct ctl {
 	struct ctl_options options;
 	struct admin admin;
+	char who[80], host[80]; /* whose changes these are */
 };
 
 /* A command: how it is called and what it does. */
@@ -49,6 +52,8 @@ int ctl_fail(int code, const char *format, ...)
 int ctl_fail_memory(void);
 /* What a call to the store came to, as an exit code; says what is wrong, if anything is. */
 int ctl_result(const struct ctl *ctl, int admin_code);
+/* The same of one that changes something, which is told to who follows the events. */
+int ctl_changed(struct ctl *ctl, const char *what, const char *object, int admin_code);
 /* Show a secret that was drawn, this once: alone on standard output, or with --json as the member
  * of that key of an object, which is taken. hint tells people where to put it. Returns an exit
  * code. */
@@ -66,6 +71,10 @@ int command_fleet_add(struct ctl *ctl, const char *name);
 int command_fleet_list(struct ctl *ctl, const char *name);
 int command_fleet_show(struct ctl *ctl, const char *name);
 int command_fleet_remove(struct ctl *ctl, const char *name);
+int command_device_kick(struct ctl *ctl, const char *name);
+int command_token_add(struct ctl *ctl, const char *name);
+int command_token_list(struct ctl *ctl, const char *name);
+int command_token_remove(struct ctl *ctl, const char *name);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);

@@ -79,6 +79,14 @@ check_socket(const char *value)
 	return value[0] == '/' ? NULL : "the absolute path of a socket";
 }
 
+static const char *
+check_role(const char *value)
+{
+	return token_role_parse(str_of(value)) != TOKEN_NONE
+	    ? NULL
+	    : "read, operate or admin";
+}
+
 #define AT(member) offsetof(struct ctl_options, member)
 
 static const struct option_row rows[] = {
@@ -115,6 +123,10 @@ static const struct option_row rows[] = {
 	20, NULL, NULL, "NUMBER", "The same for visitor_burst."},
     {"device_rate", OPTION_STRING, AT(limits[DEVICE_RATE]), NULL, 1, 20, NULL,
 	NULL, "BYTES", "The same for device_rate; 0 for any."},
+    {"role", OPTION_STRING, AT(role), NULL, 1, 16, NULL, check_role, "ROLE",
+	"token add: what its bearer may do: read, operate or admin."},
+    {"for", OPTION_DURATION, AT(for_ms), "0", 0, INT64_C(3660) * 86400000, NULL,
+	NULL, "TIME", "token add: how long it is good; 0 is for ever."},
     {"devices", OPTION_INT, AT(devices), "0", 0, 1000000000, NULL, NULL,
 	"NUMBER", "fleet add: enrol so many devices at most; 0: any number."},
     {"expires", OPTION_DURATION, AT(expires_ms), "0", 0, INT64_C(315360000000),

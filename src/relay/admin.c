@@ -208,6 +208,12 @@ const struct http_admin_route relay_admin_routes[] = {
     {"/api/v1/status", "application/json", status_cb},
     {"/api/v1/relays", "application/json", relays_cb},
     {"/api/v1/routes", "application/json", routes_cb},
-    {"/api/v1/devices", "application/json", devices_cb},
+    {"/api/v1/relay/devices", "application/json", devices_cb},
     {NULL, NULL, NULL},
 };
+
+bool
+relay_admin_is_open(const struct http_admin_route *route)
+{
+	return route->cb == healthz_cb || route->cb == readyz_cb;
+}

@@ -565,6 +565,18 @@ device_recheck(
 	return -1;
 }
 
+bool
+device_kick(struct relay *relay, const char *name, uint64_t epoch)
+{
+	struct device *device = device_find(relay, str_of(name));
+
+	if (device == NULL || device->session == NULL ||
+	    (epoch != 0 && device->grant->epoch != epoch))
+		return false;
+	session_close(device->session, CLOSE_KICKED);
+	return true;
+}
+
 static void
 expire(struct device *device)
 {

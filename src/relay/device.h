@@ -118,6 +118,8 @@ void device_moved(struct device *device);
  * cb is not called. */
 int device_recheck(
     struct relay *relay, const char *name, registry_done_cb cb, void *ctx);
+/* The operator ends the session of that epoch (0: any). False: it is not here. */
+bool device_kick(struct relay *relay, const char *name, uint64_t epoch);
 /* Free all devices (at the end of the process, when the registry calls back no more). */
 void devices_free_all(struct relay *relay);
 

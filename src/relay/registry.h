@@ -133,6 +133,7 @@ enum registry_event_type {
 	REGISTRY_PROBE,	 /* is your session of this name and epoch alive? */
 	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
 	REGISTRY_DEVICE, /* the operator changed or removed the device */
+	REGISTRY_KICK,	 /* the operator ends the session of this name and epoch */
 	REGISTRY_DRAIN, /* the operator wants this relay to drain (up), or no longer */
 	REGISTRY_LEASE_SWEPT, /* a lease has ended that no relay had any more; here it was swept */
 	REGISTRY_RELAY_SWEPT, /* the same of a relay that has not said goodbye */

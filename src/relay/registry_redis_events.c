@@ -75,6 +75,7 @@ type_of(struct str kind, enum registry_event_type *type)
 	    {"probe", REGISTRY_PROBE},
 	    {"alive", REGISTRY_ALIVE},
 	    {"device", REGISTRY_DEVICE},
+	    {"kick", REGISTRY_KICK},
 	};
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -150,6 +150,9 @@ registry_event(void *ctx, const struct registry_event *event)
 				  "out of memory",
 			    LOG_S("device", event->name));
 		break;
+	case REGISTRY_KICK:
+		device_kick(relay, event->name, event->epoch);
+		break;
 	case REGISTRY_DRAIN:
 		drain_on_request(relay, event->up);
 		break;

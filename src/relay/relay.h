@@ -33,6 +33,7 @@
 
 struct admission;
 struct check;
+struct api;
 struct handover;
 struct handover_search;
 struct holding_write;
@@ -79,6 +80,7 @@ struct relay {
 	struct door_queue door_queue;  /* of connections to agent_tls_listen */
 	struct front *front;	       /* NULL without visitor_listen */
 	struct http_admin *admin;      /* NULL without admin_listen */
+	struct api *api;	       /* the same */
 
 	struct hash_map devices;   /* by name */
 	struct hash_map services;  /* http and tls services by host name */

@@ -293,11 +293,22 @@ static const struct option_row rows[] = {
 	"seen longest ago are forgotten."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
-	"Health, metrics and the JSON interface for the operator."},
+	"Health, metrics and the API for the operator."},
     {"metrics_devices", OPTION_INT, AT(metrics_devices), "100", 0, 10000, NULL,
 	NULL, "NUMBER",
 	"The metrics tell of so many devices one by one, the busiest; 0 for "
 	"none."},
+    {"admin_private", OPTION_BOOL, AT(admin_private), "no", 0, 0, NULL, NULL,
+	NULL,
+	"Reading needs a token at admin_listen even on loopback; elsewhere it "
+	"always does, and so does every change."},
+    {"admin_redis_user", OPTION_STRING, AT(admin_redis_user), NULL, 1, 255,
+	NULL, NULL, "NAME",
+	"User for the operator's changes by admin_listen, such as taupectl; by "
+	"default redis_user."},
+    {"admin_redis_password_file", OPTION_STRING, AT(admin_redis_password_file),
+	NULL, 1, 4095, NULL, NULL, FILE_ARG,
+	"File with this user's password, in its first line."},
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
 	"Folder with 404.html, 429.html, 502.html, 503.html and busy.html to "
 	"use instead of the built-in pages."},

@@ -39,6 +39,8 @@ struct relay_options {
 	    source_visitors, source_visitor_rate, max_sources;
 	/* operation */
 	int64_t metrics_devices;
+	char *admin_redis_user, *admin_redis_password_file;
+	bool admin_private;
 	char *admin_listen, *page_dir, *user;
 	int log_level;
 	bool log_syslog, core_dumps;

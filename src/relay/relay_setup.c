@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/device_file.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
@@ -18,6 +19,7 @@
 #include "net/worker.h"
 #include "relay/admin.h"
 #include "relay/admission.h"
+#include "relay/api.h"
 #include "relay/agent_door.h"
 #include "relay/check.h"
 #include "relay/device.h"
@@ -90,7 +92,8 @@ check_authentication(struct relay *relay)
 			  "device and no fleet to be one of",
 		    LOG_S("address", agents),
 		    LOG_S("hint",
-			"make one with taupectl device add or fleet add, and set "
+			"make one with taupectl device add or fleet add, and "
+			"set "
 			"devices_file, or "
 			"listen on loopback"));
 		return EX_CONFIG;
@@ -279,6 +282,29 @@ setup_front(struct relay *relay)
 }
 
 static int
+count_token_cb(void *ctx, const struct token_record *record)
+{
+	(void)record;
+	++*(size_t *)ctx;
+	return 0;
+}
+
+/* In Redis there may be one at any time; without any, each request is refused. */
+static bool
+has_tokens(const struct relay *relay)
+{
+	struct device_file_error error;
+	size_t n = 0;
+
+	if (redis_options_given(&relay->options.registry))
+		return true;
+	return relay->options.devices_file != NULL &&
+	    device_file_read_tokens(
+		relay->options.devices_file, count_token_cb, &n, &error) == 0 &&
+	    n > 0;
+}
+
+static int
 setup_admin(struct relay *relay)
 {
 	struct address address;
@@ -286,16 +312,21 @@ setup_admin(struct relay *relay)
 	if (relay->options.admin_listen == NULL)
 		return 0;
 	(void)address_parse(str_of(relay->options.admin_listen), &address);
-	if (!address_is_loopback(&address)) {
-		log_error(
-		    "admin_listen must be on loopback: it asks for no password",
-		    LOG_S("admin_listen", relay->options.admin_listen));
+	if (!address_is_loopback(&address) && !has_tokens(relay)) {
+		log_error("admin_listen is beyond loopback, and there is no "
+			  "token to ask for",
+		    LOG_S("admin_listen", relay->options.admin_listen),
+		    LOG_S("hint",
+			"make one with taupectl token add, or listen on "
+			"loopback"));
 		return EX_CONFIG;
 	}
 	relay->admin =
 	    http_admin_new(relay->loop, &address, relay_admin_routes, relay);
 	if (relay->admin == NULL)
 		return relay_cannot_bind("admin_listen", &address);
+	if ((relay->api = api_new(relay)) == NULL)
+		return EX_OSERR;
 	http_admin_address(relay->admin, &address);
 	relay_log_listening("admin", &address);
 	return 0;
@@ -405,6 +436,7 @@ void
 relay_teardown(struct relay *relay)
 {
 	http_admin_free(&relay->admin);
+	api_free(&relay->api);
 	agent_doors_close(relay);
 	front_free(&relay->front);
 	if (relay->registry != NULL)

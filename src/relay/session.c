@@ -83,6 +83,8 @@ close_text(enum close_reason reason)
 	switch (reason) {
 	case CLOSE_TAKEN_OVER:
 		return "taken over";
+	case CLOSE_KICKED:
+		return "ended by the operator";
 	case CLOSE_REVOKED:
 		return "revoked";
 	default:

@@ -79,7 +79,7 @@ def test_own_limits_hold_instead_of_the_relays(group, registry):
 
 def test_limits_change_while_the_device_is_connected(group, registry):
     scene = Scene(group, registry, max_visitors=1)
-    epoch = scene.relay.api("devices")["devices"][0]["epoch"]
+    epoch = scene.relay.api("relay/devices")["devices"][0]["epoch"]
     with scene.visit() as first:
         assert first.get("/name").status == 200
         assert scene.get().status == 503
@@ -96,7 +96,7 @@ def test_limits_change_while_the_device_is_connected(group, registry):
         assert first.get("/name").status == 200
         until("one is enough", lambda: scene.get().status == 503)
     until("the rate has gone", lambda: timed(lambda: scene.get("/bytes/4096000")) < 2)
-    assert scene.relay.api("devices")["devices"][0]["epoch"] == epoch, "its session went on"
+    assert scene.relay.api("relay/devices")["devices"][0]["epoch"] == epoch, "its session went on"
 
 
 def timed(action):

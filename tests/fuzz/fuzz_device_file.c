@@ -33,6 +33,18 @@ rewrite_fleet(const struct fleet_record *record, struct str old,
 	return !w.full;
 }
 
+static bool
+rewrite_token(const struct token_record *record, struct str old,
+    char room[DEVICE_LINE_MAX], struct str *text)
+{
+	struct writer w;
+
+	writer_init(&w, room, DEVICE_LINE_MAX);
+	token_line_write(&w, record, old);
+	*text = (struct str){room, writer_len(&w)};
+	return !w.full;
+}
+
 /* The next piece of a line whose key is not known, as it stands there. */
 static bool
 next_kept(struct str *line, struct str *piece, bool (*knows)(struct str key))
@@ -115,6 +127,27 @@ check_fleet(struct str text, const struct fleet_line *line)
 	device_lines_fini(&lines);
 }
 
+static void
+check_token(struct str text, const struct token_line *line)
+{
+	char first[DEVICE_LINE_MAX], second[DEVICE_LINE_MAX];
+	struct str old = line_at(text, line->number), new, again;
+	struct device_file_error error;
+	struct device_lines lines;
+
+	if (!rewrite_token(&line->record, (struct str){0}, first, &new))
+		abort();
+	if (!rewrite_token(&line->record, old, first, &new))
+		return;
+	check_kept(old, new, token_record_knows);
+	if (device_lines_parse(&lines, new, &error) != 0 ||
+	    lines.n_tokens != 1 ||
+	    !rewrite_token(&lines.tokens[0].record, new, second, &again) ||
+	    !str_equal(new, again))
+		abort();
+	device_lines_fini(&lines);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -129,6 +162,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_device(text, &lines.items[i]);
 	for (size_t i = 0; i < lines.n_fleets && i < 4; i++)
 		check_fleet(text, &lines.fleets[i]);
+	for (size_t i = 0; i < lines.n_tokens && i < 4; i++)
+		check_token(text, &lines.tokens[i]);
 	device_lines_fini(&lines);
 	return 0;
 }

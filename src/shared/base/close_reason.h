@@ -22,6 +22,7 @@
 	X(CLOSE_NAME_HELD,      "name_held",        "Another live instance holds the name.") \
 	X(CLOSE_TAKEN_OVER,     "taken_over",       "A newer session of the device took over.") \
 	X(CLOSE_REVOKED,        "revoked",          "The device was removed, or has another secret.") \
+	X(CLOSE_KICKED,         "kicked",           "The operator ended the session.") \
 	X(CLOSE_NO_DEVICE,      "no_device",        "No device has that name.") \
 	X(CLOSE_OFFLINE,        "offline",          "The device did not come back in time.") \
 	X(CLOSE_REFUSED,        "refused",          "The device's service refused the visitor.") \

@@ -97,11 +97,10 @@ tell_all(const struct device_lines *lines, device_file_cb device_cb,
 	return result;
 }
 
-int
-device_file_read(const char *path, device_file_cb device_cb,
-    fleet_file_cb fleet_cb, void *ctx, struct device_file_error *error)
+static int
+read_lines(const char *path, struct device_lines *lines,
+    struct device_file_error *error)
 {
-	struct device_lines lines;
 	struct text text;
 	int result;
 
@@ -109,11 +108,36 @@ device_file_read(const char *path, device_file_cb device_cb,
 	if (load(path, &text, error) != 0)
 		return -1;
 	result =
-	    device_lines_parse(&lines, (struct str){text.ptr, text.len}, error);
+	    device_lines_parse(lines, (struct str){text.ptr, text.len}, error);
 	free(text.ptr);
-	if (result != 0)
+	return result;
+}
+
+int
+device_file_read(const char *path, device_file_cb device_cb,
+    fleet_file_cb fleet_cb, void *ctx, struct device_file_error *error)
+{
+	struct device_lines lines;
+	int result;
+
+	if (read_lines(path, &lines, error) != 0)
 		return -1;
 	result = tell_all(&lines, device_cb, fleet_cb, ctx);
+	device_lines_fini(&lines);
+	return result;
+}
+
+int
+device_file_read_tokens(const char *path, token_file_cb cb, void *ctx,
+    struct device_file_error *error)
+{
+	struct device_lines lines;
+	int result = 0;
+
+	if (read_lines(path, &lines, error) != 0)
+		return -1;
+	for (size_t i = 0; result == 0 && i < lines.n_tokens; i++)
+		result = cb(ctx, &lines.tokens[i].record);
 	device_lines_fini(&lines);
 	return result;
 }
@@ -387,6 +411,20 @@ put_fleet(struct change *change, const struct fleet_record *record)
 	return put_line(change, number, &w, room);
 }
 
+static int
+put_token(struct change *change, const struct token_record *record)
+{
+	const struct token_line *old =
+	    device_lines_find_token(&change->lines, str_of(record->name));
+	unsigned number = old != NULL ? old->number : 0;
+	char room[DEVICE_LINE_MAX];
+	struct writer w;
+
+	writer_init(&w, room, sizeof(room));
+	token_line_write(&w, record, line_at(change, number));
+	return put_line(change, number, &w, room);
+}
+
 int
 device_file_put(const char *path, const struct device_record *record,
     bool *found, struct device_file_error *error)
@@ -470,6 +508,40 @@ device_file_remove_fleet(const char *path, struct str name, bool *found,
 	if (begin(&change, path, true, error) != 0)
 		return -1;
 	if ((line = device_lines_find_fleet(&change.lines, name)) != NULL) {
+		*found = true;
+		result =
+		    edit_line(&change, line->number, (struct str){NULL, 0});
+	}
+	return end(&change, path, result);
+}
+
+int
+device_file_put_token(const char *path, const struct token_record *record,
+    bool *found, struct device_file_error *error)
+{
+	struct change change;
+
+	if (begin(&change, path, true, error) != 0)
+		return -1;
+	if (found != NULL &&
+	    (*found = device_lines_find_token(
+			  &change.lines, str_of(record->name)) != NULL))
+		return end(&change, path, 0);
+	return end(&change, path, put_token(&change, record));
+}
+
+int
+device_file_remove_token(const char *path, struct str name, bool *found,
+    struct device_file_error *error)
+{
+	const struct token_line *line;
+	struct change change;
+	int result = 0;
+
+	*found = false;
+	if (begin(&change, path, true, error) != 0)
+		return -1;
+	if ((line = device_lines_find_token(&change.lines, name)) != NULL) {
 		*found = true;
 		result =
 		    edit_line(&change, line->number, (struct str){NULL, 0});

@@ -71,6 +71,12 @@ set_fleet_cb(void *record, struct str key, struct str value)
 	return fleet_record_set(record, key, value);
 }
 
+static bool
+set_token_cb(void *record, struct str key, struct str value)
+{
+	return token_record_set(record, key, value);
+}
+
 /* Read one line, a copy of which is decoded in place. */
 static int
 parse_line(unsigned number, struct str text, struct key *keys,
@@ -123,12 +129,10 @@ fail_memory(struct device_file_error *error)
 	return -1;
 }
 
-/* Other keys may stand in any order, but this one says what the line is. */
+/* Other keys may stand in any order, but the first one says what the line is. */
 static bool
-is_fleet(struct str line)
+begins_with(struct str line, struct str key)
 {
-	struct str key = STR("fleet=");
-
 	return line.len >= key.len && memcmp(line.ptr, key.ptr, key.len) == 0;
 }
 
@@ -187,6 +191,48 @@ parse_fleet(struct device_lines *lines, unsigned number, struct str text,
 	}
 	lines->n_fleets++;
 	return 0;
+}
+
+static int
+parse_token(struct device_lines *lines, unsigned number, struct str text,
+    struct device_file_error *error)
+{
+	struct key keys[] = {{"token", true, false}, {"sha256", true, false},
+	    {"role", true, false}, {"expires_ms", false, false},
+	    {"created_ms", false, false}, {NULL, false, false}};
+	struct token_line *tokens =
+	    more_room(lines->tokens, lines->n_tokens, sizeof(*tokens));
+	const struct token_line *first;
+
+	if (tokens == NULL)
+		return fail_memory(error);
+	lines->tokens = tokens;
+	tokens += lines->n_tokens;
+	memset(tokens, 0, sizeof(*tokens));
+	tokens->number = number;
+	if (parse_line(number, text, keys, set_token_cb, &tokens->record,
+		"a token needs token=, sha256= and role=", error) != 0)
+		return -1;
+	first = device_lines_find_token(lines, str_of(tokens->record.name));
+	if (first != NULL) {
+		device_file_error_set(error, number,
+		    "the token %s stands in line %u already",
+		    tokens->record.name, first->number);
+		return -1;
+	}
+	lines->n_tokens++;
+	return 0;
+}
+
+static int
+parse_any(struct device_lines *lines, unsigned number, struct str line,
+    struct device_file_error *error)
+{
+	if (begins_with(line, STR("fleet=")))
+		return parse_fleet(lines, number, line, error);
+	if (begins_with(line, STR("token=")))
+		return parse_token(lines, number, line, error);
+	return parse_device(lines, number, line, error);
 }
 
 static int
@@ -299,8 +345,7 @@ device_lines_parse(struct device_lines *lines, struct str text,
 		number++;
 		if (line.len == 0 || line.ptr[0] == '#')
 			continue;
-		if ((is_fleet(line) ? parse_fleet : parse_device)(
-			lines, number, line, error) != 0)
+		if (parse_any(lines, number, line, error) != 0)
 			goto fail;
 	}
 	if (lines->count > 0 &&
@@ -320,6 +365,7 @@ device_lines_fini(struct device_lines *lines)
 		device_record_drop(&lines->items[i].record);
 	free(lines->items);
 	free(lines->fleets);
+	free(lines->tokens);
 	*lines = (struct device_lines){0};
 }
 
@@ -338,6 +384,15 @@ device_lines_find_fleet(const struct device_lines *lines, struct str name)
 	for (size_t i = 0; i < lines->n_fleets; i++)
 		if (str_equal(str_of(lines->fleets[i].record.name), name))
 			return &lines->fleets[i];
+	return NULL;
+}
+
+const struct token_line *
+device_lines_find_token(const struct device_lines *lines, struct str name)
+{
+	for (size_t i = 0; i < lines->n_tokens; i++)
+		if (str_equal(str_of(lines->tokens[i].record.name), name))
+			return &lines->tokens[i];
 	return NULL;
 }
 
@@ -452,4 +507,16 @@ fleet_line_write(
 	if (record->pattern[0] != '\0')
 		form_put(w, "pattern", str_of(record->pattern));
 	keep_unknown(w, old, fleet_record_knows);
+}
+
+void
+token_line_write(
+    struct writer *w, const struct token_record *record, struct str old)
+{
+	form_put(w, "token", str_of(record->name));
+	put_hash(w, "sha256", record->sha256);
+	form_put(w, "role", str_of(token_role_name(record->role)));
+	form_put_number(w, "expires_ms", record->expires_ms);
+	form_put_number(w, "created_ms", record->created_ms);
+	keep_unknown(w, old, token_record_knows);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text of a device file as records: what a line may hold, and what all lines
- * together must keep (no name, label, port or fleet twice). Does no I/O: a file, a new text
+ * together must keep (no name, label, port, fleet or token twice). Does no I/O: a file, a new text
  * before it becomes a file, and a fuzzer are read the same way.
  */
 #ifndef TAUPE_BASE_DEVICE_LINES_H
@@ -22,18 +22,27 @@ struct fleet_line {
 	struct fleet_record record;
 };
 
+struct token_line {
+	unsigned number;
+	struct token_record record;
+};
+
 /* In the file's order; freed by device_lines_fini(). */
 struct device_lines {
 	struct device_line *items;
 	size_t count;
 	struct fleet_line *fleets;
 	size_t n_fleets;
+	struct token_line *tokens;
+	size_t n_tokens;
 };
 
-/* The line of a device or fleet; NULL: there is none. */
+/* The line of a device, fleet or token; NULL: there is none. */
 const struct device_line *device_lines_find(
     const struct device_lines *lines, struct str name);
 const struct fleet_line *device_lines_find_fleet(
+    const struct device_lines *lines, struct str name);
+const struct token_line *device_lines_find_token(
     const struct device_lines *lines, struct str name);
 
 /* Read a whole text. -1 with *error filled, and nothing is left allocated. */
@@ -48,6 +57,8 @@ void device_line_write(
     struct writer *w, const struct device_record *record, struct str old);
 void fleet_line_write(
     struct writer *w, const struct fleet_record *record, struct str old);
+void token_line_write(
+    struct writer *w, const struct token_record *record, struct str old);
 
 /* Cut the first line off the text, without its newline. False: the text is at its end. */
 bool device_lines_next(struct str *text, struct str *line);

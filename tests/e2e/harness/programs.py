@@ -85,7 +85,8 @@ class Relay:
         if start:
             self.start()
 
-    PAGES = ("/metrics", "/api/v1/status", "/api/v1/relays", "/api/v1/routes", "/api/v1/devices")
+    PAGES = ("/metrics", "/api/v1/status", "/api/v1/relays", "/api/v1/routes", "/api/v1/devices",
+             "/api/v1/relay/devices")
 
     def exposes(self):
         """The admin port tells no secret."""

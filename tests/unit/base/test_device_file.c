@@ -420,6 +420,84 @@ START_TEST(fleets_stand_among_the_devices)
 }
 END_TEST
 
+static char tokens_seen[100];
+
+static int
+note_token_cb(void *ctx, const struct token_record *record)
+{
+	(void)ctx;
+	strcat(tokens_seen, record->name);
+	strcat(tokens_seen, " ");
+	strcat(tokens_seen, token_role_name(record->role));
+	strcat(tokens_seen, ",");
+	return 0;
+}
+
+static const char *
+see_tokens(void)
+{
+	struct device_file_error error;
+
+	tokens_seen[0] = '\0';
+	ck_assert_msg(device_file_read_tokens(
+			  "devices", note_token_cb, NULL, &error) == 0,
+	    "%s", error.text);
+	return tokens_seen;
+}
+
+#define TOKEN(name, role) "token=" name "&sha256=" HASH "&role=" role
+
+START_TEST(tokens_stand_among_the_devices)
+{
+	struct token_record token = {.name = "new", .role = TOKEN_ADMIN};
+	struct device_file_error error;
+	bool found;
+
+	file_write("devices",
+	    TOKEN("x", "read") "\n" DEVICE("alice") "\n" TOKEN(
+		"y", "operate") "&later=1\n");
+	ck_assert_str_eq(see_tokens(), "x read,y operate,");
+	ck_assert_int_eq(
+	    device_file_put_token("devices", &token, &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_int_eq(
+	    device_file_put_token("devices", &token, &found, &error), 0);
+	ck_assert(found);
+	ck_assert_int_eq(
+	    device_file_remove_token("devices", STR("x"), &found, &error), 0);
+	ck_assert(found);
+	ck_assert_int_eq(
+	    device_file_remove_token("devices", STR("x"), &found, &error), 0);
+	ck_assert(!found);
+	ck_assert_str_eq(see_tokens(), "y operate,new admin,");
+	ck_assert_int_eq(
+	    device_file_read("devices", note_cb, NULL, NULL, &error), 0);
+}
+END_TEST
+
+START_TEST(a_wrong_token_is_named)
+{
+	static const char *const bad[] = {"token=x\n", TOKEN("x", "root") "\n",
+	    TOKEN("", "read") "\n", "token=x&sha256=00&role=read\n",
+	    TOKEN("x", "read") "&expires_ms=never\n",
+	    TOKEN("x", "read") "&role=admin\n"};
+	struct device_file_error error;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		file_write("devices", bad[i]);
+		ck_assert_int_eq(device_file_read_tokens(
+				     "devices", note_token_cb, NULL, &error),
+		    -1);
+		ck_assert_uint_eq(error.line, 1);
+	}
+	file_write("devices", TOKEN("x", "read") "\n" TOKEN("x", "read") "\n");
+	ck_assert_int_eq(
+	    device_file_read_tokens("devices", note_token_cb, NULL, &error),
+	    -1);
+	ck_assert_uint_eq(error.line, 2);
+}
+END_TEST
+
 START_TEST(a_wrong_fleet_is_named)
 {
 	static const struct {
@@ -771,6 +849,8 @@ main(void)
 	tcase_add_test(tcase, remove_takes_one_device_out);
 	tcase_add_test(tcase, another_secret_changes_nothing_else);
 	tcase_add_test(tcase, fleets_stand_among_the_devices);
+	tcase_add_test(tcase, tokens_stand_among_the_devices);
+	tcase_add_test(tcase, a_wrong_token_is_named);
 	tcase_add_test(tcase, a_wrong_fleet_is_named);
 	tcase_add_test(tcase, enrolling_changes_both_lines_at_once);
 	tcase_add_test(tcase, other_limits_change_nothing_else);

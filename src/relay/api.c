@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A request becomes a call, if it is one of those in the table and may be made; the call goes to
+ * the worker, where it is found out who makes it, and back, and is answered.
+ *
+ * Reading is open on loopback, to whoever has got on this host; but not through a proxy, which
+ * brings others. Changes are open to nobody: any page that a browser of this host shows can send
+ * requests here, and could make them.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "relay/admin.h"
+#include "relay/api_call.h"
+#include "relay/events.h"
+#include "relay/login.h"
+
+#define PREFIX "/api/v1/"
+#define CALLS_MAX 64 /* under way: others come again */
+#define TURN_MS 5000 /* so long a call waits for those before it */
+#define PROGRAM_MAX 64
+
+struct api {
+	struct relay *relay;
+	struct worker *worker;
+	struct redis_options
+	    registry;	    /* the worker's; texts are the relay's options' */
+	struct admin admin; /* the worker's */
+	char program[PROGRAM_MAX];
+	char cookie[RELAY_ID_MAX + 16];
+	LIST_HEAD(, api_call) calls;
+	size_t n_calls;
+	struct logins logins;
+};
+
+/* ---- what a call comes to ---- */
+
+void
+api_answer(struct api_call *call, int status, json_t *output)
+{
+	json_decref(call->output);
+	call->status = status;
+	call->output = output;
+}
+
+void
+api_fail(struct api_call *call, int status, const char *error, const char *hint,
+    const char *what, ...)
+{
+	char text[ADMIN_ERROR_MAX];
+	va_list args;
+
+	va_start(args, what);
+	vsnprintf(text, sizeof(text), what, args);
+	va_end(args);
+	api_answer(call, status,
+	    json_pack(
+		"{s:s, s:s, s:s}", "error", error, "what", text, "hint", hint));
+}
+
+bool
+api_went_well(struct api_call *call, struct admin *admin, int code)
+{
+	static const struct {
+		int status;
+		const char *error, *hint;
+	} failures[ADMIN_CODES] = {
+	    [ADMIN_UNKNOWN] = {404, "not_found",
+		"GET the list of those that there are"},
+	    [ADMIN_NO_RELAY] = {404, "not_found",
+		"GET /api/v1/relays shows those that are alive"},
+	    [ADMIN_TAKEN] = {409, "conflict",
+		"choose another name, label or port"},
+	    [ADMIN_INVALID] = {500, "failed", "mend the file"},
+	    [ADMIN_NOT_GIVEN] = {409, "impossible",
+		"start the relay with devices_file or redis"},
+	    [ADMIN_IMPOSSIBLE] = {409, "impossible", "see what"},
+	    [ADMIN_BUSY] = {503, "busy", "try again"},
+	    [ADMIN_DOWN] = {503, "unavailable",
+		"try again when the registry is back"},
+	    [ADMIN_REFUSED] = {503, "unavailable",
+		"set admin_redis_user to a user who may do this, such as "
+		"taupectl"},
+	    [ADMIN_NONSENSE] = {503, "unavailable", "look at what is in Redis"},
+	    [ADMIN_UNREADABLE] = {500, "failed",
+		"make the file readable to the relay"},
+	    [ADMIN_UNWRITABLE] = {500, "failed",
+		"make the file and its folder the relay's"},
+	    [ADMIN_NO_MEMORY] = {503, "busy", "try again"},
+	};
+
+	call->code = code;
+	if (code == ADMIN_OK)
+		return true;
+	api_fail(call, failures[code].status, failures[code].error,
+	    failures[code].hint, "%s", admin->error.text);
+	return false;
+}
+
+/* ---- the end of a call, in the loop ---- */
+
+static void
+free_call(struct api_call *call)
+{
+	LIST_REMOVE(call, link);
+	call->api->n_calls--;
+	json_decref(call->input);
+	json_decref(call->output);
+	free(call->page);
+	crypto_wipe(call->token, sizeof(call->token));
+	free(call);
+}
+
+/* The login's cookie, new or ended; out is for its text. */
+static void
+add_cookie(
+    struct api_call *call, struct http_reply *reply, char *out, size_t cap)
+{
+	const char *id =
+	    json_string_value(json_object_get(call->output, "login"));
+
+	if (id == NULL)
+		return;
+	snprintf(out, cap, "%s=%s; HttpOnly; SameSite=Strict; Path=/%s",
+	    call->api->cookie, id, id[0] == '\0' ? "; Max-Age=0" : "");
+	json_object_del(call->output, "login");
+	reply->headers[0].name = "Set-Cookie";
+	reply->headers[0].value = out;
+}
+
+static void
+answer_call(struct api_call *call)
+{
+	struct http_reply reply = {
+	    .status = call->status, .type = "application/json"};
+	char cookie[200];
+
+	if (call->status == 401) {
+		reply.headers[0].name = "WWW-Authenticate";
+		reply.headers[0].value = "Bearer realm=\"taupe\"";
+	} else if (call->status == 503) {
+		reply.headers[0].name = "Retry-After";
+		reply.headers[0].value = "1";
+	}
+	add_cookie(call, &reply, cookie, sizeof(cookie));
+	if (call->status != 204) {
+		reply.body = json_dumps(call->output, JSON_INDENT(2));
+		if (reply.body == NULL)
+			reply.status = 500;
+		else
+			reply.len = strlen(reply.body);
+	} else {
+		reply.type = NULL;
+	}
+	http_request_answer(&call->request, &reply);
+	free_call(call);
+}
+
+static void
+audit(const struct api_call *call)
+{
+	const char *what = call->operation->audit;
+	const char *outcome = call->status < 300 ? "done"
+	    : call->status == 403		 ? "denied"
+						 : admin_outcome(call->code);
+
+	if (call->bearer.role == TOKEN_NONE ||
+	    (call->status >= 300 && call->status != 403 &&
+		call->code == ADMIN_OK))
+		return; /* nobody, or nothing that could have been tried */
+	log_info("audit", LOG_S("who", call->bearer.name),
+	    LOG_S("from", call->peer), LOG_S("what", what),
+	    LOG_S("object", call->name), LOG_S("outcome", outcome));
+	event_emit(call->api->relay, EVENT_AUDIT, NULL,
+	    LOG_S("who", call->bearer.name), LOG_S("from", call->peer),
+	    LOG_S("what", what), LOG_S("object", call->name),
+	    LOG_S("outcome", outcome));
+}
+
+/* It is back from the worker, or did not have to go there. */
+static void
+finish_call(struct api_call *call)
+{
+	const struct api_operation *operation = call->operation;
+
+	if (call->runs_route && call->status == 0) {
+		http_request_run(&call->request);
+		free_call(call);
+		return;
+	}
+	if (!call->runs_route && call->status < 300 &&
+	    operation->finish != NULL)
+		operation->finish(call, call->api->relay);
+	if (!call->runs_route && operation->audit != NULL)
+		audit(call);
+	answer_call(call);
+}
+
+/* ---- in the worker ---- */
+
+static int
+check_login(struct api_call *call, struct admin *admin)
+{
+	struct token_record *bearer = &call->bearer;
+	int code = admin->store->token(admin, call->login_name, bearer);
+
+	if (code == ADMIN_OK &&
+	    (!crypto_equal(
+		 bearer->sha256, call->login_sha256, SECRET_HASH_LEN) ||
+		(bearer->expires_ms != 0 &&
+		    bearer->expires_ms <= loop_wall_ms())))
+		code = ADMIN_UNKNOWN;
+	return code;
+}
+
+/* Who is it, and may that? False: no, which was said. */
+static bool
+may_call(struct api_call *call, struct admin *admin)
+{
+	enum token_role role =
+	    call->runs_route ? TOKEN_READ : call->operation->role;
+	int code;
+
+	if (call->token[0] != '\0')
+		code = token_check(admin, str_of(call->token), &call->bearer);
+	else if (call->login_name[0] != '\0')
+		code = check_login(call, admin);
+	else
+		return true; /* it is open */
+	if (code == ADMIN_UNKNOWN) {
+		call->bearer.role = TOKEN_NONE;
+		api_fail(call, 401, "unauthorized",
+		    "make one with taupectl token add, or log in again",
+		    "this token is not good, or not any more");
+		return false;
+	}
+	if (!api_went_well(call, admin, code))
+		return false;
+	if (call->bearer.role >= role)
+		return true;
+	api_fail(call, 403, "forbidden", "use a token of that role",
+	    "this needs the role %s, and the token %s has %s",
+	    token_role_name(role), call->bearer.name,
+	    token_role_name(call->bearer.role));
+	return false;
+}
+
+static void
+arrived_cb(struct guest *guest, struct loop *loop)
+{
+	struct api_call *call = (struct api_call *)guest;
+	struct admin *admin = &call->api->admin;
+
+	(void)loop;
+	if (loop_wall_ms() > call->due_ms) {
+		api_fail(call, 503, "busy", "try again",
+		    "too many calls were before this one");
+	} else {
+		admin_prove(admin);
+		if (may_call(call, admin) && !call->runs_route &&
+		    call->operation->ask != NULL)
+			call->operation->ask(call, admin);
+	}
+	/* it may be in the middle of something */
+	if (call->code >= ADMIN_DOWN)
+		admin_fini(admin);
+	worker_return(call->api->worker, guest);
+}
+
+/* A guest is with the worker for the time of arrived_cb() alone. */
+static void
+recalled_cb(struct guest *guest)
+{
+	(void)guest;
+	assert(!"the worker was in a callback of this guest");
+}
+
+static void
+returned_cb(struct guest *guest)
+{
+	finish_call((struct api_call *)guest);
+}
+
+static const struct guest_ops guest_ops = {
+    arrived_cb, recalled_cb, returned_cb};
+
+/* ---- a request becomes a call ---- */
+
+/* Does the path fit? Then name is what stands in the place of {name}. */
+static bool
+path_fits(const char *pattern, const char *path, struct str *name)
+{
+	struct str left = str_of(pattern), right = str_of(path), a, b;
+
+	while (left.len > 0 && right.len > 0) {
+		str_split(left, '/', &a, &left);
+		str_split(right, '/', &b, &right);
+		if (str_equal(a, STR("{name}")))
+			*name = b;
+		else if (!str_equal(a, b))
+			return false;
+	}
+	return left.len == 0 && right.len == 0 && path[strlen(path) - 1] != '/';
+}
+
+/* NULL: with allowed filled, the methods that there are; if it is empty, there is nothing. */
+static const struct api_operation *
+find_operation(const char *path, enum http_method method, struct str *name,
+    char allowed[80])
+{
+	static const char *const methods[] = {
+	    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+
+	allowed[0] = '\0';
+	if (method == HTTP_HEAD)
+		method = HTTP_GET;
+	for (size_t i = 0; i < api_n_operations; i++) {
+		const struct api_operation *operation = &api_operations[i];
+		size_t len = strlen(allowed);
+
+		if (!path_fits(operation->path, path, name))
+			continue;
+		if (operation->method == method)
+			return operation;
+		snprintf(allowed + len, 80 - len, "%s%s", len > 0 ? ", " : "",
+		    methods[operation->method]);
+	}
+	return NULL;
+}
+
+static void
+take_bearer(struct api_call *call, const struct http_request *request)
+{
+	struct str header =
+		       str_of(http_request_header(request, "Authorization")),
+		   scheme, token;
+
+	if (str_split(header, ' ', &scheme, &token) &&
+	    str_equal_nocase(scheme, STR("Bearer")) &&
+	    str_copy(token, call->token, sizeof(call->token)))
+		return;
+	call->token[0] = '\0';
+}
+
+/* A cookie that stands for nobody is as good as none. False: what is asked for is a change, and
+ * the second value is missing. */
+static bool
+take_cookie(struct api_call *call, const struct http_request *request)
+{
+	enum http_method method = http_request_method(request);
+	const struct login *login = login_find(&call->api->logins,
+	    cookie_find(
+		http_request_header(request, "Cookie"), call->api->cookie));
+
+	if (login == NULL)
+		return true;
+	memcpy(call->login_name, login->name, sizeof(call->login_name));
+	memcpy(call->login_sha256, login->sha256, sizeof(call->login_sha256));
+	memcpy(call->login_csrf, login->csrf, sizeof(call->login_csrf));
+	return method == HTTP_GET || method == HTTP_HEAD ||
+	    login_may_change(
+		login, http_request_header(request, "X-Taupe-CSRF"));
+}
+
+static bool
+is_open(const struct api *api, const struct http_request *request)
+{
+	struct address address;
+
+	http_admin_address(api->relay->admin, &address);
+	return address_is_loopback(&address) &&
+	    !api->relay->options.admin_private &&
+	    http_request_header(request, "X-Forwarded-For") == NULL &&
+	    http_request_header(request, "Forwarded") == NULL;
+}
+
+/* False: the call has failed, which was said. */
+static bool
+take_credentials(struct api_call *call, const struct http_request *request)
+{
+	enum token_role role =
+	    call->runs_route ? TOKEN_READ : call->operation->role;
+
+	take_bearer(call, request);
+	if (call->token[0] != '\0')
+		return true;
+	if (!take_cookie(call, request)) {
+		api_fail(call, 403, "forbidden",
+		    "send what the login answered as X-Taupe-CSRF",
+		    "a change with a cookie needs X-Taupe-CSRF as well");
+		return false;
+	}
+	if (call->login_name[0] != '\0' ||
+	    (role == TOKEN_READ && is_open(call->api, request)))
+		return true;
+	api_fail(call, 401, "unauthorized",
+	    "make one with taupectl token add NAME --role ROLE, and send it as "
+	    "Authorization: Bearer TOKEN",
+	    "this needs a token");
+	return false;
+}
+
+static bool
+take_body(struct api_call *call, const struct http_request *request)
+{
+	struct str body = http_request_body(request);
+	const char *type = http_request_header(request, "Content-Type");
+	json_error_t error;
+
+	if (call->operation->body == BODY_NONE ||
+	    (call->operation->body == BODY_OPTIONAL && body.len == 0))
+		return true;
+	if (type == NULL || strncmp(type, "application/json", 16) != 0) {
+		api_fail(call, 415, "not_json",
+		    "send Content-Type: application/json",
+		    "the body must be JSON");
+		return false;
+	}
+	call->input =
+	    json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, &error);
+	if (json_is_object(call->input))
+		return true;
+	api_fail(call, 400, "bad_request", "send one JSON object",
+	    "the body is no JSON object: line %d: %s", error.line,
+	    call->input != NULL ? "another type" : error.text);
+	return false;
+}
+
+/* What the operation takes. False: the call has failed, which was said. */
+static bool
+take_input(
+    struct api_call *call, const struct http_request *request, struct str name)
+{
+	if (!take_body(call, request))
+		return false;
+	if (name.ptr != NULL &&
+	    (!device_name_valid(name) ||
+		!str_copy(name, call->name, sizeof(call->name)))) {
+		api_fail(call, 404, "not_found",
+		    "names are letters, digits, dots, hyphens and underscores",
+		    "nothing has such a name");
+		return false;
+	}
+	if (!call->operation->pages)
+		return true;
+	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
+		api_fail(call, 503, "busy", "try again", "out of memory");
+		return false;
+	}
+	return api_take_page(call, http_request_query(request));
+}
+
+static void
+go(struct api_call *call)
+{
+	bool is_somebody =
+	    call->token[0] != '\0' || call->login_name[0] != '\0';
+
+	if (!is_somebody && (call->runs_route || call->operation->ask == NULL))
+		finish_call(call);
+	else if (!worker_send(call->api->worker, &call->guest)) {
+		api_fail(call, 503, "busy", "try again",
+		    "the relay cannot begin a thread now");
+		answer_call(call);
+	}
+}
+
+static void
+fail_request(struct http_request *request, int status, const char *error,
+    const char *hint, const char *what, const char *allowed)
+{
+	struct http_reply reply = {
+	    .status = status, .type = "application/json"};
+	json_t *json = json_pack(
+	    "{s:s, s:s, s:s}", "error", error, "what", what, "hint", hint);
+
+	if (allowed != NULL) {
+		reply.headers[0].name = "Allow";
+		reply.headers[0].value = allowed;
+	}
+	if (status == 503) {
+		reply.headers[0].name = "Retry-After";
+		reply.headers[0].value = "1";
+	}
+	reply.body = json != NULL ? json_dumps(json, JSON_INDENT(2)) : NULL;
+	reply.len = reply.body != NULL ? strlen(reply.body) : 0;
+	json_decref(json);
+	http_request_answer(&request, &reply);
+}
+
+static struct api_call *
+new_call(struct api *api, struct http_request *request,
+    const struct api_operation *operation)
+{
+	struct api_call *call;
+
+	if (api->n_calls == CALLS_MAX ||
+	    (call = calloc(1, sizeof(*call))) == NULL) {
+		fail_request(request, 503, "busy", "try again",
+		    "too many calls are under way", NULL);
+		return NULL;
+	}
+	call->guest.ops = &guest_ops;
+	call->api = api;
+	call->request = request;
+	call->operation = operation;
+	call->runs_route = operation == NULL;
+	call->due_ms = loop_wall_ms() + TURN_MS;
+	snprintf(
+	    call->peer, sizeof(call->peer), "%s", http_request_peer(request));
+	LIST_INSERT_HEAD(&api->calls, call, link);
+	api->n_calls++;
+	return call;
+}
+
+static void
+begin_call(struct api *api, struct http_request *request,
+    const struct api_operation *operation, struct str name)
+{
+	struct api_call *call = new_call(api, request, operation);
+
+	if (call == NULL)
+		return;
+	if (take_credentials(call, request) &&
+	    (call->runs_route || take_input(call, request, name)))
+		go(call);
+	else
+		answer_call(call);
+}
+
+static void
+handle_cb(void *ctx, struct http_request *request)
+{
+	struct relay *relay = ctx;
+	const char *path = http_request_path(request);
+	const struct api_operation *operation;
+	struct str name = {NULL, 0};
+	char allowed[80];
+
+	if (http_request_too_large(request)) {
+		fail_request(request, 413, "too_large", "send less",
+		    "a body may have 65536 bytes", NULL);
+	} else if (path[0] == '\0') {
+		fail_request(request, 400, "bad_request", "send HTTP/1.1",
+		    "the request makes no sense", NULL);
+	} else if (http_request_route(request) != NULL) {
+		if (relay_admin_is_open(http_request_route(request)))
+			http_request_run(&request);
+		else
+			begin_call(relay->api, request, NULL, name);
+	} else if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0) {
+		fail_request(request, 404, "not_found", "the API is at " PREFIX,
+		    "there is nothing here", NULL);
+	} else if ((operation = find_operation(path + sizeof(PREFIX) - 1,
+			http_request_method(request), &name, allowed)) !=
+	    NULL) {
+		begin_call(relay->api, request, operation, name);
+	} else if (allowed[0] != '\0') {
+		fail_request(request, 405, "bad_method", "see Allow",
+		    "this cannot be done here", allowed);
+	} else {
+		fail_request(request, 404, "not_found",
+		    "docs/openapi.json has all paths", "there is nothing here",
+		    NULL);
+	}
+}
+
+/* ---- logging in ---- */
+
+void
+api_login(struct api_call *call, struct relay *relay)
+{
+	const struct login *login;
+
+	if (call->token[0] == '\0') {
+		api_fail(call, 401, "unauthorized",
+		    "send Authorization: Bearer TOKEN",
+		    "to log in needs a token");
+		return;
+	}
+	login = login_add(&relay->api->logins, &call->bearer);
+	api_answer(call, 200,
+	    json_pack("{s:s, s:s, s:s, s:s}", "name", call->bearer.name, "role",
+		token_role_name(call->bearer.role), "csrf", login->csrf,
+		"login", login->id));
+}
+
+void
+api_logout(struct api_call *call, struct relay *relay)
+{
+	for (int i = 0; i < LOGINS_MAX && call->login_name[0] != '\0'; i++) {
+		struct login *login = &relay->api->logins.items[i];
+
+		if (strcmp(login->csrf, call->login_csrf) == 0)
+			login_end(login);
+	}
+	api_answer(call, 200, json_pack("{s:s}", "login", ""));
+}
+
+/* For the dashboard. */
+void
+api_whoami(struct api_call *call, struct relay *relay)
+{
+	const struct token_record *bearer = &call->bearer;
+	bool is_known = bearer->role != TOKEN_NONE;
+
+	(void)relay;
+	api_answer(call, 200,
+	    json_pack("{s:s?, s:s, s:s?}", "name",
+		is_known ? bearer->name : NULL, "role",
+		is_known ? token_role_name(bearer->role) : "read", "csrf",
+		call->login_csrf[0] != '\0' ? call->login_csrf : NULL));
+}
+
+/* ---- life ---- */
+
+struct api *
+api_new(struct relay *relay)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	const struct relay_options *options = &relay->options;
+
+	if (api == NULL || (api->worker = worker_new(relay->loop)) == NULL) {
+		free(api);
+		return NULL;
+	}
+	api->relay = relay;
+	api->registry = options->registry;
+	if (options->admin_redis_user != NULL) {
+		api->registry.redis_user = options->admin_redis_user;
+		api->registry.redis_password_file =
+		    options->admin_redis_password_file;
+	}
+	snprintf(api->program, sizeof(api->program), "taupe-relay-api:%s",
+	    relay->self.id);
+	snprintf(api->cookie, sizeof(api->cookie), "taupe-%s", relay->self.id);
+	admin_init(&api->admin, &api->registry, api->program);
+	api->admin.devices_file = options->devices_file;
+	http_admin_handle(relay->admin, handle_cb);
+	return api;
+}
+
+void
+api_free(struct api **apip)
+{
+	struct api *api = *apip;
+	struct api_call *call;
+
+	if (api == NULL)
+		return;
+	*apip = NULL;
+	while ((call = LIST_FIRST(&api->calls)) != NULL) {
+		struct http_reply nothing = {.status = 503};
+
+		worker_recall(api->worker, &call->guest);
+		http_request_answer(&call->request, &nothing);
+		free_call(call);
+	}
+	worker_free(&api->worker);
+	admin_fini(&api->admin);
+	crypto_wipe(&api->logins, sizeof(api->logins));
+	free(api);
+}

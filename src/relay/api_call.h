@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* One call of the API, and the table of what can be called; for api*.c alone. */
+#ifndef TAUPE_RELAY_API_CALL_H
+#define TAUPE_RELAY_API_CALL_H
+
+#include "admin/name_page.h"
+#include "admin/token.h"
+#include "net/http_admin.h"
+#include "net/worker.h"
+#include "relay/api.h"
+
+#define API_PARTS_MAX 5  /* of a path behind /api/v1 */
+#define API_PEER_MAX 64
+#define API_HINT_MAX 200
+
+/* A call belongs to the loop, but while its guest is with the worker. */
+struct api_call {
+	struct guest guest;
+	LIST_ENTRY(api_call) link; /* in the api's */
+	struct api *api;
+	struct http_request *request;
+	const struct api_operation *operation;
+	bool runs_route; /* what its request's route does, no operation */
+	char name[DEVICE_NAME_MAX + 1]; /* in the path */
+	struct name_page *page;         /* of an operation that lists devices */
+	json_t *input;                  /* the body; NULL: none */
+
+	/* who it is: a token's text, or what a login knows of one; neither: nobody */
+	char token[TOKEN_TEXT_MAX + 1];
+	char login_name[DEVICE_NAME_MAX + 1];
+	uint8_t login_sha256[SECRET_HASH_LEN];
+	char login_csrf[SECRET_TEXT_LEN + 1];
+	struct token_record bearer; /* found out; role TOKEN_NONE: nobody */
+	char peer[API_PEER_MAX];
+	uint64_t due_ms; /* wall clock: by then its turn has come */
+
+	int status;     /* 0: not known yet */
+	int code;       /* of the registry, for the audit */
+	json_t *output;
+};
+
+struct api_operation {
+	enum http_method method;
+	const char *path; /* behind /api/v1; {name} stands for a name */
+	enum token_role role;
+	enum { BODY_NONE, BODY_OPTIONAL, BODY_NEEDED } body;
+	bool pages;
+	const char *audit; /* what it changes; NULL: nothing */
+	/* Either may be NULL. The first runs in the worker, and may touch nothing but the call and
+	 * the context; the second runs in the loop afterwards, unless that failed. */
+	void (*ask)(struct api_call *call, struct admin *admin);
+	void (*finish)(struct api_call *call, struct relay *relay);
+};
+
+extern const struct api_operation api_operations[];
+extern const size_t api_n_operations;
+
+/* What a call comes to: an answer, which is taken, or an error. By either thread. */
+void api_answer(struct api_call *call, int status, json_t *output);
+void api_fail(struct api_call *call, int status, const char *error,
+    const char *hint, const char *what, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The same of what the registry said; true: it went well. */
+bool api_went_well(struct api_call *call, struct admin *admin, int code);
+
+/* The body as a device, a fleet or a token. False: the call has failed, which was said. */
+bool api_take_device(struct api_call *call, struct device_record *record);
+/* The limits alone. */
+bool api_take_limits(
+    struct api_call *call, struct limit_change changes[DEVICE_LIMITS]);
+bool api_take_fleet(struct api_call *call, struct fleet_record *record);
+bool api_take_token(struct api_call *call, struct token_record *record,
+    uint64_t *for_ms);
+/* limit, after and search of a query, for call->page. */
+bool api_take_page(struct api_call *call, const char *query);
+/* A boolean member; the only one that the body may have. */
+bool api_take_flag(struct api_call *call, const char *key, bool *flag);
+
+/* What this relay knows of the devices in an answer; loop only. */
+void api_add_presence(struct relay *relay, json_t *device);
+void api_add_urls(struct relay *relay, json_t *device);
+void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
+
+/* The relay's own views, with a call that has been let in. */
+void api_login(struct api_call *call, struct relay *relay);
+void api_logout(struct api_call *call, struct relay *relay);
+void api_whoami(struct api_call *call, struct relay *relay);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* Bodies and queries: what they may hold, and what is wrong with those that hold something else. */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "net/loop.h"
+#include "relay/api_call.h"
+
+#define PAGE_DEFAULT 100
+#define SEE "docs/openapi.json has the members of each body"
+
+static bool invalid(struct api_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static bool
+invalid(struct api_call *call, const char *format, ...)
+{
+	char what[300];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(what, sizeof(what), format, args);
+	va_end(args);
+	api_fail(call, 422, "invalid", SEE, "%s", what);
+	return false;
+}
+
+/* keys ends with NULL. */
+static bool
+check_keys(struct api_call *call, const char *const *keys)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (call->input, key, value) {
+		const char *const *known = keys;
+
+		while (*known != NULL && strcmp(*known, key) != 0)
+			known++;
+		if (*known == NULL)
+			return invalid(
+			    call, "there is no member \"%.40s\" here", key);
+	}
+	return true;
+}
+
+/* A text member, or null: the text stays as it is. */
+static bool
+take_text(struct api_call *call, const char *key, bool (*valid)(struct str),
+    char *out, size_t cap, const char *allowed)
+{
+	const json_t *value = json_object_get(call->input, key);
+	struct str text;
+
+	if (value == NULL || json_is_null(value))
+		return true;
+	text =
+	    (struct str){json_string_value(value), json_string_length(value)};
+	if (json_is_string(value) && valid(text) && str_copy(text, out, cap))
+		return true;
+	return invalid(call, "\"%s\" must be %s", key, allowed);
+}
+
+static bool
+take_number(struct api_call *call, const char *key, uint64_t max, uint64_t *out)
+{
+	const json_t *value = json_object_get(call->input, key);
+	json_int_t number = json_integer_value(value);
+
+	if (value == NULL || json_is_null(value))
+		return true;
+	if (!json_is_integer(value) || number < 0 || (uint64_t)number > max)
+		return invalid(call,
+		    "\"%s\" must be a number from 0 to %" PRIu64, key, max);
+	*out = (uint64_t)number;
+	return true;
+}
+
+#define NAME_SHAPE                                                             \
+	"1 to 63 letters, digits, dots, hyphens and underscores, of which "    \
+	"the "                                                                 \
+	"first is a letter or a digit"
+
+/* The name may be in the path already. */
+static bool
+take_name(struct api_call *call, char name[DEVICE_NAME_MAX + 1])
+{
+	if (call->name[0] == '\0' &&
+	    !take_text(call, "name", device_name_valid, call->name,
+		sizeof(call->name), NAME_SHAPE))
+		return false;
+	if (call->name[0] == '\0')
+		return invalid(call, "\"name\" is missing");
+	memcpy(name, call->name, sizeof(call->name));
+	return true;
+}
+
+static bool
+take_port(struct api_call *call, struct device_record *record,
+    const char *service, const json_t *value)
+{
+	json_int_t number = json_integer_value(value);
+	struct service_port *port = &record->ports[record->n_ports];
+
+	if (record->n_ports == SERVICES_MAX)
+		return invalid(
+		    call, "a device has %d services at most", SERVICES_MAX);
+	if (!service_name_valid(str_of(service)) || !json_is_integer(value) ||
+	    number < 1 || number > UINT16_MAX ||
+	    !str_copy(str_of(service), port->service, sizeof(port->service)))
+		return invalid(call,
+		    "\"ports\" must have services' names and their ports, such "
+		    "as {\"ssh\": 20022}");
+	for (size_t i = 0; i < record->n_ports; i++)
+		if (record->ports[i].port == number)
+			return invalid(call, "two services cannot have port %d",
+			    (int)number);
+	port->port = (uint16_t)number;
+	record->n_ports++;
+	return true;
+}
+
+static bool
+take_ports(struct api_call *call, struct device_record *record)
+{
+	json_t *ports = json_object_get(call->input, "ports"), *value;
+	const char *service;
+
+	if (ports == NULL || json_is_null(ports))
+		return true;
+	if (!json_is_object(ports))
+		return invalid(call, "\"ports\" must be an object");
+	json_object_foreach (ports, service, value)
+		if (!take_port(call, record, service, value))
+			return false;
+	return true;
+}
+
+static bool
+take_limit(struct api_call *call, const char *key, const json_t *value,
+    struct limit_change changes[DEVICE_LIMITS])
+{
+	json_int_t number = json_integer_value(value);
+
+	for (int i = 0; i < DEVICE_LIMITS; i++) {
+		const struct device_limit_row *row = &device_limit_rows[i];
+
+		if (strcmp(row->key, key) != 0)
+			continue;
+		if (!json_is_null(value) &&
+		    (!json_is_integer(value) || number < row->min ||
+			number > row->max))
+			return invalid(call,
+			    "\"%s\" must be null or a number from %" PRId64
+			    " to %" PRId64,
+			    key, row->min, row->max);
+		changes[i].given = true;
+		changes[i].to.is_set = !json_is_null(value);
+		changes[i].to.value = number;
+		return true;
+	}
+	return invalid(call, "there is no limit \"%.40s\"", key);
+}
+
+static bool
+take_limits(struct api_call *call, struct limit_change changes[DEVICE_LIMITS])
+{
+	json_t *limits = json_object_get(call->input, "limits"), *value;
+	const char *key;
+
+	memset(changes, 0, DEVICE_LIMITS * sizeof(*changes));
+	if (limits == NULL || json_is_null(limits))
+		return true;
+	if (!json_is_object(limits))
+		return invalid(call, "\"limits\" must be an object");
+	json_object_foreach (limits, key, value)
+		if (!take_limit(call, key, value, changes))
+			return false;
+	return true;
+}
+
+bool
+api_take_device(struct api_call *call, struct device_record *record)
+{
+	static const char *const keys[] = {
+	    "name", "label", "ports", "limits", NULL};
+	struct limit_change changes[DEVICE_LIMITS];
+
+	*record = (struct device_record){0};
+	if (!check_keys(call, call->name[0] == '\0' ? keys : keys + 1) ||
+	    !take_name(call, record->name) ||
+	    !take_text(call, "label", label_valid, record->label,
+		sizeof(record->label),
+		"3 to 40 of a-z, 0-9 and single hyphens, none at an end") ||
+	    !take_ports(call, record) || !take_limits(call, changes))
+		return false;
+	device_limits_change(record->limits, changes);
+	return true;
+}
+
+bool
+api_take_limits(
+    struct api_call *call, struct limit_change changes[DEVICE_LIMITS])
+{
+	static const char *const keys[] = {"limits", NULL};
+
+	return check_keys(call, keys) && take_limits(call, changes);
+}
+
+bool
+api_take_fleet(struct api_call *call, struct fleet_record *record)
+{
+	static const char *const keys[] = {
+	    "name", "max", "for_ms", "pattern", NULL};
+	uint64_t for_ms = 0;
+
+	*record = (struct fleet_record){.created_ms = loop_wall_ms()};
+	if (!check_keys(call, keys) || !take_name(call, record->name) ||
+	    !take_number(call, "max", 1000000000, &record->max) ||
+	    !take_number(call, "for_ms", INT64_C(315360000000), &for_ms) ||
+	    !take_text(call, "pattern", fleet_pattern_valid, record->pattern,
+		sizeof(record->pattern),
+		"letters, digits, dots, hyphens, underscores, * and ?"))
+		return false;
+	if (for_ms > 0)
+		record->expires_ms = record->created_ms + for_ms;
+	return true;
+}
+
+static bool
+any_text(struct str text)
+{
+	return text.len > 0;
+}
+
+bool
+api_take_token(
+    struct api_call *call, struct token_record *record, uint64_t *for_ms)
+{
+	static const char *const keys[] = {"name", "role", "for_ms", NULL};
+	char role[16] = "";
+
+	*record = (struct token_record){0};
+	*for_ms = 0;
+	if (!check_keys(call, keys) || !take_name(call, record->name) ||
+	    !take_text(call, "role", any_text, role, sizeof(role),
+		"read, operate or admin") ||
+	    !take_number(call, "for_ms", INT64_C(316224000000), for_ms))
+		return false;
+	if ((record->role = token_role_parse(str_of(role))) == TOKEN_NONE)
+		return invalid(call, "\"role\" must be read, operate or admin");
+	return true;
+}
+
+bool
+api_take_flag(struct api_call *call, const char *key, bool *flag)
+{
+	const char *keys[] = {key, NULL};
+	const json_t *value = json_object_get(call->input, key);
+
+	if (!check_keys(call, keys))
+		return false;
+	if (value != NULL && !json_is_boolean(value))
+		return invalid(call, "\"%s\" must be true or false", key);
+	*flag = json_is_true(value);
+	return true;
+}
+
+/* Queries. */
+
+static bool
+bad_query(struct api_call *call, const char *what)
+{
+	api_fail(call, 400, "bad_request",
+	    "such as ?limit=100&after=NAME&search=TEXT", "%s", what);
+	return false;
+}
+
+static bool
+take_search(struct name_page *page, struct str value)
+{
+	if (!str_copy(value, page->search, sizeof(page->search)))
+		return false;
+	for (char *c = page->search; *c != '\0'; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return true;
+}
+
+static bool
+take_pair(struct api_call *call, const struct form_pair *pair)
+{
+	struct name_page *page = call->page;
+	uint64_t limit;
+
+	if (str_equal(pair->key, STR("limit"))) {
+		if (!str_to_number(pair->value, NAME_PAGE_MAX, &limit) ||
+		    limit == 0)
+			return bad_query(
+			    call, "limit must be a number from 1 to 500");
+		page->limit = (size_t)limit;
+		return true;
+	}
+	if (str_equal(pair->key, STR("after")))
+		return (pair->value.len == 0 ||
+			   (device_name_valid(pair->value) &&
+			       str_copy(pair->value, page->after,
+				   sizeof(page->after)))) ||
+		    bad_query(call, "after must be a device's name");
+	if (str_equal(pair->key, STR("search")))
+		return take_search(page, pair->value) ||
+		    bad_query(call, "search must be of 63 characters at most");
+	return bad_query(
+	    call, "there are limit, after and search, and nothing else");
+}
+
+bool
+api_take_page(struct api_call *call, const char *query)
+{
+	struct form_reader form;
+	struct form_pair pair;
+	enum wire_result result = WIRE_MORE;
+	char copy[1024];
+
+	call->page->limit = PAGE_DEFAULT;
+	if (query == NULL)
+		return true;
+	if (!str_copy(str_of(query), copy, sizeof(copy)))
+		return bad_query(call, "the query is too long");
+	form_reader_init(&form, copy, strlen(copy));
+	while ((result = form_next(&form, &pair)) == WIRE_DONE)
+		if (!take_pair(call, &pair))
+			return false;
+	return result != WIRE_BAD ||
+	    bad_query(call, "the query is no list of KEY=VALUE");
+}

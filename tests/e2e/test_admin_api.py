@@ -1,0 +1,465 @@
+# SPDX-License-Identifier: MIT
+"""The admin API, with a registry in Redis and one in memory: each call does what it says, answers
+as docs/openapi.json says, to who may make it and to nobody else; and every change is audited."""
+import json
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import marks, ports
+from harness.api import DOCUMENT, PREFIX, Api
+from harness.process import binary
+from harness.programs import Agent, Device, Redis, Relay, SampleServices
+from harness.scenes import Standalone
+from harness.wait import until
+
+
+def token_of(access, name, role, *words):
+    argv = [binary("taupectl"), "--config", "/dev/null"]
+    for key, value in access.items():
+        argv += ["--" + key.replace("_", "-"), str(value)]
+    done = subprocess.run([*argv, "token", "add", name, "--role", role, *words],
+                          capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.strip()
+    assert text.startswith(name + ".")
+    return text
+
+
+class Scene:
+    def __init__(self, group, relay, access):
+        self.group, self.relay, self.access = group, relay, access
+        self.tokens = {role: token_of(access, f"{role}er", role)
+                       for role in ("read", "operate", "admin")}
+        self.api = Api(relay, self.tokens["admin"])
+        self.services = SampleServices(group, "web")
+
+    def agent(self, name, **body):
+        device = Device(name)
+        device.secret = self.api.ok("POST", "/devices", {"name": name, **body})["secret"]
+        return Agent(self.group, device, [self.relay],
+                     [f"web:http:{self.services.target('web', 'http')}"])
+
+    def ctl(self, *words):
+        argv = [binary("taupectl"), "--config", "/dev/null"]
+        for key, value in self.access.items():
+            argv += ["--" + key.replace("_", "-"), str(value)]
+        return subprocess.run([*argv, *words], capture_output=True, text=True, timeout=30,
+                              check=False)
+
+
+def redis_scene(group):
+    redis = Redis(group)
+    redis.add(Device("nobody"))
+    access = redis.access("taupectl")
+    block = ports.take_block()
+    relay = Relay(group, announce="100ms", service_listen=f"127.0.0.1:{block}-{block + 9}",
+                  admin_redis_user="taupectl", admin_redis_password_file=redis.password_file,
+                  **redis.access("taupe-relay"))
+    scene = Scene(group, relay, access)
+    scene.redis = redis
+    until("the relay is announced", lambda: redis.client.exists("taupe:relay:r1"))
+    return scene
+
+
+@pytest.fixture(scope="module")
+def cluster(module_group):
+    return redis_scene(module_group)
+
+
+@pytest.fixture(scope="module")
+def alone(module_group):
+    scene = Standalone(module_group, name="alone")
+    return Scene(module_group, scene.relay, {"devices_file": scene.devices_file})
+
+
+@pytest.fixture(params=["cluster", "alone"])
+def scene(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_a_device_from_its_birth_to_its_end(scene):
+    api = scene.api
+    agent = scene.agent("alice", label="shop", ports={"ssh": 20022}, limits={"max_visitors": 5})
+    found = until("she is online", lambda: next(
+        (device for device in [api.ok("GET", "/devices/alice")] if device["online"]), None))
+    assert (found["label"], found["ports"]) == ("shop", {"ssh": 20022})
+    assert found["limits"] == {"max_visitors": 5}
+    assert found["lease"]["label"] == "shop"
+    assert found["session"]["from"].startswith("127.0.0.1")
+    until("her URL is known", lambda: any(
+        "shop.example.test" in url for url in api.ok("GET", "/devices/alice")["urls"]))
+    changed = api.ok("PATCH", "/devices/alice", {"limits": {"max_visitors": None,
+                                                            "device_rate": 100000}})
+    assert changed["limits"] == {"device_rate": 100000}
+    assert api.ok("PUT", "/devices/alice", {"limits": {"max_visitors": 7}})["limits"] == {
+        "max_visitors": 7}
+    api.fails(409, "PUT", "/devices/alice", {"label": "other"}, "cannot be changed")
+    api.fails(409, "POST", "/devices", {"name": "alice"}, "a device alice already")
+    api.fails(409, "POST", "/devices", {"name": "bob", "label": "shop"}, "reserved for")
+    # kicked, she comes again
+    welcomes = agent.welcomes()
+    assert api.ok("POST", "/devices/alice/kick") == {"kicked": "alice"}
+    agent.wait_connected(count=welcomes + 1)
+    # another secret by her agent, then one that she has not
+    assert api.ok("POST", "/devices/alice/rotate")["rotation"] == "asked"
+    until("the agent has drawn it",
+          lambda: api.ok("GET", "/devices/alice")["rotation"] is None)
+    assert len(api.ok("POST", "/devices/alice/rotate", {"now": True})["secret"]) == 43
+    agent.process.wait_line("revoked")
+    assert api.call("DELETE", "/devices/alice")[0] == 204
+    api.fails(404, "GET", "/devices/alice", match="no device alice")
+    for method, path in (("DELETE", ""), ("POST", "/kick"), ("POST", "/rotate")):
+        api.fails(404 if path != "/kick" or hasattr(scene, "redis") else 409, method,
+                  f"/devices/alice{path}")
+
+
+def test_a_device_may_be_put(scene):
+    first = scene.api.call("PUT", "/devices/put", {"label": "put-here"})
+    assert first[0] == 201 and len(first[1]["secret"]) == 43
+    again = scene.api.call("PUT", "/devices/put", {"label": "put-here", "limits": {}})
+    assert again[0] == 200 and again[1]["limits"] == {}
+    scene.api.ok("DELETE", "/devices/put")
+
+
+def test_devices_come_in_pages_and_are_found(scene):
+    api = scene.api
+    for i in range(7):
+        api.ok("POST", "/devices", {"name": f"Page-{i}", **({"label": "needle"} if i == 3 else {})})
+    names, after = [], ""
+    while after is not None:
+        page = api.ok("GET", f"/devices?limit=3&search=pAGe-&after={after}")
+        assert len(page["devices"]) <= 3
+        names += [device["name"] for device in page["devices"]]
+        after = page["next"]
+    assert names == [f"Page-{i}" for i in range(7)]
+    for search in ("needle", "EEDL"):
+        assert [device["name"] for device in
+                api.ok("GET", f"/devices?search={search}")["devices"]] == ["Page-3"]
+    for search in ("nothing-has-this", "%2a", "%5b"):
+        assert api.ok("GET", f"/devices?search={search}") == {"devices": [], "next": None}
+    everything = api.ok("GET", "/devices?limit=500")
+    assert {f"Page-{i}" for i in range(7)} <= {device["name"] for device in everything["devices"]}
+    for query in ("limit=0", "limit=501", "limit=x", "after=%20", "search=" + "x" * 64, "nonsense=1",
+                  "search=%zz"):
+        api.fails(400, "GET", f"/devices?{query}")
+    for i in range(7):
+        api.ok("DELETE", f"/devices/Page-{i}")
+
+
+def test_fleets_and_tokens(scene):
+    api = scene.api
+    fleet = api.ok("POST", "/fleets", {"name": "probes", "max": 3, "pattern": "p-*"})
+    assert fleet["key"].startswith("probes.") and fleet["max"] == 3
+    api.fails(409, "POST", "/fleets", {"name": "probes"})
+    assert [entry["name"] for entry in api.ok("GET", "/fleets")["fleets"]] == ["probes"]
+    api.ok("DELETE", "/fleets/probes")
+    api.fails(404, "DELETE", "/fleets/probes")
+    made = api.ok("POST", "/tokens", {"name": "short", "role": "read", "for_ms": 86400000})
+    assert made["expires_ms"] - made["created_ms"] == 86400000
+    api.fails(409, "POST", "/tokens", {"name": "short", "role": "read"})
+    assert "short" in {token["name"] for token in api.ok("GET", "/tokens")["tokens"]}
+    assert api.ok("GET", "/whoami", token=made["token"])["role"] == "read"
+    api.ok("DELETE", "/tokens/short")
+    api.fails(401, "GET", "/whoami", token=made["token"])
+    api.fails(404, "DELETE", "/tokens/short")
+    brief = api.ok("POST", "/tokens", {"name": "brief", "role": "read", "for_ms": 1})["token"]
+    until("it has expired", lambda: api.call("GET", "/whoami", token=brief)[0] == 401)
+    api.ok("DELETE", "/tokens/brief")
+    listed = json.loads(scene.ctl("--json", "token", "ls").stdout)["tokens"]
+    assert {token["name"]: token["role"] for token in listed} == {
+        "reader": "read", "operateer": "operate", "adminer": "admin"}
+
+
+def test_relays_drain_where_there_are_others_and_views_tell(scene):
+    api = scene.api
+    for path in ("/status", "/relays", "/routes", "/relay/devices"):
+        api.ok("GET", path)
+    if not hasattr(scene, "redis"):
+        api.fails(409, "POST", "/relays/r1/drain", match="stands alone")
+        return
+    assert api.ok("POST", "/relays/r1/drain") == {"relay": "r1", "drain": True}
+    until("it drains", lambda: api.ok("GET", "/status")["draining"])
+    api.ok("POST", "/relays/r1/undrain")
+    until("it serves", lambda: not api.ok("GET", "/status")["draining"])
+    api.fails(404, "POST", "/relays/nowhere/drain", match="no relay nowhere is alive")
+
+
+ROLES = ["read", "operate", "admin"]
+
+
+def test_each_call_needs_the_role_that_is_documented(scene):
+    for template, path in DOCUMENT["paths"].items():
+        for method, operation in path.items():
+            if method == "parameters":
+                continue
+            needs = operation["description"].split()[-1].rstrip(".")
+            target = template.replace("{name}", "there-is-none")
+            for role in ROLES[:ROLES.index(needs)]:
+                scene.api.fails(403, method.upper(), target, {} if method != "get" else None,
+                                f"needs the role {needs}", token=scene.tokens[role])
+            if needs != "read":
+                scene.api.fails(401, method.upper(), target, token="")
+
+
+def test_who_may_read_without_a_token(scene):
+    api = Api(scene.relay)
+    assert api.ok("GET", "/whoami")["name"] is None
+    api.ok("GET", "/devices")
+    for header in ("X-Forwarded-For", "Forwarded"):
+        api.fails(401, "GET", "/devices", headers={header: "192.0.2.1"})
+        api.fails(401, "GET", "/status", headers={header: "192.0.2.1"})
+    for bad in ("x", "reader." + "A" * 43, "nobody." + "A" * 43, scene.tokens["read"] + "A",
+                scene.tokens["read"][:-1]):
+        api.fails(401, "GET", "/devices", token=bad)
+    # a page whose name was made to point here
+    status, _, body = api.raw("GET", PREFIX + "/devices", headers={"Host": "evil.example"})
+    assert status == 403 and b"Page" not in body
+    # what a page from elsewhere can make a browser send
+    status, _, _ = api.raw("POST", PREFIX + "/devices/x/kick", "", {
+        "Content-Type": "text/plain", "Origin": "http://evil.example"})
+    assert status == 401
+    status, headers, _ = api.raw("OPTIONS", PREFIX + "/devices", headers={
+        "Origin": "http://evil.example", "Access-Control-Request-Method": "POST"})
+    assert status == 405 and not [key for key in headers if key.startswith("Access-Control")]
+
+
+def test_a_login_is_a_cookie_and_a_second_value(scene):
+    api = Api(scene.relay)
+    api.fails(401, "POST", "/login", match="needs a token")
+    api.fails(401, "POST", "/login", token="nobody." + "A" * 43)
+    status, answer, headers = api.call("POST", "/login", token=scene.tokens["operate"])
+    assert status == 200 and answer["role"] == "operate"
+    cookie, *attributes = headers["Set-Cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
+    assert scene.tokens["operate"] not in cookie
+    logged_in = {"Cookie": f"a=b; {cookie}"}
+    assert api.ok("GET", "/whoami", headers=logged_in) == {
+        "name": "operateer", "role": "operate", "csrf": answer["csrf"]}
+    change = "/devices/there-is-none/rotate"
+    api.fails(403, "POST", change, match="X-Taupe-CSRF", headers=logged_in)
+    api.fails(403, "POST", change, headers={**logged_in, "X-Taupe-CSRF": "A" * 43})
+    right = {**logged_in, "X-Taupe-CSRF": answer["csrf"]}
+    api.fails(404, "POST", change, headers=right)
+    api.fails(403, "DELETE", "/devices/x", match="role admin", headers=right)
+    _, _, headers = api.call("POST", "/logout", headers=right)
+    assert "Max-Age=0" in headers["Set-Cookie"]
+    assert api.ok("GET", "/whoami", headers=logged_in)["name"] is None
+    api.fails(401, "POST", change, headers=right)
+
+
+def test_a_login_ends_with_its_token(scene):
+    api = Api(scene.relay, scene.tokens["admin"])
+    token = api.ok("POST", "/tokens", {"name": "passing", "role": "admin"})["token"]
+    _, answer, headers = api.call("POST", "/login", token=token)
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0], "X-Taupe-CSRF": answer["csrf"]}
+    api.token = None
+    api.fails(404, "DELETE", "/devices/there-is-none", headers=cookie)
+    api.ok("DELETE", "/tokens/passing", token=scene.tokens["admin"])
+    api.fails(401, "DELETE", "/devices/there-is-none", headers=cookie)
+
+
+BAD = [
+    (400, "{", "no JSON object"),
+    (400, "[]", "no JSON object"),
+    (400, '{"name": "a", "name": "b"}', "duplicate"),
+    (422, {}, '"name" is missing'),
+    (422, {"name": ""}, '"name" must be'),
+    (422, {"name": "a b"}, '"name" must be'),
+    (422, {"name": "x" * 64}, '"name" must be'),
+    (422, {"name": 1}, '"name" must be'),
+    (422, {"name": "a", "label": "-"}, '"label" must be'),
+    (422, {"name": "a", "ports": []}, '"ports" must be an object'),
+    (422, {"name": "a", "ports": {"ssh": 0}}, '"ports" must have'),
+    (422, {"name": "a", "ports": {"ssh": 65536}}, '"ports" must have'),
+    (422, {"name": "a", "ports": {"SSH!": 22}}, '"ports" must have'),
+    (422, {"name": "a", "ports": {"ssh": 22, "db": 22}}, "two services"),
+    (422, {"name": "a", "ports": {f"s{i}": i + 1 for i in range(100)}}, "services at most"),
+    (422, {"name": "a", "limits": {"max_visitors": -1}}, '"max_visitors" must be'),
+    (422, {"name": "a", "limits": {"max_visitors": "5"}}, '"max_visitors" must be'),
+    (422, {"name": "a", "limits": {"speed": 1}}, 'no limit "speed"'),
+    (422, {"name": "a", "secret": "x"}, 'no member "secret"'),
+]
+
+
+@pytest.mark.parametrize("status,body,match", BAD)
+def test_what_is_wrong_with_a_body_is_told_and_nothing_is_made(cluster, status, body, match):
+    before = cluster.api.ok("GET", "/devices?limit=500")
+    cluster.api.fails(status, "POST", "/devices", body, match)
+    assert cluster.api.ok("GET", "/devices?limit=500") == before
+
+
+def test_other_bad_requests(cluster):
+    api = cluster.api
+    api.fails(415, "POST", "/devices", {"name": "a"}, headers={"Content-Type": "text/plain"})
+    api.fails(413, "POST", "/devices", '{"name": "' + "a" * 65536 + '"}')
+    api.fails(422, "POST", "/tokens", {"name": "a", "role": "root"}, '"role" must be')
+    api.fails(422, "POST", "/fleets", {"name": "a", "max": -1}, '"max" must be')
+    api.fails(422, "POST", "/fleets", {"name": "a", "pattern": "/"}, '"pattern" must be')
+    api.fails(422, "PATCH", "/devices/a", {"label": "other"}, 'no member "label"')
+    api.fails(404, "GET", "/devices/a%20b")
+    for method, path, expected in (("GET", "/nowhere", 404), ("GET", "", 404), ("GET", "/devices/", 404),
+                                   ("GET", "/devices/a/b/c", 404), ("POST", "/whoami", 405),
+                                   ("DELETE", "/devices", 405)):
+        status, headers, text = api.raw(method, PREFIX + path)
+        assert (status, set(json.loads(text))) == (expected, {"error", "what", "hint"}), path
+        assert (headers["Allow"] is not None) == (expected == 405)
+    status, headers, body = api.raw("HEAD", PREFIX + "/whoami")
+    assert status == 200 and body == b"" and int(headers["Content-Length"]) > 0
+
+
+def audits(redis):
+    return [fields for _, fields in redis.client.xrange("taupe:history")
+            if fields["kind"] == "audit"]
+
+
+def test_every_change_is_audited_also_one_that_was_denied(cluster):
+    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    cluster.api.ok("POST", "/devices", {"name": "audited"})
+    cluster.api.fails(409, "POST", "/devices", {"name": "audited"})
+    cluster.api.fails(403, "DELETE", "/devices/audited", token=cluster.tokens["read"])
+    assert cluster.ctl("device", "rotate", "audited").returncode == 0
+    assert cluster.ctl("device", "rm", "audited").returncode == 0
+    assert cluster.ctl("device", "rm", "audited").returncode != 0
+    found = until("all are there", lambda: len(audits(cluster.redis)) == 6
+                  and audits(cluster.redis))
+    by_api = [(a["who"], a["what"], a["object"], a["outcome"]) for a in found if "relay" in a]
+    by_ctl = [(a["what"], a["object"], a["outcome"]) for a in found if "relay" not in a]
+    assert by_api == [("adminer", "device add", "audited", "done"),
+                      ("adminer", "device add", "audited", "taken"),
+                      ("reader", "device rm", "audited", "denied")]
+    assert by_ctl == [("device rotate", "audited", "done"), ("device rm", "audited", "done"),
+                      ("device rm", "audited", "unknown")]
+    assert all(a["who"].startswith("taupectl:") for a in found if "relay" not in a)
+    assert len({a["id"] for a in found}) == 6
+    assert {a["from"] for a in found if "relay" in a} == {"127.0.0.1"}
+
+
+def test_an_audit_of_a_relay_that_stands_alone_is_in_its_log(alone):
+    alone.api.ok("POST", "/devices", {"name": "logged"})
+    alone.api.ok("DELETE", "/devices/logged")
+    alone.relay.process.wait_line('msg=audit who=adminer from=127.0.0.1 what="device rm" '
+                                  "object=logged outcome=done")
+
+
+def test_routes_show_no_keys(cluster):
+    key = marks.marked()
+    cluster.redis.client.sadd("taupe:owned:device:nobody", "http/keyed.example.test")
+    cluster.redis.client.hset("taupe:routes", "http/keyed.example.test",
+                              f"127.0.0.1,30001,7,password,{key}")
+    found = cluster.api.ok("GET", "/devices/nobody")
+    assert found["routes"] == [{"key": "http/keyed.example.test", "value": "127.0.0.1,30001,7"}]
+    listed = cluster.ctl("route", "ls").stdout
+    assert "http/keyed.example.test" in listed and key not in listed
+    cluster.redis.client.hdel("taupe:routes", "http/keyed.example.test")
+    cluster.redis.client.delete("taupe:owned:device:nobody")
+
+
+def test_without_redis_calls_fail_and_with_it_again_they_work(group):
+    scene = redis_scene(group)
+    scene.api.ok("GET", "/devices")
+    scene.redis.client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    scene.api.ok("GET", "/devices")
+    scene.redis.process.kill()
+    began = time.monotonic()
+    scene.api.fails(503, "GET", "/devices", match="Redis at")
+    scene.api.fails(503, "GET", "/status", match="Redis at")
+    assert time.monotonic() - began < 5
+    # who needs no registry, and no token, is answered meanwhile
+    assert scene.relay.admin("/healthz")[0] == 200
+
+
+def test_the_loop_goes_on_while_redis_stalls_and_the_queue_has_an_end(group):
+    scene = redis_scene(group)
+    scene.api.ok("GET", "/devices")
+    scene.redis.client.execute_command("CLIENT", "PAUSE", "1500", "ALL")
+    statuses = []
+    callers = [threading.Thread(target=lambda: statuses.append(
+        Api(scene.relay).call("GET", "/devices")[0])) for _ in range(80)]
+    for caller in callers:
+        caller.start()
+    slowest = 0
+    while any(caller.is_alive() for caller in callers):
+        began = time.monotonic()
+        assert scene.relay.admin("/healthz")[0] == 200
+        slowest = max(slowest, time.monotonic() - began)
+    assert len(statuses) == 80 and set(statuses) <= {200, 503}
+    assert 503 in statuses and slowest < 1
+    until("all is well again", lambda: scene.api.call("GET", "/devices")[0] == 200)
+
+
+def test_a_relay_ends_cleanly_with_calls_under_way(group):
+    scene = redis_scene(group)
+    scene.redis.client.execute_command("CLIENT", "PAUSE", "4000", "ALL")
+
+    def call():
+        try:
+            Api(scene.relay).raw("GET", PREFIX + "/devices")
+        except OSError:
+            pass
+
+    callers = [threading.Thread(target=call) for _ in range(5)]
+    for caller in callers:
+        caller.start()
+    until("they wait", lambda: scene.relay.process.running())
+    scene.relay.process.stop()
+    for caller in callers:
+        caller.join(timeout=10)
+        assert not caller.is_alive()
+
+
+def test_a_user_who_may_not_do_it_is_named(group):
+    redis = Redis(group)
+    redis.add(Device("nobody"))
+    token = token_of(redis.access("taupectl"), "boss", "admin")
+    relay = Relay(group, **redis.access("taupe-relay"))
+    answer = Api(relay, token).fails(503, "POST", "/fleets", {"name": "x"}, "NOPERM|refuses")
+    assert "admin_redis_user" in answer["hint"]
+    redis.client.acl_log_reset()  # that is what was wanted
+
+
+def refuses(group, **config):
+    relay = Relay(group, start=False, **config)
+    relay.start(wait=False)
+    relay.process.expected = (78,)
+    until("it has ended", lambda: not relay.process.running())
+    return relay.process
+
+
+def test_beyond_loopback_there_must_be_a_token_and_every_call_needs_it(group):
+    devices = group.folder / "devices"
+    devices.write_text("name=nobody&secret_sha256=" + "0" * 64 + "\n")
+    port = ports.take()
+    process = refuses(group, name="bare", devices_file=devices, admin_listen=f"0.0.0.0:{port}")
+    assert "taupectl token add" in process.text()
+    token = token_of({"devices_file": devices}, "boss", "admin")
+    relay = Relay(group, name="wide", devices_file=devices, start=False)
+    relay.config["admin_listen"] = f"0.0.0.0:{relay.admin_port}"
+    relay.start()
+    api = Api(relay)
+    for path in ("/devices", "/status", "/whoami"):
+        api.fails(401, "GET", path)
+        api.ok("GET", path, token=token, headers={"Host": "admin.example.test"})
+    assert relay.admin("/metrics")[0] == 401
+    assert relay.admin("/healthz")[0] == 200
+
+
+def test_admin_private_closes_reading_on_loopback(group):
+    devices = group.folder / "devices"
+    devices.write_text("name=nobody&secret_sha256=" + "0" * 64 + "\n")
+    token = token_of({"devices_file": devices}, "eve", "read")
+    relay = Relay(group, devices_file=devices, admin_private=True)
+    api = Api(relay)
+    api.fails(401, "GET", "/devices")
+    api.ok("GET", "/devices", token=token)
+
+
+def test_every_documented_answer_was_given(cluster, alone):
+    """Runs last: what is documented and never seen may not be so."""
+    seen = cluster.api.seen | alone.api.seen
+    documented = {(path, method, status) for path, methods in DOCUMENT["paths"].items()
+                  for method, operation in methods.items() if method != "parameters"
+                  for status in operation["responses"] if status.startswith("2")}
+    assert documented - seen - {("/login", "post", "200"), ("/logout", "post", "200")} == set()
