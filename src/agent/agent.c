@@ -8,11 +8,14 @@
 
 #include "agent/agent.h"
 #include "agent/check.h"
+#include "agent/command.h"
+#include "agent/command_door.h"
 #include "agent/control.h"
 #include "agent/profile.h"
 #include "agent/ride.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
+#include "agent/visit.h"
 #include "base/log.h"
 #include "net/crypto.h"
 #include "net/process.h"
@@ -203,6 +206,25 @@ stop_timer_cb(void *ctx)
 		agent_check_stop(agent);
 }
 
+/* What a device's owner has to do with it. False: no memory. */
+static bool
+make_tools(struct agent *agent)
+{
+	if (!AGENT_HAS_TOOLS)
+		return true;
+	if ((agent->standing = malloc(sizeof(*agent->standing))) == NULL)
+		return false;
+	standing_init(agent->standing);
+	agent->command_door = command_door_new(agent);
+	return true;
+}
+
+static void
+consent_ended_cb(void *ctx, const char *service)
+{
+	visits_end(ctx, service, CONSENT_REFUSAL);
+}
+
 struct agent *
 agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
     int *result)
@@ -218,6 +240,9 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 	agent->argc = argc;
 	agent->argv = argv;
 	LIST_INIT(&agent->transfers);
+	LIST_INIT(&agent->visits);
+	if (AGENT_HAS_TOOLS)
+		consent_init(&agent->consent, loop, consent_ended_cb, agent);
 	shared_init(agent);
 	timer_init(&agent->stop_timer, stop_timer_cb, agent);
 	budget_init(&agent->budget, loop_now_ms(loop));
@@ -230,7 +255,7 @@ agent_new(struct loop *loop, struct settings *settings, int argc, char **argv,
 		return NULL;
 	}
 	*result = EX_CONFIG;
-	if (make_room_for_rides(agent) != 0 ||
+	if (make_room_for_rides(agent) != 0 || !make_tools(agent) ||
 	    (agent->resolver = resolver_new(loop, &settings->dns)) == NULL ||
 	    (agent->dialler = dialler_new(loop, agent->resolver)) == NULL ||
 	    (agent->farewells = farewells_new(
@@ -251,6 +276,10 @@ agent_free(struct agent **agent)
 	if (a == NULL)
 		return;
 	a->stopping = true;
+	if (AGENT_HAS_TOOLS) {
+		command_door_free(&a->command_door);
+		consent_fini(&a->consent);
+	}
 	if (a->farewells != NULL)
 		close_channels(a, true);
 	timer_clear(a->loop, &a->stop_timer);
@@ -264,6 +293,7 @@ agent_free(struct agent **agent)
 		resolver_free(&a->resolver);
 	pool_fini(&a->shared_visits);
 	free(a->config.visits);
+	free(a->standing);
 	settings_free(&a->settings);
 	secret_store_fini(&a->secrets);
 	crypto_wipe(a, sizeof(*a));
@@ -287,6 +317,8 @@ fixed_key_changed(const struct settings *now, const struct settings *fresh)
 		return "state_file";
 	if (!same(now->options.user, fresh->options.user))
 		return "user";
+	if (!same(now->options.control_socket, fresh->options.control_socket))
+		return "control_socket";
 	if (now->options.core_dumps != fresh->options.core_dumps)
 		return "core_dumps";
 	if (now->options.one_connection != fresh->options.one_connection)
@@ -340,6 +372,18 @@ reload_secrets(struct agent *agent, const struct settings *fresh)
 	return EX_OK;
 }
 
+/* A service may want consent from now on. */
+static void
+end_unwanted_visits(struct agent *agent)
+{
+	const struct settings *settings = agent->settings;
+
+	for (size_t i = 0; i < settings->n_services; i++)
+		if (!consent_allows(&agent->consent, &settings->targets[i]))
+			visits_end(agent, settings->targets[i].name,
+			    CONSENT_REFUSAL);
+}
+
 void
 agent_reload(struct agent *agent)
 {
@@ -382,6 +426,8 @@ agent_reload(struct agent *agent)
 		control_renew(agent->control);
 	else
 		control_act(agent->control);
+	if (AGENT_HAS_TOOLS)
+		end_unwanted_visits(agent);
 	settings_free(&old);
 }
 
@@ -468,6 +514,11 @@ agent_main(int argc, char **argv, void (*running_cb)(void))
 	result = settings_load(argc, argv, &settings);
 	if (settings == NULL)
 		return result < 0 ? EX_OK : result;
+	if (AGENT_HAS_TOOLS && settings->options.command.count > 0) {
+		result = command_run(settings);
+		settings_free(&settings);
+		return result;
+	}
 	if ((loop = loop_new()) == NULL) {
 		log_error("the event loop cannot be made",
 		    LOG_S("error", log_errno()));

@@ -7,15 +7,20 @@
 #define TAUPE_AGENT_AGENT_H
 
 #include "agent/budget.h"
+#include "agent/consent.h"
 #include "agent/dial.h"
 #include "agent/secret_store.h"
 #include "agent/settings.h"
+#include "agent/standing.h"
 #include "base/pool.h"
 #include "net/farewell.h"
 #include "net/loop.h"
 #include "sdk/taupe.h"
 
+struct command_door;
 struct control;
+struct visit;
+LIST_HEAD(visit_list, visit);
 struct transfer;
 LIST_HEAD(transfer_list, transfer);
 struct shared;
@@ -41,6 +46,11 @@ struct agent {
 	size_t n_transfers;	   /* both sorts */
 	struct pool shared_visits; /* their memory */
 	size_t ride_visits; /* at once on each control link; 0: none rides there */
+	/* AGENT_HAS_TOOLS: */
+	struct visit_list visits; /* that run */
+	struct consent consent;
+	struct standing *standing;	   /* NULL without tools */
+	struct command_door *command_door; /* NULL: nobody can ask */
 	struct timer stop_timer;
 	uint64_t stop_deadline_ms; /* of the drain */
 	bool stopping;

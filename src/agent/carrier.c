@@ -109,9 +109,21 @@ opened_cb(void *owner)
 	say_word(v->carrier, v->place, CARRIER_OPENED, NULL);
 }
 
+static void
+cut_cb(void *owner, const char *reason)
+{
+	struct shared_visit *v = owner;
+	struct carrier *carrier = v->carrier;
+
+	say_word(carrier, v->place, CARRIER_ABORT, NULL);
+	end_visit(v, true, reason);
+	carrier->ops->settle(carrier->owner);
+}
+
 static const struct visit_ops shared_visit_ops = {
     .dialled = service_dialled_cb,
     .opened = opened_cb,
+    .cut = cut_cb,
 };
 
 static void
@@ -119,6 +131,7 @@ begin_visit(
     struct carrier *carrier, size_t place, const struct taupe_step *step)
 {
 	struct shared_visit *v = pool_get(&carrier->agent->shared_visits);
+	const char *error;
 
 	if (v == NULL) {
 		say_word(carrier, place, CARRIER_REFUSED, "no memory");
@@ -130,8 +143,8 @@ begin_visit(
 	visit_init(&v->visit, carrier->agent, &shared_visit_ops, v);
 	mux_side_init(
 	    &v->side, &carrier->mux, TAUPE_MUX_WINDOW, TAUPE_MUX_WINDOW);
-	if (!visit_begin(&v->visit, step))
-		refuse_visit(v, "no memory");
+	if ((error = visit_begin(&v->visit, step)) != NULL)
+		refuse_visit(v, error);
 }
 
 /* The relay has reset a visit, or said its last word about one that moves. */
@@ -221,12 +234,8 @@ carrier_raw_eof(void *owner, struct mux_side *side)
 void
 carrier_raw_failed(void *owner, struct mux_side *side)
 {
-	struct carrier *carrier = owner;
-	struct shared_visit *v = visit_of(side);
-
-	say_word(carrier, v->place, CARRIER_ABORT, NULL);
-	end_visit(v, true, "reset by the service");
-	carrier->ops->settle(carrier->owner);
+	(void)owner;
+	cut_cb(visit_of(side), "reset by the service");
 }
 
 /* ---- its life ---- */

@@ -11,6 +11,7 @@
 
 #include "agent/control.h"
 #include "agent/meter.h"
+#include "agent/profile.h"
 #include "agent/report.h"
 #include "agent/ride.h"
 #include "agent/shared.h"
@@ -210,6 +211,9 @@ take_event(struct control_link *link, const struct taupe_event *event)
 	if (event->type == TAUPE_EVENT_WELCOME)
 		agent_welcomed(link->control->agent);
 	report_event(device_name(link->control), &link->relay, event);
+	if (AGENT_HAS_TOOLS)
+		standing_event(link->control->agent->standing, &link->relay,
+		    event, now_ms(link->control));
 	if (event->type == TAUPE_EVENT_WELCOME)
 		take_welcome(link);
 	else if (event->type == TAUPE_EVENT_OPEN)
@@ -410,6 +414,8 @@ start_dial(struct control *control, const struct taupe_action *action)
 	link->relay = action->relay;
 	snprintf(link->host, sizeof(link->host), "%s", action->relay.host);
 	link->relay.host = link->host;
+	if (AGENT_HAS_TOOLS)
+		standing_dial(agent->standing, &link->relay);
 	if (agent_way(agent, &link->relay, &to)) {
 		link->by_proxy = to.proxy != NULL;
 		to.failed_bytes = &link->meter.failed_bytes;
@@ -428,17 +434,28 @@ start_dial(struct control *control, const struct taupe_action *action)
 }
 
 static void
+note_failure(struct control *control, const struct control_link *link,
+    const struct taupe_action *action)
+{
+	bool up = taupe_session_is_up(&control->session);
+	uint64_t now = now_ms(control);
+	uint64_t retry_ms =
+	    up || action->until_ms < now ? 0 : action->until_ms - now;
+
+	report_failure(
+	    device_name(control), &link->relay, action->reason, retry_ms);
+	if (AGENT_HAS_TOOLS)
+		standing_failure(control->agent->standing, action->reason, up,
+		    retry_ms, now);
+}
+
+static void
 close_link(struct control *control, const struct taupe_action *action)
 {
 	struct control_link *link = &control->links[action->link];
 
 	if (action->reason != NULL)
-		report_failure(device_name(control), &link->relay,
-		    action->reason,
-		    taupe_session_is_up(&control->session) ||
-			    action->until_ms < now_ms(control)
-			? 0
-			: action->until_ms - now_ms(control));
+		note_failure(control, link, action);
 	dial_cancel(&link->dial);
 	meter_count_failed(&link->meter);
 	count(link);
@@ -577,4 +594,17 @@ uint64_t
 control_session(const struct control *control)
 {
 	return control->current_session;
+}
+
+uint32_t
+control_heartbeat_ms(const struct control *control)
+{
+	return taupe_session_heartbeat_ms(&control->session);
+}
+
+void
+control_count(struct control *control)
+{
+	for (unsigned i = 0; i < TAUPE_LINKS; i++)
+		count(&control->links[i]);
 }

@@ -24,4 +24,9 @@ bool control_is_closed(const struct control *control);
 /* Which session is up: a number of ours that no other session had; 0 when none is. */
 uint64_t control_session(const struct control *control);
 
+/* See that the budget knows what the connections have cost by now. */
+void control_count(struct control *control);
+/* The interval of heartbeats; 0 when no session is up. */
+uint32_t control_heartbeat_ms(const struct control *control);
+
 #endif

@@ -3,6 +3,7 @@
  * names. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -10,6 +11,8 @@
 #include "agent/device_name.h"
 #include "agent/secret_file.h"
 #include "agent/budget.h"
+#include "agent/command.h"
+#include "agent/profile.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
 #include "agent/state_file.h"
@@ -18,6 +21,7 @@
 #include "base/log_system.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
+#include "net/local_door.h"
 #include "net/process.h"
 #include "net/tls_pin.h"
 
@@ -140,6 +144,68 @@ take_services(struct settings *settings)
 	}
 	settings->n_services = list->count;
 	return EX_OK;
+}
+
+bool
+settings_access_parse(const char *text, char *name)
+{
+	const char *colon = strchr(text, ':');
+
+	name[0] = '\0';
+	if (colon == NULL)
+		return strcmp(text, "on-request") == 0;
+	return strcmp(colon + 1, "on-request") == 0 &&
+	    str_copy((struct str){text, (size_t)(colon - text)}, name,
+		SERVICE_NAME_MAX + 1) &&
+	    taupe_service_name_valid(name);
+}
+
+/* Which services want consent. */
+static int
+take_access(struct settings *settings)
+{
+	const struct option_list *list = &settings->options.access;
+
+	if (list->count > 0 && local_door_missing() != NULL) {
+		log_error("access = on-request cannot be used: nobody could "
+			  "allow anything",
+		    LOG_S("reason", local_door_missing()));
+		return EX_CONFIG;
+	}
+	for (size_t i = 0; i < list->count; i++) {
+		char name[SERVICE_NAME_MAX + 1];
+		bool found = false;
+
+		if (!settings_access_parse(list->items[i], name))
+			return EX_SOFTWARE; /* the table has checked it */
+		for (size_t j = 0; j < settings->n_services; j++) {
+			struct target *target = &settings->targets[j];
+
+			if (name[0] != '\0' && strcmp(name, target->name) != 0)
+				continue;
+			target->on_request = found = true;
+		}
+		if (!found) {
+			log_error("access names a service that there is not",
+			    LOG_S("access", list->items[i]));
+			return EX_CONFIG;
+		}
+	}
+	return EX_OK;
+}
+
+bool
+settings_socket_path(
+    const struct settings *settings, char path[SOCKET_PATH_MAX])
+{
+	const char *own = settings->options.control_socket;
+	const char *state = settings->options.state_file;
+
+	if (own != NULL)
+		snprintf(path, SOCKET_PATH_MAX, "%s", own);
+	else if (state != NULL)
+		snprintf(path, SOCKET_PATH_MAX, "%s.sock", state);
+	return own != NULL || state != NULL;
 }
 
 static int
@@ -273,7 +339,8 @@ take_paths(struct agent_options *options)
 {
 	char **names[] = {&options->secret_file, &options->enrolment_key_file,
 	    &options->ca_file, &options->proxy_password_file,
-	    &options->tls_certificate, &options->tls_key, &options->state_file};
+	    &options->tls_certificate, &options->tls_key, &options->state_file,
+	    &options->control_socket};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char *path;
@@ -343,7 +410,8 @@ take_options(struct settings *settings)
 	    (result = check_sharing(options)) != EX_OK ||
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_heartbeats(settings)) != EX_OK ||
-	    (result = take_services(settings)) != EX_OK)
+	    (result = take_services(settings)) != EX_OK ||
+	    (AGENT_HAS_TOOLS && (result = take_access(settings)) != EX_OK))
 		return result;
 	return take_dns(settings);
 }
@@ -386,6 +454,19 @@ take_apart(struct settings *settings)
 	return EX_OK;
 }
 
+/* Who asks the running agent needs no more than the way to it. */
+static int
+take_command(struct settings *settings)
+{
+	const char *wrong = command_check(&settings->options.command);
+
+	if (wrong == NULL)
+		return take_paths(&settings->options);
+	fprintf(stderr, "taupe-agent: %s: %s\n",
+	    settings->options.command.items[0], wrong);
+	return EX_USAGE;
+}
+
 int
 settings_load(int argc, char **argv, struct settings **settings)
 {
@@ -415,7 +496,8 @@ settings_load(int argc, char **argv, struct settings **settings)
 	} else if ((result = process_become(s->options.user, false)) == EX_OK) {
 		if (s->options.core_dumps)
 			process_show_memory();
-		result = take_apart(s);
+		result = s->options.command.count > 0 ? take_command(s)
+						      : take_apart(s);
 	}
 	if (result != EX_OK)
 		settings_free(&s);

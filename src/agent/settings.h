@@ -17,6 +17,8 @@
 /* secret and proxy are taken out, and wiped, when the settings are made. */
 struct agent_options {
 	struct option_list relay, service, domain, pin, dns;
+	struct option_list access;
+	char *control_socket;
 	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
 	    *state_file, *user;
 	char *enrolment_key, *enrolment_key_file;
@@ -39,7 +41,10 @@ struct target {
 	char name[SERVICE_NAME_MAX + 1]; /* of the service */
 	char host[HOST_NAME_MAX + 1];
 	uint16_t port;
+	bool on_request; /* nobody gets in unless the device's owner allows it */
 };
+
+#define SOCKET_PATH_MAX 4200
 
 struct settings {
 	struct agent_options options;
@@ -85,6 +90,10 @@ bool settings_want_enrolment(const struct settings *settings);
 
 /* Is every byte paid for? */
 bool settings_is_thrifty(const struct settings *settings);
+
+/* Where the running agent is talked to: control_socket, or beside state_file. False: nowhere. */
+bool settings_socket_path(
+    const struct settings *settings, char path[SOCKET_PATH_MAX]);
 
 /* The secret is kept elsewhere now: it need not stand here, too. */
 void settings_forget_secret(struct settings *settings);

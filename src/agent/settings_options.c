@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/budget.h"
+#include "agent/command.h"
 #include "agent/profile.h"
 #include "agent/settings.h"
 #include "agent/settings_options.h"
@@ -111,6 +112,18 @@ check_service(const char *value)
 	    ? NULL
 	    : "NAME:http|tls|tcp:HOST:PORT such as web:http:127.0.0.1:8080";
 }
+
+#ifndef TAUPE_AGENT_WITHOUT_TOOLS
+static const char *
+check_access(const char *value)
+{
+	char name[SERVICE_NAME_MAX + 1];
+
+	return settings_access_parse(value, name)
+	    ? NULL
+	    : "on-request, or SERVICE:on-request such as ssh:on-request";
+}
+#endif
 
 static const char *
 check_domain(const char *value)
@@ -301,8 +314,18 @@ static const struct option_row rows[] = {
 	"Let a crash leave a core dump, in which secrets are, and let "
 	"debuggers attach."},
 #ifndef TAUPE_AGENT_WITHOUT_TOOLS
+    {"access", OPTION_LIST, AT(access), NULL, 1, 64, NULL, check_access,
+	"[SERVICE:]on-request",
+	"Let nobody visit the service, or any of them where none is named, "
+	"unless the device's owner has said so (taupe-agent allow), whatever "
+	"the relay says."},
+    {"control_socket", OPTION_STRING, AT(control_socket), NULL, 1, 107, NULL,
+	NULL, "FILE",
+	"Where the running agent is talked to by taupe-agent status, allow and "
+	"deny, for its own user alone; by default beside state_file, with "
+	".sock behind its name."},
     {"json", OPTION_BOOL, AT(json), "no", 0, 0, NULL, NULL, NULL,
-	"Print the answer to --check as JSON."},
+	"Print the answer to --check, or the agent's, as JSON."},
 #endif
     {"log_level", OPTION_CHOICE, AT(log_level), "info", 0, 0,
 	"error|warn|info|debug", NULL, "LEVEL",
@@ -327,4 +350,7 @@ const struct option_table agent_option_table = {
 	  "not disturbed."
 	: NULL,
     .check_offset = AT(check),
+    .arguments = AGENT_HAS_TOOLS ? "[COMMAND [WORD]...]" : NULL,
+    .arguments_offset = AT(command),
+    .command_at = AGENT_HAS_TOOLS ? command_at : NULL,
 };

@@ -192,9 +192,32 @@ opened_cb(void *owner)
 	send_message(t, out, taupe_stream_opened(&t->stream, out));
 }
 
+/* Reset the visit at both ends. */
+static void
+fail_visit(struct transfer *t, const char *reason)
+{
+	uint8_t out[TAUPE_MESSAGE_MAX];
+
+	send_message(t, out, taupe_stream_abort(&t->stream, out));
+	end_visit(t, true, reason);
+	(void)settle(t);
+}
+
+static void
+cut_cb(void *owner, const char *reason)
+{
+	struct transfer *t = owner;
+
+	if (t->pump.away)
+		transfer_close(t, reason); /* it may be within a frame */
+	else
+		fail_visit(t, reason);
+}
+
 static const struct visit_ops transfer_visit_ops = {
     .dialled = service_dialled_cb,
     .opened = opened_cb,
+    .cut = cut_cb,
 };
 
 /* A visit of a shared channel moves here. */
@@ -218,12 +241,14 @@ move_in(struct transfer *t, const struct taupe_step *step)
 static void
 begin_visit(struct transfer *t, const struct taupe_step *step)
 {
+	const char *error;
+
 	timer_clear(t->agent->loop, &t->timer);
 	t->pump.to_raw_bytes = t->pump.to_channel_bytes = 0;
 	if (step->shared.ptr != NULL)
 		move_in(t, step);
-	else if (!visit_begin(&t->visit, step))
-		refuse_visit(t, "no memory");
+	else if ((error = visit_begin(&t->visit, step)) != NULL)
+		refuse_visit(t, error);
 }
 
 /* Must what the visitor sends wait? */
@@ -364,17 +389,6 @@ raw_eof_cb(void *owner)
 	uint8_t out[TAUPE_MESSAGE_MAX];
 
 	send_message(t, out, taupe_stream_eof(&t->stream, out));
-	(void)settle(t);
-}
-
-/* Reset the visit at both ends. */
-static void
-fail_visit(struct transfer *t, const char *reason)
-{
-	uint8_t out[TAUPE_MESSAGE_MAX];
-
-	send_message(t, out, taupe_stream_abort(&t->stream, out));
-	end_visit(t, true, reason);
 	(void)settle(t);
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "agent/profile.h"
 #include "agent/visit.h"
 #include "base/log.h"
 
@@ -45,14 +46,30 @@ visit_answered(struct visit *visit)
 	timer_clear(visit->agent->loop, &visit->timer);
 }
 
-bool
+static void
+set_running(struct visit *visit)
+{
+	visit->running = true;
+	if (AGENT_HAS_TOOLS)
+		LIST_INSERT_HEAD(&visit->agent->visits, visit, link);
+}
+
+static void
+set_over(struct visit *visit)
+{
+	if (AGENT_HAS_TOOLS && visit->running)
+		LIST_REMOVE(visit, link);
+	visit->running = false;
+}
+
+const char *
 visit_begin(struct visit *visit, const struct taupe_step *step)
 {
 	struct agent *agent = visit->agent;
 	const struct target *target = &agent->settings->targets[step->service];
 	const struct dial_to to = {.host = target->host, .port = target->port};
 
-	visit->running = true;
+	set_running(visit);
 	visit->began_ms = loop_now_ms(agent->loop);
 	visit->bytes_in = visit->bytes_out = 0;
 	memcpy(visit->service_name, target->name, sizeof(visit->service_name));
@@ -60,10 +77,12 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 	    visit->from, sizeof(visit->from));
 	log_debug("visit began", LOG_S("device", agent->config.name),
 	    LOG_S("service", visit->service_name), LOG_S("from", visit->from));
+	if (AGENT_HAS_TOOLS && !consent_allows(&agent->consent, target))
+		return CONSENT_REFUSAL;
 	visit->dial = dial_start(agent->dialler, &visit->service, &to,
 	    (uint64_t)agent->settings->options.service_timeout_ms, dialled_cb,
 	    visit);
-	return visit->dial != NULL;
+	return visit->dial != NULL ? NULL : "no memory";
 }
 
 bool
@@ -72,11 +91,11 @@ visit_move(struct visit *to, struct visit *from)
 	struct loop *loop = to->agent->loop;
 
 	timer_clear(loop, &from->timer);
-	from->running = false;
+	set_over(from);
 	if (conn_move(&to->service, &from->service, from->service.ops,
 		from->service.owner) != 0)
 		return false;
-	to->running = true;
+	set_running(to);
 	to->began_ms = from->began_ms;
 	to->bytes_in = from->bytes_in;
 	to->bytes_out = from->bytes_out;
@@ -95,13 +114,48 @@ visit_report_refusal(const struct visit *visit, const char *reason)
 	    LOG_S("reason", reason));
 }
 
+static struct visit *
+find_running(struct agent *agent, const char *service)
+{
+	struct visit *visit;
+
+	LIST_FOREACH (visit, &agent->visits, link)
+		if (strcmp(visit->service_name, service) == 0)
+			return visit;
+	return NULL;
+}
+
+/* Others of the list may go along with each. */
+void
+visits_end(struct agent *agent, const char *service, const char *reason)
+{
+	struct visit *visit;
+
+	while ((visit = find_running(agent, service)) != NULL) {
+		log_info("visit is ended", LOG_S("device", agent->config.name),
+		    LOG_S("service", service), LOG_S("from", visit->from),
+		    LOG_S("reason", reason));
+		if (visit->dial != NULL) {
+			dial_cancel(&visit->dial);
+			visit->ops->dialled(visit->owner, reason);
+		} else {
+			visit->ops->cut(visit->owner, reason);
+		}
+	}
+}
+
 void
 visit_end(struct visit *visit, bool reset, const char *reason,
     uint64_t bytes_in, uint64_t bytes_out)
 {
 	struct agent *agent = visit->agent;
 
-	visit->running = false;
+	set_over(visit);
+	if (AGENT_HAS_TOOLS && agent->standing != NULL) {
+		agent->standing->visits++;
+		agent->standing->bytes_in += visit->bytes_in + bytes_in;
+		agent->standing->bytes_out += visit->bytes_out + bytes_out;
+	}
 	log_debug("visit ended", LOG_S("device", agent->config.name),
 	    LOG_S("service", visit->service_name), LOG_S("from", visit->from),
 	    LOG_S("reason", reason),

@@ -15,9 +15,12 @@ struct visit_ops {
 	void (*dialled)(void *owner, const char *error);
 	/* Nothing else has said so in time: say that it was opened. */
 	void (*opened)(void *owner);
+	/* It is connected, and is to end at once, at both ends. */
+	void (*cut)(void *owner, const char *reason);
 };
 
 struct visit {
+	LIST_ENTRY(visit) link; /* in agent->visits, while it runs */
 	struct agent *agent;
 	const struct visit_ops *ops;
 	void *owner;
@@ -33,8 +36,8 @@ struct visit {
 
 void visit_init(struct visit *visit, struct agent *agent,
     const struct visit_ops *ops, void *owner);
-/* Begin as a TAUPE_STEP_OPEN says. False: no memory; refuse it. */
-bool visit_begin(struct visit *visit, const struct taupe_step *step);
+/* Begin as a TAUPE_STEP_OPEN says. NULL, or why it cannot be: refuse it. */
+const char *visit_begin(struct visit *visit, const struct taupe_step *step);
 /* Its service has said something: that says "opened" as well. */
 void visit_answered(struct visit *visit);
 /* Go on with a connected visit at another place, where `to` was initialised; `from` is over,
@@ -42,6 +45,8 @@ void visit_answered(struct visit *visit);
 bool visit_move(struct visit *to, struct visit *from);
 /* Log that it is refused. */
 void visit_report_refusal(const struct visit *visit, const char *reason);
+/* End all that run of a service, at both ends. From the loop only. */
+void visits_end(struct agent *agent, const char *service, const char *reason);
 /* Part from the service, gently or with a reset; so many bytes were moved for it. */
 void visit_end(struct visit *visit, bool reset, const char *reason,
     uint64_t bytes_in, uint64_t bytes_out);

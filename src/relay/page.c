@@ -40,6 +40,11 @@ static const struct {
 	    "<p>The device is connected, but the service behind this address "
 	    "refused the "
 	    "connection. It may be starting: try again in a moment.</p>")},
+    [PAGE_CONSENT] = {403, "consent.html",
+	BUILT_IN("The device\'s owner has not allowed this now",
+	    "<p>Whoever has the device behind this address decides there when "
+	    "it may be visited. Ask them to allow it, then load this page "
+	    "again.</p>")},
     [PAGE_OFFLINE] = {503, "503.html",
 	BUILT_IN("The device is offline",
 	    "<p>The device behind this address is not connected at the moment. "
@@ -72,6 +77,13 @@ static const struct {
 	    "revoked, is not whole, or is for something else: ask who gave "
 	    "it to you for a new one.</p>")},
 };
+
+/* What an agent says letter for letter (docs/PROTOCOL.md section 5.2); all else is for people. */
+enum page
+page_of_refusal(struct str reason)
+{
+	return str_is(reason, "no consent") ? PAGE_CONSENT : PAGE_REFUSED;
+}
 
 /* 0 and *body NULL when there is no such file. */
 static int

@@ -110,7 +110,15 @@ visitor_release(struct visitor *visitor, struct conn *conn,
 static unsigned
 retry_after_s(enum page page)
 {
-	return page == PAGE_REFUSED ? 2 : page == PAGE_UNKNOWN ? 0 : 5;
+	switch (page) {
+	case PAGE_UNKNOWN:
+	case PAGE_CONSENT:
+		return 0;
+	case PAGE_REFUSED:
+		return 2;
+	default:
+		return 5;
+	}
 }
 
 void
@@ -123,9 +131,10 @@ visitor_fail(struct visitor *visitor, enum page page)
 	log_debug("visit failed", LOG_S("device", visitor->device->name),
 	    LOG_S("from", address_text(&visitor->from, from)),
 	    LOG_S("why",
-		page == PAGE_REFUSED	? "refused"
-		    : page == PAGE_BUSY ? "busy"
-					: "offline"));
+		page == PAGE_REFUSED	   ? "refused"
+		    : page == PAGE_CONSENT ? "no consent"
+		    : page == PAGE_BUSY	   ? "busy"
+					   : "offline"));
 	if (visitor->kind != SERVICE_HTTP || visitor->touched) {
 		visitor_abort(visitor);
 		return;
@@ -141,7 +150,7 @@ visitor_refuse(struct visitor *visitor, struct str reason)
 {
 	log_info("service refused a visitor",
 	    LOG_S("device", visitor->device->name), LOG_STR("reason", reason));
-	visitor_fail(visitor, PAGE_REFUSED);
+	visitor_fail(visitor, page_of_refusal(reason));
 }
 
 struct control_msg
