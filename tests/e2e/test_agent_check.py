@@ -102,14 +102,14 @@ def test_all_is_well(scene):
 def test_running_agent_is_not_disturbed(scene):
     device = scene.relay.device("running")
     agent = scene.agent(device=device, name="running", log_level="debug").start()
-    session = scene.relay.relay.api("devices")
+    session = scene.relay.relay.api("relay/devices")
     with scene.relay.visit(agent.host()) as visit:
         for _ in range(3):
             found = scene.check(device=device)
             assert found.code == OK, found.text
         assert visit.get("/name").status == 200  # the connection from before stands
     assert agent.welcomes() == 1 and not agent.process.lines("session closed")
-    assert [d["epoch"] for d in scene.relay.relay.api("devices")["devices"]
+    assert [d["epoch"] for d in scene.relay.relay.api("relay/devices")["devices"]
             if d["name"] == "running"] == \
         [d["epoch"] for d in session["devices"] if d["name"] == "running"]
     assert scene.relay.relay.process.lines("checks its way")
@@ -118,9 +118,9 @@ def test_running_agent_is_not_disturbed(scene):
 
 def test_checks_claim_nothing(scene):
     device = scene.relay.device("never-there")
-    before = scene.relay.relay.api("devices")
+    before = scene.relay.relay.api("relay/devices")
     assert scene.check(device=device).code == OK
-    after = scene.relay.relay.api("devices")
+    after = scene.relay.relay.api("relay/devices")
     for devices in (before, after):
         assert not [d for d in devices["devices"] if d["name"] == "never-there"
                     and d.get("label")], devices
