@@ -52,7 +52,7 @@ struct admin {
 
 	const struct store *store;
 	struct redis_sync *redis;              /* once it was needed */
-	char redis_where[REDIS_HOST_MAX + 32]; /* which one that is, for people */
+	char redis_where[REDIS_WHERE_MAX]; /* which one that is, for people */
 	struct {
 		enum admin_code code;
 		char text[ADMIN_ERROR_MAX];

@@ -33,41 +33,20 @@ const struct store redis_store = {
     .audit = redis_audit,
 };
 
-static int
-connect_with(struct admin *admin, const struct redis_access *access)
-{
-	char error[REDIS_SYNC_ERROR_MAX];
-	struct redis_endpoint primary;
-
-	(void)redis_options_text(
-	    admin->registry, admin->redis_where, sizeof(admin->redis_where));
-	admin->redis = access->sentinel.n_sentinels > 0
-	    ? redis_sync_find(&access->link, &access->sentinel, &primary, error)
-	    : redis_sync_new(&access->link, error);
-	if (admin->redis == NULL)
-		return admin_fail(admin, ADMIN_DOWN, "Redis at %s: %s",
-		    admin->redis_where, error);
-	if (access->sentinel.n_sentinels > 0)
-		snprintf(admin->redis_where, sizeof(admin->redis_where),
-		    "%s:%u", primary.host, (unsigned)primary.port);
-	return ADMIN_OK;
-}
-
 int
 store_open(struct admin *admin)
 {
 	char error[REDIS_ACCESS_ERROR_MAX];
-	struct redis_access access;
-	int code;
 
 	if (admin->redis != NULL)
 		return ADMIN_OK;
-	code = redis_access_init(
-		   &access, admin->registry, admin->program, error) == 0
-	    ? connect_with(admin, &access)
-	    : admin_fail(admin, ADMIN_UNREADABLE, "%s", error);
-	redis_access_wipe(&access);
-	return code;
+	admin->redis = redis_access_dial(
+	    admin->registry, admin->program, 0, admin->redis_where, error);
+	if (admin->redis != NULL)
+		return ADMIN_OK;
+	return admin_fail(admin,
+	    admin->redis_where[0] != '\0' ? ADMIN_DOWN : ADMIN_UNREADABLE, "%s",
+	    error);
 }
 
 /* Takes the reply if it is of no use. */

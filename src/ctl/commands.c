@@ -116,6 +116,16 @@ const struct ctl_command ctl_commands[] = {
 	 "come from this host, so a firewall before it is not seen. Fails when "
 	 "a check does."},
 	command_doctor},
+    {{"top", NULL, NULL,
+	 "Show the relays and the busiest devices, anew each second: q ends, s "
+	 "sorts by bytes, visits or names, / asks for a part of the names to "
+	 "show. A relay tells of its twenty busiest devices, by what visits "
+	 "that have ended and those that have begun since its last word have "
+	 "moved. Not on a terminal, or with --batch, one look is printed below "
+	 "the other; with --json each is an object on a line of its own. "
+	 "However many devices there are, a look asks Redis for a list of the "
+	 "relays and one record of each."},
+	command_top},
     {{"completion", NULL, "bash|zsh|fish",
 	 "Print the script that has this shell complete the commands, options "
 	 "and names of devices, fleets and relays of all of taupe's programs, "

@@ -24,6 +24,10 @@ struct ctl_options {
 	char *domain, *dns, *ca_file; /* of doctor */
 	struct option_list haproxy, address;
 	int64_t haproxy_bufsize, http_port, https_port;
+	bool once, batch; /* of top */
+	int64_t count, interval_ms;
+	int sort;
+	char *filter;
 	struct option_list words; /* the command */
 };
 
@@ -81,6 +85,7 @@ int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
 int command_doctor(struct ctl *ctl, const char *name);
+int command_top(struct ctl *ctl, const char *name);
 int command_completion(struct ctl *ctl, const char *name);
 
 #endif

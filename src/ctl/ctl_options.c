@@ -74,6 +74,14 @@ check_ip(const char *value)
 }
 
 static const char *
+check_name_part(const char *value)
+{
+	return str_only(str_of(value), "azAZ09..--__")
+	    ? NULL
+	    : "letters, digits, dots, hyphens and underscores";
+}
+
+static const char *
 check_socket(const char *value)
 {
 	return value[0] == '/' ? NULL : "the absolute path of a socket";
@@ -158,6 +166,18 @@ static const struct option_row rows[] = {
     {"haproxy_bufsize", OPTION_SIZE, AT(haproxy_bufsize), "16384", 2048,
 	1048576, NULL, NULL, "BYTES",
 	"doctor: taupe-router's option of that name."},
+    {"once", OPTION_BOOL, AT(once), "no", 0, 0, NULL, NULL, NULL,
+	"top: look once, and end."},
+    {"batch", OPTION_BOOL, AT(batch), "no", 0, 0, NULL, NULL, NULL,
+	"top: print one look below the other, also on a terminal."},
+    {"count", OPTION_INT, AT(count), "0", 0, 1000000000, NULL, NULL, "NUMBER",
+	"top: end after so many looks, with --batch or --json; 0: never."},
+    {"interval", OPTION_DURATION, AT(interval_ms), "1s", 100, 3600000, NULL,
+	NULL, "TIME", "top: the time between two looks."},
+    {"sort", OPTION_CHOICE, AT(sort), "bytes", 0, 0, "bytes|visits|name", NULL,
+	"ORDER", "top: which devices come first."},
+    {"filter", OPTION_STRING, AT(filter), NULL, 1, 63, NULL, check_name_part,
+	"TEXT", "top: only devices whose names have that in them."},
     {0},
 };
 

@@ -33,7 +33,6 @@ struct doctor {
 
 	/* what the checks have learned */
 	struct redis_sync *redis; /* NULL: it cannot be asked */
-	char redis_user[256];     /* that we are, or "" */
 	unsigned redis_major;     /* its version */
 	json_t *relays;           /* relay:ID each with its id, or a lone relay's status */
 	struct hash_map routes;   /* of the registry: struct known_route */

@@ -48,44 +48,21 @@ doctor_fetch(struct doctor *doctor, const char *check)
 }
 
 static void
-dial(struct doctor *doctor, const struct redis_access *access)
-{
-	char error[REDIS_SYNC_ERROR_MAX], where[REDIS_HOST_MAX + 32];
-	struct redis_endpoint primary;
-
-	(void)redis_options_text(
-	    &doctor->options->registry, where, sizeof(where));
-	doctor->redis = access->sentinel.n_sentinels > 0
-	    ? redis_sync_find(&access->link, &access->sentinel, &primary, error)
-	    : redis_sync_new(&access->link, error);
-	if (doctor->redis == NULL) {
-		doctor_note(doctor, FINDING_FAIL, "redis",
-		    "start it, or mend redis, redis_user and "
-		    "redis_password_file",
-		    "%s: %s", where, error);
-		return;
-	}
-	if (access->sentinel.n_sentinels > 0)
-		snprintf(where, sizeof(where), "%s:%u", primary.host,
-		    (unsigned)primary.port);
-	doctor_note(doctor, FINDING_OK, "redis", NULL, "%s answers", where);
-}
-
-static void
 open_redis(struct doctor *doctor)
 {
 	const struct redis_options *options = &doctor->options->registry;
-	char error[REDIS_ACCESS_ERROR_MAX];
-	struct redis_access access;
+	char error[REDIS_ACCESS_ERROR_MAX], where[REDIS_WHERE_MAX];
 
-	(void)str_copy(str_of(options->redis_user), doctor->redis_user,
-	    sizeof(doctor->redis_user));
-	if (redis_access_init(&access, options, "taupectl", error) == 0)
-		dial(doctor, &access);
+	doctor->redis = redis_access_dial(options, "taupectl", 0, where, error);
+	if (doctor->redis != NULL)
+		doctor_note(
+		    doctor, FINDING_OK, "redis", NULL, "%s answers", where);
 	else
 		doctor_note(doctor, FINDING_FAIL, "redis",
-		    "mend that option or file", "%s", error);
-	redis_access_wipe(&access);
+		    where[0] != '\0' ? "start it, or mend redis, redis_user "
+				       "and redis_password_file"
+				     : "mend that option or file",
+		    "%s", error);
 }
 
 static void

@@ -91,20 +91,10 @@ list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
 static void
 ask_redis(struct listing *listing, const char *noun)
 {
-	char error[REDIS_SYNC_ERROR_MAX], problem[REDIS_ACCESS_ERROR_MAX];
-	struct redis_sync *redis = NULL;
-	struct redis_endpoint primary;
-	struct redis_access access;
+	char error[REDIS_ACCESS_ERROR_MAX];
+	struct redis_sync *redis = redis_access_dial(
+	    &listing->options->registry, "taupectl", TIME_MS, NULL, error);
 
-	if (redis_access_init(&access, &listing->options->registry, "taupectl",
-		problem) == 0) {
-		access.link.timeout_ms = TIME_MS;
-		redis = access.sentinel.n_sentinels > 0
-		    ? redis_sync_find(
-			  &access.link, &access.sentinel, &primary, error)
-		    : redis_sync_new(&access.link, error);
-	}
-	redis_access_wipe(&access);
 	if (redis != NULL)
 		list_redis(listing, redis, noun);
 	redis_sync_free(&redis);

@@ -10,7 +10,10 @@
 #include "net/redis_link.h"
 #include "net/redis_sentinel.h"
 
-#define REDIS_ACCESS_ERROR_MAX 400
+#define REDIS_ACCESS_ERROR_MAX 640
+#define REDIS_WHERE_MAX (REDIS_HOST_MAX + 32)
+
+struct redis_sync;
 
 struct redis_options {
 	char *redis, *redis_user, *redis_password_file;
@@ -67,5 +70,13 @@ int redis_access_init(struct redis_access *access,
     const struct redis_options *options, const char *name,
     char error[REDIS_ACCESS_ERROR_MAX]);
 void redis_access_wipe(struct redis_access *access);
+
+/* For programs without a loop: connect as the options say, to the primary if Sentinels know it, and
+ * wait no longer than timeout_ms for an answer (0: the options'). where gets which Redis that is, for
+ * people, also when it fails; NULL: nobody asks. NULL with error filled: the options or their files
+ * are wrong and *where is "", or Redis does not answer. */
+struct redis_sync *redis_access_dial(const struct redis_options *options,
+    const char *name, uint64_t timeout_ms, char where[REDIS_WHERE_MAX],
+    char error[REDIS_ACCESS_ERROR_MAX]);
 
 #endif
