@@ -227,6 +227,7 @@ conn_move(
 		*from->gone = true;
 	*to = *from;
 	from->fd = -1;
+	from->filter = NULL;
 	STAILQ_INIT(&to->queue);
 	STAILQ_CONCAT(&to->queue, &from->queue);
 	to->gone = NULL;
@@ -290,6 +291,7 @@ conn_close(struct conn *conn, bool gentle)
 			(void)tls_shutdown(conn->tls);
 		tls_free(&conn->tls);
 	}
+	conn_set_filter(conn, NULL);
 	socket_close(conn->fd);
 	conn->fd = -1;
 }
@@ -405,7 +407,7 @@ read_plain(struct conn *conn, void *out, size_t cap)
 }
 
 ssize_t
-conn_read(struct conn *conn, void *out, size_t cap)
+conn_read_below(struct conn *conn, void *out, size_t cap)
 {
 	ssize_t got;
 
@@ -423,6 +425,50 @@ conn_read(struct conn *conn, void *out, size_t cap)
 	if (got == 0)
 		conn->ended = true;
 	return got;
+}
+
+/* What its filter has got is as good as what the system may have. */
+static ssize_t
+read_filtered(struct conn *conn, void *out, size_t cap)
+{
+	struct conn_filter *filter = conn->filter;
+	ssize_t got;
+
+	if (!conn->readable)
+		return CONN_AGAIN;
+	filter->has_more = false;
+	got = filter->ops->read(filter, conn, out, cap);
+	if (filter->has_more)
+		conn->readable = true;
+	return got;
+}
+
+ssize_t
+conn_read(struct conn *conn, void *out, size_t cap)
+{
+	return conn->filter == NULL ? conn_read_below(conn, out, cap)
+				    : read_filtered(conn, out, cap);
+}
+
+void
+conn_set_filter(struct conn *conn, struct conn_filter *filter)
+{
+	struct conn_filter *old = conn->filter;
+
+	assert(old == NULL || filter == NULL);
+	conn->filter = filter;
+	if (filter != NULL)
+		conn->readable = true; /* of what it has got */
+	if (old != NULL)
+		old->ops->free(old);
+}
+
+void
+conn_wake(struct conn *conn)
+{
+	conn->readable = true;
+	if (!conn->paused)
+		task_post(conn->loop, &conn->task);
 }
 
 int

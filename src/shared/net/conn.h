@@ -25,6 +25,29 @@
 struct tls;
 struct conn;
 
+/*
+ * Stands between a connection and its owner, in the direction that is read: what the owner reads
+ * comes from it, and it reads the connection. One without costs nothing.
+ */
+struct conn_filter;
+struct conn_filter_ops {
+	/* As conn_read(), or CONN_AT_HOME. It sets filter->has_more where it could give more without
+	 * reading the connection. */
+	ssize_t (*read)(struct conn_filter *filter, struct conn *conn,
+	    void *out, size_t cap);
+	/* This is written to the connection; called while filter->watches is set. */
+	void (*wrote)(struct conn_filter *filter, struct conn *conn,
+	    const uint8_t *data, size_t len);
+	/* The owner ends our direction: the last that can be appended. */
+	void (*ending)(struct conn_filter *filter, struct conn *conn);
+	/* The connection is closed, or goes on without it. */
+	void (*free)(struct conn_filter *filter);
+};
+struct conn_filter {
+	const struct conn_filter_ops *ops;
+	bool has_more, watches;
+};
+
 struct conn_ops {
 	/* There may be bytes (or the end) to read, and reading is not paused. Read with
 	 * conn_read() until it says CONN_AGAIN, or leave some: you are called again. */
@@ -46,6 +69,7 @@ struct conn {
 	const struct conn_ops *ops;
 	void *owner;
 	struct tls *tls;	  /* NULL: plain */
+	struct conn_filter *filter; /* NULL: none */
 	struct buf_list queue;	  /* to be written */
 	struct task task; /* readable_cb or broken_cb, from the loop */
 	bool *gone;	  /* set when it is closed during its own callback */
@@ -74,6 +98,7 @@ struct conn {
 
 #define CONN_AGAIN (-1)
 #define CONN_ERROR (-2)
+#define CONN_AT_HOME (-3) /* of a filter: what comes is for another thread to read */
 
 /* Take over an open, non-blocking socket. -1: it could not be watched; the descriptor is
  * then still the caller's. The queue is empty, reading not paused. */
@@ -96,6 +121,14 @@ int conn_connect_from(struct conn *conn, struct loop *loop,
 /* Speak TLS on it from the first byte on; connected_cb says how the handshake went. The
  * connection owns tls from here. After conn_connect(), or after conn_init(). */
 void conn_start_tls(struct conn *conn, struct tls *tls);
+
+/* Put a filter before a connection that has none, or NULL for none any more; the connection owns
+ * it, and takes it along where it moves. */
+void conn_set_filter(struct conn *conn, struct conn_filter *filter);
+/* For filters: conn_read() of the connection itself. */
+ssize_t conn_read_below(struct conn *conn, void *out, size_t cap);
+/* For filters: it may have more to give, though nothing has come. */
+void conn_wake(struct conn *conn);
 
 /* Let other functions and another owner have the callbacks from now on. */
 void conn_set_owner(struct conn *conn, const struct conn_ops *ops, void *owner);
@@ -131,7 +164,7 @@ void conn_bound_unsent(struct conn *conn, unsigned bytes);
 #define CONN_UNSENT_BYTES 262144u
 
 /* Read up to cap bytes: the count, 0 at the end of the stream, CONN_AGAIN, or
- * CONN_ERROR (errno says which). */
+ * CONN_ERROR (errno says which); CONN_AT_HOME where a filter says so. */
 ssize_t conn_read(struct conn *conn, void *out, size_t cap);
 /* Has the peer's end, or a reset, come, though nothing was read? Asks the system; false is all that
  * some systems know before the bytes in front of it are read. */

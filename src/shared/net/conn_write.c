@@ -150,12 +150,18 @@ conn_flush_queue(struct conn *conn)
 	return 0;
 }
 
-int
-conn_append_buf(struct conn *conn, struct buf **buf)
+static void
+let_filter_see(struct conn *conn, const void *data, size_t len)
+{
+	if (conn->filter != NULL && conn->filter->watches && len > 0)
+		conn->filter->ops->wrote(conn->filter, conn, data, len);
+}
+
+static int
+queue_buf(struct conn *conn, struct buf **buf)
 {
 	size_t bytes = buf_pending(*buf);
 
-	assert(!conn->shut_after);
 	if (conn->broken || conn->fd < 0 || bytes == 0) {
 		buf_put(buf);
 		return bytes == 0 && !conn->broken && conn->fd >= 0 ? 0 : -1;
@@ -164,6 +170,18 @@ conn_append_buf(struct conn *conn, struct buf **buf)
 	*buf = NULL;
 	conn->queued_bytes += (uint32_t)bytes;
 	return 0;
+}
+
+int
+conn_append_buf(struct conn *conn, struct buf **buf)
+{
+	const struct buf *b = *buf;
+
+	assert(!conn->shut_after);
+	for (size_t i = b->first_span; conn->filter != NULL && i < b->n_spans; i++)
+		let_filter_see(
+		    conn, b->space + b->span[i].offset, b->span[i].length);
+	return queue_buf(conn, buf);
 }
 
 int
@@ -185,10 +203,9 @@ conn_write_buf(struct conn *conn, struct buf **buf)
 	return conn_flush(conn);
 }
 
-int
-conn_append(struct conn *conn, const void *data, size_t len)
+static int
+queue_copy(struct conn *conn, const void *data, size_t len)
 {
-	assert(!conn->shut_after);
 	if (conn->broken || conn->fd < 0)
 		return -1;
 	if (buf_list_append(&conn->queue, data, len)) {
@@ -206,12 +223,20 @@ conn_append(struct conn *conn, const void *data, size_t len)
 		}
 		memcpy(buf_data(buf), data, piece);
 		buf_add_span(buf, BUF_HEADROOM, (uint32_t)piece);
-		if (conn_append_buf(conn, &buf) != 0)
+		if (queue_buf(conn, &buf) != 0)
 			return -1;
 		data = (const char *)data + piece;
 		len -= piece;
 	}
 	return 0;
+}
+
+int
+conn_append(struct conn *conn, const void *data, size_t len)
+{
+	assert(!conn->shut_after);
+	let_filter_see(conn, data, len);
+	return queue_copy(conn, data, len);
 }
 
 /* With nothing queued before it: what the system takes of data at once is not copied. The
@@ -236,10 +261,11 @@ conn_write(struct conn *conn, const void *data, size_t len)
 	size_t done;
 
 	assert(!conn->shut_after);
+	let_filter_see(conn, data, len);
 	done = len > 0 ? write_at_once(conn, data, len) : 0;
 	if (done == len)
 		return conn->broken || conn->fd < 0 ? -1 : 0;
-	if (conn_append(conn, (const char *)data + done, len - done) != 0)
+	if (queue_copy(conn, (const char *)data + done, len - done) != 0)
 		return -1;
 	return conn_flush(conn);
 }
@@ -267,6 +293,8 @@ conn_shutdown(struct conn *conn)
 {
 	if (conn->fd < 0 || conn->shut_after)
 		return;
+	if (conn->filter != NULL)
+		conn->filter->ops->ending(conn->filter, conn);
 	conn->shut_after = true;
 	(void)conn_flush(conn);
 }

@@ -176,5 +176,6 @@ farewell_take(struct farewells *farewells, struct conn *conn)
 	timer_init(&farewell->timer, timer_cb, farewell);
 	timer_set(farewells->loop, &farewell->timer, farewells->linger_ms);
 	conn_shutdown(&farewell->conn);
+	conn_set_filter(&farewell->conn, NULL); /* nobody wants what comes now */
 	conn_resume(&farewell->conn);
 }

@@ -262,7 +262,10 @@ raw_readable_cb(struct conn *conn)
 			pump_tell(pump, PUMP_RAW_FAILED);
 		} else {
 			flush_channel(pump);
-			pump_consider(pump);
+			if (got == CONN_AT_HOME)
+				pump_tell(pump, PUMP_NO_NEWS);
+			else
+				pump_consider(pump);
 		}
 		return;
 	}

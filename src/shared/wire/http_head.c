@@ -145,6 +145,39 @@ http_request_parse(
 	return result;
 }
 
+#ifndef TAUPE_DEVICE_ONLY
+static enum wire_result
+parse_trailers(struct str *rest, struct http_head *head)
+{
+	enum wire_result result;
+	struct str line;
+
+	while ((result = next_line(rest, &line)) == WIRE_DONE) {
+		if (line.len == 0)
+			return WIRE_DONE;
+		if (parse_field(line, head) != WIRE_DONE)
+			return WIRE_BAD;
+	}
+	return result == WIRE_BAD ? bad(head, 400, BAD_LINE) : WIRE_MORE;
+}
+
+enum wire_result
+http_trailers_parse(
+    const char *in, size_t len, struct http_head *head, size_t *consumed)
+{
+	struct str rest = {in, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX};
+	enum wire_result result;
+
+	memset(head, 0, sizeof(*head));
+	result = parse_trailers(&rest, head);
+	if (result == WIRE_DONE)
+		*consumed = (size_t)(rest.ptr - in);
+	if (result == WIRE_MORE && len >= HTTP_HEAD_MAX)
+		return bad(head, 431, "trailers too long");
+	return result;
+}
+#endif
+
 struct str
 http_field_get(const struct http_head *head, const char *name)
 {

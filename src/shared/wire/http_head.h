@@ -39,6 +39,11 @@ struct http_head {
  */
 WIRE_MUST_CHECK enum wire_result http_request_parse(const char *in, size_t len,
     struct http_head *head, size_t *consumed);
+/* The same of a trailer section (RFC 9112 section 7.1.2): fields alone, and the empty line. */
+#ifndef TAUPE_DEVICE_ONLY
+WIRE_MUST_CHECK enum wire_result http_trailers_parse(const char *in, size_t len,
+    struct http_head *head, size_t *consumed);
+#endif
 /* The only field of that name (any case): absent when there is none, or more than one. */
 struct str http_field_get(const struct http_head *head, const char *name);
 /* How many fields of that name there are. */
