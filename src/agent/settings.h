@@ -42,6 +42,7 @@ struct target {
 	char host[HOST_NAME_MAX + 1];
 	uint16_t port;
 	bool on_request; /* nobody gets in unless the device's owner allows it */
+	bool introduces; /* visitors, with a PROXY protocol header */
 };
 
 #define SOCKET_PATH_MAX 4200
@@ -66,7 +67,8 @@ struct settings {
 /* The options table, for the man page and for tests. */
 extern const struct option_table agent_option_table;
 
-/* Parse "web:http:127.0.0.1:8080" or "ssh:tcp:[fd00::5]:22" or "cam:http:camera.lan:80". */
+/* Parse "web:http:127.0.0.1:8080" or "ssh:tcp:[fd00::5]:22:proxy-v2" or "cam:http:camera.lan:80". That
+ * no http service introduces its visitors is the table's to check. */
 bool target_parse(
     struct str text, struct target *target, enum taupe_service_kind *kind);
 

@@ -72,17 +72,33 @@ find_kind(struct str name, enum taupe_service_kind *kind)
 	return false;
 }
 
+/* Take ":proxy-v2" off the end of a place: whether it was there. */
+static bool
+strip_introduction(struct str *place)
+{
+	const struct str end = STR(":proxy-v2");
+
+	if (place->len <= end.len ||
+	    memcmp(place->ptr + place->len - end.len, end.ptr, end.len) != 0)
+		return false;
+	place->len -= end.len;
+	return true;
+}
+
 bool
 target_parse(
     struct str text, struct target *target, enum taupe_service_kind *kind)
 {
 	struct str name, kind_name, rest, place;
 
-	return str_split(text, ':', &name, &rest) &&
-	    str_split(rest, ':', &kind_name, &place) &&
-	    str_copy(name, target->name, sizeof(target->name)) &&
-	    taupe_service_name_valid(target->name) &&
-	    find_kind(kind_name, kind) && parse_place(place, target);
+	if (!str_split(text, ':', &name, &rest) ||
+	    !str_split(rest, ':', &kind_name, &place) ||
+	    !str_copy(name, target->name, sizeof(target->name)) ||
+	    !taupe_service_name_valid(target->name) ||
+	    !find_kind(kind_name, kind))
+		return false;
+	target->introduces = strip_introduction(&place);
+	return parse_place(place, target);
 }
 
 /* ---- the table ---- */
@@ -108,9 +124,14 @@ check_service(const char *value)
 	struct target target;
 	enum taupe_service_kind kind;
 
-	return target_parse(str_of(value), &target, &kind)
-	    ? NULL
-	    : "NAME:http|tls|tcp:HOST:PORT such as web:http:127.0.0.1:8080";
+	if (!target_parse(str_of(value), &target, &kind))
+		return "NAME:http|tls|tcp:HOST:PORT such as "
+		       "web:http:127.0.0.1:8080, for tls and tcp also with "
+		       ":proxy-v2 at its end";
+	return target.introduces && kind == TAUPE_HTTP
+	    ? ":proxy-v2 for tls and tcp only: to an http service each request "
+	      "says in X-Forwarded-For who the visitor is"
+	    : NULL;
 }
 
 #ifndef TAUPE_AGENT_WITHOUT_TOOLS
@@ -208,7 +229,10 @@ static const struct option_row rows[] = {
 	"A service to offer: its name, http, tls or tcp, and where it is, on "
 	"this device or "
 	"near it; up to 16. The first http or tls service has the shortest "
-	"host name."},
+	"host name. With :proxy-v2 behind it, a tls or tcp service gets a "
+	"PROXY protocol header, version 2, before the visitor's bytes: from "
+	"the visitor's address, to the one that was connected to; LOCAL "
+	"where the visitor's is not known."},
     {"ca_file", OPTION_STRING, AT(ca_file), NULL, 1, 4095, NULL, NULL, "FILE",
 	"Certificates (PEM) of the authorities that relays are verified with; "
 	"by default the "

@@ -6,6 +6,7 @@
 #include "agent/profile.h"
 #include "agent/visit.h"
 #include "base/log.h"
+#include "net/proxy_end.h"
 
 #define OPENED_DELAY_MS 100 /* the service's first bytes may say it before */
 
@@ -29,12 +30,28 @@ visit_init(struct visit *visit, struct agent *agent,
 	timer_init(&visit->timer, timer_cb, visit);
 }
 
+/* Say who the visitor is, before anything that it says itself; LOCAL where the relay does not know. */
+static void
+introduce(struct visit *visit)
+{
+	uint8_t out[PROXY_HEADER_WRITTEN_MAX];
+	struct address from = {.len = 0}, to;
+
+	(void)address_parse(str_of(visit->from), &from);
+	address_of_peer(visit->service.fd, &to);
+	/* broken: whoever gets the connection hears of it */
+	(void)conn_write(
+	    &visit->service, out, proxy_header_between(&from, &to, out));
+}
+
 static void
 dialled_cb(void *ctx, const char *error)
 {
 	struct visit *visit = ctx;
 
 	visit->dial = NULL;
+	if (error == NULL && visit->introduces)
+		introduce(visit);
 	if (error == NULL)
 		timer_set(visit->agent->loop, &visit->timer, OPENED_DELAY_MS);
 	visit->ops->dialled(visit->owner, error);
@@ -72,6 +89,7 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 	set_running(visit);
 	visit->began_ms = loop_now_ms(agent->loop);
 	visit->bytes_in = visit->bytes_out = 0;
+	visit->introduces = target->introduces;
 	memcpy(visit->service_name, target->name, sizeof(visit->service_name));
 	(void)str_copy((struct str){step->from.ptr, step->from.len},
 	    visit->from, sizeof(visit->from));

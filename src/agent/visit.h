@@ -30,6 +30,7 @@ struct visit {
 	uint64_t began_ms;
 	uint64_t bytes_in, bytes_out; /* before it moved here */
 	bool running;
+	bool introduces; /* the visitor to the service: that wants a PROXY header */
 	char service_name[SERVICE_NAME_MAX + 1];
 	char from[ADDRESS_TEXT_MAX];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A connection belongs to the device that its first request names; a browser opens
- * another connection for another host.
+ * A connection belongs to the device that its first request names; a request for another host is
+ * sent away (421), and a browser opens another connection for it.
  */
 #include "config.h"
 
@@ -10,11 +10,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "relay/access.h"
 #include "relay/front.h"
+#include "relay/introduction.h"
+#include "relay/requests.h"
 #include "relay/service.h"
 #include "relay/sources.h"
 #include "relay/visitor.h"
-#include "wire/http_head.h"
+#include "wire/http_forward.h"
 #include "wire/tls_hello.h"
 
 #define GUEST_BYTES_MAX TLS_HELLO_MAX
@@ -30,6 +33,8 @@ struct guest {
 	struct timer timer;
 	struct source *source; /* where it comes from; NULL: not counted */
 	struct address from;
+	bool introduced; /* no PROXY header is awaited, or it was read */
+	bool https;	 /* that said so */
 };
 
 struct front {
@@ -77,20 +82,67 @@ turn_away(struct guest *guest, bool http)
 	guest_free(guest);
 }
 
-static void
-join(struct guest *guest, struct str name, enum service_kind kind)
+/* The service behind a name, as a visitor has said it; NULL: none of that kind. */
+static struct service *
+find(struct guest *guest, struct str name, enum service_kind kind,
+    char host[HOST_NAME_MAX + 1])
 {
-	char host[HOST_NAME_MAX + 1];
 	struct service *service = NULL;
 
-	if (name.ptr != NULL && host_name_normalise(name, host, sizeof(host)))
+	if (name.ptr != NULL &&
+	    host_name_normalise(name, host, HOST_NAME_MAX + 1))
 		service = service_find(guest->front->relay, str_of(host));
-	if (service == NULL || service->kind != kind) {
-		turn_away(guest, kind == SERVICE_HTTP);
+	return service != NULL && service->kind == kind ? service : NULL;
+}
+
+static void
+join_tls(struct guest *guest, struct str name)
+{
+	char host[HOST_NAME_MAX + 1];
+	struct service *service = find(guest, name, SERVICE_TLS, host);
+
+	if (service == NULL) {
+		turn_away(guest, false);
+		return;
+	}
+	if (access_check_address(service, &guest->from) != ACCESS_GRANTED) {
+		conn_abort(&guest->conn);
+		guest_free(guest);
 		return;
 	}
 	visitor_adopt(service, &guest->conn, &guest->first, guest->first_len,
 	    &guest->from);
+	guest_free(guest);
+}
+
+/* What goes to the device first is the first request as it is passed on. */
+static void
+join_http(struct guest *guest, struct str name)
+{
+	struct relay *relay = guest->front->relay;
+	char host[HOST_NAME_MAX + 1];
+	struct service *service = find(guest, name, SERVICE_HTTP, host);
+	struct requests_origin origin = {
+	    .from = &guest->from, .host = str_of(host), .https = guest->https};
+	struct buf *first;
+	ssize_t got = CONN_ERROR;
+
+	if (service == NULL) {
+		turn_away(guest, true);
+		return;
+	}
+	first = buf_get(guest->first_len + HTTP_FORWARD_MAX);
+	if (first != NULL &&
+	    requests_watch(relay, &guest->conn, &origin, &guest->first,
+		guest->first_len) == 0)
+		got = conn_read(
+		    &guest->conn, buf_data(first), first->capacity);
+	if (got > 0)
+		visitor_adopt(service, &guest->conn, &first, (size_t)got,
+		    &guest->from);
+	else if (got == 0) /* refused */
+		farewell_take(relay->farewells, &guest->conn);
+	buf_put(&first);
 	guest_free(guest);
 }
 
@@ -106,18 +158,9 @@ note_limit(struct relay *relay, enum limit limit, const struct address *from)
 static void
 refuse_request(struct guest *guest, const struct http_head *head)
 {
-	char answer[256];
-	struct writer w;
-
 	if (head->error_status == 431)
 		note_limit(guest->front->relay, LIMIT_MAX_HEAD, &guest->from);
-	writer_init(&w, answer, sizeof(answer));
-	writer_cstr(&w, "HTTP/1.1 ");
-	writer_u64(&w, head->error_status);
-	writer_cstr(&w, " ");
-	writer_cstr(&w, http_status_phrase(head->error_status));
-	writer_cstr(&w, "\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-	(void)conn_write(&guest->conn, answer, writer_len(&w));
+	requests_refuse(&guest->conn, head->error_status);
 	farewell_take(guest->front->relay->farewells, &guest->conn);
 	guest_free(guest);
 }
@@ -130,7 +173,7 @@ look_at_tls(struct guest *guest)
 	switch (tls_hello_server_name(
 	    buf_data(guest->first), guest->first_len, &name)) {
 	case WIRE_DONE:
-		join(guest, name, SERVICE_TLS);
+		join_tls(guest, name);
 		return;
 	case WIRE_BAD:
 		turn_away(guest, false);
@@ -155,8 +198,7 @@ look_at_http(struct guest *guest)
 			break;
 		}
 		if (http_field_count(&head, "Host") == 1) {
-			join(
-			    guest, http_field_get(&head, "Host"), SERVICE_HTTP);
+			join_http(guest, http_field_get(&head, "Host"));
 			return;
 		}
 		head.error_status = 400;
@@ -169,6 +211,27 @@ look_at_http(struct guest *guest)
 		head.error_status = 431;
 	}
 	refuse_request(guest, &head);
+}
+
+/* False: the guest is gone, or its proxy has not said yet who it is. */
+static bool
+is_introduced(struct guest *guest)
+{
+	if (guest->introduced)
+		return true;
+	switch (introduction_read(
+	    guest->first, &guest->first_len, &guest->from, &guest->https)) {
+	case WIRE_DONE:
+		guest->introduced = true;
+		return guest->first_len > 0;
+	case WIRE_BAD:
+		conn_abort(&guest->conn);
+		guest_free(guest);
+		return false;
+	case WIRE_MORE:
+		break;
+	}
+	return false;
 }
 
 static void
@@ -185,6 +248,8 @@ readable_cb(struct conn *conn)
 		return;
 	}
 	guest->first_len += (size_t)got;
+	if (!is_introduced(guest))
+		return;
 	if (buf_data(guest->first)[0] == TLS_RECORD_HANDSHAKE)
 		look_at_tls(guest);
 	else
@@ -250,6 +315,7 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 	guest->front = front;
 	guest->source = source;
 	guest->from = *peer;
+	guest->introduced = !introduction_is_due(front->relay, peer);
 	LIST_INSERT_HEAD(&front->guests, guest, link);
 	front->n_guests++;
 	timer_init(&guest->timer, timeout_cb, guest);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The built-in front: visitors connect to the relay itself, which looks at the Host of
- * their first request, or at the server name of their TLS hello, and joins them to that
+ * their first request (and at the later ones: requests.h), or at the server name of their TLS hello, and joins them to that
  * device. For a relay without a proxy in front; it reads the same routes that a router
  * would hand to one.
  */

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "net/proxy_end.h"
 #include "relay/handover.h"
+#include "relay/introduction.h"
 #include "relay/service.h"
 #include "relay/visitor.h"
 
@@ -141,6 +143,21 @@ static const struct conn_ops handover_conn_ops = {
     .broken_cb = broken_cb,
 };
 
+/* A relay that trusts us as a proxy is told whom we bring. It is configured as we are. */
+static void
+introduce(struct handover *handover, const struct visitor *visitor,
+    const struct address *to)
+{
+	uint8_t header[PROXY_HEADER_WRITTEN_MAX];
+	struct address own;
+
+	address_of_socket(handover->place.fd, &own);
+	if (visitor->kind != SERVICE_HTTP &&
+	    introduction_is_due(handover->relay, &own))
+		(void)conn_append(&handover->place, header,
+		    proxy_header_between(&visitor->from, to, header));
+}
+
 /* Takes the visitor; one that cannot be led on is held on. */
 static void
 hand_over(struct visitor *visitor, const struct address *to)
@@ -163,6 +180,7 @@ hand_over(struct visitor *visitor, const struct address *to)
 	LIST_INSERT_HEAD(&relay->handovers, handover, link);
 	relay->n_visitors++;
 	relay->counters.visits_handed_over++;
+	introduce(handover, visitor, to);
 	if (visitor_release(visitor, &handover->visitor, &handover_conn_ops,
 		handover, &first, &first_len) != 0) {
 		buf_put(&first);

@@ -40,6 +40,7 @@ struct holding_write;
 struct device;
 struct front;
 struct http_admin;
+struct introduction;
 struct sources;
 struct upgrade;
 
@@ -95,6 +96,7 @@ struct relay {
 	LIST_HEAD(, uncounted)
 	uncounted; /* of devices, until the registry has it */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
+	LIST_HEAD(, introduction) introductions; /* under way */
 	LIST_HEAD(, handover) handovers;
 	LIST_HEAD(, handover_search) handover_searches;
 	LIST_HEAD(, pending_rotation) rotations; /* of secrets, under way */
@@ -109,7 +111,7 @@ struct relay {
 	uint64_t
 	    registry_due_ms; /* loop clock: by then it should be up for the first time, or
 				have told of another route that there was before */
-	size_t n_sessions, n_visitors, n_transfers, n_upgrades;
+	size_t n_sessions, n_visitors, n_transfers, n_upgrades, n_introductions;
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */
 	struct claim_queue claim_queue; /* of admissions */

@@ -134,6 +134,11 @@ static const struct option_row rows[] = {
 	check_ip, "ADDRESS",
 	"A proxy in front: its X-Forwarded-For is believed from agents, and it "
 	"is not counted as a source itself."},
+    {"proxy_protocol", OPTION_BOOL, AT(proxy_protocol), "no", 0, 0, NULL, NULL,
+	NULL,
+	"What comes from a trusted_proxy to tcp and tls services, and to "
+	"visitor_listen, begins with a PROXY protocol header, version 2, which "
+	"says who the visitor is; without one it is reset."},
     {"service_listen", OPTION_LIST, AT(service_listen), "127.0.0.1:30000-30999",
 	1, 80, NULL, check_listen_range, "ADDRESS:LOW-HIGH",
 	"Ports for the listeners of devices' services."},
@@ -148,7 +153,7 @@ static const struct option_row rows[] = {
     {"visitor_listen", OPTION_LIST, AT(visitor_listen), NULL, 1, 64, NULL,
 	check_address_port, "ADDRESS:PORT",
 	"Listen for visitors here, without a proxy, and join them by Host or "
-	"SNI."},
+	"SNI; each request says in X-Forwarded-For and the like who they are."},
     {"public_scheme", OPTION_CHOICE, AT(public_scheme), "http", 0, 0,
 	"http|https", NULL, "SCHEME",
 	"Scheme of the URLs that http services are announced with."},
@@ -258,7 +263,7 @@ static const struct option_row rows[] = {
 	"Most services of one device; an agent that offers more is refused."},
     {"max_head", OPTION_SIZE, AT(max_head), "8192", 2048, HTTP_HEAD_MAX, NULL,
 	NULL, "BYTES",
-	"Longest head of an agent's request, and of a visitor's first one at "
+	"Longest head of an agent's request, and of a visitor's at "
 	"visitor_listen."},
     {"max_message", OPTION_SIZE, AT(max_message), "4096", 512, CONTROL_MSG_MAX,
 	NULL, NULL, "BYTES",

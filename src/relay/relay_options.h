@@ -17,7 +17,7 @@ struct relay_options {
 	int64_t ticket_period_ms;
 	char *agent_client_ca, *agent_client_crl;
 	int agent_client_certificate;
-	bool proxy_client_certificate;
+	bool proxy_client_certificate, proxy_protocol;
 	char *advertise_address, *public_ports;
 	int public_scheme;
 	int64_t public_http_port, public_tls_port;

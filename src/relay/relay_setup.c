@@ -422,6 +422,7 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	devices_renew_limits(relay);
 	options->agent_client_certificate = fresh->agent_client_certificate;
 	options->proxy_client_certificate = fresh->proxy_client_certificate;
+	options->proxy_protocol = fresh->proxy_protocol;
 	options->log_level = fresh->log_level;
 	relay->self.capacity = (uint64_t)fresh->capacity;
 	relay->self.weight = (uint32_t)fresh->weight;

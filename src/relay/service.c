@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "relay/inherited.h"
+#include "relay/introduction.h"
 #include "relay/service.h"
 #include "relay/shared.h"
 #include "relay/transfer.h"
@@ -47,7 +48,14 @@ service_host(const struct service *service)
 static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
-	visitor_accept(ctx, fd, peer);
+	struct service *service = ctx;
+
+	/* HTTP visitors share a proxy's connections: their requests say who they are */
+	if (service->kind != SERVICE_HTTP &&
+	    introduction_is_due(service->device->relay, peer))
+		introduction_await(service, fd, peer);
+	else
+		visitor_accept(service, fd, peer);
 }
 
 static void
@@ -62,6 +70,7 @@ service_free(struct service *service)
 		if (visitor->service == service)
 			visitor_fail(visitor, PAGE_OFFLINE);
 	}
+	introductions_forget_service(service);
 	transfers_forget_service(service);
 	shareds_forget_service(service);
 	if (service_host(service) != NULL)

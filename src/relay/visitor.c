@@ -140,6 +140,7 @@ visitor_fail(struct visitor *visitor, enum page page)
 		return;
 	}
 	stop_waiting(visitor);
+	conn_set_filter(&visitor->conn, NULL); /* this is its last word */
 	page_write(&relay->pages, page, retry_after_s(page), &visitor->conn);
 	farewell_take(relay->farewells, &visitor->conn);
 	free_visitor(visitor);

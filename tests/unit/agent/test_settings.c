@@ -21,6 +21,12 @@ START_TEST(services_and_their_targets)
 	    {"cam:http:camera.lan:80", "cam", "camera.lan", TAUPE_HTTP, 80},
 	    {"own:tls:localhost:443", "own", "localhost", TAUPE_TLS, 443},
 	    {"web:http:CAMERA:65535", "web", "CAMERA", TAUPE_HTTP, 65535},
+	    {"ssh:tcp:proxy-v2:22", "ssh", "proxy-v2", TAUPE_TCP, 22},
+	    {"ssh:tcp:127.0.0.1:22:proxy-v1", NULL, NULL, TAUPE_HTTP, 0},
+	    {"ssh:tcp:127.0.0.1:22:proxy-v2:proxy-v2", NULL, NULL, TAUPE_HTTP,
+		0},
+	    {"ssh:tcp:127.0.0.1:proxy-v2", NULL, NULL, TAUPE_HTTP, 0},
+	    {"ssh:tcp::proxy-v2", NULL, NULL, TAUPE_HTTP, 0},
 	    {"web", NULL, NULL, TAUPE_HTTP, 0},
 	    {"web:http", NULL, NULL, TAUPE_HTTP, 0},
 	    {"web:http:8080", NULL, NULL, TAUPE_HTTP, 0},
@@ -52,8 +58,25 @@ START_TEST(services_and_their_targets)
 		ck_assert_str_eq(target.name, rows[i].name);
 		ck_assert_str_eq(target.host, rows[i].host);
 		ck_assert_uint_eq(target.port, rows[i].port);
+		ck_assert(!target.introduces);
 		ck_assert_int_eq(kind, rows[i].kind);
 	}
+}
+END_TEST
+
+START_TEST(service_that_wants_a_proxy_header)
+{
+	enum taupe_service_kind kind;
+	struct target target;
+
+	ck_assert(target_parse(
+	    STR("ssh:tcp:[fd00::5]:22:proxy-v2"), &target, &kind));
+	ck_assert(target.introduces);
+	ck_assert_str_eq(target.host, "fd00::5");
+	ck_assert_uint_eq(target.port, 22);
+	ck_assert(target_parse(
+	    STR("own:tls:localhost:443:proxy-v2"), &target, &kind));
+	ck_assert(target.introduces);
 }
 END_TEST
 
@@ -206,6 +229,7 @@ START_TEST(what_cannot_be_used_is_refused_with_an_exit_code)
 	    {"[agent]\nname = alice\nservice = web:http:h:1\n", EX_CONFIG},
 	    {"[agent]\nname = alice\nrelay = ws://r\n", EX_CONFIG},
 	    {MINIMUM "service = web:tcp:127.0.0.1:22\n", EX_CONFIG},
+	    {MINIMUM "service = two:http:127.0.0.1:80:proxy-v2\n", EX_CONFIG},
 	    {MINIMUM "secret = a\nsecret_file = /nowhere\n", EX_CONFIG},
 	    {MINIMUM "secret = no blanks\n", EX_CONFIG},
 	    {MINIMUM "secret_file = /nowhere/at/all\n", EX_NOINPUT},
@@ -347,7 +371,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-	    services_and_their_targets,
+	    services_and_their_targets, service_that_wants_a_proxy_header,
 	    minimum_is_enough_and_has_the_documented_defaults,
 	    metered_link_has_no_warm_channels,
 	    data_budget_makes_the_link_metered,
