@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "admin/event_json.h"
 #include "base/fleet_record.h"
 #include "base/token_record.h"
 #include "net/redis_access.h"
@@ -41,6 +42,13 @@ enum admin_code {
 struct name_page;
 struct redis_sync;
 struct store;
+
+/* What has happened, in order, each with its place as a member. */
+struct event_page {
+	json_t *events;		   /* the caller's array, which is added to */
+	char end[EVENT_PLACE_MAX]; /* to go on behind */
+	bool missed; /* what stood at the place that was asked for is gone, and perhaps more */
+};
 
 /* Where to work, and what came of it. The owner sets the first part, whose texts and options
  * must outlive the context. */
@@ -99,6 +107,10 @@ struct store {
 	/* Tell who follows the events of a change that was tried, and what came of it. Quiet: who
 	 * changes something is not kept from it by who looks. */
 	void (*audit)(struct admin *admin, const char *what, const char *object, int code);
+	/* The next events behind a place (event_json.h; "0": the beginning; NULL: the end, of which
+	 * nothing is told yet). Without any, wait for so long at most, or shorter. */
+	int (*events)(struct admin *admin, const char *after, uint64_t wait_ms,
+	    struct event_page *page);
 };
 
 /* Choose the store: Redis if the options name one, else the file and the relay. */

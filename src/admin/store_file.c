@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "admin/admin_internal.h"
 #include "admin/name_page.h"
@@ -689,6 +690,44 @@ file_relay_drain(struct admin *admin, const char *id, bool drain)
 	    "let its visits finish and stop it, send it SIGTERM");
 }
 
+#define EVENTS_POLL_MS 500
+
+static int
+take_page(struct admin *admin, json_t *answer, struct event_page *page)
+{
+	const char *end = json_string_value(json_object_get(answer, "end"));
+
+	if (!json_is_array(json_object_get(answer, "events")) || end == NULL ||
+	    !event_place_valid(end))
+		return admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s tells of no events", admin->relay);
+	json_array_extend(page->events, json_object_get(answer, "events"));
+	(void)str_copy(str_of(end), page->end, sizeof(page->end));
+	page->missed = json_is_true(json_object_get(answer, "missed"));
+	return ADMIN_OK;
+}
+
+static int
+file_events(struct admin *admin, const char *after, uint64_t wait_ms,
+    struct event_page *page)
+{
+	struct timespec rest = {0, EVENTS_POLL_MS * 1000000L};
+	char path[40 + EVENT_PLACE_MAX];
+	json_t *answer;
+	int code;
+
+	snprintf(path, sizeof(path), "/api/v1/events?after=%s",
+	    after != NULL ? after : "end");
+	if ((code = ask_relay(admin, path, &answer)) != ADMIN_OK)
+		return code;
+	code = take_page(admin, answer, page);
+	json_decref(answer);
+	if (code == ADMIN_OK && wait_ms > 0 && !page->missed &&
+	    json_array_size(page->events) == 0)
+		(void)nanosleep(&rest, NULL);
+	return code;
+}
+
 const struct store file_store = {
     .device_add = file_device_add,
     .device_rotate = file_device_rotate,
@@ -711,4 +750,5 @@ const struct store file_store = {
     .routes = file_routes,
     .status = file_status,
     .audit = file_audit,
+    .events = file_events,
 };

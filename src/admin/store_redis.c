@@ -31,6 +31,7 @@ const struct store redis_store = {
     .routes = redis_routes,
     .status = redis_status,
     .audit = redis_audit,
+    .events = redis_events,
 };
 
 int

@@ -74,5 +74,7 @@ int redis_relays(struct admin *admin, json_t *list);
 int redis_relay_drain(struct admin *admin, const char *id, bool drain);
 int redis_routes(struct admin *admin, json_t *list);
 int redis_status(struct admin *admin, json_t **status);
+int redis_events(struct admin *admin, const char *after, uint64_t wait_ms,
+    struct event_page *page);
 
 #endif

@@ -132,5 +132,14 @@ const struct ctl_command ctl_commands[] = {
 	 "for ~/.bashrc: eval \"$(taupectl completion bash)\". Packages "
 	 "install it, and then nothing is to be done."},
 	command_completion},
+    {{"events", NULL, NULL,
+	 "Tell what has happened, a line for each event: connect, disconnect, "
+	 "enrol, lease, move, share, limit, audit, relay, lost (docs/EVENTS.md "
+	 "has the fields of each). With -f it goes on with what happens from "
+	 "now on, also when Redis or the relay was away meanwhile: that is "
+	 "said on standard error. --device, --kind and --since choose, --json "
+	 "makes a JSON object of each. With --webhook they go to a URL "
+	 "instead, as a service does it: taupe-webhook@.service."},
+	command_events},
     {{0}, NULL},
 };

@@ -207,6 +207,12 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	if (command->run != command_token_add &&
 	    (ctl->options.for_ms > 0 || ctl->options.role != NULL))
 		return fail_usage("role and for belong to token add");
+	if (command->run != command_events &&
+	    (ctl->options.follow || ctl->options.device != NULL ||
+		ctl->options.kind.count > 0 || ctl->options.since_ms > 0 ||
+		ctl->options.webhook != NULL))
+		return fail_usage(
+		    "follow, device, kind, since and webhook belong to events");
 	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if (command->run != command_completion &&

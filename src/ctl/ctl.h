@@ -28,6 +28,10 @@ struct ctl_options {
 	int64_t count, interval_ms;
 	int sort;
 	char *filter;
+	bool follow; /* of events */
+	char *device, *webhook, *webhook_key_file, *webhook_state_file;
+	struct option_list kind;
+	int64_t since_ms, webhook_timeout_ms;
 	struct option_list words; /* the command */
 };
 
@@ -87,5 +91,6 @@ int command_status(struct ctl *ctl, const char *name);
 int command_doctor(struct ctl *ctl, const char *name);
 int command_top(struct ctl *ctl, const char *name);
 int command_completion(struct ctl *ctl, const char *name);
+int command_events(struct ctl *ctl, const char *name);
 
 #endif

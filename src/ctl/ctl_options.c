@@ -5,6 +5,7 @@
 #include "ctl/ctl.h"
 #include "ctl/names.h"
 #include "net/address.h"
+#include "wire/url.h"
 #include "net/name_servers.h"
 #include "wire/host_name.h"
 
@@ -95,6 +96,22 @@ check_role(const char *value)
 	    : "read, operate or admin";
 }
 
+static const char *
+check_device(const char *value)
+{
+	return device_name_valid(str_of(value)) ? NULL : "a device's name";
+}
+
+static const char *
+check_webhook(const char *value)
+{
+	struct url url;
+
+	return url_parse(str_of(value), &url) && url.scheme.ptr[0] == 'h'
+	    ? NULL
+	    : "an http:// or https:// URL, without a user in it";
+}
+
 #define AT(member) offsetof(struct ctl_options, member)
 
 static const struct option_row rows[] = {
@@ -178,6 +195,29 @@ static const struct option_row rows[] = {
 	"ORDER", "top: which devices come first."},
     {"filter", OPTION_STRING, AT(filter), NULL, 1, 63, NULL, check_name_part,
 	"TEXT", "top: only devices whose names have that in them."},
+    {"follow", OPTION_BOOL, AT(follow), "no", 0, 0, NULL, NULL, NULL,
+	"events: go on with what happens from now on; -f is the same."},
+    {"device", OPTION_STRING, AT(device), NULL, 1, DEVICE_NAME_MAX, NULL,
+	check_device, "NAME", "events: only those about this device."},
+    {"kind", OPTION_LIST, AT(kind), NULL, 1, 200, NULL, NULL, "KIND,...",
+	"events: only those of these kinds: connect, disconnect, enrol, "
+	"lease, move, share, limit, audit, relay, lost."},
+    {"since", OPTION_DURATION, AT(since_ms), "0", 0, INT64_C(315360000000),
+	NULL, NULL, "TIME",
+	"events: only those of this last time; 0: all that are kept, or with "
+	"follow those from now on."},
+    {"webhook", OPTION_STRING, AT(webhook), NULL, 8, URL_MAX, NULL,
+	check_webhook, "URL",
+	"events: send them there instead, signed, until it is stopped."},
+    {"webhook_key_file", OPTION_STRING, AT(webhook_key_file), NULL, 1, 4095,
+	NULL, NULL, "FILE",
+	"events: what signs the events that go to webhook, 16 characters or "
+	"more."},
+    {"webhook_state_file", OPTION_STRING, AT(webhook_state_file), NULL, 1, 4095,
+	NULL, NULL, "FILE", "events: up to where webhook has them."},
+    {"webhook_timeout", OPTION_DURATION, AT(webhook_timeout_ms), "10s", 100,
+	300000, NULL, NULL, "TIME",
+	"events: how long webhook may take for an answer."},
     {0},
 };
 
@@ -195,6 +235,7 @@ const struct option_table ctl_option_table = {
     .section = "taupectl",
     .default_file = TAUPE_SYSCONFDIR "/taupectl.ini",
     .rows = rows,
+    .short_flag = {"follow", 'f'},
     .struct_size = sizeof(struct ctl_options),
     .arguments = "COMMAND [NAME]",
     .arguments_offset = AT(words),

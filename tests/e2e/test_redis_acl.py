@@ -15,7 +15,7 @@ from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.wait import until
 
 ACL = ROOT / "redis" / "users.acl"
-USERS = ("taupe-relay", "taupe-router", "taupectl")
+USERS = ("taupe-relay", "taupe-router", "taupectl", "taupe-webhook")
 
 
 def switched_on(text):
@@ -151,6 +151,11 @@ DENIED = [
     ("taupe-router", "FLUSHALL"),
     ("taupe-router", "CONFIG GET *"),
     ("taupe-router", "KEYS *"),
+    ("taupe-webhook", "XRANGE taupe:events - +"),
+    ("taupe-webhook", "XADD taupe:history * kind connect"),
+    ("taupe-webhook", "HGETALL taupe:device:alice"),
+    ("taupe-webhook", "LRANGE taupe:last:alice 0 -1"),
+    ("taupe-webhook", "KEYS *"),
     ("taupectl", "HSET taupe:routes http/x 1"),
     ("taupectl", "HDEL taupe:routes http/x"),
     ("taupectl", "DEL taupe:session:alice"),

@@ -280,7 +280,7 @@ def test_examples_and_service_files_are_installed(installation):
             assert not re.search(r"@\w+@", path.read_text()), path  # what configure fills in
 
 
-UNITS = ("taupe-agent", "taupe-relay@1", "taupe-router")
+UNITS = ("taupe-agent", "taupe-relay@1", "taupe-router", "taupe-webhook@1")
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -187,7 +187,8 @@ def test_the_configuration_to_begin_with_is_right(installed, package):
 
 def test_units_name_what_is_there(installed):
     """ExecStart, and the user that they run as."""
-    units = ["taupe-agent.service", "taupe-relay@.service", "taupe-router.service"]
+    units = ["taupe-agent.service", "taupe-relay@.service", "taupe-router.service",
+             "taupe-webhook@.service"]
     for unit in units:
         text = installed.at(f"/lib/systemd/system/{unit}").read_text()
         program = re.search(r"^ExecStart=(\S+) --config /etc/taupe/", text, re.MULTILINE).group(1)
@@ -238,6 +239,8 @@ def asked_of_systemd(machine, script, *words):
 def test_an_upgrade_restarts_what_runs_and_relays_one_by_one(installed):
     assert asked_of_systemd(installed, "taupe-relay.postinst", "configure", "0.0.1-1") == [
         "try-restart taupe-relay@1.service", "try-restart taupe-relay@2.service"]
+    assert asked_of_systemd(installed, "taupe-tools.postinst", "configure", "0.0.1-1") == [
+        "try-restart taupe-webhook@*.service"]
     for name in ("taupe-agent", "taupe-router"):
         assert asked_of_systemd(installed, f"{name}.postinst", "configure", "0.0.1-1") == [
             f"try-restart {name}.service"]
@@ -247,6 +250,7 @@ def test_an_upgrade_restarts_what_runs_and_relays_one_by_one(installed):
 
 def test_a_first_installation_starts_nothing_and_removing_stops(installed):
     for name, units in (("taupe-relay", "taupe-relay@*.service"),
+                        ("taupe-tools", "taupe-webhook@*.service"),
                         ("taupe-agent", "taupe-agent.service"),
                         ("taupe-router", "taupe-router.service")):
         assert asked_of_systemd(installed, f"{name}.postinst", "configure", "") == []

@@ -53,6 +53,11 @@ struct option_table {
 	const char *section;     /* the INI file's section, "relay" */
 	const char *default_file; /* read if it exists; may be NULL */
 	const struct option_row *rows; /* ends with a row whose key is NULL */
+	/* A flag that has a letter of its own, and the letter: 'f' for -f; key NULL: none */
+	struct {
+		const char *key;
+		char letter;
+	} short_flag;
 	size_t struct_size;
 	/* For --check-config, what no row can tell alone: false, and it was logged what is wrong with the
 	 * whole, which no file beside it is needed for. conf stays the table's. May be NULL. */

@@ -103,7 +103,11 @@ next_option(struct options_reading *reading, int argc, char **argv, int *at,
 	if (str_split(str_of(argv[*at]), '=', &name, &value))
 		word->value = value.ptr;
 	if (!find_builtin(name, word)) {
-		if (name.len > 2 && name.ptr[1] == '-')
+		if (name.len == 2 && reading->table->short_flag.key != NULL &&
+		    name.ptr[1] == reading->table->short_flag.letter)
+			word->row = options_find(reading->table,
+			    str_of(reading->table->short_flag.key));
+		else if (name.len > 2 && name.ptr[1] == '-')
 			word->row = find_row(reading->table,
 			    (struct str){name.ptr + 2, name.len - 2},
 			    &word->negated);
