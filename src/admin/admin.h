@@ -100,6 +100,9 @@ struct store {
 	int (*token)(struct admin *admin, const char *name, struct token_record *record);
 	int (*tokens)(struct admin *admin, json_t *list);
 	int (*relays)(struct admin *admin, json_t *list);
+	/* Those that have gone without a goodbye in the last hour, and are not back: {id, at_ms}. */
+	int (*gone)(struct admin *admin, json_t *list);
+	int (*device_count)(struct admin *admin, uint64_t *count);
 	/* Begin or end draining. */
 	int (*relay_drain)(struct admin *admin, const char *id, bool drain);
 	int (*routes)(struct admin *admin, json_t *list);

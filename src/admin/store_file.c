@@ -681,6 +681,36 @@ file_status(struct admin *admin, json_t **status)
 }
 
 static int
+file_gone(struct admin *admin, json_t *list)
+{
+	(void)list;
+	return admin_fail(
+	    admin, ADMIN_IMPOSSIBLE, "a relay that stands alone has no others");
+}
+
+static int
+count_cb(void *ctx, const struct device_record *record)
+{
+	(void)record;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static int
+file_device_count(struct admin *admin, uint64_t *count)
+{
+	struct device_file_error error;
+	int code = need_file(admin);
+
+	*count = 0;
+	if (code == ADMIN_OK &&
+	    device_file_read(
+		admin->devices_file, count_cb, NULL, count, &error) != 0)
+		code = fail_file(admin, &error, ADMIN_UNREADABLE);
+	return code;
+}
+
+static int
 file_relay_drain(struct admin *admin, const char *id, bool drain)
 {
 	(void)id;
@@ -746,6 +776,8 @@ const struct store file_store = {
     .token = file_token,
     .tokens = file_tokens,
     .relays = file_relays,
+    .gone = file_gone,
+    .device_count = file_device_count,
     .relay_drain = file_relay_drain,
     .routes = file_routes,
     .status = file_status,

@@ -71,6 +71,8 @@ void redis_audit(struct admin *admin, const char *what, const char *object, int 
 int redis_devices(struct admin *admin, json_t *list);
 int redis_device(struct admin *admin, const char *name, json_t **device);
 int redis_relays(struct admin *admin, json_t *list);
+int redis_gone(struct admin *admin, json_t *list);
+int redis_device_count(struct admin *admin, uint64_t *count);
 int redis_relay_drain(struct admin *admin, const char *id, bool drain);
 int redis_routes(struct admin *admin, json_t *list);
 int redis_status(struct admin *admin, json_t **status);

@@ -5,8 +5,11 @@
 
 #include "admin/record_json.h"
 #include "admin/store_redis.h"
+#include "net/loop.h"
 
 #define SCAN_COUNT 1000
+#define GONE_MS 3600000
+#define GONE_LOOK 500  /* entries of the history, the latest */
 #define ROUTE_FIELDS 3 /* for people */
 
 static json_t *
@@ -331,7 +334,8 @@ redis_relay_json(const char *id, const redisReply *reply)
 
 	if (!json_is_object(hash))
 		return hash;
-	relay = json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:I}",
+	relay = json_pack("{s:s, s:s?, s:s?, s:I, s:I, s:I, s:I, s:b, s:I, "
+			  "s:s?, s:I, s:I, s:I}",
 	    "id", id, "url", json_string_value(json_object_get(hash, "url")),
 	    "address", json_string_value(json_object_get(hash, "address")),
 	    "agents", (json_int_t)redis_number(hash, "agents"), "visitors",
@@ -339,7 +343,11 @@ redis_relay_json(const char *id, const redisReply *reply)
 	    (json_int_t)redis_number(hash, "weight"), "capacity",
 	    (json_int_t)redis_number(hash, "capacity"), "draining",
 	    redis_number(hash, "draining") != 0, "since_ms",
-	    (json_int_t)redis_number(hash, "since_ms"));
+	    (json_int_t)redis_number(hash, "since_ms"), "version",
+	    json_string_value(json_object_get(hash, "version")), "memory_bytes",
+	    (json_int_t)redis_number(hash, "memory_bytes"), "bytes_in",
+	    (json_int_t)redis_number(hash, "counter/bytes_in"), "bytes_out",
+	    (json_int_t)redis_number(hash, "counter/bytes_out"));
 	json_decref(hash);
 	return relay;
 }
@@ -368,6 +376,84 @@ redis_relays(struct admin *admin, json_t *list)
 		json_decref(relay);
 	}
 	json_decref(names);
+	return code;
+}
+
+int
+redis_device_count(struct admin *admin, uint64_t *count)
+{
+	int code;
+	redisReply *reply = store_ask(admin, &code, "SCARD taupe:devices");
+
+	if (reply == NULL)
+		return code;
+	*count = reply->integer > 0 ? (uint64_t)reply->integer : 0;
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+/* An entry of the history, [id, [key, value, …]]: does it say that a relay has gone? */
+static bool
+take_gone(
+    const redisReply *entry, char id[DEVICE_NAME_MAX + 1], uint64_t *at_ms)
+{
+	bool is_gone = false;
+
+	if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2)
+		return false;
+	entry = entry->element[1];
+	for (size_t i = 0; i + 1 < entry->elements; i += 2) {
+		struct str key = redis_text(entry->element[i]),
+			   value = redis_text(entry->element[i + 1]);
+
+		if (str_equal(key, STR("gone")))
+			is_gone = str_copy(value, id, DEVICE_NAME_MAX + 1);
+		else if (str_equal(key, STR("at_ms")))
+			(void)str_to_number(value, INT64_MAX, at_ms);
+	}
+	return is_gone;
+}
+
+/* Is it alive, or in the list already? */
+static int
+add_gone(struct admin *admin, const char *id, uint64_t at_ms, json_t *list)
+{
+	int code;
+	redisReply *reply;
+	json_t *known;
+	size_t i;
+
+	json_array_foreach (list, i, known)
+		if (strcmp(json_string_value(json_object_get(known, "id")),
+			id) == 0)
+			return ADMIN_OK;
+	reply = store_ask(admin, &code, "EXISTS taupe:relay:%s", id);
+	if (reply == NULL)
+		return code;
+	if (reply->integer == 0)
+		json_array_append_new(list,
+		    json_pack(
+			"{s:s, s:I}", "id", id, "at_ms", (json_int_t)at_ms));
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+int
+redis_gone(struct admin *admin, json_t *list)
+{
+	char id[DEVICE_NAME_MAX + 1];
+	int code;
+	uint64_t at_ms = 0;
+	redisReply *reply =
+	    store_ask(admin, &code, "XREVRANGE taupe:history + %llu COUNT %d",
+		(unsigned long long)(loop_wall_ms() - GONE_MS), GONE_LOOK);
+
+	if (reply == NULL)
+		return code;
+	for (size_t i = 0; code == ADMIN_OK && i < reply->elements; i++)
+		if (take_gone(reply->element[i], id, &at_ms))
+			code = add_gone(admin, id, at_ms, list);
+	redis_sync_reply_free(&reply);
 	return code;
 }
 

@@ -66,7 +66,8 @@ judge_redis(struct survey *survey, struct str info)
 		    "Redis keeps no append-only file: devices added since its "
 		    "last snapshot are "
 		    "lost when it restarts (appendonly yes)");
-	if (str_equal(redis_info_value(info, "aof_last_write_status"), STR("err")))
+	if (str_equal(
+		redis_info_value(info, "aof_last_write_status"), STR("err")))
 		add_problem(survey, "Redis cannot write its append-only file");
 	if (str_equal(redis_info_value(info, "role"), STR("slave")))
 		add_problem(

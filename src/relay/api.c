@@ -19,6 +19,8 @@
 #include "relay/admin.h"
 #include "relay/api_call.h"
 #include "relay/events.h"
+#include "relay/dashboard.h"
+#include "relay/live.h"
 #include "relay/login.h"
 
 #define PREFIX "/api/v1/"
@@ -197,6 +199,10 @@ finish_call(struct api_call *call)
 	if (!call->runs_route && call->status < 300 &&
 	    operation->finish != NULL)
 		operation->finish(call, call->api->relay);
+	if (call->request == NULL) { /* a stream, which goes on */
+		free_call(call);
+		return;
+	}
 	if (!call->runs_route && operation->audit != NULL)
 		audit(call);
 	answer_call(call);
@@ -554,6 +560,8 @@ handle_cb(void *ctx, struct http_request *request)
 			http_request_run(&request);
 		else
 			begin_call(relay->api, request, NULL, name);
+	} else if (dashboard_answer(&request)) {
+		return;
 	} else if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0) {
 		fail_request(request, 404, "not_found", "the API is at " PREFIX,
 		    "there is nothing here", NULL);
@@ -601,6 +609,15 @@ api_logout(struct api_call *call, struct relay *relay)
 			login_end(login);
 	}
 	api_answer(call, 200, json_pack("{s:s}", "login", ""));
+}
+
+void
+api_live(struct api_call *call, struct relay *relay)
+{
+	if (!live_view(relay->live, &call->request))
+		api_fail(call, 503, "busy", "close another one",
+		    "%d dashboards are open at this relay already",
+		    LIVE_VIEWERS_MAX);
 }
 
 /* For the dashboard. */

@@ -84,6 +84,7 @@ void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *lis
 /* The relay's own views, with a call that has been let in. */
 void api_login(struct api_call *call, struct relay *relay);
 void api_logout(struct api_call *call, struct relay *relay);
+void api_live(struct api_call *call, struct relay *relay);
 void api_whoami(struct api_call *call, struct relay *relay);
 
 #endif

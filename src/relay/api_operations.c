@@ -9,6 +9,7 @@
 #include "net/crypto.h"
 #include "relay/api_call.h"
 #include "relay/device.h"
+#include "relay/live.h"
 
 /* Devices. */
 
@@ -339,6 +340,78 @@ finish_kick(struct api_call *call, struct relay *relay)
 		    "the device %s is not connected here", call->name);
 }
 
+/* The cluster, for the dashboard. */
+
+static void
+show_cluster(struct api_call *call, struct admin *admin)
+{
+	json_t *relays, *gone;
+	uint64_t devices = 0;
+
+	if (!redis_options_given(admin->registry)) {
+		if (admin->devices_file == NULL ||
+		    api_went_well(call, admin,
+			admin->store->device_count(admin, &devices)))
+			api_answer(call, 200,
+			    json_pack("{s:I}", "devices", (json_int_t)devices));
+		return;
+	}
+	relays = json_array();
+	gone = json_array();
+	if (api_went_well(call, admin, admin->store->relays(admin, relays)) &&
+	    api_went_well(call, admin, admin->store->gone(admin, gone)) &&
+	    api_went_well(
+		call, admin, admin->store->device_count(admin, &devices)))
+		api_answer(call, 200,
+		    json_pack("{s:s, s:O, s:O, s:I}", "registry", "redis",
+			"relays", relays, "gone", gone, "devices",
+			(json_int_t)devices));
+	json_decref(relays);
+	json_decref(gone);
+}
+
+static json_t *
+own_relay_json(struct relay *relay)
+{
+	const struct relay_info *self = &relay->self;
+
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:s, "
+			 "s:I, s:I, s:I}",
+	    "id", self->id, "url", self->url, "address", self->address,
+	    "agents", (json_int_t)relay->n_sessions, "visitors",
+	    (json_int_t)relay->n_visitors, "weight", (json_int_t)self->weight,
+	    "capacity", (json_int_t)self->capacity, "draining", self->draining,
+	    "since_ms", (json_int_t)self->since_ms, "version", PACKAGE_VERSION,
+	    "memory_bytes", (json_int_t)relay->facts.memory_bytes, "bytes_in",
+	    (json_int_t)relay->counters.bytes_in, "bytes_out",
+	    (json_int_t)relay->counters.bytes_out);
+}
+
+static void
+finish_cluster(struct api_call *call, struct relay *relay)
+{
+	if (is_alone(relay)) {
+		json_object_update_new(call->output,
+		    json_pack("{s:s, s:[o], s:[]}", "registry", "memory",
+			"relays", own_relay_json(relay), "gone"));
+		if (relay->options.devices_file == NULL)
+			json_object_set_new(call->output, "devices",
+			    json_integer((json_int_t)relay->devices.count));
+	}
+	json_object_set_new(call->output, "self", json_string(relay->self.id));
+}
+
+static void
+finish_samples(struct api_call *call, struct relay *relay)
+{
+	json_t *samples = live_samples(relay->live);
+
+	if (samples != NULL)
+		api_answer(call, 200, samples);
+	else
+		api_fail(call, 503, "busy", "try again", "out of memory");
+}
+
 #define READ TOKEN_READ
 #define OPERATE TOKEN_OPERATE
 #define ADMIN TOKEN_ADMIN
@@ -374,6 +447,11 @@ const struct api_operation api_operations[] = {
 	"relay drain", drain_relay, NULL},
     {HTTP_POST, "relays/{name}/undrain", OPERATE, BODY_OPTIONAL, false,
 	"relay undrain", undrain_relay, NULL},
+    {HTTP_GET, "cluster", READ, BODY_NONE, false, NULL, show_cluster,
+	finish_cluster},
+    {HTTP_GET, "relay/samples", READ, BODY_NONE, false, NULL, NULL,
+	finish_samples},
+    {HTTP_GET, "live", READ, BODY_NONE, false, NULL, NULL, api_live},
     {HTTP_GET, "whoami", READ, BODY_NONE, false, NULL, NULL, api_whoami},
     {HTTP_POST, "login", READ, BODY_NONE, false, NULL, NULL, api_login},
     {HTTP_POST, "logout", READ, BODY_NONE, false, NULL, NULL, api_logout},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of the tree that a first configuration begins with, as they are: build-aux/embed puts
+/* The files of the tree that a first configuration begins with, and the dashboard, as they are: build-aux/embed puts
  * them into the program, so that it needs nothing beside it and they are of its version. */
 #ifndef TAUPE_RELAY_INIT_SOURCES_H
 #define TAUPE_RELAY_INIT_SOURCES_H

@@ -104,6 +104,7 @@ struct relay_facts {
 	char public_ports[16]; /* the lowest and the highest, "20000-20999"; or "" */
 	uint64_t files_limit;  /* descriptors that it may have; 0: not known */
 	uint64_t listen_queue; /* connections that wait to be accepted; 0: not known */
+	uint64_t memory_bytes; /* that the process has in use; 0: not known */
 	uint64_t busiest_ms;   /* the time that busiest is about */
 	const char *busiest;   /* busiest_text() */
 };

@@ -214,6 +214,7 @@ add_facts(struct redis_args *args, const struct relay_facts *facts)
 	redis_args_add(args, facts->public_ports);
 	add_number(args, "files_limit", facts->files_limit);
 	add_number(args, "listen_queue", facts->listen_queue);
+	add_number(args, "memory_bytes", facts->memory_bytes);
 	add_number(args, "busiest_ms", facts->busiest_ms);
 	redis_args_add(args, "busiest");
 	redis_args_add(args, facts->busiest);

@@ -22,6 +22,7 @@
 #include "relay/front.h"
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
+#include "relay/live.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -90,6 +91,7 @@ session_news(struct relay *relay, const struct registry_event *event)
 {
 	struct device *device = device_find(relay, str_of(event->name));
 
+	live_note_change(relay->live);
 	if (event->up && strcmp(event->relay, relay->self.id) != 0) {
 		placement_arrived(&relay->placement, event->relay);
 		if (device != NULL && device->grant->epoch < event->epoch)

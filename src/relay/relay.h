@@ -39,6 +39,7 @@ struct handover_search;
 struct holding_write;
 struct device;
 struct front;
+struct live;
 struct http_admin;
 struct introduction;
 struct sources;
@@ -81,6 +82,7 @@ struct relay {
 	struct door_queue door_queue;  /* of connections to agent_tls_listen */
 	struct front *front;	       /* NULL without visitor_listen */
 	struct http_admin *admin;      /* NULL without admin_listen */
+	struct live *live;	       /* the same */
 	struct api *api;	       /* the same */
 
 	struct hash_map devices;   /* by name */

@@ -28,6 +28,7 @@
 #include "relay/front.h"
 #include "relay/handover.h"
 #include "relay/inherited.h"
+#include "relay/live.h"
 #include "relay/relay_setup.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -325,7 +326,8 @@ setup_admin(struct relay *relay)
 	    http_admin_new(relay->loop, &address, relay_admin_routes, relay);
 	if (relay->admin == NULL)
 		return relay_cannot_bind("admin_listen", &address);
-	if ((relay->api = api_new(relay)) == NULL)
+	if ((relay->live = live_new(relay)) == NULL ||
+	    (relay->api = api_new(relay)) == NULL)
 		return EX_OSERR;
 	http_admin_address(relay->admin, &address);
 	relay_log_listening("admin", &address);
@@ -437,6 +439,7 @@ void
 relay_teardown(struct relay *relay)
 {
 	http_admin_free(&relay->admin);
+	live_free(&relay->live);
 	api_free(&relay->api);
 	agent_doors_close(relay);
 	front_free(&relay->front);

@@ -175,7 +175,7 @@ def test_fleets_and_tokens(scene):
 
 def test_relays_drain_where_there_are_others_and_views_tell(scene):
     api = scene.api
-    for path in ("/status", "/relays", "/routes", "/relay/devices"):
+    for path in ("/status", "/relays", "/routes", "/relay/devices", "/cluster", "/relay/samples"):
         api.ok("GET", path)
     if not hasattr(scene, "redis"):
         api.fails(409, "POST", "/relays/r1/drain", match="stands alone")
@@ -374,19 +374,20 @@ def test_without_redis_calls_fail_and_with_it_again_they_work(group):
 def test_the_loop_goes_on_while_redis_stalls_and_the_queue_has_an_end(group):
     scene = redis_scene(group)
     scene.api.ok("GET", "/devices")
-    scene.redis.client.execute_command("CLIENT", "PAUSE", "1500", "ALL")
+    began = time.monotonic()
+    scene.redis.client.execute_command("CLIENT", "PAUSE", "3000", "ALL")
     statuses = []
     callers = [threading.Thread(target=lambda: statuses.append(
         Api(scene.relay).call("GET", "/devices")[0])) for _ in range(80)]
-    for caller in callers:
-        caller.start()
-    slowest = 0
-    while any(caller.is_alive() for caller in callers):
-        began = time.monotonic()
+    callers[0].start()
+    for _ in range(5):
         assert scene.relay.admin("/healthz")[0] == 200
-        slowest = max(slowest, time.monotonic() - began)
-    assert len(statuses) == 80 and set(statuses) <= {200, 503}
-    assert 503 in statuses and slowest < 1
+    assert callers[0].is_alive() and time.monotonic() - began < 3
+    for caller in callers[1:]:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(statuses) == 80 and set(statuses) <= {200, 503} and 503 in statuses
     until("all is well again", lambda: scene.api.call("GET", "/devices")[0] == 200)
 
 
@@ -462,4 +463,5 @@ def test_every_documented_answer_was_given(cluster, alone):
     documented = {(path, method, status) for path, methods in DOCUMENT["paths"].items()
                   for method, operation in methods.items() if method != "parameters"
                   for status in operation["responses"] if status.startswith("2")}
-    assert documented - seen - {("/login", "post", "200"), ("/logout", "post", "200")} == set()
+    elsewhere = {("/login", "post", "200"), ("/logout", "post", "200"), ("/live", "get", "200")}
+    assert documented - seen - elsewhere == set()

@@ -405,13 +405,15 @@ http_request_run(struct http_request **requestp)
 		run_route(admin, http, route);
 }
 
-void
+bool
 http_request_stream(struct http_request *request,
     const struct http_reply *reply, void (*gone_cb)(void *ctx), void *ctx)
 {
-	struct evhttp_connection *connection =
-	    evhttp_request_get_connection(request->request);
+	struct evhttp_connection *connection;
 
+	if (request->request == NULL)
+		return false;
+	connection = evhttp_request_get_connection(request->request);
 	request->gone_cb = gone_cb;
 	request->gone_ctx = ctx;
 	add_headers(request->request, reply, NULL);
@@ -420,6 +422,7 @@ http_request_stream(struct http_request *request,
 	    evhttp_connection_get_bufferevent(connection), NULL, NULL);
 	evhttp_send_reply_start(
 	    request->request, reply->status, phrase(reply->status));
+	return true;
 }
 
 bool

@@ -87,8 +87,8 @@ void http_request_run(struct http_request **request);
 
 /* Begin an answer without an end, with the reply's status, type and headers. gone_cb tells, once,
  * that nobody listens any more, from the loop and never from inside a call; the request is no more
- * then. Not for HEAD. */
-void http_request_stream(struct http_request *request,
+ * then. Not for HEAD. False: nobody listens already; end it. */
+bool http_request_stream(struct http_request *request,
     const struct http_reply *reply, void (*gone_cb)(void *ctx), void *ctx);
 /* Send more. False: the client has not read HTTP_BACKLOG_MAX bytes, or there is no memory or no
  * server any more; end it then. */

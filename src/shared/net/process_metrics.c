@@ -150,3 +150,13 @@ process_metrics_write(FILE *out)
 	write_descriptors(out);
 	write_memory(out);
 }
+
+uint64_t
+process_resident_bytes(void)
+{
+	unsigned long long pages;
+
+	return read_number("/proc/self/statm", "%*u %llu", &pages)
+	    ? pages * (unsigned long long)sysconf(_SC_PAGESIZE)
+	    : 0;
+}

@@ -485,7 +485,7 @@ begin_stream(void)
 
 	begin_later();
 	n_gone = 0;
-	http_request_stream(kept, &reply, gone_cb, &kept);
+	ck_assert(http_request_stream(kept, &reply, gone_cb, &kept));
 	ck_assert(http_request_send(kept, "data: 1\n\n", 9));
 	for (int i = 0; i < 500 && answer_len == 0; i++)
 		run_for_ms(loop, 2);

@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: MIT */
+/* The dashboard. What comes from the API is only ever text: no markup is made of it. */
+"use strict";
+
+const PAGE = 50, HOUR_MS = 3600000;
+const at = id => document.getElementById(id);
+const me = {role: "read", name: null, csrf: null, asked: false};
+const roles = ["read", "operate", "admin"];
+let before = null;            /* the relays' counters of the last look, for what flows now */
+let pages = [""], search = "", asking = 0, changes = null;
+let opened = null;            /* the device that is shown: {name, points, timer} */
+
+/* ---- the API ---- */
+
+class Failure extends Error {
+	constructor(status, body) {
+		super(body.what || `the relay answers with ${status}`);
+		this.status = status;
+		this.hint = body.hint || "";
+	}
+}
+
+async function api(method, path, body, headers = {}) {
+	if (me.csrf !== null && method !== "GET")
+		headers["X-Taupe-CSRF"] = me.csrf;
+	if (body !== undefined)
+		headers["Content-Type"] = "application/json";
+	const answer = await fetch("api/v1/" + path, {
+		method, headers, credentials: "same-origin", cache: "no-store",
+		body: body === undefined ? undefined : JSON.stringify(body)});
+	const text = await answer.text();
+	let json = {};
+	try {
+		json = text === "" ? {} : JSON.parse(text);
+	} catch (error) {
+		json = {};
+	}
+	if (!answer.ok)
+		throw new Failure(answer.status, json);
+	return json;
+}
+
+function complain(error) {
+	if (error instanceof Failure && error.status === 401) {
+		openLogin();
+		return;
+	}
+	at("problem").textContent = error instanceof Failure
+		? `${error.message}. ${error.hint}` : "The relay does not answer.";
+	at("problem").hidden = false;
+}
+
+const well = () => { at("problem").hidden = true; };
+
+/* ---- words for numbers ---- */
+
+function bytes(number) {
+	const units = ["B", "kB", "MB", "GB", "TB", "PB"];
+	let unit = 0;
+	while (number >= 1000 && unit < units.length - 1) {
+		number /= 1000;
+		unit++;
+	}
+	return `${unit && number < 100 ? number.toFixed(1) : Math.round(number)} ${units[unit]}`;
+}
+
+function span(ms) {
+	const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60),
+		d = Math.floor(h / 24);
+	if (d)
+		return `${d} d ${h % 24} h`;
+	if (h)
+		return `${h} h ${m % 60} min`;
+	return m ? `${m} min ${s % 60} s` : `${s} s`;
+}
+
+const ago = ms => ms ? span(Date.now() - ms) : "";
+const count = number => number.toLocaleString("en");
+
+/* ---- elements ---- */
+
+function make(tag, className, text) {
+	const element = document.createElement(tag);
+	if (className)
+		element.className = className;
+	if (text !== undefined && text !== null)
+		element.textContent = text;
+	return element;
+}
+
+function cell(row, label, className, text) {
+	const element = make("td", className, text);
+	element.dataset.label = label;
+	row.append(element);
+	return element;
+}
+
+function button(text, pressed) {
+	const element = make("button", "", text);
+	element.type = "button";
+	element.addEventListener("click", pressed);
+	return element;
+}
+
+const may = role => roles.indexOf(me.role) >= roles.indexOf(role) && me.name !== null;
+
+/* ---- charts ---- */
+
+/* points: [at_ms, bytes in, bytes out], sums that grow; a sum that shrinks is a new start. */
+function draw(svg, points, from, to) {
+	const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
+	const rates = [];
+	for (let i = 1; i < points.length; i++) {
+		const s = (points[i][0] - points[i - 1][0]) / 1000;
+		if (s > 0)
+			rates.push([points[i][0], Math.max(0, points[i][1] - points[i - 1][1]) / s,
+				Math.max(0, points[i][2] - points[i - 1][2]) / s]);
+	}
+	const peak = Math.max(1, ...rates.map(rate => Math.max(rate[1], rate[2])));
+	const path = index => rates.map((rate, i) => (i ? "L" : "M") +
+		((rate[0] - from) / (to - from) * width).toFixed(1) + " " +
+		(height - 2 - rate[index] / peak * (height - 6)).toFixed(1)).join("");
+	const shape = (name, className, d) => {
+		const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+		element.setAttribute("class", className);
+		element.setAttribute("d", d);
+		return element;
+	};
+	svg.replaceChildren(
+		shape("path", "grid", `M0 ${height - 1}H${width}M0 ${height / 2}H${width}`),
+		shape("path", "in", path(1)), shape("path", "out", path(2)));
+	return rates.length ? {peak, now: rates[rates.length - 1]} : null;
+}
+
+async function drawHour() {
+	const {points} = await api("GET", "relay/samples");
+	const to = points[points.length - 1][0];
+	const from = Math.max(to - HOUR_MS, Math.min(points[0][0], to - 600000));
+	const drawn = draw(at("hour"), points.map(point => [point[0], point[3], point[4]]), from, to);
+	at("hour-peak").textContent = `from ${new Date(from).toLocaleTimeString([], {timeStyle: "short"})} on` +
+		(drawn && drawn.peak > 1 ? `, up to ${bytes(drawn.peak)}/s` : ", none yet");
+}
+
+/* ---- the cluster ---- */
+
+function flow(relay) {
+	const old = before && before.get(relay.id);
+	const s = old ? (Date.now() - old.at) / 1000 : 0;
+	if (s < 0.5 || relay.bytes_in < old.bytes_in || relay.bytes_out < old.bytes_out)
+		return old && old.flow || [0, 0];
+	return [(relay.bytes_in - old.bytes_in) / s, (relay.bytes_out - old.bytes_out) / s];
+}
+
+function relayRow(relay, self) {
+	const row = make("tr"), load = make("meter");
+	cell(row, "Relay", "name", relay.id + (relay.id === self ? " (this one)" : ""));
+	cell(row, "State", `state ${relay.draining ? "draining" : "serving"}`,
+		relay.draining ? "draining" : "serving");
+	load.max = relay.capacity || 1;
+	load.value = relay.agents;
+	load.high = load.max * 0.9;
+	load.setAttribute("aria-label", "Load");
+	cell(row, "Load", "", "").append(load, `${count(relay.agents)} of ${count(relay.capacity)}`);
+	cell(row, "Visitors", "number", count(relay.visitors));
+	cell(row, "Memory", "number", relay.memory_bytes ? bytes(relay.memory_bytes) : "–");
+	cell(row, "Traffic", "number", `${bytes(relay.flow[0] + relay.flow[1])}/s`);
+	cell(row, "Up for", "soft", ago(relay.since_ms));
+	const action = cell(row, "", "action", "");
+	if (may("operate"))
+		action.append(button(relay.draining ? "Serve" : "Drain",
+			() => drain(relay.id, !relay.draining)));
+	return row;
+}
+
+function goneRow(relay) {
+	const row = make("tr");
+	cell(row, "Relay", "name", relay.id);
+	cell(row, "State", "state gone", `gone, ${ago(relay.at_ms)} ago`);
+	for (const label of ["Load", "Visitors", "Memory", "Traffic", "Up for", ""])
+		cell(row, label, label === "" ? "action" : "");
+	return row;
+}
+
+async function showCluster() {
+	const cluster = await api("GET", "cluster"), now = new Map();
+	for (const relay of cluster.relays) {
+		relay.flow = flow(relay);
+		now.set(relay.id, {...relay, at: Date.now()});
+	}
+	before = now;
+	const sum = pick => cluster.relays.reduce((total, relay) => total + pick(relay), 0);
+	at("sum-relays").textContent = cluster.gone.length
+		? `${cluster.relays.length} (${cluster.gone.length} gone)` : cluster.relays.length;
+	at("sum-devices").textContent = count(cluster.devices);
+	at("sum-agents").textContent = count(sum(relay => relay.agents));
+	at("sum-visitors").textContent = count(sum(relay => relay.visitors));
+	at("sum-in").textContent = `${bytes(sum(relay => relay.flow[0]))}/s`;
+	at("sum-out").textContent = `${bytes(sum(relay => relay.flow[1]))}/s`;
+	const body = at("relays").tBodies[0], focused = body.contains(document.activeElement)
+		? document.activeElement.closest("tr").cells[0].textContent : null;
+	body.replaceChildren(...cluster.relays.map(relay => relayRow(relay, cluster.self)),
+		...cluster.gone.map(goneRow));
+	for (const row of body.rows)
+		if (focused !== null && row.cells[0].textContent === focused)
+			row.querySelector("button")?.focus();
+	document.body.dataset.registry = cluster.registry;
+}
+
+/* ---- devices ---- */
+
+const stateOf = device => device.online ? "online" : device.lease ? "leased" : "offline";
+
+function deviceRow(device) {
+	const row = make("tr"), session = device.session || {}, lease = device.lease || {};
+	row.tabIndex = -1;
+	row.dataset.name = device.name;
+	cell(row, "Device", "name", device.name);
+	cell(row, "State", `state ${stateOf(device)}`, stateOf(device));
+	cell(row, "Label", "", lease.label || device.label || "");
+	cell(row, "Relay", "soft", session.relay || "");
+	cell(row, "From", "from soft", session.from || "");
+	cell(row, "Since", "soft", ago(session.since_ms));
+	return row;
+}
+
+async function showDevices() {
+	const mine = ++asking, after = pages[pages.length - 1];
+	const query = new URLSearchParams({limit: PAGE});
+	if (after)
+		query.set("after", after);
+	if (search)
+		query.set("search", search);
+	const page = await api("GET", `devices?${query}`);
+	if (mine !== asking)
+		return;                     /* something else was asked for meanwhile */
+	const body = at("list").tBodies[0], focused = document.activeElement.dataset?.name;
+	body.replaceChildren(...page.devices.map(deviceRow));
+	const rows = [...body.rows];
+	if (rows.length)
+		rows[0].tabIndex = 0;
+	if (focused !== undefined)
+		rows.find(row => row.dataset.name === focused)?.focus();
+	at("list").hidden = rows.length === 0;
+	at("none").hidden = rows.length > 0;
+	at("none").textContent = search ? `No device's name or label has "${search}" in it.`
+		: "There are no devices yet: taupectl device add NAME makes one.";
+	at("more").disabled = page.next === null;
+	at("more").dataset.after = page.next || "";
+	at("back").disabled = pages.length === 1;
+	at("shown").textContent = rows.length
+		? `${rows.length} from ${rows[0].dataset.name} on` : "";
+	document.body.dataset.shown = search;
+}
+
+function fact(list, name, value) {
+	if (value === undefined || value === null || value === "" || value === false)
+		return;
+	list.append(make("dt", "", name), make("dd", "", value));
+}
+
+function link(url) {
+	const item = make("li");
+	if (/^https?:\/\//.test(url)) {
+		const anchor = make("a", "", url);
+		anchor.href = url;
+		anchor.rel = "noreferrer noopener";
+		anchor.target = "_blank";
+		item.append(anchor);
+	} else {
+		item.append(make("code", "", url));
+	}
+	return item;
+}
+
+function lastRow(last) {
+	const row = make("tr");
+	cell(row, "", "soft", `${ago(Number(last.at_ms))} ago`);
+	cell(row, "", "", last.reason + (last.detail ? `: ${last.detail}` : ""));
+	cell(row, "", "soft", last.seconds ? `after ${span(last.seconds * 1000)}` : "");
+	cell(row, "", "soft", last.from || "");
+	return row;
+}
+
+async function showDevice() {
+	const shown = opened;
+	if (shown === null)
+		return;
+	const device = await api("GET", `devices/${encodeURIComponent(shown.name)}`);
+	if (shown !== opened)
+		return;
+	const session = device.session || {}, lease = device.lease || {}, facts = at("device-facts");
+	at("device-name").textContent = device.name;
+	at("device-state").className = `state ${stateOf(device)}`;
+	at("device-state").textContent = stateOf(device);
+	facts.replaceChildren();
+	fact(facts, "Label", lease.label || device.label);
+	fact(facts, "Relay", session.relay);
+	fact(facts, "From", session.from);
+	fact(facts, "Since", session.since_ms && `${new Date(session.since_ms).toLocaleString()} (${ago(session.since_ms)})`);
+	fact(facts, "Lease ends", !device.online && lease.remaining_ms && `in ${span(lease.remaining_ms)}`);
+	fact(facts, "Ports", Object.entries(lease.ports || device.ports).map(pair => pair.join(":")).join(", "));
+	fact(facts, "Limits", Object.entries(device.limits).map(pair => pair.join(" ")).join(", "));
+	fact(facts, "Fleet", device.fleet);
+	fact(facts, "Secret", device.rotation && (device.rotation === "asked" ? "its agent is asked for another one" : device.rotation));
+	fact(facts, "Visits", device.counters && count(device.counters.visitors || 0));
+	at("device-urls").replaceChildren(...device.urls.map(link));
+	if (device.urls.length === 0)
+		at("device-urls").append(make("li", "soft", "none while it has no lease"));
+	const counters = device.counters;
+	at("device-chart").toggleAttribute("hidden", !counters);
+	if (counters) {
+		shown.points.push([Date.now(), counters.bytes_in || 0, counters.bytes_out || 0]);
+		const first = shown.points[0][0], to = Math.max(Date.now(), first + 60000);
+		if (Date.now() - first > HOUR_MS)
+			shown.points.shift();
+		const drawn = draw(at("device-chart"), shown.points, first, to);
+		at("device-traffic").textContent = drawn
+			? `now ${bytes(drawn.now[1] + drawn.now[2])}/s, since this was opened; ${bytes((counters.bytes_in || 0) + (counters.bytes_out || 0))} in all`
+			: "";
+	} else {
+		at("device-traffic").textContent = "is not counted for one device by a relay that stands alone";
+	}
+	at("device-last").tBodies[0].replaceChildren(...(device.last || []).map(lastRow));
+	if (!(device.last || []).length)
+		at("device-last").tBodies[0].append(lastNone());
+	at("kick").disabled = !may("operate") || !device.online;
+	at("rotate").disabled = !may("operate");
+	at("kick").title = at("rotate").title = may("operate") ? "" : "Log in with a token of the role operate";
+}
+
+function lastNone() {
+	const row = make("tr");
+	cell(row, "", "soft", "none is known");
+	return row;
+}
+
+function openDevice(name) {
+	opened = {name, points: []};
+	at("device-name").textContent = name;
+	if (!at("device").open)
+		at("device").showModal();
+	showDevice().catch(error => { at("device").close(); complain(error); });
+}
+
+/* ---- actions ---- */
+
+function confirmed(what, why, yes) {
+	at("confirm-what").textContent = what;
+	at("confirm-why").textContent = why;
+	at("confirm-yes").textContent = yes;
+	at("confirm").returnValue = "";
+	at("confirm").showModal();
+	at("confirm-no").focus();
+	return new Promise(resolve => at("confirm").addEventListener("close",
+		() => resolve(at("confirm").returnValue === "yes"), {once: true}));
+}
+
+async function act(what, why, yes, path, body) {
+	if (!await confirmed(what, why, yes))
+		return;
+	try {
+		await api("POST", path, body);
+		well();
+	} catch (error) {
+		complain(error);
+	}
+	look();
+}
+
+const drain = (id, wanted) => wanted
+	? act(`Drain ${id}?`, "It takes no more agents, and asks its own to move. Visits go on.", "Drain",
+		`relays/${id}/drain`)
+	: act(`Let ${id} serve again?`, "Agents may come to it again.", "Serve", `relays/${id}/undrain`);
+
+const kick = () => act(`End the session of ${opened.name}?`,
+	"Visits that are under way break. Its agent may come again at once.", "End it",
+	`devices/${encodeURIComponent(opened.name)}/kick`);
+
+const rotate = () => act(`Have ${opened.name} draw another secret?`,
+	"Its agent does so by itself, now or when it is connected again. Nothing is interrupted.", "Ask it",
+	`devices/${encodeURIComponent(opened.name)}/rotate`);
+
+/* ---- who we are ---- */
+
+function openLogin() {
+	at("login-wrong").textContent = "";
+	if (!at("login").open)
+		at("login").showModal();
+	at("token").focus();
+}
+
+async function whoami() {
+	const found = await api("GET", "whoami");
+	Object.assign(me, found);
+	at("who").textContent = me.name === null ? "Reading without a token" : `${me.name}, ${me.role}`;
+	at("login-open").hidden = me.name !== null;
+	at("logout").hidden = me.name === null;
+}
+
+async function login(event) {
+	event.preventDefault();
+	try {
+		await api("POST", "login", undefined, {Authorization: `Bearer ${at("token").value.trim()}`});
+		at("login").close();
+		well();
+		begin();
+	} catch (error) {
+		at("login-wrong").textContent = error.status === 401 ? "This token is not good." : error.message;
+	}
+	at("token").value = "";
+}
+
+async function logout() {
+	try {
+		await api("POST", "logout");
+	} catch (error) {
+		complain(error);
+	}
+	begin();
+}
+
+/* ---- live ---- */
+
+let stream = null;
+
+function look() {
+	showCluster().catch(complain);
+	showDevice().catch(complain);
+}
+
+function tick(event) {
+	const now = JSON.parse(event.data);
+	at("pulse").dataset.state = "live";
+	at("pulse").textContent = "live";
+	if (document.hidden)
+		return;
+	look();
+	if (changes !== null && changes !== now.changes)
+		showDevices().catch(complain);
+	changes = now.changes;
+}
+
+function listen() {
+	stream?.close();
+	stream = new EventSource("api/v1/live");
+	stream.addEventListener("message", tick);
+	stream.addEventListener("open", well);
+	stream.addEventListener("error", () => {
+		at("pulse").dataset.state = "lost";
+		at("pulse").textContent = "connection lost, trying again";
+		if (stream.readyState === EventSource.CLOSED)
+			setTimeout(listen, 3000);
+	});
+}
+
+async function begin() {
+	me.csrf = null;
+	try {
+		await whoami();
+	} catch (error) {
+		complain(error);
+		return;
+	}
+	listen();
+	Promise.all([showDevices(), showCluster(), drawHour()])
+		.then(() => { document.body.dataset.ready = "yes"; }).catch(complain);
+}
+
+/* ---- keys and clicks ---- */
+
+let typed = 0;
+
+function searched() {
+	clearTimeout(typed);
+	typed = setTimeout(() => {
+		search = at("search").value.trim();
+		pages = [""];
+		showDevices().catch(complain);
+	}, 60);
+}
+
+function turn(forward) {
+	if (forward)
+		pages.push(at("more").dataset.after);
+	else
+		pages.pop();
+	showDevices().catch(complain);
+}
+
+function moveTo(row) {
+	for (const other of at("list").tBodies[0].rows)
+		other.tabIndex = other === row ? 0 : -1;
+	row.focus();
+}
+
+function listKey(event) {
+	const row = event.target.closest("tr");
+	const next = {ArrowDown: row.nextElementSibling, ArrowUp: row.previousElementSibling,
+		Home: row.parentElement.firstElementChild, End: row.parentElement.lastElementChild}[event.key];
+	if (event.key === "Enter" || event.key === " ")
+		openDevice(row.dataset.name);
+	else if (next)
+		moveTo(next);
+	else
+		return;
+	event.preventDefault();
+}
+
+function key(event) {
+	if (event.target.closest("dialog") || event.ctrlKey || event.metaKey || event.altKey)
+		return;
+	if (event.key === "/" && event.target !== at("search")) {
+		at("search").focus();
+		at("search").select();
+		event.preventDefault();
+	} else if (event.target === at("search") && event.key === "Escape") {
+		at("search").value = "";
+		searched();
+	} else if (event.target === at("search") && (event.key === "ArrowDown" || event.key === "Enter")) {
+		const row = at("list").tBodies[0].rows[0];
+		if (row)
+			moveTo(row);
+		event.preventDefault();
+	}
+}
+
+document.addEventListener("keydown", key);
+at("search").addEventListener("input", searched);
+at("list").tBodies[0].addEventListener("keydown", listKey);
+at("list").tBodies[0].addEventListener("click", event => openDevice(event.target.closest("tr").dataset.name));
+at("more").addEventListener("click", () => turn(true));
+at("back").addEventListener("click", () => turn(false));
+at("kick").addEventListener("click", kick);
+at("rotate").addEventListener("click", rotate);
+at("device").addEventListener("close", () => { opened = null; });
+at("login-open").addEventListener("click", openLogin);
+at("login-form").addEventListener("submit", login);
+at("logout").addEventListener("click", logout);
+at("confirm-yes").addEventListener("click", () => at("confirm").close("yes"));
+at("confirm-no").addEventListener("click", () => at("confirm").close(""));
+for (const close of document.querySelectorAll(".close"))
+	close.addEventListener("click", () => close.closest("dialog").close());
+setInterval(() => { if (!document.hidden) drawHour().catch(() => {}); }, 10000);
+begin();
