@@ -33,6 +33,25 @@ admin_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
 		    json_integer((json_int_t)budget_bytes));
 }
 
+void
+admin_take_down(json_t *session, const char *names)
+{
+	struct str rest = str_of(names), name;
+	json_t *list;
+
+	if (rest.len == 0)
+		return;
+	list = json_array();
+	while (rest.ptr != NULL) {
+		struct str from = rest;
+
+		(void)str_split(from, ',', &name, &rest);
+		json_array_append_new(
+		    list, json_stringn(name.ptr, name.len));
+	}
+	json_object_set_new(session, "down", list);
+}
+
 json_t *
 admin_record_json(const struct device_record *record)
 {

@@ -15,6 +15,8 @@ json_t *admin_record_json(const struct device_record *record);
  * only if it does; and idle_bytes_month, what they cost in 30 days, which is worked out here. */
 void admin_take_heartbeats(json_t *session, uint64_t heartbeat_ms,
     uint64_t beat_bytes, uint64_t budget_bytes);
+/* Add down, an array of the services that are, if there are any; names: "web,ssh", or NULL. */
+void admin_take_down(json_t *session, const char *names);
 /* The same of a fleet: name, pattern (or null), max, used, expires_ms, created_ms. */
 json_t *admin_fleet_json(const struct fleet_record *record);
 

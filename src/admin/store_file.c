@@ -181,6 +181,9 @@ join_device(json_t *device, const json_t *known, const json_t *relay)
 		    admin_number(known, "heartbeat_ms"),
 		    admin_number(known, "beat_bytes"),
 		    admin_number(known, "budget_bytes"));
+		if (json_object_get(known, "down") != NULL)
+			json_object_set(session, "down",
+			    json_object_get(known, "down"));
 	}
 	json_object_set_new(device, "online", json_boolean(online));
 	json_object_set_new(device, "session", session);

@@ -28,6 +28,8 @@ session_json(const redisReply *reply)
 	admin_take_heartbeats(session, redis_number(form, "heartbeat_ms"),
 	    redis_number(form, "beat_bytes"),
 	    redis_number(form, "budget_bytes"));
+	admin_take_down(
+	    session, json_string_value(json_object_get(form, "down")));
 	json_decref(form);
 	return session;
 }

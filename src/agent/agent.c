@@ -216,7 +216,8 @@ make_tools(struct agent *agent)
 		return false;
 	standing_init(agent->standing);
 	agent->command_door = command_door_new(agent);
-	return true;
+	agent->health = health_new(agent);
+	return agent->health != NULL;
 }
 
 static void
@@ -278,6 +279,7 @@ agent_free(struct agent **agent)
 	a->stopping = true;
 	if (AGENT_HAS_TOOLS) {
 		command_door_free(&a->command_door);
+		health_free(&a->health);
 		consent_fini(&a->consent);
 	}
 	if (a->farewells != NULL)
@@ -426,8 +428,11 @@ agent_reload(struct agent *agent)
 		control_renew(agent->control);
 	else
 		control_act(agent->control);
-	if (AGENT_HAS_TOOLS)
+	if (AGENT_HAS_TOOLS) {
 		end_unwanted_visits(agent);
+		if (health_renew(&agent->health, agent) != 0)
+			log_error("no memory to look at other services");
+	}
 	settings_free(&old);
 }
 

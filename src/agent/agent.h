@@ -9,6 +9,7 @@
 #include "agent/budget.h"
 #include "agent/consent.h"
 #include "agent/dial.h"
+#include "agent/health.h"
 #include "agent/secret_store.h"
 #include "agent/settings.h"
 #include "agent/standing.h"
@@ -49,6 +50,7 @@ struct agent {
 	/* AGENT_HAS_TOOLS: */
 	struct visit_list visits; /* that run */
 	struct consent consent;
+	struct health *health; /* NULL without tools */
 	struct standing *standing;	   /* NULL without tools */
 	struct command_door *command_door; /* NULL: nobody can ask */
 	struct timer stop_timer;

@@ -10,17 +10,13 @@
 #include <string.h>
 
 #include "agent/check_channel.h"
+#include "agent/frame.h"
 #include "net/crypto.h"
 
 #define READ_BYTES 4096
 #define START "GET /v1/control?"
 #define CHECK "check=1&"
-/* RFC 6455 section 5.2 */
-#define OP_TEXT 0x81
-#define OP_CLOSE 0x88
-#define OP_PING 0x89
-#define MASKED 0x80
-#define LENGTH_16 126
+#define MASK_BYTES 4
 #define CLOSE_NORMAL 1000
 
 /* A relay's way to say that it is no session which it has welcomed (docs/PROTOCOL.md section 4.10). */
@@ -283,24 +279,11 @@ static size_t
 send_frame(
     struct check_channel *channel, uint8_t op, const void *payload, size_t len)
 {
-	uint8_t frame[8 + CHECK_ECHO_BYTES], mask[4];
-	size_t head = 0;
+	uint8_t frame[FRAME_HEADER_MAX + CHECK_ECHO_BYTES];
+	size_t frame_len = frame_write(op, payload, len, frame);
 
-	frame[head++] = op;
-	if (len < LENGTH_16) {
-		frame[head++] = (uint8_t)(MASKED | len);
-	} else {
-		frame[head++] = MASKED | LENGTH_16;
-		frame[head++] = (uint8_t)(len >> 8);
-		frame[head++] = (uint8_t)len;
-	}
-	crypto_random(mask, sizeof(mask));
-	memcpy(frame + head, mask, sizeof(mask));
-	memcpy(frame + head + sizeof(mask), payload, len);
-	taupe_mask(frame + head + sizeof(mask), len, mask, 0);
-	(void)conn_write(
-	    &channel->conn, frame, head + sizeof(mask) + len);
-	return head + len;
+	(void)conn_write(&channel->conn, frame, frame_len);
+	return frame_len - MASK_BYTES;
 }
 
 static const char *
@@ -318,7 +301,7 @@ expect(
 const char *
 check_channel_ping(struct check_channel *channel)
 {
-	return expect(channel, OP_PING, "check", 5);
+	return expect(channel, FRAME_PING, "check", 5);
 }
 
 const char *
@@ -329,7 +312,7 @@ check_channel_echo(struct check_channel *channel)
 
 	memset(message, 'x', sizeof(message));
 	memcpy(message, head, sizeof(head) - 1);
-	return expect(channel, OP_TEXT, message, sizeof(message));
+	return expect(channel, FRAME_TEXT, message, sizeof(message));
 }
 
 void
@@ -339,7 +322,7 @@ check_channel_leave(struct check_channel *channel)
 
 	if (!conn_is_open(&channel->conn))
 		return;
-	(void)send_frame(channel, OP_CLOSE, code, sizeof(code));
+	(void)send_frame(channel, FRAME_CLOSE, code, sizeof(code));
 	conn_fini(&channel->conn);
 }
 

@@ -250,6 +250,10 @@ print_service(const struct line *line)
 		    (unsigned long long)((left_ms + MINUTE_MS - 1) / MINUTE_MS));
 	if (value_of(line, "url")[0] != '\0')
 		printf("           %s\n", value_of(line, "url"));
+	if (strcmp(value_of(line, "health"), "unchecked") != 0)
+		printf("           health: %s%s%s\n", value_of(line, "health"),
+		    value_of(line, "error")[0] != '\0' ? ": " : "",
+		    value_of(line, "error"));
 }
 
 /* ---- asking ---- */

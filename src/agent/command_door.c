@@ -169,6 +169,23 @@ kind_name(enum taupe_service_kind kind)
 }
 
 static void
+put_health(
+    struct answer *answer, const struct agent *agent, const char *service)
+{
+	static const char *const names[] = {
+	    [HEALTH_UNCHECKED] = "unchecked",
+	    [HEALTH_UNKNOWN] = "unknown",
+	    [HEALTH_UP] = "up",
+	    [HEALTH_DOWN] = "down",
+	};
+	const char *error;
+
+	put(answer, "health",
+	    names[health_of(agent->health, service, &error)]);
+	put(answer, "error", error);
+}
+
+static void
 put_service(struct answer *answer, const struct agent *agent, size_t i)
 {
 	const struct target *target = &agent->settings->targets[i];
@@ -189,6 +206,7 @@ put_service(struct answer *answer, const struct agent *agent, size_t i)
 	if (target->on_request)
 		put_number(answer, "allowed_ms",
 		    consent_left_ms(&agent->consent, target->name));
+	put_health(answer, agent, target->name);
 	end_line(answer);
 }
 

@@ -5,11 +5,13 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "agent/control.h"
+#include "agent/frame.h"
 #include "agent/meter.h"
 #include "agent/profile.h"
 #include "agent/report.h"
@@ -22,6 +24,7 @@
 #include "net/way.h"
 
 #define READ_BYTES 8192
+#define MESSAGE_MAX 512 /* of the driver's own */
 
 struct control_link {
 	struct control *control;
@@ -134,6 +137,8 @@ take_welcome(struct control_link *link)
 	link->session = ++control->last_session;
 	control->current_session = link->session;
 	agent_close_stale(control->agent);
+	if (AGENT_HAS_TOOLS)
+		health_tell_all(control->agent->health);
 }
 
 static void
@@ -607,4 +612,22 @@ control_count(struct control *control)
 {
 	for (unsigned i = 0; i < TAUPE_LINKS; i++)
 		count(&control->links[i]);
+}
+
+void
+control_say(struct control *control, const char *text, size_t len)
+{
+	uint8_t frame[FRAME_HEADER_MAX + MESSAGE_MAX];
+
+	assert(len <= MESSAGE_MAX);
+	for (unsigned i = 0; i < TAUPE_LINKS; i++) {
+		struct control_link *link = &control->links[i];
+
+		if (link->session == 0 ||
+		    link->session != control->current_session)
+			continue;
+		budget_link_busy(&control->agent->budget, i);
+		(void)conn_write(&link->conn, frame,
+		    frame_write(FRAME_TEXT, text, len, frame));
+	}
 }

@@ -24,6 +24,8 @@ bool control_is_closed(const struct control *control);
 /* Which session is up: a number of ours that no other session had; 0 when none is. */
 uint64_t control_session(const struct control *control);
 
+/* Send a message to the relay of the session that is up; else it is lost. */
+void control_say(struct control *control, const char *text, size_t len);
 /* See that the budget knows what the connections have cost by now. */
 void control_count(struct control *control);
 /* The interval of heartbeats; 0 when no session is up. */

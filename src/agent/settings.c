@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/log_system.h"
+#include "base/option_value.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
 #include "net/local_door.h"
@@ -190,6 +191,89 @@ take_access(struct settings *settings)
 			    LOG_S("access", list->items[i]));
 			return EX_CONFIG;
 		}
+	}
+	return EX_OK;
+}
+
+static bool
+parse_interval(struct str text, uint64_t *ms)
+{
+	const struct option_row row = {.key = "TIME",
+	    .type = OPTION_DURATION,
+	    .min = 1000,
+	    .max = 3600000};
+	char copy[32], error[OPTION_ERROR_MAX];
+	int64_t value;
+
+	if (!str_copy(text, copy, sizeof(copy)) ||
+	    option_value_set(&row, &value, copy, error) != 0)
+		return false;
+	*ms = (uint64_t)value;
+	return true;
+}
+
+/* It goes into a request line. */
+static bool
+path_valid(struct str path)
+{
+	if (path.len == 0 || path.ptr[0] != '/')
+		return false;
+	for (size_t i = 0; i < path.len; i++)
+		if (path.ptr[i] <= 0x20 || path.ptr[i] > 0x7e)
+			return false;
+	return true;
+}
+
+bool
+settings_health_parse(
+    const char *text, char *name, struct health_check *check)
+{
+	struct str service, kind, rest, time;
+
+	memset(check, 0, sizeof(*check));
+	if (!str_split(str_of(text), ':', &service, &rest) ||
+	    !str_copy(service, name, SERVICE_NAME_MAX + 1) ||
+	    !taupe_service_name_valid(name) ||
+	    !str_split(rest, ':', &kind, &rest))
+		return false;
+	if (str_is(kind, "tcp"))
+		return parse_interval(rest, &check->interval_ms);
+	/* the path may have colons */
+	for (time = (struct str){rest.ptr + rest.len, 0};
+	     time.ptr > rest.ptr && time.ptr[-1] != ':'; time.ptr--)
+		time.len++;
+	if (time.ptr == rest.ptr)
+		return false;
+	rest.len = (size_t)(time.ptr - rest.ptr) - 1;
+	return str_is(kind, "http") && path_valid(rest) &&
+	    str_copy(rest, check->path, sizeof(check->path)) &&
+	    parse_interval(time, &check->interval_ms);
+}
+
+static int
+take_health(struct settings *settings)
+{
+	const struct option_list *list = &settings->options.health;
+
+	for (size_t i = 0; i < list->count; i++) {
+		char name[SERVICE_NAME_MAX + 1];
+		struct health_check check;
+		size_t j = 0;
+
+		if (!settings_health_parse(list->items[i], name, &check))
+			return EX_SOFTWARE; /* the table has checked it */
+		while (j < settings->n_services &&
+		    strcmp(name, settings->targets[j].name) != 0)
+			j++;
+		if (j == settings->n_services ||
+		    settings->checks[j].interval_ms != 0) {
+			log_error(j == settings->n_services
+				? "health names a service that there is not"
+				: "health: two of one service",
+			    LOG_S("health", list->items[i]));
+			return EX_CONFIG;
+		}
+		settings->checks[j] = check;
 	}
 	return EX_OK;
 }
@@ -411,7 +495,8 @@ take_options(struct settings *settings)
 	    (result = check_pins(options)) != EX_OK ||
 	    (result = take_heartbeats(settings)) != EX_OK ||
 	    (result = take_services(settings)) != EX_OK ||
-	    (AGENT_HAS_TOOLS && (result = take_access(settings)) != EX_OK))
+	    (AGENT_HAS_TOOLS && (result = take_access(settings)) != EX_OK) ||
+	    (AGENT_HAS_TOOLS && (result = take_health(settings)) != EX_OK))
 		return result;
 	return take_dns(settings);
 }

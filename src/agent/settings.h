@@ -17,7 +17,7 @@
 /* secret and proxy are taken out, and wiped, when the settings are made. */
 struct agent_options {
 	struct option_list relay, service, domain, pin, dns;
-	struct option_list access;
+	struct option_list access, health;
 	char *control_socket;
 	char *name, *secret, *secret_file, *ca_file, *tls_certificate, *tls_key,
 	    *state_file, *user;
@@ -45,6 +45,14 @@ struct target {
 	bool introduces; /* visitors, with a PROXY protocol header */
 };
 
+#define HEALTH_PATH_MAX 200
+
+/* How a service's health is looked at. */
+struct health_check {
+	uint64_t interval_ms;	       /* 0: it is not */
+	char path[HEALTH_PATH_MAX + 1]; /* of a GET; "": a connection is enough */
+};
+
 #define SOCKET_PATH_MAX 4200
 
 struct settings {
@@ -59,6 +67,7 @@ struct settings {
 	/* their names point into targets */
 	struct taupe_service services[TAUPE_SERVICES_MAX];
 	struct target targets[TAUPE_SERVICES_MAX];
+	struct health_check checks[TAUPE_SERVICES_MAX];
 	struct proxies proxies;
 	struct name_servers dns;
 	struct tls_context *tls; /* NULL until it is needed */

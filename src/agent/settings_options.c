@@ -144,6 +144,18 @@ check_access(const char *value)
 	    ? NULL
 	    : "on-request, or SERVICE:on-request such as ssh:on-request";
 }
+
+static const char *
+check_health(const char *value)
+{
+	char name[SERVICE_NAME_MAX + 1];
+	struct health_check check;
+
+	return settings_health_parse(value, name, &check)
+	    ? NULL
+	    : "SERVICE:tcp:TIME or SERVICE:http:/PATH:TIME, from 1s to 1h, such "
+	      "as web:http:/healthz:30s";
+}
 #endif
 
 static const char *
@@ -343,6 +355,12 @@ static const struct option_row rows[] = {
 	"Let nobody visit the service, or any of them where none is named, "
 	"unless the device's owner has said so (taupe-agent allow), whatever "
 	"the relay says."},
+    {"health", OPTION_LIST, AT(health), NULL, 1, 256, NULL, check_health,
+	"SERVICE:tcp:TIME|SERVICE:http:PATH:TIME",
+	"Look at the service each TIME, by a connection or a GET of PATH, whose "
+	"answer must have a status from 200 to 399. One that fails three of five "
+	"times is down until it was right three times in a row: its visitors are "
+	"told so, and the relay's operator."},
     {"control_socket", OPTION_STRING, AT(control_socket), NULL, 1, 107, NULL,
 	NULL, "FILE",
 	"Where the running agent is talked to by taupe-agent status, allow and "

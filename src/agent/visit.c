@@ -85,6 +85,7 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 	struct agent *agent = visit->agent;
 	const struct target *target = &agent->settings->targets[step->service];
 	const struct dial_to to = {.host = target->host, .port = target->port};
+	const char *error;
 
 	set_running(visit);
 	visit->began_ms = loop_now_ms(agent->loop);
@@ -97,6 +98,9 @@ visit_begin(struct visit *visit, const struct taupe_step *step)
 	    LOG_S("service", visit->service_name), LOG_S("from", visit->from));
 	if (AGENT_HAS_TOOLS && !consent_allows(&agent->consent, target))
 		return CONSENT_REFUSAL;
+	if (AGENT_HAS_TOOLS &&
+	    health_of(agent->health, target->name, &error) == HEALTH_DOWN)
+		return HEALTH_REFUSAL;
 	visit->dial = dial_start(agent->dialler, &visit->service, &to,
 	    (uint64_t)agent->settings->options.service_timeout_ms, dialled_cb,
 	    visit);

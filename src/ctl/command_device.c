@@ -176,15 +176,36 @@ holding_of(const json_t *device)
 	return json_is_object(lease) ? lease : device;
 }
 
+#define DOWN_TEXT_MAX 256 /* of a list of services */
+
+/* As the agent says, of those that it looks at. */
+static const char *
+down_text(const json_t *session, char *out, size_t cap)
+{
+	const json_t *name;
+	size_t i, len = 0;
+
+	out[0] = '\0';
+	json_array_foreach (json_object_get(session, "down"), i, name)
+		if (len < cap)
+			len += (size_t)snprintf(out + len, cap - len, "%s%s",
+			    i > 0 ? ", " : "", json_string_value(name));
+	return out;
+}
+
 static void
 add_row(struct table *table, const json_t *device)
 {
 	const json_t *session = json_object_get(device, "session"),
 		     *holding = holding_of(device);
 	char ports[PORTS_TEXT_MAX], age[REPORT_TEXT_MAX];
+	char down[DOWN_TEXT_MAX], state[DOWN_TEXT_MAX + 32];
 
+	down_text(session, down, sizeof(down));
+	snprintf(state, sizeof(state), "%s%s%s", state_of(device),
+	    down[0] != '\0' ? ", down: " : "", down);
 	table_add(table, report_str(device, "name"));
-	table_add(table, state_of(device));
+	table_add(table, state);
 	table_add(table, report_str(holding, "label"));
 	table_add(table,
 	    report_ports(
@@ -250,6 +271,8 @@ show_heartbeats(const json_t *session)
 static void
 show_session(const json_t *session)
 {
+	char down[DOWN_TEXT_MAX];
+
 	char age[REPORT_TEXT_MAX], text[REPORT_TEXT_MAX + 16];
 
 	report_line("relay", report_str(session, "relay"));
@@ -258,6 +281,8 @@ show_session(const json_t *session)
 	    report_age(report_u64(session, "since_ms"), age));
 	report_line("since", text);
 	show_heartbeats(session);
+	if (down_text(session, down, sizeof(down))[0] != '\0')
+		report_line("down", down);
 }
 
 static void

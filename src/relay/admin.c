@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/record_json.h"
 #include "relay/admin.h"
 #include "relay/device.h"
 #include "relay/metrics.h"
@@ -127,7 +128,7 @@ add_device_cb(void *ctx, struct hash_node *node)
 {
 	struct device *device = HASH_ENTRY(node, struct device, by_name);
 	struct service *service;
-	json_t *urls = json_object(), *ports = json_object();
+	json_t *urls = json_object(), *ports = json_object(), *json;
 
 	LIST_FOREACH (service, &device->services, link) {
 		char url[HOST_NAME_MAX + 20];
@@ -141,7 +142,7 @@ add_device_cb(void *ctx, struct hash_node *node)
 			json_object_set_new(ports, service->name,
 			    json_integer(service->public_port));
 	}
-	json_array_append_new(ctx,
+	json =
 	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, "
 		      "s:o}",
 		"name", device->name, "online", device->session != NULL,
@@ -152,7 +153,9 @@ add_device_cb(void *ctx, struct hash_node *node)
 		(json_int_t)device->grant->heartbeat_ms, "beat_bytes",
 		(json_int_t)device->grant->beat_bytes, "budget_bytes",
 		1000 * (json_int_t)device->grant->budget_kb, "visitors",
-		(json_int_t)device->n_visitors, "ports", ports, "urls", urls));
+		(json_int_t)device->n_visitors, "ports", ports, "urls", urls);
+	admin_take_down(json, device->grant->down);
+	json_array_append_new(ctx, json);
 }
 
 static void

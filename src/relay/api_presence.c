@@ -40,6 +40,7 @@ session_json(const struct relay *relay, const struct device *device)
 
 	admin_take_heartbeats(session, grant->heartbeat_ms, grant->beat_bytes,
 	    1000 * (uint64_t)grant->budget_kb);
+	admin_take_down(session, grant->down);
 	return session;
 }
 

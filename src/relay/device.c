@@ -198,7 +198,7 @@ device_attach(struct relay *relay, const struct claim *claim,
 		device_close_channels(device, false);
 	/* the session that there is goes on as it was, until another one stands */
 	if (device->session != NULL)
-		grant_take_heartbeat(grant, device->grant);
+		grant_take_said(grant, device->grant);
 	grant_drop(&device->grant);
 	device->grant = grant;
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
@@ -348,6 +348,7 @@ device_online(struct device *device, struct session *session,
 
 	device->session = session;
 	(void)grant_set_heartbeat(device->grant, 0, 0, 0);
+	services_forget_health(device);
 	warm_set_floor(device, terms->warm);
 	device->mux_visits = terms->visits;
 	device->mux_window = terms->window;

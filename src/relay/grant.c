@@ -55,6 +55,7 @@ grant_new(const struct lease *lease, const struct session_info *session)
 	grant->since_ms = session->since_ms;
 	grant->heartbeat_ms = grant->budget_kb = 0;
 	grant->beat_bytes = 0;
+	grant->down = NULL;
 	grant->n_keepers = 1;
 	grant->n_ports = (uint8_t)lease->n_ports;
 	to = put_text(grant->text, lease->label);
@@ -83,8 +84,10 @@ grant_drop(struct grant **grantp)
 	struct grant *grant = *grantp;
 
 	*grantp = NULL;
-	if (grant != NULL && --grant->n_keepers == 0)
-		free(grant);
+	if (grant == NULL || --grant->n_keepers > 0)
+		return;
+	free(grant->down);
+	free(grant);
 }
 
 bool
@@ -105,9 +108,25 @@ grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
 	return changed;
 }
 
-void
-grant_take_heartbeat(struct grant *grant, const struct grant *from)
+bool
+grant_set_down(struct grant *grant, const char *names)
 {
+	const char *before = grant->down != NULL ? grant->down : "";
+	char *copy = NULL;
+
+	assert(strlen(names) <= DOWN_TEXT_MAX);
+	if (strcmp(before, names) == 0 ||
+	    (names[0] != '\0' && (copy = strdup(names)) == NULL))
+		return false;
+	free(grant->down);
+	grant->down = copy;
+	return true;
+}
+
+void
+grant_take_said(struct grant *grant, const struct grant *from)
+{
+	(void)grant_set_down(grant, from->down != NULL ? from->down : "");
 	grant->heartbeat_ms = from->heartbeat_ms;
 	grant->beat_bytes = from->beat_bytes;
 	grant->budget_kb = from->budget_kb;
@@ -159,6 +178,9 @@ grant_session(const struct grant *grant, const char *relay_id,
 	session->heartbeat_ms = grant->heartbeat_ms;
 	session->beat_bytes = grant->beat_bytes;
 	session->budget_bytes = UINT64_C(1000) * grant->budget_kb;
+	if (grant->down != NULL)
+		(void)take_text(
+		    grant->down, session->down, sizeof(session->down));
 	(void)take_text(relay_id, session->relay, sizeof(session->relay));
 	(void)take_text(grant_instance(grant), session->instance,
 	    sizeof(session->instance));

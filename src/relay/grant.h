@@ -12,6 +12,7 @@
 struct grant {
 	uint64_t epoch;	   /* of the session, and so of the lease */
 	uint64_t since_ms; /* wall clock */
+	char *down; /* the services that are down, as the agent says; NULL: none */
 	/* what the agent says of its heartbeats; 0: nothing */
 	uint32_t heartbeat_ms;
 	uint32_t budget_kb; /* kilobytes in 30 days; 0: none */
@@ -27,7 +28,7 @@ struct grant {
 struct grant *grant_new(
     const struct lease *lease, const struct session_info *session);
 
-/* It never changes, but for the heartbeats, so that the device and the registry can keep the same one:
+/* It never changes, but for what the agent says, so that the device and the registry can keep the same one:
  * each of them drops it when it is done with it. */
 struct grant *grant_keep(struct grant *grant);
 /* Clears the pointer; frees what nobody else keeps. May be NULL. */
@@ -37,7 +38,11 @@ void grant_drop(struct grant **grant);
 bool grant_set_heartbeat(struct grant *grant, uint32_t heartbeat_ms,
     uint64_t beat_bytes, uint64_t budget_bytes);
 
-void grant_take_heartbeat(struct grant *grant, const struct grant *from);
+/* names: "web,ssh", up to DOWN_TEXT_MAX; "": none. False: so it was already, or there is no memory. */
+bool grant_set_down(struct grant *grant, const char *names);
+
+/* What the agent has said of its heartbeats and services. */
+void grant_take_said(struct grant *grant, const struct grant *from);
 
 const char *grant_label(const struct grant *grant);
 const char *grant_instance(const struct grant *grant);

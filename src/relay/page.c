@@ -45,6 +45,11 @@ static const struct {
 	    "<p>Whoever has the device behind this address decides there when "
 	    "it may be visited. Ask them to allow it, then load this page "
 	    "again.</p>")},
+    [PAGE_DOWN] = {503, "down.html",
+	BUILT_IN("The service behind this device is down",
+	    "<p>The device is connected, and has found that the service behind "
+	    "this address does not work at the moment. It goes on to look: try "
+	    "again in a minute.</p>")},
     [PAGE_OFFLINE] = {503, "503.html",
 	BUILT_IN("The device is offline",
 	    "<p>The device behind this address is not connected at the moment. "
@@ -82,7 +87,9 @@ static const struct {
 enum page
 page_of_refusal(struct str reason)
 {
-	return str_is(reason, "no consent") ? PAGE_CONSENT : PAGE_REFUSED;
+	if (str_is(reason, "no consent"))
+		return PAGE_CONSENT;
+	return str_is(reason, "service down") ? PAGE_DOWN : PAGE_REFUSED;
 }
 
 /* 0 and *body NULL when there is no such file. */

@@ -13,6 +13,7 @@ enum page {
 	PAGE_UNKNOWN, /* 404: no device has this name */
 	PAGE_REFUSED, /* 502: the device is there, its service did not answer */
 	PAGE_CONSENT, /* 403: the device's owner has not allowed it */
+	PAGE_DOWN,    /* 503: the service behind the device is down */
 	PAGE_OFFLINE, /* 503: the device is not connected */
 	PAGE_BUSY,    /* 503: too many want something of it */
 	PAGE_CROWD,   /* 429: too many come from the visitor's address */
@@ -29,7 +30,7 @@ struct pages {
 /* Which one a visitor gets whom the device has refused for this reason. */
 enum page page_of_refusal(struct str reason);
 
-/* Read 401.html, 403.html, 404.html, 429.html, 502.html, 503.html, busy.html, consent.html and
+/* Read 401.html, 403.html, 404.html, 429.html, 502.html, 503.html, busy.html, consent.html, down.html and
  * link.html of a folder; those that are not there
  * stay built in. -1: one cannot be read or is over 256 KiB (it was logged). */
 int pages_load(struct pages *pages, const char *dir);

@@ -50,6 +50,8 @@ struct lease {
 };
 
 /* One connected control channel, as all relays see it. */
+#define DOWN_TEXT_MAX 200 /* characters of the names of services that are down */
+
 struct session_info {
 	uint64_t epoch;
 	uint64_t since_ms; /* wall clock */
@@ -60,6 +62,7 @@ struct session_info {
 	char relay[RELAY_ID_MAX + 1];
 	char instance[INSTANCE_MAX + 1];
 	char from[ADDRESS_TEXT_MAX]; /* the agent's address */
+	char down[DOWN_TEXT_MAX + 1]; /* "web,ssh": as the agent says */
 };
 
 /* What an agent says about its transfer channels: no business of the registry's. */

@@ -100,6 +100,8 @@ redis_queue_session(
 		form_put_number(&w, "beat_bytes", session->beat_bytes);
 	if (session->budget_bytes != 0)
 		form_put_number(&w, "budget_bytes", session->budget_bytes);
+	if (session->down[0] != '\0')
+		form_put(&w, "down", str_of(session->down));
 	text[writer_len(&w)] = '\0';
 	redis_tx_queuef(tx, "SET taupe:session:%s %s PX %llu", name, text,
 	    (unsigned long long)tx->registry->lease_ms);

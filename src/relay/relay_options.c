@@ -317,7 +317,7 @@ static const struct option_row rows[] = {
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
 	"Folder with pages to use instead of the built-in ones: 401.html, "
 	"403.html, 404.html, 429.html, 502.html, 503.html, busy.html, "
-	"consent.html and link.html."},
+	"consent.html, down.html and link.html."},
     {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
 	"User to become when started as root, before anything but this file is "
 	"read, and kept with the one right to listen at ports below 1024."},

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -432,4 +433,51 @@ service_route(const struct service *service, struct route *route)
 	writer_cstr(&w, ",");
 	writer_u64(&w, address_port(&address));
 	*w.at = '\0';
+}
+
+/* What does not fit is left out: it is for people, who see that there is much. */
+static void
+write_down(const struct device *device, char names[DOWN_TEXT_MAX + 1])
+{
+	const struct service *service;
+	size_t len = 0;
+
+	names[0] = '\0';
+	LIST_FOREACH (service, &device->services, link) {
+		size_t more = strlen(service->name) + (len > 0);
+
+		if (!service->down || len + more > DOWN_TEXT_MAX)
+			continue;
+		len += (size_t)snprintf(names + len, DOWN_TEXT_MAX + 1 - len,
+		    "%s%s", len > 0 ? "," : "", service->name);
+	}
+}
+
+void
+services_take_health(struct device *device, struct str name, bool down)
+{
+	struct service *service;
+	char names[DOWN_TEXT_MAX + 1];
+
+	LIST_FOREACH (service, &device->services, link)
+		if (str_is(name, service->name))
+			break;
+	if (service == NULL || service->down == down)
+		return;
+	service->down = down;
+	log_debug(down ? "service is down" : "service is up again",
+	    LOG_S("device", device->name), LOG_S("service", service->name));
+	write_down(device, names);
+	if (grant_set_down(device->grant, names))
+		device_hold_soon(device);
+}
+
+void
+services_forget_health(struct device *device)
+{
+	struct service *service;
+
+	LIST_FOREACH (service, &device->services, link)
+		service->down = false;
+	(void)grant_set_down(device->grant, "");
 }

@@ -16,6 +16,7 @@ struct service {
 	uint16_t public_port; /* tcp; 0 for the others */
 	uint8_t kind;	      /* enum service_kind */
 	bool kept : 1;	      /* while services are reconciled: it stays */
+	bool down : 1;	      /* as the agent says */
 	bool sought : 1; /* its device has moved: where to is being asked */
 	char name[];	 /* behind it, for http and tls: the public host name */
 };
@@ -44,6 +45,11 @@ void services_listen(struct relay *relay);
 bool service_is_open(const struct service *service);
 /* Close all of a device. Visitors who wait for one are failed. */
 void services_close(struct device *device);
+
+/* The agent says that a service of this name is down, or up again; what it has not is ignored. */
+void services_take_health(struct device *device, struct str name, bool down);
+/* Another session has begun, and has said nothing yet. */
+void services_forget_health(struct device *device);
 
 /* The public URL: "https://k7….example.com/", "tcp://example.com:20022". */
 void service_url_write(const struct service *service, struct writer *w);

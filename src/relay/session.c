@@ -309,6 +309,10 @@ session_take_message(struct session *session, const struct control_msg *msg)
 		rotation_take(session->device, msg);
 	else if (msg->op == CONTROL_HEARTBEAT)
 		take_heartbeat(session, msg);
+	else if (msg->op == CONTROL_HEALTH &&
+	    session->device->session == session)
+		services_take_health(
+		    session->device, msg->service, msg->error.ptr != NULL);
 	/* whatever else an agent says here is of a later version */
 }
 

@@ -116,6 +116,8 @@ retry_after_s(enum page page)
 		return 0;
 	case PAGE_REFUSED:
 		return 2;
+	case PAGE_DOWN:
+		return 30;
 	default:
 		return 5;
 	}
@@ -133,6 +135,7 @@ visitor_fail(struct visitor *visitor, enum page page)
 	    LOG_S("why",
 		page == PAGE_REFUSED	   ? "refused"
 		    : page == PAGE_CONSENT ? "no consent"
+		    : page == PAGE_DOWN	   ? "service down"
 		    : page == PAGE_BUSY	   ? "busy"
 					   : "offline"));
 	if (visitor->kind != SERVICE_HTTP || visitor->touched) {

@@ -27,7 +27,7 @@ KNOWN_KEYS = {
     "heartbeat_min_ms", "heartbeat_max_ms", "beat_bytes", "budget_bytes", "check", "pad",
 }
 CONTROL_OPS = {"welcome", "open", "opened", "refused", "abort", "move", "credit", "moved", "stays",
-               "rotate", "secret", "heartbeat", "check"}
+               "rotate", "secret", "heartbeat", "check", "health"}
 
 
 class FrameExample:

@@ -203,6 +203,10 @@ static const struct {
     [CONTROL_HEARTBEAT] = OP("heartbeat", FORM_BIT(KEY_HEARTBEAT), 0,
 	"heartbeat needs heartbeat_ms"),
 #endif
+#ifndef TAUPE_DEVICE_ONLY
+    [CONTROL_HEALTH] =
+	OP("health", FORM_BIT(KEY_SERVICE), 0, "health needs a service"),
+#endif
 };
 
 static bool

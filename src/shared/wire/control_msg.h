@@ -40,7 +40,8 @@ enum control_op {
 	CONTROL_STAYS,   /* agent → relay, there: a visit does not move */
 	CONTROL_ROTATE,  /* relay → agent, on control: make a new secret */
 	CONTROL_SECRET,  /* both ways, on control: the new secret's hash, or why there is none */
-	CONTROL_HEARTBEAT /* agent → relay, on control: the interval that it keeps from now on */
+	CONTROL_HEARTBEAT, /* agent → relay, on control: the interval that it keeps from now on */
+	CONTROL_HEALTH /* agent → relay, on control: a service is down (error says why), or up again */
 };
 
 enum service_kind { SERVICE_HTTP, SERVICE_TLS, SERVICE_TCP };
@@ -83,11 +84,11 @@ struct control_url {
 struct control_msg {
 	enum control_op op;
 	struct str id;      /* open, refused on control */
-	struct str service; /* open */
+	struct str service; /* open, health */
 	struct str from;    /* open: the visitor's address, "192.0.2.1:50312" */
 	struct str reason;  /* refused, abort, move: for people */
 	struct str sha256;  /* secret: SHA256_HEX_LEN digits */
-	struct str error;   /* secret, instead of sha256: for people */
+	struct str error;   /* secret, instead of sha256; health: for people */
 	struct str to;      /* move: URL; absent: any other relay of the list */
 	wire_number visit;     /* all that is about one; 0 when absent */
 	wire_number mux;       /* open on control: 1, if the channel is to be shared */

@@ -48,6 +48,8 @@ static const char *const examples[] = {
     "op=secret&error=no%20place%20to%20keep%20a%20secret",
     "op=heartbeat&heartbeat_ms=285000",
     "op=heartbeat&heartbeat_ms=285000&beat_bytes=160&budget_bytes=5000000",
+    "op=health&service=web&error=answers%20with%20503",
+    "op=health&service=web",
 };
 
 START_TEST(protocol_examples_come_back_byte_by_byte)
