@@ -116,6 +116,21 @@ const struct ctl_command ctl_commands[] = {
 	 "come from this host, so a firewall before it is not seen. Fails when "
 	 "a check does."},
 	command_doctor},
+    {{"cert", "load", "FILE",
+	 "Have HAProxy serve this certificate, without a restart: a PEM file "
+	 "with the certificate, its chain and its key, as programs that renew "
+	 "certificates write it. HAProxy is given it over its runtime socket "
+	 "(--haproxy, more than once for more of them); then it replaces the "
+	 "file that HAProxy begins with, whole or not at all; then it is "
+	 "served, and connections that there are go on. --certs is HAProxy's "
+	 "TAUPE_CERTS: in a folder it is the file of the same name, which may "
+	 "be a new one. haproxy/README.md has this for lego, certbot and "
+	 "acme.sh."},
+	command_cert_load},
+    {{"cert", "ls", NULL,
+	 "List the certificates of HAProxy, with their names and how long they "
+	 "hold."},
+	command_cert_list},
     {{"top", NULL, NULL,
 	 "Show the relays and the busiest devices, anew each second: q ends, s "
 	 "sorts by bytes, visits or names, / asks for a part of the names to "

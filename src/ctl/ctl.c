@@ -185,6 +185,7 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			? "the token's name is missing"
 			: strcmp(noun, "fleet") == 0
 			? "the fleet's name is missing"
+			: strcmp(noun, "cert") == 0 ? "the PEM file is missing"
 			: strcmp(noun, "completion") == 0
 			? "the shell's name is missing"
 			: "the relay's id is missing");
@@ -213,10 +214,14 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		ctl->options.webhook != NULL))
 		return fail_usage(
 		    "follow, device, kind, since and webhook belong to events");
+	/* these need no registry */
+	if (command->run == command_completion ||
+	    command->run == command_cert_load ||
+	    command->run == command_cert_list)
+		return command->run(ctl, name);
 	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
 		return code;
-	if (command->run != command_completion &&
-	    (code = choose_store(ctl)) != EX_OK)
+	if ((code = choose_store(ctl)) != EX_OK)
 		return code;
 	return command->run(ctl, name);
 }

@@ -24,6 +24,7 @@ struct ctl_options {
 	char *domain, *dns, *ca_file; /* of doctor */
 	struct option_list haproxy, address;
 	int64_t haproxy_bufsize, http_port, https_port;
+	char *certs;      /* of cert */
 	bool once, batch; /* of top */
 	int64_t count, interval_ms;
 	int sort;
@@ -89,6 +90,8 @@ int command_relay_undrain(struct ctl *ctl, const char *id);
 int command_route_list(struct ctl *ctl, const char *name);
 int command_status(struct ctl *ctl, const char *name);
 int command_doctor(struct ctl *ctl, const char *name);
+int command_cert_load(struct ctl *ctl, const char *file);
+int command_cert_list(struct ctl *ctl, const char *name);
 int command_top(struct ctl *ctl, const char *name);
 int command_completion(struct ctl *ctl, const char *name);
 int command_events(struct ctl *ctl, const char *name);

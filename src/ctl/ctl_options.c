@@ -178,11 +178,13 @@ static const struct option_row rows[] = {
 	"doctor: authorities to trust besides the system's."},
     {"haproxy", OPTION_LIST, AT(haproxy), NULL, 1, 107, NULL, check_socket,
 	"SOCKET",
-	"doctor: runtime socket of a HAProxy, level admin; "
+	"doctor, cert: runtime socket of a HAProxy, level admin; "
 	"/run/haproxy/admin.sock if that is there."},
     {"haproxy_bufsize", OPTION_SIZE, AT(haproxy_bufsize), "16384", 2048,
 	1048576, NULL, NULL, "BYTES",
-	"doctor: taupe-router's option of that name."},
+	"doctor, cert: taupe-router's option of that name."},
+    {"certs", OPTION_STRING, AT(certs), "/etc/haproxy/certs", 1, 900, NULL,
+	NULL, "FILE|DIR", "cert: HAProxy's TAUPE_CERTS."},
     {"once", OPTION_BOOL, AT(once), "no", 0, 0, NULL, NULL, NULL,
 	"top: look once, and end."},
     {"batch", OPTION_BOOL, AT(batch), "no", 0, 0, NULL, NULL, NULL,

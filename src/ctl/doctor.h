@@ -78,6 +78,10 @@ size_t doctor_resolve(struct doctor *doctor, const char *host, uint16_t port,
 /* doctor_doors.c: ports, answers and certificates. */
 void doctor_check_doors(struct doctor *doctor);
 
+/* A certificate that is to be trusted otherwise, by its end. */
+void doctor_judge_expiry(struct doctor *doctor, const char *check,
+    const char *name, int64_t expires_s);
+
 /* doctor_haproxy.c, doctor_maps.c */
 void doctor_check_haproxy(struct doctor *doctor);
 void doctor_check_maps(struct doctor *doctor, const char *socket);

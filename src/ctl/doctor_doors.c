@@ -39,23 +39,19 @@ look(struct doctor *doctor, const struct address *address, uint16_t port,
 
 /* Certificates. */
 
-static void
-judge_certificate(struct doctor *doctor, const char *check, const char *name,
-    const struct probe_answer *answer)
+void
+doctor_judge_expiry(struct doctor *doctor, const char *check, const char *name,
+    int64_t expires_s)
 {
-	int64_t left_s = answer->expires_s - (int64_t)time(NULL);
+	int64_t left_s = expires_s - (int64_t)time(NULL);
 	char left[REPORT_TEXT_MAX];
 
 	(void)report_duration(
 	    (uint64_t)(left_s < 0 ? -left_s : left_s) * 1000, left);
-	if (answer->distrust[0] != '\0')
+	if (left_s < 0)
 		doctor_note(doctor, FINDING_FAIL, check,
-		    "load one of that name with its whole chain, or give "
-		    "--ca-file if the authority is your own",
-		    "not to be trusted for %s: %s", name, answer->distrust);
-	else if (left_s < 0)
-		doctor_note(doctor, FINDING_FAIL, check,
-		    "renew it: haproxy/README.md", "expired %s ago", left);
+		    "renew it (haproxy/README.md), and taupectl cert load",
+		    "expired %s ago", left);
 	else if (left_s < EXPIRY_WARNING_DAYS * DAY_S)
 		doctor_note(doctor,
 		    left_s < EXPIRY_FAIL_DAYS * DAY_S ? FINDING_FAIL
@@ -65,6 +61,19 @@ judge_certificate(struct doctor *doctor, const char *check, const char *name,
 	else
 		doctor_note(doctor, FINDING_OK, check, NULL,
 		    "holds for %s, for %s more", name, left);
+}
+
+static void
+judge_certificate(struct doctor *doctor, const char *check, const char *name,
+    const struct probe_answer *answer)
+{
+	if (answer->distrust[0] != '\0')
+		doctor_note(doctor, FINDING_FAIL, check,
+		    "load one of that name with its whole chain, or give "
+		    "--ca-file if the authority is your own",
+		    "not to be trusted for %s: %s", name, answer->distrust);
+	else
+		doctor_judge_expiry(doctor, check, name, answer->expires_s);
 }
 
 struct any_route {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "ctl/hap_certs.h"
 #include "ctl/report.h"
 #include "net/hap_query.h"
 #include "net/hap_reply.h"
@@ -199,6 +200,31 @@ check_errors(struct doctor *doctor, const char *socket)
 		    stats.failed, stats.total);
 }
 
+/* All that it has, those that no visitor has asked for yet, too. */
+static void
+check_certificates(struct doctor *doctor, const char *socket)
+{
+	json_t *list = json_array(), *certificate;
+	char error[HAP_QUERY_ERROR_MAX], check[HAP_CERT_NAME_MAX + 20];
+	size_t i;
+
+	if (hap_certs_list(socket, doctor->timeout_ms, list, error) != 0)
+		doctor_note(doctor, FINDING_SKIPPED, "haproxy certificates",
+		    NULL, "%s", error);
+	else
+		json_array_foreach (list, i, certificate) {
+			uint64_t end_s = report_u64(certificate, "expires_s");
+
+			snprintf(check, sizeof(check), "certificate %s",
+			    report_str(certificate, "name"));
+			if (end_s != 0)
+				doctor_judge_expiry(doctor, check,
+				    report_str(certificate, "names"),
+				    (int64_t)end_s);
+		}
+	json_decref(list);
+}
+
 static void
 check_socket(struct doctor *doctor, const char *socket)
 {
@@ -228,6 +254,7 @@ check_socket(struct doctor *doctor, const char *socket)
 	judge_load(doctor, said);
 	check_bufsize(doctor, socket);
 	check_errors(doctor, socket);
+	check_certificates(doctor, socket);
 	doctor_check_maps(doctor, socket);
 }
 

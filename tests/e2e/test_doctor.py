@@ -99,26 +99,13 @@ def scene(module_group):
     return scene
 
 
-def renew(scene, days, certificate=None):
+def renew(scene, days):
     """Another certificate from the same authority, that HAProxy takes without a restart."""
-    folder = scene.haproxy.certificate.key.parent
-    request, extensions, chain = folder / "cert.csr", folder / "cert.ext", folder / "new.pem"
-    end = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + days * 86400))
-    begin = time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() - 100 * 86400))
-    config = folder / "ca.conf"
-    (folder / "index").write_text("")
-    config.write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={folder}/index\n"
-                      f"new_certs_dir={folder}\nrand_serial=yes\ndefault_md=sha256\n"
-                      "policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n")
-    subprocess.run(["openssl", "ca", "-batch", "-notext", "-config", config, "-in", request,
-                    "-cert", folder / "ca.pem", "-keyfile", folder / "ca.key", "-extfile",
-                    extensions, "-startdate", begin, "-enddate", end, "-out", chain],
-                   check=True, capture_output=True)
-    text = chain.read_text() + scene.haproxy.certificate.key.read_text()
-    bundle = scene.haproxy.certificate.bundle
-    answer = scene.haproxy.ask(f"set ssl cert {bundle} <<\n{text}\n")
+    certificate = scene.haproxy.certificate
+    answer = scene.haproxy.ask(
+        f"set ssl cert {certificate.bundle} <<\n{certificate.again(days)}\n")
     assert "Transaction created" in answer, answer
-    answer = scene.haproxy.ask(f"commit ssl cert {bundle}")
+    answer = scene.haproxy.ask(f"commit ssl cert {certificate.bundle}")
     assert "Success" in answer, answer
 
 
@@ -209,7 +196,8 @@ def test_a_certificate_that_ends(scene, days, result, words):
         found = scene.doctor.checks(UNAVAILABLE if result == "FAIL" else 0)
     finally:
         renew(scene, 90)
-    for check in ("certificate at 127.0.0.1", "certificate of r1"):
+    for check in ("certificate at 127.0.0.1", "certificate of r1",
+                  f"certificate {scene.haproxy.certificate.bundle}"):
         assert found[check][0] == result and words in found[check][1], found[check]
         assert "renew it" in found[check][2]
     assert scene.haproxy.process.pid == scene.pid

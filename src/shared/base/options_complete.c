@@ -55,7 +55,7 @@ static bool
 is_file(const char *argument)
 {
 	return argument != NULL &&
-	    (strcmp(argument, "FILE") == 0 || strcmp(argument, "DIR") == 0 ||
+	    (strcmp(argument, "FILE") == 0 || strstr(argument, "DIR") != NULL ||
 		strstr(argument, "SOCKET") != NULL);
 }
 
@@ -132,6 +132,8 @@ complete_argument(
 {
 	if (strchr(command->argument, '|') != NULL)
 		complete_choice(command->argument, "", completion->begin);
+	else if (is_file(command->argument))
+		puts(":files");
 	else if (completion->table->complete_argument != NULL)
 		completion->table->complete_argument(command, completion->begin,
 		    completion->argc - 1, completion->argv);

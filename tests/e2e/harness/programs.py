@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 import urllib.request
 
@@ -400,6 +401,23 @@ class Certificate:
         openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
                 "-CAcreateserial", "-days", "3", "-extfile", extensions, "-out", self.chain)
         self.bundle.write_text(self.chain.read_text() + self.key.read_text())
+
+    def again(self, days):
+        """Chain and key of another one, of the same names and key, that ends in so many days; it
+        has begun long ago, so they may be less than none."""
+        folder = self.key.parent
+        chain, index, config = folder / "again.pem", folder / "index", folder / "again.conf"
+        begin, end = (time.strftime("%y%m%d%H%M%SZ", time.gmtime(time.time() + at * 86400))
+                      for at in (-100, days))
+        index.write_text("")
+        config.write_text(f"[ca]\ndefault_ca=own\n[own]\ndatabase={index}\n"
+                          f"new_certs_dir={folder}\nrand_serial=yes\ndefault_md=sha256\n"
+                          "policy=any\nunique_subject=no\n[any]\ncommonName=supplied\n")
+        subprocess.run(["openssl", "ca", "-batch", "-notext", "-config", config, "-in",
+                        folder / "cert.csr", "-cert", self.ca, "-keyfile", folder / "ca.key",
+                        "-extfile", folder / "cert.ext", "-startdate", begin, "-enddate", end,
+                        "-out", chain], check=True, capture_output=True)
+        return chain.read_text() + self.key.read_text()
 
 
 __all__ = ["Agent", "Certificate", "Device", "ROOT", "Redis", "Relay",
