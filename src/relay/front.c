@@ -84,13 +84,12 @@ turn_away(struct guest *guest, bool http)
 
 /* The service behind a name, as a visitor has said it; NULL: none of that kind. */
 static struct service *
-find(struct guest *guest, struct str name, enum service_kind kind,
-    char host[HOST_NAME_MAX + 1])
+find(struct guest *guest, struct str name, enum service_kind kind)
 {
+	char host[HOST_NAME_MAX + 1];
 	struct service *service = NULL;
 
-	if (name.ptr != NULL &&
-	    host_name_normalise(name, host, HOST_NAME_MAX + 1))
+	if (name.ptr != NULL && host_name_normalise(name, host, sizeof(host)))
 		service = service_find(guest->front->relay, str_of(host));
 	return service != NULL && service->kind == kind ? service : NULL;
 }
@@ -98,8 +97,7 @@ find(struct guest *guest, struct str name, enum service_kind kind,
 static void
 join_tls(struct guest *guest, struct str name)
 {
-	char host[HOST_NAME_MAX + 1];
-	struct service *service = find(guest, name, SERVICE_TLS, host);
+	struct service *service = find(guest, name, SERVICE_TLS);
 
 	if (service == NULL) {
 		turn_away(guest, false);
@@ -117,28 +115,29 @@ join_tls(struct guest *guest, struct str name)
 
 /* What goes to the device first is the first request as it is passed on. */
 static void
-join_http(struct guest *guest, struct str name)
+join_http(struct guest *guest, struct http_head *head, size_t head_len)
 {
 	struct relay *relay = guest->front->relay;
-	char host[HOST_NAME_MAX + 1];
-	struct service *service = find(guest, name, SERVICE_HTTP, host);
 	struct requests_origin origin = {
-	    .from = &guest->from, .host = str_of(host), .https = guest->https};
+	    .from = &guest->from,
+	    .service =
+		find(guest, http_field_get(head, "Host"), SERVICE_HTTP),
+	    .https = guest->https,
+	};
+	struct requests_read read = {guest->first, guest->first_len, head, head_len};
 	struct buf *first;
 	ssize_t got = CONN_ERROR;
 
-	if (service == NULL) {
+	if (origin.service == NULL) {
 		turn_away(guest, true);
 		return;
 	}
-	first = buf_get(guest->first_len + HTTP_FORWARD_MAX);
-	if (first != NULL &&
-	    requests_watch(relay, &guest->conn, &origin, &guest->first,
-		guest->first_len) == 0)
-		got = conn_read(
-		    &guest->conn, buf_data(first), first->capacity);
+	if ((first = buf_get(guest->first_len + HTTP_FORWARD_MAX)) != NULL)
+		got = requests_watch(relay, &guest->conn, &origin, &read,
+		    buf_data(first), first->capacity);
+	guest->first = read.buf;
 	if (got > 0)
-		visitor_adopt(service, &guest->conn, &first, (size_t)got,
+		visitor_adopt(origin.service, &guest->conn, &first, (size_t)got,
 		    &guest->from);
 	else if (got == 0) /* refused */
 		farewell_take(relay->farewells, &guest->conn);
@@ -198,7 +197,7 @@ look_at_http(struct guest *guest)
 			break;
 		}
 		if (http_field_count(&head, "Host") == 1) {
-			join_http(guest, http_field_get(&head, "Host"));
+			join_http(guest, &head, consumed);
 			return;
 		}
 		head.error_status = 400;

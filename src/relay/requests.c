@@ -41,12 +41,14 @@ struct requests {
 	struct http_switch answer; /* to the request that wants another protocol */
 	struct waiting in;	   /* read, and not looked at yet */
 	struct waiting out;	   /* a head that the owner had no room for */
+	struct service *service; /* while its first head is looked at */
 	struct refusal refusal;
 	bool refused; /* and the visitor was told */
 	bool https;
 	struct address from;
 	char from_ip[ADDRESS_TEXT_MAX];
-	char host[]; /* of all its requests */
+	struct str host, said; /* of all its requests; as the first one said it */
+	char text[];	       /* of these */
 };
 
 static const struct conn_filter_ops requests_filter_ops;
@@ -176,12 +178,15 @@ static struct service *
 service_for(const struct requests *requests, const struct http_head *head)
 {
 	char host[HOST_NAME_MAX + 1];
+	struct str said = http_field_get(head, "Host");
 
-	if (!host_name_normalise(
-		http_field_get(head, "Host"), host, sizeof(host)) ||
-	    strcmp(host, requests->host) != 0)
+	if (requests->service != NULL)
+		return requests->service;
+	if (!str_equal(said, requests->said) &&
+	    (!host_name_normalise(said, host, sizeof(host)) ||
+		!str_equal(str_of(host), requests->host)))
 		return NULL;
-	return service_find(requests->relay, str_of(host));
+	return service_find(requests->relay, requests->host);
 }
 
 static struct refusal
@@ -199,6 +204,8 @@ judge(struct requests *requests, const struct http_head *head,
 	status = http_stream_begin(&requests->stream, head, &error);
 	if (status != 0)
 		return REFUSAL(status);
+	if (access_is_public(*service))
+		return NO_REFUSAL;
 	verdict = access_check_request(*service, head, requests->https,
 	    &requests->from, loop_wall_ms());
 	return verdict == ACCESS_GRANTED
@@ -211,6 +218,8 @@ static void
 strip_access(
     const struct service *service, struct http_head *head, char *room)
 {
+	if (access_is_public(service))
+		return;
 	for (size_t i = 0; i < head->n_fields; i++) {
 		struct http_field *field = &head->fields[i];
 		struct str value;
@@ -266,42 +275,66 @@ write_anew(struct requests *requests, const struct http_head *head, size_t len,
 	return WIRE_DONE;
 }
 
-/* Take the head that waits, or the trailers. WIRE_MORE: it is not whole. WIRE_BAD: no memory. */
+/* A head is whole, or never will be: pass it on, or not. WIRE_BAD: no memory. */
 static enum wire_result
-take_head(struct requests *requests, uint8_t *out, size_t cap, size_t *done)
+take_head(struct requests *requests, struct http_head *head, size_t len,
+    uint8_t *out, size_t cap, size_t *done)
+{
+	struct service *service = NULL;
+	struct refusal refusal = judge(requests, head, &service);
+	char room[HTTP_HEAD_MAX];
+	enum wire_result result;
+
+	if (is_refusal(refusal)) {
+		refuse(requests, refusal);
+		return WIRE_DONE;
+	}
+	strip_access(service, head, room);
+	result = write_anew(requests, head, len, out, cap, done);
+	waiting_consume(&requests->in, len);
+	requests->filter.watches = requests->stream.part == HTTP_SWITCH;
+	return result;
+}
+
+static enum wire_result
+take_trailers(struct requests *requests, const struct http_head *trailers,
+    size_t len, uint8_t *out, size_t cap, size_t *done)
+{
+	enum wire_result result =
+	    write_anew(requests, trailers, len, out, cap, done);
+
+	waiting_consume(&requests->in, len);
+	http_stream_end_trailers(&requests->stream);
+	return result;
+}
+
+/* Look at what waits: the head, or the trailers. WIRE_MORE: it is not whole. WIRE_BAD: no memory. */
+static enum wire_result
+look_at_head(
+    struct requests *requests, uint8_t *out, size_t cap, size_t *done)
 {
 	struct waiting *in = &requests->in;
 	const char *data = (const char *)waiting_data(in);
 	size_t most = (size_t)requests->relay->options.max_head, len = 0;
 	bool trailers = requests->stream.part == HTTP_TRAILERS;
 	struct http_head head;
-	struct service *service = NULL;
-	struct refusal refusal = NO_REFUSAL;
-	char room[HTTP_HEAD_MAX];
 	enum wire_result result = trailers
 	    ? http_trailers_parse(data, in->len, &head, &len)
 	    : http_request_parse(data, in->len, &head, &len);
 
-	if (result == WIRE_BAD)
-		refusal = REFUSAL(head.error_status);
-	else if (result == WIRE_MORE ? in->len >= most : len > most)
-		refusal = REFUSAL(431);
-	else if (result == WIRE_MORE)
-		return WIRE_MORE;
-	else if (!trailers)
-		refusal = judge(requests, &head, &service);
-	if (is_refusal(refusal)) {
-		refuse(requests, refusal);
+	if (result == WIRE_BAD) {
+		refuse(requests, REFUSAL(head.error_status));
 		return WIRE_DONE;
 	}
-	if (!trailers)
-		strip_access(service, &head, room);
-	result = write_anew(requests, &head, len, out, cap, done);
-	waiting_consume(in, len);
-	if (trailers)
-		http_stream_end_trailers(&requests->stream);
-	requests->filter.watches = requests->stream.part == HTTP_SWITCH;
-	return result;
+	if (result == WIRE_MORE ? in->len >= most : len > most) {
+		refuse(requests, REFUSAL(431));
+		return WIRE_DONE;
+	}
+	if (result == WIRE_MORE)
+		return WIRE_MORE;
+	return trailers
+	    ? take_trailers(requests, &head, len, out, cap, done)
+	    : take_head(requests, &head, len, out, cap, done);
 }
 
 /* ---- reading ---- */
@@ -318,7 +351,7 @@ step_head(struct requests *requests, uint8_t *out, size_t cap, size_t *done)
 {
 	if (requests->in.len == 0)
 		return NEEDS_MORE;
-	switch (take_head(requests, out, cap, done)) {
+	switch (look_at_head(requests, out, cap, done)) {
 	case WIRE_DONE:
 		return GOES_ON;
 	case WIRE_MORE:
@@ -532,15 +565,20 @@ static const struct conn_filter_ops requests_filter_ops = {
     .free = free_cb,
 };
 
-int
-requests_watch(struct relay *relay, struct conn *conn,
-    const struct requests_origin *origin, struct buf **read, size_t read_len)
+static struct requests *
+requests_new(struct relay *relay, const struct requests_origin *origin,
+    struct str said)
 {
+	struct str host = str_of(service_host(origin->service));
 	struct requests *requests = calloc(
-	    1, offsetof(struct requests, host) + origin->host.len + 1);
+	    1, offsetof(struct requests, text) + host.len + said.len);
 
 	if (requests == NULL)
-		return -1;
+		return NULL;
+	memcpy(requests->text, host.ptr, host.len);
+	memcpy(requests->text + host.len, said.ptr, said.len);
+	requests->host = (struct str){requests->text, host.len};
+	requests->said = (struct str){requests->text + host.len, said.len};
 	requests->filter.ops = &requests_filter_ops;
 	requests->relay = relay;
 	requests->https = origin->https;
@@ -548,12 +586,51 @@ requests_watch(struct relay *relay, struct conn *conn,
 	requests->from = *origin->from;
 	http_stream_init(&requests->stream);
 	(void)address_ip_text(origin->from, requests->from_ip);
-	memcpy(requests->host, origin->host.ptr, origin->host.len);
+	return requests;
+}
+
+/* The first head is written; what has come behind it goes along, as far as there is room. */
+static ssize_t
+read_rest(struct requests *requests, struct conn *conn, uint8_t *out,
+    size_t cap, size_t done)
+{
+	ssize_t got;
+
+	if (requests->in.len == 0 || done == cap)
+		return (ssize_t)done;
+	conn_wake(conn);
+	got = conn_read(conn, out + done, cap - done);
+	if (got == CONN_ERROR)
+		return CONN_ERROR;
+	return got > 0 ? (ssize_t)done + got : (ssize_t)done;
+}
+
+ssize_t
+requests_watch(struct relay *relay, struct conn *conn,
+    const struct requests_origin *origin, struct requests_read *read, void *out,
+    size_t cap)
+{
+	struct requests *requests =
+	    requests_new(relay, origin, http_field_get(read->head, "Host"));
+	enum wire_result result;
+	size_t done = 0;
+
+	if (requests == NULL)
+		return CONN_ERROR;
 	requests->in =
-	    (struct waiting){.buf = *read, .len = (uint32_t)read_len};
-	*read = NULL;
+	    (struct waiting){.buf = read->buf, .len = (uint32_t)read->len};
+	read->buf = NULL;
 	conn_set_filter(conn, &requests->filter);
-	return 0;
+	requests->service = origin->service;
+	result = take_head(
+	    requests, read->head, read->head_len, out, cap, &done);
+	requests->service = NULL;
+	assert(requests->out.len == 0); /* the owner has room for it */
+	if (result != WIRE_DONE)
+		return CONN_ERROR;
+	if (is_refusal(requests->refusal))
+		return 0;
+	return read_rest(requests, conn, out, cap, done);
 }
 
 void

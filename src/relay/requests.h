@@ -13,16 +13,30 @@
 
 #include "relay/relay.h"
 
+struct service;
+struct http_head;
+
 struct requests_origin {
 	const struct address *from; /* the visitor's */
-	struct str host;	    /* the key of the service, as service_find() wants it */
+	struct service *service;    /* an http one */
 	bool https; /* a proxy in front has said so */
 };
 
-/* Look at the requests of a connection from now on. *read: what was read of it already, read_len
- * bytes; taken and cleared. -1: no memory, and nothing changed. */
-int requests_watch(struct relay *relay, struct conn *conn,
-    const struct requests_origin *origin, struct buf **read, size_t read_len);
+/* What was read of a connection already: its first head, parsed, and perhaps more. */
+struct requests_read {
+	struct buf *buf;
+	size_t len;
+	struct http_head *head;
+	size_t head_len;
+};
+
+/*
+ * Look at the requests of a connection from now on, and read it: as conn_read(), 0 being that its
+ * first request is refused. Takes read->buf, and changes read->head. CONN_ERROR: no memory.
+ */
+ssize_t requests_watch(struct relay *relay, struct conn *conn,
+    const struct requests_origin *origin, struct requests_read *read,
+    void *out, size_t cap);
 
 /* Write an answer without a body, after which the connection ends. */
 void requests_refuse(struct conn *conn, unsigned status);

@@ -412,6 +412,10 @@ conn_read_below(struct conn *conn, void *out, size_t cap)
 	ssize_t got;
 
 	assert(cap > 0);
+	if (conn->filter != NULL && conn->filter->dry) {
+		conn->filter->dry = conn->readable = false;
+		return CONN_AGAIN;
+	}
 	if (!conn->readable)
 		return CONN_AGAIN;
 	got = conn->tls != NULL ? read_tls(conn, out, cap)
@@ -428,6 +432,23 @@ conn_read_below(struct conn *conn, void *out, size_t cap)
 }
 
 /* What its filter has got is as good as what the system may have. */
+static void
+note_filtered(struct conn *conn)
+{
+	if (conn->readable)
+		return;
+	conn->readable = conn->filter->dry = true;
+}
+
+/* The system may have something. */
+static void
+note_readable(struct conn *conn)
+{
+	conn->readable = true;
+	if (conn->filter != NULL)
+		conn->filter->dry = false;
+}
+
 static ssize_t
 read_filtered(struct conn *conn, void *out, size_t cap)
 {
@@ -439,7 +460,7 @@ read_filtered(struct conn *conn, void *out, size_t cap)
 	filter->has_more = false;
 	got = filter->ops->read(filter, conn, out, cap);
 	if (filter->has_more)
-		conn->readable = true;
+		note_filtered(conn);
 	return got;
 }
 
@@ -457,8 +478,6 @@ conn_set_filter(struct conn *conn, struct conn_filter *filter)
 
 	assert(old == NULL || filter == NULL);
 	conn->filter = filter;
-	if (filter != NULL)
-		conn->readable = true; /* of what it has got */
 	if (old != NULL)
 		old->ops->free(old);
 }
@@ -466,7 +485,7 @@ conn_set_filter(struct conn *conn, struct conn_filter *filter)
 void
 conn_wake(struct conn *conn)
 {
-	conn->readable = true;
+	note_filtered(conn);
 	if (!conn->paused)
 		task_post(conn->loop, &conn->task);
 }
@@ -620,7 +639,7 @@ conn_event_cb(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_CLOSED)
 		conn->hung_up = true;
 	if (what & (EV_READ | EV_CLOSED))
-		conn->readable = true;
+		note_readable(conn);
 	if (what & EV_WRITE)
 		conn->writable = true;
 	/* TLS may need the one to do the other */
@@ -636,7 +655,7 @@ conn_task_cb(void *arg)
 	struct conn *conn = arg;
 
 	if (conn->look_again)
-		conn->readable = true;
+		note_readable(conn);
 	conn->look_again = false;
 	conn_dispatch(conn);
 }

@@ -46,6 +46,7 @@ struct conn_filter_ops {
 struct conn_filter {
 	const struct conn_filter_ops *ops;
 	bool has_more, watches;
+	bool dry; /* conn's own: what is readable is the filter's, the system has nothing */
 };
 
 struct conn_ops {

@@ -12,6 +12,7 @@ FEWEST_WAITS = {
     "kept": {"relay": 2, "agent": 2},
     "new": {"relay": 3, "agent": 2},
     "new_at_front": {"relay": 5, "agent": 2},
+    "kept_at_front": {"relay": 2, "agent": 2},
 }
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n" + b"x" * 1024
@@ -99,6 +100,12 @@ class CostScene:
     def new_at_front(self):
         """The same where the relay has to find out who is asked for."""
         return lambda: self.visit(socket.create_connection(self.alone.front, 30))
+
+    def kept_at_front(self):
+        """On a connection to the front, which looks at each request."""
+        sock = socket.create_connection(self.alone.front, 30)
+        self.alone.group.exits.callback(sock.close)
+        return lambda: self.request(sock)
 
     def download(self, size):
         with self.connect("source") as sock:
