@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "admin/admin_internal.h"
+#include "admin/name_index.h"
 #include "net/redis_sync.h"
 
 void
@@ -21,6 +22,7 @@ admin_init(struct admin *admin, const struct redis_options *registry,
 void
 admin_fini(struct admin *admin)
 {
+	name_index_free(&admin->index);
 	redis_sync_free(&admin->redis);
 }
 

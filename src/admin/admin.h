@@ -39,6 +39,7 @@ enum admin_code {
 	ADMIN_CODES
 };
 
+struct name_index;
 struct name_page;
 struct redis_sync;
 struct store;
@@ -60,6 +61,7 @@ struct admin {
 
 	const struct store *store;
 	struct redis_sync *redis;              /* once it was needed */
+	struct name_index *index;              /* once devices were listed in pages */
 	char redis_where[REDIS_WHERE_MAX]; /* which one that is, for people */
 	struct {
 		enum admin_code code;

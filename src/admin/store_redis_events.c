@@ -40,8 +40,8 @@ entry_json(const redisReply *entry, char place[EVENT_PLACE_MAX])
 
 /* nil, or [[stream, [entry, …]]] */
 static int
-take_entries(struct admin *admin, const redisReply *reply,
-    struct event_page *page)
+take_entries(
+    struct admin *admin, const redisReply *reply, struct event_page *page)
 {
 	const redisReply *entries;
 
@@ -97,8 +97,7 @@ find_end(struct admin *admin, char id[EVENT_PLACE_MAX])
 /* Is what stood at that place still there? If not, and if the stream has begun again with a clock
  * that was set back, it is read from its beginning. */
 static int
-look_for_gap(
-    struct admin *admin, const char *after, struct event_page *page)
+look_for_gap(struct admin *admin, const char *after, struct event_page *page)
 {
 	char id[EVENT_PLACE_MAX];
 	int code;

@@ -1,83 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * A page of devices out of very many. The set of their names has no order and no index, and needs
- * none: Redis looks through a hundred thousand of them in some hundredths of a second, in steps
- * that let others have their turn.
- */
-#include <stdio.h>
-#include <string.h>
-
-#include "admin/name_page.h"
-#include "admin/store_redis.h"
-
-#define STEP 5000 /* names that Redis looks at in one go */
-#define PATTERN_MAX (4 * sizeof(((struct name_page *)NULL)->search) + 16)
-
-/* The search as a glob, in capitals or not. False: no name and no label can contain it. */
-static bool
-write_pattern(
-    const struct name_page *page, const char *prefix, char out[PATTERN_MAX])
-{
-	struct writer w;
-
-	writer_init(&w, out, PATTERN_MAX - 1);
-	writer_cstr(&w, prefix);
-	writer_char(&w, '*');
-	for (const char *c = page->search; *c != '\0'; c++) {
-		if (*c >= 'a' && *c <= 'z') {
-			writer_char(&w, '[');
-			writer_char(&w, *c);
-			writer_char(&w, (char)(*c - 'a' + 'A'));
-			writer_char(&w, ']');
-		} else if ((*c >= '0' && *c <= '9') || *c == '.' || *c == '-' ||
-		    *c == '_') {
-			writer_char(&w, *c);
-		} else {
-			return false;
-		}
-	}
-	if (page->search[0] != '\0')
-		writer_char(&w, '*');
-	out[writer_len(&w)] = '\0';
-	return true;
-}
-
-/* [cursor, [item, …]]: take each nth item. */
-static int
-take_step(struct admin *admin, const redisReply *reply, char cursor[32],
-    size_t first, size_t step, struct name_page *page)
-{
-	const redisReply *items;
-
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-	    reply->element[1]->type != REDIS_REPLY_ARRAY ||
-	    !str_copy(redis_text(reply->element[0]), cursor, 32))
-		return store_fail_nonsense(admin, "devices");
-	items = reply->element[1];
-	for (size_t i = first; i < items->elements; i += step)
-		if (device_name_valid(redis_text(items->element[i])))
-			name_page_take(page, redis_text(items->element[i]));
-	return ADMIN_OK;
-}
-
-static int
-scan(struct admin *admin, const char *command, const char *pattern,
-    size_t first, size_t step, struct name_page *page)
-{
-	char cursor[32] = "0";
-	int code;
-
-	do {
-		redisReply *reply =
-		    store_ask(admin, &code, command, cursor, pattern, STEP);
-
-		if (reply == NULL)
-			return code;
-		code = take_step(admin, reply, cursor, first, step, page);
-		redis_sync_reply_free(&reply);
-	} while (code == ADMIN_OK && strcmp(cursor, "0") != 0);
-	return code;
-}
+/* A page of devices out of very many: which names, by the index, and then their records. */
+#include "admin/name_index.h"
 
 /* Whose is this whole label, which may be the first part of a host's name? */
 static int
@@ -103,19 +26,14 @@ take_holder(struct admin *admin, struct name_page *page)
 static int
 find_names(struct admin *admin, struct name_page *page)
 {
-	char pattern[PATTERN_MAX];
-	int code;
+	int code = store_open(admin);
 
-	if (!write_pattern(page, "", pattern))
-		return ADMIN_OK;
-	code = scan(admin, "SSCAN taupe:devices %s MATCH %s COUNT %d", pattern,
-	    0, 1, page);
-	if (code != ADMIN_OK || page->search[0] == '\0')
+	if (code == ADMIN_OK)
+		code = name_index_refresh(admin);
+	if (code != ADMIN_OK)
 		return code;
-	(void)write_pattern(page, "label/", pattern);
-	code = scan(admin, "HSCAN taupe:reserved %s MATCH %s COUNT %d", pattern,
-	    1, 2, page);
-	return code == ADMIN_OK ? take_holder(admin, page) : code;
+	name_index_search(admin->index, page);
+	return page->search[0] != '\0' ? take_holder(admin, page) : ADMIN_OK;
 }
 
 int

@@ -149,6 +149,25 @@ def test_devices_come_in_pages_and_are_found(scene):
         api.ok("DELETE", f"/devices/Page-{i}")
 
 
+def test_what_others_change_is_listed_at_once(cluster):
+    def names():
+        return [device["name"] for device in
+                cluster.api.ok("GET", "/devices?search=other")["devices"]]
+
+    assert names() == []
+    for i in range(5):
+        assert cluster.ctl("device", "add", f"other-{i}", "--label", f"else-{i}").returncode == 0
+        assert names() == [f"other-{k}" for k in range(i + 1)]
+        found = cluster.api.ok("GET", f"/devices?search=else-{i}")["devices"]
+        assert [device["name"] for device in found] == [f"other-{i}"]
+    assert cluster.ctl("device", "rm", "other-2").returncode == 0
+    assert cluster.ctl("device", "add", "other-9").returncode == 0
+    assert names() == ["other-0", "other-1", "other-3", "other-4", "other-9"]
+    for i in (0, 1, 3, 4, 9):
+        cluster.api.ok("DELETE", f"/devices/other-{i}")
+    assert names() == []
+
+
 def test_fleets_and_tokens(scene):
     api = scene.api
     fleet = api.ok("POST", "/fleets", {"name": "probes", "max": 3, "pattern": "p-*"})
