@@ -295,7 +295,8 @@ agent_free(struct agent **agent)
 		resolver_free(&a->resolver);
 	pool_fini(&a->shared_visits);
 	free(a->config.visits);
-	free(a->standing);
+	if (AGENT_HAS_TOOLS)
+		free(a->standing);
 	settings_free(&a->settings);
 	secret_store_fini(&a->secrets);
 	crypto_wipe(a, sizeof(*a));
@@ -319,7 +320,8 @@ fixed_key_changed(const struct settings *now, const struct settings *fresh)
 		return "state_file";
 	if (!same(now->options.user, fresh->options.user))
 		return "user";
-	if (!same(now->options.control_socket, fresh->options.control_socket))
+	if (AGENT_HAS_TOOLS &&
+	    !same(now->options.control_socket, fresh->options.control_socket))
 		return "control_socket";
 	if (now->options.core_dumps != fresh->options.core_dumps)
 		return "core_dumps";

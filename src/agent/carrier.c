@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/carrier.h"
+#include "agent/profile.h"
 #include "agent/transfer.h"
 
 void
@@ -123,7 +124,7 @@ cut_cb(void *owner, const char *reason)
 static const struct visit_ops shared_visit_ops = {
     .dialled = service_dialled_cb,
     .opened = opened_cb,
-    .cut = cut_cb,
+    .cut = AGENT_HAS_TOOLS ? cut_cb : NULL,
 };
 
 static void

@@ -636,7 +636,8 @@ run(struct check *check)
 	const struct option_list *relays = &settings->options.relay;
 
 	check_report_ok(&check->report, "configuration", UINT64_MAX,
-	    "right: device %s, %zu %s", settings->name, settings->n_services,
+	    "right: device %s, %u %s", settings->name,
+	    (unsigned)settings->n_services,
 	    settings->n_services == 1 ? "service" : "services");
 	for (size_t i = 0; i < relays->count; i++)
 		check_relay(check, relays->items[i]);

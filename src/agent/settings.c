@@ -581,8 +581,9 @@ settings_load(int argc, char **argv, struct settings **settings)
 	} else if ((result = process_become(s->options.user, false)) == EX_OK) {
 		if (s->options.core_dumps)
 			process_show_memory();
-		result = s->options.command.count > 0 ? take_command(s)
-						      : take_apart(s);
+		result = AGENT_HAS_TOOLS && s->options.command.count > 0
+		    ? take_command(s)
+		    : take_apart(s);
 	}
 	if (result != EX_OK)
 		settings_free(&s);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/dig.h"
+#include "agent/profile.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
 #include "agent/visit.h"
@@ -217,7 +218,7 @@ cut_cb(void *owner, const char *reason)
 static const struct visit_ops transfer_visit_ops = {
     .dialled = service_dialled_cb,
     .opened = opened_cb,
-    .cut = cut_cb,
+    .cut = AGENT_HAS_TOOLS ? cut_cb : NULL,
 };
 
 /* A visit of a shared channel moves here. */

@@ -190,7 +190,8 @@ options_load(
 	bool right;
 
 	/* what follows is half a command line */
-	if (argc > 1 && strcmp(argv[1], "--complete") == 0) {
+	if (OPTIONS_HAVE_PAGES && argc > 1 &&
+	    strcmp(argv[1], "--complete") == 0) {
 		options_complete(table, argc - 1, argv + 1);
 		return OPTIONS_EXIT;
 	}
@@ -219,13 +220,16 @@ options_load(
 		options_print_version(table);
 		break;
 	case COMMAND_MAN:
-		options_print_man(table);
+		if (OPTIONS_HAVE_PAGES)
+			options_print_man(table);
 		break;
 	case COMMAND_MAN_KEYS:
-		options_print_man_keys(table);
+		if (OPTIONS_HAVE_PAGES)
+			options_print_man_keys(table);
 		break;
 	case COMMAND_MAN_COMMANDS:
-		options_print_man_commands(table);
+		if (OPTIONS_HAVE_PAGES)
+			options_print_man_commands(table);
 		break;
 	}
 	return OPTIONS_EXIT;

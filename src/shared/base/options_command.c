@@ -25,9 +25,11 @@ static const struct {
     {"--check-config", NULL, 'k'},
     {"--help", "-h", 'h'},
     {"--version", "-V", 'V'},
+#ifndef TAUPE_OPTIONS_WITHOUT_PAGES
     {"--help-man", NULL, 'm'},
     {"--help-man-keys", NULL, 'y'},
     {"--help-man-commands", NULL, 'd'},
+#endif
 };
 
 static bool

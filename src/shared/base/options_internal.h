@@ -10,6 +10,16 @@
 
 #include "base/option_value.h"
 
+/* What configure's --enable-small leaves out, as a constant (see agent/profile.h): what man pages and a
+ * shell's completion are made of, which no device has a use for. */
+enum options_profile {
+#ifdef TAUPE_OPTIONS_WITHOUT_PAGES
+	OPTIONS_HAVE_PAGES = false
+#else
+	OPTIONS_HAVE_PAGES = true
+#endif
+};
+
 /* Where a row's value stands; later ones win. */
 enum option_source {
 	OPTION_FROM_DEFAULT,

@@ -74,13 +74,16 @@ openssl_fail_verification(struct tls *tls, long verdict)
 static void
 note_issuer(struct tls *tls, const X509 *certificate)
 {
-	X509_NAME *name = X509_get_issuer_name(certificate);
+	static const int parts[] = {NID_commonName, NID_organizationName};
 	char text[128];
+	int len = 0;
 
-	if (X509_NAME_get_text_by_NID(
-		name, NID_commonName, text, sizeof(text)) <= 0 &&
-	    X509_NAME_get_text_by_NID(
-		name, NID_organizationName, text, sizeof(text)) <= 0)
+	/* X509_NAME is a macro of Windows' own */
+	for (size_t i = 0; i < 2 && len <= 0; i++)
+		len = X509_NAME_get_text_by_NID(
+		    X509_get_issuer_name(certificate), parts[i], text,
+		    sizeof(text));
+	if (len <= 0)
 		return;
 	for (char *c = text; *c != '\0'; c++)
 		if (*c < 0x20 || *c > 0x7e)
