@@ -34,6 +34,7 @@ struct doctor {
 	/* what the checks have learned */
 	struct redis_sync *redis; /* NULL: it cannot be asked */
 	unsigned redis_major;     /* its version */
+	bool has_time;            /* it tells its clock */
 	json_t *relays;           /* relay:ID each with its id, or a lone relay's status */
 	struct hash_map routes;   /* of the registry: struct known_route */
 	bool has_routes;
@@ -56,6 +57,9 @@ redisReply *doctor_ask(
     struct doctor *doctor, const char *check, const char *format, ...);
 /* The same for the reply to a command that was queued. */
 redisReply *doctor_fetch(struct doctor *doctor, const char *check);
+/* Is it an error? Then that check is noted as skipped. */
+bool doctor_is_refused(
+    struct doctor *doctor, const char *check, const redisReply *reply);
 
 /* doctor_registry.c: relays, leases, sessions, clocks and limits. Fills relays and routes. */
 void doctor_check_registry(struct doctor *doctor);

@@ -232,6 +232,7 @@ look_again(struct comparison *comparison, struct reading *reading)
 		if (reply == NULL)
 			return;
 		if (reply->type != REDIS_REPLY_STRING) {
+			/* an error cannot be: it let the whole hash be read */
 			if (!is_gone(entry))
 				note(comparison, ROUTE_EXTRA, old.key);
 		} else if (is_gone(entry)) {

@@ -47,6 +47,18 @@ doctor_fetch(struct doctor *doctor, const char *check)
 	    : take(doctor, check, redis_sync_fetch(doctor->redis));
 }
 
+bool
+doctor_is_refused(
+    struct doctor *doctor, const char *check, const redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_ERROR)
+		return false;
+	doctor_note(doctor, FINDING_SKIPPED, check,
+	    "load redis/users.acl: the user taupectl may ask that", "%s",
+	    reply->str);
+	return true;
+}
+
 static void
 open_redis(struct doctor *doctor)
 {
@@ -203,11 +215,7 @@ check_info(struct doctor *doctor)
 
 	if (reply == NULL)
 		return;
-	if (reply->type == REDIS_REPLY_ERROR) {
-		doctor_note(doctor, FINDING_SKIPPED, "redis",
-		    "load redis/users.acl: the user taupectl may ask INFO",
-		    "INFO: %s", reply->str);
-	} else {
+	if (!doctor_is_refused(doctor, "redis itself", reply)) {
 		info = (struct str){reply->str, reply->len};
 		judge_version(doctor, info);
 		judge_replication(doctor, info);
@@ -225,11 +233,11 @@ check_events(struct doctor *doctor)
 
 	if (reply == NULL)
 		return;
-	if (reply->type != REDIS_REPLY_INTEGER)
-		doctor_note(doctor, FINDING_SKIPPED, "redis events",
-		    "load redis/users.acl: the user taupectl may ask XLEN",
-		    "%s", reply->type == REDIS_REPLY_ERROR ? reply->str : "?");
-	else if (reply->integer > 2 * EVENTS_KEPT)
+	if (doctor_is_refused(doctor, "redis events", reply)) {
+		redis_sync_reply_free(&reply);
+		return;
+	}
+	if (reply->integer > 2 * EVENTS_KEPT)
 		doctor_note(doctor, FINDING_WARNING, "redis events",
 		    "something else writes to taupe:events: XTRIM "
 		    "taupe:events MAXLEN 100000",

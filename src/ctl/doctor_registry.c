@@ -105,7 +105,8 @@ check_own_clock(struct doctor *doctor)
 	uint64_t before = loop_wall_ms(), redis = redis_now_ms(doctor),
 		 after = loop_wall_ms();
 
-	if (redis != 0)
+	doctor->has_time = redis != 0;
+	if (doctor->has_time)
 		doctor_judge_clock(doctor, "clock of this host", "Redis",
 		    (int64_t)((before + after) / 2 - redis));
 }
@@ -171,10 +172,10 @@ static void
 read_relay(struct doctor *doctor, const char *id)
 {
 	redisReply *hash = NULL, *pttl = NULL;
-	uint64_t now_ms = redis_now_ms(doctor);
+	uint64_t now_ms = doctor->has_time ? redis_now_ms(doctor) : 0;
 	json_t *relay;
 
-	if (now_ms == 0 ||
+	if (doctor->redis == NULL ||
 	    redis_sync_queuef(doctor->redis, "PTTL taupe:relay:%s", id) != 0 ||
 	    redis_sync_queuef(doctor->redis, "HGETALL taupe:relay:%s", id) != 0)
 		return;
@@ -230,6 +231,10 @@ check_relays(struct doctor *doctor)
 
 	if (reply == NULL)
 		return;
+	if (doctor_is_refused(doctor, "relays", reply)) {
+		redis_sync_reply_free(&reply);
+		return;
+	}
 	for (i = 0; i < reply->elements && doctor->redis != NULL; i++)
 		if (reply->element[i]->type == REDIS_REPLY_STRING &&
 		    device_name_valid(str_of(reply->element[i]->str)))
@@ -331,22 +336,25 @@ judge_sessions(
 	survey->n += n;
 }
 
-static void
+static bool
 survey_leases(struct doctor *doctor, struct survey *survey)
 {
 	size_t n = LEASES_PER_QUERY;
+	bool refused = false;
 
-	for (size_t at = 0; n == LEASES_PER_QUERY; at += n) {
+	for (size_t at = 0; n == LEASES_PER_QUERY && !refused; at += n) {
 		redisReply *reply = doctor_ask(doctor, "sessions",
 		    "ZRANGE taupe:leases %llu %llu", (unsigned long long)at,
 		    (unsigned long long)at + LEASES_PER_QUERY - 1);
 
 		if (reply == NULL)
-			return;
+			return false;
+		refused = doctor_is_refused(doctor, "sessions", reply);
 		n = reply->elements;
 		judge_sessions(doctor, survey, reply);
 		redis_sync_reply_free(&reply);
 	}
+	return !refused && doctor->redis != NULL;
 }
 
 static void
@@ -354,8 +362,7 @@ check_sessions(struct doctor *doctor)
 {
 	struct survey survey = {0};
 
-	survey_leases(doctor, &survey);
-	if (doctor->redis == NULL)
+	if (!survey_leases(doctor, &survey))
 		return;
 	if (survey.n_lost > 0)
 		doctor_note(doctor, FINDING_WARNING, "sessions",
@@ -388,6 +395,10 @@ check_leases(struct doctor *doctor)
 
 	if (reply == NULL)
 		return;
+	if (doctor_is_refused(doctor, "leases", reply)) {
+		redis_sync_reply_free(&reply);
+		return;
+	}
 	if (reply->integer > 0)
 		doctor_note(doctor, FINDING_WARNING, "leases",
 		    "relays do that each second: is one alive, and are the "

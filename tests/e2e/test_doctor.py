@@ -252,6 +252,36 @@ def test_rights_that_are_not_those_of_the_file(scene, user, change, words):
         set_back(scene, user)
 
 
+def test_what_may_not_be_asked_is_skipped_and_not_well(scene):
+    redis = scene.redis
+    for right in ("-zrange", "-zcount", "-xlen", "-time", "-info", "-acl|getuser"):
+        redis.client.execute_command("ACL", "SETUSER", "taupectl", right)
+    try:
+        found = scene.doctor.checks(domain=DOMAIN)
+    finally:
+        set_back(scene, "taupectl")
+        redis.client.acl_log_reset()  # these refusals were wanted
+    for check in ("redis itself", "redis events", "redis user taupe-relay", "clock", "relays",
+                  "leases", "sessions"):
+        assert found[check][0] == "skipped", (check, found[check])
+        assert "users.acl" in found[check][2]
+    assert found["maps"][0] == "ok"
+
+
+def test_a_redis_that_does_not_tell_its_time(scene):
+    """redis/users.acl from before is loaded."""
+    scene.redis.client.execute_command("ACL", "SETUSER", "taupectl", "-time")
+    try:
+        found = scene.doctor.checks(UNAVAILABLE)
+    finally:
+        set_back(scene, "taupectl")
+        scene.redis.client.acl_log_reset()
+    assert found["clock"][0] == "skipped"
+    assert found["relays"][0] == found["relay r1"][0] == "ok"
+    assert "clock of relay r1" not in found
+    assert {name for name, row in found.items() if row[0] == "FAIL"} == {"redis user taupectl"}
+
+
 def test_a_default_user_that_is_on(scene):
     scene.redis.client.execute_command("ACL", "SETUSER", "default", "on", "nopass")
     try:
