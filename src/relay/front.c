@@ -123,6 +123,7 @@ join_http(struct guest *guest, struct http_head *head, size_t head_len)
 	    .service =
 		find(guest, http_field_get(head, "Host"), SERVICE_HTTP),
 	    .https = guest->https,
+	    .trusted = sources_trusts(relay->sources, &guest->from),
 	};
 	struct requests_read read = {guest->first, guest->first_len, head, head_len};
 	struct buf *first;

@@ -132,8 +132,9 @@ static const struct option_row rows[] = {
 	"agent_listen."},
     {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
 	check_ip, "ADDRESS",
-	"A proxy in front: its X-Forwarded-For is believed from agents, and it "
-	"is not counted as a source itself."},
+	"A proxy in front: its X-Forwarded-For is believed from agents and, with "
+	"what else it says of visitors, at visitor_listen; and it is not "
+	"counted as a source itself."},
     {"proxy_protocol", OPTION_BOOL, AT(proxy_protocol), "no", 0, 0, NULL, NULL,
 	NULL,
 	"What comes from a trusted_proxy to tcp and tls services, and to "

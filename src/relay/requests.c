@@ -44,7 +44,7 @@ struct requests {
 	struct service *service; /* while its first head is looked at */
 	struct refusal refusal;
 	bool refused; /* and the visitor was told */
-	bool https;
+	bool https, trusted;
 	struct address from;
 	char from_ip[ADDRESS_TEXT_MAX];
 	struct str host, said; /* of all its requests; as the first one said it */
@@ -189,11 +189,32 @@ service_for(const struct requests *requests, const struct http_head *head)
 	return service_find(requests->relay, requests->host);
 }
 
+/* Whose request it is: the visitor whom a proxy names, or who is connected. */
+static const struct address *
+from_of(const struct requests *requests, const struct http_head *head,
+    struct address *named)
+{
+	return requests->trusted &&
+		address_parse_ip(http_forwarded_for(head), 0, named)
+	    ? named
+	    : &requests->from;
+}
+
+static bool
+is_https(const struct requests *requests, const struct http_head *head)
+{
+	return requests->https ||
+	    (requests->trusted &&
+		str_is_nocase(
+		    http_field_get(head, "X-Forwarded-Proto"), "https"));
+}
+
 static struct refusal
 judge(struct requests *requests, const struct http_head *head,
     struct service **service)
 {
 	enum access_verdict verdict;
+	struct address named;
 	const char *error;
 	unsigned status;
 
@@ -206,8 +227,8 @@ judge(struct requests *requests, const struct http_head *head,
 		return REFUSAL(status);
 	if (access_is_public(*service))
 		return NO_REFUSAL;
-	verdict = access_check_request(*service, head, requests->https,
-	    &requests->from, loop_wall_ms());
+	verdict = access_check_request(*service, head, is_https(requests, head),
+	    from_of(requests, head, &named), loop_wall_ms());
 	return verdict == ACCESS_GRANTED
 	    ? NO_REFUSAL
 	    : (struct refusal){0, access_page(verdict)};
@@ -240,6 +261,7 @@ forward_of(const struct requests *requests)
 	    .from = str_of(requests->from_ip),
 	    .scheme = requests->https ? STR("https") : STR("http"),
 	    .upgrades = requests->stream.part == HTTP_SWITCH,
+	    .trusted = requests->trusted,
 	};
 }
 
@@ -582,6 +604,7 @@ requests_new(struct relay *relay, const struct requests_origin *origin,
 	requests->filter.ops = &requests_filter_ops;
 	requests->relay = relay;
 	requests->https = origin->https;
+	requests->trusted = origin->trusted;
 	requests->refusal = NO_REFUSAL;
 	requests->from = *origin->from;
 	http_stream_init(&requests->stream);

@@ -20,6 +20,8 @@ struct requests_origin {
 	const struct address *from; /* the visitor's */
 	struct service *service;    /* an http one */
 	bool https; /* a proxy in front has said so */
+	bool trusted; /* the requests come from a proxy: what each says about the visitor
+			 is its word */
 };
 
 /* What was read of a connection already: its first head, parsed, and perhaps more. */

@@ -16,6 +16,7 @@
 #include "relay/sources.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
+#include "wire/http_forward.h"
 
 static void
 drop_head(struct upgrade *upgrade)
@@ -220,24 +221,6 @@ upgrade_give_up(struct upgrade *upgrade)
 	upgrade_free(upgrade);
 }
 
-/* The last entry of the last X-Forwarded-For: what stands before it may be the agent's own
- * invention. */
-static struct str
-last_forwarded(const struct http_head *head)
-{
-	struct str last = {NULL, 0}, before, rest;
-
-	for (size_t i = 0; i < head->n_fields; i++)
-		if (str_equal_nocase(
-			head->fields[i].name, STR("X-Forwarded-For")))
-			last = head->fields[i].value;
-	while (str_split(last, ',', &before, &rest))
-		last = rest;
-	while (last.len > 0 && last.ptr[0] == ' ')
-		last = (struct str){last.ptr + 1, last.len - 1};
-	return last;
-}
-
 /* Behind a proxy that we trust, the agent is whom the proxy names last: only now it is known from
  * where it comes. */
 static void
@@ -246,7 +229,7 @@ find_from(struct upgrade *upgrade, const struct http_head *head)
 	struct address named;
 
 	if (!sources_trusts(upgrade->relay->sources, &upgrade->peer) ||
-	    !address_parse_ip(last_forwarded(head), 0, &named))
+	    !address_parse_ip(http_forwarded_for(head), 0, &named))
 		return;
 	upgrade->named = named;
 	address_ip_text(&named, upgrade->from);

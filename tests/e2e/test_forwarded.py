@@ -203,6 +203,24 @@ def test_second_head_that_is_too_long_is_refused(alone):
         assert visit.get("/name", [("X-Long", "x" * 9000)]).status == 431
 
 
+def test_proxy_that_is_trusted_says_who_the_visitor_is(module_group, alone):
+    relay = Standalone(module_group, "proxied", domain="example.test", trusted_proxy="127.0.0.1")
+    target = alone.services.target("alone", "http")
+    device = relay.add(Guarded("proxied", far={"mode": "allow", "key": "22" * 32,
+                                               "net": "192.0.2.0/24"}))
+    agent = relay.agent(device, [f"web:http:{target}", f"far:http:{target}"])
+    said = [("X-Forwarded-For", "198.51.100.1, 192.0.2.7"), ("X-Forwarded-Proto", "https")]
+    with Connection(relay.front, agent.host()) as visit:
+        assert claims(visit.get("/headers")) == expected(agent.host())
+        assert dict(claims(visit.get("/headers", said))) == {
+            "x-forwarded-for": "198.51.100.1, 192.0.2.7", "x-forwarded-proto": "https",
+            "x-forwarded-host": agent.host()}
+    for source, status in (("192.0.2.7", 200), ("192.0.2.7, 198.51.100.1", 403)):
+        assert get(relay.front, agent.host("far"), "/name",
+                   [("X-Forwarded-For", source)]).status == status
+    assert get(relay.front, agent.host("far"), "/name").status == 403
+
+
 # ---- another protocol ----
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

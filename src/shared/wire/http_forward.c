@@ -78,17 +78,39 @@ write_connection(
 }
 
 static void
-write_kept(const struct http_head *head, bool upgrades, struct writer *w)
+write_kept(const struct http_head *head, bool claims, bool upgrades,
+    struct writer *w)
 {
 	for (size_t i = 0; i < head->n_fields; i++) {
 		struct str name = head->fields[i].name;
 
-		if (name.ptr == NULL || is_claim(name) ||
+		if (name.ptr == NULL || (!claims && is_claim(name)) ||
 		    str_is_nocase(name, "Connection") ||
 		    (!upgrades && str_is_nocase(name, "Upgrade")))
 			continue;
 		write_field(w, name, head->fields[i].value);
 	}
+}
+
+struct str
+http_forwarded_for(const struct http_head *head)
+{
+	struct str last = {NULL, 0}, before, rest;
+
+	for (size_t i = 0; i < head->n_fields; i++)
+		if (str_is_nocase(head->fields[i].name, "X-Forwarded-For"))
+			last = head->fields[i].value;
+	while (str_split(last, ',', &before, &rest))
+		last = rest;
+	return str_trim(last);
+}
+
+static void
+write_claim(const struct http_head *head, const struct http_forward *forward,
+    const char *name, struct str value, struct writer *w)
+{
+	if (!forward->trusted || http_field_count(head, name) == 0)
+		write_field(w, str_of(name), value);
 }
 
 void
@@ -99,17 +121,18 @@ http_forward_head(const struct http_head *head,
 	writer_char(w, ' ');
 	writer_str(w, head->target);
 	writer_cstr(w, head->minor == 0 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-	write_kept(head, forward->upgrades, w);
+	write_kept(head, forward->trusted, forward->upgrades, w);
 	write_connection(head, forward->upgrades, w);
-	write_field(w, STR("X-Forwarded-For"), forward->from);
-	write_field(w, STR("X-Forwarded-Proto"), forward->scheme);
-	write_field(w, STR("X-Forwarded-Host"), http_field_get(head, "Host"));
+	write_claim(head, forward, "X-Forwarded-For", forward->from, w);
+	write_claim(head, forward, "X-Forwarded-Proto", forward->scheme, w);
+	write_claim(head, forward, "X-Forwarded-Host",
+	    http_field_get(head, "Host"), w);
 	writer_str(w, STR("\r\n"));
 }
 
 void
 http_forward_trailers(const struct http_head *trailers, struct writer *w)
 {
-	write_kept(trailers, false, w);
+	write_kept(trailers, false, false, w);
 	writer_str(w, STR("\r\n"));
 }

@@ -12,6 +12,8 @@ struct http_forward {
 	struct str from;   /* the visitor's address, for X-Forwarded-For */
 	struct str scheme; /* "http" or "https", for X-Forwarded-Proto */
 	bool upgrades;	   /* its Upgrade is passed on */
+	bool trusted; /* it comes from a proxy: what that says of these is passed on, and the
+			 rest added */
 };
 
 /* A head whose Host is a host name does not become longer than by so many bytes. */
@@ -22,6 +24,9 @@ struct http_forward {
  * whose name is absent is left out. */
 void http_forward_head(const struct http_head *head,
     const struct http_forward *forward, struct writer *w);
+/* Whom the nearest proxy names in X-Forwarded-For: the last entry of the last one. What stands before it
+ * may be anybody's invention. Absent: none. */
+struct str http_forwarded_for(const struct http_head *head);
 /* The same of a trailer section, its empty line included. */
 void http_forward_trailers(const struct http_head *trailers, struct writer *w);
 

@@ -223,6 +223,30 @@ START_TEST(every_split_gives_the_same)
 }
 END_TEST
 
+START_TEST(proxy_that_is_trusted_is_passed_on)
+{
+	static const char in[] =
+	    GET "X-Forwarded-For: 192.0.2.7, 192.0.2.8\r\nForwarded: for=a\r\n"
+		"X-Forwarded-Proto: https\r\n\r\n";
+	struct http_forward forward = {
+	    .from = STR("192.0.2.1"), .scheme = STR("http"), .trusted = true};
+	struct http_head head;
+	char out[512];
+	struct writer w;
+	size_t consumed;
+
+	ck_assert_int_eq(
+	    http_request_parse(in, sizeof(in) - 1, &head, &consumed), WIRE_DONE);
+	ck_assert(slice_is(http_forwarded_for(&head), "192.0.2.8"));
+	writer_init(&w, out, sizeof(out) - 1);
+	http_forward_head(&head, &forward, &w);
+	*w.at = '\0';
+	ck_assert_str_eq(out,
+	    GET "X-Forwarded-For: 192.0.2.7, 192.0.2.8\r\nForwarded: for=a\r\n"
+		"X-Forwarded-Proto: https\r\nX-Forwarded-Host: a\r\n\r\n");
+}
+END_TEST
+
 START_TEST(chunk_line_has_a_bound)
 {
 	char in[512];
@@ -309,6 +333,7 @@ main(void)
 	    tcase, passes_on_what_it_should, 0, (int)COUNT(passages));
 	tcase_add_loop_test(
 	    tcase, every_split_gives_the_same, 0, (int)COUNT(passages));
+	tcase_add_test(tcase, proxy_that_is_trusted_is_passed_on);
 	tcase_add_test(tcase, chunk_line_has_a_bound);
 	tcase_add_loop_test(
 	    tcase, knows_an_answer_that_switches, 0, (int)COUNT(answers));
