@@ -39,7 +39,32 @@ struct api {
 	LIST_HEAD(, api_call) calls;
 	size_t n_calls;
 	struct logins logins;
+	struct event_streams streams;
 };
+
+struct relay *
+api_relay(struct api *api)
+{
+	return api->relay;
+}
+
+struct worker *
+api_worker(struct api *api)
+{
+	return api->worker;
+}
+
+struct admin *
+api_worker_admin(struct api *api)
+{
+	return &api->admin;
+}
+
+struct event_streams *
+api_streams(struct api *api)
+{
+	return &api->streams;
+}
 
 /* ---- what a call comes to ---- */
 
@@ -205,6 +230,11 @@ finish_call(struct api_call *call)
 	}
 	if (!call->runs_route && operation->audit != NULL)
 		audit(call);
+	/* who may have a page may have all that come after it */
+	if (call->streams && call->status == 200 && api_stream_events(call)) {
+		free_call(call);
+		return;
+	}
 	answer_call(call);
 }
 
@@ -453,6 +483,10 @@ take_input(
 		    "nothing has such a name");
 		return false;
 	}
+	if (call->operation->ask == api_ask_events) {
+		call->streams = api_wants_stream(request);
+		return api_take_after(call, request);
+	}
 	if (!call->operation->pages)
 		return true;
 	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
@@ -672,6 +706,7 @@ api_free(struct api **apip)
 	if (api == NULL)
 		return;
 	*apip = NULL;
+	api_streams_end(api);
 	while ((call = LIST_FIRST(&api->calls)) != NULL) {
 		struct http_reply nothing = {.status = 503};
 

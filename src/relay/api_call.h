@@ -23,6 +23,8 @@ struct api_call {
 	bool runs_route; /* what its request's route does, no operation */
 	char name[DEVICE_NAME_MAX + 1]; /* in the path */
 	struct name_page *page;         /* of an operation that lists devices */
+	char after[EVENT_PLACE_MAX]; /* of events: behind this place; "": the end */
+	bool streams; /* its client wants events one after the other */
 	json_t *input;                  /* the body; NULL: none */
 
 	/* who it is: a token's text, or what a login knows of one; neither: nobody */
@@ -80,6 +82,22 @@ bool api_take_flag(struct api_call *call, const char *key, bool *flag);
 void api_add_presence(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);
 void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
+
+/* api_events.c: what a query says, false: the call has failed, which was said; then the page. */
+bool api_take_after(struct api_call *call, const struct http_request *request);
+bool api_wants_stream(const struct http_request *request);
+void api_ask_events(struct api_call *call, struct admin *admin);
+void api_finish_events(struct api_call *call, struct relay *relay);
+/* Takes the call's request. False: the call has failed, which was said. */
+bool api_stream_events(struct api_call *call);
+void api_streams_end(struct api *api);
+
+/* The parts of the API that streams need. The context belongs to the worker's thread. */
+LIST_HEAD(event_streams, event_stream);
+struct relay *api_relay(struct api *api);
+struct worker *api_worker(struct api *api);
+struct admin *api_worker_admin(struct api *api);
+struct event_streams *api_streams(struct api *api);
 
 /* The relay's own views, with a call that has been let in. */
 void api_login(struct api_call *call, struct relay *relay);

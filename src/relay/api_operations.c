@@ -452,6 +452,8 @@ const struct api_operation api_operations[] = {
     {HTTP_GET, "relay/samples", READ, BODY_NONE, false, NULL, NULL,
 	finish_samples},
     {HTTP_GET, "live", READ, BODY_NONE, false, NULL, NULL, api_live},
+    {HTTP_GET, "events", READ, BODY_NONE, false, NULL, api_ask_events,
+	api_finish_events},
     {HTTP_GET, "whoami", READ, BODY_NONE, false, NULL, NULL, api_whoami},
     {HTTP_POST, "login", READ, BODY_NONE, false, NULL, NULL, api_login},
     {HTTP_POST, "logout", READ, BODY_NONE, false, NULL, NULL, api_logout},

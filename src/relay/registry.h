@@ -19,6 +19,7 @@
 #define ROUTE_KEY_MAX 264  /* "http/" and a host name */
 #define ROUTE_VALUE_MAX 64 /* "192.0.2.1,30001" */
 #define RELAYS_MAX 64
+#define HISTORY_PLACE_MAX 48 /* "1764567890123-17" */
 
 struct happening;
 struct grant;
@@ -201,6 +202,10 @@ struct rotation {
 	char error[ROTATION_TEXT_MAX + 1]; /* "": there is a new one */
 };
 
+/* place: where it stands; all for the time of the call. */
+typedef void (*registry_recall_cb)(
+    void *ctx, const char *place, const struct happening *event);
+
 /* What a relay holds of a device, for renewing and for filling an empty registry. */
 struct holding {
 	char name[DEVICE_NAME_MAX + 1];
@@ -279,6 +284,11 @@ struct registry_ops {
 	/* Keep what has happened, which is the registry's from now on: for ever if it can, and the
 	 * latest of it in memory. False: there is no room, and it is gone. */
 	bool (*happened)(struct registry *registry, struct happening *event);
+	/* Tell what it keeps of that in memory behind a place, the oldest first, from inside the call
+	 * (NULL: nothing), and the place of the end. True: what stood at the place is kept no
+	 * more. NULL: others have it. */
+	bool (*recall)(struct registry *registry, const char *after,
+	    char end[HISTORY_PLACE_MAX], registry_recall_cb cb, void *ctx);
 	/* The cached view of all relays, this one included. */
 	size_t (*relays)(
 	    struct registry *registry, const struct relay_info **out);

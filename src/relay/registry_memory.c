@@ -12,12 +12,10 @@
 #include "net/crypto.h"
 #include "relay/claim_plan.h"
 #include "relay/credentials.h"
-#include "relay/happening.h"
 #include "relay/port_set.h"
 #include "relay/registry_memory_devices.h"
+#include "relay/registry_memory_history.h"
 #include "relay/registry_memory_leases.h"
-
-#define EVENTS_KEPT 1000 /* of what has happened, the latest */
 
 struct memory {
 	struct registry registry;
@@ -30,8 +28,7 @@ struct memory {
 	struct memory_leases leases;
 	struct relay_info self; /* as it was announced last */
 	bool announced;
-	struct happening_list events;
-	size_t n_events;
+	struct memory_history history;
 };
 
 static struct memory *
@@ -462,25 +459,19 @@ memory_count(struct registry *registry, const char *name,
 	return false;
 }
 
-static void
-forget_oldest(struct memory *memory)
-{
-	struct happening *event = TAILQ_FIRST(&memory->events);
-
-	TAILQ_REMOVE(&memory->events, event, link);
-	memory->n_events--;
-	happening_free(&event);
-}
-
 static bool
 memory_happened(struct registry *registry, struct happening *event)
 {
-	struct memory *memory = memory_of(registry);
-
-	TAILQ_INSERT_TAIL(&memory->events, event, link);
-	if (++memory->n_events > EVENTS_KEPT)
-		forget_oldest(memory);
+	memory_history_add(&memory_of(registry)->history, event);
 	return true;
+}
+
+static bool
+memory_recall(struct registry *registry, const char *after,
+    char end[HISTORY_PLACE_MAX], registry_recall_cb cb, void *ctx)
+{
+	return memory_history_recall(
+	    &memory_of(registry)->history, after, end, cb, ctx);
 }
 
 static size_t
@@ -538,8 +529,7 @@ memory_free(struct registry *registry)
 	registry_answers_fini(&memory->answers);
 	memory_leases_fini(&memory->leases);
 	memory_devices_free(&memory->devices);
-	while (memory->n_events > 0)
-		forget_oldest(memory);
+	memory_history_fini(&memory->history);
 	free(memory);
 }
 
@@ -558,6 +548,7 @@ static const struct registry_ops memory_ops = {
     .depart = memory_depart,
     .count = memory_count,
     .happened = memory_happened,
+    .recall = memory_recall,
     .relays = memory_relays,
     .is_up = memory_is_up,
     .trouble = memory_trouble,
@@ -585,7 +576,7 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 		free(memory);
 		return NULL;
 	}
-	TAILQ_INIT(&memory->events);
+	memory_history_init(&memory->history);
 	registry_answers_init(&memory->answers, loop, &memory->registry);
 	memory_leases_init(&memory->leases, loop, &memory->answers, memory->id,
 	    settings->quarantine_ms);

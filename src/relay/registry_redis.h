@@ -79,7 +79,7 @@ struct redis_follower {
 /* What has happened and Redis has not taken yet. registry_redis_history.c */
 struct redis_history {
 	struct happening_list events; /* in order */
-	size_t n_unsent, bytes;
+	size_t n_unsent, n_sent, bytes;
 	bool refused; /* the last one was */
 };
 

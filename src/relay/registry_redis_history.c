@@ -9,6 +9,9 @@
 #include "relay/registry_redis_records.h"
 
 #define KEPT_BYTES_MAX (8u << 20)
+/* Under way at once: others on the link do not wait for a crowd, nor is a reply overdue that waits
+ * behind one. */
+#define SENT_MAX 500
 #define LAST_KEPT 5		/* of the ends of a device's sessions */
 #define LAST_DAYS_MS 2592000000 /* 30 days */
 #define LAST_TEXT_MAX 2048
@@ -20,7 +23,9 @@ forget(struct redis_registry *registry, struct happening *event)
 
 	TAILQ_REMOVE(&history->events, event, link);
 	history->bytes -= event->size;
-	if (!event->sent)
+	if (event->sent)
+		history->n_sent--;
+	else
 		history->n_unsent--;
 	happening_free(&event);
 }
@@ -43,10 +48,12 @@ added_cb(void *ctx, const redisReply *reply)
 	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
 		history->refused = false;
 		forget(registry, event);
-		redis_history_flush(registry);
+		if (history->n_sent <= SENT_MAX / 2)
+			redis_history_flush(registry);
 		return;
 	}
 	event->sent = false;
+	history->n_sent--;
 	history->n_unsent++;
 	if (reply == NULL)
 		return;
@@ -100,6 +107,7 @@ send_event(struct redis_registry *registry, struct happening *event)
 	if (!event->sent)
 		return false;
 	registry->history.n_unsent--;
+	registry->history.n_sent++;
 	if (strcmp(happening_value(event, "kind"),
 		event_kind_name(EVENT_DISCONNECT)) == 0)
 		send_last(registry, event);
@@ -113,7 +121,9 @@ redis_history_flush(struct redis_registry *registry)
 	struct happening *event, *next;
 
 	for (event = TAILQ_FIRST(&history->events);
-	     event != NULL && history->n_unsent > 0; event = next) {
+	     event != NULL && history->n_unsent > 0 &&
+	     history->n_sent < SENT_MAX;
+	     event = next) {
 		next = TAILQ_NEXT(event, link);
 		if (event->sent)
 			continue;
@@ -138,7 +148,8 @@ redis_history_add(struct registry *base, struct happening *event)
 	history->bytes += event->size;
 	history->n_unsent++;
 	/* behind those that wait */
-	if (history->n_unsent == 1 && !history->refused)
+	if (history->n_unsent == 1 && history->n_sent < SENT_MAX &&
+	    !history->refused)
 		(void)send_event(registry, event);
 	return true;
 }

@@ -223,6 +223,26 @@ def test_each_call_needs_the_role_that_is_documented(scene):
                 scene.api.fails(401, method.upper(), target, token="")
 
 
+def test_events_in_pages(scene):
+    began = scene.api.ok("GET", "/events?after=end")
+    assert began["events"] == [] and not began["missed"]
+    agent = scene.agent("seen")
+    agent.wait_connected()
+    agent.stop()
+
+    def page():
+        found = scene.api.ok("GET", f"/events?after={began['end']}")
+        kinds = [event["kind"] for event in found["events"] if event.get("device") == "seen"]
+        return found if kinds == ["lease", "connect", "disconnect"] else None
+    events = until("they are told", page)["events"]
+    places = [event["place"] for event in events]
+    assert scene.api.ok("GET", f"/events?after={places[0]}")["events"] == events[1:]
+    assert scene.api.ok("GET", "/events")["events"][-len(events):] == events
+    assert scene.api.ok("GET", "/events?after=5-5")["missed"]
+    for after in ("after=x", "before=1", "after=1-2-3"):
+        scene.api.fails(400, "GET", f"/events?{after}", match="no place")
+
+
 def test_who_may_read_without_a_token(scene):
     api = Api(scene.relay)
     assert api.ok("GET", "/whoami")["name"] is None

@@ -86,7 +86,7 @@ class Relay:
         if start:
             self.start()
 
-    PAGES = ("/metrics", "/api/v1/status", "/api/v1/relays", "/api/v1/routes", "/api/v1/devices",
+    PAGES = ("/api/v1/events", "/metrics", "/api/v1/status", "/api/v1/relays", "/api/v1/routes", "/api/v1/devices",
              "/api/v1/relay/devices")
 
     def exposes(self):

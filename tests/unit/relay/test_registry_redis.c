@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "redis_store.h"
+#include "relay/happening.h"
 
 #define SKIPPED 77 /* automake */
 
@@ -869,6 +870,60 @@ START_TEST(counters_without_an_answer_count_as_added)
 }
 END_TEST
 
+/* What has happened. */
+
+static char padding[HAPPENING_VALUE_MAX + 1];
+
+static bool
+add_event(const char *kind, unsigned n)
+{
+	struct happening *event = happening_new((const struct log_field[]){
+	    LOG_S("kind", kind), LOG_S("device", "alice"), LOG_U("n", n),
+	    LOG_S("p", padding), LOG_S("q", padding), LOG_S("r", padding),
+	    LOG_S("s", padding), {.key = NULL}});
+
+	ck_assert_ptr_nonnull(event);
+	return scene.registry->ops->happened(scene.registry, event);
+}
+
+START_TEST(what_happens_while_redis_is_away_is_kept_up_to_a_bound)
+{
+	size_t n_kept = 0, from = 0;
+	char count[24];
+
+	memset(padding, 'x', sizeof(padding) - 1);
+	ck_assert(add_event("connect", 0));
+	wait_redis("XLEN taupe:history", "1");
+	redis_server_kill();
+	scene_wait_event(REGISTRY_DOWN, NULL, &from);
+	while (add_event("connect", 1 + (unsigned)n_kept))
+		ck_assert_uint_lt(++n_kept, 8500);
+	/* 8 MB of some 1,100 bytes each */
+	ck_assert_uint_gt(n_kept, 7000);
+	ck_assert(!add_event("connect", 0));
+	redis_server_run();
+	scene_wait_event(REGISTRY_UP, NULL, &from);
+	snprintf(count, sizeof(count), "%zu", n_kept);
+	wait_redis("XLEN taupe:history", count);
+	ck_assert(add_event("connect", 0));
+	n_kept++;
+	snprintf(count, sizeof(count), "%zu", n_kept);
+	wait_redis("XLEN taupe:history", count);
+	ck_assert_str_eq(redis_ask("EXISTS taupe:last:alice"), "0");
+}
+END_TEST
+
+START_TEST(how_the_last_sessions_have_ended_is_kept)
+{
+	for (unsigned n = 1; n <= 7; n++)
+		ck_assert(add_event("disconnect", n));
+	wait_redis("LRANGE taupe:last:alice 0 -1",
+	    "n=7&p=&q=&r=&s= n=6&p=&q=&r=&s= n=5&p=&q=&r=&s= "
+	    "n=4&p=&q=&r=&s= n=3&p=&q=&r=&s=");
+	ck_assert_str_ne(redis_ask("PTTL taupe:last:alice"), "-1");
+}
+END_TEST
+
 /* Loss. */
 
 static bool
@@ -1199,6 +1254,9 @@ own_tests(void)
 	tcase_add_test(tcase, a_relay_that_leaves_takes_everything_along);
 	tcase_add_test(tcase, adds_to_the_counters_of_a_device);
 	tcase_add_test(tcase, says_which_counters_were_refused);
+	tcase_add_test(
+	    tcase, what_happens_while_redis_is_away_is_kept_up_to_a_bound);
+	tcase_add_test(tcase, how_the_last_sessions_have_ended_is_kept);
 	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
