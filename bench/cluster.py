@@ -12,7 +12,7 @@ from .setups import Setup, setup
 TOP = pathlib.Path(__file__).resolve().parent.parent
 HTTP, HTTPS, REDIS = 8080, 8443, 6379
 PORTS = (20000, 20015)  # the public ones
-KINDS = ("http", "sni", "tcp", "relay")
+KINDS = ("http", "sni", "tcp", "relay", "allow", "revoked")
 LABEL = "bench"
 HOST = f"{LABEL}.localhost"
 PASSWORD = secrets.token_hex(16)

@@ -75,6 +75,11 @@ struct admin {
  * makes is the caller's. Field names are those of the registry (redis/KEYS.md) and of the
  * relay's /api/v1.
  */
+/* What the rules and shares of a device are made into: *access is changed by access_put_rule() and
+ * its like. A code: unless it is ADMIN_OK, nothing is written. May be called again. */
+typedef int (*admin_access_edit)(
+    struct admin *admin, struct access **access, void *ctx);
+
 struct store {
 	int (*device_add)(struct admin *admin, const struct device_record *record);
 	/* Its agent shall draw another secret. */
@@ -85,6 +90,15 @@ struct store {
 	/* Its own limits: its session goes on with them. */
 	int (*device_set_limits)(struct admin *admin, const char *name,
 	    const struct limit_change changes[DEVICE_LIMITS]);
+	/* Who may visit its services; *access is the caller's to drop. */
+	int (*device_access)(
+	    struct admin *admin, const char *name, struct access **access);
+	/* Change that, at once: its session goes on. */
+	int (*device_change_access)(struct admin *admin, const char *name,
+	    admin_access_edit edit, void *ctx);
+	/* The URL of a service that has this rule, "https://cam.example.com/". */
+	int (*service_url)(struct admin *admin, const char *name,
+	    const struct access_rule *rule, char *url, size_t cap);
 	/* End its session: its agent may come again. */
 	int (*device_kick)(struct admin *admin, const char *name);
 	int (*device_remove)(struct admin *admin, const char *name);

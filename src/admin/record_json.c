@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a limit may be is asked of the same table that the relay reads records by. */
 #include "admin/record_json.h"
+#include "admin/access_admin.h"
 
 #include <string.h>
 
@@ -60,11 +61,13 @@ admin_record_json(const struct device_record *record)
 	for (size_t i = 0; i < record->n_ports; i++)
 		json_object_set_new(ports, record->ports[i].service,
 		    json_integer(record->ports[i].port));
-	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?}", "name",
+	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?, s:o, s:o}", "name",
 	    record->name, "label", text_or_null(record->label), "ports", ports,
 	    "limits", admin_limits_json(record->limits), "rotation",
 	    text_or_null(record->rotation), "fleet",
-	    text_or_null(record->fleet));
+	    text_or_null(record->fleet), "access",
+	    admin_access_json(record->access), "shares",
+	    admin_shares_json(record->access));
 }
 
 json_t *

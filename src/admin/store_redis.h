@@ -51,6 +51,19 @@ uint64_t redis_number(const json_t *object, const char *key);
 int redis_devices_named(struct admin *admin, const json_t *names, json_t *list);
 json_t *redis_relay_json(const char *id, const redisReply *hash);
 
+/* A device that is there stays there until EXEC, or that fails. */
+int store_watch_known(struct admin *admin, const char *name);
+/* Queue the event by which its relay looks at the device, and cuts what is not in order. */
+int store_tell_device(struct admin *admin, const char *name);
+/* Take the rules and shares of HGETALL device:NAME. False: they make no sense. */
+bool redis_access_read(const redisReply *reply, struct device_record *record);
+
+int redis_device_access(
+    struct admin *admin, const char *name, struct access **access);
+int redis_device_change_access(struct admin *admin, const char *name,
+    admin_access_edit edit, void *ctx);
+int redis_service_url(struct admin *admin, const char *name,
+    const struct access_rule *rule, char *url, size_t cap);
 int redis_device_add(struct admin *admin, const struct device_record *record);
 int redis_device_rotate(struct admin *admin, const char *name);
 int redis_fleet_add(struct admin *admin, const struct fleet_record *record);

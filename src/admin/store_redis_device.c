@@ -189,17 +189,15 @@ redis_device_add(struct admin *admin, const struct device_record *record)
 	return store_transact(admin, try_add, record->name, record);
 }
 
-/* Its relay looks at the device when it reads this, and cuts what is not in order. */
-static int
-queue_event(struct admin *admin, const char *name)
+int
+store_tell_device(struct admin *admin, const char *name)
 {
 	return store_tell(admin,
 	    "XADD taupe:events MAXLEN ~ 100000 * kind device name %s", name);
 }
 
-/* A device that is there stays there until EXEC, or that fails. */
-static int
-watch_known(struct admin *admin, const char *name)
+int
+store_watch_known(struct admin *admin, const char *name)
 {
 	bool found = false;
 	int code =
@@ -220,7 +218,7 @@ watch_known(struct admin *admin, const char *name)
 static int
 try_rotate(struct admin *admin, const char *name, const void *what)
 {
-	int code = watch_known(admin, name);
+	int code = store_watch_known(admin, name);
 
 	(void)what;
 	if (code == ADMIN_OK)
@@ -229,7 +227,7 @@ try_rotate(struct admin *admin, const char *name, const void *what)
 		code = store_tell(admin,
 		    "HSET taupe:device:%s rotation " ROTATION_ASKED, name);
 	if (code == ADMIN_OK)
-		code = queue_event(admin, name);
+		code = store_tell_device(admin, name);
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
@@ -245,7 +243,7 @@ static int
 try_set_secret(struct admin *admin, const char *name, const void *what)
 {
 	const char *hash = what;
-	int code = watch_known(admin, name);
+	int code = store_watch_known(admin, name);
 
 	if (code == ADMIN_OK)
 		code = store_tell(admin, "MULTI");
@@ -255,7 +253,7 @@ try_set_secret(struct admin *admin, const char *name, const void *what)
 	if (code == ADMIN_OK) /* there is another one already */
 		code = store_tell(admin, "HDEL taupe:device:%s rotation", name);
 	if (code == ADMIN_OK)
-		code = queue_event(admin, name);
+		code = store_tell_device(admin, name);
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
@@ -275,7 +273,7 @@ static int
 try_set_limits(struct admin *admin, const char *name, const void *what)
 {
 	const struct limit_change *changes = what;
-	int code = watch_known(admin, name);
+	int code = store_watch_known(admin, name);
 
 	if (code == ADMIN_OK)
 		code = store_tell(admin, "MULTI");
@@ -284,7 +282,7 @@ try_set_limits(struct admin *admin, const char *name, const void *what)
 			code = queue_limit(admin, name,
 			    device_limit_rows[i].key, &changes[i].to);
 	if (code == ADMIN_OK)
-		code = queue_event(admin, name);
+		code = store_tell_device(admin, name);
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
@@ -364,7 +362,7 @@ write_removal(struct admin *admin, const char *name)
 	if (code == ADMIN_OK)
 		code = queue_unreserve(admin, name, reserved);
 	if (code == ADMIN_OK)
-		code = queue_event(admin, name);
+		code = store_tell_device(admin, name);
 	redis_sync_reply_free(&reserved);
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
@@ -372,7 +370,7 @@ write_removal(struct admin *admin, const char *name)
 static int
 try_remove(struct admin *admin, const char *name, const void *what)
 {
-	int code = watch_known(admin, name);
+	int code = store_watch_known(admin, name);
 
 	(void)what;
 	return code == ADMIN_OK ? write_removal(admin, name) : code;

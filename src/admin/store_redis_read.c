@@ -3,14 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/access_admin.h"
 #include "admin/record_json.h"
 #include "admin/store_redis.h"
 #include "net/loop.h"
+#include "net/route.h"
 
 #define SCAN_COUNT 1000
 #define GONE_MS 3600000
 #define GONE_LOOK 500  /* entries of the history, the latest */
-#define ROUTE_FIELDS 3 /* for people */
 
 static json_t *
 session_json(const redisReply *reply)
@@ -70,6 +71,7 @@ static json_t *
 device_json(const char *name, const redisReply *record)
 {
 	json_t *hash = redis_hash_json(record), *device;
+	struct device_record rules = {0};
 	const char *label;
 
 	if (!json_is_object(hash)) {
@@ -86,6 +88,13 @@ device_json(const char *name, const redisReply *record)
 	    json_string_value(json_object_get(hash, "rotation")), "fleet",
 	    json_string_value(json_object_get(hash, "fleet")));
 	json_decref(hash);
+	/* what makes no sense here makes none to its relay */
+	(void)redis_access_read(record, &rules);
+	json_object_set_new(
+	    device, "access", admin_access_json(rules.access));
+	json_object_set_new(
+	    device, "shares", admin_shares_json(rules.access));
+	device_record_drop(&rules);
 	return device;
 }
 
@@ -195,17 +204,35 @@ numbers_json(const redisReply *reply)
 	return numbers;
 }
 
-/* "ip,port,epoch": what stands behind that are a visitor's credentials, or what they are checked
- * with. */
-static json_t *
-route_json(struct str value)
+/* A list of addresses or a revocation leads nowhere. */
+static bool
+leads_somewhere(struct str key)
 {
-	size_t len = 0;
+	enum route_kind kind;
+	struct str name;
 
-	for (int commas = 0; len < value.len; len++)
-		if (value.ptr[len] == ',' && ++commas == ROUTE_FIELDS)
-			break;
-	return json_stringn(value.ptr, len);
+	return !route_key_parse(key, &kind, &name) ||
+	    (kind != ROUTE_ALLOW && kind != ROUTE_REVOKED);
+}
+
+/* "ip,port,epoch", and the mode of what follows: the rest are keys, which are shown to nobody. */
+static void
+put_value(json_t *route, struct str value)
+{
+	struct str ip, port, epoch, access, mode, rest;
+
+	if (!str_split(value, ',', &ip, &port) ||
+	    !str_split(port, ',', &port, &epoch))
+		epoch = (struct str){value.ptr + value.len, 0};
+	if (str_split(epoch, ',', &epoch, &access))
+		str_split(access, ',', &mode, &rest);
+	else
+		mode = str_of(access_mode_name(ACCESS_PUBLIC));
+	json_object_set_new(route, "value",
+	    json_stringn(
+		value.ptr, (size_t)(epoch.ptr + epoch.len - value.ptr)));
+	json_object_set_new(
+	    route, "access", json_stringn(mode.ptr, mode.len));
 }
 
 static int
@@ -219,10 +246,12 @@ add_route(struct admin *admin, json_t *routes, struct str key)
 	if (reply == NULL)
 		return code;
 	value = redis_text(reply);
-	if (value.ptr != NULL)
-		json_array_append_new(routes,
-		    json_pack("{s:s%, s:o}", "key", key.ptr, key.len, "value",
-			route_json(value)));
+	if (value.ptr != NULL) {
+		json_t *route = json_pack("{s:s%}", "key", key.ptr, key.len);
+
+		put_value(route, value);
+		json_array_append_new(routes, route);
+	}
 	redis_sync_reply_free(&reply);
 	return ADMIN_OK;
 }
@@ -239,7 +268,8 @@ add_routes(struct admin *admin, const char *name, json_t *device)
 	if (reply == NULL)
 		return code;
 	for (size_t i = 0; code == ADMIN_OK && i < reply->elements; i++)
-		if (redis_text(reply->element[i]).ptr != NULL)
+		if (redis_text(reply->element[i]).ptr != NULL &&
+		    leads_somewhere(redis_text(reply->element[i])))
 			code = add_route(
 			    admin, routes, redis_text(reply->element[i]));
 	redis_sync_reply_free(&reply);
@@ -468,8 +498,10 @@ take_routes(json_t *routes, const redisReply *pairs)
 		struct str key = redis_text(pairs->element[i]),
 			   value = redis_text(pairs->element[i + 1]);
 
-		if (key.ptr != NULL && value.ptr != NULL)
-			json_object_set_new(routes, key.ptr, route_json(value));
+		if (key.ptr != NULL && value.ptr != NULL &&
+		    leads_somewhere(key))
+			json_object_set_new(routes, key.ptr,
+			    json_stringn(value.ptr, value.len));
 	}
 }
 
@@ -505,9 +537,12 @@ redis_routes(struct admin *admin, json_t *list)
 	int code = scan_routes(admin, routes);
 
 	/* an object has each key once, which HSCAN does not promise */
-	json_object_foreach (routes, key, value)
-		json_array_append_new(
-		    list, json_pack("{s:s, s:O}", "key", key, "value", value));
+	json_object_foreach (routes, key, value) {
+		json_t *route = json_pack("{s:s}", "key", key);
+
+		put_value(route, str_of(json_string_value(value)));
+		json_array_append_new(list, route);
+	}
 	json_decref(routes);
 	return code;
 }

@@ -85,7 +85,7 @@ command_relay_undrain(struct ctl *ctl, const char *id)
 static int
 show_routes(const json_t *list)
 {
-	static const char *const headings[] = {"ROUTE", "LISTENER", NULL};
+	static const char *const headings[] = {"ROUTE", "LISTENER", "ACCESS", NULL};
 	struct table table;
 	json_t *route;
 	size_t i;
@@ -94,6 +94,7 @@ show_routes(const json_t *list)
 	json_array_foreach (list, i, route) {
 		table_add(&table, report_str(route, "key"));
 		table_add(&table, report_str(route, "value"));
+		table_add(&table, report_str(route, "access"));
 	}
 	return table_print(&table);
 }

@@ -7,6 +7,7 @@
 
 #include "admin/record_json.h"
 #include "admin/secret.h"
+#include "ctl/access_options.h"
 #include "ctl/ctl.h"
 #include "ctl/limit_options.h"
 #include "ctl/report.h"
@@ -112,20 +113,43 @@ command_device_rotate(struct ctl *ctl, const char *name)
 	return code;
 }
 
+static int
+set_access(struct ctl *ctl, const char *name)
+{
+	char password[PASSWORD_TEXT_MAX];
+	bool drawn;
+	int code = device_access_take(ctl, name, password, &drawn);
+
+	if (code == EX_OK && drawn)
+		code = ctl_show_secret(ctl, json_pack("{s:s}", "name", name),
+		    "password", password,
+		    "The password is shown this once; who visits gives it "
+		    "with the name visitor, or that of --user:");
+	else if (code == EX_OK && ctl->options.json)
+		code = report_json(json_pack("{s:s}", "name", name));
+	crypto_wipe(password, sizeof(password));
+	return code;
+}
+
 int
 command_device_set(struct ctl *ctl, const char *name)
 {
 	struct limit_change changes[DEVICE_LIMITS];
+	bool has_limits = device_limits_given(&ctl->options);
 	int code;
 
-	if (!device_limits_given(&ctl->options))
+	if (!has_limits && ctl->options.access.count == 0)
 		return ctl_fail(EX_USAGE,
-		    "device set needs what to set, such as --max-visitors 10 "
-		    "or --device-rate default");
+		    "device set needs what to set, such as --max-visitors 10, "
+		    "--device-rate default or --access web=private");
 	if ((code = device_limits_take(&ctl->options, changes)) != EX_OK)
 		return code;
-	code = ctl_changed(ctl, "device set", name,
-	    ctl->admin.store->device_set_limits(&ctl->admin, name, changes));
+	if (has_limits)
+		code = ctl_changed(ctl, "device set", name,
+		    ctl->admin.store->device_set_limits(
+			&ctl->admin, name, changes));
+	if (code == EX_OK && ctl->options.access.count > 0)
+		return set_access(ctl, name);
 	if (code == EX_OK && ctl->options.json)
 		return report_json(json_pack("{s:s}", "name", name));
 	return code;
@@ -343,6 +367,7 @@ show_device(const json_t *device)
 		report_line("rotation", report_str(device, "rotation"));
 	report_line("limits",
 	    device_limits_text(json_object_get(device, "limits"), limits));
+	device_access_show(device);
 	if (json_is_object(lease))
 		show_lease(lease);
 	if (json_is_object(session))

@@ -24,7 +24,12 @@ const struct ctl_command ctl_commands[] = {
 	 "--visitor-rate, --visitor-burst and --device-rate; default as a "
 	 "value takes one away. They hold in place of the relays' options of "
 	 "the same names, from within a second on, and the device's session "
-	 "goes on."},
+	 "goes on. With --access, say who may visit a service: anybody "
+	 "(public); who knows a password (HTTP Basic), which is printed, once, "
+	 "unless --password-file has it; who comes from one of up to 16 "
+	 "networks (allow:); or nobody (private). A share link opens each of "
+	 "them. tcp and tls services have no passwords and no links: for these, "
+	 "password and private are nobody. Visits that run go on."},
 	command_device_set},
     {{"device", "rotate", "NAME",
 	 "Have the device's agent draw itself another secret, now or when it "
@@ -82,6 +87,21 @@ const struct ctl_command ctl_commands[] = {
     {{"token", "rm", "NAME",
 	 "Remove a token: it is good for nothing from that moment on."},
 	command_token_remove},
+    {{"share", "ls", "[NAME]",
+	 "List the share links, of all devices or of one: those that are over "
+	 "are there until another one is made."},
+	command_share_list},
+    {{"share", "revoke", "ID",
+	 "End a share link, and the visits of those who have opened it: from "
+	 "within a second on, their next requests are refused."},
+	command_share_revoke},
+    {{"share", NULL, "DEVICE/SERVICE",
+	 "Print a link to a service that not anybody may visit: whoever has it "
+	 "may, for as long as --for says. The first request with it is an "
+	 "event, and sets a cookie, so that the link's address does not stay "
+	 "in the browser's; the link can be opened again until it is over. "
+	 "It is for http services. See device set for rules."},
+	command_share},
     {{"relay", "ls", NULL, "List the relays, with their load."},
 	command_relay_list},
     {{"relay", "drain", "ID",

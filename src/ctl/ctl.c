@@ -178,7 +178,7 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	    needs_name && words->count > used ? words->items[used] : NULL;
 	int code;
 
-	if (needs_name && name == NULL)
+	if (needs_name && name == NULL && command->words.argument[0] != '[')
 		return fail_usage(strcmp(noun, "device") == 0
 			? "the device's name is missing"
 			: strcmp(noun, "token") == 0
@@ -188,6 +188,10 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			: strcmp(noun, "cert") == 0 ? "the PEM file is missing"
 			: strcmp(noun, "completion") == 0
 			? "the shell's name is missing"
+			: command->run == command_share
+			? "DEVICE/SERVICE is missing, such as alice/web"
+			: command->run == command_share_revoke
+			? "the share link's id is missing"
 			: "the relay's id is missing");
 	if (words->count > used + (name != NULL))
 		return fail_usage("there are too many words");
@@ -205,9 +209,19 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		ctl->options.pattern != NULL))
 		return fail_usage(
 		    "devices, expires and pattern belong to fleet add");
+	if (command->run != command_token_add && ctl->options.role != NULL)
+		return fail_usage("role belongs to token add");
 	if (command->run != command_token_add &&
-	    (ctl->options.for_ms > 0 || ctl->options.role != NULL))
-		return fail_usage("role and for belong to token add");
+	    command->run != command_share && ctl->options.for_ms > 0)
+		return fail_usage("for belongs to token add and share");
+	if (command->run != command_share &&
+	    (ctl->options.note != NULL || ctl->options.url != NULL))
+		return fail_usage("note and url belong to share");
+	if (command->run != command_device_set &&
+	    (ctl->options.access.count > 0 || ctl->options.user != NULL ||
+		ctl->options.password_file != NULL))
+		return fail_usage(
+		    "access, user and password_file belong to device set");
 	if (command->run != command_events &&
 	    (ctl->options.follow || ctl->options.device != NULL ||
 		ctl->options.kind.count > 0 || ctl->options.since_ms > 0 ||
@@ -219,7 +233,9 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	    command->run == command_cert_load ||
 	    command->run == command_cert_list)
 		return command->run(ctl, name);
-	if (name != NULL && (code = check_name(noun, name)) != EX_OK)
+	if (name != NULL && command->run != command_share &&
+	    command->run != command_share_revoke &&
+	    (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if ((code = choose_store(ctl)) != EX_OK)
 		return code;

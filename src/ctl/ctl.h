@@ -18,7 +18,10 @@ struct ctl_options {
 	struct option_list port;
 	int64_t devices, expires_ms; /* 0: any number; never */
 	char *pattern;
-	int64_t for_ms; /* a token: 0: for ever */
+	int64_t for_ms; /* a token: 0: for ever; a share link */
+	struct option_list access; /* rules of services */
+	char *user, *password_file; /* of these */
+	char *note, *url;	    /* of a share link */
 	char *role;
 	char *limits[DEVICE_LIMITS];
 	char *domain, *dns, *ca_file; /* of doctor */
@@ -84,6 +87,9 @@ int command_device_kick(struct ctl *ctl, const char *name);
 int command_token_add(struct ctl *ctl, const char *name);
 int command_token_list(struct ctl *ctl, const char *name);
 int command_token_remove(struct ctl *ctl, const char *name);
+int command_share(struct ctl *ctl, const char *place);
+int command_share_list(struct ctl *ctl, const char *name);
+int command_share_revoke(struct ctl *ctl, const char *id);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);

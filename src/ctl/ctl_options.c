@@ -151,7 +151,26 @@ static const struct option_row rows[] = {
     {"role", OPTION_STRING, AT(role), NULL, 1, 16, NULL, check_role, "ROLE",
 	"token add: what its bearer may do: read, operate or admin."},
     {"for", OPTION_DURATION, AT(for_ms), "0", 0, INT64_C(3660) * 86400000, NULL,
-	NULL, "TIME", "token add: how long it is good; 0 is for ever."},
+	NULL, "TIME",
+	"token add: how long it is good; 0 is for ever. share: how long the "
+	"link is good, up to 366d."},
+    {"access", OPTION_LIST, AT(access), NULL, 3, 1000, NULL, NULL,
+	"SERVICE=RULE",
+	"device set: who may visit this service: public, password, private, "
+	"or allow: and networks, allow:192.0.2.0/24,2001:db8::/32."},
+    {"user", OPTION_STRING, AT(user), NULL, 1, ACCESS_USER_MAX, NULL, NULL,
+	"NAME",
+	"device set: the name that goes with the password; visitor if not "
+	"given."},
+    {"password_file", OPTION_STRING, AT(password_file), NULL, 1, 4095, NULL,
+	NULL, "FILE",
+	"device set: the password is this file's first line, and none is "
+	"drawn."},
+    {"note", OPTION_STRING, AT(note), NULL, 1, SHARE_NOTE_MAX, NULL, NULL,
+	"TEXT", "share: what the link is for, for share ls."},
+    {"url", OPTION_STRING, AT(url), NULL, 8, 400, NULL, NULL, "URL",
+	"share: where visitors find the service, https://cam.example.com, in "
+	"place of what the relays say."},
     {"devices", OPTION_INT, AT(devices), "0", 0, 1000000000, NULL, NULL,
 	"NUMBER", "fleet add: enrol so many devices at most; 0: any number."},
     {"expires", OPTION_DURATION, AT(expires_ms), "0", 0, INT64_C(315360000000),

@@ -23,6 +23,16 @@ access_is_public(const struct service *service)
 	return service->device->access_known && rule_of(service) == NULL;
 }
 
+const char *
+access_mode_of(const struct service *service)
+{
+	const struct access_rule *rule = rule_of(service);
+
+	if (!service->device->access_known)
+		return "unknown";
+	return access_mode_name(rule != NULL ? rule->mode : ACCESS_PUBLIC);
+}
+
 bool
 device_access_set(struct device *device, struct access *access)
 {

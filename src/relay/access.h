@@ -36,6 +36,8 @@ enum access_verdict access_check_address(
  * we trust, which asks its visitors itself, nor of another relay, which hands one over. */
 enum access_verdict access_check_peer(
     const struct service *service, const struct address *peer);
+/* "public", "password", "allow", "private"; of a service whose rule is not known, "unknown". */
+const char *access_mode_of(const struct service *service);
 /* May anybody come? */
 bool access_is_public(const struct service *service);
 /* The page for a verdict other than granted. */
@@ -48,6 +50,16 @@ enum page access_page(enum access_verdict verdict);
  */
 bool access_field_for_device(const struct service *service,
     const struct http_field *field, char *room, size_t cap, struct str *value);
+
+/* What a route to the service says about who may come, for a proxy's maps. */
+void access_route_write(
+    const struct service *service, char out[ROUTE_ACCESS_TEXT_MAX]);
+
+/* All routes of the device, as they shall stand in the registry: those of its services whose
+ * listeners are open, and what their rules need. From malloc; -1: no memory. None while its rules
+ * are not known. */
+int device_routes(
+    const struct device *device, uint64_t now_ms, struct route **routes, size_t *n);
 
 /* Have these rules from now on; NULL: all is public. True: they are others than before. */
 bool device_access_set(struct device *device, struct access *access);

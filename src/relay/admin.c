@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "admin/record_json.h"
+#include "relay/access.h"
 #include "relay/admin.h"
 #include "relay/device.h"
 #include "relay/metrics.h"
@@ -107,8 +108,9 @@ add_routes_cb(void *ctx, struct hash_node *node)
 			continue;
 		service_route(service, &route);
 		json_array_append_new(ctx,
-		    json_pack("{s:s, s:s, s:s}", "key", route.key, "value",
-			route.value, "device", device->name));
+		    json_pack("{s:s, s:s, s:s, s:s}", "key", route.key,
+			"value", route.value, "device", device->name, "access",
+			access_mode_of(service)));
 	}
 }
 

@@ -280,11 +280,10 @@ held_cb(void *ctx, enum registry_status status)
 }
 
 static void
-fill_holding(
-    struct device *device, struct holding *holding, struct route *routes)
+fill_holding(struct device *device, struct holding *holding,
+    const struct route *routes, size_t n_routes)
 {
 	uint64_t now = loop_now_ms(device->relay->loop);
-	struct service *service;
 
 	memset(holding, 0, sizeof(*holding));
 	(void)str_copy(
@@ -294,9 +293,7 @@ fill_holding(
 	holding->claimed = device->pins > 0;
 	holding->remaining_ms = device->due_ms > now ? device->due_ms - now : 1;
 	holding->routes = routes;
-	LIST_FOREACH (service, &device->services, link)
-		if (service_is_open(service))
-			service_route(service, &routes[holding->n_routes++]);
+	holding->n_routes = n_routes;
 }
 
 void
@@ -304,10 +301,12 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 {
 	struct relay *relay = device->relay;
 	struct holding_write *write = calloc(1, sizeof(*write));
-	struct route routes[SERVICES_MAX];
+	struct route *routes = NULL;
 	struct holding holding;
+	size_t n_routes;
 
-	if (write == NULL || device->unverified) {
+	if (write == NULL || device->unverified ||
+	    device_routes(device, loop_wall_ms(), &routes, &n_routes) != 0) {
 		free(write);
 		backlog_add(device);
 		if (cb != NULL)
@@ -320,10 +319,11 @@ device_hold(struct device *device, registry_done_cb cb, void *ctx)
 	write->ctx = ctx;
 	(void)str_copy(str_of(device->name), write->name, sizeof(write->name));
 	LIST_INSERT_HEAD(&relay->writes, write, link);
-	fill_holding(device, &holding, routes);
+	fill_holding(device, &holding, routes, n_routes);
 	if (relay->registry->ops->hold(
 		relay->registry, &holding, held_cb, write) != 0)
 		held_cb(write, REGISTRY_UNAVAILABLE);
+	free(routes);
 }
 
 void

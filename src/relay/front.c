@@ -15,6 +15,7 @@
 #include "relay/introduction.h"
 #include "relay/requests.h"
 #include "relay/service.h"
+#include "relay/share_door.h"
 #include "relay/sources.h"
 #include "relay/visitor.h"
 #include "wire/http_forward.h"
@@ -185,6 +186,14 @@ look_at_tls(struct guest *guest)
 }
 
 static void
+open_share(struct guest *guest, const struct http_head *head)
+{
+	share_door_open(guest->front->relay, &guest->conn, head, guest->https,
+	    &guest->from);
+	guest_free(guest);
+}
+
+static void
 look_at_http(struct guest *guest)
 {
 	struct http_head head = {.error_status = 431};
@@ -196,6 +205,11 @@ look_at_http(struct guest *guest)
 		if (consumed > most) {
 			head.error_status = 431;
 			break;
+		}
+		if (http_field_count(&head, "Host") == 1 &&
+		    share_door_is_meant(&head)) {
+			open_share(guest, &head);
+			return;
 		}
 		if (http_field_count(&head, "Host") == 1) {
 			join_http(guest, &head, consumed);

@@ -269,7 +269,8 @@ hand_over_all(struct service *service, const struct address *to)
 }
 
 static void
-route_cb(void *ctx, enum registry_status status, const char *value)
+route_cb(
+    void *ctx, enum registry_status status, const struct route *route)
 {
 	struct handover_search *search = ctx;
 	struct service *service = service_of(search);
@@ -281,8 +282,8 @@ route_cb(void *ctx, enum registry_status status, const char *value)
 		service->sought = false;
 		search_free(search);
 	} else if (status == REGISTRY_OK &&
-	    strcmp(value, search->route.value) != 0 &&
-	    parse_place(value, &to)) {
+	    strcmp(route->value, search->route.value) != 0 &&
+	    parse_place(route->value, &to)) {
 		service->sought = false;
 		search_free(search);
 		hand_over_all(service, &to);

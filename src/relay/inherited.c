@@ -137,8 +137,14 @@ void
 inherited_note(struct relay *relay, const struct registry_event *event)
 {
 	struct hash_node *node = hash_map_find(&relay->inherited, event->key);
+	enum route_kind kind;
+	struct str name;
 	uint16_t port;
 
+	/* nobody is led anywhere by a list or a revocation */
+	if (route_key_parse(event->key, &kind, &name) &&
+	    (kind == ROUTE_ALLOW || kind == ROUTE_REVOKED))
+		return;
 	/* who tells us is there, and tells it to the end */
 	if (!relay->inherited_complete)
 		relay->registry_due_ms = loop_now_ms(relay->loop) +

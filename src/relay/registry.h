@@ -14,6 +14,7 @@
 #include "base/fleet_record.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/route.h"
 
 #define RELAY_ID_MAX 32
 #define ROUTE_KEY_MAX 264  /* "http/" and a host name */
@@ -34,10 +35,12 @@ enum registry_status {
 	REGISTRY_UNAVAILABLE /* it does not answer: what was done, if anything, is not known */
 };
 
-/* A route: "http/HOST", "sni/HOST", "tcp/PORT" or "relay/HOST" → "ip,port". */
+/* A route: "http/HOST", "sni/HOST", "tcp/PORT" or "relay/HOST" → "ip,port", and who may come there
+ * (net/route.h); or what is said of a list or a share link: "allow/…", "revoked/ID". */
 struct route {
 	char key[ROUTE_KEY_MAX];
 	char value[ROUTE_VALUE_MAX];
+	char access[ROUTE_ACCESS_TEXT_MAX]; /* "MODE,KEY,…"; "": anybody */
 };
 
 /* A device's hold on its label and public ports. */
@@ -105,6 +108,8 @@ struct claim_result {
 /* What a relay tells of itself for whoever looks after it (taupectl doctor, taupectl top). */
 struct relay_facts {
 	const char *domain, *version;
+	const char *public_scheme; /* of visitors' http: "http", "https" */
+	uint64_t public_http_port; /* 0: the scheme's own */
 	char public_ports[16]; /* the lowest and the highest, "20000-20999"; or "" */
 	uint64_t files_limit;  /* descriptors that it may have; 0: not known */
 	uint64_t listen_queue; /* connections that wait to be accepted; 0: not known */
@@ -154,7 +159,8 @@ struct registry_event {
 	char name[DEVICE_NAME_MAX + 1];
 	char relay[RELAY_ID_MAX + 1];
 	uint64_t epoch;
-	/* REGISTRY_ROUTE, for the time of the call: "ip,port,epoch", empty: it was removed */
+	/* REGISTRY_ROUTE, for the time of the call: "ip,port,epoch" and what may follow, empty: it
+	 * was removed */
 	struct str key, value;
 };
 
@@ -164,9 +170,9 @@ typedef void (*registry_device_cb)(
     void *ctx, enum registry_status status, const struct device_record *record);
 typedef void (*registry_claim_cb)(void *ctx, const struct claim_result *result);
 typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
-/* value: "ip,port"; NULL unless OK. */
+/* route, whose key is not set: NULL unless OK. */
 typedef void (*registry_route_cb)(
-    void *ctx, enum registry_status status, const char *value);
+    void *ctx, enum registry_status status, const struct route *route);
 
 /* A device that has a fleet's key, and no record yet. */
 struct enrolment {

@@ -27,7 +27,7 @@ deliver(struct registry_answers *answers, struct registry_answer *answer)
 		break;
 	case ANSWER_ROUTE:
 		answer->route_cb(answer->ctx, answer->status,
-		    answer->status == REGISTRY_OK ? answer->route : NULL);
+		    answer->status == REGISTRY_OK ? &answer->route : NULL);
 		break;
 	case ANSWER_ENROLMENT:
 		answer->enrol_cb(answer->ctx, answer->verdict,

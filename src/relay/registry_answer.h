@@ -34,7 +34,7 @@ struct registry_answer {
 		struct registry_event event;
 		struct device_record device;
 		struct claim_result claim;
-		char route[ROUTE_VALUE_MAX];
+		struct route route;
 	};
 };
 

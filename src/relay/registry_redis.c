@@ -179,18 +179,21 @@ struct route_query {
 
 /* Without its epoch. False: it makes no sense. */
 static bool
-take_route(const redisReply *reply, char value[ROUTE_VALUE_MAX])
+take_route(const redisReply *reply, struct route *route)
 {
-	struct str text;
+	struct route_target target;
+	struct str text, access;
+	uint64_t epoch;
 
-	if (!redis_reply_text(reply, &text))
+	if (!redis_reply_text(reply, &text) ||
+	    !route_value_parse(text, &target, &epoch))
 		return false;
-	while (text.len > 0 && text.ptr[text.len - 1] != ',')
-		text.len--;
-	if (text.len == 0)
-		return false;
-	text.len--;
-	return str_copy(text, value, ROUTE_VALUE_MAX);
+	access = (struct str){target.access, target.access_len};
+	target.access = NULL;
+	return str_copy(str_of(route_target_text(&target,
+			    (char[ROUTE_VALUE_TEXT_MAX]){0})),
+		   route->value, sizeof(route->value)) &&
+	    str_copy(access, route->access, sizeof(route->access));
 }
 
 /* HGET routes KEY */
@@ -203,7 +206,7 @@ route_cb(void *ctx, const redisReply *reply)
 	answer->status = REGISTRY_UNAVAILABLE;
 	if (reply != NULL && reply->type == REDIS_REPLY_NIL)
 		answer->status = REGISTRY_NOT_FOUND;
-	else if (reply != NULL && take_route(reply, answer->route))
+	else if (reply != NULL && take_route(reply, &answer->route))
 		answer->status = REGISTRY_OK;
 	else if (reply != NULL)
 		redis_complain(query->registry, "route", reply);

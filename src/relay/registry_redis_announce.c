@@ -184,7 +184,7 @@ own_route_cb(void *ctx, const redisReply *reply)
 	const char *key = view->route.key, *value = view->route.value;
 	unsigned long long epoch = view->self.since_ms;
 
-	if (reply == NULL || !view->has_route || redis_route_is(reply, value))
+	if (reply == NULL || !view->has_route || redis_route_is(reply, &view->route))
 		return;
 	(void)redis_link_commandf(link, logged_cb, registry, "MULTI");
 	(void)redis_link_commandf(link, logged_cb, registry,
@@ -210,6 +210,9 @@ add_facts(struct redis_args *args, const struct relay_facts *facts)
 	redis_args_add(args, facts->domain);
 	redis_args_add(args, "version");
 	redis_args_add(args, facts->version);
+	redis_args_add(args, "public_scheme");
+	redis_args_add(args, facts->public_scheme);
+	add_number(args, "public_http_port", facts->public_http_port);
 	redis_args_add(args, "public_ports");
 	redis_args_add(args, facts->public_ports);
 	add_number(args, "files_limit", facts->files_limit);

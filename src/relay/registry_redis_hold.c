@@ -100,7 +100,7 @@ read_routes(struct redis_tx *tx, const redisReply *reply)
 		return false;
 	for (size_t i = 0; i < reply->elements; i++)
 		op->is_new[i] =
-		    !redis_route_is(reply->element[i], op->route_list[i].value);
+		    !redis_route_is(reply->element[i], &op->route_list[i]);
 	return true;
 }
 
@@ -168,8 +168,8 @@ queue_routes(struct redis_hold *op)
 	redis_owned_queue(&op->tx, &op->owned);
 	for (size_t i = 0; i < holding->n_routes; i++)
 		if (op->is_new[i])
-			redis_queue_route(&op->tx, op->route_list[i].key,
-			    op->route_list[i].value, holding->session.epoch);
+			redis_queue_route(&op->tx, &op->route_list[i],
+			    holding->session.epoch);
 	queue_owned(op);
 }
 

@@ -160,6 +160,6 @@ redis_owned_queue(struct redis_tx *tx, const struct redis_owned *owned)
 			redis_tx_queuef(tx, "SADD " OWNED_BY "%s %s",
 			    route->heir, route->key);
 		else
-			redis_queue_route(tx, route->key, NULL, 0);
+			redis_queue_no_route(tx, route->key);
 	}
 }

@@ -306,27 +306,36 @@ redis_fleet_read(const redisReply *reply, const char *name,
 
 void
 redis_queue_route(
-    struct redis_tx *tx, const char *key, const char *value, uint64_t epoch)
+    struct redis_tx *tx, const struct route *route, uint64_t epoch)
 {
 	unsigned long long number = epoch;
+	const char *comma = route->access[0] != '\0' ? "," : "";
 
-	if (value == NULL) {
-		redis_tx_queuef(tx, "HDEL taupe:routes %s", key);
-		redis_tx_queuef(
-		    tx, STREAM_ADD "kind route key %s value %s", key, "");
-		return;
-	}
-	redis_tx_queuef(tx, "HSET taupe:routes %s %s,%llu", key, value, number);
-	redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s,%llu", key,
-	    value, number);
+	redis_tx_queuef(tx, "HSET taupe:routes %s %s,%llu%s%s", route->key,
+	    route->value, number, comma, route->access);
+	redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s,%llu%s%s",
+	    route->key, route->value, number, comma, route->access);
+}
+
+void
+redis_queue_no_route(struct redis_tx *tx, const char *key)
+{
+	redis_tx_queuef(tx, "HDEL taupe:routes %s", key);
+	redis_tx_queuef(tx, STREAM_ADD "kind route key %s value %s", key, "");
 }
 
 bool
-redis_route_is(const redisReply *reply, const char *value)
+redis_route_is(const redisReply *reply, const struct route *route)
 {
-	struct str text;
-	size_t len = strlen(value);
+	struct str text, number, access;
+	size_t len = strlen(route->value);
+	uint64_t epoch;
 
-	return redis_reply_text(reply, &text) && text.len > len &&
-	    text.ptr[len] == ',' && memcmp(text.ptr, value, len) == 0;
+	if (!redis_reply_text(reply, &text) || text.len <= len ||
+	    text.ptr[len] != ',' || memcmp(text.ptr, route->value, len) != 0)
+		return false;
+	text = (struct str){text.ptr + len + 1, text.len - len - 1};
+	str_split(text, ',', &number, &access);
+	return str_to_number(number, UINT64_MAX, &epoch) &&
+	    str_is(access, route->access);
 }

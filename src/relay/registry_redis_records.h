@@ -45,11 +45,12 @@ void redis_queue_session(
 /* The event of a session; ours tells how many agents we have. */
 void redis_queue_session_event(struct redis_tx *tx, const char *name,
     const struct session_info *session, bool up);
-/* Write a route and its event; value NULL: remove it. */
+/* Write a route, or its removal, and the event. */
 void redis_queue_route(
-    struct redis_tx *tx, const char *key, const char *value, uint64_t epoch);
+    struct redis_tx *tx, const struct route *route, uint64_t epoch);
+void redis_queue_no_route(struct redis_tx *tx, const char *key);
 
-/* Is this what HGET routes KEY answers for a route to this value, of any epoch? */
-bool redis_route_is(const redisReply *reply, const char *value);
+/* Is this what HGET routes KEY answers for the route, of any epoch? */
+bool redis_route_is(const redisReply *reply, const struct route *route);
 
 #endif

@@ -39,6 +39,9 @@ note_facts(struct relay *relay, size_t files_limit)
 
 	facts->domain = relay->options.domain;
 	facts->version = PACKAGE_VERSION;
+	facts->public_scheme =
+	    relay->options.public_scheme == 0 ? "http" : "https";
+	facts->public_http_port = (uint64_t)relay->options.public_http_port;
 	if (ports->count > 0)
 		snprintf(facts->public_ports, sizeof(facts->public_ports),
 		    "%u-%u", (unsigned)port_set_nth(ports, 0),

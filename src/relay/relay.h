@@ -42,6 +42,7 @@ struct front;
 struct live;
 struct http_admin;
 struct introduction;
+struct share_request;
 struct sources;
 struct upgrade;
 
@@ -93,6 +94,8 @@ struct relay {
 	    digs; /* transfer channels that agents were asked for, by id */
 	struct hash_map admissions; /* by device name, which may repeat */
 	LIST_HEAD(, upgrade) upgrades;
+	LIST_HEAD(, share_request) share_requests; /* that wait for the registry */
+	size_t n_share_requests;
 	LIST_HEAD(, check) checks; /* of agents' ways */
 	size_t n_checks;
 	LIST_HEAD(, uncounted)

@@ -32,6 +32,7 @@
 #include "relay/relay_setup.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
+#include "relay/share_door.h"
 #include "relay/sources.h"
 #include "relay/stream.h"
 #include "relay/upgrade.h"
@@ -447,6 +448,7 @@ relay_teardown(struct relay *relay)
 		registry_free(&relay->registry);
 	redis_sentinel_free(&relay->sentinel);
 	admissions_free_all(relay);
+	share_door_free_all(relay);
 	checks_free_all(relay);
 	rotations_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)

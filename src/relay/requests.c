@@ -16,6 +16,7 @@
 #include "relay/limits.h"
 #include "relay/page.h"
 #include "relay/requests.h"
+#include "relay/share_door.h"
 #include "wire/host_name.h"
 #include "wire/http_forward.h"
 #include "wire/http_stream.h"
@@ -220,7 +221,9 @@ judge(struct requests *requests, const struct http_head *head,
 
 	if (http_field_count(head, "Host") != 1)
 		return REFUSAL(400);
-	if ((*service = service_for(requests, head)) == NULL)
+	/* what is not the device's has its own connection, which it gets next */
+	if (share_door_is_meant(head) ||
+	    (*service = service_for(requests, head)) == NULL)
 		return REFUSAL(421);
 	status = http_stream_begin(&requests->stream, head, &error);
 	if (status != 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "relay/access.h"
 #include "relay/inherited.h"
 #include "relay/introduction.h"
 #include "relay/service.h"
@@ -422,6 +423,7 @@ service_route(const struct service *service, struct route *route)
 	struct writer w;
 
 	write_own_key(service, route->key);
+	access_route_write(service, route->access);
 	route->value[0] = '\0';
 	if (!service_is_open(service))
 		return;

@@ -13,6 +13,7 @@
 #include "net/crypto.h"
 #include "net/tls.h"
 #include "relay/certified.h"
+#include "relay/share_door.h"
 #include "relay/sources.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
@@ -249,6 +250,27 @@ upgrade_count_named(struct upgrade *upgrade)
 	return false;
 }
 
+/* Whether the visitor of a share link has come encrypted, to us or to the proxy. */
+static bool
+came_by_https(const struct upgrade *upgrade, const struct http_head *head)
+{
+	return upgrade->conn.tls != NULL ||
+	    (sources_trusts(upgrade->relay->sources, &upgrade->peer) &&
+		str_is(http_field_get(head, "X-Forwarded-Proto"), "https"));
+}
+
+/* It is no agent, but a visitor with a share link. */
+static void
+open_share(struct upgrade *upgrade, const struct http_head *head)
+{
+	if (!upgrade_count_named(upgrade))
+		return;
+	share_door_open(upgrade->relay, &upgrade->conn, head,
+	    came_by_https(upgrade, head),
+	    upgrade->named.len > 0 ? &upgrade->named : &upgrade->peer);
+	upgrade_free(upgrade);
+}
+
 static void
 dispatch(struct upgrade *upgrade, struct http_head *head)
 {
@@ -258,6 +280,10 @@ dispatch(struct upgrade *upgrade, struct http_head *head)
 	unsigned status;
 
 	find_from(upgrade, head);
+	if (share_door_is_meant(head)) {
+		open_share(upgrade, head);
+		return;
+	}
 	while (
 	    route->path != NULL && !str_equal(head->path, str_of(route->path)))
 		route++;

@@ -77,8 +77,9 @@ put_route(struct feed *feed, struct str field, struct str value,
 
 	if (!route_key_parse(field, &kind, &key))
 		skip(feed, field, value, "no kind/host or tcp/port");
-	else if (!route_value_parse(value, &target, &epoch))
-		skip(feed, field, value, "no ip,port,epoch");
+	else if (!route_value_parse(value, &target, &epoch) ||
+	    (target.access != NULL && !route_kind_has_access(kind)))
+		skip(feed, field, value, "no ip,port,epoch with what may follow");
 	else if (route_table_put(
 		     feed->table, kind, key, &target, epoch, source) != 0)
 		return FEED_NO_MEMORY;

@@ -47,6 +47,19 @@ path_of(const struct map_files *files, enum route_kind kind, const char *suffix,
 	    route_kind_name(kind), suffix);
 }
 
+/* There are keys in it: nobody reads it but us and HAProxy's group, whatever the umask is. */
+static FILE *
+open_file(const char *path, const char *mode)
+{
+	FILE *file = fopen(path, mode);
+
+	if (file != NULL && fchmod(fileno(file), 0640) != 0) {
+		fclose(file);
+		return NULL;
+	}
+	return file;
+}
+
 static int
 touch(const struct map_files *files, enum route_kind kind, const char *suffix,
     const char *mode)
@@ -55,7 +68,7 @@ touch(const struct map_files *files, enum route_kind kind, const char *suffix,
 	FILE *file;
 
 	path_of(files, kind, suffix, path);
-	file = fopen(path, mode);
+	file = open_file(path, mode);
 	if (file == NULL)
 		return -1;
 	return fclose(file);
@@ -68,7 +81,9 @@ load_line(struct map_files *files, enum route_kind kind, struct str line)
 	struct str key, value;
 
 	if (!str_split(line, ' ', &key, &value) ||
-	    !route_key_valid(kind, key) || !route_target_parse(value, &target))
+	    !route_key_valid(kind, key) ||
+	    !route_target_parse(value, &target) ||
+	    (target.access != NULL && !route_kind_has_access(kind)))
 		return;
 	if (route_table_put(
 		files->table, kind, key, &target, 0, ROUTE_FROM_FILE) != 0)
@@ -150,7 +165,7 @@ write_file(const struct map_files *files, enum route_kind kind)
 	if (unlink(temporary) != 0 && errno != ENOENT)
 		return errno;
 	errno = 0;
-	file = fopen(temporary, "wxe");
+	file = open_file(temporary, "wxe");
 	if (file == NULL)
 		return errno;
 	fprintf(file, "%s%s\n", head_mark, stream_id_text(&at, id));

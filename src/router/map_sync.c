@@ -51,9 +51,10 @@ struct map_sync {
 
 static void step(struct map_sync *sync);
 
-/* Few and urgent ones first: an agent that is sent to a new relay is waiting. */
-static const enum route_kind kinds_by_urgency[ROUTE_KINDS] = {
-    ROUTE_RELAY, ROUTE_TCP, ROUTE_SNI, ROUTE_HTTP};
+/* Few and urgent ones first: an agent that is sent to a new relay is waiting; and who is on a list
+ * before the routes that ask it. */
+static const enum route_kind kinds_by_urgency[ROUTE_KINDS] = {ROUTE_RELAY,
+    ROUTE_REVOKED, ROUTE_ALLOW, ROUTE_TCP, ROUTE_SNI, ROUTE_HTTP};
 
 static void
 forget(struct map_sync *sync)

@@ -48,6 +48,15 @@ route_table_new(route_changed_cb cb, void *ctx)
 	return table;
 }
 
+static void
+entry_free(struct route_entry *entry)
+{
+	if (entry == NULL)
+		return;
+	free((char *)(uintptr_t)entry->target.access);
+	free(entry);
+}
+
 void
 route_table_free(struct route_table **table)
 {
@@ -56,7 +65,7 @@ route_table_free(struct route_table **table)
 	if (*table == NULL)
 		return;
 	for (i = 0; i < (*table)->n_slots; i++)
-		free((*table)->slots[i]);
+		entry_free((*table)->slots[i]);
 	for (i = 0; i < ROUTE_KINDS; i++)
 		hash_map_fini(&(*table)->index[i]);
 	free((*table)->slots);
@@ -129,7 +138,7 @@ route_table_release(struct route_table *table, struct route_entry *entry)
 	hash_map_remove(&table->index[entry->kind], &entry->node);
 	table->slots[entry->slot] = NULL;
 	table->free_slots[table->n_free++] = entry->slot;
-	free(entry);
+	entry_free(entry);
 }
 
 struct route_entry *
@@ -154,6 +163,23 @@ is_outdated(const struct route_table *table, const struct route_entry *entry,
 	    epoch < entry->epoch;
 }
 
+/* Few routes have one, so that it is by itself. -1: no memory. */
+static int
+take_target(struct route_entry *entry, const struct route_target *target)
+{
+	char *access = NULL;
+
+	if (target->access != NULL) {
+		if ((access = malloc(target->access_len)) == NULL)
+			return -1;
+		memcpy(access, target->access, target->access_len);
+	}
+	free((char *)(uintptr_t)entry->target.access);
+	entry->target = *target;
+	entry->target.access = access;
+	return 0;
+}
+
 int
 route_table_put(struct route_table *table, enum route_kind kind, struct str key,
     const struct route_target *target, uint64_t epoch, enum route_source source)
@@ -168,9 +194,12 @@ route_table_put(struct route_table *table, enum route_kind kind, struct str key,
 	if (is_outdated(table, entry, epoch, source))
 		return 0;
 	changed = !entry->live || !route_target_equal(&entry->target, target);
+	if (changed && take_target(entry, target) != 0) {
+		route_table_release(table, entry);
+		return -1;
+	}
 	table->live[kind] += !entry->live;
 	entry->live = true;
-	entry->target = *target;
 	entry->epoch = epoch;
 	entry->derived = source == ROUTE_DERIVED;
 	entry->doubtful = source == ROUTE_FROM_FILE;

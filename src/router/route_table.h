@@ -17,7 +17,7 @@
 struct route_entry {
 	struct hash_node node;
 	uint64_t epoch;
-	struct route_target target;
+	struct route_target target; /* its access is the entry's own */
 	uint32_t slot; /* its place in the table */
 	uint8_t kind;  /* enum route_kind */
 	uint8_t key_len;

@@ -20,7 +20,7 @@ from harness import ports
 from harness.process import BUILD, ROOT
 
 CONFIG = ROOT / "haproxy" / "haproxy.cfg"
-KINDS = ("http", "sni", "tcp", "relay")
+KINDS = ("http", "sni", "tcp", "relay", "allow", "revoked")
 OVERLAYS = ("again", "new", None)  # in the order in which they are looked at; None: the big map
 MAKEFILE = BUILD / "Makefile"
 # Sanitizers make the router slower and bigger.

@@ -389,7 +389,8 @@ def test_routes_show_no_keys(cluster):
     cluster.redis.client.hset("taupe:routes", "http/keyed.example.test",
                               f"127.0.0.1,30001,7,password,{key}")
     found = cluster.api.ok("GET", "/devices/nobody")
-    assert found["routes"] == [{"key": "http/keyed.example.test", "value": "127.0.0.1,30001,7"}]
+    assert found["routes"] == [{"key": "http/keyed.example.test", "value": "127.0.0.1,30001,7",
+                                "access": "password"}]
     listed = cluster.ctl("route", "ls").stdout
     assert "http/keyed.example.test" in listed and key not in listed
     cluster.redis.client.hdel("taupe:routes", "http/keyed.example.test")

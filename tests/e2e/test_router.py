@@ -521,7 +521,7 @@ frontend f
     until(lambda: hap.get("a.test").status == 200)  # no overlay: changed directly
     redis.remove("http/a.test")
     until(lambda: hap.get("a.test").status == 404)
-    assert router.logged("configuration has no such map") == 3
+    assert router.logged("configuration has no such map") == 5
 
 
 # --- when the router comes and goes --------------------------------------------------------------

@@ -240,7 +240,7 @@ def test_routes_and_relays_are_shown_in_tables(cluster):
     agent = serve(cluster, device, [cluster.relay])
     until("its routes are there", lambda: len(cluster.redis.routes()) == 2)
     lines = cluster.ctl.ok("route", "ls").splitlines()
-    assert lines[0].split() == ["ROUTE", "LISTENER"]
+    assert lines[0].split() == ["ROUTE", "LISTENER", "ACCESS"]
     assert {line.split()[0]: line.split()[1] for line in lines[1:]} == cluster.redis.routes()
     lines = cluster.ctl.ok("relay", "ls").splitlines()
     assert lines[0].split()[:3] == ["ID", "AGENTS", "VISITORS"]
@@ -367,7 +367,7 @@ def test_garbage_in_redis_is_survived(group):
     device, = ctl.json("device", "ls")["devices"]
     assert device["ports"] == {"ssh": 1}
     assert [relay["id"] for relay in ctl.json("relay", "ls")["relays"]] == ["r1"]
-    assert {"key": "http/b", "value": "1.2.3.4,5,6"} in ctl.json("route", "ls")["routes"]
+    assert {"key": "http/b", "value": "1.2.3.4,5,6", "access": "public"} in ctl.json("route", "ls")["routes"]
     for words in (["device", "ls"], ["device", "show", "alice"], ["relay", "ls"], ["route", "ls"]):
         ctl.ok(*words)
     client.set("taupe:relays", "of another type")

@@ -15,7 +15,7 @@
 	X(EVENT_ENROL,      "enrol",      "A device has entered a fleet.") \
 	X(EVENT_LEASE,      "lease",      "A device was granted a label or ports, or its lease has ended.") \
 	X(EVENT_MOVE,       "move",       "A device was asked to go to another relay.") \
-	X(EVENT_SHARE,      "share",      "A share link was made, used or revoked.") \
+	X(EVENT_SHARE,      "share",      "A share link was used.") \
 	X(EVENT_LIMIT,      "limit",      "A limit was hit.") \
 	X(EVENT_AUDIT,      "audit",      "An operator has changed something.") \
 	X(EVENT_RELAY,      "relay",      "A relay has gone without a goodbye.") \

@@ -8,7 +8,7 @@ from .process import ROOT, Process, binary
 from .programs import Certificate, write_ini
 from .wait import until
 
-KINDS = ("http", "sni", "tcp", "relay")
+KINDS = ("http", "sni", "tcp", "relay", "allow", "revoked")
 
 
 class HAProxy:

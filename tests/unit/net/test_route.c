@@ -39,7 +39,10 @@ START_TEST(refuses_keys_that_could_end_a_command)
 	    "ftp/a", "http/A", "http/a b", "http/a\nshow info", "http/a;quit",
 	    "http/a/b", "http/a.", "http/..", "tcp/", "tcp/0", "tcp/01",
 	    "tcp/65536", "tcp/-1", "tcp/22 ", "tcp/ssh", "relay/any/3", "sni/*",
-	    "http/\xc3\xa4"};
+	    "http/\xc3\xa4", "allow/", "allow/0123456789abcdef0123",
+	    "allow/0123456789abcdef0123/5/AA", "allow/0123456789abcdef0123/4/aa",
+	    "allow/0123456789abcdef0123/4/0123456789", "allow/0123/4/AA",
+	    "revoked/", "revoked/0A", "revoked/01 02"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		enum route_kind kind;
@@ -51,6 +54,9 @@ START_TEST(refuses_keys_that_could_end_a_command)
 }
 END_TEST
 
+#define KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define SALT "AAECAwQFBgcICQoLDA0ODw=="
+
 START_TEST(reads_values_and_writes_what_haproxy_gets)
 {
 	static const struct {
@@ -61,6 +67,11 @@ START_TEST(reads_values_and_writes_what_haproxy_gets)
 	    {"192.0.2.255,1,18446744073709551615", "192.0.2.255,1", UINT64_MAX},
 	    {"2001:DB8::1,65535,0", "2001:db8::1,65535", 0},
 	    {"::ffff:10.0.0.1,80,1", "::ffff:10.0.0.1,80", 1},
+	    {"10.0.0.1,80,1,private," KEY, "10.0.0.1,80,private," KEY, 1},
+	    {"10.0.0.1,80,1,allow," KEY ",0123456789abcdef0123",
+		"10.0.0.1,80,allow," KEY ",0123456789abcdef0123", 1},
+	    {"10.0.0.1,80,1,password," KEY "," SALT "," KEY,
+		"10.0.0.1,80,password," KEY "," SALT "," KEY, 1},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -86,7 +97,16 @@ START_TEST(refuses_values_that_are_not_address_port_epoch)
 	    "127.0.0.1,0,1", "127.0.0.1,65536,1", "127.0.0.1,80,1,2",
 	    "127.0.0.1,80,x", "127.0.0.1,80,-1", "127.0.0.1 ,80,1",
 	    "127.0.0.1,80\n,1", "localhost,80,1", "127.1,80,1", "[::1],80,1",
-	    "::1%lo,80,1", "127.0.0.1,80,18446744073709551616", "any"};
+	    "::1%lo,80,1", "127.0.0.1,80,18446744073709551616", "any",
+	    "10.0.0.1,80,1,", "10.0.0.1,80,1,public", "10.0.0.1,80,1,private",
+	    "10.0.0.1,80,1,private,", "10.0.0.1,80,1,private,AA==",
+	    "10.0.0.1,80,1,private," KEY ",", "10.0.0.1,80,1,open," KEY,
+	    "10.0.0.1,80,1,private," KEY "\n", "10.0.0.1,80,1,allow," KEY,
+	    "10.0.0.1,80,1,allow," KEY ",0123456789ABCDEF0123",
+	    "10.0.0.1,80,1,allow," KEY ",0123456789abcdef012;",
+	    "10.0.0.1,80,1,password," KEY "," SALT,
+	    "10.0.0.1,80,1,password," KEY "," KEY "," KEY,
+	    "10.0.0.1,80,1,password," KEY "," SALT "," KEY ",x"};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct route_target target;

@@ -43,13 +43,13 @@ static enum registry_status route_status;
 static bool route_answered;
 
 static void
-route_cb(void *ctx, enum registry_status status, const char *value)
+route_cb(void *ctx, enum registry_status status, const struct route *route)
 {
 	(void)ctx;
 	route_answered = true;
 	route_status = status;
 	snprintf(
-	    route_value, sizeof(route_value), "%s", value != NULL ? value : "");
+	    route_value, sizeof(route_value), "%s", route != NULL ? route->value : "");
 }
 
 static bool

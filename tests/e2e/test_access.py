@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: MIT
+"""Who may visit a service: one table, asked of HAProxy (with the router, a relay and Redis) and of
+the front of a relay that stands alone. What they say is the same."""
+import base64
+import contextlib
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from harness import ports
+from harness.process import binary
+from harness.programs import Agent, Device, Relay, SampleServices
+from harness.scenes import Cluster
+from harness.visitors import get, tcp_outcome
+from harness.wait import until
+
+USER, PASSWORD = "tech", "correct horse battery"
+SERVICES = ("open", "word", "listed", "other", "closed")
+COOKIE = "taupe_visit"
+
+
+class Place:
+    """Where the table is asked."""
+
+    def run(self, *words):
+        argv = [binary("taupectl"), "--config", "/dev/null"]
+        for key, value in self.options.items():
+            argv += ["--" + key.replace("_", "-"), str(value)]
+        return subprocess.run([*argv, *words], capture_output=True, text=True, timeout=30,
+                              check=False)
+
+    def ctl(self, *words):
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def begin(self, group):
+        self.words = group.folder / "password"
+        self.words.write_text(PASSWORD + "\n")
+        self.words.chmod(0o600)
+        self.services = SampleServices(group, "home")
+        http = self.services.target("home", "http")
+        self.agent = Agent(group, self.device, [self.relay], [
+            *(f"{name}:http:{http}" for name in SERVICES),
+            f"raw:tcp:{self.services.target('home', 'tcp')}"])
+        self.agent.wait_connected()
+        self.hosts = {name: ("alice" if name == SERVICES[0] else f"alice--{name}") + self.domain
+                      for name in SERVICES}
+        self.set("word=password", "--user", USER, "--password-file", str(self.words))
+        self.set("listed=allow:127.0.0.0/8,2001:db8::/32")
+        self.set("other=allow:192.0.2.0/24,::/1")
+        self.set("closed=private")
+        self.expect({"open": 200, "word": 401, "listed": 200, "other": 403, "closed": 403})
+
+    def set(self, rule, *words):
+        return self.ctl("device", "set", "alice", "--access", rule, *words)
+
+    def get(self, service, path="/headers", fields=()):
+        return get(self.address, self.hosts[service], path, fields)
+
+    def expect(self, statuses):
+        def look():
+            found = {name: self.get(name).status for name in statuses}
+            assert found == statuses, found
+            return True
+        until("the rules hold", look)
+
+    def share(self, service, time_="1h", *words):
+        link = self.ctl("share", f"alice/{service}", "--for", time_, *words).strip()
+        assert link.startswith(self.url(service)), link
+        return link
+
+    def url(self, service):
+        return f"http://{self.hosts[service]}{self.port}/.taupe/share/"
+
+    def open(self, link, service, behind=""):
+        """Open a link at the host of a service."""
+        return self.get(service, "/.taupe/share/" + link.split("/share/")[1] + behind)
+
+    def cookie(self, link, service):
+        answer = self.open(link, service)
+        assert answer.status == 303, answer
+        return answer.header("set-cookie").split(";")[0]
+
+    def ids(self):
+        return {share["service"]: share["id"]
+                for share in json.loads(self.ctl("--json", "share", "ls", "alice"))["shares"]
+                if not share["revoked"]}
+
+
+class Behind(Place):
+    """HAProxy, the router, a relay, Redis."""
+
+    def __init__(self, group):
+        # a relay with a host name, and agents' common host: by these HAProxy finds one for links
+        port = ports.take()
+        self.cluster = Cluster(group, router={"agent_host": "agents.example.test"},
+                               agent_listen=f"127.0.0.1:{port}",
+                               agent_url=f"ws://localhost:{port}", announce="100ms")
+        self.cluster_relay()
+        self.begin(group)
+
+    def cluster_relay(self):
+        cluster = self.cluster
+        self.options = cluster.redis.access("taupectl")
+        self.relay, self.domain = cluster.relay, ".example.test"
+        self.address, self.port = cluster.haproxy.http, ""
+        self.device = Device("alice")
+        self.device.secret = self.ctl("device", "add", "alice", "--label", "alice").strip()
+
+
+class Alone(Place):
+    """The front of a relay that stands alone."""
+
+    def __init__(self, group):
+        block, front = ports.take_block(group.exits), ports.take()
+        devices = group.folder / "devices"
+        self.options = {"devices_file": devices}
+        self.device = Device("alice")
+        self.device.secret = self.ctl("device", "add", "alice", "--label", "alice").strip()
+        self.relay = Relay(group, "alone", devices_file=devices, announce="100ms",
+                           visitor_listen=f"127.0.0.1:{front}", public_http_port=front,
+                           service_listen=f"127.0.0.1:{block}-{block + ports.BLOCK - 1}")
+        self.options["admin"] = f"127.0.0.1:{self.relay.admin_port}"
+        self.domain, self.address, self.port = ".example.test", ("127.0.0.1", front), f":{front}"
+        self.begin(group)
+
+
+@pytest.fixture(scope="module", params=[Behind, Alone], ids=["haproxy", "front"])
+def place(request, module_group):
+    return request.param(module_group)
+
+
+def basic(user, password):
+    return [("Authorization", "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode())]
+
+
+# service, fields, the outcome
+ROWS = [
+    ("open", [], 200),
+    ("open", basic(USER, PASSWORD), 200),
+    ("word", [], 401),
+    ("word", basic(USER, PASSWORD), 200),
+    ("word", [("Authorization", basic(USER, PASSWORD)[0][1].replace("Basic", "bAsIc"))], 200),
+    ("word", basic(USER, PASSWORD + "x"), 401),
+    ("word", basic(USER, ""), 401),
+    ("word", basic("root", PASSWORD), 401),
+    ("word", [("Authorization", basic(USER, PASSWORD)[0][1][:-4])], 401),
+    ("word", [("Authorization", "Bearer " + basic(USER, PASSWORD)[0][1][6:])], 401),
+    ("word", [("Authorization", "Basic")], 401),
+    ("word", [("Authorization", "Basic ====")], 401),
+    ("word", basic(USER, PASSWORD) * 2, 401),
+    ("word", [("Cookie", f"{COOKIE}=x.y.z")], 401),
+    ("listed", [], 200),
+    ("listed", [("X-Forwarded-For", "203.0.113.9")], 200),
+    ("other", [], 403),
+    ("other", [("X-Forwarded-For", "192.0.2.1")], 403),
+    ("other", basic(USER, PASSWORD), 403),
+    ("closed", [], 403),
+    ("closed", basic(USER, PASSWORD), 403),
+    ("closed", [("Cookie", f"{COOKIE}=")], 403),
+    ("closed", [("Cookie", f"{COOKIE}={'a' * 3000}.b.c")], 403),
+]
+PAGES = {401: "A password is needed", "other": "Not from your network",
+         "closed": "This needs a share link"}
+
+
+def page_of(service, status):
+    return PAGES[401 if status == 401 else "closed" if service == "link" else service]
+
+
+@pytest.mark.parametrize("service,fields,status", ROWS)
+def test_rule(place, service, fields, status):
+    answer = place.get(service, fields=fields)
+    assert answer.status == status, answer
+    if status == 200:
+        return
+    assert page_of(service, status) in answer.text
+    assert answer.header("cache-control") == "no-store"
+    assert (answer.header("www-authenticate") is not None) == (status == 401)
+
+
+def test_a_share_link_opens_its_service_and_the_device_sees_nothing_of_it(place):
+    link = place.share("closed", "1h", "--note", "for the table")
+    answer = place.open(link, "closed", "/deep/path?x=1")
+    assert answer.status == 303 and answer.header("location") == "/deep/path?x=1"
+    assert answer.header("cache-control") == "no-store"
+    cookie = answer.header("set-cookie")
+    assert re.match(COOKIE + r"=[\w.-]+; Path=/; Max-Age=3[56]\d\d; HttpOnly; SameSite=Lax$", cookie)
+    cookie = cookie.split(";")[0]
+    for fields in ([cookie], ["a=1; " + cookie], [cookie + "; b=2"], ["a=1; " + cookie + "; b=2"]):
+        answer = place.get("closed", fields=[("Cookie", value) for value in fields])
+        assert answer.status == 200, answer
+        seen = dict(answer.json()["fields"]).get("Cookie", dict(answer.json()["fields"]).get("cookie"))
+        kept = "; ".join(piece for piece in fields[0].split("; ") if COOKIE not in piece)
+        assert (re.sub(" +", " ", seen) if seen else "") == kept
+    # two of them are none, and it is of this service alone
+    assert place.get("closed", fields=[("Cookie", cookie + "; " + cookie)]).status == 403
+    assert place.get("other", fields=[("Cookie", cookie)]).status == 403
+    assert place.get("word", fields=[("Cookie", cookie)]).status == 401
+    # what the link says is no cookie, and what the cookie says is no link
+    token = link.split("/share/")[1]
+    assert place.get("closed", fields=[("Cookie", f"{COOKIE}={token}")]).status == 403
+    assert place.open("/share/" + cookie.split("=")[1], "closed").status == 403
+
+
+def test_a_share_link_opens_what_has_a_password_or_a_list(place):
+    for service in ("word", "other"):
+        cookie = place.cookie(place.share(service), service)
+        answer = place.get(service, fields=[("Cookie", cookie)])
+        assert answer.status == 200, answer
+
+
+def test_a_password_is_not_shown_to_the_device(place):
+    names = {name.lower() for name, _ in
+             place.get("word", fields=basic(USER, PASSWORD)).json()["fields"]}
+    assert "authorization" not in names
+    names = {name.lower() for name, _ in
+             place.get("open", fields=basic(USER, PASSWORD)).json()["fields"]}
+    assert "authorization" in names
+
+
+def refused(answer):
+    assert answer.status == 403, answer
+    assert PAGES["closed"] in answer.text and "ask who gave it" in answer.text
+    assert answer.header("set-cookie") is None
+
+
+def test_a_link_for_another_service_or_with_a_changed_byte_is_refused(place):
+    link = place.share("closed")
+    refused(place.open(link, "other"))
+    refused(place.open(link, "word"))
+    refused(place.open(link, "open"))
+    at = link.index("/share/") + len("/share/")
+    for spot in range(at, len(link), 7):
+        if link[spot] != ".":
+            changed = "B" if link[spot] == "A" else "A"
+            refused(place.open(link[:spot] + changed + link[spot + 1:], "closed"))
+    refused(place.open(link[:-1], "closed"))
+    refused(place.open(link + ".x", "closed"))
+    refused(place.open("/share/", "closed"))
+
+
+def test_a_changed_byte_of_the_cookie_is_refused(place):
+    cookie = place.cookie(place.share("closed"), "closed")
+    for spot in range(len(COOKIE) + 1, len(cookie), 9):
+        if cookie[spot] != ".":
+            changed = cookie[:spot] + ("B" if cookie[spot] == "A" else "A") + cookie[spot + 1:]
+            assert place.get("closed", fields=[("Cookie", changed)]).status == 403
+
+
+def test_a_link_leads_to_no_other_host(place):
+    link = place.share("closed")
+    for behind, to in (("//evil.test/x", "/evil.test/x"), ("/\\evil.test", "/evil.test"),
+                       ("///a", "/a"), ("?q=1", "/"), ("", "/")):
+        answer = place.open(link, "closed", behind)
+        assert answer.status == 303 and answer.header("location") == to, (behind, answer)
+
+
+def test_after_its_time_a_link_and_its_visit_are_over(place):
+    link = place.share("closed", "3s")
+    end = time.time() + 3
+    cookie = place.cookie(link, "closed")
+    fields = [("Cookie", cookie)]
+    assert place.get("closed", fields=fields).status == 200
+    until("the visit is over", lambda: place.get("closed", fields=fields).status == 403 or None)
+    assert end - 1.5 < time.time() < end + 3
+    refused(place.open(link, "closed"))
+
+
+def test_a_link_that_is_revoked_is_over_and_others_go_on(place):
+    revoked, other = place.share("closed"), place.share("word")
+    fields = [("Cookie", place.cookie(revoked, "closed"))]
+    kept = [("Cookie", place.cookie(other, "word"))]
+    assert place.get("closed", fields=fields).status == 200
+    ids = json.loads(place.ctl("--json", "share", "ls"))["shares"]
+    newest = max((share for share in ids if share["service"] == "closed"),
+                 key=lambda share: share["created_ms"])["id"]
+    place.ctl("share", "revoke", newest)
+    until("the visit is refused",
+          lambda: place.get("closed", fields=fields).status == 403 or None)
+    until("the link is refused", lambda: place.open(revoked, "closed").status == 403 or None)
+    refused(place.open(revoked, "closed"))
+    assert place.get("word", fields=kept).status == 200
+    done = place.run("share", "revoke", "0123456789abcdef")
+    assert done.returncode == 67 and "there is no share link" in done.stderr
+
+
+def test_a_service_is_closed_and_opened_while_it_is_visited(place):
+    place.set("open=private")
+    place.expect({"open": 403})
+    place.set("open=public")
+    place.expect({"open": 200})
+
+
+def test_tcp_is_asked_by_its_address(place):
+    address = place.address[0], place.agent.port("raw")
+    until("the port answers", lambda: b"home" in tcp_outcome(address, b"NAME\n")[1] or None)
+    for rule, comes in (("allow:192.0.2.0/24", False), ("allow:127.0.0.0/8", True),
+                        ("private", False), ("password", False), ("public", True)):
+        place.set(f"raw={rule}")
+        until(f"raw is {rule}", lambda c=comes: (
+            b"home" in tcp_outcome(address, b"NAME\n")[1]) == c or None)
+
+
+@pytest.mark.parametrize("words,code,says", [
+    (("share", "alice/open", "--for", "1h"), 65, "public"),
+    (("share", "bob/open", "--for", "1h"), 67, "bob"),
+    (("share", "alice", "--for", "1h"), 65, "DEVICE/SERVICE"),
+    (("share", "alice/closed"), 65, "--for"),
+    (("share", "alice/closed", "--for", "400d"), 65, "366d"),
+    (("share", "revoke", "x"), 65, "share ls"),
+    (("device", "set", "alice", "--access", "web"), 65, "web=password"),
+    (("device", "set", "alice", "--access", "web=allow:10.0.0.1/8"), 65, "10.0.0.0/8"),
+    (("device", "set", "alice", "--access", "web=allow:"), 65, "network"),
+    (("device", "set", "alice", "--access", "web=open"), 65, "public, password"),
+    (("device", "set", "alice", "--access", "web=private", "--access", "web=public"), 65, "before"),
+    (("device", "set", "alice", "--access", "web=private", "--user", "x"), 64, "password"),
+    (("device", "set", "nobodyelse", "--access", "web=private"), 67, "nobodyelse"),
+])
+def test_bad_input_says_what_is_wrong(place, words, code, says):
+    done = place.run(*words)
+    assert done.returncode == code and says in done.stderr, (done.returncode, done.stderr)
+
+
+def test_a_drawn_password_is_printed_once_and_lets_in(place):
+    password = place.set("word=password").strip()
+    assert len(password) == 20
+    until("the new password holds", lambda: place.get(
+        "word", fields=basic("visitor", password)).status == 200 or None)
+    assert place.get("word", fields=basic(USER, PASSWORD)).status == 401
+    shown = place.ctl("device", "show", "alice")
+    assert "word: password, user visitor" in shown and password not in shown
+    assert re.search(r"other: allow 192\.0\.2\.0/24, ::/1", shown)
+    for text in (place.ctl("--json", "device", "show", "alice"), place.ctl("--json", "route", "ls")):
+        assert not re.search(r"[A-Za-z0-9+/]{43}=|[0-9a-f]{64}", text), text
+
+
+def test_a_rule_outlives_relay_and_registry(place):
+    """Records are the operator's data, as devices are: what a Redis without them has lost, a relay
+    that holds the device still knows."""
+    if not isinstance(place, Behind):
+        pytest.skip("of Redis")
+    redis = place.cluster.redis.client
+    kept = {key: redis.dump(key) for key in redis.keys("taupe:device*")}
+    redis.flushall()
+    for key, value in kept.items():
+        redis.restore(key, 0, value, replace=True)
+    until("the routes are back", lambda: redis.hgetall("taupe:routes") or None)
+    place.expect({"open": 200, "closed": 403, "listed": 200, "other": 403})
+    with contextlib.suppress(ValueError):
+        place.relay.process.kill()
+    assert place.get("closed").status in (403, 503)
+    place.relay.start()
+    place.expect({"open": 200, "closed": 403, "listed": 200, "other": 403})
