@@ -122,6 +122,12 @@ struct store {
 	/* Begin or end draining. */
 	int (*relay_drain)(struct admin *admin, const char *id, bool drain);
 	int (*routes)(struct admin *admin, json_t *list);
+	/* What a device has used, or all that there are (name NULL), from one day to another, both
+	 * included (base/utc_day.h; from <= to): for each day that has any, by device and then by
+	 * day, {"device": "alice", "day": "2026-11-27", "visitors": 3, "bytes_in": 1200,
+	 * "bytes_out": 99000}. */
+	int (*usage)(struct admin *admin, const char *name, uint32_t from,
+	    uint32_t to, json_t *list);
 	int (*status)(struct admin *admin, json_t **status);
 	/* Tell who follows the events of a change that was tried, and what came of it. Quiet: who
 	 * changes something is not kept from it by who looks. */

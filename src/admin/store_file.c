@@ -857,6 +857,19 @@ file_events(struct admin *admin, const char *after, uint64_t wait_ms,
 	return code;
 }
 
+static int
+file_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
+    json_t *list)
+{
+	(void)name;
+	(void)from;
+	(void)to;
+	(void)list;
+	return admin_fail(admin, ADMIN_IMPOSSIBLE,
+	    "usage is kept in Redis: a relay that stands alone counts from its "
+	    "start (/metrics of its admin_listen)");
+}
+
 const struct store file_store = {
     .device_add = file_device_add,
     .device_rotate = file_device_rotate,
@@ -869,6 +882,7 @@ const struct store file_store = {
     .device_change_access = file_device_change_access,
     .service_url = file_service_url,
     .devices = file_devices,
+    .usage = file_usage,
     .device = file_device,
     .fleet_add = file_fleet_add,
     .fleet_remove = file_fleet_remove,

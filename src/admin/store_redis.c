@@ -34,6 +34,7 @@ const struct store redis_store = {
     .device_count = redis_device_count,
     .relay_drain = redis_relay_drain,
     .routes = redis_routes,
+    .usage = redis_usage,
     .status = redis_status,
     .audit = redis_audit,
     .events = redis_events,

@@ -88,6 +88,8 @@ int redis_gone(struct admin *admin, json_t *list);
 int redis_device_count(struct admin *admin, uint64_t *count);
 int redis_relay_drain(struct admin *admin, const char *id, bool drain);
 int redis_routes(struct admin *admin, json_t *list);
+int redis_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
+    json_t *list);
 int redis_status(struct admin *admin, json_t **status);
 int redis_events(struct admin *admin, const char *after, uint64_t wait_ms,
     struct event_page *page);

@@ -154,13 +154,20 @@ const struct ctl_command ctl_commands[] = {
     {{"top", NULL, NULL,
 	 "Show the relays and the busiest devices, anew each second: q ends, s "
 	 "sorts by bytes, visits or names, / asks for a part of the names to "
-	 "show. A relay tells of its twenty busiest devices, by what visits "
-	 "that have ended and those that have begun since its last word have "
-	 "moved. Not on a terminal, or with --batch, one look is printed below "
+	 "show. A relay tells of its twenty busiest devices, by what their "
+	 "visits have moved since its last word. Not on a terminal, or with --batch, one look is printed below "
 	 "the other; with --json each is an object on a line of its own. "
 	 "However many devices there are, a look asks Redis for a list of the "
 	 "relays and one record of each."},
 	command_top},
+    {{"usage", NULL, "[NAME]",
+	 "Show what the device, or all that there are, has used on each day "
+	 "(UTC) from --from to --to: visitors, and bytes of payload from and to "
+	 "them, exactly as the relays have counted them. With --csv or --json "
+	 "it is for billing. It is kept for the relays' usage_days, also of a "
+	 "device that was removed since, which is shown if it is named. Today "
+	 "lacks what relays have counted within their announce interval."},
+	command_usage},
     {{"completion", NULL, "bash|zsh|fish",
 	 "Print the script that has this shell complete the commands, options "
 	 "and names of devices, fleets and relays of all of taupe's programs, "

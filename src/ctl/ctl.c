@@ -171,11 +171,12 @@ static int
 run_command(struct ctl *ctl, const struct ctl_command *command)
 {
 	const char *noun = command->words.noun;
-	bool needs_name = command->words.argument != NULL;
+	const char *argument = command->words.argument;
+	bool needs_name = argument != NULL && argument[0] != '[';
 	const struct option_list *words = &ctl->options.words;
 	size_t used = command->words.verb != NULL ? 2 : 1;
 	const char *name =
-	    needs_name && words->count > used ? words->items[used] : NULL;
+	    argument != NULL && words->count > used ? words->items[used] : NULL;
 	int code;
 
 	if (needs_name && name == NULL && command->words.argument[0] != '[')
@@ -204,6 +205,10 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		return fail_usage("limits belong to device add and device set");
 	if (command->run != command_device_rotate && ctl->options.now)
 		return fail_usage("now belongs to device rotate");
+	if (command->run != command_usage &&
+	    (ctl->options.from != NULL || ctl->options.to != NULL ||
+		ctl->options.csv))
+		return fail_usage("from, to and csv belong to usage");
 	if (command->run != command_fleet_add &&
 	    (ctl->options.devices > 0 || ctl->options.expires_ms > 0 ||
 		ctl->options.pattern != NULL))

@@ -23,6 +23,8 @@ struct ctl_options {
 	char *user, *password_file; /* of these */
 	char *note, *url;	    /* of a share link */
 	char *role;
+	char *from, *to; /* days, of usage */
+	bool csv;
 	char *limits[DEVICE_LIMITS];
 	char *domain, *dns, *ca_file; /* of doctor */
 	struct option_list haproxy, address;
@@ -99,6 +101,7 @@ int command_doctor(struct ctl *ctl, const char *name);
 int command_cert_load(struct ctl *ctl, const char *file);
 int command_cert_list(struct ctl *ctl, const char *name);
 int command_top(struct ctl *ctl, const char *name);
+int command_usage(struct ctl *ctl, const char *name);
 int command_completion(struct ctl *ctl, const char *name);
 int command_events(struct ctl *ctl, const char *name);
 

@@ -2,6 +2,7 @@
 /* One row per key; --help, the man page and every error text come from here. */
 #include <stddef.h>
 
+#include "base/utc_day.h"
 #include "ctl/ctl.h"
 #include "ctl/names.h"
 #include "net/address.h"
@@ -44,6 +45,14 @@ check_pattern(const char *value)
 	return fleet_pattern_valid(str_of(value))
 	    ? NULL
 	    : "letters, digits, dots, hyphens, underscores, * and ?";
+}
+
+static const char *
+check_day(const char *value)
+{
+	uint32_t day;
+
+	return utc_day_parse(value, &day) ? NULL : "a day such as 2026-11-27";
 }
 
 static const char *
@@ -179,6 +188,14 @@ static const struct option_row rows[] = {
 	check_pattern, "PATTERN",
 	"fleet add: enrol devices of such names only, * for any characters, ? "
 	"for one."},
+    {"from", OPTION_STRING, AT(from), NULL, 1, 10, NULL, check_day, "DAY",
+	"usage: the first day (UTC); the first of the last one's month if "
+	"nothing is given."},
+    {"to", OPTION_STRING, AT(to), NULL, 1, 10, NULL, check_day, "DAY",
+	"usage: the last day (UTC), which is included; today if nothing is "
+	"given."},
+    {"csv", OPTION_BOOL, AT(csv), "no", 0, 0, NULL, NULL, NULL,
+	"usage: answer in comma-separated values, in bytes."},
     {"domain", OPTION_STRING, AT(domain), NULL, 1, HOST_NAME_MAX - LABEL_MAX,
 	NULL, check_domain, "DOMAIN",
 	"doctor: the domain that devices' names are under, in place of what "

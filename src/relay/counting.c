@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Counters are added up here and go to the registry with each announcement. A device has one
- * such write under way at a time; what the registry refuses waits for the next one. What is under
+ * such write under way at a time for each day; what the registry refuses waits for the next one. What is under
  * way when the registry goes away counts as written: rather too few than twice.
  */
 #include "config.h"
@@ -13,13 +13,15 @@
 #include "relay/busiest.h"
 #include "relay/counting.h"
 #include "relay/session.h"
+#include "relay/visitor.h"
 
 /* What a device has done that is not in the registry yet. It stays for a while when the device is
  * gone, and for the next time when all is written. */
 struct uncounted {
 	LIST_ENTRY(uncounted) link; /* in relay->uncounted */
-	struct device *device;	    /* NULL: it is gone */
+	struct device *device; /* NULL: it is gone, or counts for another day */
 	struct device_counters delta;
+	uint32_t day;
 	bool asked;   /* the registry has not answered yet */
 	bool removed; /* by the operator: nothing is added any more */
 	char name[];
@@ -28,7 +30,8 @@ struct uncounted {
 /* Of a device that is here, or was visited. */
 struct tally {
 	struct device_counters totals; /* since it came here */
-	struct uncounted *uncounted;   /* NULL: all is written */
+	struct uncounted
+	    *uncounted; /* of the relay's day; NULL: all is written */
 };
 
 static void
@@ -51,20 +54,34 @@ uncounted_new(struct device *device)
 		return NULL;
 	memcpy(uncounted->name, device->name, size);
 	uncounted->device = device;
+	uncounted->day = device->relay->day;
 	LIST_INSERT_HEAD(&device->relay->uncounted, uncounted, link);
 	return uncounted;
 }
 
-/* NULL: no memory. */
+/* What was counted on another day stays that day's, and goes when its turn has come. */
+static void
+leave_day(struct tally *tally)
+{
+	tally->uncounted->device = NULL;
+	tally->uncounted = NULL;
+}
+
+/* Of the relay's day. NULL: no memory. */
 static struct uncounted *
 uncounted_of(struct device *device)
 {
-	if (device->tally == NULL &&
-	    (device->tally = calloc(1, sizeof(*device->tally))) == NULL)
+	struct tally *tally = device->tally;
+
+	if (tally == NULL &&
+	    (tally = device->tally = calloc(1, sizeof(*tally))) == NULL)
 		return NULL;
-	if (device->tally->uncounted == NULL)
-		device->tally->uncounted = uncounted_new(device);
-	return device->tally->uncounted;
+	if (tally->uncounted != NULL &&
+	    tally->uncounted->day != device->relay->day)
+		leave_day(tally);
+	if (tally->uncounted == NULL)
+		tally->uncounted = uncounted_new(device);
+	return tally->uncounted;
 }
 
 static void
@@ -98,13 +115,14 @@ counting_totals(const struct device *device)
 }
 
 void
-counting_add_visit(
-    struct device *device, uint64_t *bytes_in, uint64_t *bytes_out)
+counting_add_payload(
+    struct device *device, uint64_t bytes_in, uint64_t bytes_out)
 {
-	device->relay->counters.bytes_in += *bytes_in;
-	device->relay->counters.bytes_out += *bytes_out;
-	counting_add(device, 0, *bytes_in, *bytes_out);
-	*bytes_in = *bytes_out = 0;
+	if (bytes_in == 0 && bytes_out == 0)
+		return;
+	device->relay->counters.bytes_in += bytes_in;
+	device->relay->counters.bytes_out += bytes_out;
+	counting_add(device, 0, bytes_in, bytes_out);
 }
 
 static void
@@ -123,29 +141,43 @@ is_all_counted(const struct device_counters *delta)
 	    delta->bytes_out == 0;
 }
 
-void
-counting_flush(struct relay *relay)
+static void
+flush(struct relay *relay, struct uncounted *uncounted)
 {
-	const struct registry_ops *ops = relay->registry->ops;
+	if (uncounted->asked)
+		return; /* the rest waits for the answer */
+	if (uncounted->removed || is_all_counted(&uncounted->delta)) {
+		forget(uncounted);
+		return;
+	}
+	busiest_offer(&relay->busiest, uncounted->name, &uncounted->delta);
+	uncounted->asked =
+	    relay->registry->ops->count(relay->registry, uncounted->name,
+		uncounted->day, &uncounted->delta, counted_cb, uncounted);
+}
+
+void
+counting_flush(struct relay *relay, uint32_t day)
+{
 	struct uncounted *uncounted, *next;
 
+	visitors_count(relay); /* until now it was the day before */
+	relay->day = day;
 	/* it would only refuse them */
-	if (ops->trouble(relay->registry) != NULL)
+	if (relay->registry->ops->trouble(relay->registry) != NULL)
 		return;
 	for (uncounted = LIST_FIRST(&relay->uncounted); uncounted != NULL;
 	     uncounted = next) {
 		next = LIST_NEXT(uncounted, link);
-		if (uncounted->asked)
-			continue; /* the rest waits for the answer */
-		if (uncounted->removed || is_all_counted(&uncounted->delta)) {
-			forget(uncounted);
-			continue;
-		}
-		busiest_offer(
-		    &relay->busiest, uncounted->name, &uncounted->delta);
-		uncounted->asked = ops->count(relay->registry, uncounted->name,
-		    &uncounted->delta, counted_cb, uncounted);
+		flush(relay, uncounted);
 	}
+}
+
+bool
+counting_is_done(const struct relay *relay)
+{
+	return LIST_EMPTY(&relay->uncounted) ||
+	    relay->registry->ops->trouble(relay->registry) != NULL;
 }
 
 void

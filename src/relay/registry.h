@@ -283,9 +283,10 @@ struct registry_ops {
 	/* Clean stop: this relay is gone now. */
 	void (*depart)(
 	    struct registry *registry, registry_done_cb cb, void *ctx);
-	/* Add to a device's counters, and take off *delta what was added or is on its way. True: cb
-	 * tells what becomes of that; false: there is nothing to wait for. */
-	bool (*count)(struct registry *registry, const char *name,
+	/* Add to a device's counters and to those of the day (see utc_day.h), and take off *delta
+	 * what was added or is on its way. True: cb tells what becomes of that; false: there is
+	 * nothing to wait for. */
+	bool (*count)(struct registry *registry, const char *name, uint32_t day,
 	    struct device_counters *delta, registry_count_cb cb, void *ctx);
 	/* Keep what has happened, which is the registry's from now on: for ever if it can, and the
 	 * latest of it in memory. False: there is no room, and it is gone. */
@@ -322,6 +323,7 @@ struct registry_settings {
 	uint64_t lease_ms;	/* of a lease after its device's disconnect */
 	uint64_t quarantine_ms; /* of a label after its lease */
 	uint64_t announce_ms;	/* between announcements */
+	uint64_t usage_ms; /* that a day's counters are kept */
 	const struct port_set *public_ports;
 	bool open_mode; /* any device name, any secret (loopback demo only) */
 };

@@ -448,11 +448,12 @@ memory_depart(struct registry *registry, registry_done_cb cb, void *ctx)
 
 /* Nobody could read them who does not see the relay's own counters. */
 static bool
-memory_count(struct registry *registry, const char *name,
+memory_count(struct registry *registry, const char *name, uint32_t day,
     struct device_counters *delta, registry_count_cb cb, void *ctx)
 {
 	(void)registry;
 	(void)name;
+	(void)day;
 	(void)cb;
 	(void)ctx;
 	*delta = (struct device_counters){0};

@@ -239,95 +239,6 @@ redis_route_get(
 	return 0;
 }
 
-/* Counters: a command for each, without a transaction, as each is refused or taken by itself. */
-
-static const struct {
-	const char *field;
-	size_t at; /* in struct device_counters */
-} counter_rows[] = {
-    {"visitors", offsetof(struct device_counters, visitors)},
-    {"bytes_in", offsetof(struct device_counters, bytes_in)},
-    {"bytes_out", offsetof(struct device_counters, bytes_out)},
-};
-#define COUNTER_ROWS (sizeof(counter_rows) / sizeof(counter_rows[0]))
-
-/* The commands for one device. */
-struct counting {
-	struct redis_registry *registry;
-	registry_count_cb cb;
-	void *ctx;
-	struct device_counters asked, refused; /* asked: not answered yet */
-};
-
-static uint64_t *
-counter_at(struct device_counters *counters, size_t row)
-{
-	return (uint64_t *)(void *)((char *)counters + counter_rows[row].at);
-}
-
-/* COUNTER_ROWS: all were answered. */
-static size_t
-first_asked(struct counting *counting)
-{
-	size_t row = 0;
-
-	while (row < COUNTER_ROWS && *counter_at(&counting->asked, row) == 0)
-		row++;
-	return row;
-}
-
-/* HINCRBY counters:device:… : the sum. Anything else says that nothing was added. Answers come in
- * the order of the rows. */
-static void
-counted_cb(void *ctx, const redisReply *reply)
-{
-	struct counting *counting = ctx;
-	size_t row = first_asked(counting);
-	uint64_t *asked;
-
-	assert(row < COUNTER_ROWS);
-	asked = counter_at(&counting->asked, row);
-	if (reply != NULL && reply->type != REDIS_REPLY_INTEGER) {
-		*counter_at(&counting->refused, row) = *asked;
-		redis_complain(counting->registry, "count", reply);
-	}
-	*asked = 0;
-	if (first_asked(counting) < COUNTER_ROWS)
-		return;
-	if (!counting->registry->freeing)
-		counting->cb(counting->ctx, &counting->refused);
-	free(counting);
-}
-
-static bool
-redis_count(struct registry *base, const char *name,
-    struct device_counters *delta, registry_count_cb cb, void *ctx)
-{
-	struct redis_registry *registry = redis_registry_of(base);
-	struct counting *counting = calloc(1, sizeof(*counting));
-
-	if (counting == NULL)
-		return false;
-	*counting =
-	    (struct counting){.registry = registry, .cb = cb, .ctx = ctx};
-	for (size_t row = 0; row < COUNTER_ROWS; row++) {
-		uint64_t *value = counter_at(delta, row);
-
-		if (*value == 0 ||
-		    redis_link_commandf(registry->main, counted_cb, counting,
-			"HINCRBY taupe:counters:device:%s %s %llu", name,
-			counter_rows[row].field,
-			(unsigned long long)*value) != 0)
-			continue;
-		*counter_at(&counting->asked, row) = *value;
-		*value = 0;
-	}
-	if (first_asked(counting) < COUNTER_ROWS)
-		return true;
-	free(counting);
-	return false;
-}
-
 static size_t
 redis_relays(struct registry *base, const struct relay_info **out)
 {
@@ -413,6 +324,7 @@ take_settings(
 	registry->lease_ms = settings->lease_ms;
 	registry->quarantine_ms = settings->quarantine_ms;
 	registry->announce_ms = settings->announce_ms;
+	registry->usage_ms = settings->usage_ms;
 	registry->public_ports = *settings->public_ports;
 	registry->open_mode = settings->open_mode;
 }

@@ -93,7 +93,7 @@ struct redis_registry {
 	struct registry registry;
 	struct loop *loop;
 	char id[RELAY_ID_MAX + 1];
-	uint64_t lease_ms, quarantine_ms, announce_ms;
+	uint64_t lease_ms, quarantine_ms, announce_ms, usage_ms;
 	struct port_set public_ports;
 	bool open_mode;
 	struct registry_answers answers;
@@ -194,5 +194,9 @@ void redis_sweeper_init(struct redis_registry *registry);
 void redis_sweeper_fini(struct redis_registry *registry);
 /* Remove what a relay has left whose announcement is gone. */
 void redis_sweep_relay(struct redis_registry *registry, const char *id);
+
+/* registry_redis_count.c */
+bool redis_count(struct registry *base, const char *name, uint32_t day,
+    struct device_counters *delta, registry_count_cb cb, void *ctx);
 
 #endif

@@ -11,6 +11,7 @@
 #include <sysexits.h>
 
 #include "base/log.h"
+#include "base/utc_day.h"
 #include "net/descriptors.h"
 #include "net/listener.h"
 #include "net/process.h"
@@ -70,7 +71,7 @@ announce_cb(void *ctx)
 	struct relay *relay = ctx;
 	uint64_t values[COUNTERS_FLAT];
 
-	counting_flush(relay);
+	counting_flush(relay, utc_day(loop_wall_ms()));
 	take_busiest(relay);
 	relay->self.visitors = relay->n_visitors;
 	counters_values(&relay->counters, values);
@@ -216,7 +217,9 @@ stop_cb(void *ctx)
 			hash_map_each(&relay->devices, close_session_cb, NULL);
 		}
 	} else if (relay->phase == RELAY_CLOSING) {
-		if (late || LIST_EMPTY(&relay->writes)) {
+		counting_flush(relay, utc_day(loop_wall_ms()));
+		if (late ||
+		    (LIST_EMPTY(&relay->writes) && counting_is_done(relay))) {
 			relay->phase = RELAY_DEPARTING;
 			relay->stop_deadline_ms = now + CLOSING_MS;
 			timer_clear(relay->loop, &relay->announce_timer);

@@ -100,6 +100,8 @@ struct relay {
 	size_t n_checks;
 	LIST_HEAD(, uncounted)
 	uncounted; /* of devices, until the registry has it */
+	uint32_t day; /* that what is counted now belongs to: utc_day() */
+	LIST_HEAD(, visitor) visits; /* all visitors */
 	LIST_HEAD(, device) released; /* whose last visits are still running */
 	LIST_HEAD(, introduction) introductions; /* under way */
 	LIST_HEAD(, handover) handovers;

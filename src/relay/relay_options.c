@@ -232,6 +232,9 @@ static const struct option_row rows[] = {
 	"TIME",
 	"Interval of this relay's announcements; it counts as gone after "
 	"three."},
+    {"usage_days", OPTION_INT, AT(usage_days), "400", 32, 3660, NULL, NULL,
+	"NUMBER",
+	"Days that the usage of a device's day is kept in Redis, for billing."},
     {"capacity", OPTION_INT, AT(capacity), "100000", 1, 10000000, NULL, NULL,
 	"NUMBER", "Most agents that this relay takes."},
     {"weight", OPTION_INT, AT(weight), "100", 1, 1000000, NULL, NULL, "NUMBER",

@@ -12,6 +12,7 @@
 
 #include "base/device_file.h"
 #include "base/log.h"
+#include "base/utc_day.h"
 #include "base/private_file.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
@@ -225,6 +226,7 @@ setup_registry(struct relay *relay, registry_event_cb event_cb)
 	    .lease_ms = (uint64_t)options->lease_ms,
 	    .quarantine_ms = (uint64_t)options->quarantine_ms,
 	    .announce_ms = (uint64_t)options->announce_ms,
+	    .usage_ms = (uint64_t)options->usage_days * 86400000,
 	    .public_ports = &relay->public_ports,
 	    .open_mode = options->open,
 	};
@@ -357,6 +359,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	inherited_init(relay);
 	digs_init(relay);
 	visitors_init(relay);
+	relay->day = utc_day(loop_wall_ms());
 	streams_init(relay);
 	if ((relay->loop = loop_new()) == NULL ||
 	    (relay->farewells = farewells_new(

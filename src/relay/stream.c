@@ -149,11 +149,16 @@ cancel_move(struct stream *stream)
 	transfer_not_moved(transfer);
 }
 
-static void
-count_bytes(struct stream *stream)
+void
+stream_count(struct stream *stream)
 {
-	counting_add_visit(stream->shared->device,
-	    &stream->side.to_channel_bytes, &stream->side.to_raw_bytes);
+	const struct mux_side *side = &stream->side;
+
+	counting_add_payload(stream->shared->device,
+	    side->to_channel_bytes - stream->counted_in,
+	    side->to_raw_bytes - stream->counted_out);
+	stream->counted_in = side->to_channel_bytes;
+	stream->counted_out = side->to_raw_bytes;
 }
 
 /* Part from the visitor; whoever calls decides what becomes of it. */
@@ -166,7 +171,8 @@ part(struct stream *stream)
 	visitor->touched |= stream->side.to_raw_bytes > 0 || stream->out_ended;
 	cancel_move(stream);
 	set_phase(stream, STREAM_STAYS);
-	count_bytes(stream);
+	if (!visitor->doubtful)
+		stream_count(stream);
 	mux_leave(&stream->side);
 	stream->visitor = NULL;
 	visitor->stream = NULL;
@@ -469,7 +475,7 @@ take_moved(struct stream *stream)
 	if (stream->phase != STREAM_MOVES)
 		return "moved, and was not asked to";
 	say(stream, CONTROL_MOVED, 0);
-	count_bytes(stream);
+	stream_count(stream);
 	mux_leave(&stream->side);
 	stream->transfer = NULL;
 	stream->visitor = NULL;

@@ -20,6 +20,7 @@ struct stream {
 	    timer; /* the visitor has left: for the agent's last word */
 	uint64_t
 	    probed_ms; /* loop clock: when its ping was sent; 0: none was */
+	uint64_t counted_in, counted_out; /* of side's bytes */
 	uint32_t number;
 	uint32_t
 	    run; /* bytes in one direction since the other last said something */
@@ -66,6 +67,8 @@ void stream_take_pong(struct stream *stream);
 /* The agent has not answered in time. False: what it says is still on its way, wait on; else the
  * visit was given up, or the channel, if nothing comes on that. */
 bool stream_unanswered(struct stream *stream);
+/* Count what it has moved for its visitor since the last time. */
+void stream_count(struct stream *stream);
 /* Its channel is gone, or going: it ends. */
 void stream_lost(struct stream *stream);
 

@@ -25,11 +25,13 @@
 
 #define EOF_WAIT_MS 10 /* for a visit with which the last one's end can go */
 
-static void
-count_bytes(struct transfer *transfer)
+void
+transfer_count(struct transfer *transfer)
 {
-	counting_add_visit(transfer->device, &transfer->pump.to_channel_bytes,
-	    &transfer->pump.to_raw_bytes);
+	uint64_t in, out;
+
+	pump_take_moved(&transfer->pump, &in, &out);
+	counting_add_payload(transfer->device, in, out);
 }
 
 /* Part from the visitor; whoever calls decides what becomes of it. */
@@ -41,7 +43,8 @@ part(struct transfer *transfer)
 	/* after bytes, or their end, no page can be written any more */
 	visitor->touched |=
 	    transfer->pump.to_raw_bytes > 0 || transfer->out_ended;
-	count_bytes(transfer);
+	if (!visitor->doubtful)
+		transfer_count(transfer);
 	pump_leave(&transfer->pump);
 	transfer->visitor = NULL;
 	return visitor;

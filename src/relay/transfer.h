@@ -52,6 +52,9 @@ void transfer_moved(
 /* The stream does not move. */
 void transfer_not_moved(struct transfer *transfer);
 
+/* Count what it has moved for its visitor since the last time. */
+void transfer_count(struct transfer *transfer);
+
 /* A service is closed: visitors for it who are served already do not come back to it. */
 void transfers_forget_service(const struct service *service);
 

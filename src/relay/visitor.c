@@ -36,6 +36,22 @@ visitors_fini(struct relay *relay)
 	pool_fini(&relay->visitors);
 }
 
+/* What was sent into a channel that may be dead counts when that has shown that it lives: else it
+ * is sent once more. */
+void
+visitors_count(struct relay *relay)
+{
+	struct visitor *visitor;
+
+	LIST_FOREACH (visitor, &relay->visits, all_link)
+		if (visitor->doubtful)
+			continue;
+		else if (visitor->stream != NULL)
+			stream_count(visitor->stream);
+		else if (visitor->transfer != NULL)
+			transfer_count(visitor->transfer);
+}
+
 static void
 stop_waiting(struct visitor *visitor)
 {
@@ -69,6 +85,7 @@ free_visitor(struct visitor *visitor)
 	buf_put(&visitor->spare);
 	conn_fini(&visitor->conn);
 	sources_leave(device->relay->sources, SOURCE_VISITOR, &visitor->source);
+	LIST_REMOVE(visitor, all_link);
 	device->n_visitors--;
 	device->relay->n_visitors--;
 	pool_put(&device->relay->visitors, visitor);
@@ -331,6 +348,7 @@ visitor_new(
 	visitor->from = *from;
 	visitor->since_us = loop_now_us();
 	timer_init(&visitor->timer, timer_cb, visitor);
+	LIST_INSERT_HEAD(&relay->visits, visitor, all_link);
 	device->n_visitors++;
 	relay->n_visitors++;
 	relay->counters.visits_opened++;

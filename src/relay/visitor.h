@@ -13,6 +13,7 @@
 
 struct visitor {
 	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
+	LIST_ENTRY(visitor) all_link; /* in relay->visits */
 	struct conn conn;
 	struct device *device;
 	struct service *service;   /* NULL: closed while it was joined */
@@ -36,6 +37,8 @@ struct visitor {
 
 void visitors_init(struct relay *relay);
 void visitors_fini(struct relay *relay);
+/* Count what has been moved for them since the last time. */
+void visitors_count(struct relay *relay);
 
 /* A visitor came to a service's listener. Takes the descriptor. */
 void visitor_accept(

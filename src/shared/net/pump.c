@@ -73,6 +73,30 @@ queue_inbound(struct pump *pump)
 	return 0;
 }
 
+/* By one thread at a time: the other only has a look. */
+static void
+show(_Atomic size_t *seen, uint64_t bytes)
+{
+	atomic_store_explicit(seen, (size_t)bytes, memory_order_relaxed);
+}
+
+static uint64_t
+take(_Atomic size_t *seen, size_t *told)
+{
+	size_t now = atomic_load_explicit(seen, memory_order_relaxed);
+	size_t more = now - *told;
+
+	*told = now;
+	return more;
+}
+
+void
+pump_take_moved(struct pump *pump, uint64_t *to_channel, uint64_t *to_raw)
+{
+	*to_channel = take(&pump->seen_to_channel, &pump->told_to_channel);
+	*to_raw = take(&pump->seen_to_raw, &pump->told_to_raw);
+}
+
 enum pump_verdict
 pump_decode_inbound(struct pump *pump)
 {
@@ -92,6 +116,7 @@ pump_decode_inbound(struct pump *pump)
 		pump->rest_len -= step.consumed;
 		if (step.length > 0 && pump->raw != NULL) {
 			pump->to_raw_bytes += step.length;
+			show(&pump->seen_to_raw, pump->to_raw_bytes);
 			buf_add_span(pump->inbound,
 			    (uint32_t)(step.payload - pump->inbound->space),
 			    (uint32_t)step.length);
@@ -216,6 +241,7 @@ append_frame(struct pump *pump, struct buf **buf, size_t len)
 
 	assert(header <= BUF_HEADROOM);
 	pump->to_channel_bytes += len;
+	show(&pump->seen_to_channel, pump->to_channel_bytes);
 	buf_add_span(
 	    *buf, (uint32_t)(BUF_HEADROOM - header), (uint32_t)(header + len));
 	(void)conn_append_buf(
@@ -310,6 +336,9 @@ pump_join(
 	pump->raw = raw;
 	pump->raw_ended = false;
 	pump->to_channel_bytes = pump->to_raw_bytes = pump->mark_bytes = 0;
+	pump->told_to_channel = pump->told_to_raw = 0;
+	show(&pump->seen_to_channel, 0);
+	show(&pump->seen_to_raw, 0);
 	pump->raw_read_bytes = BUF_SMALL;
 	conn_set_owner(raw, &raw_conn_ops, pump);
 	conn_resume(raw);

@@ -12,6 +12,8 @@
 #ifndef TAUPE_NET_PUMP_H
 #define TAUPE_NET_PUMP_H
 
+#include <stdatomic.h>
+
 #include "net/conn.h"
 #include "net/flow.h"
 #include "net/worker.h"
@@ -80,6 +82,10 @@ struct pump {
 	uint32_t steps; /* that were decoded of it */
 	uint64_t to_channel_bytes,
 	    to_raw_bytes; /* payload of the current visit */
+	/* the same, for home while the visit is away: what a size_t holds of them, and what
+	 * pump_take_moved() has told of */
+	_Atomic size_t seen_to_channel, seen_to_raw;
+	size_t told_to_channel, told_to_raw;
 	uint32_t channel_read_bytes,
 	    raw_read_bytes; /* of the next read: follows the flow */
 	struct flow_turn raw_turn, channel_turn; /* to read them */
@@ -107,6 +113,9 @@ void pump_send_away(struct pump *pump);
 /* Have it back, to end the visit or the pump: what was read and not decoded is lost. Waits for
  * the end of the worker's callback. */
 void pump_recall(struct pump *pump);
+/* What has been moved since the last time, or since the visit was joined; of one that is away, too,
+ * if asked before it has moved 4 GiB. */
+void pump_take_moved(struct pump *pump, uint64_t *to_channel, uint64_t *to_raw);
 /* End it. The channel and the raw side are the owner's to close. */
 void pump_fini(struct pump *pump);
 /* Decode bytes that came with the channel's handshake. */

@@ -398,7 +398,7 @@ scene_count_begin(const char *name, struct device_counters *delta)
 	begin_call();
 	refused = (struct device_counters){0};
 	waits = scene.registry->ops->count(
-	    scene.registry, name, delta, counted_cb, &refused);
+	    scene.registry, name, 20261127, delta, counted_cb, &refused);
 	inside_call = false;
 	return waits;
 }

@@ -843,7 +843,8 @@ START_TEST(is_silent_once_freed)
 			     scene.registry, "alice", never_device_cb, NULL),
 	    0);
 	(void)scene.registry->ops->count(
-	    scene.registry, "alice", &delta, never_counted_cb, NULL);
+	    scene.registry, "alice", 20261127, &delta, never_counted_cb,
+	    NULL);
 	registry_free(&scene.registry);
 	scene_run_ms(30);
 }
