@@ -13,6 +13,7 @@
 #include "agent/control.h"
 #include "agent/profile.h"
 #include "agent/ride.h"
+#include "agent/setup.h"
 #include "agent/shared.h"
 #include "agent/transfer.h"
 #include "agent/visit.h"
@@ -517,6 +518,8 @@ agent_main(int argc, char **argv, void (*running_cb)(void))
 	struct loop *loop;
 	int result;
 
+	if (AGENT_HAS_TOOLS && argc > 1 && strcmp(argv[1], "setup") == 0)
+		return setup_main(argc - 1, argv + 1);
 	process_begin();
 	result = settings_load(argc, argv, &settings);
 	if (settings == NULL)

@@ -22,6 +22,10 @@
 #define MINUTE_MS 60000
 
 static const struct option_command commands[] = {
+    {"setup", NULL, NULL,
+	"Make the configuration of what taupectl device add --qr has printed, "
+	"which is read from standard input. It has options of its own: "
+	"taupe-agent setup --help, and taupe-agent-setup(8)."},
     {"status", NULL, NULL,
 	"Tell how the running agent stands: its relay, its services, what was "
 	"lost last and why, visits, and what is allowed."},
@@ -64,6 +68,9 @@ command_check(const struct option_list *words)
 		at++;
 	if (commands[at].noun == NULL)
 		return "there is no such command (see --help)";
+	if (strcmp(noun, "setup") == 0)
+		return "it is the first word, with options of its own behind "
+		       "it: taupe-agent setup --help";
 	if (strcmp(noun, "allow") == 0) {
 		if (words->count < 2)
 			return "for how long? taupe-agent allow 1h";

@@ -118,8 +118,8 @@ check_name(const char *value)
 				       : "letters, digits, '.', '_' and '-'";
 }
 
-static const char *
-check_service(const char *value)
+const char *
+settings_check_service(const char *value)
 {
 	struct target target;
 	enum taupe_service_kind kind;
@@ -236,8 +236,8 @@ static const struct option_row rows[] = {
     {"enrolment_key", OPTION_STRING, AT(enrolment_key), NULL, 1,
 	TAUPE_SECRET_MAX, NULL, settings_check_enrolment_key, "KEY",
 	"The key itself, instead of enrolment_key_file."},
-    {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL, check_service,
-	"NAME:KIND:HOST:PORT",
+    {"service", OPTION_LIST, AT(service), NULL, 1, 512, NULL,
+	settings_check_service, "NAME:KIND:HOST:PORT",
 	"A service to offer: its name, http, tls or tcp, and where it is, on "
 	"this device or "
 	"near it; up to 16. The first http or tls service has the shortest "

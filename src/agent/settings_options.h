@@ -10,6 +10,7 @@ struct health_check;
 
 const char *settings_check_secret(const char *value);
 const char *settings_check_enrolment_key(const char *value);
+const char *settings_check_service(const char *value);
 
 /* Parse "on-request" (name is then "", for all services) or "ssh:on-request"; name has room for
  * SERVICE_NAME_MAX + 1. */

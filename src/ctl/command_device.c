@@ -9,6 +9,7 @@
 #include "admin/secret.h"
 #include "ctl/access_options.h"
 #include "ctl/ctl.h"
+#include "ctl/enrolment.h"
 #include "ctl/limit_options.h"
 #include "ctl/report.h"
 
@@ -45,9 +46,20 @@ take_reservations(
 	return EX_OK;
 }
 
+/* With qr, where devices begin: it is found out before there is a secret to show. */
 static int
-show_secret(const struct ctl *ctl, json_t *json, const char *secret)
+find_relay(struct ctl *ctl, char relay[ENROLMENT_RELAY_MAX])
 {
+	return ctl->options.qr ? enrolment_find_relay(ctl, relay) : EX_OK;
+}
+
+static int
+show_secret(const struct ctl *ctl, json_t *json, const char *relay,
+    const char *name, const char *secret)
+{
+	if (ctl->options.qr)
+		return enrolment_show(
+		    ctl, json, relay, name, secret, ctl->options.now);
 	return ctl_show_secret(ctl, json, "secret", secret,
 	    "The device's secret is shown this once; put it into the file "
 	    "that the agent's secret_file names:");
@@ -58,19 +70,21 @@ command_device_add(struct ctl *ctl, const char *name)
 {
 	struct device_record record = {0};
 	struct limit_change changes[DEVICE_LIMITS];
-	char secret[SECRET_TEXT_LEN + 1];
+	char secret[SECRET_TEXT_LEN + 1], relay[ENROLMENT_RELAY_MAX];
 	int code;
 
 	str_copy(str_of(name), record.name, sizeof(record.name));
 	if ((code = take_reservations(&ctl->options, &record)) != EX_OK ||
-	    (code = device_limits_take(&ctl->options, changes)) != EX_OK)
+	    (code = device_limits_take(&ctl->options, changes)) != EX_OK ||
+	    (code = find_relay(ctl, relay)) != EX_OK)
 		return code;
 	device_limits_change(record.limits, changes);
 	secret_draw(secret, record.secret_sha256);
 	code = ctl_changed(ctl, "device add", name,
 	    ctl->admin.store->device_add(&ctl->admin, &record));
 	if (code == EX_OK)
-		code = show_secret(ctl, admin_record_json(&record), secret);
+		code = show_secret(
+		    ctl, admin_record_json(&record), relay, name, secret);
 	crypto_wipe(secret, sizeof(secret));
 	return code;
 }
@@ -79,16 +93,18 @@ command_device_add(struct ctl *ctl, const char *name)
 static int
 rotate_now(struct ctl *ctl, const char *name)
 {
-	char secret[SECRET_TEXT_LEN + 1];
+	char secret[SECRET_TEXT_LEN + 1], relay[ENROLMENT_RELAY_MAX];
 	uint8_t sha256[SECRET_HASH_LEN];
-	int code;
+	int code = find_relay(ctl, relay);
 
+	if (code != EX_OK)
+		return code;
 	secret_draw(secret, sha256);
 	code = ctl_changed(ctl, "device rotate", name,
 	    ctl->admin.store->device_set_secret(&ctl->admin, name, sha256));
 	if (code == EX_OK)
-		code =
-		    show_secret(ctl, json_pack("{s:s}", "name", name), secret);
+		code = show_secret(
+		    ctl, json_pack("{s:s}", "name", name), relay, name, secret);
 	crypto_wipe(secret, sizeof(secret));
 	return code;
 }

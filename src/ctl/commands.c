@@ -6,7 +6,9 @@ const struct ctl_command ctl_commands[] = {
     {{"device", "add", "NAME",
 	 "Add a device, and print its secret: once, because only a hash of it "
 	 "is stored. Nothing else goes to standard output, so that it can be "
-	 "sent straight into the file that the agent's secret_file names."},
+	 "sent straight into the file that the agent's secret_file names. With "
+	 "--qr it is a line that is typed on the device and a QR code of the "
+	 "same, which hold relay, name and secret: taupe-agent-setup(8)."},
 	command_device_add},
     {{"device", "ls", NULL, "List the devices."}, command_device_list},
     {{"device", "show", "NAME",

@@ -203,6 +203,11 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	    command->run != command_device_set &&
 	    device_limits_given(&ctl->options))
 		return fail_usage("limits belong to device add and device set");
+	if (ctl->options.qr && command->run != command_device_add &&
+	    !(command->run == command_device_rotate && ctl->options.now))
+		return fail_usage(
+		    "qr belongs to device add and device rotate --now: no "
+		    "other command has a secret to show");
 	if (command->run != command_device_rotate && ctl->options.now)
 		return fail_usage("now belongs to device rotate");
 	if (command->run != command_usage &&

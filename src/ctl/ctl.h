@@ -13,7 +13,8 @@
 struct ctl_options {
 	struct redis_options registry;
 	char *devices_file, *admin;
-	bool json, now, core_dumps;
+	bool json, now, qr, core_dumps;
+	char *relay; /* of qr */
 	char *label;
 	struct option_list port;
 	int64_t devices, expires_ms; /* 0: any number; never */

@@ -22,6 +22,14 @@ check_loopback(const char *value)
 }
 
 static const char *
+check_relay(const char *value)
+{
+	return url_relay_valid(str_of(value))
+	    ? NULL
+	    : "a ws or wss URL without a path such as wss://relay.example.com";
+}
+
+static const char *
 check_label(const char *value)
 {
 	return label_valid(str_of(value))
@@ -142,6 +150,14 @@ static const struct option_row rows[] = {
 	"device rotate: print a new secret and end the old one, and the "
 	"session, at once. Without it the agent draws a secret itself, and "
 	"stays connected."},
+    {"qr", OPTION_BOOL, AT(qr), "no", 0, 0, NULL, NULL, NULL,
+	"device add, and device rotate --now: print what is typed or scanned "
+	"on the device, a command with a URI that holds relay, name and "
+	"secret, and the same as a QR code, in place of the secret alone. "
+	"Whoever sees it can be that device."},
+    {"relay", OPTION_STRING, AT(relay), NULL, 1, 250, NULL, check_relay, "URL",
+	"The relay that qr leads devices to; by default the one that the first "
+	"relay announces for itself."},
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label,
 	"LABEL", "device add: reserve this label for the device."},
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port,

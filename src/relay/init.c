@@ -90,16 +90,17 @@ tell_by_hand(const struct init_plan *plan)
 		    root, root, TAUPE_SYSCONFDIR);
 	else
 		printf("    taupectl --config %s%s/taupectl.ini device add "
-		       "alice\n",
+		       "alice --qr\n",
 		    root, TAUPE_SYSCONFDIR);
 	for (unsigned i = 1; i <= plan->relays; i++)
 		printf("    taupe-relay --config %s%s/relay-%u.ini &\n", root,
 		    TAUPE_SYSCONFDIR, i);
 	if (plan->options->stand_alone)
 		return;
-	printf("    env $(grep -v '^#' %s/etc/haproxy/taupe.env) haproxy -db "
-	       "-f %s/etc/haproxy/taupe.cfg &\n"
-	       "    taupectl --config %s%s/taupectl.ini device add alice\n",
+	printf(
+	    "    env $(grep -v '^#' %s/etc/haproxy/taupe.env) haproxy -db "
+	    "-f %s/etc/haproxy/taupe.cfg &\n"
+	    "    taupectl --config %s%s/taupectl.ini device add alice --qr\n",
 	    root, root, root, TAUPE_SYSCONFDIR);
 }
 
@@ -107,7 +108,7 @@ static void
 tell_services(const struct init_plan *plan)
 {
 	if (plan->options->stand_alone) {
-		printf("    taupectl device add alice\n"
+		printf("    taupectl device add alice --qr\n"
 		       "    systemctl enable --now taupe-relay@1\n");
 		return;
 	}
@@ -121,7 +122,7 @@ tell_services(const struct init_plan *plan)
 	       "    systemctl enable haproxy\n"
 	       "    systemctl restart haproxy\n"
 	       "    taupectl status\n"
-	       "    taupectl device add alice\n");
+	       "    taupectl device add alice --qr\n");
 }
 
 static void

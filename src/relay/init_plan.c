@@ -429,6 +429,7 @@ add_ctl(struct init_plan *plan)
 	struct init_template t;
 
 	begin_ini(plan, &t, "examples/taupectl.ini", "taupectl.ini");
+	set_made(&t, "relay", relay_url(plan, "relay"));
 	if (plan->options->stand_alone) {
 		set_made(&t, "devices_file",
 		    init_text("%s%s/devices", plan->root, TAUPE_STATEDIR));

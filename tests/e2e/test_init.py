@@ -33,9 +33,9 @@ def contents(root):
 
 
 def connect_agent(first, secret, services):
-    """An agent as an installer writes it, with the self-made certificate."""
+    """An agent with the secret that was printed, and the self-made certificate."""
     folder = first.group.folder
-    (folder / "secret").write_text(secret)
+    (folder / "secret").write_text(re.search(r"secret=([\w-]+)'", secret).group(1) + "\n")
     (folder / "secret").chmod(0o600)
     target = services.target("web", "http")
     return Process(first.group, "agent", [

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* With libqrencode. Two rows of modules are one line of half blocks, which are dark. */
+#include "ctl/qr.h"
+
+#include <qrencode.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+#define MARGIN 4 /* modules around it that the standard asks for */
+
+/* Outside of the code all is light. */
+static bool
+is_dark(const QRcode *code, int row, int column)
+{
+	if (row < 0 || row >= code->width || column < 0 ||
+	    column >= code->width)
+		return false;
+	return (code->data[row * code->width + column] & 1) != 0;
+}
+
+/* On a terminal black on white, whatever its own colours are: some scanners read no other. */
+static void
+print_line(const QRcode *code, int row, bool coloured)
+{
+	if (coloured)
+		fputs("\033[30;107m", stdout);
+	for (int column = -MARGIN; column < code->width + MARGIN; column++) {
+		bool upper = is_dark(code, row, column),
+		     lower = is_dark(code, row + 1, column);
+
+		fputs(upper && lower ? "\xe2\x96\x88" /* full block */
+			: upper	     ? "\xe2\x96\x80" /* upper half */
+			: lower	     ? "\xe2\x96\x84" /* lower half */
+				     : " ",
+		    stdout);
+	}
+	puts(coloured ? "\033[0m" : "");
+}
+
+int
+qr_print(const char *text)
+{
+	QRcode *code = QRcode_encodeString8bit(text, 0, QR_ECLEVEL_M);
+	bool coloured = isatty(STDOUT_FILENO) == 1;
+
+	if (code == NULL)
+		return ctl_fail_memory();
+	for (int row = -MARGIN; row < code->width + MARGIN; row += 2)
+		print_line(code, row, coloured);
+	QRcode_free(code);
+	return EX_OK;
+}
