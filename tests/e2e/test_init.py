@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from harness.first_run import DOMAIN, FirstRun
-from harness.process import Process, binary
+from harness.process import ROOT, Process, binary
 from harness.programs import Certificate, SampleServices
 from harness.wait import until
 
@@ -100,6 +100,13 @@ def test_every_program_takes_its_file(first):
     assert len(secrets) == 6
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o027 == 0 for path in secrets)
     assert len({path.read_bytes() for path in secrets}) == 6
+
+
+def test_all_of_haproxys_pages_are_written(first):
+    assert first.init().returncode == 0
+    written = first.root / "etc/haproxy/taupe-pages"
+    assert {path.name: path.read_bytes() for path in written.iterdir()} == {
+        path.name: path.read_bytes() for path in (ROOT / "haproxy/pages").iterdir()}
 
 
 def test_a_second_run_changes_nothing(first):
