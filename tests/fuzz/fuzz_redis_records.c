@@ -59,12 +59,19 @@ check_device(const redisReply *reply)
 static void
 check_reply(void *ctx, const redisReply *reply)
 {
+	static const struct route routes[] = {
+	    {.value = "127.0.0.1,80"},
+	    {.value = "127.0.0.1,80", .access = "private,AAAA"},
+	};
+
 	(void)ctx;
 	check_session(reply);
 	check_lease(reply);
 	check_device(reply);
-	if (redis_route_is(reply, "127.0.0.1,80"))
-		REQUIRE(reply->len > 12);
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (redis_route_is(reply, &routes[i]))
+			REQUIRE(reply->len > strlen(routes[i].value) +
+				strlen(routes[i].access));
 }
 
 int
