@@ -84,6 +84,13 @@ add(struct redis_registry *registry, const char *key,
 }
 
 static bool
+is_nothing(const struct device_counters *delta)
+{
+	return delta->visitors == 0 && delta->bytes_in == 0 &&
+	    delta->bytes_out == 0;
+}
+
+static bool
 add_all(struct redis_registry *registry, const char *name, uint32_t day,
     const struct device_counters *delta)
 {
@@ -102,9 +109,10 @@ redis_count(struct registry *base, const char *name, uint32_t day,
     struct device_counters *delta, registry_count_cb cb, void *ctx)
 {
 	struct redis_registry *registry = redis_registry_of(base);
-	struct counting *counting = calloc(1, sizeof(*counting));
+	struct counting *counting;
 
-	if (counting == NULL)
+	if (is_nothing(delta) ||
+	    (counting = calloc(1, sizeof(*counting))) == NULL)
 		return false;
 	*counting = (struct counting){
 	    .registry = registry, .cb = cb, .ctx = ctx, .asked = *delta};
