@@ -8,7 +8,7 @@
 
 #include "agent/budget.h"
 #include "agent/consent.h"
-#include "agent/dial.h"
+#include "net/dial.h"
 #include "agent/health.h"
 #include "agent/secret_store.h"
 #include "agent/settings.h"

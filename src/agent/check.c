@@ -16,7 +16,7 @@
 #include "agent/check.h"
 #include "agent/check_channel.h"
 #include "agent/check_report.h"
-#include "agent/dial.h"
+#include "net/dial.h"
 #include "agent/secret_store.h"
 #include "base/error_text.h"
 #include "net/crypto.h"

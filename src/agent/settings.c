@@ -9,7 +9,7 @@
 #include <sysexits.h>
 
 #include "agent/device_name.h"
-#include "agent/secret_file.h"
+#include "net/secret_file.h"
 #include "agent/budget.h"
 #include "agent/command.h"
 #include "agent/profile.h"

@@ -6,7 +6,7 @@
 #ifndef TAUPE_AGENT_SETTINGS_H
 #define TAUPE_AGENT_SETTINGS_H
 
-#include "agent/proxy.h"
+#include "net/proxy.h"
 #include "base/options.h"
 #include "net/crypto.h"
 #include "net/name_servers.h"

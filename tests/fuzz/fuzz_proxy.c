@@ -3,7 +3,7 @@
  * The proxy's URL and the list of who needs none, which the environment gives: the input's
  * first line is the one, the second the other, the third the host that is asked about.
  */
-#include "agent/proxy.h"
+#include "net/proxy.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
  * What a proxy answers to CONNECT: any bytes on a socket. They are read up to the end of
  * the answer's head, and not a byte further: the rest is the relay's.
  */
-#include "agent/tunnel.h"
+#include "net/tunnel.h"
 
 #include <string.h>
 #include <sys/socket.h>

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "../net/allocations.h"
-#include "agent/dial.h"
+#include "net/dial.h"
 #include "support.h"
 
 struct bench {

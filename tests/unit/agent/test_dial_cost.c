@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/dial.h"
+#include "net/dial.h"
 #include "net/way.h"
 #include "support.h"
 

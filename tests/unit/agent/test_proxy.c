@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "agent/proxy.h"
+#include "net/proxy.h"
 #include "support.h"
 
 START_TEST(urls_are_read_strictly)

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/tunnel.h"
+#include "net/tunnel.h"
 #include "support.h"
 
 #define HEAD "HTTP/1.1 200 OK\r\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A file whose first line is a secret, and that nobody else should be able to read. */
-#ifndef TAUPE_AGENT_SECRET_FILE_H
-#define TAUPE_AGENT_SECRET_FILE_H
+#ifndef TAUPE_NET_SECRET_FILE_H
+#define TAUPE_NET_SECRET_FILE_H
 
 #include <stddef.h>
 

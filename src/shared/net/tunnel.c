@@ -11,9 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/tunnel.h"
+#include "net/tunnel.h"
 #include "net/crypto.h"
-#include "sdk/taupe.h"
 #include "wire/http_head.h"
 
 #define END "\r\n\r\n"
@@ -41,7 +40,7 @@ write_request(struct tunnel *tunnel, const char *credentials)
 	writer_cstr(&w, tunnel->place);
 	writer_cstr(&w, " HTTP/1.1\r\n");
 	http_write_field(&w, "Host", str_of(tunnel->place));
-	http_write_field(&w, "User-Agent", STR("taupe-agent/" TAUPE_VERSION));
+	http_write_field(&w, "User-Agent", STR("taupe/" PACKAGE_VERSION));
 	if (credentials[0] != '\0') {
 		crypto_base64_encode(
 		    credentials, strlen(credentials), value + strlen(BASIC));

@@ -3,10 +3,10 @@
  * The way through an HTTP proxy: CONNECT and its answer (RFC 9110 section 9.3.6), on a
  * connection that somebody else makes and owns.
  */
-#ifndef TAUPE_AGENT_TUNNEL_H
-#define TAUPE_AGENT_TUNNEL_H
+#ifndef TAUPE_NET_TUNNEL_H
+#define TAUPE_NET_TUNNEL_H
 
-#include "agent/proxy.h"
+#include "net/proxy.h"
 #include "net/conn.h"
 
 enum tunnel_result { TUNNEL_MORE, TUNNEL_OPEN, TUNNEL_FAILED };

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "agent/proxy.h"
-#include "agent/secret_file.h"
+#include "net/proxy.h"
+#include "net/secret_file.h"
 #include "base/log.h"
 #include "net/address.h"
 #include "net/crypto.h"

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/dial.h"
-#include "agent/tunnel.h"
+#include "net/dial.h"
+#include "net/tunnel.h"
 #include "base/error_text.h"
 #include "base/pool.h"
 #include "net/way.h"

@@ -4,8 +4,8 @@
  * else the one that the environment names for the relay's kind (https_proxy or HTTPS_PROXY
  * for wss://, http_proxy for ws://), unless no_proxy or NO_PROXY excepts its host.
  */
-#ifndef TAUPE_AGENT_PROXY_H
-#define TAUPE_AGENT_PROXY_H
+#ifndef TAUPE_NET_PROXY_H
+#define TAUPE_NET_PROXY_H
 
 #include "wire/host_name.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "agent/secret_file.h"
+#include "net/secret_file.h"
 #include "base/log.h"
 #include "base/private_file.h"
 #include "net/crypto.h"

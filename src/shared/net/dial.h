@@ -4,10 +4,10 @@
  * goes through a proxy and speaks TLS if asked to, and gives up in time. Remembers for half a minute which address
  * worked, so that each visit does not cost a DNS query.
  */
-#ifndef TAUPE_AGENT_DIAL_H
-#define TAUPE_AGENT_DIAL_H
+#ifndef TAUPE_NET_DIAL_H
+#define TAUPE_NET_DIAL_H
 
-#include "agent/proxy.h"
+#include "net/proxy.h"
 #include "net/conn.h"
 #include "net/resolve.h"
 #include "net/tls.h"
