@@ -576,7 +576,8 @@ file_service_url(struct admin *admin, const char *name,
 		code = admin_fail(admin, ADMIN_INVALID,
 		    "%s is not here with an http service %s: is the device "
 		    "connected, and does it offer that? Or give --url "
-		    "https://HOST",
+		    "https://HOST; of a tcp or tls service, --relay "
+		    "wss://RELAY",
 		    name, rule->service);
 	else
 		snprintf(url, cap, "%s", found);

@@ -275,7 +275,8 @@ redis_service_url(struct admin *admin, const char *name,
 		return admin_fail(admin, ADMIN_INVALID,
 		    "no route leads to an http service %s of %s now, so its "
 		    "host name is not known: is the device connected, and does "
-		    "it offer that? Or give --url https://HOST",
+		    "it offer that? Or give --url https://HOST; of a tcp or tls "
+		    "service, --relay wss://RELAY",
 		    rule->service, name);
 	if (code == ADMIN_OK)
 		code = find_public(admin, name, scheme, &port);

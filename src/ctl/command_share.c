@@ -64,6 +64,14 @@ url_valid(const char *url)
 	    str_only(str_of(url), "!~") && strpbrk(url, "?#\"<>") == NULL;
 }
 
+/* The link for taupectl connect: wss is https there, ws http. */
+static const char *
+of_relay(const char *relay, char base[SHARE_URL_MAX])
+{
+	snprintf(base, SHARE_URL_MAX, "http%s", relay + strlen("ws"));
+	return base;
+}
+
 static int
 show_link(const struct ctl *ctl, const char *device,
     const struct access_share *share, const char *url)
@@ -78,6 +86,8 @@ show_link(const struct ctl *ctl, const char *device,
 		    "Whoever has this link may visit %s of %s until then; "
 		    "taupectl share revoke %s ends it sooner:\n",
 		    share->service, device, share->id);
+	if (isatty(STDERR_FILENO) && ctl->options.relay != NULL)
+		fputs("It goes behind: taupectl connect\n", stderr);
 	puts(url);
 	return EX_OK;
 }
@@ -87,19 +97,25 @@ command_share(struct ctl *ctl, const char *place)
 {
 	struct access_share share = {0};
 	char device[DEVICE_NAME_MAX + 1], url[SHARE_URL_MAX];
+	char base[SHARE_URL_MAX];
 	int code;
 
 	if ((code = take_place(place, device, &share)) != EX_OK ||
 	    (code = take_time(ctl, &share)) != EX_OK ||
 	    (code = take_note(ctl, &share)) != EX_OK)
 		return code;
+	if (ctl->options.url != NULL && ctl->options.relay != NULL)
+		return ctl_fail(EX_USAGE,
+		    "url is of an http service, relay of another one");
 	if (ctl->options.url != NULL && !url_valid(ctl->options.url))
 		return ctl_fail(EX_DATAERR,
 		    "url: %s is not like https://cam.example.com",
 		    ctl->options.url);
 	code = ctl_changed(ctl, "share", place,
-	    admin_share_make(
-		&ctl->admin, device, &share, ctl->options.url, url));
+	    admin_share_make(&ctl->admin, device, &share,
+		ctl->options.relay != NULL ? of_relay(ctl->options.relay, base)
+					   : ctl->options.url,
+		url));
 	return code == EX_OK ? show_link(ctl, device, &share, url) : code;
 }
 

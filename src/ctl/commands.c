@@ -30,8 +30,8 @@ const struct ctl_command ctl_commands[] = {
 	 "(public); who knows a password (HTTP Basic), which is printed, once, "
 	 "unless --password-file has it; who comes from one of up to 16 "
 	 "networks (allow:); or nobody (private). A share link opens each of "
-	 "them. tcp and tls services have no passwords and no links: for these, "
-	 "password and private are nobody. Visits that run go on."},
+	 "them. tcp and tls services have no passwords: for these, password and "
+	 "private are who has a share link, with taupectl connect. Visits that run go on."},
 	command_device_set},
     {{"device", "rotate", "NAME",
 	 "Have the device's agent draw itself another secret, now or when it "
@@ -101,9 +101,24 @@ const struct ctl_command ctl_commands[] = {
 	 "Print a link to a service that not anybody may visit: whoever has it "
 	 "may, for as long as --for says. The first request with it is an "
 	 "event, and sets a cookie, so that the link's address does not stay "
-	 "in the browser's; the link can be opened again until it is over. "
-	 "It is for http services. See device set for rules."},
+	 "in the browser's; the link can be opened again until it is over. Of "
+	 "a tcp or tls service it needs --relay, and is for taupectl connect. "
+	 "See device set for rules."},
 	command_share},
+    {{"connect", NULL, "DEVICE/SERVICE",
+	 "Join standard input and output, or with --listen each connection to "
+	 "a local port, to a device's tcp or tls service, over a WebSocket "
+	 "to a relay: where a firewall lets nothing through but port 443, and "
+	 "for services that are private. As ssh's ProxyCommand: taupectl "
+	 "connect --relay wss://relay.example.com alice/ssh. A service that "
+	 "not anybody may visit needs a share link, which stands in place of "
+	 "DEVICE/SERVICE, or its token in --token-file, where no list of "
+	 "processes shows it. It ends when both sides have ended, and fails "
+	 "with 67 if there is no such service, 69 if the relay or the service "
+	 "cannot be reached, 74 if the connection is lost, 75 if the device "
+	 "is offline, 77 if the link does not open it. --redis-timeout is how "
+	 "long connecting and the relay's answer may take, each."},
+	command_connect},
     {{"relay", "ls", NULL, "List the relays, with their load."},
 	command_relay_list},
     {{"relay", "drain", "ID",

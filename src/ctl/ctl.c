@@ -189,6 +189,9 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			: strcmp(noun, "cert") == 0 ? "the PEM file is missing"
 			: strcmp(noun, "completion") == 0
 			? "the shell's name is missing"
+			: command->run == command_connect
+			? "DEVICE/SERVICE or a share link is missing, such as "
+			  "alice/ssh"
 			: command->run == command_share
 			? "DEVICE/SERVICE is missing, such as alice/web"
 			: command->run == command_share_revoke
@@ -238,8 +241,14 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		ctl->options.webhook != NULL))
 		return fail_usage(
 		    "follow, device, kind, since and webhook belong to events");
+	if (command->run != command_connect &&
+	    (ctl->options.token_file != NULL || ctl->options.listen != NULL ||
+		ctl->options.gateway))
+		return fail_usage(
+		    "token_file, listen and gateway belong to connect");
 	/* these need no registry */
 	if (command->run == command_completion ||
+	    command->run == command_connect ||
 	    command->run == command_cert_load ||
 	    command->run == command_cert_list)
 		return command->run(ctl, name);

@@ -26,6 +26,8 @@ struct ctl_options {
 	char *role;
 	char *from, *to; /* days, of usage */
 	bool csv;
+	char *token_file, *listen, *proxy, *proxy_password_file; /* of connect */
+	bool gateway;
 	char *limits[DEVICE_LIMITS];
 	char *domain, *dns, *ca_file; /* of doctor */
 	struct option_list haproxy, address;
@@ -93,6 +95,7 @@ int command_token_remove(struct ctl *ctl, const char *name);
 int command_share(struct ctl *ctl, const char *place);
 int command_share_list(struct ctl *ctl, const char *name);
 int command_share_revoke(struct ctl *ctl, const char *id);
+int command_connect(struct ctl *ctl, const char *target);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);
 int command_relay_undrain(struct ctl *ctl, const char *id);

@@ -157,7 +157,10 @@ static const struct option_row rows[] = {
 	"Whoever sees it can be that device."},
     {"relay", OPTION_STRING, AT(relay), NULL, 1, 250, NULL, check_relay, "URL",
 	"The relay that qr leads devices to; by default the one that the first "
-	"relay announces for itself."},
+	"relay announces for itself. connect: the relay to ask, "
+	"wss://relay.example.com; it may send us to another one below the same "
+	"domain. share: the relay that a link to a tcp or tls service leads "
+	"to."},
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label,
 	"LABEL", "device add: reserve this label for the device."},
     {"port", OPTION_LIST, AT(port), NULL, 1, 64, NULL, check_port,
@@ -196,6 +199,23 @@ static const struct option_row rows[] = {
     {"url", OPTION_STRING, AT(url), NULL, 8, 400, NULL, NULL, "URL",
 	"share: where visitors find the service, https://cam.example.com, in "
 	"place of what the relays say."},
+    {"token_file", OPTION_STRING, AT(token_file), NULL, 1, 4095, NULL, NULL,
+	"FILE",
+	"connect: the token of a share link is this file's first line, which "
+	"others should not be able to read."},
+    {"listen", OPTION_STRING, AT(listen), NULL, 1, 64, NULL, NULL,
+	"ADDRESS:PORT",
+	"connect: join each connection to this port, in place of standard "
+	"input and output."},
+    {"gateway", OPTION_BOOL, AT(gateway), "no", 0, 0, NULL, NULL, NULL,
+	"connect: listen may be an address that others can reach."},
+    {"proxy", OPTION_STRING, AT(proxy), NULL, 0, 0, NULL, NULL, "URL",
+	"connect: HTTP proxy through which the relay is reached, "
+	"http://[user[:password]@]host[:port], or none; by default what the "
+	"environment names."},
+    {"proxy_password_file", OPTION_STRING, AT(proxy_password_file), NULL, 1,
+	4095, NULL, NULL, "FILE",
+	"connect: the password of the proxy's user is this file's first line."},
     {"devices", OPTION_INT, AT(devices), "0", 0, 1000000000, NULL, NULL,
 	"NUMBER", "fleet add: enrol so many devices at most; 0: any number."},
     {"expires", OPTION_DURATION, AT(expires_ms), "0", 0, INT64_C(315360000000),
@@ -227,7 +247,8 @@ static const struct option_row rows[] = {
     {"https_port", OPTION_INT, AT(https_port), "443", 0, 65535, NULL, NULL,
 	"PORT", "doctor: where visitors come in with HTTPS; 0: nowhere."},
     {"ca_file", OPTION_STRING, AT(ca_file), NULL, 1, 4095, NULL, NULL, "FILE",
-	"doctor: authorities to trust besides the system's."},
+	"doctor: authorities to trust besides the system's. connect: those that "
+	"the relay is verified with, in place of the system's."},
     {"haproxy", OPTION_LIST, AT(haproxy), NULL, 1, 107, NULL, check_socket,
 	"SOCKET",
 	"doctor, cert: runtime socket of a HAProxy, level admin; "

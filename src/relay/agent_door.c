@@ -15,6 +15,7 @@
 #include "relay/admission.h"
 #include "relay/agent_door.h"
 #include "relay/certified.h"
+#include "relay/connect.h"
 #include "relay/relay_setup.h"
 #include "relay/sources.h"
 #include "relay/transfer.h"
@@ -24,6 +25,7 @@
 static const struct upgrade_route routes[] = {
     {CONTROL_PATH, false, admission_start},
     {TRANSFER_PATH, true, transfer_admit},
+    {CONNECT_PATH, false, connect_admit},
     {NULL, false, NULL},
 };
 

@@ -174,6 +174,10 @@ typedef void (*registry_done_cb)(void *ctx, enum registry_status status);
 typedef void (*registry_route_cb)(
     void *ctx, enum registry_status status, const struct route *route);
 
+/* session: NULL unless OK. */
+typedef void (*registry_session_cb)(void *ctx, enum registry_status status,
+    const struct session_info *session);
+
 /* A device that has a fleet's key, and no record yet. */
 struct enrolment {
 	char name[DEVICE_NAME_MAX + 1];
@@ -270,6 +274,9 @@ struct registry_ops {
 	/* Where a route leads now: OK, NOT_FOUND or UNAVAILABLE. */
 	int (*route_get)(struct registry *registry, const char *key,
 	    registry_route_cb cb, void *ctx);
+	/* Who has the device's session now, another relay: OK, NOT_FOUND or UNAVAILABLE. */
+	int (*session_get)(struct registry *registry, const char *name,
+	    registry_session_cb cb, void *ctx);
 	/* Ask the relay that holds a session whether it lives; REGISTRY_ALIVE is the answer. */
 	void (*probe)(struct registry *registry, const char *name,
 	    uint64_t epoch, const char *relay);

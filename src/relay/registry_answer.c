@@ -29,6 +29,10 @@ deliver(struct registry_answers *answers, struct registry_answer *answer)
 		answer->route_cb(answer->ctx, answer->status,
 		    answer->status == REGISTRY_OK ? &answer->route : NULL);
 		break;
+	case ANSWER_SESSION:
+		answer->session_cb(answer->ctx, answer->status,
+		    answer->status == REGISTRY_OK ? &answer->session : NULL);
+		break;
 	case ANSWER_ENROLMENT:
 		answer->enrol_cb(answer->ctx, answer->verdict,
 		    answer->verdict <= ENROLMENT_KNOWN ? &answer->device

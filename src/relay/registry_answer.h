@@ -16,6 +16,7 @@ struct registry_answer {
 		ANSWER_CLAIM,
 		ANSWER_DONE,
 		ANSWER_ROUTE,
+		ANSWER_SESSION,
 		ANSWER_ENROLMENT
 	} type;
 	void *ctx;
@@ -24,6 +25,7 @@ struct registry_answer {
 		registry_claim_cb claim_cb;
 		registry_done_cb done_cb;
 		registry_route_cb route_cb;
+		registry_session_cb session_cb;
 		registry_enrol_cb enrol_cb;
 	};
 	union {
@@ -35,6 +37,7 @@ struct registry_answer {
 		struct device_record device;
 		struct claim_result claim;
 		struct route route;
+		struct session_info session;
 	};
 };
 

@@ -520,6 +520,22 @@ memory_route_get(
 	return 0;
 }
 
+static int
+memory_session_get(struct registry *registry, const char *name,
+    registry_session_cb cb, void *ctx)
+{
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_SESSION, ctx);
+
+	(void)name;
+	if (answer == NULL)
+		return -1;
+	answer->session_cb = cb;
+	answer->status = REGISTRY_NOT_FOUND;
+	registry_answers_post(&memory_of(registry)->answers, answer);
+	return 0;
+}
+
 /* Life. */
 
 static void
@@ -543,6 +559,7 @@ static const struct registry_ops memory_ops = {
     .hold = memory_hold,
     .expire = memory_expire,
     .route_get = memory_route_get,
+    .session_get = memory_session_get,
     .probe = memory_probe,
     .alive = memory_alive,
     .announce = memory_announce,

@@ -239,6 +239,52 @@ redis_route_get(
 	return 0;
 }
 
+/* Sessions. */
+
+/* GET session:NAME */
+static void
+session_cb(void *ctx, const redisReply *reply)
+{
+	struct route_query *query = ctx;
+	struct registry_answer *answer = query->answer;
+	bool exists;
+
+	answer->status = REGISTRY_UNAVAILABLE;
+	if (reply != NULL &&
+	    redis_session_read(reply, &answer->session, &exists))
+		answer->status = exists ? REGISTRY_OK : REGISTRY_NOT_FOUND;
+	else if (reply != NULL)
+		redis_complain(query->registry, "session", reply);
+	if (query->registry->freeing)
+		registry_answer_free(answer);
+	else
+		registry_answers_post(&query->registry->answers, answer);
+	free(query);
+}
+
+static int
+redis_session_get(struct registry *base, const char *name,
+    registry_session_cb cb, void *ctx)
+{
+	struct redis_registry *registry = redis_registry_of(base);
+	struct route_query *query = calloc(1, sizeof(*query));
+	struct registry_answer *answer =
+	    registry_answer_new(ANSWER_SESSION, ctx);
+
+	if (query == NULL || answer == NULL) {
+		free(query);
+		registry_answer_free(answer);
+		return -1;
+	}
+	answer->session_cb = cb;
+	*query = (struct route_query){registry, answer};
+	if (!registry->up ||
+	    redis_link_commandf(registry->main, session_cb, query,
+		"GET taupe:session:%s", name) != 0)
+		session_cb(query, NULL);
+	return 0;
+}
+
 static size_t
 redis_relays(struct registry *base, const struct relay_info **out)
 {
@@ -302,6 +348,7 @@ static const struct registry_ops redis_ops = {
     .hold = redis_hold_start,
     .expire = redis_expire_start,
     .route_get = redis_route_get,
+    .session_get = redis_session_get,
     .probe = redis_event_probe,
     .alive = redis_event_alive,
     .announce = redis_view_announce,

@@ -96,6 +96,8 @@ struct relay {
 	LIST_HEAD(, upgrade) upgrades;
 	LIST_HEAD(, share_request) share_requests; /* that wait for the registry */
 	size_t n_share_requests;
+	LIST_HEAD(, connect) connects; /* visitors over WebSockets */
+	LIST_HEAD(, connect_search) connect_searches; /* and those who wait for the registry */
 	LIST_HEAD(, check) checks; /* of agents' ways */
 	size_t n_checks;
 	LIST_HEAD(, uncounted)

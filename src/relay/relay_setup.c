@@ -23,6 +23,7 @@
 #include "relay/api.h"
 #include "relay/agent_door.h"
 #include "relay/check.h"
+#include "relay/connect.h"
 #include "relay/device.h"
 #include "relay/dig.h"
 #include "relay/events.h"
@@ -452,6 +453,7 @@ relay_teardown(struct relay *relay)
 	redis_sentinel_free(&relay->sentinel);
 	admissions_free_all(relay);
 	share_door_free_all(relay);
+	connects_free_all(relay);
 	checks_free_all(relay);
 	rotations_free_all(relay);
 	while (LIST_FIRST(&relay->upgrades) != NULL)

@@ -44,6 +44,8 @@ note_limit(const struct upgrade *upgrade, enum limit limit)
 void
 upgrade_free(struct upgrade *upgrade)
 {
+	if (upgrade->place != NULL)
+		*upgrade->place = NULL;
 	timer_clear(upgrade->relay->loop, &upgrade->timer);
 	LIST_REMOVE(upgrade, link);
 	upgrade->relay->n_upgrades--;
@@ -51,6 +53,12 @@ upgrade_free(struct upgrade *upgrade)
 	conn_fini(&upgrade->conn);
 	drop_head(upgrade);
 	free(upgrade);
+}
+
+void
+upgrade_wait(struct upgrade *upgrade, struct upgrade **place)
+{
+	upgrade->place = place;
 }
 
 static void

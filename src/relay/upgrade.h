@@ -28,6 +28,7 @@ struct upgrade {
 	char key[WS_KEY_LEN];
 	enum tls_peer certificate; /* the agent's own */
 	char certified[DEVICE_NAME_MAX + 1]; /* TLS_PEER_NAMED: whose it is */
+	struct upgrade **place; /* where somebody has it while it waits; NULL: nobody */
 	bool shaking_hands; /* of TLS: nothing can be answered yet */
 };
 
@@ -78,6 +79,8 @@ void upgrade_give_up(struct upgrade *upgrade);
  * source. */
 void upgrade_turn_away(struct upgrade *upgrade, enum limit limit);
 void upgrade_turn_source_away(struct upgrade *upgrade, unsigned retry_after_s);
+/* It waits: *place is it, until it is freed, then NULL. With NULL nobody has it any more. */
+void upgrade_wait(struct upgrade *upgrade, struct upgrade **place);
 /* Answer 101, which goes with what the caller writes next (see conn_append()). The caller
  * then takes upgrade->conn by moving it, looks at upgrade_rest(), and frees the upgrade. */
 void upgrade_switch(struct upgrade *upgrade);

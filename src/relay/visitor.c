@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "relay/access.h"
+#include "relay/connect.h"
 #include "relay/counting.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
@@ -80,6 +81,8 @@ free_visitor(struct visitor *visitor)
 	struct device *device = visitor->device;
 
 	end_hold(visitor, HOLD_FAILED);
+	if (visitor->connect != NULL)
+		connect_parted(visitor->connect);
 	timer_clear(device->relay->loop, &visitor->timer);
 	buf_put(&visitor->first);
 	buf_put(&visitor->spare);
@@ -156,7 +159,11 @@ visitor_fail(struct visitor *visitor, enum page page)
 		    : page == PAGE_BUSY	   ? "busy"
 					   : "offline"));
 	if (visitor->kind != SERVICE_HTTP || visitor->touched) {
+		struct connect *connect = visitor->connect;
+
 		visitor_abort(visitor);
+		if (connect != NULL)
+			connect_failed(connect, page);
 		return;
 	}
 	stop_waiting(visitor);
@@ -513,6 +520,32 @@ visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
 	}
 	conn_pause(&visitor->conn);
 	wait_for_channel(visitor);
+}
+
+bool
+visitor_connect(struct service *service, int fd, const struct address *from,
+    struct connect *connect, struct visitor **made)
+{
+	struct objection objection;
+	struct source *source;
+	struct visitor *visitor;
+
+	if (!admit(service, from, &source, &objection) ||
+	    (visitor = visitor_new(service, from, source)) == NULL) {
+		close(fd);
+		return false;
+	}
+	if (conn_init(&visitor->conn, service->device->relay->loop, fd,
+		&waiting_conn_ops, visitor) != 0) {
+		close(fd);
+		free_visitor(visitor);
+		return false;
+	}
+	visitor->connect = connect;
+	*made = visitor;
+	conn_pause(&visitor->conn);
+	wait_for_channel(visitor);
+	return true;
 }
 
 void

@@ -11,6 +11,8 @@
 #include "relay/page.h"
 #include "wire/control_msg.h"
 
+struct connect;
+
 struct visitor {
 	TAILQ_ENTRY(visitor) link; /* in device->waiting, while waiting */
 	LIST_ENTRY(visitor) all_link; /* in relay->visits */
@@ -23,6 +25,7 @@ struct visitor {
 	size_t first_len;
 	struct buf
 	    *spare; /* a copy of first, if that was sent while doubtful */
+	struct connect *connect; /* that it has come by; NULL: by its own connection */
 	struct timer timer; /* waiting: hold; joined: the answer to open */
 	struct source *source; /* where it comes from; NULL: not counted */
 	struct address from;
@@ -47,6 +50,12 @@ void visitor_accept(
  * connection (moved) and the buffer. */
 void visitor_adopt(struct service *service, struct conn *conn,
     struct buf **first, size_t first_len, const struct address *from);
+
+/* A visitor came over a WebSocket, and may: *visitor is it. Takes the descriptor. False: it is turned
+ * away; true: it may have failed already, and connect with it. */
+bool visitor_connect(struct service *service, int fd,
+    const struct address *from, struct connect *connect,
+    struct visitor **visitor);
 
 /* The session that it waited for has ended: it waits for the next one, for so long. */
 void visitor_hold(struct visitor *visitor);

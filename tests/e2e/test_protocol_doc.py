@@ -40,7 +40,7 @@ class FrameExample:
         self.payload_lines = [text for text in rest if text.startswith("| ") or text == "|"]
         self.hex = " ".join(text for text in rest if not text.startswith("|"))
         match = re.fullmatch(
-            r"(agent|relay) > (agent|relay)  (\w+)(?:  (\d{4}))?(?:  mask ([0-9a-f ]{11}))?", head)
+            r"(agent|relay|visitor) > (agent|relay|visitor)  (\w+)(?:  (\d{4}))?(?:  mask ([0-9a-f ]{11}))?", head)
         assert match, f"line {line}: {head!r}"
         self.sender, self.receiver, self.kind = match.group(1, 2, 3)
         self.code = int(match.group(4)) if match.group(4) else None
@@ -131,7 +131,7 @@ def test_frame_example_is_read_by_a_foreign_library(example):
         assert at <= len(wire)
         return wire[at - count:at]
 
-    parser = websockets.frames.Frame.parse(read_exact, mask=example.sender == "agent")
+    parser = websockets.frames.Frame.parse(read_exact, mask=example.sender != "relay")
     with pytest.raises(StopIteration) as stop:
         while True:
             next(parser)
@@ -143,8 +143,8 @@ def test_frame_example_is_read_by_a_foreign_library(example):
 
 
 @pytest.mark.parametrize("example", FRAMES, ids=lambda example: f"line{example.line}")
-def test_only_the_agent_masks(example):
-    assert (example.mask is not None) == (example.sender == "agent")
+def test_only_the_relay_does_not_mask(example):
+    assert (example.mask is not None) == (example.sender != "relay")
     assert example.sender != example.receiver
 
 
@@ -167,7 +167,7 @@ def test_http_example_is_whole(block, line):
     if start.startswith("GET "):
         target = start.split(" ")[1]
         path, _, query = target.partition("?")
-        assert path in ("/v1/control", "/v1/transfer")
+        assert path in ("/v1/control", "/v1/transfer", "/v1/connect")
         assert {key for key, _ in parse_form(query)} <= KNOWN_KEYS
         assert len(base64.b64decode(headers["Sec-WebSocket-Key"], validate=True)) == 16
         assert headers["Sec-WebSocket-Protocol"] == "taupe.v1"
@@ -193,7 +193,7 @@ def test_accept_answers_the_key_before_it():
         if accept:
             assert accept.group(1) == websockets.utils.accept_key(key)
             seen += 1
-    assert seen == 2
+    assert seen == 3
 
 
 def test_every_message_and_every_answer_has_an_example():

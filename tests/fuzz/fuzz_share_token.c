@@ -19,6 +19,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct share_token token;
 	size_t n = sizeof(header) - 1;
 
+	if (share_token_look((struct str){(const char *)data, len}, &token))
+		REQUIRE(share_id_valid(str_of(token.id)));
 	REQUIRE(!share_token_read(
 	    key, (struct str){(const char *)data, len}, &token));
 	memcpy(text, header, n);

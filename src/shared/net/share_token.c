@@ -119,24 +119,18 @@ read_payload(struct str text, struct share_token *token)
 }
 
 bool
-share_token_read(const uint8_t key[ACCESS_KEY_LEN], struct str text,
-    struct share_token *token)
+share_token_look(struct str text, struct share_token *token)
 {
-	char header[64], payload[PART_MAX], mac[MAC_TEXT_LEN + 1];
-	struct str covered, body, given;
+	char header[64], payload[PART_MAX];
 	struct share_token found = {0};
+	struct str body;
 	long len;
 
-	if (text.len >= SHARE_TOKEN_MAX || text.len < MAC_TEXT_LEN + 2)
-		return false;
-	covered = (struct str){text.ptr, text.len - MAC_TEXT_LEN - 1};
-	given = (struct str){text.ptr + covered.len + 1, MAC_TEXT_LEN};
-	sign(key, covered, mac);
-	if (covered.ptr[covered.len] != '.' ||
-	    !crypto_equal(mac, given.ptr, MAC_TEXT_LEN))
+	if (text.len >= SHARE_TOKEN_MAX || text.len < MAC_TEXT_LEN + 2 ||
+	    text.ptr[text.len - MAC_TEXT_LEN - 1] != '.')
 		return false;
 	write_header(header);
-	body = covered;
+	body = (struct str){text.ptr, text.len - MAC_TEXT_LEN - 1};
 	if (!skip(&body, header) || !skip(&body, "."))
 		return false;
 	len = crypto_base64url_decode(
@@ -145,4 +139,18 @@ share_token_read(const uint8_t key[ACCESS_KEY_LEN], struct str text,
 		return false;
 	*token = found;
 	return true;
+}
+
+bool
+share_token_read(const uint8_t key[ACCESS_KEY_LEN], struct str text,
+    struct share_token *token)
+{
+	char mac[MAC_TEXT_LEN + 1];
+
+	if (text.len >= SHARE_TOKEN_MAX || text.len < MAC_TEXT_LEN + 2)
+		return false;
+	sign(key, (struct str){text.ptr, text.len - MAC_TEXT_LEN - 1}, mac);
+	return crypto_equal(
+		   mac, text.ptr + text.len - MAC_TEXT_LEN, MAC_TEXT_LEN) &&
+	    share_token_look(text, token);
 }

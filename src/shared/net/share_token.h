@@ -29,4 +29,7 @@ void share_token_make(const uint8_t key[ACCESS_KEY_LEN],
 bool share_token_read(const uint8_t key[ACCESS_KEY_LEN], struct str text,
     struct share_token *token);
 
+/* What a token says, whoever has made it: for who has no key. False: it is of another form. */
+bool share_token_look(struct str text, struct share_token *token);
+
 #endif

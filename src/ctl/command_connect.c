@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* connect: standard input and output, or a local port, joined to a device's service. */
+#include "config.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ctl/connect.h"
+#include "ctl/connect_stdio.h"
+#include "net/crypto.h"
+#include "net/listener.h"
+#include "net/secret_file.h"
+
+#define LOOK_MS 10     /* whether the last bytes are gone */
+#define STALL_MS 30000 /* of a peer that takes nothing of them */
+#define LINGER_MS 1000
+
+/* What the command has in hand. */
+struct connecting {
+	struct connector connector; /* the first: over_cb() has this one only */
+	struct timer timer;	    /* after the end: until all is written */
+	int code;
+};
+
+static int
+take_token(struct connect_to *to, const char *file)
+{
+	int code = secret_file_read(
+	    "token_file", file, to->token, sizeof(to->token));
+
+	if (code != EX_OK)
+		return code;
+	if (to->token[0] == '\0' || !str_only(str_of(to->token), "!~"))
+		return ctl_fail(EX_DATAERR,
+		    "token_file: the first line of %s is no token", file);
+	return EX_OK;
+}
+
+static int
+take_target(struct connect_to *to, const struct ctl_options *options,
+    const char *target)
+{
+	int code = connect_to_parse(to, target, options->relay);
+
+	if (code != EX_OK || options->token_file == NULL)
+		return code;
+	if (to->token[0] != '\0')
+		return ctl_fail(EX_USAGE,
+		    "token_file is given, and the link has a token, too");
+	return take_token(to, options->token_file);
+}
+
+static int
+connector_init(struct connector *connector, const struct ctl_options *options)
+{
+	const char *error;
+	int code = proxies_load(&connector->proxies, options->proxy,
+	    options->proxy_password_file);
+
+	if (code != EX_OK)
+		return code;
+	/* also for ws://, from where a redirect may lead to wss:// */
+	connector->tls = tls_context_new_client(options->ca_file, &error);
+	if (connector->tls == NULL)
+		return ctl_fail(EX_NOINPUT, "ca_file: %s", error);
+	connector->timeout_ms =
+	    (uint64_t)options->registry.redis_timeout_ms;
+	LIST_INIT(&connector->calls);
+	if ((connector->loop = loop_new()) == NULL ||
+	    (connector->resolver = resolver_new(connector->loop, NULL)) ==
+		NULL ||
+	    (connector->dialler =
+		    dialler_new(connector->loop, connector->resolver)) ==
+		NULL ||
+	    (connector->farewells = farewells_new(
+		 connector->loop, STALL_MS, LINGER_MS)) == NULL)
+		return ctl_fail_memory();
+	return EX_OK;
+}
+
+static void
+connector_fini(struct connector *connector)
+{
+	if (connector->loop != NULL)
+		connect_calls_free(connector);
+	if (connector->farewells != NULL)
+		farewells_free(&connector->farewells);
+	if (connector->dialler != NULL)
+		dialler_free(&connector->dialler);
+	if (connector->resolver != NULL)
+		resolver_free(&connector->resolver);
+	if (connector->loop != NULL)
+		loop_free(&connector->loop);
+	tls_context_free(&connector->tls);
+	crypto_wipe(&connector->to, sizeof(connector->to));
+	crypto_wipe(&connector->proxies, sizeof(connector->proxies));
+}
+
+/* ---- standard input and output ---- */
+
+static void
+look_cb(void *ctx)
+{
+	struct connecting *connecting = ctx;
+	struct connector *connector = &connecting->connector;
+
+	if (farewells_count(connector->farewells) == 0)
+		loop_stop(connector->loop);
+	else
+		timer_set(connector->loop, &connecting->timer, LOOK_MS);
+}
+
+static void
+stdio_over_cb(struct connector *connector, int code)
+{
+	struct connecting *connecting = (struct connecting *)(void *)connector;
+
+	connecting->code = code;
+	timer_set(connector->loop, &connecting->timer, 0);
+}
+
+static int
+run_stdio(struct connecting *connecting)
+{
+	struct connector *connector = &connecting->connector;
+	int fd;
+
+	connector->over_cb = stdio_over_cb;
+	timer_init(&connecting->timer, look_cb, connecting);
+	if (connect_stdio_begin(&fd) != 0)
+		return ctl_fail(EX_OSERR, "no sockets or threads: %s", strerror(errno));
+	connecting->code = EX_OSERR;
+	if (connect_call(connector, fd))
+		(void)loop_run(connector->loop);
+	timer_clear(connector->loop, &connecting->timer);
+	if (!connect_stdio_end() && connecting->code == EX_OK)
+		return ctl_fail(
+		    EX_IOERR, "standard output could not be written");
+	return connecting->code;
+}
+
+/* ---- a local port ---- */
+
+static void
+listen_over_cb(struct connector *connector, int code)
+{
+	(void)connector;
+	(void)code; /* it was said; the others go on */
+}
+
+static void
+accept_cb(void *ctx, int fd, const struct address *peer)
+{
+	(void)peer;
+	(void)connect_call(ctx, fd);
+}
+
+static void
+stop_cb(void *ctx)
+{
+	loop_stop(ctx);
+}
+
+static int
+open_listener(struct listener *listener, struct listeners *set,
+    struct connector *connector, const char *where, bool gateway)
+{
+	struct address address;
+	char text[ADDRESS_TEXT_MAX];
+
+	if (!address_parse(str_of(where), &address))
+		return ctl_fail(EX_DATAERR,
+		    "listen: %s is no numeric ADDRESS:PORT such as "
+		    "127.0.0.1:2222",
+		    where);
+	if (!address_is_loopback(&address) && !gateway)
+		return ctl_fail(EX_USAGE,
+		    "listen: whoever reaches %s could visit the service; "
+		    "--gateway says that this is meant",
+		    where);
+	if (listener_open(listener, set, &address, false, accept_cb,
+		connector) != 0)
+		return ctl_fail(EX_UNAVAILABLE, "listen: %s: %s", where,
+		    strerror(errno));
+	listener_address(listener, &address);
+	fprintf(stderr, "taupectl: %s/%s is at %s\n", connector->to.name,
+	    connector->to.service, address_text(&address, text));
+	return EX_OK;
+}
+
+static int
+run_listen(struct connecting *connecting, const char *where, bool gateway)
+{
+	struct connector *connector = &connecting->connector;
+	struct listeners *set = listeners_new(connector->loop);
+	struct listener listener = LISTENER_CLOSED;
+	int code;
+
+	if (set == NULL)
+		return ctl_fail_memory();
+	connector->over_cb = listen_over_cb;
+	code = open_listener(&listener, set, connector, where, gateway);
+	if (code == EX_OK) {
+		(void)loop_on_signal(
+		    connector->loop, SIGINT, stop_cb, connector->loop);
+		(void)loop_on_signal(
+		    connector->loop, SIGTERM, stop_cb, connector->loop);
+		(void)loop_run(connector->loop);
+	}
+	listener_close(&listener);
+	listeners_free(&set);
+	return code;
+}
+
+int
+command_connect(struct ctl *ctl, const char *target)
+{
+	const struct ctl_options *options = &ctl->options;
+	struct connecting connecting = {0};
+	int code;
+
+	log_setup("taupectl", LOG_LEVEL_WARN, false);
+	code = take_target(&connecting.connector.to, options, target);
+	if (code == EX_OK)
+		code = connector_init(&connecting.connector, options);
+	if (code == EX_OK)
+		code = options->listen == NULL
+		    ? run_stdio(&connecting)
+		    : run_listen(
+			  &connecting, options->listen, options->gateway);
+	connector_fini(&connecting.connector);
+	return code;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Between the WebSocket and the visitor is a pair of sockets: nothing behind it knows of the one, and a
+ * visitor's connection may go to the worker or to another relay as ever.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "net/crypto.h"
+#include "net/share_token.h"
+#include "net/tcp_pair.h"
+#include "net/ws_link.h"
+#include "relay/access.h"
+#include "relay/connect.h"
+#include "relay/events.h"
+#include "relay/session.h"
+#include "relay/sources.h"
+#include "relay/visitor.h"
+#include "wire/form.h"
+#include "wire/url.h"
+
+#define HOPS_MAX 2 /* redirects; then what the registry says is not true */
+#define RETRY_AFTER_S 5
+
+struct connect {
+	LIST_ENTRY(connect) link; /* in relay->connects */
+	struct relay *relay;
+	struct visitor *visitor; /* NULL: there is none yet, or none any more */
+	struct ws_link ws;
+};
+
+/* One that waits to hear where its device is. */
+struct connect_search {
+	LIST_ENTRY(connect_search) link; /* in relay->connect_searches */
+	struct upgrade *upgrade; /* NULL: gone */
+	struct relay *relay;
+	uint64_t hops;
+	char name[DEVICE_NAME_MAX + 1];
+	char service[SERVICE_NAME_MAX + 1];
+};
+
+struct wanted {
+	struct str name, service;
+	uint64_t hops;
+};
+
+/* ---- who is there ---- */
+
+static void
+connect_free(struct connect *connect)
+{
+	if (connect->visitor != NULL)
+		connect->visitor->connect = NULL;
+	LIST_REMOVE(connect, link);
+	free(connect);
+}
+
+static void
+close_with(struct connect *connect, unsigned code, const char *reason)
+{
+	ws_link_close(&connect->ws, connect->relay->farewells, code, reason);
+	connect_free(connect);
+}
+
+void
+connect_parted(struct connect *connect)
+{
+	connect->visitor = NULL;
+}
+
+void
+connect_failed(struct connect *connect, enum page page)
+{
+	switch (page) {
+	case PAGE_REFUSED:
+		close_with(connect, WS_CLOSE_INTERNAL,
+		    "refused: the device's service does not answer");
+		break;
+	case PAGE_CONSENT:
+		close_with(connect, WS_CLOSE_POLICY,
+		    "consent: the device's owner has not allowed it");
+		break;
+	case PAGE_DOWN:
+		close_with(connect, WS_CLOSE_TRY_AGAIN,
+		    "down: the service behind the device is down");
+		break;
+	case PAGE_BUSY:
+	case PAGE_CROWD:
+		close_with(connect, WS_CLOSE_TRY_AGAIN,
+		    "busy: there are too many visitors");
+		break;
+	default:
+		close_with(connect, WS_CLOSE_TRY_AGAIN,
+		    "offline: the device is not connected");
+		break;
+	}
+}
+
+static void
+end_cb(void *owner, enum ws_link_end end, unsigned code, struct str reason)
+{
+	struct connect *connect = owner;
+
+	switch (end) {
+	case WS_LINK_DONE:
+		ws_link_finish(&connect->ws, connect->relay->farewells);
+		connect_free(connect);
+		break;
+	case WS_LINK_RESET:
+		close_with(connect, WS_CLOSE_INTERNAL,
+		    "reset: the connection was reset at the device");
+		break;
+	case WS_LINK_BROKEN:
+		log_info("a visitor broke the protocol of /v1/connect",
+		    LOG_STR("error", reason));
+		close_with(connect, code, reason.ptr);
+		break;
+	case WS_LINK_CLOSED:
+		close_with(connect, WS_CLOSE_NORMAL, "");
+		break;
+	case WS_LINK_LOST:
+		ws_link_abort(&connect->ws);
+		connect_free(connect);
+		break;
+	}
+}
+
+/* ---- joining ---- */
+
+/* Takes upgrade->conn and the descriptor; NULL: both are closed. */
+static struct connect *
+connect_new(struct upgrade *upgrade, int fd)
+{
+	struct connect *connect = calloc(1, sizeof(*connect));
+	struct relay *relay = upgrade->relay;
+	struct conn raw = CONN_CLOSED;
+
+	if (connect == NULL ||
+	    conn_init(&raw, relay->loop, fd, upgrade->conn.ops, NULL) != 0) {
+		free(connect);
+		close(fd);
+		return NULL;
+	}
+	conn_pause(&raw);
+	connect->relay = relay;
+	if (ws_link_init(&connect->ws, WS_SERVER, &upgrade->conn, &raw, end_cb,
+		connect) != 0) {
+		free(connect);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&relay->connects, connect, link);
+	return connect;
+}
+
+static void
+busy(struct upgrade *upgrade, const char *reason)
+{
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = 503,
+		.code = "overload",
+		.reason = reason,
+		.retry_after_s = RETRY_AFTER_S});
+}
+
+static void
+offline(struct upgrade *upgrade)
+{
+	upgrade_reject(upgrade,
+	    &(struct upgrade_error){.status = 503,
+		.code = "offline",
+		.reason = "no device of that name is connected",
+		.retry_after_s = RETRY_AFTER_S});
+}
+
+/* The upgrade's end: the visitor begins. */
+static void
+join(struct upgrade *upgrade, struct service *service)
+{
+	struct address from =
+	    upgrade->named.len > 0 ? upgrade->named : upgrade->peer;
+	struct connect *connect;
+	evutil_socket_t fds[2];
+
+	if (tcp_pair(fds) != 0) {
+		busy(upgrade, "this relay has no sockets left");
+		return;
+	}
+	upgrade_switch(upgrade);
+	(void)conn_flush(&upgrade->conn);
+	connect = connect_new(upgrade, fds[0]);
+	upgrade_free(upgrade);
+	if (connect == NULL)
+		close(fds[1]);
+	else if (!visitor_connect(
+		     service, fds[1], &from, connect, &connect->visitor))
+		connect_failed(connect, PAGE_BUSY);
+}
+
+/* ---- may it come? ---- */
+
+static bool
+is_for(const struct share_token *token, const struct service *service)
+{
+	char subject[SHARE_SUBJECT_MAX + 1];
+
+	snprintf(subject, sizeof(subject), "%s/%s", service->device->name,
+	    service->name);
+	return token->use == SHARE_LINK && strcmp(token->subject, subject) == 0;
+}
+
+/* NULL: it opens the service. */
+static const char *
+check_token(const struct service *service, const struct access_rule *rule,
+    struct str text, struct share_token *token)
+{
+	const struct access_share *share;
+
+	if (!share_token_read(rule->key, text, token) ||
+	    !is_for(token, service))
+		return "this is no share link of the service";
+	share = access_share_of(service->device->access, str_of(token->id));
+	if (share != NULL && share->revoked)
+		return "the share link was revoked";
+	if (token->expires_s <= loop_wall_ms() / 1000)
+		return "the time of the share link is over";
+	return NULL;
+}
+
+static void
+tell_share(struct upgrade *upgrade, const struct service *service,
+    const struct share_token *token)
+{
+	const char *device = service->device->name;
+
+	event_emit(upgrade->relay, EVENT_SHARE, device, LOG_S("state", "used"),
+	    LOG_S("service", service->name), LOG_S("share", token->id),
+	    LOG_S("from", upgrade->from));
+	log_info("a share link was used", LOG_S("device", device),
+	    LOG_S("service", service->name), LOG_S("share", token->id),
+	    LOG_S("from", upgrade->from));
+}
+
+/* Of "Authorization: Bearer …"; it may be longer than a device's secret. */
+static struct str
+token_of(const struct http_head *head)
+{
+	struct str scheme, token;
+
+	if (!str_split(
+		http_field_get(head, "Authorization"), ' ', &scheme, &token) ||
+	    !str_is_nocase(scheme, "Bearer"))
+		return (struct str){NULL, 0};
+	return token;
+}
+
+/* False: it may not, and the upgrade is gone. */
+static bool
+may_come(struct upgrade *upgrade, const struct service *service,
+    const struct http_head *head)
+{
+	const struct access_rule *rule = access_rule_of(
+	    service->device->access, str_of(service->name));
+	struct str text = token_of(head);
+	struct share_token token;
+	const char *error;
+
+	if (!service->device->access_known) {
+		busy(upgrade, "who may visit is not known yet");
+		return false;
+	}
+	if (rule == NULL)
+		return true;
+	if (text.ptr == NULL) {
+		if (access_check_address(service,
+			upgrade->named.len > 0 ? &upgrade->named
+					       : &upgrade->peer) ==
+		    ACCESS_GRANTED)
+			return true;
+		upgrade_reject_unauthorized(
+		    upgrade, "a share link of the service is needed");
+		return false;
+	}
+	error = check_token(service, rule, text, &token);
+	if (error != NULL) {
+		upgrade_reject_unauthorized(upgrade, error);
+		return false;
+	}
+	tell_share(upgrade, service, &token);
+	return true;
+}
+
+static struct service *
+service_of(const struct device *device, struct str name)
+{
+	struct service *service;
+
+	LIST_FOREACH (service, &device->services, link)
+		if (str_equal(str_of(service->name), name))
+			return service;
+	return NULL;
+}
+
+/* Of a device that is connected here. */
+static void
+decide(struct upgrade *upgrade, const struct device *device, struct str name,
+    const struct http_head *head)
+{
+	struct service *service = service_of(device, name);
+
+	if (service == NULL)
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 404,
+			.code = "not_found",
+			.reason = "the device has no service of that name"});
+	else if (service->kind == SERVICE_HTTP)
+		upgrade_reject(upgrade,
+		    &(struct upgrade_error){.status = 403,
+			.code = "not_found",
+			.reason = "an http service is visited at its URL"});
+	else if (may_come(upgrade, service, head))
+		join(upgrade, service);
+}
+
+/* ---- where is the device? ---- */
+
+static const struct relay_info *
+relay_of(const struct relay *relay, const char *id)
+{
+	const struct relay_info *relays;
+	size_t n = relay->registry->ops->relays(relay->registry, &relays);
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(relays[i].id, id) == 0 &&
+		    strcmp(id, relay->self.id) != 0)
+			return &relays[i];
+	return NULL;
+}
+
+static void
+redirect(struct connect_search *search, const char *id)
+{
+	const struct relay_info *other = relay_of(search->relay, id);
+	char location[URL_MAX + CONTROL_MSG_MAX];
+	struct writer w, query;
+
+	if (other == NULL || search->hops >= HOPS_MAX) {
+		offline(search->upgrade);
+		return;
+	}
+	writer_init(&w, location, sizeof(location) - 1);
+	writer_cstr(&w, other->url);
+	writer_cstr(&w, CONNECT_PATH "?");
+	writer_init(&query, w.at, (size_t)(w.end - w.at));
+	form_put(&query, "name", str_of(search->name));
+	form_put(&query, "service", str_of(search->service));
+	form_put_number(&query, "hops", (wire_number)search->hops + 1);
+	*query.at = '\0';
+	upgrade_reject(search->upgrade,
+	    &(struct upgrade_error){.status = 302,
+		.code = "redirect",
+		.reason = "another relay has the device",
+		.location = location});
+}
+
+static void
+search_free(struct connect_search *search)
+{
+	LIST_REMOVE(search, link);
+	free(search);
+}
+
+static void
+session_cb(void *ctx, enum registry_status status,
+    const struct session_info *session)
+{
+	struct connect_search *search = ctx;
+
+	if (search->upgrade != NULL) {
+		upgrade_wait(search->upgrade, NULL);
+		if (status == REGISTRY_OK)
+			redirect(search, session->relay);
+		else if (status == REGISTRY_NOT_FOUND)
+			offline(search->upgrade);
+		else
+			busy(search->upgrade, "the registry does not answer");
+	}
+	search_free(search);
+}
+
+static void
+seek(struct upgrade *upgrade, const struct wanted *wanted)
+{
+	struct relay *relay = upgrade->relay;
+	struct connect_search *search = calloc(1, sizeof(*search));
+
+	if (search == NULL) {
+		upgrade_turn_away(upgrade, LIMIT_MAX_HANDSHAKES);
+		return;
+	}
+	search->relay = relay;
+	search->upgrade = upgrade;
+	search->hops = wanted->hops;
+	(void)str_copy(wanted->name, search->name, sizeof(search->name));
+	(void)str_copy(
+	    wanted->service, search->service, sizeof(search->service));
+	LIST_INSERT_HEAD(&relay->connect_searches, search, link);
+	upgrade_wait(upgrade, &search->upgrade);
+	if (relay->registry->ops->session_get(
+		relay->registry, search->name, session_cb, search) != 0)
+		session_cb(search, REGISTRY_UNAVAILABLE, NULL);
+}
+
+/* ---- the request ---- */
+
+/* NULL, or what is wrong with it. */
+static const char *
+read_query(struct str query, struct wanted *wanted)
+{
+	struct form_reader r;
+	struct form_pair pair;
+	enum wire_result result;
+
+	*wanted = (struct wanted){0};
+	/* it is ours to change */
+	form_reader_init(&r, (char *)query.ptr, query.len);
+	while ((result = form_next(&r, &pair)) == WIRE_DONE)
+		if (str_is(pair.key, "name"))
+			wanted->name = pair.value;
+		else if (str_is(pair.key, "service"))
+			wanted->service = pair.value;
+		else if (str_is(pair.key, "hops") &&
+		    !str_to_number(pair.value, 9, &wanted->hops))
+			return "hops is no number from 0 to 9";
+	if (result == WIRE_BAD)
+		return "the query is malformed";
+	if (!device_name_valid(wanted->name))
+		return "no valid name of a device";
+	if (!service_name_valid(wanted->service))
+		return "no valid name of a service";
+	return NULL;
+}
+
+void
+connect_admit(struct upgrade *upgrade, struct http_head *head)
+{
+	struct relay *relay = upgrade->relay;
+	const struct device *device;
+	struct wanted wanted;
+	unsigned retry_after_s;
+	const char *error;
+	size_t len;
+
+	if (upgrade_rest(upgrade, &len) != NULL)
+		error = "bytes behind the request, before it was answered";
+	else
+		error = read_query(head->query, &wanted);
+	if (error != NULL) {
+		upgrade_reject_bad(upgrade, 400, error);
+		return;
+	}
+	if (!sources_may_try(relay->sources, upgrade->source, upgrade->from,
+		loop_now_ms(relay->loop), &retry_after_s)) {
+		upgrade_turn_source_away(upgrade, retry_after_s);
+		return;
+	}
+	device = device_find(relay, wanted.name);
+	if (device != NULL && device->session != NULL && !device->moved)
+		decide(upgrade, device, wanted.service, head);
+	else
+		seek(upgrade, &wanted);
+}
+
+void
+connects_free_all(struct relay *relay)
+{
+	struct connect *connect;
+
+	while ((connect = LIST_FIRST(&relay->connects)) != NULL) {
+		ws_link_abort(&connect->ws);
+		connect_free(connect);
+	}
+	while (!LIST_EMPTY(&relay->connect_searches)) {
+		struct connect_search *search =
+		    LIST_FIRST(&relay->connect_searches);
+
+		if (search->upgrade != NULL)
+			upgrade_wait(search->upgrade, NULL);
+		search_free(search);
+	}
+}
