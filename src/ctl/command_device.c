@@ -362,6 +362,28 @@ show_rest(const json_t *device)
 		    report_str(route, "value"));
 }
 
+/* How its last sessions have ended, the latest first. */
+static void
+show_last(const json_t *list)
+{
+	char age[REPORT_TEXT_MAX];
+	const json_t *last;
+	size_t i;
+
+	json_array_foreach (list, i, last) {
+		const char *at = report_str(last, "at_ms"),
+			   *from = report_str(last, "from"),
+			   *detail = report_str(last, "detail");
+		uint64_t at_ms = 0;
+
+		(void)str_to_number(str_of(at ? at : ""), UINT64_MAX, &at_ms);
+		printf("%-10s %s ago: %s%s%s%s%s\n", "ended",
+		    report_age(at_ms, age), report_str(last, "reason"),
+		    detail ? ", " : "", detail ? detail : "",
+		    from ? ", from " : "", from ? from : "");
+	}
+}
+
 static void
 show_device(const json_t *device)
 {
@@ -388,6 +410,7 @@ show_device(const json_t *device)
 		show_lease(lease);
 	if (json_is_object(session))
 		show_session(session);
+	show_last(json_object_get(device, "last"));
 	show_rest(device);
 }
 

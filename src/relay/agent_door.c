@@ -17,6 +17,7 @@
 #include "relay/certified.h"
 #include "relay/connect.h"
 #include "relay/relay_setup.h"
+#include "relay/service_ports.h"
 #include "relay/sources.h"
 #include "relay/transfer.h"
 #include "relay/upgrade.h"
@@ -240,19 +241,42 @@ check_url(const struct relay *relay, const struct url *url)
 	return EX_CONFIG;
 }
 
-/* A host name in our URL can be routed to us by the proxy. */
+/* Of a listener at all addresses: where services are is one of them, which the proxy reaches. */
+static bool
+address_for_proxy(const struct relay *relay, struct address *address)
+{
+	const struct option_list *services = &relay->options.service_listen;
+	uint16_t port = address_port(address);
+	struct listen_range range;
+
+	if (!address_is_wildcard(address))
+		return true;
+	if (services->count == 0)
+		return false;
+	(void)listen_range_parse(str_of(services->items[0]), &range);
+	if (address_is_wildcard(&range.address) ||
+	    range.address.sa.sa_family != address->sa.sa_family)
+		return false;
+	*address = range.address;
+	address_set_port(address, port);
+	return true;
+}
+
+/* The proxy leads to us who asks for the host name in our URL. Where that is an address, it has a
+ * name that stands for where we listen, and that nobody asks for: the proxy still brings us share
+ * links, which any relay opens. */
 static int
 set_route(struct relay *relay, const struct url *url)
 {
-	const char *advertised = relay->options.advertise_address;
-	char ip[ADDRESS_TEXT_MAX];
+	const char *ip = relay->options.advertise_address;
+	char own[ADDRESS_TEXT_MAX], text[ADDRESS_TEXT_MAX + 16];
 	struct address address;
+	bool named = !address_parse_ip(url->host, 0, &address);
 
-	if (relay->n_agent_listeners == 0 ||
-	    address_parse_ip(url->host, 0, &address))
+	if (relay->n_agent_listeners == 0)
 		return 0;
 	listener_address(&relay->agent_listeners[0], &address);
-	if (advertised == NULL && address_is_wildcard(&address)) {
+	if (named && ip == NULL && address_is_wildcard(&address)) {
 		log_error("agent_listen is a wildcard, which no proxy can "
 			  "connect to",
 		    LOG_S("agent_listen", relay->self.address),
@@ -260,12 +284,19 @@ set_route(struct relay *relay, const struct url *url)
 			"set advertise_address to this host's address"));
 		return EX_CONFIG;
 	}
+	if (ip == NULL && !address_for_proxy(relay, &address))
+		return 0;
+	if (ip == NULL)
+		ip = address_ip_text(&address, own);
+	snprintf(text, sizeof(text), "at-%s-%u", ip, address_port(&address));
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == '.' || *c == ':')
+			*c = '-';
 	snprintf(relay->self_route.key, sizeof(relay->self_route.key),
-	    "relay/%.*s", STR_ARG(url->host));
+	    "relay/%.*s", (int)(named ? url->host.len : strlen(text)),
+	    named ? url->host.ptr : text);
 	snprintf(relay->self_route.value, sizeof(relay->self_route.value),
-	    "%s,%u",
-	    advertised != NULL ? advertised : address_ip_text(&address, ip),
-	    address_port(&address));
+	    "%s,%u", ip, address_port(&address));
 	return 0;
 }
 

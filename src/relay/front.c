@@ -60,9 +60,9 @@ guest_free(struct guest *guest)
 	pool_put(&guest->front->pool, guest);
 }
 
-/* Nothing here has that name. */
+/* Nothing here has that name. head: of an http visitor, else NULL. */
 static void
-turn_away(struct guest *guest, bool http)
+turn_away(struct guest *guest, const struct http_head *head)
 {
 	struct relay *relay = guest->front->relay;
 	enum page page = PAGE_UNKNOWN;
@@ -76,8 +76,9 @@ turn_away(struct guest *guest, bool http)
 		sources_leave(relay->sources, SOURCE_VISITOR, &source);
 	else
 		page = PAGE_CROWD;
-	if (http) {
-		page_write(&relay->pages, page, retry_after_s, &guest->conn);
+	if (head != NULL) {
+		page_write(&relay->pages, page, retry_after_s,
+		    !str_is(head->method, "HEAD"), &guest->conn);
 		farewell_take(relay->farewells, &guest->conn);
 	}
 	guest_free(guest);
@@ -101,7 +102,7 @@ join_tls(struct guest *guest, struct str name)
 	struct service *service = find(guest, name, SERVICE_TLS);
 
 	if (service == NULL) {
-		turn_away(guest, false);
+		turn_away(guest, NULL);
 		return;
 	}
 	if (access_check_address(service, &guest->from) != ACCESS_GRANTED) {
@@ -131,7 +132,7 @@ join_http(struct guest *guest, struct http_head *head, size_t head_len)
 	ssize_t got = CONN_ERROR;
 
 	if (origin.service == NULL) {
-		turn_away(guest, true);
+		turn_away(guest, head);
 		return;
 	}
 	if ((first = buf_get(guest->first_len + HTTP_FORWARD_MAX)) != NULL)
@@ -177,11 +178,11 @@ look_at_tls(struct guest *guest)
 		join_tls(guest, name);
 		return;
 	case WIRE_BAD:
-		turn_away(guest, false);
+		turn_away(guest, NULL);
 		return;
 	case WIRE_MORE:
 		if (guest->first_len == GUEST_BYTES_MAX)
-			turn_away(guest, false);
+			turn_away(guest, NULL);
 	}
 }
 

@@ -156,9 +156,9 @@ pages_free(struct pages *pages)
 
 void
 page_write(const struct pages *pages, enum page page, unsigned retry_after_s,
-    struct conn *conn)
+    bool body, struct conn *conn)
 {
-	const char *body =
+	const char *text =
 	    pages->body[page] != NULL ? pages->body[page] : kinds[page].body;
 	struct writer w;
 	char head[512];
@@ -172,7 +172,7 @@ page_write(const struct pages *pages, enum page page, unsigned retry_after_s,
 	    "\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: "
 	    "no-store\r\n"
 	    "Connection: close\r\nContent-Length: ");
-	writer_u64(&w, strlen(body));
+	writer_u64(&w, strlen(text));
 	if (retry_after_s > 0) {
 		writer_cstr(&w, "\r\nRetry-After: ");
 		writer_u64(&w, retry_after_s);
@@ -181,6 +181,6 @@ page_write(const struct pages *pages, enum page page, unsigned retry_after_s,
 	if (kinds[page].field != NULL)
 		writer_cstr(&w, kinds[page].field);
 	writer_cstr(&w, "\r\n");
-	if (conn_write(conn, head, writer_len(&w)) == 0)
-		(void)conn_write(conn, body, strlen(body));
+	if (conn_write(conn, head, writer_len(&w)) == 0 && body)
+		(void)conn_write(conn, text, strlen(text));
 }

@@ -36,8 +36,9 @@ enum page page_of_refusal(struct str reason);
 int pages_load(struct pages *pages, const char *dir);
 void pages_free(struct pages *pages);
 
-/* Write the whole response (HTTP/1.1, Connection: close). retry_after_s: 0 for none. */
+/* Write the whole response (HTTP/1.1, Connection: close). retry_after_s: 0 for none. body: false
+ * where it is known that HEAD was asked, which has none. */
 void page_write(const struct pages *pages, enum page page,
-    unsigned retry_after_s, struct conn *conn);
+    unsigned retry_after_s, bool body, struct conn *conn);
 
 #endif

@@ -44,7 +44,9 @@ struct requests {
 	struct waiting out;	   /* a head that the owner had no room for */
 	struct service *service; /* while its first head is looked at */
 	struct refusal refusal;
+	char *location; /* of a refusal that sends the visitor there; NULL: none */
 	bool refused; /* and the visitor was told */
+	bool asks_head; /* the request that is refused does, and its answer has no body */
 	bool https, trusted;
 	struct address from;
 	char from_ip[ADDRESS_TEXT_MAX];
@@ -210,6 +212,18 @@ is_https(const struct requests *requests, const struct http_head *head)
 		    http_field_get(head, "X-Forwarded-Proto"), "https"));
 }
 
+/* To where it has come, on another connection: this one ends behind the answer. */
+static struct refusal
+send_back(struct requests *requests, const struct http_head *head)
+{
+	requests->location = malloc(head->target.len + 1);
+	if (requests->location == NULL)
+		return REFUSAL(421);
+	(void)str_copy(
+	    head->target, requests->location, head->target.len + 1);
+	return REFUSAL(307);
+}
+
 static struct refusal
 judge(struct requests *requests, const struct http_head *head,
     struct service **service)
@@ -221,9 +235,11 @@ judge(struct requests *requests, const struct http_head *head,
 
 	if (http_field_count(head, "Host") != 1)
 		return REFUSAL(400);
-	/* what is not the device's has its own connection, which it gets next */
-	if (share_door_is_meant(head) ||
-	    (*service = service_for(requests, head)) == NULL)
+	/* what is not the device's has its own connection, which it gets next: not all browsers
+	 * would open one for a 421, which it is for another host */
+	if (share_door_is_meant(head))
+		return send_back(requests, head);
+	if ((*service = service_for(requests, head)) == NULL)
 		return REFUSAL(421);
 	status = http_stream_begin(&requests->stream, head, &error);
 	if (status != 0)
@@ -311,6 +327,7 @@ take_head(struct requests *requests, struct http_head *head, size_t len,
 	enum wire_result result;
 
 	if (is_refusal(refusal)) {
+		requests->asks_head = str_is(head->method, "HEAD");
 		refuse(requests, refusal);
 		return WIRE_DONE;
 	}
@@ -559,6 +576,21 @@ wrote_cb(struct conn_filter *filter, struct conn *conn, const uint8_t *data,
 }
 
 static void
+write_location(struct conn *conn, const char *location)
+{
+	static const char before[] = "HTTP/1.1 307 Temporary Redirect\r\n"
+				     "Location: ",
+			  behind[] = "\r\nCache-Control: no-store\r\n"
+				     "Referrer-Policy: no-referrer\r\n"
+				     "Content-Length: 0\r\n"
+				     "Connection: close\r\n\r\n";
+
+	(void)conn_append(conn, before, sizeof(before) - 1);
+	(void)conn_append(conn, location, strlen(location));
+	(void)conn_append(conn, behind, sizeof(behind) - 1);
+}
+
+static void
 ending_cb(struct conn_filter *filter, struct conn *conn)
 {
 	struct requests *requests = of_filter(filter);
@@ -566,11 +598,13 @@ ending_cb(struct conn_filter *filter, struct conn *conn)
 	if (!is_refusal(requests->refusal) || requests->refused)
 		return;
 	requests->refused = true;
-	if (requests->refusal.status != 0)
+	if (requests->location != NULL)
+		write_location(conn, requests->location);
+	else if (requests->refusal.status != 0)
 		requests_refuse(conn, requests->refusal.status);
 	else
 		page_write(&requests->relay->pages, requests->refusal.page, 0,
-		    conn);
+		    !requests->asks_head, conn);
 }
 
 static void
@@ -580,6 +614,7 @@ free_cb(struct conn_filter *filter)
 
 	buf_put(&requests->in.buf);
 	buf_put(&requests->out.buf);
+	free(requests->location);
 	free(requests);
 }
 

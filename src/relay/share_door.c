@@ -28,6 +28,7 @@ struct share_request {
 	uint8_t key[ACCESS_KEY_LEN];
 	struct share_token token;
 	bool https;
+	bool asks_head; /* and gets no body */
 	char from[ADDRESS_TEXT_MAX];
 	char text[SHARE_TOKEN_MAX]; /* of the token, as it came; "": none */
 	char host[HOST_NAME_MAX + 1];
@@ -61,10 +62,11 @@ request_free(struct share_request *request)
 /* Answers. */
 
 static void
-answer_page(struct relay *relay, struct conn *conn, enum page page)
+answer_page(
+    struct relay *relay, struct conn *conn, enum page page, bool asks_head)
 {
 	page_write(&relay->pages, page,
-	    page == PAGE_OFFLINE ? RETRY_AFTER_S : 0, conn);
+	    page == PAGE_OFFLINE ? RETRY_AFTER_S : 0, !asks_head, conn);
 	farewell_take(relay->farewells, conn);
 }
 
@@ -72,7 +74,8 @@ static void
 end_with_page(struct share_request *request, enum page page)
 {
 	if (conn_is_open(&request->conn))
-		answer_page(request->relay, &request->conn, page);
+		answer_page(
+		    request->relay, &request->conn, page, request->asks_head);
 	request_free(request);
 }
 
@@ -298,6 +301,7 @@ request_new(struct relay *relay, const struct http_head *head, bool https,
 		return NULL;
 	request->relay = relay;
 	request->https = https;
+	request->asks_head = str_is(head->method, "HEAD");
 	request->conn.fd = -1;
 	address_ip_text(from, request->from);
 	(void)str_copy(token, request->text, sizeof(request->text));
@@ -326,19 +330,20 @@ void
 share_door_open(struct relay *relay, struct conn *conn,
     const struct http_head *head, bool https, const struct address *from)
 {
+	bool asks_head = str_is(head->method, "HEAD");
 	struct share_request *request;
 
 	if (!begins(head->path, STR(LINK_PATH))) {
-		answer_page(relay, conn, PAGE_UNKNOWN);
+		answer_page(relay, conn, PAGE_UNKNOWN, asks_head);
 		return;
 	}
-	if (!str_is(head->method, "GET") && !str_is(head->method, "HEAD")) {
+	if (!str_is(head->method, "GET") && !asks_head) {
 		refuse_method(relay, conn);
 		return;
 	}
 	if (relay->n_share_requests >= (size_t)relay->options.max_handshakes ||
 	    (request = request_new(relay, head, https, from)) == NULL) {
-		answer_page(relay, conn, PAGE_BUSY);
+		answer_page(relay, conn, PAGE_BUSY, asks_head);
 		return;
 	}
 	LIST_INSERT_HEAD(&relay->share_requests, request, link);

@@ -168,7 +168,8 @@ visitor_fail(struct visitor *visitor, enum page page)
 	}
 	stop_waiting(visitor);
 	conn_set_filter(&visitor->conn, NULL); /* this is its last word */
-	page_write(&relay->pages, page, retry_after_s(page), &visitor->conn);
+	page_write(&relay->pages, page, retry_after_s(page), true,
+	    &visitor->conn);
 	farewell_take(relay->farewells, &visitor->conn);
 	free_visitor(visitor);
 }
@@ -422,8 +423,8 @@ turn_away(struct relay *relay, enum service_kind kind,
 		conn_abort(conn);
 		return;
 	}
-	page_write(
-	    &relay->pages, objection->page, objection->retry_after_s, conn);
+	page_write(&relay->pages, objection->page, objection->retry_after_s,
+	    true, conn);
 	farewell_take(relay->farewells, conn);
 }
 

@@ -93,8 +93,7 @@ agent_pool_new(
 	pool->hosts = hosts;
 	pool->n_hosts = n;
 	task_init(&pool->task, update_cb, pool);
-	if (n > 0)
-		task_post(loop, &pool->task);
+	task_post(loop, &pool->task);
 	return pool;
 }
 
@@ -111,6 +110,6 @@ agent_pool_free(struct agent_pool **pool)
 void
 agent_pool_note(struct agent_pool *pool, const struct route_entry *entry)
 {
-	if (pool->n_hosts > 0 && entry->kind == ROUTE_RELAY && !entry->derived)
+	if (entry->kind == ROUTE_RELAY && !entry->derived)
 		task_post(pool->loop, &pool->task);
 }

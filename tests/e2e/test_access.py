@@ -12,10 +12,11 @@ import pytest
 
 from harness import ports
 from harness.process import binary
-from harness.programs import Agent, Device, Relay, SampleServices
+from harness.programs import Agent, Certificate, Device, Relay, SampleServices
 from harness.scenes import Cluster
-from harness.visitors import get, tcp_outcome
+from harness.visitors import Connection, get, tcp_outcome
 from harness.wait import until
+from test_tls_passthrough import TlsService
 
 USER, PASSWORD = "tech", "correct horse battery"
 SERVICES = ("open", "word", "listed", "other", "closed")
@@ -45,7 +46,8 @@ class Place:
         http = self.services.target("home", "http")
         self.agent = Agent(group, self.device, [self.relay], [
             *(f"{name}:http:{http}" for name in SERVICES),
-            f"raw:tcp:{self.services.target('home', 'tcp')}"])
+            f"raw:tcp:{self.services.target('home', 'tcp')}",
+            f"seal:tls:{self.sealed(group)}"])
         self.agent.wait_connected()
         self.hosts = {name: ("alice" if name == SERVICES[0] else f"alice--{name}") + self.domain
                       for name in SERVICES}
@@ -54,6 +56,15 @@ class Place:
         self.set("other=allow:192.0.2.0/24,::/1")
         self.set("closed=private")
         self.expect({"open": 200, "word": 401, "listed": 200, "other": 403, "closed": 403})
+
+    @staticmethod
+    def sealed(group):
+        service = TlsService()
+        group.exits.callback(service.server_close)
+        group.exits.callback(service.shutdown)
+        service.context.load_cert_chain(
+            Certificate(group.folder / "sealed", "alice--seal.example.test").bundle)
+        return service.target
 
     def set(self, rule, *words):
         return self.ctl("device", "set", "alice", "--access", rule, *words)
@@ -85,21 +96,36 @@ class Place:
         assert answer.status == 303, answer
         return answer.header("set-cookie").split(";")[0]
 
-    def ids(self):
-        return {share["service"]: share["id"]
-                for share in json.loads(self.ctl("--json", "share", "ls", "alice"))["shares"]
-                if not share["revoked"]}
+    def curl(self, service, *paths, options=(), scheme="http", door=None):
+        """A browser of that service's host: it keeps cookies and connections, and follows. The
+        statuses of what it was led to."""
+        address, port = door or self.address
+        host = self.hosts[service]
+        argv = ["curl", "-sS", "-L", "-b", "", "-m", "20", "--resolve", f"{host}:{port}:{address}",
+                "-w", "%{http_code} %{http_version} %{num_connects}\\n", *options]
+        for path in paths:
+            argv += ["-o", "/dev/null", f"{scheme}://{host}:{port}{path}"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done
+        return [line.split() for line in done.stdout.splitlines()]
+
+    def share_events(self, share):
+        text = self.ctl("--json", "events", "--kind", "share")
+        events = [json.loads(line) for line in text.splitlines()]
+        return [event for event in events
+                if event["share"] == share and event.get("state") == "used"]
 
 
 class Behind(Place):
     """HAProxy, the router, a relay, Redis."""
 
     def __init__(self, group):
-        # a relay with a host name, and agents' common host: by these HAProxy finds one for links
-        port = ports.take()
-        self.cluster = Cluster(group, router={"agent_host": "agents.example.test"},
-                               agent_listen=f"127.0.0.1:{port}",
-                               agent_url=f"ws://localhost:{port}", announce="100ms")
+        # neither a relay's host name nor a common one of agents: links need none
+        door = ports.take()
+        self.v6 = "::1", door
+        self.cluster = Cluster(group, relays=2, announce="100ms", haproxy={
+            "TAUPE_HTTP": f"127.0.0.1:{door},::1:{door}"})
+        self.cluster.haproxy.http = "127.0.0.1", door
         self.cluster_relay()
         self.begin(group)
 
@@ -108,6 +134,7 @@ class Behind(Place):
         self.options = cluster.redis.access("taupectl")
         self.relay, self.domain = cluster.relay, ".example.test"
         self.address, self.port = cluster.haproxy.http, ""
+        self.tls = cluster.haproxy.tls
         self.device = Device("alice")
         self.device.secret = self.ctl("device", "add", "alice", "--label", "alice").strip()
 
@@ -126,6 +153,7 @@ class Alone(Place):
                            service_listen=f"127.0.0.1:{block}-{block + ports.BLOCK - 1}")
         self.options["admin"] = f"127.0.0.1:{self.relay.admin_port}"
         self.domain, self.address, self.port = ".example.test", ("127.0.0.1", front), f":{front}"
+        self.tls = self.address
         self.begin(group)
 
 
@@ -223,6 +251,12 @@ def test_a_password_is_not_shown_to_the_device(place):
     assert "authorization" in names
 
 
+def newest(place, service):
+    shares = json.loads(place.ctl("--json", "share", "ls"))["shares"]
+    return max((share for share in shares if share["service"] == service),
+               key=lambda share: share["created_ms"])["id"]
+
+
 def refused(answer):
     assert answer.status == 403, answer
     assert PAGES["closed"] in answer.text and "ask who gave it" in answer.text
@@ -276,10 +310,7 @@ def test_a_link_that_is_revoked_is_over_and_others_go_on(place):
     fields = [("Cookie", place.cookie(revoked, "closed"))]
     kept = [("Cookie", place.cookie(other, "word"))]
     assert place.get("closed", fields=fields).status == 200
-    ids = json.loads(place.ctl("--json", "share", "ls"))["shares"]
-    newest = max((share for share in ids if share["service"] == "closed"),
-                 key=lambda share: share["created_ms"])["id"]
-    place.ctl("share", "revoke", newest)
+    place.ctl("share", "revoke", newest(place, "closed"))
     until("the visit is refused",
           lambda: place.get("closed", fields=fields).status == 403 or None)
     until("the link is refused", lambda: place.open(revoked, "closed").status == 403 or None)
@@ -287,6 +318,148 @@ def test_a_link_that_is_revoked_is_over_and_others_go_on(place):
     assert place.get("word", fields=kept).status == 200
     done = place.run("share", "revoke", "0123456789abcdef")
     assert done.returncode == 67 and "there is no share link" in done.stderr
+
+
+def test_a_link_on_a_connection_that_was_used_before(place):
+    """As a browser does it: the page that says no, the link, and the page, on one connection as far
+    as that is kept."""
+    link = "/.taupe/share/" + place.share("closed").split("/share/")[1]
+    got = place.curl("closed", "/headers", link + "/name", "/headers")
+    assert [status for status, *_ in got] == ["403", "200", "200"], got
+    got = place.curl("open", "/name", "/.taupe/nothing", "/name")
+    assert [status for status, *_ in got] == ["200", "404", "200"], got
+
+
+def test_the_front_sends_a_link_to_another_connection(place):
+    if isinstance(place, Behind):
+        pytest.skip("HAProxy leads each request by itself")
+    path = "/.taupe/share/" + place.share("closed").split("/share/")[1] + "/name?x=1"
+    with Connection(place.address, place.hosts["open"]) as visit:
+        visit.send_head("GET", "/bytes/200000")
+        visit.host = place.hosts["closed"]
+        visit.send_head("GET", path)
+        assert visit.read_answer().length == 200000
+        answer = visit.read_answer()
+        assert answer.status == 307 and answer.header("location") == path
+        assert answer.header("connection") == "close" and answer.header("set-cookie") is None
+        assert visit.ended() == "end"
+
+
+def test_whoever_opens_a_link_is_noted_with_its_address(place):
+    link = place.share("closed")
+    share = newest(place, "closed")
+    path = "/.taupe/share/" + link.split("/share/")[1]
+    assert place.curl("closed", path + "/name", options=["--interface", "127.0.0.2"])[0][0] == "200"
+    event, = until("the event", lambda: place.share_events(share))
+    assert event["from"] == "127.0.0.2" and event["device"] == "alice", event
+    assert event["service"] == "closed"
+
+
+def test_any_relay_opens_a_link(place):
+    if not isinstance(place, Behind):
+        pytest.skip("of many relays")
+    link = place.share("closed")
+    share = newest(place, "closed")
+
+    def relays():
+        assert place.open(link, "closed").status == 303
+        return {event["relay"] for event in place.share_events(share)} == {"r1", "r2"}
+    until("both have", relays)
+
+
+def test_head_opens_a_link_and_has_no_body(place):
+    path = "/.taupe/share/" + place.share("closed").split("/share/")[1]
+    for wanted, status in ((path, 303), ("/name", 403), ("/.taupe/share/x", 403)):
+        with Connection(place.address, place.hosts["closed"]) as visit:
+            visit.send_head("HEAD", wanted, [("Connection", "close")])
+            answer = visit.read_answer("HEAD")
+            assert answer.status == status, answer
+            assert (answer.header("set-cookie") is not None) == (status == 303)
+            assert visit.buffer + visit.sock.recv(1) == b"", wanted
+    with Connection(place.address, place.hosts["closed"]) as visit:
+        visit.send_head("POST", path, [("Content-Length", "0")])
+        answer = visit.read_answer()
+        assert answer.status == 405 and answer.header("allow") == "GET, HEAD"
+
+
+def test_https_has_a_cookie_of_its_own(place):
+    if not isinstance(place, Behind):
+        pytest.skip("the front ends no TLS")
+    path = "/.taupe/share/" + place.share("closed").split("/share/")[1]
+    haproxy, host = place.cluster.haproxy, place.hosts["closed"]
+    with Connection(haproxy.https, host, sni=host, cafile=haproxy.certificate.ca) as visit:
+        cookie = visit.get(path).header("set-cookie")
+    assert re.match("__Host-" + COOKIE + r"=[\w.-]+; Path=/; Max-Age=\d+; HttpOnly; SameSite=Lax; "
+                    "Secure$", cookie)
+    token = cookie.split(";")[0].split("=")[1]
+    for name, status in (("__Host-" + COOKIE, 200), (COOKIE, 403)):
+        with Connection(haproxy.https, host, sni=host, cafile=haproxy.certificate.ca) as visit:
+            answer = visit.get("/headers", [("Cookie", f"a=1; {name}={token}; b=2")])
+        assert answer.status == status, (name, answer)
+        if status == 200:
+            cookies = [v for n, v in answer.json()["fields"] if n.lower() == "cookie"]
+            assert [re.sub(" +", " ", value) for value in cookies] == ["a=1; b=2"]
+    # without TLS it is none: another host of the domain may have set it
+    assert place.get("closed", fields=[("Cookie", f"__Host-{COOKIE}={token}")]).status == 403
+    got = place.curl("closed", "/headers", path + "/name", "/headers", scheme="https",
+                     door=haproxy.https,
+                     options=["--http2", "--cacert", str(haproxy.certificate.ca)])
+    assert [line[:2] for line in got] == [["403", "2"], ["200", "2"], ["200", "2"]], got
+
+
+def test_tls_is_asked_by_its_address(place):
+    host = "alice--seal" + place.domain
+
+    def comes():
+        try:
+            with Connection(place.tls, host, sni=host, timeout=5) as visit:
+                return visit.get("/bytes/3").status == 200
+        except (OSError, EOFError):
+            return False
+    until("it is open", comes)
+    for rule, wanted in (("allow:192.0.2.0/24", False), ("allow:127.0.0.0/8", True),
+                         ("private", False), ("public", True)):
+        place.set(f"seal={rule}")
+        until(f"seal is {rule}", lambda w=wanted: comes() == w)
+
+
+def test_visitors_of_ipv6_are_asked_by_their_own_address(place):
+    if not isinstance(place, Behind):
+        pytest.skip("the list of the front has its own test")
+    for service, status in (("other", 200), ("listed", 403)):
+        assert get(place.v6, place.hosts[service], "/headers").status == status
+    fields = dict(get(place.v6, place.hosts["other"], "/headers").json()["fields"])
+    assert {name.lower(): value for name, value in fields.items()}["x-forwarded-for"] == "::1"
+
+
+def test_a_websocket_is_asked_as_any_other_request(place):
+    upgrade = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13"),
+               ("Sec-WebSocket-Key", base64.b64encode(bytes(16)).decode())]
+    password = place.set("word=password", "--user", USER, "--password-file", str(place.words))
+    assert password == ""
+    until("the password holds", lambda: place.get(
+        "word", fields=basic(USER, PASSWORD)).status == 200 or None)
+    for service, fields, status in (("word", [], 401), ("word", basic(USER, PASSWORD), 101),
+                                    ("closed", [], 403)):
+        with Connection(place.address, place.hosts[service]) as visit:
+            visit.send_head("GET", "/ws", upgrade + fields)
+            assert visit.read_head()[0] == status
+            if status == 101:
+                visit.send(b"\x81\x82\0\0\0\0hi")
+                got = []
+                visit.read_exactly(2, got.append)
+                visit.read_exactly(2, got.append)
+                assert b"".join(got).endswith(b"hi")
+
+
+def test_what_connection_names_does_not_hide_the_visitor(place):
+    for service, more in (("open", []), ("word", basic(USER, PASSWORD))):
+        for said in ("X-Forwarded-For", "keep-alive, x-forwarded-for, X-Forwarded-Proto"):
+            with Connection(place.address, place.hosts[service]) as visit:
+                answer = visit.get("/headers", [("Connection", said), *more])
+            fields = {name.lower(): value for name, value in answer.json()["fields"]}
+            assert fields["x-forwarded-for"] == "127.0.0.1"
+            assert "forwarded" not in fields.get("connection", "").lower(), fields
 
 
 def test_a_service_is_closed_and_opened_while_it_is_visited(place):

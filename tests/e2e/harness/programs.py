@@ -329,8 +329,10 @@ class Redis:
         pipe.execute()
         return device
 
-    def routes(self):
-        return self.client.hgetall("taupe:routes")
+    def routes(self, nameless=False):
+        """Those that lead to devices, and to relays that have names; nameless: to the others, too."""
+        return {key: value for key, value in self.client.hgetall("taupe:routes").items()
+                if nameless or not key.startswith("relay/at-")}
 
 
 class Sshd:

@@ -65,7 +65,7 @@ received(enum page page, unsigned retry_after_s, unsigned status)
 
 	peer_close(&peer);
 	side = side_open(&peer, 0, 0);
-	page_write(&pages, page, retry_after_s, &side->conn);
+	page_write(&pages, page, retry_after_s, true, &side->conn);
 	conn_shutdown(&side->conn);
 	run_until_ended(loop, &peer);
 	side_free(side);
