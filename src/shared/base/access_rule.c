@@ -59,6 +59,16 @@ parse_ip(struct str text, struct access_net *net)
 	return net->ip_len != 0;
 }
 
+/* RFC 4291 section 2.5.5.2 */
+static bool
+is_mapped(const struct access_net *net)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	return net->ip_len == 16 &&
+	    memcmp(net->ip, prefix, sizeof(prefix)) == 0;
+}
+
 static void
 say_host_bits(
     struct str text, const struct access_net *meant, char *error, size_t cap)
@@ -100,6 +110,13 @@ access_net_parse(
 		    "%s is no network: write one like 192.0.2.0/24 or "
 		    "2001:db8::/32",
 		    copy);
+		return -1;
+	}
+	if (is_mapped(net)) {
+		snprintf(error, ACCESS_ERROR_MAX,
+		    "%s holds IPv4 addresses: write it as such, like "
+		    "%u.%u.%u.%u/24",
+		    copy, net->ip[12], net->ip[13], net->ip[14], net->ip[15]);
 		return -1;
 	}
 	net->bits = (uint8_t)(8 * net->ip_len);

@@ -125,6 +125,9 @@ START_TEST(host_bits_are_told_what_was_meant)
 	ck_assert_ptr_nonnull(strstr(error, "0 to 32"));
 	ck_assert_int_eq(access_net_parse(STR("office"), &net, error), -1);
 	ck_assert_ptr_nonnull(strstr(error, "office"));
+	ck_assert_int_eq(
+	    access_net_parse(STR("::ffff:192.0.2.0/120"), &net, error), -1);
+	ck_assert_ptr_nonnull(strstr(error, "like 192.0.2.0/24"));
 }
 END_TEST
 
