@@ -13,6 +13,7 @@
 #include "relay/access.h"
 #include "relay/front.h"
 #include "relay/introduction.h"
+#include "relay/named.h"
 #include "relay/requests.h"
 #include "relay/service.h"
 #include "relay/share_door.h"
@@ -189,8 +190,13 @@ look_at_tls(struct guest *guest)
 static void
 open_share(struct guest *guest, const struct http_head *head)
 {
-	share_door_open(guest->front->relay, &guest->conn, head, guest->https,
-	    &guest->from);
+	struct relay *relay = guest->front->relay;
+	bool trusted = sources_trusts(relay->sources, &guest->from),
+	     https = guest->https || (trusted && named_https(head));
+
+	if (trusted)
+		(void)named_address(head, &guest->from);
+	share_door_open(relay, &guest->conn, head, https, &guest->from);
 	guest_free(guest);
 }
 

@@ -14,6 +14,7 @@
 
 #include "relay/access.h"
 #include "relay/limits.h"
+#include "relay/named.h"
 #include "relay/page.h"
 #include "relay/requests.h"
 #include "relay/share_door.h"
@@ -43,6 +44,7 @@ struct requests {
 	struct waiting in;	   /* read, and not looked at yet */
 	struct waiting out;	   /* a head that the owner had no room for */
 	struct service *service; /* while its first head is looked at */
+	uint64_t serial;	 /* of that service: the host may get another one */
 	struct refusal refusal;
 	char *location; /* of a refusal that sends the visitor there; NULL: none */
 	bool refused; /* and the visitor was told */
@@ -182,6 +184,7 @@ service_for(const struct requests *requests, const struct http_head *head)
 {
 	char host[HOST_NAME_MAX + 1];
 	struct str said = http_field_get(head, "Host");
+	struct service *service;
 
 	if (requests->service != NULL)
 		return requests->service;
@@ -189,27 +192,26 @@ service_for(const struct requests *requests, const struct http_head *head)
 	    (!host_name_normalise(said, host, sizeof(host)) ||
 		!str_equal(str_of(host), requests->host)))
 		return NULL;
-	return service_find(requests->relay, requests->host);
+	service = service_find(requests->relay, requests->host);
+	return service != NULL && service->serial == requests->serial ? service
+								      : NULL;
 }
 
-/* Whose request it is: the visitor whom a proxy names, or who is connected. */
+/* Whose request it is: the visitor whom a proxy names, if only as nobody, or who is connected. */
 static const struct address *
 from_of(const struct requests *requests, const struct http_head *head,
     struct address *named)
 {
-	return requests->trusted &&
-		address_parse_ip(http_forwarded_for(head), 0, named)
-	    ? named
-	    : &requests->from;
+	if (!requests->trusted)
+		return &requests->from;
+	(void)named_address(head, named);
+	return named;
 }
 
 static bool
 is_https(const struct requests *requests, const struct http_head *head)
 {
-	return requests->https ||
-	    (requests->trusted &&
-		str_is_nocase(
-		    http_field_get(head, "X-Forwarded-Proto"), "https"));
+	return requests->https || (requests->trusted && named_https(head));
 }
 
 /* To where it has come, on another connection: this one ends behind the answer. */
@@ -641,6 +643,7 @@ requests_new(struct relay *relay, const struct requests_origin *origin,
 	requests->said = (struct str){requests->text + host.len, said.len};
 	requests->filter.ops = &requests_filter_ops;
 	requests->relay = relay;
+	requests->serial = origin->service->serial;
 	requests->https = origin->https;
 	requests->trusted = origin->trusted;
 	requests->refusal = NO_REFUSAL;

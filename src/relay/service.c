@@ -107,6 +107,7 @@ service_alloc(struct device *device, const char *name, enum service_kind kind,
 	if (service == NULL)
 		return NULL;
 	service->device = device;
+	service->serial = ++device->relay->last_service;
 	service->listener.fd = -1;
 	service->kind = (uint8_t)kind;
 	service->public_port = public_port;

@@ -12,6 +12,7 @@ struct service {
 	LIST_ENTRY(service) link;
 	struct hash_node by_host; /* in relay->services, unless it is tcp */
 	struct device *device;
+	uint64_t serial; /* no other one of this relay has or had it */
 	struct listener listener; /* closed: the routes were not read yet, or no port was free */
 	uint16_t public_port; /* tcp; 0 for the others */
 	uint8_t kind;	      /* enum service_kind */

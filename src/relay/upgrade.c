@@ -13,11 +13,11 @@
 #include "net/crypto.h"
 #include "net/tls.h"
 #include "relay/certified.h"
+#include "relay/named.h"
 #include "relay/share_door.h"
 #include "relay/sources.h"
 #include "relay/upgrade.h"
 #include "wire/url.h"
-#include "wire/http_forward.h"
 
 static void
 drop_head(struct upgrade *upgrade)
@@ -238,7 +238,7 @@ find_from(struct upgrade *upgrade, const struct http_head *head)
 	struct address named;
 
 	if (!sources_trusts(upgrade->relay->sources, &upgrade->peer) ||
-	    !address_parse_ip(http_forwarded_for(head), 0, &named))
+	    !named_address(head, &named))
 		return;
 	upgrade->named = named;
 	address_ip_text(&named, upgrade->from);
@@ -264,7 +264,7 @@ came_by_https(const struct upgrade *upgrade, const struct http_head *head)
 {
 	return upgrade->conn.tls != NULL ||
 	    (sources_trusts(upgrade->relay->sources, &upgrade->peer) &&
-		str_is(http_field_get(head, "X-Forwarded-Proto"), "https"));
+		named_https(head));
 }
 
 /* It is no agent, but a visitor with a share link. */

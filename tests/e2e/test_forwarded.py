@@ -4,7 +4,10 @@ and from the stand-alone relay's front, which also refuses what could hide a req
 import base64
 import hashlib
 import hmac
+import json
+import signal
 import struct
+import time
 import urllib.parse
 
 import pytest
@@ -207,8 +210,9 @@ def test_proxy_that_is_trusted_says_who_the_visitor_is(module_group, alone):
     relay = Standalone(module_group, "proxied", domain="example.test", trusted_proxy="127.0.0.1")
     target = alone.services.target("alone", "http")
     device = relay.add(Guarded("proxied", far={"mode": "allow", "key": "22" * 32,
-                                               "net": "192.0.2.0/24"}))
-    agent = relay.agent(device, [f"web:http:{target}", f"far:http:{target}"])
+                                               "net": "192.0.2.0/24"},
+                               near={"mode": "allow", "key": "33" * 32, "net": "127.0.0.0/8"}))
+    agent = relay.agent(device, [f"{name}:http:{target}" for name in ("web", "far", "near")])
     said = [("X-Forwarded-For", "198.51.100.1, 192.0.2.7"), ("X-Forwarded-Proto", "https")]
     with Connection(relay.front, agent.host()) as visit:
         assert claims(visit.get("/headers")) == expected(agent.host())
@@ -219,6 +223,38 @@ def test_proxy_that_is_trusted_says_who_the_visitor_is(module_group, alone):
         assert get(relay.front, agent.host("far"), "/name",
                    [("X-Forwarded-For", source)]).status == status
     assert get(relay.front, agent.host("far"), "/name").status == 403
+    # the proxy's own address lets nobody in
+    for source, far, near in (("192.0.2.7:4711", 200, 403), ("unknown", 403, 403), ("", 403, 403),
+                              ("127.0.0.1:80", 403, 200), (None, 403, 403)):
+        fields = [("X-Forwarded-For", source)] if source is not None else []
+        for name, status in (("far", far), ("near", near)):
+            assert get(relay.front, agent.host(name), "/name", fields).status == status, source
+
+
+def share_token(key, subject):
+    def url64(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    said = {"aud": "link", "exp": int(time.time()) + 600, "jti": "0123456789abcdef",
+            "sub": subject}
+    text = ".".join(url64(json.dumps(part, separators=(",", ":")).encode())
+                    for part in ({"alg": "HS256", "typ": "JWT"}, said))
+    return text + "." + url64(hmac.new(bytes.fromhex(key), text.encode(), hashlib.sha256).digest())
+
+
+def test_a_share_link_opens_through_a_trusted_proxy(module_group, alone):
+    """It speaks https with the visitor, so the cookie is the one of https, which it then takes."""
+    relay = Standalone(module_group, "linked", domain="example.test", trusted_proxy="127.0.0.1")
+    device = relay.add(Guarded("linked", shut={"mode": "private", "key": "44" * 32}))
+    agent = relay.agent(device, [f"shut:http:{alone.services.target('alone', 'http')}"])
+    path = "/.taupe/share/" + share_token("44" * 32, "linked/shut")
+    for proto, name in (("https", "__Host-taupe_visit"), ("http", "taupe_visit")):
+        said = [("X-Forwarded-For", "192.0.2.7:4711"), ("X-Forwarded-Proto", proto)]
+        answer = get(relay.front, agent.host(), path, said)
+        assert answer.status == 303, answer
+        cookie = answer.header("set-cookie").split(";")[0]
+        assert cookie.startswith(name + "=")
+        assert get(relay.front, agent.host(), "/name", [*said, ("Cookie", cookie)]).status == 200
+    assert relay.relay.process.lines("a share link was used", "192.0.2.7")
 
 
 # ---- another protocol ----
@@ -357,3 +393,22 @@ def test_networks_and_links_are_asked_for(alone, guarded):
     for name in ("far", "shut"):
         answer = get(alone.door, guarded[name], "/name", FORGED)
         assert answer.status == 403 and "<html" in answer.text.lower()
+
+
+def test_a_host_that_has_changed_hands_is_not_for_an_old_connection(module_group, alone):
+    """Its requests would go to the one service, and be judged by the rule of the other."""
+    relay = Standalone(module_group, "swapped", domain="example.test")
+    target = alone.services.target("alone", "http")
+    device = relay.add(Guarded("swapped", one={"mode": "allow", "key": "55" * 32,
+                                               "net": "127.0.0.0/8"}))
+    services = [f"one:http:{target}", f"two:http:{target}"]
+    agent = relay.agent(device, services)
+    host = agent.host()
+    with Connection(relay.front, host) as visit:
+        assert visit.get("/name").status == 200
+        agent.config["service"] = services[::-1]
+        agent.write_config()
+        agent.process.send_signal(signal.SIGHUP)
+        until("the host is the other's", lambda: f"//{host}:" in agent.url("two") or None)
+        assert visit.get("/name").status == 421
+    assert get(relay.front, host, "/name").status == 200
