@@ -63,6 +63,33 @@ next_cookie(struct str *list, struct str *piece, struct str *name,
 	return true;
 }
 
+static bool
+begins_with_ours(const char *at, size_t len)
+{
+	return len >= sizeof(ACCESS_COOKIE) - 1 &&
+	    memcmp(at, ACCESS_COOKIE, sizeof(ACCESS_COOKIE) - 1) == 0;
+}
+
+/* Does a Cookie field name ours where not everybody reads it alike: behind a comma or a quotation mark,
+ * or with one in its value? A proxy takes these for delimiters. */
+static bool
+is_murky(struct str text)
+{
+	bool mark = false, ours = false;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.ptr[i] == ';')
+			ours = false;
+		else if (text.ptr[i] == ',' || text.ptr[i] == '"')
+			mark = true;
+		else if (begins_with_ours(text.ptr + i, text.len - i))
+			ours = true;
+		if (mark && ours)
+			return true;
+	}
+	return false;
+}
+
 /* The only one of that name; absent when there is none, or more than one: who knows which of them
  * another would take. */
 static struct str
@@ -75,6 +102,8 @@ find_cookie(const struct http_head *head, const char *wanted)
 		if (!str_is_nocase(head->fields[i].name, "Cookie"))
 			continue;
 		list = head->fields[i].value;
+		if (is_murky(list))
+			return (struct str){0};
 		while (next_cookie(&list, &piece, &name, &value))
 			if (str_is(name, wanted)) {
 				found = value;
@@ -280,6 +309,15 @@ without_ours(struct str list, char *room, size_t cap)
 	return (struct str){room, writer_len(&w)};
 }
 
+static bool
+names_ours(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (begins_with_ours(text.ptr + i, text.len - i))
+			return true;
+	return false;
+}
+
 bool
 access_field_for_device(const struct service *service,
     const struct http_field *field, char *room, size_t cap, struct str *value)
@@ -294,5 +332,6 @@ access_field_for_device(const struct service *service,
 	if (!str_is_nocase(field->name, "Cookie"))
 		return true;
 	*value = without_ours(field->value, room, cap);
-	return value->len > 0;
+	/* what is ours still is where only others would find it */
+	return value->len > 0 && !names_ours(*value);
 }

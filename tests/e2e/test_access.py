@@ -124,7 +124,8 @@ class Behind(Place):
         door = ports.take()
         self.v6 = "::1", door
         self.cluster = Cluster(group, relays=2, announce="100ms", haproxy={
-            "TAUPE_HTTP": f"127.0.0.1:{door},::1:{door}"})
+            "TAUPE_HTTP": f"127.0.0.1:{door},::1:{door}", "log_visits": True,
+            "TAUPE_GUESSES": "200"})
         self.cluster.haproxy.http = "127.0.0.1", door
         self.cluster_relay()
         self.begin(group)
@@ -181,6 +182,8 @@ ROWS = [
     ("word", [("Authorization", "Basic")], 401),
     ("word", [("Authorization", "Basic ====")], 401),
     ("word", basic(USER, PASSWORD) * 2, 401),
+    ("word", [("Authorization", basic(USER, PASSWORD)[0][1] + " y")], 401),
+    ("word", [("Authorization", basic(USER, PASSWORD)[0][1].replace(" ", "  "))], 200),
     ("word", [("Cookie", f"{COOKIE}=x.y.z")], 401),
     ("listed", [], 200),
     ("listed", [("X-Forwarded-For", "203.0.113.9")], 200),
@@ -235,6 +238,45 @@ def test_a_share_link_opens_its_service_and_the_device_sees_nothing_of_it(place)
     assert place.open("/share/" + cookie.split("=")[1], "closed").status == 403
 
 
+@pytest.mark.parametrize("text,status", [
+    ("VISIT; b=2", 200),
+    ('VISIT; b="2', 200),
+    ("VISIT; b=2,3", 200),
+    ("a=1,VISIT", 403),
+    ("VISIT,b=2", 403),
+    ('size=5"; VISIT', 403),
+    (f'VISIT; a="; {COOKIE}=z; b="', 403),
+    (f"VISIT; other,{COOKIE}=z", 403),
+])
+def test_a_cookie_that_is_read_in_two_ways_is_none(place, text, status):
+    text = text.replace("VISIT", place.cookie(place.share("closed"), "closed"))
+    answer = place.get("closed", fields=[("Cookie", text)])
+    assert answer.status == status, answer
+    assert COOKIE not in answer.text
+
+
+def test_what_the_device_gets_of_a_cookie_has_no_visit(place):
+    """Let in by a password, and with a cookie that only others take for one."""
+    visit = place.cookie(place.share("word"), "word")
+    for text in (f"a=1,{visit}", f'size=5"; {visit}', f'{visit}; a="; {COOKIE}=z; b="'):
+        answer = place.get("word", fields=[*basic(USER, PASSWORD), ("Cookie", text)])
+        assert answer.status == 200 and COOKIE not in answer.text, answer
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "HTTP/2.0", "foo, h2c", "H3"])
+def test_requests_do_not_come_by_a_tunnel(place, protocol):
+    answer = place.get("open", fields=[("Connection", "Upgrade"), ("Upgrade", protocol)])
+    assert answer.status == 200
+    assert "upgrade" not in {name.lower() for name, _ in answer.json()["fields"]}
+
+
+def test_a_tunnel_is_not_to_be_had(place):
+    host = place.hosts["open"]
+    with Connection(place.address, host) as visit:
+        visit.send(f"CONNECT {host}:80 HTTP/1.1\r\nHost: {host}:80\r\n\r\n".encode())
+        assert visit.read_head()[0] in (400, 405)
+
+
 def test_a_share_link_opens_what_has_a_password_or_a_list(place):
     for service in ("word", "other"):
         cookie = place.cookie(place.share(service), service)
@@ -284,6 +326,16 @@ def test_a_changed_byte_of_the_cookie_is_refused(place):
         if cookie[spot] != ".":
             changed = cookie[:spot] + ("B" if cookie[spot] == "A" else "A") + cookie[spot + 1:]
             assert place.get("closed", fields=[("Cookie", changed)]).status == 403
+
+
+def test_a_links_token_is_in_no_log(place):
+    link = place.share("closed")
+    place.cookie(link, "closed")
+    assert place.get("open", "/name?not-a-link").status == 200
+    if isinstance(place, Behind):
+        place.cluster.haproxy.process.wait_line("/name?not-a-link")
+        assert not place.cluster.haproxy.process.lines(link.split("/share/")[1])
+    assert not place.relay.process.lines(link.split("/share/")[1])
 
 
 def test_a_link_leads_to_no_other_host(place):
@@ -497,6 +549,22 @@ def test_tcp_is_asked_by_its_address(place):
 def test_bad_input_says_what_is_wrong(place, words, code, says):
     done = place.run(*words)
     assert done.returncode == code and says in done.stderr, (done.returncode, done.stderr)
+
+
+def test_passwords_are_not_guessed_without_limit(place):
+    if not isinstance(place, Behind):
+        pytest.skip("the front has the limits of a source")
+    haproxy, wrong = place.cluster.haproxy, basic(USER, PASSWORD + "x")
+    until("it is enough", lambda: place.get("word", fields=wrong).status == 429 or None,
+          timeout=30, interval=0)
+    answer = place.get("word", fields=basic(USER, PASSWORD))
+    assert answer.status == 429 and answer.header("retry-after") == "60"
+    # others are not kept out, nor is who asks for no password
+    assert place.get("word").status == 401 and place.get("open").status == 200
+    assert get(("::1", place.address[1]), place.hosts["word"], "/headers",
+               basic(USER, PASSWORD)).status == 200
+    haproxy.ask("clear table restricted")
+    assert place.get("word", fields=basic(USER, PASSWORD)).status == 200
 
 
 def test_a_drawn_password_is_printed_once_and_lets_in(place):

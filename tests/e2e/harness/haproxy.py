@@ -13,10 +13,15 @@ KINDS = ("http", "sni", "tcp", "relay", "allow", "revoked")
 
 class HAProxy:
     def __init__(self, group, first_public, last_public, domain="example.test", netns=None,
-                 host="127.0.0.1", **env):
+                 host="127.0.0.1", log_visits=False, **env):
         self.group, self.netns = group, netns
         folder = group.folder / "haproxy"
         folder.mkdir()
+        self.config = ROOT / "haproxy" / "haproxy.cfg"
+        if log_visits:
+            text = self.config.read_text().replace("local0 notice", "local0 info")
+            self.config = folder / "haproxy.cfg"
+            self.config.write_text(text)
         self.maps = folder / "maps"
         self.maps.mkdir()
         self.socket = folder / "admin.sock"
@@ -47,7 +52,7 @@ class HAProxy:
 
     def start(self):
         self.process = Process(self.group, "haproxy", [
-            "haproxy", "-db", "-f", str(ROOT / "haproxy" / "haproxy.cfg")],
+            "haproxy", "-db", "-f", str(self.config)],
             netns=self.netns, env=self.env, ends=(0, 143, -15))
         until("haproxy answers", lambda: "Pid:" in self.ask("show info"))
         return self
