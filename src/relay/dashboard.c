@@ -3,6 +3,7 @@
 
 #include "relay/dashboard.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +31,9 @@ find_source(const char *name)
 {
 	const struct init_source *source = init_sources;
 
-	while (strcmp(source->name, name) != 0)
-		source++; /* each of ours is there */
+	while (source->name != NULL && strcmp(source->name, name) != 0)
+		source++;
+	assert(source->name != NULL); /* each of ours was put in */
 	return source;
 }
 

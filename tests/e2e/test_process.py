@@ -114,10 +114,11 @@ def test_taupectl_leaves_no_core(group):
 
 
 def test_map_files_are_nobody_elses_to_write(group):
-    """Whatever the umask that the router was started with: HAProxy believes them."""
+    """Whatever the umask that the router was started with: HAProxy believes them; and they hold
+    the keys of restricted services, which are not for everybody's eyes."""
     Daemon(group, "taupe-router", umask="0")
     files = list((group.folder / "maps").glob("*.map"))
-    assert files and {path.stat().st_mode & 0o777 for path in files} == {0o644}
+    assert files and {path.stat().st_mode & 0o777 for path in files} == {0o640}
     assert (group.folder / "maps").stat().st_mode & 0o777 == 0o755
 
 
