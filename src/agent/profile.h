@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 enum agent_profile {
-/* what an installer and a device's owner have besides visits: the check of the way, the socket */
+/* what an installer and a device's owner have besides visits: the check of the way, the socket,
+ * services that are told who the visitor is */
 #ifdef TAUPE_AGENT_WITHOUT_TOOLS
 	AGENT_HAS_TOOLS = false
 #else

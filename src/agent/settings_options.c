@@ -128,6 +128,8 @@ settings_check_service(const char *value)
 		return "NAME:http|tls|tcp:HOST:PORT such as "
 		       "web:http:127.0.0.1:8080, for tls and tcp also with "
 		       ":proxy-v2 at its end";
+	if (!AGENT_HAS_TOOLS && target.introduces)
+		return "a service without :proxy-v2, which this small agent has not";
 	return target.introduces && kind == TAUPE_HTTP
 	    ? ":proxy-v2 for tls and tcp only: to an http service each request "
 	      "says in X-Forwarded-For who the visitor is"

@@ -50,7 +50,7 @@ dialled_cb(void *ctx, const char *error)
 	struct visit *visit = ctx;
 
 	visit->dial = NULL;
-	if (error == NULL && visit->introduces)
+	if (AGENT_HAS_TOOLS && error == NULL && visit->introduces)
 		introduce(visit);
 	if (error == NULL)
 		timer_set(visit->agent->loop, &visit->timer, OPENED_DELAY_MS);
