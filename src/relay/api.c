@@ -404,6 +404,21 @@ take_cookie(struct api_call *call, const struct http_request *request)
 		login, http_request_header(request, "X-Taupe-CSRF"));
 }
 
+/* Not each proxy says that it is one: with admin_private it need not, and without, the name by which
+ * others come is refused. */
+static bool
+came_by_proxy(const struct http_request *request)
+{
+	static const char *const signs[] = {"Forwarded", "Via", "X-Real-IP",
+	    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	    "X-Forwarded-Port", "X-Forwarded-Server"};
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (http_request_header(request, signs[i]) != NULL)
+			return true;
+	return false;
+}
+
 static bool
 is_open(const struct api *api, const struct http_request *request)
 {
@@ -411,9 +426,7 @@ is_open(const struct api *api, const struct http_request *request)
 
 	http_admin_address(api->relay->admin, &address);
 	return address_is_loopback(&address) &&
-	    !api->relay->options.admin_private &&
-	    http_request_header(request, "X-Forwarded-For") == NULL &&
-	    http_request_header(request, "Forwarded") == NULL;
+	    !api->relay->options.admin_private && !came_by_proxy(request);
 }
 
 /* False: the call has failed, which was said. */
@@ -694,6 +707,8 @@ api_new(struct relay *relay)
 	admin_init(&api->admin, &api->registry, api->program);
 	api->admin.devices_file = options->devices_file;
 	http_admin_handle(relay->admin, handle_cb);
+	if (options->admin_private)
+		http_admin_allow_any_host(relay->admin);
 	return api;
 }
 

@@ -309,8 +309,9 @@ static const struct option_row rows[] = {
 	"none."},
     {"admin_private", OPTION_BOOL, AT(admin_private), "no", 0, 0, NULL, NULL,
 	NULL,
-	"Reading needs a token at admin_listen even on loopback; elsewhere it "
-	"always does, and so does every change."},
+	"Reading needs a token at admin_listen even on loopback, where a proxy "
+	"may come with any name then; elsewhere it always does, and so does "
+	"every change."},
     {"admin_redis_user", OPTION_STRING, AT(admin_redis_user), NULL, 1, 255,
 	NULL, NULL, "NAME",
 	"User for the operator's changes by admin_listen, such as taupectl; by "

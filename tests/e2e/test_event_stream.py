@@ -40,6 +40,7 @@ class Stream:
                 fields[key] = value.strip()
 
     def close(self):
+        self.answer.close()  # has the socket, as the relay said Connection: close
         self.connection.close()
 
 

@@ -28,6 +28,8 @@
 #define READ_MAX                                                               \
 	(1 << 20) /* bytes of a body; what is longer ends the connection */
 #define TIMEOUT_S 10
+#define UNHEARD_MAX                                                            \
+	4096 /* bytes that the client of a stream may send, to no end */
 #define BACKLOG 64
 #define REST_MS 1000
 
@@ -38,6 +40,7 @@ struct http_admin {
 	struct evconnlistener *listener;
 	struct timer rest;
 	struct address address;
+	bool any_host;
 	const struct http_admin_route *routes;
 	http_handler_cb handler;
 	void *ctx;
@@ -51,6 +54,7 @@ struct http_request {
 	const struct http_admin_route *route;
 	void (*gone_cb)(void *ctx); /* of a stream */
 	void *gone_ctx;
+	bool is_stuck; /* a stream that its client does not read */
 };
 
 /* evhttp keeps the argument of its listener's callbacks for itself, so a failing listener
@@ -409,17 +413,20 @@ bool
 http_request_stream(struct http_request *request,
     const struct http_reply *reply, void (*gone_cb)(void *ctx), void *ctx)
 {
-	struct evhttp_connection *connection;
+	struct bufferevent *buffer;
 
 	if (request->request == NULL)
 		return false;
-	connection = evhttp_request_get_connection(request->request);
+	buffer = evhttp_connection_get_bufferevent(
+	    evhttp_request_get_connection(request->request));
 	request->gone_cb = gone_cb;
 	request->gone_ctx = ctx;
 	add_headers(request->request, reply, NULL);
-	/* its client has nothing to say, for as long as it likes */
-	bufferevent_set_timeouts(
-	    evhttp_connection_get_bufferevent(connection), NULL, NULL);
+	add_header(request->request, "Connection", "close");
+	/* its client has nothing to say, for as long as it likes; evhttp
+	 * would keep all that it says */
+	bufferevent_set_timeouts(buffer, NULL, NULL);
+	bufferevent_setwatermark(buffer, EV_READ, 0, UNHEARD_MAX);
 	evhttp_send_reply_start(
 	    request->request, reply->status, phrase(reply->status));
 	return true;
@@ -442,16 +449,30 @@ http_request_send(struct http_request *request, const char *data, size_t len)
 		evbuffer_free(chunk);
 	output = bufferevent_get_output(evhttp_connection_get_bufferevent(
 	    evhttp_request_get_connection(request->request)));
-	return sent && evbuffer_get_length(output) <= HTTP_BACKLOG_MAX;
+	request->is_stuck =
+	    !sent || evbuffer_get_length(output) > HTTP_BACKLOG_MAX;
+	return !request->is_stuck;
 }
 
+/* Who does not read would never read the end either. */
 void
 http_request_end(struct http_request **requestp)
 {
+	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
+	bool is_stuck = (*requestp)->is_stuck;
 	struct evhttp_request *http = take_back(requestp);
+	struct evhttp_connection *connection;
 
-	if (http != NULL)
-		evhttp_send_reply_end(http);
+	if (http == NULL)
+		return;
+	connection = evhttp_request_get_connection(http);
+	if (is_stuck) {
+		evhttp_connection_free(connection);
+		return;
+	}
+	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection),
+	    &timeout, &timeout);
+	evhttp_send_reply_end(http);
 }
 
 static void
@@ -461,7 +482,8 @@ request_cb(struct evhttp_request *request, void *ctx)
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
 	const struct http_admin_route *route;
 
-	if (address_is_loopback(&admin->address) && !is_for_us(request, uri)) {
+	if (address_is_loopback(&admin->address) && !admin->any_host &&
+	    !is_for_us(request, uri)) {
 		send_text(request, 403,
 		    "This server answers to its address or localhost only.");
 		return;
@@ -581,6 +603,12 @@ void
 http_admin_handle(struct http_admin *admin, http_handler_cb cb)
 {
 	admin->handler = cb;
+}
+
+void
+http_admin_allow_any_host(struct http_admin *admin)
+{
+	admin->any_host = true;
 }
 
 /* Who has them still answers, or ends them. */

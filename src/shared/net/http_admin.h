@@ -49,6 +49,8 @@ struct http_admin *http_admin_new(struct loop *loop,
     const struct address *address, const struct http_admin_route *routes,
     void *ctx);
 void http_admin_handle(struct http_admin *admin, http_handler_cb cb);
+/* For a handler that tells nothing to who only got here. */
+void http_admin_allow_any_host(struct http_admin *admin);
 /* Who has a request still answers it, or ends its stream: nobody hears that. */
 void http_admin_free(struct http_admin **admin);
 void http_admin_address(
@@ -91,10 +93,10 @@ void http_request_run(struct http_request **request);
 bool http_request_stream(struct http_request *request,
     const struct http_reply *reply, void (*gone_cb)(void *ctx), void *ctx);
 /* Send more. False: the client has not read HTTP_BACKLOG_MAX bytes, or there is no memory or no
- * server any more; end it then. */
+ * server any more; end it then, which cuts the connection. What the client sends is for nobody. */
 bool http_request_send(
     struct http_request *request, const char *data, size_t len);
-/* Our end of it; gone_cb is not called. */
+/* Our end of it, and of its connection; gone_cb is not called. */
 void http_request_end(struct http_request **request);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -501,11 +502,10 @@ START_TEST(a_stream_goes_on_until_somebody_leaves)
 	ck_assert_ptr_nonnull(strstr(answer, "data: 1"));
 	conn_fini(&conn);
 	run_until(loop, &n_gone, 1);
-	begin_stream(); /* our end */
+	begin_stream(); /* our end, and the connection's */
+	n_ended = 0;
 	http_request_end(&kept);
-	run_for_ms(loop, 10);
-	conn_fini(&conn);
-	run_for_ms(loop, 10);
+	run_until(loop, &n_ended, 1);
 	ck_assert_int_eq(n_gone, 0);
 	begin_stream(); /* the server's end */
 	http_admin_free(&admin);
@@ -515,17 +515,30 @@ START_TEST(a_stream_goes_on_until_somebody_leaves)
 }
 END_TEST
 
-START_TEST(a_stream_that_nobody_reads_is_bounded)
+static int
+count_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+START_TEST(a_stream_that_nobody_reads_is_bounded_and_cut)
 {
 	static char much[65536];
-	int n = 0;
+	int n = 0, descriptors;
 
 	begin_stream();
 	memset(much, 'x', sizeof(much));
 	while (http_request_send(kept, much, sizeof(much)))
 		n++;
 	ck_assert_int_le(n, HTTP_BACKLOG_MAX / (int)sizeof(much));
+	descriptors = count_descriptors();
 	http_request_end(&kept);
+	ck_assert_int_eq(count_descriptors(), descriptors - 1);
+	ck_assert_int_eq(n_gone, 0);
 }
 END_TEST
 
@@ -557,7 +570,7 @@ main(void)
 	tcase_add_test(tests, an_answer_may_come_later);
 	tcase_add_test(tests, an_answer_may_come_too_late);
 	tcase_add_test(tests, a_stream_goes_on_until_somebody_leaves);
-	tcase_add_test(tests, a_stream_that_nobody_reads_is_bounded);
+	tcase_add_test(tests, a_stream_that_nobody_reads_is_bounded_and_cut);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
