@@ -130,6 +130,18 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 	return false;
 }
 
+bool
+api_has_role(struct api_call *call, enum token_role role)
+{
+	if (call->bearer.role >= role)
+		return true;
+	api_fail(call, 403, "forbidden", "use a token of that role",
+	    "this needs the role %s, and the token %s has %s",
+	    token_role_name(role), call->bearer.name,
+	    token_role_name(call->bearer.role));
+	return false;
+}
+
 /* ---- the end of a call, in the loop ---- */
 
 static void
@@ -192,7 +204,8 @@ answer_call(struct api_call *call)
 static void
 audit(const struct api_call *call)
 {
-	const char *what = call->operation->audit;
+	const char *what =
+	    call->audit != NULL ? call->audit : call->operation->audit;
 	const char *outcome = call->status < 300 ? "done"
 	    : call->status == 403		 ? "denied"
 						 : admin_outcome(call->code);
@@ -278,13 +291,7 @@ may_call(struct api_call *call, struct admin *admin)
 	}
 	if (!api_went_well(call, admin, code))
 		return false;
-	if (call->bearer.role >= role)
-		return true;
-	api_fail(call, 403, "forbidden", "use a token of that role",
-	    "this needs the role %s, and the token %s has %s",
-	    token_role_name(role), call->bearer.name,
-	    token_role_name(call->bearer.role));
-	return false;
+	return api_has_role(call, role);
 }
 
 static void

@@ -36,6 +36,7 @@ struct api_call {
 	char peer[API_PEER_MAX];
 	uint64_t due_ms; /* wall clock: by then its turn has come */
 
+	const char *audit; /* what it changes, if not what its operation says */
 	int status;     /* 0: not known yet */
 	int code;       /* of the registry, for the audit */
 	json_t *output;
@@ -64,6 +65,9 @@ void api_fail(struct api_call *call, int status, const char *error,
     __attribute__((format(printf, 5, 6)));
 /* The same of what the registry said; true: it went well. */
 bool api_went_well(struct api_call *call, struct admin *admin, int code);
+
+/* Has who makes it at least that role? False: the call has failed, which was said. */
+bool api_has_role(struct api_call *call, enum token_role role);
 
 /* The body as a device, a fleet or a token. False: the call has failed, which was said. */
 bool api_take_device(struct api_call *call, struct device_record *record);

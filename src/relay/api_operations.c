@@ -161,6 +161,7 @@ rotate_now(struct api_call *call, struct admin *admin)
 	crypto_wipe(secret, sizeof(secret));
 }
 
+/* Who has the new secret has the device: that is more than to have its agent draw one. */
 static void
 rotate_device(struct api_call *call, struct admin *admin)
 {
@@ -168,10 +169,12 @@ rotate_device(struct api_call *call, struct admin *admin)
 
 	if (call->input != NULL && !api_take_flag(call, "now", &now))
 		return;
-	if (now)
-		rotate_now(call, admin);
-	else if (api_went_well(call, admin,
-		     admin->store->device_rotate(admin, call->name)))
+	if (now) {
+		call->audit = "device rotate now";
+		if (api_has_role(call, TOKEN_ADMIN))
+			rotate_now(call, admin);
+	} else if (api_went_well(call, admin,
+		       admin->store->device_rotate(admin, call->name)))
 		api_answer(call, 202,
 		    json_pack("{s:s, s:s}", "name", call->name, "rotation",
 			ROTATION_ASKED));

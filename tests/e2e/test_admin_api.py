@@ -223,6 +223,18 @@ def test_each_call_needs_the_role_that_is_documented(scene):
                 scene.api.fails(401, method.upper(), target, token="")
 
 
+def test_a_devices_new_secret_is_for_admins(scene):
+    scene.api.ok("POST", "/devices", {"name": "desired"})
+    path, operate = "/devices/desired/rotate", scene.tokens["operate"]
+    scene.api.fails(403, "POST", path, {"now": True}, "needs the role admin", token=operate)
+    assert scene.api.ok("POST", path, {"now": False}, token=operate)["rotation"] == "asked"
+    assert scene.api.ok("POST", path, {"now": True})["secret"]
+    told = [(event["who"], event["outcome"]) for event in scene.api.ok("GET", "/events")["events"]
+            if event.get("object") == "desired" and event["what"] == "device rotate now"]
+    assert told == [("operateer", "denied"), ("adminer", "done")]
+    scene.api.ok("DELETE", "/devices/desired")
+
+
 def test_events_in_pages(scene):
     began = scene.api.ok("GET", "/events?after=end")
     assert began["events"] == [] and not began["missed"]
