@@ -25,7 +25,6 @@
 #define NETWORK "ask the administrator of this network "
 #define OPERATOR "ask the operator of the relay "
 #define SERVERS_TEXT_MAX 400
-#define DRAWN_LEN 32 /* characters */
 #define PLACE_MAX (HOST_NAME_MAX + 10)
 
 struct check {
@@ -46,8 +45,6 @@ struct check {
 	uint16_t port;
 	bool secure;
 	const struct proxy *proxy;
-	/* of a device that has no secret yet: nobody learns it, and nothing is enrolled */
-	char secret[DRAWN_LEN + 1], sha256[TAUPE_SHA256_LEN + 1];
 	struct check_channel channel;
 };
 
@@ -550,23 +547,6 @@ check_way(struct check *check)
 	    check_proxy(check) && check_tls(check);
 }
 
-/* An enrolment key goes with the hash of a secret. */
-static void
-draw_secret(struct check *check, struct taupe_config *config)
-{
-	uint8_t digest[SHA256_LEN];
-	struct writer w;
-
-	if (config->enrolment_key == NULL || config->secret != NULL)
-		return;
-	crypto_base32_label(check->secret, DRAWN_LEN);
-	crypto_sha256(check->secret, DRAWN_LEN, digest);
-	writer_init(&w, check->sha256, TAUPE_SHA256_LEN);
-	writer_hex(&w, digest, sizeof(digest));
-	config->secret = check->secret;
-	config->secret_sha256 = check->sha256;
-}
-
 /* False: libtaupe cannot use this configuration, which was said. */
 static bool
 prepare(struct check *check, const char *const *relay)
@@ -577,7 +557,6 @@ prepare(struct check *check, const char *const *relay)
 
 	settings_apply(check->settings, &config);
 	secret_store_apply(&check->secrets, &config);
-	draw_secret(check, &config);
 	config.relays = relay;
 	config.n_relays = 1;
 	wrong = check_channel_init(&check->channel, check->loop, &config,
@@ -647,6 +626,23 @@ run(struct check *check)
 	return check->report.result;
 }
 
+/*
+ * An enrolment key goes with the hash of a secret, which is the device's own and is kept: a relay that
+ * knows no checks enrols the device with it, and the agent comes with the same.
+ */
+static int
+load_secrets(struct check *check)
+{
+	const struct settings *settings = check->settings;
+	int result = secret_store_init(&check->secrets,
+	    settings->options.state_file, settings->name, settings->secret);
+
+	if (result == EX_OK && settings->enrolment_key[0] != '\0' &&
+	    settings_want_enrolment(settings))
+		result = secret_store_need(&check->secrets);
+	return result;
+}
+
 int
 check_run(struct loop *loop, struct settings *settings)
 {
@@ -659,9 +655,7 @@ check_run(struct loop *loop, struct settings *settings)
 	check->channel.conn = (struct conn)CONN_CLOSED;
 	check->settings = settings;
 	check->report.json = settings->options.json;
-	if ((result = secret_store_init(&check->secrets,
-		 settings->options.state_file, settings->name,
-		 settings->secret)) == EX_OK) {
+	if ((result = load_secrets(check)) == EX_OK) {
 		result = EX_OSERR;
 		check->resolver = resolver_new(loop, &settings->dns);
 		if (check->resolver != NULL)

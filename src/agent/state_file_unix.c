@@ -75,6 +75,17 @@ make(const char *path, const char *text, size_t len)
 	return result;
 }
 
+/* What root writes (a check by hand) is for whom the folder is: the agent itself runs as that. */
+static void
+give_to_owner(int folder, const char *path)
+{
+	struct stat st;
+
+	if (geteuid() == 0 && folder >= 0 && fstat(folder, &st) == 0 &&
+	    st.st_uid != 0)
+		(void)lchown(path, st.st_uid, st.st_gid);
+}
+
 /* As state_file_write(); folder may be -1: it cannot be synced. */
 static int
 replace(int folder, const char *path, const char *text, size_t len)
@@ -89,6 +100,7 @@ replace(int folder, const char *path, const char *text, size_t len)
 	}
 	if (make(fresh, text, len) != 0)
 		return -1;
+	give_to_owner(folder, fresh);
 	if (rename(fresh, path) != 0) {
 		saved = errno;
 		(void)unlink(fresh);

@@ -14,8 +14,9 @@ from harness.fakes import Dns, FakeRelay, Server, accept_websocket, tls_context
 from harness.network import Network
 from harness.process import Process, binary
 from harness.programs import Agent, Certificate, Device, SampleServices
-from harness.scenes import Standalone
+from harness.scenes import Cluster, Standalone
 from harness.wait import until
+from test_taupectl import Ctl
 
 OK, NOHOST, UNAVAILABLE, TEMPFAIL, PROTOCOL, NOPERM = 0, 68, 69, 75, 76, 77
 WAY = ["dns", "tcp", "proxy", "tls", "websocket", "secret", "heartbeat"]
@@ -278,6 +279,13 @@ def test_relay_that_knows_no_checks(scene):
     with FakeRelay(answers=[held]) as old:
         found = scene.check(relay=old.url)
         assert found.code == OK and "an agent with this name" in found.steps["secret"]["text"]
+    key = {"secret_file": None, "enrolment_key": "van." + "A" * 43, "device": Device("van-8"),
+           "name": "van-8"}
+    with FakeRelay() as old:  # which enrols the device: with the secret that its agent will have
+        assert scene.check(relay=old.url, **key).code == OK
+        enrolled = dict(old.control().query)["enrol"]
+        scene.agent(relay=old.url, log_level="info", **key).start().stop()
+        assert dict(old.control().query)["enrol"] == enrolled
     busy = held.replace(b"409 Conflict", b"503 Busy")
     with FakeRelay(answers=[busy]) as old:
         found = scene.check(relay=old.url)
@@ -299,6 +307,21 @@ def test_fleet_is_asked_and_nobody_enters_it(scene):
     found.failed("secret", NOPERM, "name_refused")
     found = scene.check(**{**new, "enrolment_key": key[:-2] + "AA"})
     found.failed("secret", NOPERM, "unauthorized")
+
+
+def test_fleet_is_asked_of_redis(scene, group):
+    cluster = Cluster(group)
+    ctl = Ctl(**cluster.redis.access("taupectl"))
+    cluster.redis.add(Device("van-9"))
+    before = cluster.redis.client.keys("taupe:device:*")
+    new = {"secret_file": None, "enrolment_key": ctl.ok("fleet", "add", "van").strip(),
+           "relay": cluster.relays[0].url}
+    found = scene.check(device=Device("van-10"), **new)
+    assert found.code == OK, found.text + found.log
+    assert "take this device in" in found.steps["secret"]["text"]
+    found = scene.check(device=Device("van-9"), **new)
+    found.failed("secret", NOPERM, "name_taken")
+    assert sorted(cluster.redis.client.keys("taupe:device:*")) == sorted(before)
 
 
 def test_services_that_do_not_listen(scene):
