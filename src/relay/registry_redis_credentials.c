@@ -87,7 +87,9 @@ judge(struct redis_enrolment *op)
 static void
 decide_enrolment(struct redis_tx *tx)
 {
-	if (judge(enrolment_of(tx)) == ENROLMENT_NEW)
+	struct redis_enrolment *op = enrolment_of(tx);
+
+	if (judge(op) == ENROLMENT_NEW && !op->enrolment.look_only)
 		redis_tx_write(tx, write_enrolment);
 	else
 		redis_tx_end(tx, REGISTRY_OK);
@@ -152,8 +154,7 @@ fleet_cb(void *ctx, const redisReply *reply)
 	} else if (!read_fleet(&op->tx, reply)) {
 		redis_complain(op->registry, "enrol", reply);
 		answer_enrolment(op);
-	} else if (judge(op) == ENROLMENT_BAD_KEY ||
-	    op->enrolment.look_only) {
+	} else if (judge(op) == ENROLMENT_BAD_KEY) {
 		answer_enrolment(op);
 	} else {
 		redis_tx_start(
