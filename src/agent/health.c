@@ -279,6 +279,15 @@ health_free(struct health **healthp)
 	*healthp = NULL;
 }
 
+/* What was found of the one says nothing of another place, or of what another look would find. */
+static bool
+looks_same(const struct probe *a, const struct probe *b)
+{
+	return a->target.port == b->target.port &&
+	    strcmp(a->target.host, b->target.host) == 0 &&
+	    strcmp(a->check.path, b->check.path) == 0;
+}
+
 int
 health_renew(struct health **healthp, struct agent *agent)
 {
@@ -290,7 +299,7 @@ health_renew(struct health **healthp, struct agent *agent)
 		const struct probe *was = &old->probes[i];
 		struct probe *is = find(fresh, was->target.name);
 
-		if (is == NULL) {
+		if (is == NULL || !looks_same(was, is)) {
 			if (was->down)
 				tell(agent, was, false);
 			continue;

@@ -180,6 +180,18 @@ def test_reload(scene, target):
     until("the other was looked at", lambda: [s["health"] for s in status(agent)["services"]]
           == ["down", "up"])
     assert scene.down(agent) == ["web"]
+    healthy = Target().start()  # and what was found elsewhere says nothing of it
+    agent.config["service"] = [service.replace(target.place, healthy.place)
+                               for service in agent.config["service"]]
+    agent.config["health"] = ["web:http:/healthz:1h", "raw:tcp:1h"]
+    agent.write_config()
+    agent.process.send_signal(signal.SIGHUP)
+    until("the new one was looked at once", lambda: [
+        s["health"] for s in status(agent)["services"]] == ["up", "up"])
+    until("the relay knows", lambda: scene.down(agent) == [])
+    healthy.stop()
+    agent.config["service"] = [service.replace(healthy.place, target.place)
+                               for service in agent.config["service"]]
     agent.config["health"] = ["raw:tcp:1h"]
     agent.write_config()
     agent.process.send_signal(signal.SIGHUP)
