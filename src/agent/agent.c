@@ -433,6 +433,8 @@ agent_reload(struct agent *agent)
 		control_act(agent->control);
 	if (AGENT_HAS_TOOLS) {
 		end_unwanted_visits(agent);
+		consent_settle(&agent->consent, fresh->targets,
+		    fresh->n_services);
 		if (health_renew(&agent->health, agent) != 0)
 			log_error("no memory to look at other services");
 	}

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "agent/consent.h"
 #include "base/log.h"
+
+#define LOOK_MS 30000
 
 static struct consent_given *
 find(const struct consent *consent, const char *service)
@@ -15,20 +18,22 @@ find(const struct consent *consent, const char *service)
 	return NULL;
 }
 
-/* Wait for the one that ends first. */
+/* Wait for the one that ends first; timers stand still while the device sleeps, so look in between. */
 static void
 set_timer(struct consent *consent)
 {
-	uint64_t now_ms = loop_now_ms(consent->loop), next_ms = UINT64_MAX;
+	uint64_t now_ms = loop_boot_ms(), next_ms = UINT64_MAX;
 
 	for (size_t i = 0; i < consent->n; i++)
 		if (consent->given[i].until_ms < next_ms)
 			next_ms = consent->given[i].until_ms;
 	if (consent->n == 0)
 		timer_clear(consent->loop, &consent->timer);
+	else if (next_ms <= now_ms)
+		timer_set(consent->loop, &consent->timer, 0);
 	else
 		timer_set(consent->loop, &consent->timer,
-		    next_ms > now_ms ? next_ms - now_ms : 0);
+		    next_ms - now_ms < LOOK_MS ? next_ms - now_ms : LOOK_MS);
 }
 
 static void
@@ -41,7 +46,7 @@ static void
 timer_cb(void *ctx)
 {
 	struct consent *consent = ctx;
-	uint64_t now_ms = loop_now_ms(consent->loop);
+	uint64_t now_ms = loop_boot_ms();
 
 	for (size_t i = 0; i < consent->n;) {
 		char service[SERVICE_NAME_MAX + 1];
@@ -79,7 +84,7 @@ uint64_t
 consent_left_ms(const struct consent *consent, const char *service)
 {
 	const struct consent_given *given = find(consent, service);
-	uint64_t now_ms = loop_now_ms(consent->loop);
+	uint64_t now_ms = loop_boot_ms();
 
 	return given != NULL && given->until_ms > now_ms
 	    ? given->until_ms - now_ms
@@ -98,15 +103,35 @@ consent_give(struct consent *consent, const char *service, uint64_t ms)
 {
 	struct consent_given *given = find(consent, service);
 
-	if (given == NULL && consent->n == TAUPE_SERVICES_MAX)
-		/* of a service that is no more: a reload has replaced it */
-		given = &consent->given[0];
-	if (given == NULL)
+	if (given == NULL) {
+		assert(consent->n < TAUPE_SERVICES_MAX); /* a service each */
 		given = &consent->given[consent->n++];
+	}
 	(void)str_copy(str_of(service), given->service, sizeof(given->service));
-	given->until_ms = loop_now_ms(consent->loop) + ms;
+	given->until_ms = loop_boot_ms() + ms;
 	log_info("consent is given", LOG_S("service", service),
 	    LOG_U("for_ms", ms));
+	set_timer(consent);
+}
+
+static bool
+is_among(const char *service, const struct target *targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(targets[i].name, service) == 0)
+			return true;
+	return false;
+}
+
+void
+consent_settle(struct consent *consent, const struct target *targets, size_t n)
+{
+	for (size_t i = 0; i < consent->n;) {
+		if (is_among(consent->given[i].service, targets, n))
+			i++;
+		else
+			drop(consent, &consent->given[i]);
+	}
 	set_timer(consent);
 }
 

@@ -22,7 +22,7 @@ struct consent {
 	size_t n;
 	struct consent_given {
 		char service[SERVICE_NAME_MAX + 1];
-		uint64_t until_ms; /* loop clock */
+		uint64_t until_ms; /* of loop_boot_ms(): a device that sleeps is not asked */
 	} given[TAUPE_SERVICES_MAX];
 };
 
@@ -38,6 +38,9 @@ uint64_t consent_left_ms(const struct consent *consent, const char *service);
 /* Allow it for so long from now on, which replaces what was allowed before. */
 void consent_give(
     struct consent *consent, const char *service, uint64_t ms);
+/* These are the services from now on: what was allowed of others is forgotten. */
+void consent_settle(
+    struct consent *consent, const struct target *targets, size_t n);
 /* End it, if there is one; ended_cb is called in either case. */
 void consent_take(struct consent *consent, const char *service);
 

@@ -91,6 +91,16 @@ loop_now_ms(struct loop *loop)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t
+loop_boot_ms(void)
+{
+#ifdef CLOCK_BOOTTIME
+	return clock_ms(CLOCK_BOOTTIME);
+#else
+	return clock_ms(CLOCK_MONOTONIC);
+#endif
+}
+
 /* How many slots from `from` on is the next one that is occupied; WHEEL_SLOTS: none. */
 static size_t
 wheel_distance(const struct loop *loop, size_t from)

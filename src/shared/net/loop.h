@@ -49,7 +49,9 @@ void loop_stop(struct loop *loop);
 
 /* Monotonic milliseconds. */
 uint64_t loop_now_ms(struct loop *loop);
-/* The same in microseconds. */
+/* The same with the time that the machine has slept, where its system counts that. Timers do not wait by it. */
+uint64_t loop_boot_ms(void);
+/* loop_now_ms() in microseconds. */
 uint64_t loop_now_us(void);
 /* Wall clock, milliseconds since the epoch. */
 uint64_t loop_wall_ms(void);
