@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -71,6 +72,27 @@ webhook_sign(const char *key, size_t key_len, uint64_t at_s, const char *body,
 }
 
 /* ---- the place ---- */
+
+/* Two that send from one file would each write the other's place: the lock is held until the process ends,
+ * however it does. What is locked is another file, because this one is replaced. */
+static int
+lock_state(const struct webhook *hook)
+{
+	char path[4200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s.lock", hook->state_file);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return EX_OK;
+	if (fd < 0 || errno != EWOULDBLOCK)
+		return ctl_fail(
+		    EX_CANTCREAT, "%s: %s", path, strerror(errno));
+	return ctl_fail(EX_TEMPFAIL,
+	    "%s is in use by another taupectl that sends from it: stop that, "
+	    "or give each its own webhook_state_file",
+	    hook->state_file);
+}
 
 /* "PLACE URL": a file of another URL's is not ours. An empty place: there is none yet. */
 static int
@@ -356,7 +378,8 @@ take_place(struct webhook *hook)
 		return ctl_fail(EX_USAGE,
 		    "--webhook-state-file FILE is missing: where it is kept "
 		    "what was sent");
-	if ((code = read_state(hook, place)) == EX_OK && place[0] != '\0') {
+	if ((code = lock_state(hook)) == EX_OK &&
+	    (code = read_state(hook, place)) == EX_OK && place[0] != '\0') {
 		memcpy(hook->feed->place, place, sizeof(place));
 		hook->feed->since_ms = 0;
 	}

@@ -274,6 +274,22 @@ def test_https_is_verified(group):
     sender.stop()
 
 
+def test_a_second_sender_from_the_same_file_is_refused(group):
+    scene, receiver = Scene(group), Receiver()
+    sender = scene.send(receiver)
+    scene.began()
+    second = scene.send(receiver)
+    second.ends(75)
+    assert second.lines("is in use by another taupectl", str(scene.state_file))
+    scene.put(3)
+    scene.has_all(receiver)
+    sender.stop()
+    sender = scene.send(receiver)  # the lock went with it
+    scene.put(3)
+    scene.has_all(receiver)
+    sender.stop()
+
+
 @pytest.mark.parametrize("what,text,status", [
     ("key", "short\n", 65), ("state", "nonsense\n", 65),
     ("state", "5-0 http://elsewhere/\n", 65)])
