@@ -21,7 +21,8 @@ struct local_door *local_door_new(struct loop *loop, const char *path,
 /* Nothing is at the path afterwards. Clears the pointer; NULL is fine. */
 void local_door_free(struct local_door **door);
 
-/* A connected, blocking descriptor, on which reading and writing give up after timeout_ms. -1 with errno. */
+/* A connected, blocking descriptor, on which reading and writing give up after timeout_ms. So does
+ * this: EAGAIN, where who listens takes nobody. -1 with errno. */
 int local_door_connect(const char *path, unsigned timeout_ms);
 
 #endif

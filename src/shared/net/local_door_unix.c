@@ -20,6 +20,7 @@
 
 #define BACKLOG 8
 #define REST_MS 1000
+#define LOOK_MS 10 /* whether somebody listens: long enough for a connect() that finds room */
 
 struct local_door {
 	void (*cb)(void *ctx, int fd);
@@ -71,13 +72,20 @@ open_socket(void)
 }
 
 static int
-connect_to(const struct sockaddr_un *address)
+connect_to(const struct sockaddr_un *address, unsigned timeout_ms)
 {
+	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
+	    .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
 	int fd = open_socket();
 
 	if (fd < 0)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) ==
+	/* connect() waits for room among those that wait there, as long as it may send */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ==
+		0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ==
+		0 &&
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) ==
 	    0)
 		return fd;
 	close_quietly(fd);
@@ -97,8 +105,9 @@ clear_way(const struct sockaddr_un *address)
 		errno = EEXIST;
 		return -1;
 	}
-	if ((fd = connect_to(address)) >= 0) {
+	if ((fd = connect_to(address, LOOK_MS)) >= 0)
 		close(fd);
+	if (fd >= 0 || errno == EAGAIN) { /* or has others waiting */
 		errno = EADDRINUSE;
 		return -1;
 	}
@@ -205,18 +214,9 @@ local_door_free(struct local_door **doorp)
 int
 local_door_connect(const char *path, unsigned timeout_ms)
 {
-	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
-	    .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
 	struct sockaddr_un address;
-	int fd;
 
-	if (make_address(path, &address) != 0 ||
-	    (fd = connect_to(&address)) < 0)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ==
-		0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) == 0)
-		return fd;
-	close_quietly(fd);
-	return -1;
+	return make_address(path, &address) == 0
+	    ? connect_to(&address, timeout_ms)
+	    : -1;
 }
