@@ -20,6 +20,7 @@
 #include "relay/enrol.h"
 #include "relay/entry.h"
 #include "relay/events.h"
+#include "relay/happening.h"
 #include "relay/holder_probe.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -129,16 +130,21 @@ tell_lease(const struct admission *admission)
 	const struct lease *lease = &admission->granted.lease;
 	char ports[SERVICES_MAX * (SERVICE_NAME_MAX + 8)];
 	struct writer w;
+	size_t len = 0;
 
 	writer_init(&w, ports, sizeof(ports));
 	for (size_t i = 0; i < lease->n_ports; i++) {
 		if (i > 0)
 			writer_char(&w, ',');
 		service_port_write(&w, &lease->ports[i]);
+		/* an event has room for so much of a value: no entry in halves */
+		if (writer_len(&w) > HAPPENING_VALUE_MAX)
+			break;
+		len = writer_len(&w);
 	}
 	event_emit(admission->relay, EVENT_LEASE, admission->claim.name,
 	    LOG_S("state", "granted"), LOG_S("label", lease->label),
-	    LOG_STR("ports", ((struct str){ports, writer_len(&w)})));
+	    LOG_STR("ports", ((struct str){ports, len})));
 }
 
 /* The last step: the agent gets its channel. */

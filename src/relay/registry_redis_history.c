@@ -37,30 +37,6 @@ refused_cb(void *ctx, const redisReply *reply)
 		redis_complain(ctx, "history", reply);
 }
 
-/* XADD: its id. Anything else says that it is not there. */
-static void
-added_cb(void *ctx, const redisReply *reply)
-{
-	struct happening *event = ctx;
-	struct redis_registry *registry = redis_registry_of(event->registry);
-	struct redis_history *history = &registry->history;
-
-	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
-		history->refused = false;
-		forget(registry, event);
-		if (history->n_sent <= SENT_MAX / 2)
-			redis_history_flush(registry);
-		return;
-	}
-	event->sent = false;
-	history->n_sent--;
-	history->n_unsent++;
-	if (reply == NULL)
-		return;
-	history->refused = true;
-	redis_complain(registry, "history", reply);
-}
-
 /* How a device's last sessions have ended, for who asks about the device. */
 static void
 send_last(struct redis_registry *registry, const struct happening *event)
@@ -83,6 +59,34 @@ send_last(struct redis_registry *registry, const struct happening *event)
 	    "LTRIM taupe:last:%s 0 %d", device, LAST_KEPT - 1);
 	(void)redis_link_commandf(link, refused_cb, registry,
 	    "PEXPIRE taupe:last:%s %lld", device, (long long)LAST_DAYS_MS);
+}
+
+/* XADD: its id. Anything else says that it is not there. */
+static void
+added_cb(void *ctx, const redisReply *reply)
+{
+	struct happening *event = ctx;
+	struct redis_registry *registry = redis_registry_of(event->registry);
+	struct redis_history *history = &registry->history;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
+		history->refused = false;
+		/* once: what is lost on the way is sent again */
+		if (strcmp(happening_value(event, "kind"),
+			event_kind_name(EVENT_DISCONNECT)) == 0)
+			send_last(registry, event);
+		forget(registry, event);
+		if (history->n_sent <= SENT_MAX / 2)
+			redis_history_flush(registry);
+		return;
+	}
+	event->sent = false;
+	history->n_sent--;
+	history->n_unsent++;
+	if (reply == NULL)
+		return;
+	history->refused = true;
+	redis_complain(registry, "history", reply);
 }
 
 /* False: the link is down, or there is no memory; it waits. */
@@ -108,9 +112,6 @@ send_event(struct redis_registry *registry, struct happening *event)
 		return false;
 	registry->history.n_unsent--;
 	registry->history.n_sent++;
-	if (strcmp(happening_value(event, "kind"),
-		event_kind_name(EVENT_DISCONNECT)) == 0)
-		send_last(registry, event);
 	return true;
 }
 
