@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "net/crypto.h"
@@ -18,6 +19,7 @@
 #define CHECKS_MAX 64
 #define LIFE_MS 30000
 #define MESSAGES_MAX 16
+#define OF_DEVICE_MAX 4 /* channels: there are others */
 
 struct check {
 	LIST_ENTRY(check) link;	 /* in relay->checks */
@@ -197,6 +199,18 @@ welcome(struct check *check)
 		.relay = str_of(relay->self.url)});
 }
 
+/* The channels of this device, whose secret was right. */
+static unsigned
+channels_of(const struct relay *relay, const char *name)
+{
+	const struct check *check;
+	unsigned n = 0;
+
+	LIST_FOREACH(check, &relay->checks, link)
+		n += check->upgrade == NULL && strcmp(check->name, name) == 0;
+	return n;
+}
+
 static void
 let_in(struct check *check)
 {
@@ -204,6 +218,15 @@ let_in(struct check *check)
 	uint8_t *rest;
 	size_t len;
 
+	if (channels_of(check->relay, check->name) >= OF_DEVICE_MAX) {
+		reject(check,
+		    &(struct upgrade_error){.status = 503,
+			.code = "overload",
+			.reason = "this device checks its way several times "
+				  "at once",
+			.retry_after_s = 30});
+		return;
+	}
 	log_info("an agent checks its way", LOG_S("device", check->name),
 	    LOG_S("from", upgrade->from));
 	upgrade_switch(upgrade);
