@@ -87,13 +87,15 @@ hang_up(struct posting *posting)
 	posting->fd = -1;
 }
 
-/* The host's addresses, one after the other. */
+/* The host's addresses, one after the other: one that swallows all leaves the others their share. */
 static int
 dial(struct posting *posting)
 {
 	const struct addrinfo hints = {
 	    .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	const uint64_t deadline_ms = posting->deadline_ms;
 	struct addrinfo *list, *info;
+	uint64_t now, n = 0;
 	char port[8];
 	int code, result = -1;
 
@@ -101,10 +103,17 @@ dial(struct posting *posting)
 	code = getaddrinfo(posting->post->host, port, &hints, &list);
 	if (code != 0)
 		return fail(posting, gai_strerror(code));
-	for (info = list; info != NULL && result != 0; info = info->ai_next)
+	for (info = list; info != NULL; info = info->ai_next)
+		n++;
+	for (info = list; info != NULL && result != 0; info = info->ai_next) {
+		now = now_ms();
+		posting->deadline_ms = now +
+		    (deadline_ms > now ? (deadline_ms - now) / n-- : 0);
 		if ((result = connect_to(posting, info)) != 0)
 			hang_up(posting);
+	}
 	freeaddrinfo(list);
+	posting->deadline_ms = now_ms() + posting->post->timeout_ms;
 	return result;
 }
 

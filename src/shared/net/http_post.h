@@ -20,7 +20,8 @@ struct http_post {
 	const char *head;	 /* from "POST" to the empty line; the caller's to check */
 	const char *body;
 	size_t len;
-	uint64_t timeout_ms; /* for all of it, but for looking the name up */
+	/* for connecting, to all addresses of the name together, and again for the rest */
+	uint64_t timeout_ms;
 };
 
 /* Send it, and wait for the answer's first line. The status, or -1 with error filled. */
