@@ -298,6 +298,8 @@ struct registry_ops {
 	/* Keep what has happened, which is the registry's from now on: for ever if it can, and the
 	 * latest of it in memory. False: there is no room, and it is gone. */
 	bool (*happened)(struct registry *registry, struct happening *event);
+	/* How many of those are not kept yet. */
+	size_t (*untold)(const struct registry *registry);
 	/* Tell what it keeps of that in memory behind a place, the oldest first, from inside the call
 	 * (NULL: nothing), and the place of the end. True: what stood at the place is kept no
 	 * more. NULL: others have it. */

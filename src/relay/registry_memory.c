@@ -467,6 +467,14 @@ memory_happened(struct registry *registry, struct happening *event)
 	return true;
 }
 
+/* What is in memory is where it shall be. */
+static size_t
+memory_untold(const struct registry *registry)
+{
+	(void)registry;
+	return 0;
+}
+
 static bool
 memory_recall(struct registry *registry, const char *after,
     char end[HISTORY_PLACE_MAX], registry_recall_cb cb, void *ctx)
@@ -566,6 +574,7 @@ static const struct registry_ops memory_ops = {
     .depart = memory_depart,
     .count = memory_count,
     .happened = memory_happened,
+    .untold = memory_untold,
     .recall = memory_recall,
     .relays = memory_relays,
     .is_up = memory_is_up,

@@ -355,6 +355,7 @@ static const struct registry_ops redis_ops = {
     .depart = redis_view_depart,
     .count = redis_count,
     .happened = redis_history_add,
+    .untold = redis_history_waiting,
     .relays = redis_relays,
     .is_up = redis_is_up,
     .trouble = redis_trouble,

@@ -183,6 +183,7 @@ void redis_event_alive(
 
 /* registry_redis_history.c */
 bool redis_history_add(struct registry *registry, struct happening *event);
+size_t redis_history_waiting(const struct registry *registry);
 /* Send what waits. */
 void redis_history_flush(struct redis_registry *registry);
 void redis_history_init(struct redis_registry *registry);

@@ -155,6 +155,15 @@ redis_history_add(struct registry *base, struct happening *event)
 	return true;
 }
 
+size_t
+redis_history_waiting(const struct registry *base)
+{
+	const struct redis_history *history =
+	    &redis_registry_of(base)->history;
+
+	return history->n_unsent + history->n_sent;
+}
+
 void
 redis_history_init(struct redis_registry *registry)
 {

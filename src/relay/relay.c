@@ -200,6 +200,17 @@ departed_cb(void *ctx, enum registry_status status)
 	loop_stop(relay->loop);
 }
 
+/* What has happened and the registry has not taken in time. */
+static void
+say_lost(const struct relay *relay)
+{
+	size_t n = relay->registry->ops->untold(relay->registry);
+
+	if (n > 0)
+		log_warn("events are lost: the registry has not taken them",
+		    LOG_U("count", n));
+}
+
 /* One phase of stopping leads to the next; each has a deadline. */
 static void
 stop_cb(void *ctx)
@@ -219,7 +230,9 @@ stop_cb(void *ctx)
 	} else if (relay->phase == RELAY_CLOSING) {
 		counting_flush(relay, utc_day(loop_wall_ms()));
 		if (late ||
-		    (LIST_EMPTY(&relay->writes) && counting_is_done(relay))) {
+		    (LIST_EMPTY(&relay->writes) && counting_is_done(relay) &&
+			relay->registry->ops->untold(relay->registry) == 0)) {
+			say_lost(relay);
 			relay->phase = RELAY_DEPARTING;
 			relay->stop_deadline_ms = now + CLOSING_MS;
 			timer_clear(relay->loop, &relay->announce_timer);
