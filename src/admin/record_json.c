@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define DEFAULT "default" /* the relay's option again */
 #define MONTH_MS (UINT64_C(30) * 24 * 3600 * 1000)
 
 static const char *
@@ -47,8 +46,7 @@ admin_take_down(json_t *session, const char *names)
 		struct str from = rest;
 
 		(void)str_split(from, ',', &name, &rest);
-		json_array_append_new(
-		    list, json_stringn(name.ptr, name.len));
+		json_array_append_new(list, json_stringn(name.ptr, name.len));
 	}
 	json_object_set_new(session, "down", list);
 }
@@ -89,6 +87,27 @@ admin_token_json(const struct token_record *record)
 	    (json_int_t)record->created_ms);
 }
 
+const char *
+admin_limit_unset(enum device_limit which)
+{
+	return which == DEVICE_QUOTA_DAY || which == DEVICE_QUOTA_MONTH
+	    ? "none"
+	    : "default";
+}
+
+static json_t *
+limit_json(const struct device_limit_row *row, int64_t value)
+{
+	char text[24];
+	struct writer w;
+
+	if (row->words == NULL)
+		return json_integer((json_int_t)value);
+	writer_init(&w, text, sizeof(text));
+	device_limit_write(&w, row, value);
+	return json_stringn(text, writer_len(&w));
+}
+
 int
 admin_limit_parse(enum device_limit which, const char *text,
     struct own_limit *limit, char error[OPTION_ERROR_MAX])
@@ -96,14 +115,24 @@ admin_limit_parse(enum device_limit which, const char *text,
 	const struct device_limit_row *allowed = &device_limit_rows[which];
 	const struct option_row row = {
 	    .key = allowed->key,
-	    .type = which == DEVICE_RATE ? OPTION_SIZE : OPTION_INT,
+	    .type = allowed->words != NULL ? OPTION_CHOICE
+		: allowed->is_size	   ? OPTION_SIZE
+					   : OPTION_INT,
 	    .min = allowed->min,
 	    .max = allowed->max,
+	    .choices = allowed->words,
 	};
+	int choice;
 
 	*limit = (struct own_limit){0};
-	if (strcmp(text, DEFAULT) == 0)
+	if (strcmp(text, admin_limit_unset(which)) == 0)
 		return 0;
+	if (allowed->words != NULL) {
+		if (option_value_set(&row, &choice, text, error) != 0)
+			return -1;
+		*limit = (struct own_limit){true, choice};
+		return 0;
+	}
 	if (option_value_set(&row, &limit->value, text, error) != 0)
 		return -1;
 	limit->is_set = true;
@@ -118,7 +147,7 @@ admin_limits_json(const struct own_limit limits[DEVICE_LIMITS])
 	for (int i = 0; i < DEVICE_LIMITS; i++)
 		if (limits[i].is_set)
 			json_object_set_new(object, device_limit_rows[i].key,
-			    json_integer((json_int_t)limits[i].value));
+			    limit_json(&device_limit_rows[i], limits[i].value));
 	return object;
 }
 

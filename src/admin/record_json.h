@@ -23,7 +23,9 @@ json_t *admin_fleet_json(const struct fleet_record *record);
 /* Of a token: name, role, expires_ms, created_ms. */
 json_t *admin_token_json(const struct token_record *record);
 
-/* A limit from "default" or a value; -1 with error filled: what is allowed. */
+/* What takes it away, in place of a value: "default", or "none" where no option takes its place. */
+const char *admin_limit_unset(enum device_limit which);
+/* A limit from that or a value; -1 with error filled: what is allowed. */
 int admin_limit_parse(enum device_limit which, const char *text,
     struct own_limit *limit, char error[OPTION_ERROR_MAX]);
 /* Those limits that are set, as an object. */

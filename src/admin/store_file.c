@@ -182,8 +182,8 @@ join_device(json_t *device, const json_t *known, const json_t *relay)
 		    admin_number(known, "beat_bytes"),
 		    admin_number(known, "budget_bytes"));
 		if (json_object_get(known, "down") != NULL)
-			json_object_set(session, "down",
-			    json_object_get(known, "down"));
+			json_object_set(
+			    session, "down", json_object_get(known, "down"));
 	}
 	json_object_set_new(device, "online", json_boolean(online));
 	json_object_set_new(device, "session", session);
@@ -506,8 +506,8 @@ change_access_cb(void *ctx, struct device_record *record)
 }
 
 static int
-file_device_change_access(struct admin *admin, const char *name,
-    admin_access_edit edit, void *ctx)
+file_device_change_access(
+    struct admin *admin, const char *name, admin_access_edit edit, void *ctx)
 {
 	struct access_change change = {admin, edit, ctx, ADMIN_OK};
 	int code = change_device(admin, name, change_access_cb, &change);

@@ -120,13 +120,20 @@ write_ports(const struct device_record *record, char *out, size_t cap)
 }
 
 static int
-queue_limit(struct admin *admin, const char *name, const char *key,
-    const struct own_limit *limit)
+queue_limit(struct admin *admin, const char *name,
+    const struct device_limit_row *row, const struct own_limit *limit)
 {
-	return limit->is_set
-	    ? store_tell(admin, "HSET taupe:device:%s %s %lld", name, key,
-		  (long long)limit->value)
-	    : store_tell(admin, "HDEL taupe:device:%s %s", name, key);
+	char text[24];
+	struct writer w;
+
+	if (!limit->is_set)
+		return store_tell(
+		    admin, "HDEL taupe:device:%s %s", name, row->key);
+	writer_init(&w, text, sizeof(text) - 1);
+	device_limit_write(&w, row, limit->value);
+	*w.at = '\0';
+	return store_tell(
+	    admin, "HSET taupe:device:%s %s %s", name, row->key, text);
 }
 
 static int
@@ -146,8 +153,8 @@ queue_record(struct admin *admin, const struct device_record *record)
 	    (unsigned long long)loop_wall_ms());
 	for (int i = 0; code == ADMIN_OK && i < DEVICE_LIMITS; i++)
 		if (record->limits[i].is_set)
-			code = queue_limit(admin, name,
-			    device_limit_rows[i].key, &record->limits[i]);
+			code = queue_limit(admin, name, &device_limit_rows[i],
+			    &record->limits[i]);
 	if (code == ADMIN_OK)
 		code = store_tell(admin, "SADD taupe:devices %s", name);
 	if (code == ADMIN_OK && record->label[0] != '\0')
@@ -279,8 +286,8 @@ try_set_limits(struct admin *admin, const char *name, const void *what)
 		code = store_tell(admin, "MULTI");
 	for (int i = 0; code == ADMIN_OK && i < DEVICE_LIMITS; i++)
 		if (changes[i].given)
-			code = queue_limit(admin, name,
-			    device_limit_rows[i].key, &changes[i].to);
+			code = queue_limit(
+			    admin, name, &device_limit_rows[i], &changes[i].to);
 	if (code == ADMIN_OK)
 		code = store_tell_device(admin, name);
 	return code == ADMIN_OK ? store_execute(admin) : code;

@@ -11,7 +11,7 @@
 
 #define SCAN_COUNT 1000
 #define GONE_MS 3600000
-#define GONE_LOOK 500  /* entries of the history, the latest */
+#define GONE_LOOK 500 /* entries of the history, the latest */
 
 static json_t *
 session_json(const redisReply *reply)
@@ -57,11 +57,15 @@ limits_json(const json_t *hash)
 	json_t *limits = json_object();
 
 	for (int i = 0; i < DEVICE_LIMITS; i++) {
-		const char *key = device_limit_rows[i].key;
+		const struct device_limit_row *row = &device_limit_rows[i];
+		json_t *value = json_object_get(hash, row->key);
 
-		if (json_object_get(hash, key) != NULL)
-			json_object_set_new(limits, key,
-			    json_integer((json_int_t)redis_number(hash, key)));
+		if (value != NULL && row->words != NULL)
+			json_object_set(limits, row->key, value);
+		else if (value != NULL)
+			json_object_set_new(limits, row->key,
+			    json_integer(
+				(json_int_t)redis_number(hash, row->key)));
 	}
 	return limits;
 }
@@ -90,10 +94,8 @@ device_json(const char *name, const redisReply *record)
 	json_decref(hash);
 	/* what makes no sense here makes none to its relay */
 	(void)redis_access_read(record, &rules);
-	json_object_set_new(
-	    device, "access", admin_access_json(rules.access));
-	json_object_set_new(
-	    device, "shares", admin_shares_json(rules.access));
+	json_object_set_new(device, "access", admin_access_json(rules.access));
+	json_object_set_new(device, "shares", admin_shares_json(rules.access));
 	device_record_drop(&rules);
 	return device;
 }
@@ -231,8 +233,7 @@ put_value(json_t *route, struct str value)
 	json_object_set_new(route, "value",
 	    json_stringn(
 		value.ptr, (size_t)(epoch.ptr + epoch.len - value.ptr)));
-	json_object_set_new(
-	    route, "access", json_stringn(mode.ptr, mode.len));
+	json_object_set_new(route, "access", json_stringn(mode.ptr, mode.len));
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/enrolment.h"
 #include "ctl/limit_options.h"
+#include "ctl/quota_report.h"
 #include "ctl/report.h"
 
 #include "net/crypto.h"
@@ -426,6 +427,7 @@ command_device_show(struct ctl *ctl, const char *name)
 	if (ctl->options.json)
 		return report_json(device);
 	show_device(device);
+	code = quota_report(ctl, name, json_object_get(device, "limits"));
 	json_decref(device);
-	return EX_OK;
+	return code;
 }

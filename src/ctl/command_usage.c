@@ -5,6 +5,7 @@
 
 #include "base/utc_day.h"
 #include "ctl/ctl.h"
+#include "ctl/quota_report.h"
 #include "ctl/report.h"
 #include "net/loop.h"
 
@@ -83,6 +84,22 @@ show_table(const json_t *list)
 	return table_print(&table);
 }
 
+/* One that was removed has none. */
+static int
+show_quota(struct ctl *ctl, const char *name)
+{
+	json_t *device = NULL;
+	int code = ctl->admin.store->device(&ctl->admin, name, &device);
+
+	if (code == ADMIN_UNKNOWN)
+		return EX_OK;
+	if ((code = ctl_result(ctl, code)) == EX_OK)
+		code =
+		    quota_report(ctl, name, json_object_get(device, "limits"));
+	json_decref(device);
+	return code;
+}
+
 int
 command_usage(struct ctl *ctl, const char *name)
 {
@@ -102,6 +119,8 @@ command_usage(struct ctl *ctl, const char *name)
 		return report_json(json_pack("{s:o}", "usage", list));
 	if (code == EX_OK)
 		code = ctl->options.csv ? show_csv(list) : show_table(list);
+	if (code == EX_OK && name != NULL && !ctl->options.csv)
+		code = show_quota(ctl, name);
 	json_decref(list);
 	return code;
 }

@@ -26,7 +26,9 @@ const struct ctl_command ctl_commands[] = {
 	 "--visitor-rate, --visitor-burst and --device-rate; default as a "
 	 "value takes one away. They hold in place of the relays' options of "
 	 "the same names, from within a second on, and the device's session "
-	 "goes on. With --access, say who may visit a service: anybody "
+	 "goes on. With --quota-day and --quota-month, say how many bytes its "
+	 "visits may move, and with --quota-action and --quota-rate what "
+	 "happens then; device show and usage tell what is used. With --access, say who may visit a service: anybody "
 	 "(public); who knows a password (HTTP Basic), which is printed, once, "
 	 "unless --password-file has it; who comes from one of up to 16 "
 	 "networks (allow:); or nobody (private). A share link opens each of "
@@ -193,7 +195,7 @@ const struct ctl_command ctl_commands[] = {
 	command_completion},
     {{"events", NULL, NULL,
 	 "Tell what has happened, a line for each event: connect, disconnect, "
-	 "enrol, lease, move, share, limit, audit, relay, lost (docs/EVENTS.md "
+	 "enrol, lease, move, share, limit, quota, audit, relay, lost (docs/EVENTS.md "
 	 "has the fields of each). With -f it goes on with what happens from "
 	 "now on, also when Redis or the relay was away meanwhile: that is "
 	 "said on standard error. --device, --kind and --since choose, --json "

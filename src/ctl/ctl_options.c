@@ -176,6 +176,20 @@ static const struct option_row rows[] = {
 	20, NULL, NULL, "NUMBER", "The same for visitor_burst."},
     {"device_rate", OPTION_STRING, AT(limits[DEVICE_RATE]), NULL, 1, 20, NULL,
 	NULL, "BYTES", "The same for device_rate; 0 for any."},
+    {"quota_day", OPTION_STRING, AT(limits[DEVICE_QUOTA_DAY]), NULL, 1, 20,
+	NULL, NULL, "BYTES",
+	"device add, device set: so much may its visits move on a day (UTC), "
+	"both directions together; none for any."},
+    {"quota_month", OPTION_STRING, AT(limits[DEVICE_QUOTA_MONTH]), NULL, 1, 20,
+	NULL, NULL, "BYTES", "The same for a calendar month."},
+    {"quota_action", OPTION_STRING, AT(limits[DEVICE_QUOTA_ACTION]), NULL, 1,
+	20, NULL, NULL, "ACTION",
+	"What happens until the end of the day or month when that is used up: "
+	"warn (an event), slow (and quota-rate holds), stop (and nobody may "
+	"visit); stop if not given, or default."},
+    {"quota_rate", OPTION_STRING, AT(limits[DEVICE_QUOTA_RATE]), NULL, 1, 20,
+	NULL, NULL, "BYTES",
+	"Bytes a second with quota-action slow; default for 16k."},
     {"role", OPTION_STRING, AT(role), NULL, 1, 16, NULL, check_role, "ROLE",
 	"token add: what its bearer may do: read, operate or admin."},
     {"for", OPTION_DURATION, AT(for_ms), "0", 0, INT64_C(3660) * 86400000, NULL,
@@ -276,7 +290,7 @@ static const struct option_row rows[] = {
 	check_device, "NAME", "events: only those about this device."},
     {"kind", OPTION_LIST, AT(kind), NULL, 1, 200, NULL, NULL, "KIND,...",
 	"events: only those of these kinds: connect, disconnect, enrol, "
-	"lease, move, share, limit, audit, relay, lost."},
+	"lease, move, share, limit, quota, audit, relay, lost."},
     {"since", OPTION_DURATION, AT(since_ms), "0", 0, INT64_C(315360000000),
 	NULL, NULL, "TIME",
 	"events: only those of this last time; 0: all that are kept, or with "

@@ -20,8 +20,9 @@ take(enum device_limit which, const char *text, struct own_limit *limit)
 	char error[OPTION_ERROR_MAX];
 
 	if (admin_limit_parse(which, text, limit, error) != 0)
-		return ctl_fail(EX_DATAERR, "%s: %s, or default",
-		    device_limit_rows[which].key, error);
+		return ctl_fail(EX_DATAERR, "%s: %s, or %s",
+		    device_limit_rows[which].key, error,
+		    admin_limit_unset(which));
 	return EX_OK;
 }
 
@@ -58,7 +59,10 @@ device_limits_text(const json_t *limits, char out[LIMITS_TEXT_MAX])
 			writer_cstr(&w, ", ");
 		writer_cstr(&w, key);
 		writer_cstr(&w, " ");
-		writer_u64(&w, (uint64_t)json_integer_value(value));
+		if (json_is_string(value))
+			writer_cstr(&w, json_string_value(value));
+		else
+			writer_u64(&w, (uint64_t)json_integer_value(value));
 	}
 	*w.at = '\0';
 	return out;

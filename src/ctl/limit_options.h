@@ -5,7 +5,7 @@
 
 #include "ctl/ctl.h"
 
-#define LIMITS_TEXT_MAX 256
+#define LIMITS_TEXT_MAX 384
 
 /* Was any of them given on the command line? */
 bool device_limits_given(const struct ctl_options *options);

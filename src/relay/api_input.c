@@ -141,6 +141,22 @@ take_ports(struct api_call *call, struct device_record *record)
 }
 
 static bool
+take_word(struct api_call *call, const struct device_limit_row *row,
+    const json_t *value, struct limit_change *change)
+{
+	const char *word = json_string_value(value);
+
+	change->given = true;
+	change->to = (struct own_limit){.is_set = word != NULL};
+	if (json_is_null(value) ||
+	    (word != NULL &&
+		device_limit_parse(row, str_of(word), &change->to.value)))
+		return true;
+	return invalid(
+	    call, "\"%s\" must be null or one of %s", row->key, row->words);
+}
+
+static bool
 take_limit(struct api_call *call, const char *key, const json_t *value,
     struct limit_change changes[DEVICE_LIMITS])
 {
@@ -151,6 +167,8 @@ take_limit(struct api_call *call, const char *key, const json_t *value,
 
 		if (strcmp(row->key, key) != 0)
 			continue;
+		if (row->words != NULL)
+			return take_word(call, row, value, &changes[i]);
 		if (!json_is_null(value) &&
 		    (!json_is_integer(value) || number < row->min ||
 			number > row->max))

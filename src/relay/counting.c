@@ -12,6 +12,7 @@
 
 #include "relay/busiest.h"
 #include "relay/counting.h"
+#include "relay/quota.h"
 #include "relay/session.h"
 #include "relay/visitor.h"
 
@@ -100,12 +101,25 @@ counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
 
 	struct uncounted *uncounted = uncounted_of(device);
 
+	quota_count(device, bytes_in + bytes_out);
 	if (device->session != NULL)
 		session_count(device->session, visitors, bytes_in, bytes_out);
 	if (uncounted == NULL)
 		return; /* a gap in a statistic */
 	add_counters(&uncounted->delta, &more);
 	add_counters(&device->tally->totals, &more);
+}
+
+uint64_t
+counting_waits(const struct device *device)
+{
+	const struct tally *tally = device->tally;
+
+	return tally != NULL && tally->uncounted != NULL &&
+		tally->uncounted->day == device->relay->day
+	    ? tally->uncounted->delta.bytes_in +
+		tally->uncounted->delta.bytes_out
+	    : 0;
 }
 
 const struct device_counters *

@@ -11,6 +11,8 @@ void counting_add(struct device *device, uint64_t visitors, uint64_t bytes_in,
 /* Add payload to its counters and the relay's. */
 void counting_add_payload(
     struct device *device, uint64_t bytes_in, uint64_t bytes_out);
+/* Bytes of the relay's day that the registry was not asked to add yet. */
+uint64_t counting_waits(const struct device *device);
 /* Since it came to this relay; NULL: nobody has visited it. */
 const struct device_counters *counting_totals(const struct device *device);
 /* Ask the registry to add what was counted to its own, that of visits which are running as well.

@@ -19,6 +19,7 @@
 #include "relay/events.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
+#include "relay/quota.h"
 #include "relay/ride.h"
 #include "relay/service.h"
 #include "relay/rotation.h"
@@ -129,6 +130,7 @@ device_free(struct device *device)
 	device_limits_free(device);
 	timer_clear(device->relay->loop, &device->timer);
 	counting_leave(device);
+	quota_leave(device);
 	backlog_remove(device);
 	LIST_REMOVE(device, released_link);
 	grant_drop(&device->grant);
@@ -646,6 +648,7 @@ devices_free_all(struct relay *relay)
 	while ((device = LIST_FIRST(&relay->released)) != NULL)
 		free_cb(NULL, &device->by_name);
 	counting_free_all(relay);
+	quotas_free_all(relay);
 }
 
 static void

@@ -12,6 +12,7 @@
 
 struct device_limits;
 struct dig;
+struct quota;
 struct service;
 struct session;
 struct shared;
@@ -44,6 +45,7 @@ struct device {
 	uint64_t due_ms;
 	struct tally *tally; /* NULL: nobody has visited it */
 	struct device_limits *limits; /* NULL: no rates, and none was hit */
+	struct quota *quota;	      /* NULL: it has none */
 	uint64_t warm_since_ms; /* when warm_recent was last halved or raised */
 	uint16_t warm_recent;	/* most visits at once lately */
 	uint8_t warm_floor;	/* idle channels that the agent wants kept */

@@ -12,6 +12,7 @@
 #include "net/crypto.h"
 #include "relay/events.h"
 #include "relay/limits.h"
+#include "relay/quota.h"
 #include "wire/ws_frame.h"
 
 #define FULL_RETRY_S 5
@@ -125,6 +126,17 @@ limit_of(const struct device *device, enum device_limit limit)
 	    : of_relay[limit];
 }
 
+/* A device that may be slowed has a rate from the beginning, so that what runs by then has it, too. */
+static int64_t
+rate_of(const struct device *device)
+{
+	int64_t rate = limit_of(device, DEVICE_RATE), slow;
+
+	if (!quota_rate(device, &slow))
+		return rate;
+	return rate == 0 || slow < rate ? slow : rate;
+}
+
 static bool
 has_own(const struct own_limit own[DEVICE_LIMITS])
 {
@@ -147,7 +159,9 @@ device_limits_set(
 		return -1;
 	if (own != NULL)
 		memcpy(device->limits->own, own, sizeof(device->limits->own));
-	set_rate(device->limits, limit_of(device, DEVICE_RATE));
+	if (own != NULL && quota_set(device, own) != 0)
+		return -1;
+	set_rate(device->limits, rate_of(device));
 	set_visitor_rate(device->limits, limit_of(device, DEVICE_VISITOR_RATE),
 	    limit_of(device, DEVICE_VISITOR_BURST));
 	return 0;

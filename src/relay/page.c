@@ -81,6 +81,15 @@ static const struct {
 	    "only. A link that does not work any more has expired, was "
 	    "revoked, is not whole, or is for something else: ask who gave "
 	    "it to you for a new one.</p>")},
+    [PAGE_QUOTA_DAY] = {503, "quota-day.html",
+	BUILT_IN("The device has used up its traffic for today",
+	    "<p>The device behind this address may move so much a day, and "
+	    "has. It can be visited again from midnight, UTC.</p>")},
+    [PAGE_QUOTA_MONTH] = {503, "quota-month.html",
+	BUILT_IN("The device has used up its traffic for this month",
+	    "<p>The device behind this address may move so much a month, and "
+	    "has. It can be visited again from the first of the next month, "
+	    "UTC.</p>")},
 };
 
 /* What an agent says letter for letter (docs/PROTOCOL.md section 5.2); all else is for people. */

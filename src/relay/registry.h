@@ -238,6 +238,10 @@ struct device_counters {
 typedef void (*registry_count_cb)(
     void *ctx, const struct device_counters *refused);
 
+/* Bytes, in and out, of the days before the last one, and of that. 0 unless OK. */
+typedef void (*registry_usage_cb)(
+    void *ctx, enum registry_status status, uint64_t before, uint64_t last);
+
 /* Functions that return int answer 0, or -1 when there is no memory: no callback then. */
 struct registry_ops {
 	/* What was not answered yet never will be. */
@@ -295,6 +299,11 @@ struct registry_ops {
 	 * nothing to wait for. */
 	bool (*count)(struct registry *registry, const char *name, uint32_t day,
 	    struct device_counters *delta, registry_count_cb cb, void *ctx);
+	/* What a device has used on the days from ... to, which are a month's, as far as it was added: that of
+	 * every count() before this call is in it, unless it is refused. OK or UNAVAILABLE. NULL:
+	 * nobody has it but who counts. */
+	int (*usage)(struct registry *registry, const char *name, uint32_t from,
+	    uint32_t to, registry_usage_cb cb, void *ctx);
 	/* Keep what has happened, which is the registry's from now on: for ever if it can, and the
 	 * latest of it in memory. False: there is no room, and it is gone. */
 	bool (*happened)(struct registry *registry, struct happening *event);

@@ -190,8 +190,8 @@ take_route(const redisReply *reply, struct route *route)
 		return false;
 	access = (struct str){target.access, target.access_len};
 	target.access = NULL;
-	return str_copy(str_of(route_target_text(&target,
-			    (char[ROUTE_VALUE_TEXT_MAX]){0})),
+	return str_copy(str_of(route_target_text(
+			    &target, (char[ROUTE_VALUE_TEXT_MAX]){0})),
 		   route->value, sizeof(route->value)) &&
 	    str_copy(access, route->access, sizeof(route->access));
 }
@@ -354,6 +354,7 @@ static const struct registry_ops redis_ops = {
     .announce = redis_view_announce,
     .depart = redis_view_depart,
     .count = redis_count,
+    .usage = redis_usage_of,
     .happened = redis_history_add,
     .untold = redis_history_waiting,
     .relays = redis_relays,

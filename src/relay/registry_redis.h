@@ -200,4 +200,8 @@ void redis_sweep_relay(struct redis_registry *registry, const char *id);
 bool redis_count(struct registry *base, const char *name, uint32_t day,
     struct device_counters *delta, registry_count_cb cb, void *ctx);
 
+/* registry_redis_usage.c */
+int redis_usage_of(struct registry *base, const char *name, uint32_t from,
+    uint32_t to, registry_usage_cb cb, void *ctx);
+
 #endif

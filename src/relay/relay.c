@@ -24,6 +24,7 @@
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
 #include "relay/live.h"
+#include "relay/quota.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"
 #include "relay/session.h"
@@ -72,6 +73,7 @@ announce_cb(void *ctx)
 	uint64_t values[COUNTERS_FLAT];
 
 	counting_flush(relay, utc_day(loop_wall_ms()));
+	quotas_tend(relay);
 	take_busiest(relay);
 	relay->self.visitors = relay->n_visitors;
 	counters_values(&relay->counters, values);

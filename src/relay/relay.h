@@ -103,6 +103,7 @@ struct relay {
 	size_t n_checks;
 	LIST_HEAD(, uncounted)
 	uncounted; /* of devices, until the registry has it */
+	LIST_HEAD(, quota) quotas; /* of devices that have one */
 	uint32_t day; /* that what is counted now belongs to: utc_day() */
 	LIST_HEAD(, visitor) visits; /* all visitors */
 	LIST_HEAD(, device) released; /* whose last visits are still running */

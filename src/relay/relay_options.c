@@ -132,7 +132,8 @@ static const struct option_row rows[] = {
 	"agent_listen."},
     {"trusted_proxy", OPTION_LIST, AT(trusted_proxy), NULL, 1, 64, NULL,
 	check_ip, "ADDRESS",
-	"A proxy in front: its X-Forwarded-For is believed from agents and, with "
+	"A proxy in front: its X-Forwarded-For is believed from agents and, "
+	"with "
 	"what else it says of visitors, at visitor_listen; and it is not "
 	"counted as a source itself."},
     {"proxy_protocol", OPTION_BOOL, AT(proxy_protocol), "no", 0, 0, NULL, NULL,
@@ -322,7 +323,8 @@ static const struct option_row rows[] = {
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
 	"Folder with pages to use instead of the built-in ones: 401.html, "
 	"403.html, 404.html, 429.html, 502.html, 503.html, busy.html, "
-	"consent.html, down.html and link.html."},
+	"consent.html, down.html, link.html, quota-day.html and "
+	"quota-month.html."},
     {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
 	"User to become when started as root, before anything but this file is "
 	"read, and kept with the one right to listen at ports below 1024."},

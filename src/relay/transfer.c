@@ -689,6 +689,12 @@ transfers_forget_service(const struct service *service)
 }
 
 void
+transfer_end(struct transfer *transfer)
+{
+	close_transfer(transfer, 0, "its visit was ended");
+}
+
+void
 transfers_close(struct device *device, bool running_too)
 {
 	struct transfer *transfer;

@@ -52,6 +52,8 @@ void transfer_moved(
 /* The stream does not move. */
 void transfer_not_moved(struct transfer *transfer);
 
+/* End its visit, and it. */
+void transfer_end(struct transfer *transfer);
 /* Count what it has moved for its visitor since the last time. */
 void transfer_count(struct transfer *transfer);
 

@@ -14,6 +14,7 @@
 #include "relay/counting.h"
 #include "relay/handover.h"
 #include "relay/limits.h"
+#include "relay/quota.h"
 #include "relay/service.h"
 #include "relay/session.h"
 #include "relay/sources.h"
@@ -143,8 +144,8 @@ retry_after_s(enum page page)
 	}
 }
 
-void
-visitor_fail(struct visitor *visitor, enum page page)
+static void
+fail(struct visitor *visitor, enum page page, unsigned retry_s)
 {
 	struct relay *relay = visitor->device->relay;
 	char from[ADDRESS_TEXT_MAX];
@@ -157,7 +158,9 @@ visitor_fail(struct visitor *visitor, enum page page)
 		    : page == PAGE_CONSENT ? "no consent"
 		    : page == PAGE_DOWN	   ? "service down"
 		    : page == PAGE_BUSY	   ? "busy"
-					   : "offline"));
+		    : page == PAGE_QUOTA_DAY || page == PAGE_QUOTA_MONTH
+		    ? "quota"
+		    : "offline"));
 	if (visitor->kind != SERVICE_HTTP || visitor->touched) {
 		struct connect *connect = visitor->connect;
 
@@ -168,10 +171,42 @@ visitor_fail(struct visitor *visitor, enum page page)
 	}
 	stop_waiting(visitor);
 	conn_set_filter(&visitor->conn, NULL); /* this is its last word */
-	page_write(&relay->pages, page, retry_after_s(page), true,
-	    &visitor->conn);
+	page_write(&relay->pages, page, retry_s, true, &visitor->conn);
 	farewell_take(relay->farewells, &visitor->conn);
 	free_visitor(visitor);
+}
+
+void
+visitor_fail(struct visitor *visitor, enum page page)
+{
+	fail(visitor, page, retry_after_s(page));
+}
+
+static struct visitor *
+find_visitor_of(const struct device *device)
+{
+	struct visitor *visitor;
+
+	LIST_FOREACH (visitor, &device->relay->visits, all_link)
+		if (visitor->device == device)
+			return visitor;
+	return NULL;
+}
+
+void
+visitors_end(struct device *device, enum page page, unsigned retry_s)
+{
+	struct visitor *visitor;
+
+	/* the end of one may be that of others on its channel */
+	while (device->n_visitors > 0 &&
+	    (visitor = find_visitor_of(device)) != NULL)
+		if (visitor->stream != NULL)
+			stream_raw_failed(&visitor->stream->side);
+		else if (visitor->transfer != NULL)
+			transfer_end(visitor->transfer);
+		else
+			fail(visitor, page, retry_s);
 }
 
 void
@@ -400,6 +435,9 @@ admit(const struct service *service, const struct address *from,
 {
 	struct relay *relay = service->device->relay;
 
+	if (!quota_admits(
+		service->device, &objection->page, &objection->retry_after_s))
+		return false;
 	objection->page = PAGE_CROWD;
 	if (!sources_admit(relay->sources, SOURCE_VISITOR, from,
 		loop_now_ms(relay->loop), source, &objection->retry_after_s))

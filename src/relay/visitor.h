@@ -93,6 +93,9 @@ void visitor_fail(struct visitor *visitor, enum page page);
 int visitor_release(struct visitor *visitor, struct conn *conn,
     const struct conn_ops *ops, void *owner, struct buf **first,
     size_t *first_len);
+/* All visits of the device end: those that wait with this page. */
+void visitors_end(
+    struct device *device, enum page page, unsigned retry_after_s);
 /* The service does not take it; reason is the agent's. As visitor_fail(). */
 void visitor_refuse(struct visitor *visitor, struct str reason);
 /* Reset it. Frees it. */

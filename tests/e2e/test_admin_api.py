@@ -94,6 +94,9 @@ def test_a_device_from_its_birth_to_its_end(scene):
     changed = api.ok("PATCH", "/devices/alice", {"limits": {"max_visitors": None,
                                                             "device_rate": 100000}})
     assert changed["limits"] == {"device_rate": 100000}
+    quota = {"quota_month": 5 << 30, "quota_action": "slow", "quota_rate": 1000}
+    changed = api.ok("PATCH", "/devices/alice", {"limits": {"device_rate": None, **quota}})
+    assert changed["limits"] == api.ok("GET", "/devices/alice")["limits"] == quota
     assert api.ok("PUT", "/devices/alice", {"limits": {"max_visitors": 7}})["limits"] == {
         "max_visitors": 7}
     api.fails(409, "PUT", "/devices/alice", {"label": "other"}, "cannot be changed")
@@ -331,6 +334,9 @@ BAD = [
     (422, {"name": "a", "limits": {"max_visitors": -1}}, '"max_visitors" must be'),
     (422, {"name": "a", "limits": {"max_visitors": "5"}}, '"max_visitors" must be'),
     (422, {"name": "a", "limits": {"speed": 1}}, 'no limit "speed"'),
+    (422, {"name": "a", "limits": {"quota_day": 0}}, '"quota_day" must be'),
+    (422, {"name": "a", "limits": {"quota_action": "kill"}}, "one of warn|slow|stop"),
+    (422, {"name": "a", "limits": {"quota_action": 1}}, "one of warn|slow|stop"),
     (422, {"name": "a", "secret": "x"}, 'no member "secret"'),
 ]
 

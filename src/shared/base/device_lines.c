@@ -465,6 +465,17 @@ keep_unknown(struct writer *w, struct str old, bool (*knows)(struct str key))
 	}
 }
 
+static void
+put_limit(struct writer *w, const struct device_limit_row *row, int64_t value)
+{
+	char text[24];
+	struct writer field;
+
+	writer_init(&field, text, sizeof(text));
+	device_limit_write(&field, row, value);
+	form_put(w, row->key, (struct str){text, writer_len(&field)});
+}
+
 void
 device_line_write(
     struct writer *w, const struct device_record *record, struct str old)
@@ -488,8 +499,8 @@ device_line_write(
 		form_put(w, "fleet", str_of(record->fleet));
 	for (int i = 0; i < DEVICE_LIMITS; i++)
 		if (record->limits[i].is_set)
-			form_put_number(w, device_limit_rows[i].key,
-			    (uint64_t)record->limits[i].value);
+			put_limit(
+			    w, &device_limit_rows[i], record->limits[i].value);
 	put_access(w, record->access);
 	keep_unknown(w, old, device_record_knows);
 }

@@ -7,6 +7,8 @@
 #include "base/hex.h"
 #include "base/token_bucket.h"
 
+#define QUOTA_BYTES_MAX (INT64_C(1) << 50) /* exact in anybody's JSON */
+
 bool
 secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN])
 {
@@ -57,26 +59,71 @@ add_ports(struct device_record *record, struct str list)
 }
 
 const struct device_limit_row device_limit_rows[DEVICE_LIMITS] = {
-    [DEVICE_MAX_VISITORS] = {"max_visitors", 1, 1000000},
-    [DEVICE_VISITOR_RATE] = {"visitor_rate", 0, 1000000},
-    [DEVICE_VISITOR_BURST] = {"visitor_burst", 0, 1000000},
-    [DEVICE_RATE] = {"device_rate", 0, TOKEN_RATE_MAX},
+    [DEVICE_MAX_VISITORS] = {"max_visitors", 1, 1000000, false, NULL},
+    [DEVICE_VISITOR_RATE] = {"visitor_rate", 0, 1000000, false, NULL},
+    [DEVICE_VISITOR_BURST] = {"visitor_burst", 0, 1000000, false, NULL},
+    [DEVICE_RATE] = {"device_rate", 0, TOKEN_RATE_MAX, true, NULL},
+    [DEVICE_QUOTA_DAY] = {"quota_day", 1, QUOTA_BYTES_MAX, true, NULL},
+    [DEVICE_QUOTA_MONTH] = {"quota_month", 1, QUOTA_BYTES_MAX, true, NULL},
+    [DEVICE_QUOTA_ACTION] = {"quota_action", QUOTA_WARN, QUOTA_STOP, false,
+	"warn|slow|stop"},
+    [DEVICE_QUOTA_RATE] = {"quota_rate", 1, TOKEN_RATE_MAX, true, NULL},
 };
+
+static bool
+parse_word(struct str words, struct str text, int64_t *value)
+{
+	struct str word;
+
+	for (*value = 0; words.len > 0; (*value)++) {
+		str_split(words, '|', &word, &words);
+		if (str_equal(word, text))
+			return true;
+	}
+	return false;
+}
+
+bool
+device_limit_parse(
+    const struct device_limit_row *row, struct str text, int64_t *value)
+{
+	uint64_t number;
+
+	if (row->words != NULL)
+		return parse_word(str_of(row->words), text, value);
+	if (!str_to_number(text, (uint64_t)row->max, &number) ||
+	    (int64_t)number < row->min)
+		return false;
+	*value = (int64_t)number;
+	return true;
+}
+
+void
+device_limit_write(
+    struct writer *w, const struct device_limit_row *row, int64_t value)
+{
+	struct str words, word;
+
+	if (row->words == NULL) {
+		writer_u64(w, (uint64_t)value);
+		return;
+	}
+	words = str_of(row->words);
+	do
+		str_split(words, '|', &word, &words);
+	while (value-- > 0);
+	writer_str(w, word);
+}
 
 static bool
 set_limit(struct own_limit *limit, const struct device_limit_row *row,
     struct str value)
 {
-	uint64_t number;
-
 	*limit = (struct own_limit){0};
 	if (value.len == 0)
 		return true;
-	if (!str_to_number(value, (uint64_t)row->max, &number) ||
-	    (int64_t)number < row->min)
-		return false;
-	*limit = (struct own_limit){true, (int64_t)number};
-	return true;
+	limit->is_set = device_limit_parse(row, value, &limit->value);
+	return limit->is_set;
 }
 
 static bool
@@ -107,8 +154,7 @@ add_share(struct device_record *record, struct str id, struct str value)
 {
 	struct access_share share = {0};
 
-	return share_id_valid(id) &&
-	    str_copy(id, share.id, sizeof(share.id)) &&
+	return share_id_valid(id) && str_copy(id, share.id, sizeof(share.id)) &&
 	    access_share_of(record->access, id) == NULL &&
 	    access_share_parse(&share, value) &&
 	    access_put_share(&record->access, &share) == 0;

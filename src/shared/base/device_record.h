@@ -19,15 +19,23 @@ struct service_port {
 #define ROTATION_TEXT_MAX 200
 #define ROTATION_ASKED "asked"
 
-/* The limits that a device may have for itself, in place of the relay's options of the same
- * names. */
+/* The limits that a device may have for itself: in place of the relay's options of the same
+ * names, and its quotas, which no option stands for. */
 enum device_limit {
 	DEVICE_MAX_VISITORS,
 	DEVICE_VISITOR_RATE,
 	DEVICE_VISITOR_BURST,
 	DEVICE_RATE,
+	DEVICE_QUOTA_DAY,    /* bytes of visits, both directions, on a day (UTC) */
+	DEVICE_QUOTA_MONTH,  /* the same in a calendar month */
+	DEVICE_QUOTA_ACTION, /* enum quota_action: when one of them is used up */
+	DEVICE_QUOTA_RATE,   /* bytes a second, if that is QUOTA_SLOW */
 	DEVICE_LIMITS
 };
+
+enum quota_action { QUOTA_WARN, QUOTA_SLOW, QUOTA_STOP };
+#define QUOTA_ACTION_DEFAULT QUOTA_STOP
+#define QUOTA_RATE_DEFAULT 16384 /* bytes a second */
 
 struct own_limit {
 	bool is_set;
@@ -44,6 +52,9 @@ struct limit_change {
 struct device_limit_row {
 	const char *key;
 	int64_t min, max;
+	bool is_size; /* bytes */
+	/* "warn|slow|stop": such a word in text, its place as value; NULL: a number */
+	const char *words;
 };
 
 extern const struct device_limit_row device_limit_rows[DEVICE_LIMITS];
@@ -73,13 +84,20 @@ void device_record_drop(struct device_record *record);
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
  * form of a Redis field), rotation, fleet, the keys of device_limit_rows (a
- * number; empty: none), access/SERVICE and share/ID (base/access_rule.h). Unknown keys are
+ * number or a word; empty: none), access/SERVICE and share/ID (base/access_rule.h). Unknown keys are
  * skipped. False: the value is malformed, a service has two ports or rules, or there is no
  * memory. The record begins as all zeros; it ends with device_record_drop() in any case. */
 bool device_record_set(
     struct device_record *record, struct str key, struct str value);
 /* Is it one of these keys? */
 bool device_record_knows(struct str key);
+
+/* The value of a limit in the text of a record. False: it may not be that. */
+bool device_limit_parse(
+    const struct device_limit_row *row, struct str text, int64_t *value);
+/* Append it. */
+void device_limit_write(
+    struct writer *w, const struct device_limit_row *row, int64_t value);
 
 /* 64 lower-case hex digits. */
 bool secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN]);

@@ -17,6 +17,7 @@
 	X(EVENT_MOVE,       "move",       "A device was asked to go to another relay.") \
 	X(EVENT_SHARE,      "share",      "A share link was used.") \
 	X(EVENT_LIMIT,      "limit",      "A limit was hit.") \
+	X(EVENT_QUOTA,      "quota",      "A device has used up its quota, or most of it.") \
 	X(EVENT_AUDIT,      "audit",      "An operator has changed something.") \
 	X(EVENT_RELAY,      "relay",      "A relay has gone without a goodbye.") \
 	X(EVENT_LOST,       "lost",       "A relay could not keep events: these are missing.")
