@@ -263,6 +263,46 @@ revoke_cb(struct admin *admin, struct access **access, void *ctx)
 	    : admin_fail_memory(admin);
 }
 
+struct renewal {
+	const char *name, *service;
+};
+
+static int
+renew_cb(struct admin *admin, struct access **access, void *ctx)
+{
+	const struct renewal *renewal = ctx;
+	const struct access_rule *found =
+	    access_rule_of(*access, str_of(renewal->service));
+	struct access_rule rule, none = {.mode = ACCESS_PUBLIC};
+	int result;
+
+	if (found == NULL)
+		return admin_fail(admin, ADMIN_UNKNOWN,
+		    "%s has no rule for a service %s, and so no share links "
+		    "to it",
+		    renewal->name, renewal->service);
+	rule = *found;
+	crypto_random(rule.key, sizeof(rule.key));
+	memcpy(none.service, rule.service, sizeof(none.service));
+	/* its shares go with the rule; nobody sees it without one */
+	result = access_put_rule(access, &none) == 0 &&
+		access_put_rule(access, &rule) == 0
+	    ? ADMIN_OK
+	    : admin_fail_memory(admin);
+	crypto_wipe(&rule, sizeof(rule));
+	return result;
+}
+
+int
+admin_share_revoke_all(
+    struct admin *admin, const char *name, const char *service)
+{
+	struct renewal renewal = {name, service};
+
+	return admin->store->device_change_access(
+	    admin, name, renew_cb, &renewal);
+}
+
 static const char *
 find_holder(const json_t *devices, const char *id)
 {

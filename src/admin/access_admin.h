@@ -35,6 +35,11 @@ int admin_share_make(struct admin *admin, const char *name,
 int admin_share_revoke(
     struct admin *admin, const char *id, char name[DEVICE_NAME_MAX + 1]);
 
+/* End all share links of a service, also those that nobody knows of: it has another key from then on, and
+ * its rule stays. */
+int admin_share_revoke_all(
+    struct admin *admin, const char *name, const char *service);
+
 /* The rules as an object by service, the shares as an array; keys and hashes are in neither. */
 json_t *admin_access_json(const struct access *access);
 json_t *admin_shares_json(const struct access *access);

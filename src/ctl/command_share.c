@@ -190,13 +190,33 @@ command_share_list(struct ctl *ctl, const char *name)
 	return table_print(&table);
 }
 
+static int
+revoke_all(struct ctl *ctl, const char *text)
+{
+	struct access_share share = {0};
+	char name[DEVICE_NAME_MAX + 1];
+	int code = take_place(text, name, &share);
+
+	if (code == EX_OK)
+		code = ctl_changed(ctl, "share revoke", text,
+		    admin_share_revoke_all(
+			&ctl->admin, name, share.service));
+	if (code == EX_OK && ctl->options.json)
+		return report_json(json_pack("{s:s, s:s}", "revoked", text,
+		    "device", name));
+	return code;
+}
+
 int
 command_share_revoke(struct ctl *ctl, const char *id)
 {
 	char name[DEVICE_NAME_MAX + 1];
-	int code = ctl_changed(ctl, "share revoke", id,
-	    admin_share_revoke(&ctl->admin, id, name));
+	int code;
 
+	if (strchr(id, '/') != NULL)
+		return revoke_all(ctl, id);
+	code = ctl_changed(ctl, "share revoke", id,
+	    admin_share_revoke(&ctl->admin, id, name));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(
 		    json_pack("{s:s, s:s}", "revoked", id, "device", name));

@@ -97,7 +97,9 @@ const struct ctl_command ctl_commands[] = {
 	command_share_list},
     {{"share", "revoke", "ID",
 	 "End a share link, and the visits of those who have opened it: from "
-	 "within a second on, their next requests are refused."},
+	 "within a second on, their next requests are refused. DEVICE/SERVICE "
+	 "for ID ends all links to that service, those that are not in the "
+	 "list as well: it gets another key."},
 	command_share_revoke},
     {{"share", NULL, "DEVICE/SERVICE",
 	 "Print a link to a service that not anybody may visit: whoever has it "

@@ -514,6 +514,25 @@ def test_what_connection_names_does_not_hide_the_visitor(place):
             assert "forwarded" not in fields.get("connection", "").lower(), fields
 
 
+def test_all_links_of_a_service_are_over_at_once(place):
+    links = [place.share("closed"), place.share("closed")]
+    fields = [("Cookie", place.cookie(links[0], "closed"))]
+    other = [("Cookie", place.cookie(place.share("word"), "word"))]
+    assert place.get("closed", fields=fields).status == 200
+    place.ctl("share", "revoke", "alice/closed")
+    until("the visit is refused",
+          lambda: place.get("closed", fields=fields).status == 403 or None)
+    for link in links:
+        until("the link is refused", lambda: place.open(link, "closed").status == 403 or None)
+    kept = json.loads(place.ctl("--json", "share", "ls", "alice"))["shares"]
+    assert "closed" not in {share["service"] for share in kept}
+    assert place.get("word", fields=other).status == 200
+    fields = [("Cookie", place.cookie(place.share("closed"), "closed"))]
+    until("a new link opens", lambda: place.get("closed", fields=fields).status == 200 or None)
+    done = place.run("share", "revoke", "alice/open")
+    assert done.returncode == 67 and "no rule" in done.stderr
+
+
 def test_a_service_is_closed_and_opened_while_it_is_visited(place):
     place.set("open=private")
     place.expect({"open": 403})
