@@ -320,8 +320,10 @@ doctor_check_maps(struct doctor *doctor, const char *socket)
 	} else if (!has_maps(reading)) {
 		doctor_note(doctor, FINDING_FAIL, "maps",
 		    "HAProxy's configuration must name http.map, sni.map, "
-		    "tcp.map and relay.map, as haproxy/haproxy.cfg does",
-		    "HAProxy has not got all of them");
+		    "tcp.map, relay.map, allow.map and revoked.map, as "
+		    "haproxy/haproxy.cfg of this version does",
+		    "HAProxy has not got all of them: services that are not "
+		    "public are not served without the last two");
 	} else {
 		comparison->doctor = doctor;
 		comparison->reading = reading;

@@ -46,6 +46,16 @@ device_access_set(struct device *device, struct access *access)
 	return changed;
 }
 
+bool
+device_access_forget(struct device *device)
+{
+	bool known = device->access_known;
+
+	access_drop(&device->access);
+	device->access_known = false;
+	return known;
+}
+
 /* Cookies. */
 
 /* The next pair of a Cookie field's value (RFC 6265 section 4.2.1). */

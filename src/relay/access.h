@@ -63,5 +63,7 @@ int device_routes(
 
 /* Have these rules from now on; NULL: all is public. True: they are others than before. */
 bool device_access_set(struct device *device, struct access *access);
+/* Its rules are not known any more: nobody comes. True: they were. */
+bool device_access_forget(struct device *device);
 
 #endif

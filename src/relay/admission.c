@@ -161,6 +161,7 @@ welcome(struct admission *admission)
 	session = session_new(device, &upgrade->conn);
 	if (admission->provisional) {
 		device->unverified = !device->relay->options.open;
+		device->unread = true;
 		backlog_add(device);
 	}
 	if (session != NULL) {
@@ -576,7 +577,7 @@ device_cb(
 	struct admission *admission = ctx;
 	bool open = admission->relay->options.open;
 
-	if (status == REGISTRY_UNAVAILABLE) {
+	if (status == REGISTRY_UNAVAILABLE || status == REGISTRY_UNREADABLE) {
 		admit_provisionally(admission);
 		return;
 	}

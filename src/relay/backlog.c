@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A queue with a bounded number of writes under way: an answer starts the next. A device
- * that was let in without the registry is looked up there first, and written if it may be
- * here (device_recheck()). */
+ * that was let in without the registry, or whose record has changed unread, is looked up there
+ * first, and written if it may be here (device_recheck()). */
 #include "config.h"
 
 #include "relay/backlog.h"
@@ -64,7 +64,7 @@ backlog_write(struct relay *relay)
 			return;
 		backlog_remove(device);
 		relay->backlog_writes++;
-		if (!device->unverified) {
+		if (!device->unverified && !device->unread) {
 			device_hold(device, written_cb, relay);
 		} else if (device_recheck(
 			       relay, device->name, written_cb, relay) != 0) {

@@ -254,6 +254,8 @@ device_cb(
 
 	if (status == REGISTRY_UNAVAILABLE)
 		reject_for_now(check, "the registry does not answer");
+	else if (status == REGISTRY_UNREADABLE)
+		reject_for_now(check, "the device's record makes no sense");
 	else if (check->relay->options.open ||
 	    (status == REGISTRY_OK &&
 		(check->certified ||

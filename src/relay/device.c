@@ -459,12 +459,22 @@ struct recheck {
 	char name[DEVICE_NAME_MAX + 1];
 };
 
+/* Its record has to be read: as soon as the registry answers. */
+static void
+read_later(struct device *device)
+{
+	device->unread = true;
+	backlog_add(device);
+}
+
 /* Is the device that we have the one that the registry knows? One that it does not know
- * may be among what it has lost. */
+ * may be among what it has lost. In open mode any secret is right. */
 static bool
 is_in_order(const struct device *device, enum registry_status status,
     const struct device_record *record)
 {
+	if (device->relay->options.open)
+		return true;
 	if (status == REGISTRY_OK)
 		return crypto_equal(record->secret_sha256,
 			   device->secret_sha256, SECRET_HASH_LEN) ||
@@ -482,14 +492,27 @@ take_limits(struct device *device, enum registry_status status,
 		    LOG_S("device", device->name));
 }
 
-/* Sessions and running visits go on; who comes from now on is asked by the new rules. */
-static void
+/* Sessions and running visits go on; who comes from now on is asked by the new rules. Its routes
+ * are others now if that is true. */
+static bool
 take_access(struct device *device, enum registry_status status,
     const struct device_record *record)
 {
-	if (status == REGISTRY_OK &&
-	    device_access_set(device, record->access) && !device->unverified)
-		device_hold(device, NULL, NULL);
+	return status == REGISTRY_OK &&
+	    device_access_set(device, record->access);
+}
+
+/* Nobody can tell whom the operator lets in: nobody comes, until a record that can be read is
+ * written. Its session goes on. */
+static void
+close_unreadable(struct device *device, const struct recheck *recheck)
+{
+	if (device_access_forget(device))
+		log_error("a device's record makes no sense: its services are "
+			  "closed to visitors until it does",
+		    LOG_S("device", device->name));
+	device->unread = false;
+	device_hold(device, recheck->cb, recheck->ctx);
 }
 
 /* Acts on what the registry says of it. */
@@ -498,23 +521,26 @@ take_record(struct device *device, const struct recheck *recheck,
     enum registry_status status, const struct device_record *record)
 {
 	bool unverified = device->unverified;
+	bool unwritten = unverified || device->unread;
 
 	if (status == REGISTRY_UNAVAILABLE) {
-		if (unverified)
-			backlog_add(device);
+		read_later(device);
+	} else if (status == REGISTRY_UNREADABLE) {
+		close_unreadable(device, recheck);
+		return;
 	} else if (!is_in_order(device, status, record)) {
 		if (status == REGISTRY_NOT_FOUND)
 			counting_end(device);
 		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
 	} else {
 		take_limits(device, status, record);
-		take_access(device, status, record);
-		device->unverified = false;
-		if (unverified)
+		unwritten |= take_access(device, status, record);
+		device->unverified = device->unread = false;
+		if (unwritten)
 			device_hold(device, recheck->cb, recheck->ctx);
 		if (status == REGISTRY_OK)
 			rotation_ask(device, record);
-		if (unverified)
+		if (unwritten)
 			return;
 	}
 	if (recheck->cb != NULL)
@@ -545,17 +571,18 @@ int
 device_recheck(
     struct relay *relay, const char *name, registry_done_cb cb, void *ctx)
 {
-	const struct device *device = device_find(relay, str_of(name));
+	struct device *device = device_find(relay, str_of(name));
 	struct recheck *recheck;
 
-	/* in open mode any secret is right */
-	if (device == NULL || relay->options.open) {
+	if (device == NULL) {
 		if (cb != NULL)
 			cb(ctx, REGISTRY_NOT_FOUND);
 		return 0;
 	}
-	if ((recheck = calloc(1, sizeof(*recheck))) == NULL)
+	if ((recheck = calloc(1, sizeof(*recheck))) == NULL) {
+		read_later(device);
 		return -1;
+	}
 	recheck->relay = relay;
 	recheck->cb = cb;
 	recheck->ctx = ctx;
@@ -565,6 +592,7 @@ device_recheck(
 		relay->registry, name, rechecked_cb, recheck) == 0)
 		return 0;
 	free(recheck);
+	read_later(device);
 	return -1;
 }
 

@@ -69,11 +69,13 @@ struct device {
 	/* let in while the registry was away: it has to be asked before anything of this is
 	 * written there */
 	bool unverified : 1;
+	/* the operator has changed its record, and it could not be read since */
+	bool unread : 1;
 	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
 	bool secret_asked : 1;	/* the agent owes the answer to op=rotate */
-	bool access_known : 1;	/* its record was read, or nobody has one */
+	bool access_known : 1;	/* its record was read, and made sense */
 	bool released : 1; /* its lease is over: only running visits are left */
 	char name[];
 };
@@ -115,7 +117,8 @@ void device_retime(struct device *device);
 void device_moved(struct device *device);
 /* Ask the registry whether the device of that name is still in order, and revoke it if it
  * was removed or has another secret: everything of it ends at once, and its lease. One that
- * was let in without the registry is written there. Nothing happens for a name that is not
+ * was let in without the registry is written there. What could not be read is in the backlog
+ * then; a record that makes no sense closes its services. Nothing happens for a name that is not
  * here. cb may be NULL; else it is called once, when all that was done. -1: no memory, and
  * cb is not called. */
 int device_recheck(

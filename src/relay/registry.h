@@ -32,6 +32,7 @@ enum registry_status {
 	REGISTRY_HELD,	    /* another session holds the name */
 	REGISTRY_STALE, /* our epoch is not the current one: the write was fenced off */
 	REGISTRY_EXHAUSTED, /* no public port is free, or a reserved one is taken */
+	REGISTRY_UNREADABLE, /* the device's record makes no sense */
 	REGISTRY_UNAVAILABLE /* it does not answer: what was done, if anything, is not known */
 };
 
@@ -247,7 +248,7 @@ struct registry_ops {
 	/* What was not answered yet never will be. */
 	void (*free)(struct registry *registry);
 
-	/* The device of that name: OK, NOT_FOUND or UNAVAILABLE. */
+	/* The device of that name: OK, NOT_FOUND, UNREADABLE or UNAVAILABLE. */
 	int (*device_get)(struct registry *registry, const char *name,
 	    registry_device_cb cb, void *ctx);
 	/* Make a record of a device that has the key of a fleet. */

@@ -112,6 +112,14 @@ struct device_query {
 	char name[DEVICE_NAME_MAX + 1];
 };
 
+/* Will it answer otherwise when it is asked later? Not if the key is no hash. */
+static bool
+is_refusal(const redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR &&
+	    strncmp(reply->str, "WRONGTYPE", strlen("WRONGTYPE")) != 0;
+}
+
 static void
 fill_device(struct device_query *query, const redisReply *reply)
 {
@@ -123,6 +131,8 @@ fill_device(struct device_query *query, const redisReply *reply)
 		return;
 	if (!redis_device_read(reply, query->name, &answer->device, &exists)) {
 		redis_complain(query->registry, "device", reply);
+		if (!is_refusal(reply))
+			answer->status = REGISTRY_UNREADABLE;
 		return;
 	}
 	answer->status = exists ? REGISTRY_OK : REGISTRY_NOT_FOUND;

@@ -63,7 +63,7 @@ skip(struct feed *feed, struct str key, struct str value, const char *why)
 {
 	feed->skipped++;
 	log_warn("skipped a route that makes no sense", LOG_STR("key", key),
-	    LOG_STR("value", value), LOG_S("reason", why));
+	    LOG_STR("value", route_text_shown(value)), LOG_S("reason", why));
 }
 
 static enum feed_result

@@ -83,8 +83,10 @@ try_smaller(struct map_sync *sync)
 static void
 fail(struct map_sync *sync, const char *why, struct str reply)
 {
+	/* it has keys: those of a map's entries, or of the command that it repeats */
 	if (reply.len > REPLY_LOG_MAX)
 		reply.len = REPLY_LOG_MAX;
+	reply = route_text_shown(reply);
 	log_error("HAProxy did not do as it was told",
 	    LOG_S("socket", sync->settings.path), LOG_S("reason", why),
 	    LOG_STR("reply", reply));
@@ -108,6 +110,25 @@ report_maps(const struct map_sync *sync)
 			    LOG_S("map", route_kind_name((enum route_kind)i)));
 }
 
+/* One that has no such maps cannot ask a rule, and would let anybody in. */
+static void
+guard(struct map_sync *sync)
+{
+	bool unguarded = sync->views[ROUTE_ALLOW].map[MAP_BASE][0] == '\0' ||
+	    sync->views[ROUTE_REVOKED].map[MAP_BASE][0] == '\0';
+	int i;
+
+	for (i = 0; i < ROUTE_KINDS; i++)
+		sync->views[i].unguarded = unguarded;
+	if (unguarded)
+		log_error("HAProxy's configuration does not ask who may visit: "
+			  "services that are not public are not served there",
+		    LOG_S("socket", sync->settings.path),
+		    LOG_S("hint",
+			"take the haproxy.cfg of this version, which names "
+			"allow.map and revoked.map"));
+}
+
 static void
 on_maps(struct map_sync *sync, struct str reply)
 {
@@ -119,6 +140,7 @@ on_maps(struct map_sync *sync, struct str reply)
 		map_view_discover(&sync->views[i], reply, indexed);
 	sync->discovered = true;
 	report_maps(sync);
+	guard(sync);
 }
 
 static void

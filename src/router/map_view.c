@@ -204,12 +204,21 @@ map_view_presses(const struct map_view *view)
 	    PRESSING_LIMITS * map_plan_search_limit(overlaid);
 }
 
+/* A configuration of before takes the address out of the value and lets anybody go there. */
+static bool
+is_served(const struct map_view *view, const struct route_entry *entry)
+{
+	return entry->live &&
+	    (!view->unguarded || entry->target.access == NULL);
+}
+
 static void
-line_of(const struct route_entry *entry, struct map_line *line)
+line_of(const struct map_view *view, const struct route_entry *entry,
+    struct map_line *line)
 {
 	memcpy(line->key, entry->key, entry->key_len);
 	line->key[entry->key_len] = '\0';
-	if (entry->live)
+	if (is_served(view, entry))
 		route_target_text(&entry->target, line->value);
 	else
 		memcpy(line->value, ROUTE_TOMBSTONE, sizeof(ROUTE_TOMBSTONE));
@@ -267,7 +276,7 @@ map_view_take(struct map_view *view, struct map_change *change)
 	if (entry == NULL)
 		return false;
 	entry->dirty &= (uint8_t)~view->bit;
-	line_of(entry, &change->line);
+	line_of(view, entry, &change->line);
 	if (map_view_has_overlay(view)) {
 		change_overlay(view, entry, change);
 	} else {
@@ -366,7 +375,7 @@ map_view_next(void *ctx, struct str *key, char value[ROUTE_VALUE_TEXT_MAX])
 
 	if (entry == NULL)
 		return false;
-	line_of(entry, &line);
+	line_of(view, entry, &line);
 	*key = route_entry_key(entry);
 	memcpy(value, line.value, sizeof(line.value));
 	return true;

@@ -28,6 +28,7 @@ struct map_view {
 	bool
 	    lost; /* a change could not be noted down: it needs the whole map */
 	bool indexed; /* HAProxy 2.9 or later */
+	bool unguarded; /* it asks nobody's rule: restricted routes are gone for it */
 	bool writing; /* maps are being written whole, from written_from on */
 	enum map_level written_from, level; /* level: the one at hand */
 	char map[MAP_LEVELS][MAP_NAME_MAX + 1]; /* "": HAProxy has none */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """taupe-router between a real Redis, written to as a relay would, and real HAProxies."""
+import base64
 import contextlib
 import itertools
 import os
@@ -18,7 +19,7 @@ import urllib.request
 import pytest
 
 from harness import ports
-from router_lib import BUILD, KINDS, OVERLAYS, SLOW, make_certificate, stage, until
+from router_lib import BUILD, CONFIG, KINDS, OVERLAYS, SLOW, make_certificate, stage, until
 
 assert stage  # a fixture, used by its name
 
@@ -134,7 +135,8 @@ def test_what_makes_no_sense_is_skipped_and_named(stage):
     redis, hap = stage.redis(), stage.haproxy()
     bad = {"http/UPPER.test": "127.0.0.1,1,1", "http/a b": "127.0.0.1,1,1", "nonsense": "x",
            "tcp/70000": "127.0.0.1,1,1", "http/port.test": "127.0.0.1,0,1",
-           "http/x\nshow info": "127.0.0.1,1,1", "http/host.test": "localhost,80,1"}
+           "http/x\nshow info": "127.0.0.1,1,1", "http/host.test": "localhost,80,1",
+           "http/key.test": "127.0.0.1,1,1,private,HALF-OF-A-KEY"}
     redis.db.hset("taupe:routes", mapping=bad)
     router = stage.router(redis, hap)
     until(lambda: router.logged("read the routes"))
@@ -145,6 +147,7 @@ def test_what_makes_no_sense_is_skipped_and_named(stage):
     until_known(hap, "good.test", "127.0.0.1,5")
     assert hap.effective("http") == {"good.test": "127.0.0.1,5"}
     assert router.logged("skipped a route") == 2 * len(bad)
+    assert router.logged("HALF-OF-A-KEY") == 0
     assert router.process.poll() is None
 
 
@@ -522,6 +525,29 @@ frontend f
     redis.remove("http/a.test")
     until(lambda: hap.get("a.test").status == 404)
     assert router.logged("configuration has no such map") == 5
+
+
+def test_a_haproxy_that_asks_no_rule_gets_no_restricted_route(stage, tmp_path):
+    """One with a configuration of before takes the address out of the value, whatever follows."""
+    config = tmp_path / "before.cfg"
+    config.write_text(
+        CONFIG.read_text()
+        .replace("${TAUPE_MAPS}/allow.map", str(tmp_path / "elsewhere"))
+        .replace("${TAUPE_MAPS}/revoked.map", str(tmp_path / "elsewhere")))
+    (tmp_path / "elsewhere").touch()
+    redis, hap = stage.redis(), stage.haproxy(config=config)
+    router = stage.router(redis, hap)
+    access = "private," + base64.b64encode(bytes(32)).decode()
+    redis.put({"http/first.test": "127.0.0.1,1"})
+    until_known(hap, "first.test", "127.0.0.1,1")
+    for key, kind in (("a.test", "http"), ("a.test", "sni"), (str(hap.first_port), "tcp")):
+        redis.db.xadd("taupe:events", {"kind": "route", "key": f"{kind}/{key}",
+                                           "value": f"127.0.0.1,1,1,{access}"})
+    redis.put({"http/last.test": "127.0.0.1,1"})
+    until_known(hap, "last.test", "127.0.0.1,1")
+    for kind in ("http", "sni", "tcp"):
+        until_known(hap, "a.test" if kind != "tcp" else str(hap.first_port), "gone", kind)
+    assert router.logged("does not ask who may visit") == 1
 
 
 # --- when the router comes and goes --------------------------------------------------------------

@@ -196,6 +196,17 @@ route_target_text(
 	return out;
 }
 
+struct str
+route_text_shown(struct str text)
+{
+	unsigned commas = 0;
+
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] == ',' && ++commas == 3)
+			return (struct str){text.ptr, i};
+	return text;
+}
+
 bool
 route_target_equal(const struct route_target *a, const struct route_target *b)
 {

@@ -75,6 +75,10 @@ bool route_target_parse(struct str text, struct route_target *target);
 const char *route_target_text(
     const struct route_target *target, char out[ROUTE_VALUE_TEXT_MAX]);
 
+/* As much of a route's value, in either form and right or wrong, as a log may show: up to the third
+ * comma. Keys may follow. */
+struct str route_text_shown(struct str text);
+
 bool route_target_equal(
     const struct route_target *a, const struct route_target *b);
 
