@@ -647,6 +647,11 @@ api_login(struct api_call *call, struct relay *relay)
 		return;
 	}
 	login = login_add(&relay->api->logins, &call->bearer);
+	if (login == NULL) {
+		api_fail(call, 503, "busy", "log out elsewhere",
+		    "%d have logged in at this relay already", LOGINS_MAX);
+		return;
+	}
 	api_answer(call, 200,
 	    json_pack("{s:s, s:s, s:s, s:s}", "name", call->bearer.name, "role",
 		token_role_name(call->bearer.role), "csrf", login->csrf,

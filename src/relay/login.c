@@ -6,19 +6,41 @@
 #include "net/crypto.h"
 #include "net/loop.h"
 
+/* The oldest of those in use, if its token has as many as it may; else a free one. */
+static struct login *
+find_room(struct logins *logins, const char *name, uint64_t now)
+{
+	struct login *oldest = NULL, *room = NULL;
+	int n = 0;
+
+	for (int i = 0; i < LOGINS_MAX; i++) {
+		struct login *login = &logins->items[i];
+
+		if (login->until_ms <= now) {
+			room = login;
+		} else if (strcmp(login->name, name) == 0) {
+			n++;
+			if (oldest == NULL ||
+			    login->until_ms < oldest->until_ms)
+				oldest = login;
+		}
+	}
+	return n < LOGINS_OF_TOKEN && room != NULL ? room : oldest;
+}
+
 const struct login *
 login_add(struct logins *logins, const struct token_record *token)
 {
-	struct login *login = &logins->items[0];
+	uint64_t now = loop_wall_ms();
+	struct login *login = find_room(logins, token->name, now);
 
-	for (int i = 1; i < LOGINS_MAX; i++)
-		if (logins->items[i].until_ms < login->until_ms)
-			login = &logins->items[i];
+	if (login == NULL)
+		return NULL;
 	secret_draw_text(login->id);
 	secret_draw_text(login->csrf);
 	memcpy(login->name, token->name, sizeof(login->name));
 	memcpy(login->sha256, token->sha256, sizeof(login->sha256));
-	login->until_ms = loop_wall_ms() + LOGIN_MS;
+	login->until_ms = now + LOGIN_MS;
 	return login;
 }
 

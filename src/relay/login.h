@@ -11,6 +11,7 @@
 #include "base/token_record.h"
 
 #define LOGINS_MAX 64
+#define LOGINS_OF_TOKEN 4
 #define LOGIN_MS (12 * 3600 * 1000)
 
 struct login {
@@ -26,7 +27,8 @@ struct logins {
 	struct login items[LOGINS_MAX];
 };
 
-/* In the place of the oldest, if there are so many. */
+/* In the place of the token's own oldest, if it has as many as it may or there is no room; never in
+ * another's. NULL: there is no room, and it has none. */
 const struct login *login_add(
     struct logins *logins, const struct token_record *token);
 /* By the cookie's value. NULL: nobody who has logged in lately. */

@@ -42,11 +42,32 @@ START_TEST(an_old_one_makes_room_and_an_expired_one_is_none)
 	logins = (struct logins){0};
 	strcpy(first, login_add(&logins, &token)->id);
 	login_find(&logins, str_of(first))->until_ms--;
-	for (int i = 0; i < LOGINS_MAX; i++)
+	for (int i = 0; i < LOGINS_OF_TOKEN; i++)
 		strcpy(id, login_add(&logins, &token)->id);
 	ck_assert_ptr_null(login_find(&logins, str_of(first)));
 	login_find(&logins, str_of(id))->until_ms = 1;
 	ck_assert_ptr_null(login_find(&logins, str_of(id)));
+}
+END_TEST
+
+START_TEST(no_token_takes_the_place_of_anothers)
+{
+	struct token_record eve = {.name = "eve"}, other = {.name = "0"};
+	char id[SECRET_TEXT_LEN + 1];
+
+	logins = (struct logins){0};
+	strcpy(id, login_add(&logins, &eve)->id);
+	for (int i = 0; i < LOGINS_MAX; i++)
+		ck_assert_ptr_nonnull(login_add(&logins, &other));
+	ck_assert_ptr_nonnull(login_find(&logins, str_of(id)));
+	for (int i = 0; i < LOGINS_MAX - 1 - LOGINS_OF_TOKEN; i++) {
+		snprintf(other.name, sizeof(other.name), "%d", i + 1);
+		ck_assert_ptr_nonnull(login_add(&logins, &other));
+	}
+	strcpy(other.name, "last");
+	ck_assert_ptr_null(login_add(&logins, &other));
+	ck_assert_ptr_nonnull(login_find(&logins, str_of(id)));
+	ck_assert_ptr_nonnull(login_add(&logins, &eve));
 }
 END_TEST
 
@@ -87,6 +108,7 @@ main(void)
 
 	tcase_add_test(tests, a_login_is_found_by_its_cookie_alone);
 	tcase_add_test(tests, an_old_one_makes_room_and_an_expired_one_is_none);
+	tcase_add_test(tests, no_token_takes_the_place_of_anothers);
 	tcase_add_test(tests, a_cookie_is_found_by_its_whole_name);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
