@@ -470,8 +470,8 @@ http_request_end(struct http_request **requestp)
 		evhttp_connection_free(connection);
 		return;
 	}
-	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection),
-	    &timeout, &timeout);
+	bufferevent_set_timeouts(
+	    evhttp_connection_get_bufferevent(connection), &timeout, &timeout);
 	evhttp_send_reply_end(http);
 }
 
