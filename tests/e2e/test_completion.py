@@ -104,6 +104,7 @@ def test_where_there_are_no_names_nothing_is_said(options):
     assert candidates(*options, "device", "show", "") == []
 
 
+@pytest.mark.alone
 def test_a_hundred_thousand_devices_do_not_make_the_shell_wait(redis, options):
     names = [f"n{number:06}" for number in range(100_000)]
     redis.client.sadd("taupe:devices", *names)
