@@ -51,9 +51,22 @@ sync_folder(int fd)
 	return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
 
+/* What root writes (a check by hand) is for whom the folder is: the agent itself runs as that. By the
+ * descriptor: in a folder that is another's, a name may lead elsewhere by now. */
+static int
+give_to_owner(int folder, int fd)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || folder < 0 || fstat(folder, &st) != 0 ||
+	    st.st_uid == 0)
+		return 0;
+	return fchown(fd, st.st_uid, st.st_gid);
+}
+
 /* Make the file with this text, on the disk. -1 with errno: nothing is left of it. */
 static int
-make(const char *path, const char *text, size_t len)
+make(int folder, const char *path, const char *text, size_t len)
 {
 	int fd, saved, result;
 
@@ -63,7 +76,9 @@ make(const char *path, const char *text, size_t len)
 	    S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -1;
-	result = write_line(fd, text, len);
+	result = give_to_owner(folder, fd);
+	if (result == 0)
+		result = write_line(fd, text, len);
 	saved = errno;
 	if (close(fd) != 0 && result == 0) {
 		saved = errno;
@@ -73,17 +88,6 @@ make(const char *path, const char *text, size_t len)
 		(void)unlink(path);
 	errno = saved;
 	return result;
-}
-
-/* What root writes (a check by hand) is for whom the folder is: the agent itself runs as that. */
-static void
-give_to_owner(int folder, const char *path)
-{
-	struct stat st;
-
-	if (geteuid() == 0 && folder >= 0 && fstat(folder, &st) == 0 &&
-	    st.st_uid != 0)
-		(void)lchown(path, st.st_uid, st.st_gid);
 }
 
 /* As state_file_write(); folder may be -1: it cannot be synced. */
@@ -98,9 +102,8 @@ replace(int folder, const char *path, const char *text, size_t len)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	if (make(fresh, text, len) != 0)
+	if (make(folder, fresh, text, len) != 0)
 		return -1;
-	give_to_owner(folder, fresh);
 	if (rename(fresh, path) != 0) {
 		saved = errno;
 		(void)unlink(fresh);

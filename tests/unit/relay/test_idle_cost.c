@@ -18,6 +18,7 @@
 #include "../net/support.h"
 #include "net/descriptors.h"
 #include "redis_server.h"
+#include "relay/events.h"
 #include "scene.h"
 
 #define AGENTS 400
@@ -26,7 +27,7 @@
 #define MOST_AGENTS (WARM_UP + 2 * AGENTS)
 #define HIGH_FD 5000
 #define SERVICES 5
-#define AGENT_BYTES 1024
+#define AGENT_BYTES 1120
 #define SERVICE_BYTES 160 /* its listener included */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
@@ -126,9 +127,27 @@ teardown(void)
 	scene_teardown();
 }
 
+/* What has happened is kept up to a bound, whoever it was: full of what agents that come leave
+ * there, it grows no more. */
+static void
+fill_history(void)
+{
+	for (int i = 0; i < 600; i++) {
+		event_emit(relay, EVENT_LEASE, "device-100",
+		    LOG_S("state", "granted"), LOG_S("label", "0123456789"),
+		    LOG_S("ports", ""));
+		event_emit(relay, EVENT_CONNECT, "device-100",
+		    LOG_U("epoch", 1795745775123456),
+		    LOG_S("label", "0123456789"),
+		    LOG_S("instance", "00000000000000000000000000000100"),
+		    LOG_S("from", "127.0.0.1:40000"));
+	}
+}
+
 START_TEST(with_the_registry_in_memory)
 {
 	scene_begin(0, NULL);
+	fill_history();
 	check_cost();
 }
 END_TEST
