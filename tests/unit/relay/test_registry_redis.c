@@ -1194,7 +1194,7 @@ static const char *const device_garbage[] = {
 START_TEST(garbage_under_a_device_is_survived)
 {
 	redis_ask("%s", device_garbage[_i]);
-	ck_assert_int_eq(scene_get_device("dave", NULL), REGISTRY_UNAVAILABLE);
+	ck_assert_int_eq(scene_get_device("dave", NULL), REGISTRY_UNREADABLE);
 	ck_assert_int_eq(scene_get_device("alice", NULL), REGISTRY_OK);
 }
 END_TEST
