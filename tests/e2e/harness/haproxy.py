@@ -79,12 +79,13 @@ class HAProxy:
         return entries
 
     def routes(self, kind):
-        """What HAProxy finds for each key: the overlays first, then the big map."""
+        """What HAProxy finds for each key: the overlays first, then the big map. Relays: by host."""
         merged = self.map(f"{kind}.map")
         merged.update(self.map(f"{kind}.new.map"))
         if kind != "relay":
             merged.update(self.map(f"{kind}.again.map"))
-        return {key: value.split(",")[:2] for key, value in merged.items() if value != "gone"}
+        return {key: value.split(",")[:2] for key, value in merged.items()
+                if value != "gone" and not (kind == "relay" and key.startswith(("at-", "any/")))}
 
 
 class Router:
