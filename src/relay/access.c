@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "net/crypto.h"
-#include "net/share_token.h"
 #include "relay/access.h"
+#include "relay/share_link.h"
 #include "relay/sources.h"
 
 #define CREDENTIALS_MAX 512 /* bytes of "USER:PASSWORD" */
@@ -123,19 +123,15 @@ find_cookie(const struct http_head *head, const char *wanted)
 	return n == 1 ? found : (struct str){0};
 }
 
-/* Is this the token of a visit, by a share link of this service that is good still? */
+/* Does the cookie let the visitor in? */
 static bool
-is_visit(const struct service *service, const struct access_rule *rule,
-    struct str text, uint64_t now_ms)
+is_visit(const struct service *service, struct str cookie, uint64_t now_ms)
 {
-	const struct access_share *share;
 	struct share_token token;
 
-	if (text.len == 0 || !share_token_read(rule->key, text, &token) ||
-	    token.use != SHARE_VISIT || token.expires_s <= now_ms / 1000)
-		return false;
-	share = access_share_of(service->device->access, str_of(token.id));
-	return share == NULL || !share->revoked;
+	return cookie.len > 0 &&
+	    share_link_check(service, SHARE_VISIT, cookie, now_ms, &token) ==
+	    SHARE_GOOD;
 }
 
 /* A password (RFC 7617). */
@@ -229,7 +225,7 @@ access_check_request(const struct service *service,
 		return ACCESS_NOT_KNOWN;
 	if ((rule = rule_of(service)) == NULL)
 		return ACCESS_GRANTED;
-	if (is_visit(service, rule,
+	if (is_visit(service,
 		find_cookie(
 		    head, https ? ACCESS_COOKIE_HTTPS : ACCESS_COOKIE),
 		now_ms))

@@ -5,20 +5,18 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "net/crypto.h"
-#include "net/share_token.h"
 #include "net/tcp_pair.h"
 #include "net/ws_link.h"
 #include "relay/access.h"
 #include "relay/connect.h"
-#include "relay/events.h"
 #include "relay/session.h"
+#include "relay/share_link.h"
 #include "relay/sources.h"
 #include "relay/visitor.h"
 #include "wire/form.h"
@@ -93,6 +91,14 @@ connect_failed(struct connect *connect, enum page page)
 	case PAGE_CROWD:
 		close_with(connect, WS_CLOSE_TRY_AGAIN,
 		    "busy: there are too many visitors");
+		break;
+	case PAGE_QUOTA_DAY:
+		close_with(connect, WS_CLOSE_POLICY,
+		    "quota: the device has used what it may today");
+		break;
+	case PAGE_QUOTA_MONTH:
+		close_with(connect, WS_CLOSE_POLICY,
+		    "quota: the device has used what it may this month");
 		break;
 	default:
 		close_with(connect, WS_CLOSE_TRY_AGAIN,
@@ -203,47 +209,12 @@ join(struct upgrade *upgrade, struct service *service)
 
 /* ---- may it come? ---- */
 
-static bool
-is_for(const struct share_token *token, const struct service *service)
-{
-	char subject[SHARE_SUBJECT_MAX + 1];
-
-	snprintf(subject, sizeof(subject), "%s/%s", service->device->name,
-	    service->name);
-	return token->use == SHARE_LINK && strcmp(token->subject, subject) == 0;
-}
-
-/* NULL: it opens the service. */
-static const char *
-check_token(const struct service *service, const struct access_rule *rule,
-    struct str text, struct share_token *token)
-{
-	const struct access_share *share;
-
-	if (!share_token_read(rule->key, text, token) ||
-	    !is_for(token, service))
-		return "this is no share link of the service";
-	share = access_share_of(service->device->access, str_of(token->id));
-	if (share != NULL && share->revoked)
-		return "the share link was revoked";
-	if (token->expires_s <= loop_wall_ms() / 1000)
-		return "the time of the share link is over";
-	return NULL;
-}
-
-static void
-tell_share(struct upgrade *upgrade, const struct service *service,
-    const struct share_token *token)
-{
-	const char *device = service->device->name;
-
-	event_emit(upgrade->relay, EVENT_SHARE, device, LOG_S("state", "used"),
-	    LOG_S("service", service->name), LOG_S("share", token->id),
-	    LOG_S("from", upgrade->from));
-	log_info("a share link was used", LOG_S("device", device),
-	    LOG_S("service", service->name), LOG_S("share", token->id),
-	    LOG_S("from", upgrade->from));
-}
+static const char *const refusals[] = {
+    [SHARE_GOOD] = NULL,
+    [SHARE_FOREIGN] = "this is no share link of the service",
+    [SHARE_REVOKED] = "the share link was revoked",
+    [SHARE_OVER] = "the time of the share link is over",
+};
 
 /* Of "Authorization: Bearer …"; it may be longer than a device's secret. */
 static struct str
@@ -263,8 +234,6 @@ static bool
 may_come(struct upgrade *upgrade, const struct service *service,
     const struct http_head *head)
 {
-	const struct access_rule *rule = access_rule_of(
-	    service->device->access, str_of(service->name));
 	struct str text = token_of(head);
 	struct share_token token;
 	const char *error;
@@ -273,7 +242,7 @@ may_come(struct upgrade *upgrade, const struct service *service,
 		busy(upgrade, "who may visit is not known yet");
 		return false;
 	}
-	if (rule == NULL)
+	if (access_is_public(service))
 		return true;
 	if (text.ptr == NULL) {
 		if (access_check_address(service,
@@ -285,12 +254,13 @@ may_come(struct upgrade *upgrade, const struct service *service,
 		    upgrade, "a share link of the service is needed");
 		return false;
 	}
-	error = check_token(service, rule, text, &token);
+	error = refusals[share_link_check(
+	    service, SHARE_LINK, text, loop_wall_ms(), &token)];
 	if (error != NULL) {
 		upgrade_reject_unauthorized(upgrade, error);
 		return false;
 	}
-	tell_share(upgrade, service, &token);
+	share_link_tell(upgrade->relay, &token, upgrade->from);
 	return true;
 }
 

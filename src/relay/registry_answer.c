@@ -102,7 +102,7 @@ registry_answers_fini(struct registry_answers *answers)
 }
 
 struct registry_answer *
-registry_answer_new(int type, void *ctx)
+registry_answer_new(enum registry_answer_type type, void *ctx)
 {
 	struct registry_answer *answer = calloc(1, sizeof(*answer));
 

@@ -8,17 +8,19 @@
 
 #include "relay/registry.h"
 
+enum registry_answer_type {
+	ANSWER_EVENT,
+	ANSWER_DEVICE,
+	ANSWER_CLAIM,
+	ANSWER_DONE,
+	ANSWER_ROUTE,
+	ANSWER_SESSION,
+	ANSWER_ENROLMENT
+};
+
 struct registry_answer {
 	TAILQ_ENTRY(registry_answer) link;
-	enum {
-		ANSWER_EVENT,
-		ANSWER_DEVICE,
-		ANSWER_CLAIM,
-		ANSWER_DONE,
-		ANSWER_ROUTE,
-		ANSWER_SESSION,
-		ANSWER_ENROLMENT
-	} type;
+	enum registry_answer_type type;
 	void *ctx;
 	union {
 		registry_device_cb device_cb;
@@ -58,7 +60,7 @@ void registry_answers_fini(struct registry_answers *answers);
 
 /* An answer to fill and post later, so that an operation that was begun cannot fail to
  * answer. NULL: no memory. */
-struct registry_answer *registry_answer_new(int type, void *ctx);
+struct registry_answer *registry_answer_new(enum registry_answer_type type, void *ctx);
 /* One that is not posted; NULL is allowed. */
 void registry_answer_free(struct registry_answer *answer);
 /* Takes the answer. */

@@ -182,10 +182,39 @@ redis_device_get(
 
 /* Routes. */
 
-struct route_query {
+/* One question of one command, and where its answer goes. */
+struct query {
 	struct redis_registry *registry;
 	struct registry_answer *answer;
 };
+
+/* NULL: no memory. */
+static struct query *
+query_new(struct redis_registry *registry, enum registry_answer_type type,
+    void *ctx)
+{
+	struct query *query = calloc(1, sizeof(*query));
+	struct registry_answer *answer = registry_answer_new(type, ctx);
+
+	if (query == NULL || answer == NULL) {
+		free(query);
+		registry_answer_free(answer);
+		return NULL;
+	}
+	*query = (struct query){registry, answer};
+	return query;
+}
+
+static void
+query_end(struct query *query)
+{
+	if (query->registry->freeing)
+		registry_answer_free(query->answer);
+	else
+		registry_answers_post(
+		    &query->registry->answers, query->answer);
+	free(query);
+}
 
 /* Without its epoch. False: it makes no sense. */
 static bool
@@ -210,7 +239,7 @@ take_route(const redisReply *reply, struct route *route)
 static void
 route_cb(void *ctx, const redisReply *reply)
 {
-	struct route_query *query = ctx;
+	struct query *query = ctx;
 	struct registry_answer *answer = query->answer;
 
 	answer->status = REGISTRY_UNAVAILABLE;
@@ -220,11 +249,7 @@ route_cb(void *ctx, const redisReply *reply)
 		answer->status = REGISTRY_OK;
 	else if (reply != NULL)
 		redis_complain(query->registry, "route", reply);
-	if (query->registry->freeing)
-		registry_answer_free(answer);
-	else
-		registry_answers_post(&query->registry->answers, answer);
-	free(query);
+	query_end(query);
 }
 
 static int
@@ -232,16 +257,11 @@ redis_route_get(
     struct registry *base, const char *key, registry_route_cb cb, void *ctx)
 {
 	struct redis_registry *registry = redis_registry_of(base);
-	struct route_query *query = calloc(1, sizeof(*query));
-	struct registry_answer *answer = registry_answer_new(ANSWER_ROUTE, ctx);
+	struct query *query = query_new(registry, ANSWER_ROUTE, ctx);
 
-	if (query == NULL || answer == NULL) {
-		free(query);
-		registry_answer_free(answer);
+	if (query == NULL)
 		return -1;
-	}
-	answer->route_cb = cb;
-	*query = (struct route_query){registry, answer};
+	query->answer->route_cb = cb;
 	if (!registry->up ||
 	    redis_link_commandf(registry->main, route_cb, query,
 		"HGET taupe:routes %s", key) != 0)
@@ -255,7 +275,7 @@ redis_route_get(
 static void
 session_cb(void *ctx, const redisReply *reply)
 {
-	struct route_query *query = ctx;
+	struct query *query = ctx;
 	struct registry_answer *answer = query->answer;
 	bool exists;
 
@@ -265,11 +285,7 @@ session_cb(void *ctx, const redisReply *reply)
 		answer->status = exists ? REGISTRY_OK : REGISTRY_NOT_FOUND;
 	else if (reply != NULL)
 		redis_complain(query->registry, "session", reply);
-	if (query->registry->freeing)
-		registry_answer_free(answer);
-	else
-		registry_answers_post(&query->registry->answers, answer);
-	free(query);
+	query_end(query);
 }
 
 static int
@@ -277,17 +293,11 @@ redis_session_get(struct registry *base, const char *name,
     registry_session_cb cb, void *ctx)
 {
 	struct redis_registry *registry = redis_registry_of(base);
-	struct route_query *query = calloc(1, sizeof(*query));
-	struct registry_answer *answer =
-	    registry_answer_new(ANSWER_SESSION, ctx);
+	struct query *query = query_new(registry, ANSWER_SESSION, ctx);
 
-	if (query == NULL || answer == NULL) {
-		free(query);
-		registry_answer_free(answer);
+	if (query == NULL)
 		return -1;
-	}
-	answer->session_cb = cb;
-	*query = (struct route_query){registry, answer};
+	query->answer->session_cb = cb;
 	if (!registry->up ||
 	    redis_link_commandf(registry->main, session_cb, query,
 		"GET taupe:session:%s", name) != 0)

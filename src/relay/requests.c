@@ -18,15 +18,10 @@
 #include "relay/page.h"
 #include "relay/requests.h"
 #include "relay/share_door.h"
+#include "relay/waiting.h"
 #include "wire/host_name.h"
 #include "wire/http_forward.h"
 #include "wire/http_stream.h"
-
-/* Bytes that are waiting: at..at+len of the buffer. No buffer: none. */
-struct waiting {
-	struct buf *buf;
-	uint32_t at, len;
-};
 
 /* Why a request does not go on: a page of ours, or a status without one. */
 struct refusal {
@@ -66,77 +61,7 @@ of_filter(struct conn_filter *filter)
 	    offsetof(struct requests, filter));
 }
 
-/* ---- what waits ---- */
-
-static uint8_t *
-waiting_data(const struct waiting *waiting)
-{
-	return buf_data(waiting->buf) + waiting->at;
-}
-
-static void
-waiting_consume(struct waiting *waiting, size_t len)
-{
-	assert(len <= waiting->len);
-	waiting->at += (uint32_t)len;
-	waiting->len -= (uint32_t)len;
-	if (waiting->len > 0)
-		return;
-	buf_put(&waiting->buf);
-	waiting->at = 0;
-}
-
-/* Move up to cap bytes to out: how many. */
-static size_t
-waiting_take(struct waiting *waiting, uint8_t *out, size_t cap)
-{
-	size_t len = waiting->len < cap ? waiting->len : cap;
-
-	if (len == 0)
-		return 0;
-	memcpy(out, waiting_data(waiting), len);
-	waiting_consume(waiting, len);
-	return len;
-}
-
-/* Have room for more behind what waits. -1: no memory. */
-static int
-waiting_make_room(struct waiting *waiting)
-{
-	struct buf *larger;
-
-	if (waiting->buf == NULL)
-		return (waiting->buf = buf_get(BUF_SMALL)) != NULL ? 0 : -1;
-	if (waiting->at + waiting->len < waiting->buf->capacity)
-		return 0;
-	if (waiting->at > 0) {
-		memmove(buf_data(waiting->buf), waiting_data(waiting),
-		    waiting->len);
-		waiting->at = 0;
-		return 0;
-	}
-	if (waiting->len >= BUF_LARGE || (larger = buf_get(BUF_LARGE)) == NULL)
-		return -1;
-	memcpy(buf_data(larger), waiting_data(waiting), waiting->len);
-	buf_put(&waiting->buf);
-	waiting->buf = larger;
-	return 0;
-}
-
-/* Keep what was read too much. -1: no memory. */
-static int
-waiting_keep(struct waiting *waiting, const uint8_t *data, size_t len)
-{
-	assert(waiting->len == 0);
-	if (len == 0)
-		return 0;
-	if ((waiting->buf = buf_get(len)) == NULL)
-		return -1;
-	memcpy(buf_data(waiting->buf), data, len);
-	waiting->at = 0;
-	waiting->len = (uint32_t)len;
-	return 0;
-}
+/* ---- one request ---- */
 
 /* Read more of the connection behind what waits: as conn_read(). */
 static ssize_t
@@ -155,8 +80,6 @@ read_more(struct requests *requests, struct conn *conn)
 		buf_put(&in->buf);
 	return got;
 }
-
-/* ---- one request ---- */
 
 static bool
 is_refusal(struct refusal refusal)

@@ -7,12 +7,10 @@
 
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "net/crypto.h"
-#include "net/share_token.h"
 #include "relay/access.h"
-#include "relay/events.h"
 #include "relay/share_door.h"
+#include "relay/share_link.h"
 #include "wire/host_name.h"
 
 #define OUR_PATHS "/.taupe/"
@@ -127,17 +125,7 @@ write_redirect(struct share_request *request)
 static void
 let_in(struct share_request *request)
 {
-	struct str device, service;
-	char name[DEVICE_NAME_MAX + 1];
-
-	str_split(str_of(request->token.subject), '/', &device, &service);
-	(void)str_copy(device, name, sizeof(name));
-	event_emit(request->relay, EVENT_SHARE, name, LOG_S("state", "used"),
-	    LOG_STR("service", service), LOG_S("share", request->token.id),
-	    LOG_S("from", request->from));
-	log_info("a share link was used", LOG_S("device", name),
-	    LOG_STR("service", service), LOG_S("share", request->token.id),
-	    LOG_S("from", request->from));
+	share_link_tell(request->relay, &request->token, request->from);
 	if (conn_is_open(&request->conn))
 		write_redirect(request);
 	request_free(request);
@@ -145,7 +133,7 @@ let_in(struct share_request *request)
 
 /* Deciding. */
 
-/* Is it a link, of this service, in time? */
+/* Of one that is elsewhere: is it a link, of this key, in time? */
 static bool
 is_good(struct share_request *request)
 {
@@ -214,26 +202,16 @@ route_cb(void *ctx, enum registry_status status, const struct route *route)
 static void
 decide(struct share_request *request, const struct service *service)
 {
-	const struct device *device = service->device;
-	const struct access_rule *rule =
-	    access_rule_of(device->access, str_of(service->name));
-	const struct access_share *share;
-	char subject[SHARE_SUBJECT_MAX + 1];
+	const struct access_rule *rule = access_rule_of(
+	    service->device->access, str_of(service->name));
 
-	snprintf(
-	    subject, sizeof(subject), "%s/%s", device->name, service->name);
-	if (rule != NULL)
-		memcpy(request->key, rule->key, sizeof(request->key));
-	if (rule == NULL || !is_good(request) ||
-	    strcmp(request->token.subject, subject) != 0) {
+	if (share_link_check(service, SHARE_LINK, str_of(request->text),
+		loop_wall_ms(), &request->token) != SHARE_GOOD) {
 		end_with_page(request, PAGE_NO_LINK);
 		return;
 	}
-	share = access_share_of(device->access, str_of(request->token.id));
-	if (share != NULL && share->revoked)
-		end_with_page(request, PAGE_NO_LINK);
-	else
-		let_in(request);
+	memcpy(request->key, rule->key, sizeof(request->key));
+	let_in(request);
 }
 
 static void
