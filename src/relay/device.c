@@ -492,14 +492,18 @@ take_limits(struct device *device, enum registry_status status,
 		    LOG_S("device", device->name));
 }
 
-/* Sessions and running visits go on; who comes from now on is asked by the new rules. Its routes
+/* Sessions and running visits go on, but those that nobody would ask any more; who comes from now on
+ * is asked by the new rules. Its routes
  * are others now if that is true. */
 static bool
 take_access(struct device *device, enum registry_status status,
     const struct device_record *record)
 {
-	return status == REGISTRY_OK &&
-	    device_access_set(device, record->access);
+	if (status != REGISTRY_OK ||
+	    !device_access_set(device, record->access))
+		return false;
+	visitors_recheck(device);
+	return true;
 }
 
 /* Nobody can tell whom the operator lets in: nobody comes, until a record that can be read is
@@ -512,6 +516,7 @@ close_unreadable(struct device *device, const struct recheck *recheck)
 			  "closed to visitors until it does",
 		    LOG_S("device", device->name));
 	device->unread = false;
+	visitors_recheck(device);
 	device_hold(device, recheck->cb, recheck->ctx);
 }
 

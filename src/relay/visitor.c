@@ -182,31 +182,63 @@ visitor_fail(struct visitor *visitor, enum page page)
 	fail(visitor, page, retry_after_s(page));
 }
 
+typedef bool (*visitor_test)(const struct visitor *visitor);
+
 static struct visitor *
-find_visitor_of(const struct device *device)
+find_visitor_of(const struct device *device, visitor_test test)
 {
 	struct visitor *visitor;
 
 	LIST_FOREACH (visitor, &device->relay->visits, all_link)
-		if (visitor->device == device)
+		if (visitor->device == device && test(visitor))
 			return visitor;
 	return NULL;
 }
 
-void
-visitors_end(struct device *device, enum page page, unsigned retry_s)
+static void
+end_those(struct device *device, visitor_test test, enum page page,
+    unsigned retry_s)
 {
 	struct visitor *visitor;
 
 	/* the end of one may be that of others on its channel */
 	while (device->n_visitors > 0 &&
-	    (visitor = find_visitor_of(device)) != NULL)
+	    (visitor = find_visitor_of(device, test)) != NULL)
 		if (visitor->stream != NULL)
 			stream_raw_failed(&visitor->stream->side);
 		else if (visitor->transfer != NULL)
 			transfer_end(visitor->transfer);
 		else
 			fail(visitor, page, retry_s);
+}
+
+static bool
+any_visitor(const struct visitor *visitor)
+{
+	(void)visitor;
+	return true;
+}
+
+void
+visitors_end(struct device *device, enum page page, unsigned retry_s)
+{
+	end_those(device, any_visitor, page, retry_s);
+}
+
+/* Through a proxy or the front each request is asked, and a visit that is one connection runs on. */
+static bool
+may_not_stay(const struct visitor *visitor)
+{
+	return visitor->direct && visitor->kind == SERVICE_HTTP &&
+	    visitor->service != NULL &&
+	    access_check_peer(visitor->service, &visitor->from) !=
+	    ACCESS_GRANTED;
+}
+
+void
+visitors_recheck(struct device *device)
+{
+	end_those(device, may_not_stay, PAGE_NOT_FROM_HERE, 0);
 }
 
 void
@@ -518,6 +550,7 @@ visitor_accept(struct service *service, int fd, const struct address *from)
 		close(fd);
 		return;
 	}
+	visitor->direct = true;
 	if (open_conn(visitor, fd, &got) != 0) {
 		close(fd);
 		free_visitor(visitor);

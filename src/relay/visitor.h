@@ -36,6 +36,7 @@ struct visitor {
 	bool touched;  /* bytes of the device were handed to it */
 	bool probed;   /* the agent was late and was asked whether it lives */
 	bool doubtful; /* joined to a channel that may be dead */
+	bool direct;   /* it came to its service's own listener */
 };
 
 void visitors_init(struct relay *relay);
@@ -96,6 +97,9 @@ int visitor_release(struct visitor *visitor, struct conn *conn,
 /* All visits of the device end: those that wait with this page. */
 void visitors_end(
     struct device *device, enum page page, unsigned retry_after_s);
+/* Its rules are others now: end the visits over HTTP that are asked nothing any more, because they came
+ * straight to a listener, and may not come now. */
+void visitors_recheck(struct device *device);
 /* The service does not take it; reason is the agent's. As visitor_fail(). */
 void visitor_refuse(struct visitor *visitor, struct str reason);
 /* Reset it. Frees it. */

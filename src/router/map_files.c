@@ -7,6 +7,7 @@
  * the routes from the router all the same.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -47,28 +48,35 @@ path_of(const struct map_files *files, enum route_kind kind, const char *suffix,
 	    route_kind_name(kind), suffix);
 }
 
-/* There are keys in it: nobody reads it but us and HAProxy's group, whatever the umask is. */
+/* There are keys in it: nobody reads it but us and HAProxy's group, from its first moment on and
+ * whatever the umask is. how: O_APPEND, O_TRUNC or O_EXCL. */
 static FILE *
-open_file(const char *path, const char *mode)
+open_file(const char *path, int how)
 {
-	FILE *file = fopen(path, mode);
+	int fd = open(path,
+	    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0640);
+	FILE *file = NULL;
+	int saved;
 
-	if (file != NULL && fchmod(fileno(file), 0640) != 0) {
-		fclose(file);
-		return NULL;
+	if (fd >= 0 && fchmod(fd, 0640) == 0)
+		file = fdopen(fd, "w");
+	if (file == NULL && fd >= 0) {
+		saved = errno;
+		close(fd);
+		errno = saved;
 	}
 	return file;
 }
 
 static int
 touch(const struct map_files *files, enum route_kind kind, const char *suffix,
-    const char *mode)
+    int how)
 {
 	char path[PATH_MAX_LEN];
 	FILE *file;
 
 	path_of(files, kind, suffix, path);
-	file = open_file(path, mode);
+	file = open_file(path, how);
 	if (file == NULL)
 		return -1;
 	return fclose(file);
@@ -165,7 +173,7 @@ write_file(const struct map_files *files, enum route_kind kind)
 	if (unlink(temporary) != 0 && errno != ENOENT)
 		return errno;
 	errno = 0;
-	file = open_file(temporary, "wxe");
+	file = open_file(temporary, O_EXCL);
 	if (file == NULL)
 		return errno;
 	fprintf(file, "%s%s\n", head_mark, stream_id_text(&at, id));
@@ -244,11 +252,12 @@ prepare(struct map_files *files, struct stream_id *known)
 
 	*known = (struct stream_id){0, 0};
 	for (kind = 0; kind < ROUTE_KINDS; kind++) {
-		if (touch(files, (enum route_kind)kind, ".map", "ae") != 0 ||
-		    touch(files, (enum route_kind)kind, ".new.map", "we") !=
+		if (touch(files, (enum route_kind)kind, ".map", O_APPEND) !=
 			0 ||
-		    touch(files, (enum route_kind)kind, ".again.map", "we") !=
-			0)
+		    touch(files, (enum route_kind)kind, ".new.map", O_TRUNC) !=
+			0 ||
+		    touch(files, (enum route_kind)kind, ".again.map",
+			O_TRUNC) != 0)
 			return -1;
 		id = load(files, (enum route_kind)kind);
 		if (stream_id_before(known, &id))

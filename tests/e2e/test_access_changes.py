@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A rule that is changed holds, whatever the registry is at just then."""
+import http.client
+
 import pytest
 
 from harness.programs import SampleServices
@@ -80,3 +82,24 @@ def test_in_open_mode_a_rule_holds_at_once_too(group):
     scene.set(None)
     scene.becomes(200)
     assert scene.agent.welcomes() == 1
+
+
+def test_a_connection_that_nobody_asks_ends_with_its_right(scene):
+    """Past the proxy a connection is let in once, for all of its requests."""
+    host, port = scene.cluster.redis.routes()[f"http/{scene.host}"].split(",")[:2]
+    visitor = http.client.HTTPConnection(host, int(port), timeout=10, source_address=("127.0.0.2", 0))
+
+    def status():
+        visitor.request("GET", "/name", headers={"Host": scene.host})
+        answer = visitor.getresponse()
+        answer.read()
+        return answer.status
+
+    assert [status(), status()] == [200, 200]
+    through = scene.cluster.get(scene.host)
+    assert through.status == 200
+    scene.set(CLOSED)
+    scene.becomes(403)
+    visitor.auto_open = 0
+    with pytest.raises((http.client.HTTPException, OSError)):
+        status()
