@@ -2,10 +2,6 @@
 /*
  * A request becomes a call, if it is one of those in the table and may be made; the call goes to
  * the worker, where it is found out who makes it, and back, and is answered.
- *
- * Reading is open on loopback, to whoever has got on this host; but not through a proxy, which
- * brings others. Changes are open to nobody: any page that a browser of this host shows can send
- * requests here, and could make them.
  */
 #include "config.h"
 
@@ -14,57 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "net/crypto.h"
 #include "relay/admin.h"
 #include "relay/api_call.h"
-#include "relay/events.h"
 #include "relay/dashboard.h"
 #include "relay/live.h"
-#include "relay/login.h"
 
 #define PREFIX "/api/v1/"
 #define CALLS_MAX 64 /* under way: others come again */
 #define TURN_MS 5000 /* so long a call waits for those before it */
-#define PROGRAM_MAX 64
-
-struct api {
-	struct relay *relay;
-	struct worker *worker;
-	struct redis_options
-	    registry;	    /* the worker's; texts are the relay's options' */
-	struct admin admin; /* the worker's */
-	char program[PROGRAM_MAX];
-	char cookie[RELAY_ID_MAX + 16];
-	LIST_HEAD(, api_call) calls;
-	size_t n_calls;
-	struct logins logins;
-	struct event_streams streams;
-};
-
-struct relay *
-api_relay(struct api *api)
-{
-	return api->relay;
-}
-
-struct worker *
-api_worker(struct api *api)
-{
-	return api->worker;
-}
-
-struct admin *
-api_worker_admin(struct api *api)
-{
-	return &api->admin;
-}
-
-struct event_streams *
-api_streams(struct api *api)
-{
-	return &api->streams;
-}
 
 /* ---- what a call comes to ---- */
 
@@ -89,6 +43,13 @@ api_fail(struct api_call *call, int status, const char *error, const char *hint,
 	api_answer(call, status,
 	    json_pack(
 		"{s:s, s:s, s:s}", "error", error, "what", text, "hint", hint));
+}
+
+bool
+api_has_changed(struct api_call *call, struct admin *admin, int code)
+{
+	call->changed = code == ADMIN_OK;
+	return api_went_well(call, admin, code);
 }
 
 bool
@@ -130,18 +91,6 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 	return false;
 }
 
-bool
-api_has_role(struct api_call *call, enum token_role role)
-{
-	if (call->bearer.role >= role)
-		return true;
-	api_fail(call, 403, "forbidden", "use a token of that role",
-	    "this needs the role %s, and the token %s has %s",
-	    token_role_name(role), call->bearer.name,
-	    token_role_name(call->bearer.role));
-	return false;
-}
-
 /* ---- the end of a call, in the loop ---- */
 
 static void
@@ -151,6 +100,7 @@ free_call(struct api_call *call)
 	call->api->n_calls--;
 	json_decref(call->input);
 	json_decref(call->output);
+	free(call->body);
 	free(call->page);
 	crypto_wipe(call->token, sizeof(call->token));
 	free(call);
@@ -201,28 +151,6 @@ answer_call(struct api_call *call)
 	free_call(call);
 }
 
-static void
-audit(const struct api_call *call)
-{
-	const char *what =
-	    call->audit != NULL ? call->audit : call->operation->audit;
-	const char *outcome = call->status < 300 ? "done"
-	    : call->status == 403		 ? "denied"
-						 : admin_outcome(call->code);
-
-	if (call->bearer.role == TOKEN_NONE ||
-	    (call->status >= 300 && call->status != 403 &&
-		call->code == ADMIN_OK))
-		return; /* nobody, or nothing that could have been tried */
-	log_info("audit", LOG_S("who", call->bearer.name),
-	    LOG_S("from", call->peer), LOG_S("what", what),
-	    LOG_S("object", call->name), LOG_S("outcome", outcome));
-	event_emit(call->api->relay, EVENT_AUDIT, NULL,
-	    LOG_S("who", call->bearer.name), LOG_S("from", call->peer),
-	    LOG_S("what", what), LOG_S("object", call->name),
-	    LOG_S("outcome", outcome));
-}
-
 /* It is back from the worker, or did not have to go there. */
 static void
 finish_call(struct api_call *call)
@@ -242,7 +170,7 @@ finish_call(struct api_call *call)
 		return;
 	}
 	if (!call->runs_route && operation->audit != NULL)
-		audit(call);
+		api_audit(call);
 	/* who may have a page may have all that come after it */
 	if (call->streams && call->status == 200 && api_stream_events(call)) {
 		free_call(call);
@@ -253,45 +181,42 @@ finish_call(struct api_call *call)
 
 /* ---- in the worker ---- */
 
-static int
-check_login(struct api_call *call, struct admin *admin)
+static void
+load_body(struct api_call *call, json_error_t *error)
 {
-	struct token_record *bearer = &call->bearer;
-	int code = admin->store->token(admin, call->login_name, bearer);
-
-	if (code == ADMIN_OK &&
-	    (!crypto_equal(
-		 bearer->sha256, call->login_sha256, SECRET_HASH_LEN) ||
-		(bearer->expires_ms != 0 &&
-		    bearer->expires_ms <= loop_wall_ms())))
-		code = ADMIN_UNKNOWN;
-	return code;
+	if (call->body != NULL)
+		call->input = json_loadb(
+		    call->body, call->body_len, JSON_REJECT_DUPLICATES, error);
 }
 
-/* Who is it, and may that? False: no, which was said. */
+/* False: it is no object, which was said. */
 static bool
-may_call(struct api_call *call, struct admin *admin)
+parse_body(struct api_call *call)
 {
-	enum token_role role =
-	    call->runs_route ? TOKEN_READ : call->operation->role;
-	int code;
+	json_error_t error;
 
-	if (call->token[0] != '\0')
-		code = token_check(admin, str_of(call->token), &call->bearer);
-	else if (call->login_name[0] != '\0')
-		code = check_login(call, admin);
-	else
-		return true; /* it is open */
-	if (code == ADMIN_UNKNOWN) {
-		call->bearer.role = TOKEN_NONE;
-		api_fail(call, 401, "unauthorized",
-		    "make one with taupectl token add, or log in again",
-		    "this token is not good, or not any more");
-		return false;
+	load_body(call, &error);
+	if (call->body == NULL || json_is_object(call->input))
+		return true;
+	api_fail(call, 400, "bad_request", "send one JSON object",
+	    "the body is no JSON object: line %d: %s", error.line,
+	    call->input != NULL ? "another type" : error.text);
+	return false;
+}
+
+/* Who calls is asked first: nobody's body is not looked at. */
+static void
+serve(struct api_call *call, struct admin *admin)
+{
+	json_error_t ignored;
+
+	if (!api_may_call(call, admin)) {
+		if (call->bearer.role != TOKEN_NONE)
+			load_body(call, &ignored); /* the audit names it */
+	} else if (parse_body(call) && !call->runs_route &&
+	    call->operation->ask != NULL) {
+		call->operation->ask(call, admin);
 	}
-	if (!api_went_well(call, admin, code))
-		return false;
-	return api_has_role(call, role);
 }
 
 static void
@@ -306,9 +231,7 @@ arrived_cb(struct guest *guest, struct loop *loop)
 		    "too many calls were before this one");
 	} else {
 		admin_prove(admin);
-		if (may_call(call, admin) && !call->runs_route &&
-		    call->operation->ask != NULL)
-			call->operation->ask(call, admin);
+		serve(call, admin);
 	}
 	/* it may be in the middle of something */
 	if (call->code >= ADMIN_DOWN)
@@ -377,97 +300,12 @@ find_operation(const char *path, enum http_method method, struct str *name,
 	return NULL;
 }
 
-static void
-take_bearer(struct api_call *call, const struct http_request *request)
-{
-	struct str header =
-		       str_of(http_request_header(request, "Authorization")),
-		   scheme, token;
-
-	if (str_split(header, ' ', &scheme, &token) &&
-	    str_equal_nocase(scheme, STR("Bearer")) &&
-	    str_copy(token, call->token, sizeof(call->token)))
-		return;
-	call->token[0] = '\0';
-}
-
-/* A cookie that stands for nobody is as good as none. False: what is asked for is a change, and
- * the second value is missing. */
-static bool
-take_cookie(struct api_call *call, const struct http_request *request)
-{
-	enum http_method method = http_request_method(request);
-	const struct login *login = login_find(&call->api->logins,
-	    cookie_find(
-		http_request_header(request, "Cookie"), call->api->cookie));
-
-	if (login == NULL)
-		return true;
-	memcpy(call->login_name, login->name, sizeof(call->login_name));
-	memcpy(call->login_sha256, login->sha256, sizeof(call->login_sha256));
-	memcpy(call->login_csrf, login->csrf, sizeof(call->login_csrf));
-	return method == HTTP_GET || method == HTTP_HEAD ||
-	    login_may_change(
-		login, http_request_header(request, "X-Taupe-CSRF"));
-}
-
-/* Not each proxy says that it is one: with admin_private it need not, and without, the name by which
- * others come is refused. */
-static bool
-came_by_proxy(const struct http_request *request)
-{
-	static const char *const signs[] = {"Forwarded", "Via", "X-Real-IP",
-	    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
-	    "X-Forwarded-Port", "X-Forwarded-Server"};
-
-	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
-		if (http_request_header(request, signs[i]) != NULL)
-			return true;
-	return false;
-}
-
-static bool
-is_open(const struct api *api, const struct http_request *request)
-{
-	struct address address;
-
-	http_admin_address(api->relay->admin, &address);
-	return address_is_loopback(&address) &&
-	    !api->relay->options.admin_private && !came_by_proxy(request);
-}
-
-/* False: the call has failed, which was said. */
-static bool
-take_credentials(struct api_call *call, const struct http_request *request)
-{
-	enum token_role role =
-	    call->runs_route ? TOKEN_READ : call->operation->role;
-
-	take_bearer(call, request);
-	if (call->token[0] != '\0')
-		return true;
-	if (!take_cookie(call, request)) {
-		api_fail(call, 403, "forbidden",
-		    "send what the login answered as X-Taupe-CSRF",
-		    "a change with a cookie needs X-Taupe-CSRF as well");
-		return false;
-	}
-	if (call->login_name[0] != '\0' ||
-	    (role == TOKEN_READ && is_open(call->api, request)))
-		return true;
-	api_fail(call, 401, "unauthorized",
-	    "make one with taupectl token add NAME --role ROLE, and send it as "
-	    "Authorization: Bearer TOKEN",
-	    "this needs a token");
-	return false;
-}
-
+/* It is looked at when it is known who sends it. */
 static bool
 take_body(struct api_call *call, const struct http_request *request)
 {
 	struct str body = http_request_body(request);
 	const char *type = http_request_header(request, "Content-Type");
-	json_error_t error;
 
 	if (call->operation->body == BODY_NONE ||
 	    (call->operation->body == BODY_OPTIONAL && body.len == 0))
@@ -478,14 +316,22 @@ take_body(struct api_call *call, const struct http_request *request)
 		    "the body must be JSON");
 		return false;
 	}
-	call->input =
-	    json_loadb(body.ptr, body.len, JSON_REJECT_DUPLICATES, &error);
-	if (json_is_object(call->input))
-		return true;
-	api_fail(call, 400, "bad_request", "send one JSON object",
-	    "the body is no JSON object: line %d: %s", error.line,
-	    call->input != NULL ? "another type" : error.text);
-	return false;
+	if ((call->body = malloc(body.len + 1)) == NULL) {
+		api_fail(call, 503, "busy", "try again", "out of memory");
+		return false;
+	}
+	if (body.len > 0)
+		memcpy(call->body, body.ptr, body.len);
+	call->body_len = body.len;
+	return true;
+}
+
+/* That of the path, if its operation has one; else call->name stays "". */
+static void
+take_name(struct api_call *call, struct str name)
+{
+	if (name.ptr != NULL && device_name_valid(name))
+		(void)str_copy(name, call->name, sizeof(call->name));
 }
 
 /* What the operation takes. False: the call has failed, which was said. */
@@ -495,9 +341,7 @@ take_input(
 {
 	if (!take_body(call, request))
 		return false;
-	if (name.ptr != NULL &&
-	    (!device_name_valid(name) ||
-		!str_copy(name, call->name, sizeof(call->name)))) {
+	if (name.ptr != NULL && call->name[0] == '\0') {
 		api_fail(call, 404, "not_found",
 		    "names are letters, digits, dots, hyphens and underscores",
 		    "nothing has such a name");
@@ -587,7 +431,8 @@ begin_call(struct api *api, struct http_request *request,
 
 	if (call == NULL)
 		return;
-	if (take_credentials(call, request) &&
+	take_name(call, name);
+	if (api_take_credentials(call, request) &&
 	    (call->runs_route || take_input(call, request, name)))
 		go(call);
 	else
@@ -633,65 +478,26 @@ handle_cb(void *ctx, struct http_request *request)
 	}
 }
 
-/* ---- logging in ---- */
+/* ---- streams ---- */
 
-void
-api_login(struct api_call *call, struct relay *relay)
+bool
+api_answer_head(struct api_call *call)
 {
-	const struct login *login;
+	struct http_reply reply = {.status = 200, .type = "text/event-stream"};
 
-	if (call->token[0] == '\0') {
-		api_fail(call, 401, "unauthorized",
-		    "send Authorization: Bearer TOKEN",
-		    "to log in needs a token");
-		return;
-	}
-	login = login_add(&relay->api->logins, &call->bearer);
-	if (login == NULL) {
-		api_fail(call, 503, "busy", "log out elsewhere",
-		    "%d have logged in at this relay already", LOGINS_MAX);
-		return;
-	}
-	api_answer(call, 200,
-	    json_pack("{s:s, s:s, s:s, s:s}", "name", call->bearer.name, "role",
-		token_role_name(call->bearer.role), "csrf", login->csrf,
-		"login", login->id));
-}
-
-void
-api_logout(struct api_call *call, struct relay *relay)
-{
-	for (int i = 0; i < LOGINS_MAX && call->login_name[0] != '\0'; i++) {
-		struct login *login = &relay->api->logins.items[i];
-
-		if (strcmp(login->csrf, call->login_csrf) == 0)
-			login_end(login);
-	}
-	api_answer(call, 200, json_pack("{s:s}", "login", ""));
+	if (http_request_method(call->request) != HTTP_HEAD)
+		return false;
+	http_request_answer(&call->request, &reply);
+	return true;
 }
 
 void
 api_live(struct api_call *call, struct relay *relay)
 {
-	if (!live_view(relay->live, &call->request))
+	if (!api_answer_head(call) && !live_view(relay->live, &call->request))
 		api_fail(call, 503, "busy", "close another one",
 		    "%d dashboards are open at this relay already",
 		    LIVE_VIEWERS_MAX);
-}
-
-/* For the dashboard. */
-void
-api_whoami(struct api_call *call, struct relay *relay)
-{
-	const struct token_record *bearer = &call->bearer;
-	bool is_known = bearer->role != TOKEN_NONE;
-
-	(void)relay;
-	api_answer(call, 200,
-	    json_pack("{s:s?, s:s, s:s?}", "name",
-		is_known ? bearer->name : NULL, "role",
-		is_known ? token_role_name(bearer->role) : "read", "csrf",
-		call->login_csrf[0] != '\0' ? call->login_csrf : NULL));
 }
 
 /* ---- life ---- */
@@ -738,6 +544,8 @@ api_free(struct api **apip)
 		struct http_reply nothing = {.status = 503};
 
 		worker_recall(api->worker, &call->guest);
+		if (call->changed)
+			api_audit(call);
 		http_request_answer(&call->request, &nothing);
 		free_call(call);
 	}

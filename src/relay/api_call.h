@@ -8,10 +8,29 @@
 #include "net/http_admin.h"
 #include "net/worker.h"
 #include "relay/api.h"
+#include "relay/login.h"
+#include "relay/relay.h"
 
 #define API_PARTS_MAX 5  /* of a path behind /api/v1 */
+#define API_PROGRAM_MAX 64
 #define API_PEER_MAX 64
 #define API_HINT_MAX 200
+
+LIST_HEAD(event_streams, event_stream);
+
+struct api {
+	struct relay *relay;
+	struct worker *worker;
+	struct redis_options
+	    registry;	    /* the worker's; texts are the relay's options' */
+	struct admin admin; /* the worker's */
+	char program[API_PROGRAM_MAX];
+	char cookie[RELAY_ID_MAX + 16];
+	LIST_HEAD(, api_call) calls;
+	size_t n_calls;
+	struct logins logins;
+	struct event_streams streams;
+};
 
 /* A call belongs to the loop, but while its guest is with the worker. */
 struct api_call {
@@ -25,7 +44,9 @@ struct api_call {
 	struct name_page *page;         /* of an operation that lists devices */
 	char after[EVENT_PLACE_MAX]; /* of events: behind this place; "": the end */
 	bool streams; /* its client wants events one after the other */
-	json_t *input;                  /* the body; NULL: none */
+	char *body; /* as it came; NULL: none */
+	size_t body_len;
+	json_t *input; /* the same, once it is known whose it is */
 
 	/* who it is: a token's text, or what a login knows of one; neither: nobody */
 	char token[TOKEN_TEXT_MAX + 1];
@@ -37,6 +58,7 @@ struct api_call {
 	uint64_t due_ms; /* wall clock: by then its turn has come */
 
 	const char *audit; /* what it changes, if not what its operation says */
+	bool changed;   /* the registry has done it */
 	int status;     /* 0: not known yet */
 	int code;       /* of the registry, for the audit */
 	json_t *output;
@@ -65,6 +87,22 @@ void api_fail(struct api_call *call, int status, const char *error,
     __attribute__((format(printf, 5, 6)));
 /* The same of what the registry said; true: it went well. */
 bool api_went_well(struct api_call *call, struct admin *admin, int code);
+/* The same of a change. */
+bool api_has_changed(struct api_call *call, struct admin *admin, int code);
+/* Of a stream that is asked for by HEAD: it has been answered, and its request is gone. */
+bool api_answer_head(struct api_call *call);
+
+/* In the loop: who says that it is, and may it call at all? False: the call has failed, which was said. */
+bool api_take_credentials(
+    struct api_call *call, const struct http_request *request);
+/* In the worker: who is it, and may that? False: the same. */
+bool api_may_call(struct api_call *call, struct admin *admin);
+
+/* What has become of a call that changes something, for the audit. A change that was made is told of as
+ * that, whatever became of its answer. */
+void api_audit(const struct api_call *call);
+void api_tell_audit(
+    const struct api_call *call, const char *who, const char *outcome);
 
 /* Has who makes it at least that role? False: the call has failed, which was said. */
 bool api_has_role(struct api_call *call, enum token_role role);
@@ -95,13 +133,6 @@ void api_finish_events(struct api_call *call, struct relay *relay);
 /* Takes the call's request. False: the call has failed, which was said. */
 bool api_stream_events(struct api_call *call);
 void api_streams_end(struct api *api);
-
-/* The parts of the API that streams need. The context belongs to the worker's thread. */
-LIST_HEAD(event_streams, event_stream);
-struct relay *api_relay(struct api *api);
-struct worker *api_worker(struct api *api);
-struct admin *api_worker_admin(struct api *api);
-struct event_streams *api_streams(struct api *api);
 
 /* The relay's own views, with a call that has been let in. */
 void api_login(struct api_call *call, struct relay *relay);

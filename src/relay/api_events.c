@@ -131,8 +131,7 @@ api_wants_stream(const struct http_request *request)
 {
 	const char *accept = http_request_header(request, "Accept");
 
-	return http_request_method(request) == HTTP_GET && accept != NULL &&
-	    strstr(accept, "text/event-stream") != NULL;
+	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
 }
 
 /* ---- a stream ---- */
@@ -140,7 +139,7 @@ api_wants_stream(const struct http_request *request)
 static void
 free_stream(struct event_stream *stream)
 {
-	timer_clear(api_relay(stream->api)->loop, &stream->timer);
+	timer_clear(stream->api->relay->loop, &stream->timer);
 	LIST_REMOVE(stream, link);
 	json_decref(stream->page.events);
 	free(stream);
@@ -197,7 +196,7 @@ send_page(struct event_stream *stream)
 static void
 take_page(struct event_stream *stream)
 {
-	struct loop *loop = api_relay(stream->api)->loop;
+	struct loop *loop = stream->api->relay->loop;
 	bool good = stream->code != ADMIN_OK || send_page(stream);
 
 	if (stream->code == ADMIN_OK)
@@ -213,14 +212,14 @@ static void
 arrived_cb(struct guest *guest, struct loop *loop)
 {
 	struct event_stream *stream = (struct event_stream *)guest;
-	struct admin *admin = api_worker_admin(stream->api);
+	struct admin *admin = &stream->api->admin;
 
 	(void)loop;
 	stream->code = admin->store->events(
 	    admin, place_or_end(stream->place), 0, &stream->page);
 	if (stream->code >= ADMIN_DOWN)
 		admin_fini(admin);
-	worker_return(api_worker(stream->api), guest);
+	worker_return(stream->api->worker, guest);
 }
 
 static void
@@ -252,15 +251,15 @@ poll_cb(void *ctx)
 
 	stream->code = ADMIN_OK;
 	stream->page.missed = false;
-	if (recall(api_relay(stream->api), place_or_end(stream->place),
+	if (recall(stream->api->relay, place_or_end(stream->place),
 		&stream->page)) {
 		take_page(stream);
 		return;
 	}
 	stream->asking =
-	    worker_send(api_worker(stream->api), &stream->guest);
+	    worker_send(stream->api->worker, &stream->guest);
 	if (!stream->asking)
-		timer_set(api_relay(stream->api)->loop, &stream->timer, POLL_MS);
+		timer_set(stream->api->relay->loop, &stream->timer, POLL_MS);
 }
 
 static void
@@ -277,11 +276,13 @@ bool
 api_stream_events(struct api_call *call)
 {
 	struct http_reply reply = {.status = 200, .type = "text/event-stream"};
-	struct event_streams *streams = api_streams(call->api);
-	struct loop *loop = api_relay(call->api)->loop;
+	struct event_streams *streams = &call->api->streams;
+	struct loop *loop = call->api->relay->loop;
 	struct event_stream *stream;
 	size_t n = 0;
 
+	if (api_answer_head(call))
+		return true;
 	LIST_FOREACH (stream, streams, link)
 		n++;
 	stream = n < STREAMS_MAX ? calloc(1, sizeof(*stream)) : NULL;
@@ -299,20 +300,22 @@ api_stream_events(struct api_call *call)
 	stream->until_ms = loop_now_ms(loop) + LIFE_MS;
 	timer_init(&stream->timer, poll_cb, stream);
 	LIST_INSERT_HEAD(streams, stream, link);
-	http_request_stream(stream->request, &reply, gone_cb, stream);
-	timer_set(loop, &stream->timer, 0);
+	if (http_request_stream(stream->request, &reply, gone_cb, stream))
+		timer_set(loop, &stream->timer, 0);
+	else
+		end_stream(stream);
 	return true;
 }
 
 void
 api_streams_end(struct api *api)
 {
-	struct event_streams *streams = api_streams(api);
+	struct event_streams *streams = &api->streams;
 	struct event_stream *stream;
 
 	while ((stream = LIST_FIRST(streams)) != NULL) {
 		if (stream->asking)
-			worker_recall(api_worker(api), &stream->guest);
+			worker_recall(api->worker, &stream->guest);
 		end_stream(stream);
 	}
 }

@@ -47,7 +47,7 @@ add_record(
 	json_t *answer;
 
 	secret_draw(secret, record->secret_sha256);
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->device_add(admin, record))) {
 		answer = admin_record_json(record);
 		json_object_set_new(answer, "secret", json_string(secret));
@@ -93,7 +93,7 @@ static void
 change_limits(struct api_call *call, struct admin *admin,
     const struct limit_change changes[DEVICE_LIMITS])
 {
-	if (api_went_well(call, admin,
+	if (api_has_changed(call, admin,
 		admin->store->device_set_limits(admin, call->name, changes)))
 		show_device(call, admin);
 }
@@ -141,7 +141,7 @@ patch_device(struct api_call *call, struct admin *admin)
 static void
 remove_device(struct api_call *call, struct admin *admin)
 {
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->device_remove(admin, call->name)))
 		api_answer(call, 204, NULL);
 }
@@ -153,7 +153,7 @@ rotate_now(struct api_call *call, struct admin *admin)
 	uint8_t sha256[SECRET_HASH_LEN];
 
 	secret_draw(secret, sha256);
-	if (api_went_well(call, admin,
+	if (api_has_changed(call, admin,
 		admin->store->device_set_secret(admin, call->name, sha256)))
 		api_answer(call, 200,
 		    json_pack(
@@ -173,7 +173,7 @@ rotate_device(struct api_call *call, struct admin *admin)
 		call->audit = "device rotate now";
 		if (api_has_role(call, TOKEN_ADMIN))
 			rotate_now(call, admin);
-	} else if (api_went_well(call, admin,
+	} else if (api_has_changed(call, admin,
 		       admin->store->device_rotate(admin, call->name)))
 		api_answer(call, 202,
 		    json_pack("{s:s, s:s}", "name", call->name, "rotation",
@@ -185,7 +185,7 @@ static void
 kick_device(struct api_call *call, struct admin *admin)
 {
 	if (redis_options_given(admin->registry) &&
-	    api_went_well(
+	    api_has_changed(
 		call, admin, admin->store->device_kick(admin, call->name)))
 		api_answer(call, 202, json_pack("{s:s}", "kicked", call->name));
 }
@@ -214,7 +214,7 @@ add_fleet(struct api_call *call, struct admin *admin)
 	secret_draw_text(secret);
 	snprintf(key, sizeof(key), "%s.%s", record.name, secret);
 	crypto_sha256(key, strlen(key), record.key_sha256);
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->fleet_add(admin, &record))) {
 		answer = admin_fleet_json(&record);
 		json_object_set_new(answer, "key", json_string(key));
@@ -227,7 +227,7 @@ add_fleet(struct api_call *call, struct admin *admin)
 static void
 remove_fleet(struct api_call *call, struct admin *admin)
 {
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->fleet_remove(admin, call->name)))
 		api_answer(call, 204, NULL);
 }
@@ -255,7 +255,7 @@ add_token(struct api_call *call, struct admin *admin)
 	if (!api_take_token(call, &wish, &for_ms))
 		return;
 	token_draw(&record, wish.name, wish.role, for_ms, text);
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->token_add(admin, &record))) {
 		answer = admin_token_json(&record);
 		json_object_set_new(answer, "token", json_string(text));
@@ -267,7 +267,7 @@ add_token(struct api_call *call, struct admin *admin)
 static void
 remove_token(struct api_call *call, struct admin *admin)
 {
-	if (api_went_well(
+	if (api_has_changed(
 		call, admin, admin->store->token_remove(admin, call->name)))
 		api_answer(call, 204, NULL);
 }
@@ -277,7 +277,7 @@ remove_token(struct api_call *call, struct admin *admin)
 static void
 drain(struct api_call *call, struct admin *admin, bool wanted)
 {
-	if (api_went_well(call, admin,
+	if (api_has_changed(call, admin,
 		admin->store->relay_drain(admin, call->name, wanted)))
 		api_answer(call, 202,
 		    json_pack(
@@ -338,9 +338,11 @@ finish_kick(struct api_call *call, struct relay *relay)
 		return;
 	if (device_kick(relay, call->name, 0))
 		api_answer(call, 202, json_pack("{s:s}", "kicked", call->name));
-	else
+	else {
+		call->code = ADMIN_IMPOSSIBLE;
 		api_fail(call, 409, "conflict", "it has no session to be ended",
 		    "the device %s is not connected here", call->name);
+	}
 }
 
 /* The cluster, for the dashboard. */

@@ -302,6 +302,9 @@ def test_a_login_is_a_cookie_and_a_second_value(scene):
     assert "Max-Age=0" in headers["Set-Cookie"]
     assert api.ok("GET", "/whoami", headers=logged_in)["name"] is None
     api.fails(401, "POST", change, headers=right)
+    # who has none ends none: another page could send this
+    status, _, headers = api.call("POST", "/logout")
+    assert status == 401 and "Set-Cookie" not in headers
 
 
 def test_a_login_ends_with_its_token(scene):
@@ -365,6 +368,13 @@ def test_other_bad_requests(cluster):
         assert (headers["Allow"] is not None) == (expected == 405)
     status, headers, body = api.raw("HEAD", PREFIX + "/whoami")
     assert status == 200 and body == b"" and int(headers["Content-Length"]) > 0
+    # a stream's head has an end, and takes nobody's place
+    for path in ("/live", "/events"):
+        for _ in range(40):
+            status, headers, body = api.raw("HEAD", PREFIX + path, headers={
+                "Accept": "text/event-stream"})
+            assert status == 200 and body == b""
+            assert headers["Content-Type"].startswith("text/event-stream")
 
 
 def audits(redis):
@@ -394,11 +404,27 @@ def test_every_change_is_audited_also_one_that_was_denied(cluster):
     assert {a["from"] for a in found if "relay" in a} == {"127.0.0.1"}
 
 
+def test_an_audit_names_what_was_denied(cluster):
+    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    cluster.api.fails(403, "POST", "/devices", {"name": "wanted"}, token=cluster.tokens["read"])
+    _, _, headers = cluster.api.call("POST", "/login", token=cluster.tokens["admin"])
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    Api(cluster.relay).fails(403, "DELETE", "/fleets/wanted", headers=cookie, match="X-Taupe-CSRF")
+    found = until("both are there", lambda: len(audits(cluster.redis)) == 2
+                  and audits(cluster.redis))
+    assert [(a["who"], a["what"], a["object"], a["outcome"]) for a in found] == [
+        ("reader", "device add", "wanted", "denied"), ("adminer", "fleet rm", "wanted", "denied")]
+
+
 def test_an_audit_of_a_relay_that_stands_alone_is_in_its_log(alone):
     alone.api.ok("POST", "/devices", {"name": "logged"})
     alone.api.ok("DELETE", "/devices/logged")
     alone.relay.process.wait_line('msg=audit who=adminer from=127.0.0.1 what="device rm" '
                                   "object=logged outcome=done")
+    alone.api.ok("POST", "/devices", {"name": "away"})
+    alone.api.fails(409, "POST", "/devices/away/kick")
+    alone.relay.process.wait_line('what="device kick" object=away outcome=impossible')
+    alone.api.ok("DELETE", "/devices/away")
 
 
 def test_routes_show_no_keys(cluster):
