@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A relay that stands alone: its devices are in a file, what it does with them is asked
- * of its admin server.
+ * of its admin server (store_file_relay.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "admin/admin_internal.h"
 #include "admin/name_page.h"
 #include "admin/record_json.h"
-#include "base/device_file.h"
-#include "net/http_get.h"
+#include "admin/store_file.h"
 
-static int
-fail_file(struct admin *admin, const struct device_file_error *error, int code)
+int
+file_fail(struct admin *admin, const struct device_file_error *error, int code)
 {
 	if (error->line > 0)
 		return admin_fail(admin, ADMIN_INVALID, "%s:%u: %s",
@@ -23,91 +20,14 @@ fail_file(struct admin *admin, const struct device_file_error *error, int code)
 	    admin, code, "%s: %s", admin->devices_file, error->text);
 }
 
-static int
-need_file(struct admin *admin)
+int
+file_need(struct admin *admin)
 {
 	if (admin->devices_file != NULL)
 		return ADMIN_OK;
 	return admin_fail(admin, ADMIN_NOT_GIVEN,
 	    "--devices-file FILE is missing: the devices of a relay that "
 	    "stands alone");
-}
-
-/* The admin server. */
-
-static int
-parse_answer(
-    struct admin *admin, const struct http_get_answer *answer, json_t **json)
-{
-	json_error_t error;
-
-	if (answer->status != 200)
-		return admin_fail(admin, ADMIN_DOWN,
-		    "the relay at %s answers with status %d", admin->relay,
-		    answer->status);
-	*json = json_loadb(answer->body, answer->len, 0, &error);
-	if (!json_is_object(*json)) {
-		json_decref(*json);
-		return admin_fail(admin, ADMIN_NONSENSE,
-		    "the relay at %s gave no JSON object: %s", admin->relay,
-		    error.text);
-	}
-	return ADMIN_OK;
-}
-
-static int
-ask_relay(struct admin *admin, const char *path, json_t **json)
-{
-	char error[HTTP_GET_ERROR_MAX];
-	struct http_get_answer answer;
-	struct address address;
-	int code;
-
-	*json = NULL;
-	if (admin->relay == NULL)
-		return admin_fail(admin, ADMIN_NOT_GIVEN,
-		    "--admin ADDRESS:PORT is missing: the admin_listen of "
-		    "the relay that stands alone");
-	(void)address_parse(
-	    str_of(admin->relay), &address); /* checked with the option */
-	if (http_get(&address, path,
-		(uint64_t)admin->registry->redis_timeout_ms, &answer,
-		error) != 0)
-		return admin_fail(admin, ADMIN_DOWN,
-		    "the relay's admin server at %s: %s", admin->relay, error);
-	code = parse_answer(admin, &answer, json);
-	free(answer.body);
-	return code;
-}
-
-/* Add the array of that name in an answer to a list. */
-static int
-ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
-{
-	json_t *answer;
-	int code = ask_relay(admin, path, &answer);
-
-	if (code != ADMIN_OK)
-		return code;
-	if (!json_is_array(json_object_get(answer, key)))
-		code = admin_fail(admin, ADMIN_NONSENSE,
-		    "the relay at %s tells of no %s", admin->relay, key);
-	else
-		json_array_extend(list, json_object_get(answer, key));
-	json_decref(answer);
-	return code;
-}
-
-static int
-file_relays(struct admin *admin, json_t *list)
-{
-	return ask_list(admin, "/api/v1/relays", "relays", list);
-}
-
-static int
-file_routes(struct admin *admin, json_t *list)
-{
-	return ask_list(admin, "/api/v1/routes", "routes", list);
 }
 
 /* Devices. */
@@ -118,105 +38,21 @@ add_record_cb(void *ctx, const struct device_record *record)
 	return json_array_append_new(ctx, admin_record_json(record));
 }
 
-/* Either callback may be NULL. */
-static int
-read_file(struct admin *admin, device_file_cb device_cb, fleet_file_cb fleet_cb,
-    json_t *list)
+int
+file_read(struct admin *admin, device_file_cb device_cb, fleet_file_cb fleet_cb,
+    void *ctx)
 {
 	struct device_file_error error;
-	int code = need_file(admin);
+	int code = file_need(admin);
 
 	if (code != ADMIN_OK)
 		return code;
 	if (device_file_read(
-		admin->devices_file, device_cb, fleet_cb, list, &error) == 0)
+		admin->devices_file, device_cb, fleet_cb, ctx, &error) == 0)
 		return ADMIN_OK;
 	return error.text[0] != '\0'
-	    ? fail_file(admin, &error, ADMIN_UNREADABLE)
+	    ? file_fail(admin, &error, ADMIN_UNREADABLE)
 	    : admin_fail_memory(admin);
-}
-
-static json_t *
-find_named(const json_t *list, const char *name)
-{
-	json_t *device;
-	size_t i;
-
-	json_array_foreach (list, i, device) {
-		const char *at =
-		    json_string_value(json_object_get(device, "name"));
-
-		if (at != NULL && strcmp(at, name) == 0)
-			return device;
-	}
-	return NULL;
-}
-
-/* The members of these names that an object has. */
-static json_t *
-pick(const json_t *from, const char *const *keys)
-{
-	json_t *object = json_object();
-
-	for (; *keys != NULL; keys++)
-		if (json_object_get(from, *keys) != NULL)
-			json_object_set(
-			    object, *keys, json_object_get(from, *keys));
-	return object;
-}
-
-/* What the relay knows of a device, in the form of the Redis store. */
-static void
-join_device(json_t *device, const json_t *known, const json_t *relay)
-{
-	static const char *const of_session[] = {
-	    "epoch", "since_ms", "from", NULL};
-	static const char *const of_lease[] = {"label", "ports", NULL};
-	bool online = json_is_true(json_object_get(known, "online"));
-	json_t *session = online ? pick(known, of_session) : json_null();
-
-	if (online) {
-		json_object_set(session, "relay", json_object_get(relay, "id"));
-		admin_take_heartbeats(session,
-		    admin_number(known, "heartbeat_ms"),
-		    admin_number(known, "beat_bytes"),
-		    admin_number(known, "budget_bytes"));
-		if (json_object_get(known, "down") != NULL)
-			json_object_set(
-			    session, "down", json_object_get(known, "down"));
-	}
-	json_object_set_new(device, "online", json_boolean(online));
-	json_object_set_new(device, "session", session);
-	json_object_set_new(device, "lease",
-	    json_is_object(known) ? pick(known, of_lease) : json_null());
-	if (json_object_get(known, "urls") != NULL)
-		json_object_set(device, "urls", json_object_get(known, "urls"));
-}
-
-/* With an admin server we know who is connected, without one we do not. */
-static int
-join_relay(struct admin *admin, json_t *list)
-{
-	json_t *known = json_array(), *status = NULL, *device;
-	size_t i;
-	int code = ADMIN_OK;
-
-	if (admin->relay != NULL) {
-		code =
-		    ask_list(admin, "/api/v1/relay/devices", "devices", known);
-		if (code == ADMIN_OK)
-			code = ask_relay(admin, "/api/v1/status", &status);
-		if (code == ADMIN_OK)
-			json_array_foreach (list, i, device)
-				join_device(device,
-				    find_named(known,
-					json_string_value(
-					    json_object_get(device, "name"))),
-				    status);
-	}
-	json_decref(status);
-	json_decref(known);
-	return code;
 }
 
 static int
@@ -249,12 +85,12 @@ static int
 file_devices(struct admin *admin, json_t *list)
 {
 	json_t *records = json_array();
-	int code = read_file(admin, add_record_cb, NULL, records);
+	int code = file_read(admin, add_record_cb, NULL, records);
 
 	if (code == ADMIN_OK)
 		code = sort_into(admin, records, list);
 	if (code == ADMIN_OK)
-		code = join_relay(admin, list);
+		code = file_join(admin, list);
 	json_decref(records);
 	return code;
 }
@@ -308,13 +144,13 @@ file_device_page(struct admin *admin, struct name_page *page, json_t *list)
 {
 	struct page_records records = {page, json_array()};
 	struct device_file_error error;
-	int code = need_file(admin);
+	int code = file_need(admin);
 	json_t *device;
 	size_t i;
 
 	if (code == ADMIN_OK && read_page(admin, page, &records, &error) != 0)
 		code = error.text[0] != '\0'
-		    ? fail_file(admin, &error, ADMIN_UNREADABLE)
+		    ? file_fail(admin, &error, ADMIN_UNREADABLE)
 		    : admin_fail_memory(admin);
 	json_array_foreach (records.list, i, device)
 		if (json_is_object(device)) /* or it has gone meanwhile */
@@ -323,17 +159,35 @@ file_device_page(struct admin *admin, struct name_page *page, json_t *list)
 	return code;
 }
 
+struct record_search {
+	const char *name;
+	json_t *list;
+};
+
 static int
+take_named_cb(void *ctx, const struct device_record *record)
+{
+	const struct record_search *search = ctx;
+
+	return strcmp(record->name, search->name) == 0
+	    ? json_array_append_new(search->list, admin_record_json(record))
+	    : 0;
+}
+
+int
 file_device(struct admin *admin, const char *name, json_t **device)
 {
-	json_t *list = json_array();
-	int code = file_devices(admin, list);
+	struct record_search search = {name, json_array()};
+	int code = file_read(admin, take_named_cb, NULL, &search);
 
-	if (code == ADMIN_OK &&
-	    (*device = json_incref(find_named(list, name))) == NULL)
+	if (code == ADMIN_OK && json_array_size(search.list) == 0)
 		code = admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
 		    admin->devices_file, name);
-	json_decref(list);
+	if (code == ADMIN_OK)
+		code = file_join(admin, search.list);
+	if (code == ADMIN_OK)
+		*device = json_incref(json_array_get(search.list, 0));
+	json_decref(search.list);
 	return code;
 }
 
@@ -382,8 +236,8 @@ file_device_add(struct admin *admin, const struct device_record *record)
 {
 	json_t *list = json_array();
 	struct device_file_error error;
-	int code = read_file(admin, add_record_cb, NULL, list);
-	bool found = code == ADMIN_OK && find_named(list, record->name) != NULL;
+	int code = file_read(admin, add_record_cb, NULL, list);
+	bool found = code == ADMIN_OK && file_find_named(list, record->name) != NULL;
 
 	if (code == ADMIN_OK && !found)
 		code = check_free(admin, list, record);
@@ -393,7 +247,7 @@ file_device_add(struct admin *admin, const struct device_record *record)
 	/* somebody may have been faster, so it is asked again under the lock */
 	if (!found &&
 	    device_file_put(admin->devices_file, record, &found, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNWRITABLE);
+		return file_fail(admin, &error, ADMIN_UNWRITABLE);
 	return found ? admin_fail_exists(admin, record->name) : ADMIN_OK;
 }
 
@@ -403,7 +257,7 @@ changed(struct admin *admin, const char *name, int result, bool found,
     const struct device_file_error *error)
 {
 	if (result != 0)
-		return fail_file(admin, error, ADMIN_UNWRITABLE);
+		return file_fail(admin, error, ADMIN_UNWRITABLE);
 	if (!found)
 		return admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
 		    admin->devices_file, name);
@@ -426,12 +280,12 @@ set_secret_cb(void *ctx, struct device_record *record)
 	return true;
 }
 
-static int
-change_device(
+int
+file_change_device(
     struct admin *admin, const char *name, device_file_edit edit, void *ctx)
 {
 	struct device_file_error error;
-	int code = need_file(admin), result;
+	int code = file_need(admin), result;
 	bool found;
 
 	if (code != ADMIN_OK)
@@ -444,7 +298,7 @@ change_device(
 static int
 file_device_rotate(struct admin *admin, const char *name)
 {
-	return change_device(admin, name, ask_rotation_cb, NULL);
+	return file_change_device(admin, name, ask_rotation_cb, NULL);
 }
 
 static int
@@ -454,7 +308,7 @@ file_device_set_secret(struct admin *admin, const char *name,
 	uint8_t sha256[SECRET_HASH_LEN];
 
 	memcpy(sha256, secret_sha256, SECRET_HASH_LEN);
-	return change_device(admin, name, set_secret_cb, sha256);
+	return file_change_device(admin, name, set_secret_cb, sha256);
 }
 
 struct new_limits {
@@ -476,7 +330,7 @@ file_device_set_limits(struct admin *admin, const char *name,
 {
 	struct new_limits limits = {changes};
 
-	return change_device(admin, name, set_limits_cb, &limits);
+	return file_change_device(admin, name, set_limits_cb, &limits);
 }
 
 static int
@@ -488,108 +342,11 @@ file_device_kick(struct admin *admin, const char *name)
 	    name);
 }
 
-struct access_change {
-	struct admin *admin;
-	admin_access_edit edit;
-	void *ctx;
-	int code;
-};
-
-static bool
-change_access_cb(void *ctx, struct device_record *record)
-{
-	struct access_change *change = ctx;
-
-	change->code =
-	    change->edit(change->admin, &record->access, change->ctx);
-	return change->code == ADMIN_OK;
-}
-
-static int
-file_device_change_access(
-    struct admin *admin, const char *name, admin_access_edit edit, void *ctx)
-{
-	struct access_change change = {admin, edit, ctx, ADMIN_OK};
-	int code = change_device(admin, name, change_access_cb, &change);
-
-	return code != ADMIN_OK ? code : change.code;
-}
-
-struct reading_access {
-	const char *name;
-	struct access *access;
-	bool found;
-};
-
-static int
-read_access_cb(void *ctx, const struct device_record *record)
-{
-	struct reading_access *reading = ctx;
-
-	if (strcmp(record->name, reading->name) == 0) {
-		reading->found = true;
-		reading->access = access_keep(record->access);
-	}
-	return 0;
-}
-
-static int
-file_device_access(
-    struct admin *admin, const char *name, struct access **access)
-{
-	struct reading_access reading = {.name = name};
-	struct device_file_error error;
-	int code = need_file(admin);
-
-	if (code != ADMIN_OK)
-		return code;
-	if (device_file_read(admin->devices_file, read_access_cb, NULL,
-		&reading, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNREADABLE);
-	*access = reading.access;
-	if (reading.found)
-		return ADMIN_OK;
-	return admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
-	    admin->devices_file, name);
-}
-
-static int
-file_service_url(struct admin *admin, const char *name,
-    const struct access_rule *rule, char *url, size_t cap)
-{
-	const char *found;
-	json_t *device;
-	int code;
-
-	if (admin->relay == NULL)
-		return admin_fail(admin, ADMIN_NOT_GIVEN,
-		    "the host name of %s is not known: give --admin "
-		    "ADDRESS:PORT, the admin_listen of the relay, or --url "
-		    "https://HOST",
-		    name);
-	code = file_device(admin, name, &device);
-	if (code != ADMIN_OK)
-		return code;
-	found = json_string_value(
-	    json_object_get(json_object_get(device, "urls"), rule->service));
-	if (found == NULL || strncmp(found, "http", 4) != 0)
-		code = admin_fail(admin, ADMIN_INVALID,
-		    "%s is not here with an http service %s: is the device "
-		    "connected, and does it offer that? Or give --url "
-		    "https://HOST; of a tcp or tls service, --relay "
-		    "wss://RELAY",
-		    name, rule->service);
-	else
-		snprintf(url, cap, "%s", found);
-	json_decref(device);
-	return code;
-}
-
 static int
 file_device_remove(struct admin *admin, const char *name)
 {
 	struct device_file_error error;
-	int code = need_file(admin), result;
+	int code = file_need(admin), result;
 	bool found;
 
 	if (code != ADMIN_OK)
@@ -597,137 +354,6 @@ file_device_remove(struct admin *admin, const char *name)
 	result = device_file_remove(
 	    admin->devices_file, str_of(name), &found, &error);
 	return changed(admin, name, result, found, &error);
-}
-
-/* Fleets. */
-
-static int
-add_fleet_cb(void *ctx, const struct fleet_record *record)
-{
-	return json_array_append_new(ctx, admin_fleet_json(record));
-}
-
-static int
-file_fleets(struct admin *admin, json_t *list)
-{
-	return read_file(admin, NULL, add_fleet_cb, list);
-}
-
-static int
-file_fleet_add(struct admin *admin, const struct fleet_record *record)
-{
-	struct device_file_error error;
-	int code = need_file(admin);
-	bool found;
-
-	if (code != ADMIN_OK)
-		return code;
-	if (device_file_put_fleet(
-		admin->devices_file, record, &found, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNWRITABLE);
-	return found ? admin_fail_fleet_exists(admin, record->name) : ADMIN_OK;
-}
-
-static int
-file_fleet_remove(struct admin *admin, const char *name)
-{
-	struct device_file_error error;
-	int code = need_file(admin);
-	bool found;
-
-	if (code != ADMIN_OK)
-		return code;
-	if (device_file_remove_fleet(
-		admin->devices_file, str_of(name), &found, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNWRITABLE);
-	return found ? ADMIN_OK : admin_fail_no_fleet(admin, name);
-}
-
-/* Tokens. */
-
-static int
-file_token_add(struct admin *admin, const struct token_record *record)
-{
-	struct device_file_error error;
-	int code = need_file(admin);
-	bool found;
-
-	if (code != ADMIN_OK)
-		return code;
-	if (device_file_put_token(
-		admin->devices_file, record, &found, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNWRITABLE);
-	return found ? admin_fail_token_exists(admin, record->name) : ADMIN_OK;
-}
-
-static int
-file_token_remove(struct admin *admin, const char *name)
-{
-	struct device_file_error error;
-	int code = need_file(admin);
-	bool found;
-
-	if (code != ADMIN_OK)
-		return code;
-	if (device_file_remove_token(
-		admin->devices_file, str_of(name), &found, &error) != 0)
-		return fail_file(admin, &error, ADMIN_UNWRITABLE);
-	return found ? ADMIN_OK : admin_fail_no_token(admin, name);
-}
-
-static int
-read_tokens(struct admin *admin, token_file_cb cb, void *ctx)
-{
-	struct device_file_error error;
-	int code = need_file(admin);
-
-	if (code != ADMIN_OK)
-		return code;
-	return device_file_read_tokens(admin->devices_file, cb, ctx, &error) ==
-		0
-	    ? ADMIN_OK
-	    : fail_file(admin, &error, ADMIN_UNREADABLE);
-}
-
-static int
-add_token_cb(void *ctx, const struct token_record *record)
-{
-	return json_array_append_new(ctx, admin_token_json(record));
-}
-
-static int
-file_tokens(struct admin *admin, json_t *list)
-{
-	return read_tokens(admin, add_token_cb, list);
-}
-
-struct token_search {
-	const char *name;
-	struct token_record *record;
-	bool found;
-};
-
-static int
-find_token_cb(void *ctx, const struct token_record *record)
-{
-	struct token_search *search = ctx;
-
-	if (strcmp(record->name, search->name) == 0) {
-		*search->record = *record;
-		search->found = true;
-	}
-	return 0;
-}
-
-static int
-file_token(struct admin *admin, const char *name, struct token_record *record)
-{
-	struct token_search search = {name, record, false};
-	int code = read_tokens(admin, find_token_cb, &search);
-
-	if (code == ADMIN_OK && !search.found)
-		code = admin_fail_no_token(admin, name);
-	return code;
 }
 
 /* The relay sees what has become of its file. */
@@ -740,54 +366,6 @@ file_audit(struct admin *admin, const char *what, const char *object, int code)
 	(void)code;
 }
 
-/* Status. */
-
-static void
-judge_relay(json_t *status, json_t *problems)
-{
-	bool draining = json_is_true(json_object_get(status, "draining")),
-	     up = json_is_true(json_object_get(status, "registry_up"));
-
-	if (draining)
-		json_array_append_new(problems,
-		    json_string("the relay is draining: no agent can connect"));
-	if (!up)
-		json_array_append_new(problems,
-		    json_string("the relay does not reach its registry"));
-	json_object_set_new(status, "serving", json_boolean(!draining));
-	json_object_set(status, "problems", problems);
-}
-
-static int
-file_status(struct admin *admin, json_t **status)
-{
-	json_t *problems = json_array(), *devices = json_array();
-	int code = ask_relay(admin, "/api/v1/status", status);
-
-	if (code == ADMIN_OK && admin->devices_file != NULL) {
-		code = read_file(admin, add_record_cb, NULL, devices);
-		json_object_set_new(*status, "devices",
-		    json_integer((json_int_t)json_array_size(devices)));
-	}
-	if (code == ADMIN_OK) {
-		judge_relay(*status, problems);
-	} else {
-		json_decref(*status);
-		*status = NULL;
-	}
-	json_decref(devices);
-	json_decref(problems);
-	return code;
-}
-
-static int
-file_gone(struct admin *admin, json_t *list)
-{
-	(void)list;
-	return admin_fail(
-	    admin, ADMIN_IMPOSSIBLE, "a relay that stands alone has no others");
-}
-
 static int
 count_cb(void *ctx, const struct device_record *record)
 {
@@ -796,79 +374,18 @@ count_cb(void *ctx, const struct device_record *record)
 	return 0;
 }
 
-static int
+int
 file_device_count(struct admin *admin, uint64_t *count)
 {
 	struct device_file_error error;
-	int code = need_file(admin);
+	int code = file_need(admin);
 
 	*count = 0;
 	if (code == ADMIN_OK &&
 	    device_file_read(
 		admin->devices_file, count_cb, NULL, count, &error) != 0)
-		code = fail_file(admin, &error, ADMIN_UNREADABLE);
+		code = file_fail(admin, &error, ADMIN_UNREADABLE);
 	return code;
-}
-
-static int
-file_relay_drain(struct admin *admin, const char *id, bool drain)
-{
-	(void)id;
-	(void)drain;
-	return admin_fail(admin, ADMIN_IMPOSSIBLE,
-	    "a relay that stands alone has no other to move its agents to: to "
-	    "let its visits finish and stop it, send it SIGTERM");
-}
-
-#define EVENTS_POLL_MS 500
-
-static int
-take_page(struct admin *admin, json_t *answer, struct event_page *page)
-{
-	const char *end = json_string_value(json_object_get(answer, "end"));
-
-	if (!json_is_array(json_object_get(answer, "events")) || end == NULL ||
-	    !event_place_valid(end))
-		return admin_fail(admin, ADMIN_NONSENSE,
-		    "the relay at %s tells of no events", admin->relay);
-	json_array_extend(page->events, json_object_get(answer, "events"));
-	(void)str_copy(str_of(end), page->end, sizeof(page->end));
-	page->missed = json_is_true(json_object_get(answer, "missed"));
-	return ADMIN_OK;
-}
-
-static int
-file_events(struct admin *admin, const char *after, uint64_t wait_ms,
-    struct event_page *page)
-{
-	struct timespec rest = {0, EVENTS_POLL_MS * 1000000L};
-	char path[40 + EVENT_PLACE_MAX];
-	json_t *answer;
-	int code;
-
-	snprintf(path, sizeof(path), "/api/v1/events?after=%s",
-	    after != NULL ? after : "end");
-	if ((code = ask_relay(admin, path, &answer)) != ADMIN_OK)
-		return code;
-	code = take_page(admin, answer, page);
-	json_decref(answer);
-	if (code == ADMIN_OK && wait_ms > 0 && !page->missed &&
-	    json_array_size(page->events) == 0)
-		(void)nanosleep(&rest, NULL);
-	return code;
-}
-
-static int
-file_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
-    json_t *list)
-{
-	(void)name;
-	(void)from;
-	(void)to;
-	(void)list;
-	return admin_fail(admin, ADMIN_IMPOSSIBLE,
-	    "usage is kept in Redis: a relay that stands alone counts from its "
-	    "start (/metrics of its admin_listen)");
 }
 
 const struct store file_store = {

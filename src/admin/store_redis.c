@@ -167,6 +167,44 @@ store_transact(struct admin *admin, store_attempt attempt, const char *name,
 	    "others are changing devices or fleets all the time: try again");
 }
 
+int
+store_watch_named(
+    struct admin *admin, const char *kind, const char *name, bool *exists)
+{
+	redisReply *reply;
+	int code = store_tell(admin, "WATCH taupe:%s:%s", kind, name);
+
+	if (code != ADMIN_OK)
+		return code;
+	reply = store_ask(admin, &code, "EXISTS taupe:%s:%s", kind, name);
+	if (reply == NULL) {
+		store_unwatch(admin);
+		return code;
+	}
+	*exists = reply->integer != 0;
+	redis_sync_reply_free(&reply);
+	return ADMIN_OK;
+}
+
+int
+store_remove_named(
+    struct admin *admin, const char *kind, const char *name, bool *exists)
+{
+	int code = store_watch_named(admin, kind, name, exists);
+
+	if (code == ADMIN_OK && !*exists) {
+		store_unwatch(admin);
+		return ADMIN_OK;
+	}
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "MULTI");
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "DEL taupe:%s:%s", kind, name);
+	if (code == ADMIN_OK)
+		code = store_tell(admin, "SREM taupe:%ss %s", kind, name);
+	return code == ADMIN_OK ? store_execute(admin) : code;
+}
+
 void
 redis_write_hash(
     const uint8_t sha256[SECRET_HASH_LEN], char hash[2 * SECRET_HASH_LEN + 1])

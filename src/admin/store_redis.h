@@ -33,6 +33,15 @@ int store_fail_nonsense(struct admin *admin, const char *what);
 /* Forget what WATCH was told; how that ends does not matter. */
 void store_unwatch(struct admin *admin);
 
+/* Hashes KIND:NAME, whose names are in the set KINDs: fleets and tokens. Both are the beginning of a
+ * store_attempt. */
+/* *exists stays true until EXEC, or that fails. Returns a code; nothing is watched if it is one. */
+int store_watch_named(
+    struct admin *admin, const char *kind, const char *name, bool *exists);
+/* Take it away, if it is there: *exists. Returns store_execute()'s code. */
+int store_remove_named(
+    struct admin *admin, const char *kind, const char *name, bool *exists);
+
 /* A string; absent for nil and other types. */
 struct str redis_text(const redisReply *reply);
 /* An array of names, sorted, each once, that are names indeed, as JSON strings. Takes the

@@ -10,17 +10,11 @@ try_add(struct admin *admin, const char *name, const void *what)
 {
 	const struct fleet_record *record = what;
 	char hash[2 * SECRET_HASH_LEN + 1];
-	redisReply *reply;
-	bool found;
-	int code = store_tell(admin, "WATCH taupe:fleet:%s", name);
+	bool found = false;
+	int code = store_watch_named(admin, "fleet", name, &found);
 
 	if (code != ADMIN_OK)
 		return code;
-	if ((reply = store_ask(admin, &code, "EXISTS taupe:fleet:%s", name)) ==
-	    NULL)
-		return code;
-	found = reply->integer != 0;
-	redis_sync_reply_free(&reply);
 	if (found) {
 		store_unwatch(admin);
 		return admin_fail_fleet_exists(admin, name);
@@ -46,27 +40,22 @@ redis_fleet_add(struct admin *admin, const struct fleet_record *record)
 	return store_transact(admin, try_add, record->name, record);
 }
 
+/* A key that is used meanwhile is used before this. */
+static int
+try_remove(struct admin *admin, const char *name, const void *what)
+{
+	bool found = false;
+	int code = store_remove_named(admin, "fleet", name, &found);
+
+	(void)what;
+	return code == ADMIN_OK && !found ? admin_fail_no_fleet(admin, name)
+					  : code;
+}
+
 int
 redis_fleet_remove(struct admin *admin, const char *name)
 {
-	redisReply *reply;
-	bool found;
-	int code;
-
-	if ((reply = store_ask(admin, &code, "EXISTS taupe:fleet:%s", name)) ==
-	    NULL)
-		return code;
-	found = reply->integer != 0;
-	redis_sync_reply_free(&reply);
-	if (!found)
-		return admin_fail_no_fleet(admin, name);
-	/* a key that is used meanwhile is used before this */
-	code = store_tell(admin, "MULTI");
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "DEL taupe:fleet:%s", name);
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "SREM taupe:fleets %s", name);
-	return code == ADMIN_OK ? store_execute(admin) : code;
+	return store_transact(admin, try_remove, name, NULL);
 }
 
 /* Null when it has gone meanwhile, or is none. */

@@ -8,17 +8,11 @@ try_add(struct admin *admin, const char *name, const void *what)
 {
 	const struct token_record *record = what;
 	char hash[2 * SECRET_HASH_LEN + 1];
-	redisReply *reply;
-	bool found;
-	int code = store_tell(admin, "WATCH taupe:token:%s", name);
+	bool found = false;
+	int code = store_watch_named(admin, "token", name, &found);
 
 	if (code != ADMIN_OK)
 		return code;
-	if ((reply = store_ask(admin, &code, "EXISTS taupe:token:%s", name)) ==
-	    NULL)
-		return code;
-	found = reply->integer != 0;
-	redis_sync_reply_free(&reply);
 	if (found) {
 		store_unwatch(admin);
 		return admin_fail_token_exists(admin, name);
@@ -63,19 +57,21 @@ redis_token(struct admin *admin, const char *name, struct token_record *record)
 	return ADMIN_OK;
 }
 
+static int
+try_remove(struct admin *admin, const char *name, const void *what)
+{
+	bool found = false;
+	int code = store_remove_named(admin, "token", name, &found);
+
+	(void)what;
+	return code == ADMIN_OK && !found ? admin_fail_no_token(admin, name)
+					  : code;
+}
+
 int
 redis_token_remove(struct admin *admin, const char *name)
 {
-	struct token_record record;
-	int code = redis_token(admin, name, &record);
-
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "MULTI");
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "DEL taupe:token:%s", name);
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "SREM taupe:tokens %s", name);
-	return code == ADMIN_OK ? store_execute(admin) : code;
+	return store_transact(admin, try_remove, name, NULL);
 }
 
 int

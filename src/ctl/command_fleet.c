@@ -69,16 +69,6 @@ devices_of(const json_t *fleet, char text[REPORT_TEXT_MAX])
 	return text;
 }
 
-static const char *
-expiry_of(const json_t *fleet, char text[REPORT_TEXT_MAX])
-{
-	uint64_t at = report_u64(fleet, "expires_ms"), now = loop_wall_ms();
-
-	if (at == 0)
-		return "never";
-	return at <= now ? "expired" : report_duration(at - now, text);
-}
-
 int
 command_fleet_list(struct ctl *ctl, const char *name)
 {
@@ -102,7 +92,7 @@ command_fleet_list(struct ctl *ctl, const char *name)
 		table_add(&table, report_str(fleet, "name"));
 		table_add(&table, devices_of(fleet, devices));
 		table_add(&table, report_str(fleet, "pattern"));
-		table_add(&table, expiry_of(fleet, expiry));
+		table_add(&table, report_expiry(report_u64(fleet, "expires_ms"), expiry));
 	}
 	json_decref(list);
 	return table_print(&table);
@@ -116,7 +106,7 @@ show_fleet(const json_t *fleet)
 	report_line("name", report_str(fleet, "name"));
 	report_line("devices", devices_of(fleet, text));
 	report_line("pattern", report_str(fleet, "pattern"));
-	report_line("expires in", expiry_of(fleet, text));
+	report_line("expires in", report_expiry(report_u64(fleet, "expires_ms"), text));
 }
 
 int

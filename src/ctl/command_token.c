@@ -53,17 +53,12 @@ command_token_list(struct ctl *ctl, const char *name)
 		return report_json(json_pack("{s:o}", "tokens", list));
 	table_init(&table, headings);
 	json_array_foreach (list, i, token) {
-		uint64_t at = report_u64(token, "expires_ms"),
-			 now = loop_wall_ms();
-
 		table_add(&table, report_str(token, "name"));
 		table_add(&table, report_str(token, "role"));
 		table_add(
 		    &table, report_age(report_u64(token, "created_ms"), age));
 		table_add(&table,
-		    at == 0	    ? "never"
-			: at <= now ? "expired"
-				    : report_duration(at - now, left));
+		    report_expiry(report_u64(token, "expires_ms"), left));
 	}
 	json_decref(list);
 	return table_print(&table);

@@ -124,6 +124,17 @@ report_age(uint64_t wall_ms, char out[REPORT_TEXT_MAX])
 }
 
 const char *
+report_expiry(uint64_t wall_ms, char out[REPORT_TEXT_MAX])
+{
+	uint64_t now_ms = loop_wall_ms();
+
+	if (wall_ms == 0)
+		return "never";
+	return wall_ms > now_ms ? report_duration(wall_ms - now_ms, out)
+				: "expired";
+}
+
+const char *
 report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX])
 {
 	static const char *const units[] = {

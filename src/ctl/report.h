@@ -31,6 +31,8 @@ void report_line(const char *key, const char *value);
 const char *report_duration(uint64_t ms, char out[REPORT_TEXT_MAX]);
 /* How long ago that was on the wall clock; "-" for 0. */
 const char *report_age(uint64_t wall_ms, char out[REPORT_TEXT_MAX]);
+/* How long until then, "expired", or "never" for 0. */
+const char *report_expiry(uint64_t wall_ms, char out[REPORT_TEXT_MAX]);
 /* "1.2 MiB" */
 const char *report_bytes(uint64_t bytes, char out[REPORT_TEXT_MAX]);
 /* "1.2 MB", as providers of mobile networks count */

@@ -24,7 +24,7 @@ struct http_post {
 	uint64_t timeout_ms;
 };
 
-/* Send it, and wait for the answer's first line. The status, or -1 with error filled. */
+/* Send it, and wait for the answer's head. The status, or -1 with error filled. */
 int http_post(const struct http_post *post, char error[HTTP_POST_ERROR_MAX]);
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Non-blocking sockets and poll(), so that every wait ends with the time that there is. The
- * certificate is judged after the handshake, not during it: an expired one is to be described, and
+ * The certificate is judged after the handshake, not during it: an expired one is to be described, and
  * not only refused.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
@@ -15,79 +13,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/error_text.h"
 #include "net/ca_places.h"
 #include "net/probe.h"
+#include "net/timed_socket.h"
+#include "wire/http_head.h"
 
 #define HEAD_MAX 4096 /* bytes of an answer that are looked at */
 
 struct probe {
 	const struct probe_request *request;
 	struct probe_answer *answer;
-	uint64_t deadline_ms; /* of the monotonic clock */
-	int fd;
+	struct timed_socket to;
 	SSL_CTX *context;
 	SSL *ssl; /* NULL without TLS */
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static int
-fail(struct probe *probe, const char *text)
-{
-	snprintf(probe->answer->error, PROBE_ERROR_MAX, "%s", text);
-	return -1;
-}
-
-static int
-await(struct probe *probe, short events)
-{
-	struct pollfd poller = {.fd = probe->fd, .events = events};
-	uint64_t now = now_ms();
-	int n;
-
-	if (now >= probe->deadline_ms)
-		return fail(probe, "no answer in time");
-	n = poll(&poller, 1, (int)(probe->deadline_ms - now));
-	if (n < 0 && errno != EINTR)
-		return fail(probe, error_text(errno));
-	return n == 0 ? fail(probe, "no answer in time") : 0;
-}
-
-static int
-dial(struct probe *probe)
-{
-	const struct address *address = &probe->request->address;
-	socklen_t len = sizeof(int);
-	int error = 0;
-
-	probe->fd = socket(address->sa.sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe->fd < 0)
-		return fail(probe, error_text(errno));
-	if (connect(probe->fd, &address->sa, address->len) != 0) {
-		if (errno != EINPROGRESS)
-			return fail(probe, error_text(errno));
-		if (await(probe, POLLOUT) != 0)
-			return -1;
-		(void)getsockopt(probe->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-		if (error != 0)
-			return fail(probe, error_text(error));
-	}
-	probe->answer->stage = PROBE_CONNECTED;
-	return 0;
-}
 
 /* After a call of OpenSSL that gave result: 0, and it can be called again; -1. */
 static int
@@ -97,13 +38,13 @@ await_tls(struct probe *probe, int result)
 
 	switch (SSL_get_error(probe->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
-		return await(probe, POLLIN);
+		return timed_await(&probe->to, POLLIN);
 	case SSL_ERROR_WANT_WRITE:
-		return await(probe, POLLOUT);
+		return timed_await(&probe->to, POLLOUT);
 	default:
 		reason = ERR_reason_error_string(ERR_peek_error());
-		return fail(
-		    probe, reason != NULL ? reason : "the connection was cut");
+		return timed_fail(
+		    &probe->to, reason != NULL ? reason : "the connection was cut");
 	}
 }
 
@@ -121,13 +62,13 @@ load_authorities(struct probe *probe, X509_STORE *store)
 	char text[PROBE_ERROR_MAX];
 
 	if (ca_places_load(load_cb, store) == NULL && file == NULL)
-		return fail(probe, ca_places_error());
+		return timed_fail(&probe->to, ca_places_error());
 	ERR_clear_error();
 	if (file == NULL || X509_STORE_load_file(store, file) == 1)
 		return 0;
 	snprintf(
 	    text, sizeof(text), "no certificates can be read from %s", file);
-	return fail(probe, text);
+	return timed_fail(&probe->to, text);
 }
 
 static bool
@@ -210,8 +151,8 @@ start_tls(struct probe *probe)
 	probe->context = SSL_CTX_new(TLS_client_method());
 	if (probe->context == NULL ||
 	    (probe->ssl = SSL_new(probe->context)) == NULL ||
-	    SSL_set_fd(probe->ssl, probe->fd) != 1)
-		return fail(probe, "out of memory");
+	    SSL_set_fd(probe->ssl, probe->to.fd) != 1)
+		return timed_fail(&probe->to, "out of memory");
 	store = SSL_CTX_get_cert_store(probe->context);
 	if (load_authorities(probe, store) != 0)
 		return -1;
@@ -230,7 +171,6 @@ start_tls(struct probe *probe)
 static int
 move(struct probe *probe, bool out, char *data, size_t len)
 {
-	ssize_t n;
 	int result;
 
 	if (probe->ssl != NULL) {
@@ -239,39 +179,17 @@ move(struct probe *probe, bool out, char *data, size_t len)
 			     : SSL_read(probe->ssl, data, (int)len);
 		return result > 0 ? result : await_tls(probe, result);
 	}
-	n = out ? send(probe->fd, data, len, MSG_NOSIGNAL)
-		: recv(probe->fd, data, len, 0);
-	if (n > 0)
-		return (int)n;
-	if (n == 0)
-		return fail(probe, "it ends the connection without an answer");
-	if (errno != EAGAIN)
-		return fail(probe, error_text(errno));
-	return await(probe, out ? POLLOUT : POLLIN);
-}
-
-/* "HTTP/1.1 404 Not Found" */
-static bool
-parse_status(struct str line, int *status)
-{
-	struct str version, rest, number;
-	uint64_t value;
-
-	if (!str_split(line, ' ', &version, &rest) || version.len != 8 ||
-	    memcmp(version.ptr, "HTTP/1.", 7) != 0)
-		return false;
-	(void)str_split(rest, ' ', &number, &rest);
-	if (number.len != 3 || !str_to_number(number, 999, &value))
-		return false;
-	*status = (int)value;
-	return true;
+	return out ? timed_send(&probe->to, data, len)
+		   : timed_receive(&probe->to, data, len);
 }
 
 static int
 ask(struct probe *probe)
 {
-	char head[HEAD_MAX], *end;
-	size_t len = 0, sent = 0;
+	char head[HEAD_MAX];
+	struct http_answer answer;
+	enum wire_result result;
+	size_t len = 0, sent = 0, consumed;
 	int n,
 	    size = snprintf(head, sizeof(head),
 		"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: taupectl\r\n"
@@ -282,18 +200,19 @@ ask(struct probe *probe)
 		if ((n = move(probe, true, head + sent, (size_t)size - sent)) <
 		    0)
 			return -1;
-	while ((end = memchr(head, '\n', len)) == NULL) {
+	while ((result = http_answer_parse(
+		    head, len, &answer, &consumed)) == WIRE_MORE) {
 		if (len == sizeof(head))
-			return fail(
-			    probe, "it answers something else than HTTP");
+			return timed_fail(&probe->to,
+			    "the head of its answer is too long");
 		n = move(probe, false, head + len, sizeof(head) - len);
 		if (n < 0)
 			return -1;
 		len += (size_t)n;
 	}
-	if (!parse_status((struct str){head, (size_t)(end - head)},
-		&probe->answer->status))
-		return fail(probe, "it answers something else than HTTP");
+	if (result == WIRE_BAD)
+		return timed_fail(&probe->to, answer.error);
+	probe->answer->status = (int)answer.status;
 	probe->answer->stage = PROBE_ANSWERED;
 	return 0;
 }
@@ -301,16 +220,22 @@ ask(struct probe *probe)
 void
 probe_run(const struct probe_request *request, struct probe_answer *answer)
 {
-	struct probe probe = {
-	    request, answer, now_ms() + request->timeout_ms, -1, NULL, NULL};
+	struct probe probe = {.request = request,
+	    .answer = answer,
+	    .to = {.fd = -1,
+		.deadline_ms = timed_now_ms() + request->timeout_ms,
+		.error = answer->error,
+		.error_size = sizeof(answer->error)}};
 
 	*answer = (struct probe_answer){0};
-	if (dial(&probe) == 0 &&
-	    (request->name == NULL || start_tls(&probe) == 0) &&
-	    request->host != NULL)
-		(void)ask(&probe);
+	if (timed_connect(&probe.to, &request->address.sa,
+		request->address.len) == 0) {
+		answer->stage = PROBE_CONNECTED;
+		if ((request->name == NULL || start_tls(&probe) == 0) &&
+		    request->host != NULL)
+			(void)ask(&probe);
+	}
 	SSL_free(probe.ssl);
 	SSL_CTX_free(probe.context);
-	if (probe.fd >= 0)
-		close(probe.fd);
+	timed_close(&probe.to);
 }

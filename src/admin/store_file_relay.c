@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/* What a relay that stands alone tells of itself, at its admin server. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "admin/record_json.h"
+#include "admin/store_file.h"
+#include "net/http_get.h"
+
+static int
+parse_answer(
+    struct admin *admin, const struct http_get_answer *answer, json_t **json)
+{
+	json_error_t error;
+
+	if (answer->status != 200)
+		return admin_fail(admin, ADMIN_DOWN,
+		    "the relay at %s answers with status %d", admin->relay,
+		    answer->status);
+	*json = json_loadb(answer->body, answer->len, 0, &error);
+	if (!json_is_object(*json)) {
+		json_decref(*json);
+		return admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s gave no JSON object: %s", admin->relay,
+		    error.text);
+	}
+	return ADMIN_OK;
+}
+
+static int
+ask_relay(struct admin *admin, const char *path, json_t **json)
+{
+	char error[HTTP_GET_ERROR_MAX];
+	struct http_get_answer answer;
+	struct address address;
+	int code;
+
+	*json = NULL;
+	if (admin->relay == NULL)
+		return admin_fail(admin, ADMIN_NOT_GIVEN,
+		    "--admin ADDRESS:PORT is missing: the admin_listen of "
+		    "the relay that stands alone");
+	(void)address_parse(
+	    str_of(admin->relay), &address); /* checked with the option */
+	if (http_get(&address, path,
+		(uint64_t)admin->registry->redis_timeout_ms, &answer,
+		error) != 0)
+		return admin_fail(admin, ADMIN_DOWN,
+		    "the relay's admin server at %s: %s", admin->relay, error);
+	code = parse_answer(admin, &answer, json);
+	free(answer.body);
+	return code;
+}
+
+/* Add the array of that name in an answer to a list. */
+static int
+ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
+{
+	json_t *answer;
+	int code = ask_relay(admin, path, &answer);
+
+	if (code != ADMIN_OK)
+		return code;
+	if (!json_is_array(json_object_get(answer, key)))
+		code = admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s tells of no %s", admin->relay, key);
+	else
+		json_array_extend(list, json_object_get(answer, key));
+	json_decref(answer);
+	return code;
+}
+
+int
+file_relays(struct admin *admin, json_t *list)
+{
+	return ask_list(admin, "/api/v1/relays", "relays", list);
+}
+
+int
+file_routes(struct admin *admin, json_t *list)
+{
+	return ask_list(admin, "/api/v1/routes", "routes", list);
+}
+
+/* Devices. */
+
+json_t *
+file_find_named(const json_t *list, const char *name)
+{
+	json_t *device;
+	size_t i;
+
+	json_array_foreach (list, i, device) {
+		const char *at =
+		    json_string_value(json_object_get(device, "name"));
+
+		if (at != NULL && strcmp(at, name) == 0)
+			return device;
+	}
+	return NULL;
+}
+
+/* The members of these names that an object has. */
+static json_t *
+pick(const json_t *from, const char *const *keys)
+{
+	json_t *object = json_object();
+
+	for (; *keys != NULL; keys++)
+		if (json_object_get(from, *keys) != NULL)
+			json_object_set(
+			    object, *keys, json_object_get(from, *keys));
+	return object;
+}
+
+/* What the relay knows of a device, in the form of the Redis store. */
+static void
+join_device(json_t *device, const json_t *known, const json_t *relay)
+{
+	static const char *const of_session[] = {
+	    "epoch", "since_ms", "from", NULL};
+	static const char *const of_lease[] = {"label", "ports", NULL};
+	bool online = json_is_true(json_object_get(known, "online"));
+	json_t *session = online ? pick(known, of_session) : json_null();
+
+	if (online) {
+		json_object_set(session, "relay", json_object_get(relay, "id"));
+		admin_take_heartbeats(session,
+		    admin_number(known, "heartbeat_ms"),
+		    admin_number(known, "beat_bytes"),
+		    admin_number(known, "budget_bytes"));
+		if (json_object_get(known, "down") != NULL)
+			json_object_set(
+			    session, "down", json_object_get(known, "down"));
+	}
+	json_object_set_new(device, "online", json_boolean(online));
+	json_object_set_new(device, "session", session);
+	json_object_set_new(device, "lease",
+	    json_is_object(known) ? pick(known, of_lease) : json_null());
+	if (json_object_get(known, "urls") != NULL)
+		json_object_set(device, "urls", json_object_get(known, "urls"));
+}
+
+/* With an admin server we know who is connected, without one we do not. */
+int
+file_join(struct admin *admin, json_t *list)
+{
+	json_t *known = json_array(), *status = NULL, *device;
+	size_t i;
+	int code = ADMIN_OK;
+
+	if (admin->relay != NULL) {
+		code =
+		    ask_list(admin, "/api/v1/relay/devices", "devices", known);
+		if (code == ADMIN_OK)
+			code = ask_relay(admin, "/api/v1/status", &status);
+		if (code == ADMIN_OK)
+			json_array_foreach (list, i, device)
+				join_device(device,
+				    file_find_named(known,
+					json_string_value(
+					    json_object_get(device, "name"))),
+				    status);
+	}
+	json_decref(status);
+	json_decref(known);
+	return code;
+}
+
+/* Status. */
+
+static void
+judge_relay(json_t *status, json_t *problems)
+{
+	bool draining = json_is_true(json_object_get(status, "draining")),
+	     up = json_is_true(json_object_get(status, "registry_up"));
+
+	if (draining)
+		json_array_append_new(problems,
+		    json_string("the relay is draining: no agent can connect"));
+	if (!up)
+		json_array_append_new(problems,
+		    json_string("the relay does not reach its registry"));
+	json_object_set_new(status, "serving", json_boolean(!draining));
+	json_object_set(status, "problems", problems);
+}
+
+int
+file_status(struct admin *admin, json_t **status)
+{
+	json_t *problems = json_array();
+	int code = ask_relay(admin, "/api/v1/status", status);
+	uint64_t devices;
+
+	if (code == ADMIN_OK && admin->devices_file != NULL) {
+		code = file_device_count(admin, &devices);
+		json_object_set_new(
+		    *status, "devices", json_integer((json_int_t)devices));
+	}
+	if (code == ADMIN_OK) {
+		judge_relay(*status, problems);
+	} else {
+		json_decref(*status);
+		*status = NULL;
+	}
+	json_decref(problems);
+	return code;
+}
+
+int
+file_gone(struct admin *admin, json_t *list)
+{
+	(void)list;
+	return admin_fail(
+	    admin, ADMIN_IMPOSSIBLE, "a relay that stands alone has no others");
+}
+
+int
+file_relay_drain(struct admin *admin, const char *id, bool drain)
+{
+	(void)id;
+	(void)drain;
+	return admin_fail(admin, ADMIN_IMPOSSIBLE,
+	    "a relay that stands alone has no other to move its agents to: to "
+	    "let its visits finish and stop it, send it SIGTERM");
+}
+
+#define EVENTS_POLL_MS 500
+
+static int
+take_page(struct admin *admin, json_t *answer, struct event_page *page)
+{
+	const char *end = json_string_value(json_object_get(answer, "end"));
+
+	if (!json_is_array(json_object_get(answer, "events")) || end == NULL ||
+	    !event_place_valid(end))
+		return admin_fail(admin, ADMIN_NONSENSE,
+		    "the relay at %s tells of no events", admin->relay);
+	json_array_extend(page->events, json_object_get(answer, "events"));
+	(void)str_copy(str_of(end), page->end, sizeof(page->end));
+	page->missed = json_is_true(json_object_get(answer, "missed"));
+	return ADMIN_OK;
+}
+
+int
+file_events(struct admin *admin, const char *after, uint64_t wait_ms,
+    struct event_page *page)
+{
+	struct timespec rest = {0, EVENTS_POLL_MS * 1000000L};
+	char path[40 + EVENT_PLACE_MAX];
+	json_t *answer;
+	int code;
+
+	snprintf(path, sizeof(path), "/api/v1/events?after=%s",
+	    after != NULL ? after : "end");
+	if ((code = ask_relay(admin, path, &answer)) != ADMIN_OK)
+		return code;
+	code = take_page(admin, answer, page);
+	json_decref(answer);
+	if (code == ADMIN_OK && wait_ms > 0 && !page->missed &&
+	    json_array_size(page->events) == 0)
+		(void)nanosleep(&rest, NULL);
+	return code;
+}
+
+int
+file_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
+    json_t *list)
+{
+	(void)name;
+	(void)from;
+	(void)to;
+	(void)list;
+	return admin_fail(admin, ADMIN_IMPOSSIBLE,
+	    "usage is kept in Redis: a relay that stands alone counts from its "
+	    "start (/metrics of its admin_listen)");
+}
+
