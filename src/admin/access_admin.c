@@ -2,6 +2,7 @@
 #include "admin/access_admin.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/admin_internal.h"
 #include "net/crypto.h"
@@ -63,6 +64,13 @@ admin_access_parse(
 }
 
 /* Rules. */
+
+bool
+admin_password_valid(struct str password)
+{
+	return password.len >= ACCESS_PASSWORD_MIN &&
+	    password.len <= ACCESS_PASSWORD_MAX && str_only(password, " ~");
+}
 
 struct wishes {
 	const struct access_wish *list;
@@ -133,6 +141,20 @@ admin_access_set(struct admin *admin, const char *name,
 }
 
 /* Shares. */
+
+bool
+admin_share_note_valid(struct str note)
+{
+	return note.len <= SHARE_NOTE_MAX && str_only(note, " ~");
+}
+
+bool
+admin_share_base_valid(const char *base)
+{
+	return (strncmp(base, "https://", 8) == 0 ||
+		   strncmp(base, "http://", 7) == 0) &&
+	    str_only(str_of(base), "!~") && strpbrk(base, "?#\"<>") == NULL;
+}
 
 struct sharing {
 	struct access_share *share;
@@ -255,7 +277,9 @@ revoke_cb(struct admin *admin, struct access **access, void *ctx)
 
 	if (found == NULL)
 		return admin_fail(admin, ADMIN_UNKNOWN,
-		    "there is no share link %s any more", (const char *)ctx);
+		    "there is no share link %s: it may be over, and is gone "
+		    "then",
+		    (const char *)ctx);
 	share = *found;
 	share.revoked = true;
 	return access_put_share(access, &share) == 0
@@ -303,6 +327,20 @@ admin_share_revoke_all(
 	    admin, name, renew_cb, &renewal);
 }
 
+int
+admin_share_end(struct admin *admin, const char *name, const char *id)
+{
+	char copy[SHARE_ID_LEN + 1];
+
+	if (!share_id_valid(str_of(id)) ||
+	    !str_copy(str_of(id), copy, sizeof(copy)))
+		return admin_fail(admin, ADMIN_INVALID,
+		    "%s is no id of a share link: %d digits from 0 to f, as "
+		    "taupectl share ls shows them",
+		    id, SHARE_ID_LEN);
+	return admin->store->device_change_access(admin, name, revoke_cb, copy);
+}
+
 static const char *
 find_holder(const json_t *devices, const char *id)
 {
@@ -325,19 +363,9 @@ admin_share_revoke(
 {
 	json_t *devices = json_array();
 	const char *holder;
-	char copy[SHARE_ID_LEN + 1];
-	int code;
+	int code = admin->store->devices(admin, devices);
 
 	name[0] = '\0';
-	if (!share_id_valid(str_of(id)) ||
-	    !str_copy(str_of(id), copy, sizeof(copy))) {
-		json_decref(devices);
-		return admin_fail(admin, ADMIN_INVALID,
-		    "%s is no id of a share link: %d digits from 0 to f, as "
-		    "taupectl share ls shows them",
-		    id, SHARE_ID_LEN);
-	}
-	code = admin->store->devices(admin, devices);
 	if (code == ADMIN_OK && (holder = find_holder(devices, id)) == NULL)
 		code = admin_fail(admin, ADMIN_UNKNOWN,
 		    "there is no share link %s: it may be over, and is gone "
@@ -346,10 +374,7 @@ admin_share_revoke(
 	else if (code == ADMIN_OK)
 		(void)str_copy(str_of(holder), name, DEVICE_NAME_MAX + 1);
 	json_decref(devices);
-	if (code == ADMIN_OK)
-		code = admin->store->device_change_access(
-		    admin, name, revoke_cb, copy);
-	return code;
+	return code == ADMIN_OK ? admin_share_end(admin, name, id) : code;
 }
 
 /* JSON. */
@@ -389,19 +414,22 @@ admin_access_json(const struct access *access)
 }
 
 json_t *
+admin_share_json(const struct access_share *share)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "id", share->id,
+	    "service", share->service, "created_ms",
+	    (json_int_t)share->created_ms, "expires_ms",
+	    (json_int_t)share->expires_ms, "by", share->by, "note", share->note,
+	    "revoked", share->revoked);
+}
+
+json_t *
 admin_shares_json(const struct access *access)
 {
 	json_t *json = json_array();
 
-	for (size_t i = 0; access != NULL && i < access->n_shares; i++) {
-		const struct access_share *share = &access->shares[i];
-
-		json_array_append_new(json,
-		    json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:b}", "id",
-			share->id, "service", share->service, "created_ms",
-			(json_int_t)share->created_ms, "expires_ms",
-			(json_int_t)share->expires_ms, "by", share->by, "note",
-			share->note, "revoked", share->revoked));
-	}
+	for (size_t i = 0; access != NULL && i < access->n_shares; i++)
+		json_array_append_new(
+		    json, admin_share_json(&access->shares[i]));
 	return json;
 }

@@ -10,6 +10,9 @@
 
 #define SHARE_FOR_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
 #define SHARE_URL_MAX 1024 /* bytes, the NUL included */
+#define ACCESS_PASSWORD_MIN 8
+#define ACCESS_PASSWORD_MAX 198
+#define ACCESS_USER_DEFAULT "visitor"
 
 /* What is wanted of one service. */
 struct access_wish {
@@ -27,11 +30,19 @@ int admin_access_parse(
 int admin_access_set(struct admin *admin, const char *name,
     const struct access_wish *wishes, size_t n);
 
+/* Only a fast hash of a password is stored, so that a short one could be guessed from it. */
+bool admin_password_valid(struct str password);
+
+bool admin_share_note_valid(struct str note);
+/* May links begin with it? "https://cam.example.com" */
+bool admin_share_base_valid(const char *base);
 /* Make a share link. base: of the host that visitors use, "https://cam.example.com/"; NULL: it is
  * looked up. *share: what was made; its service, expires_ms, by and note are the caller's. */
 int admin_share_make(struct admin *admin, const char *name,
     struct access_share *share, const char *base, char url[SHARE_URL_MAX]);
-/* End a share link, of whichever device; name gets that. */
+/* End a share link of a device. */
+int admin_share_end(struct admin *admin, const char *name, const char *id);
+/* The same, of whichever device; name gets that. */
 int admin_share_revoke(
     struct admin *admin, const char *id, char name[DEVICE_NAME_MAX + 1]);
 
@@ -42,6 +53,7 @@ int admin_share_revoke_all(
 
 /* The rules as an object by service, the shares as an array; keys and hashes are in neither. */
 json_t *admin_access_json(const struct access *access);
+json_t *admin_share_json(const struct access_share *share);
 json_t *admin_shares_json(const struct access *access);
 
 #endif

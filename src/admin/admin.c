@@ -117,6 +117,7 @@ admin_outcome(int code)
 	    [ADMIN_NO_RELAY] = "unknown",
 	    [ADMIN_TAKEN] = "taken",
 	    [ADMIN_INVALID] = "invalid",
+	    [ADMIN_BAD_FILE] = "failed",
 	    [ADMIN_NOT_GIVEN] = "impossible",
 	    [ADMIN_IMPOSSIBLE] = "impossible",
 	    [ADMIN_BUSY] = "failed",

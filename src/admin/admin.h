@@ -26,7 +26,8 @@ enum admin_code {
 	ADMIN_UNKNOWN,    /* there is no such device, fleet or token */
 	ADMIN_NO_RELAY,   /* no such relay is alive */
 	ADMIN_TAKEN,      /* there is one already, or it is another's */
-	ADMIN_INVALID,    /* what is asked for, or stands in a file, may not be */
+	ADMIN_INVALID,    /* what is asked for may not be */
+	ADMIN_BAD_FILE,   /* what stands in a file may not be */
 	ADMIN_NOT_GIVEN,  /* the context lacks the file or the relay that it takes */
 	ADMIN_IMPOSSIBLE, /* not with this registry */
 	ADMIN_BUSY,       /* others were faster, again and again */

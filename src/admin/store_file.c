@@ -14,7 +14,7 @@ int
 file_fail(struct admin *admin, const struct device_file_error *error, int code)
 {
 	if (error->line > 0)
-		return admin_fail(admin, ADMIN_INVALID, "%s:%u: %s",
+		return admin_fail(admin, ADMIN_BAD_FILE, "%s:%u: %s",
 		    admin->devices_file, error->line, error->text);
 	return admin_fail(
 	    admin, code, "%s: %s", admin->devices_file, error->text);

@@ -12,28 +12,22 @@
 #include "ctl/report.h"
 #include "net/crypto.h"
 
-#define PASSWORD_MIN 8
 #define PASSWORD_DRAWN_LEN 20 /* 100 random bits */
-#define USER_DEFAULT "visitor"
 
 /* The first line of a file. */
 static int
 read_password(const char *path, char password[PASSWORD_TEXT_MAX])
 {
-	long len = private_file_read(
-	    "password_file", path, password, PASSWORD_TEXT_MAX);
-
-	if (len < 0)
+	if (private_file_read(
+		"password_file", path, password, PASSWORD_TEXT_MAX) < 0)
 		return ctl_fail(EX_NOINPUT, "%s: %s", path, strerror(errno));
 	password[strcspn(password, "\r\n")] = '\0';
-	len = (long)strlen(password);
-	if (len < PASSWORD_MIN || len > PASSWORD_TEXT_MAX - 2 ||
-	    !str_only(str_of(password), " ~"))
+	if (!admin_password_valid(str_of(password)))
 		return ctl_fail(EX_DATAERR,
 		    "%s: a password is the first line, %d to %d visible ASCII "
 		    "characters: only a fast hash of it is stored, so that a "
 		    "short one could be guessed from that",
-		    path, PASSWORD_MIN, PASSWORD_TEXT_MAX - 2);
+		    path, ACCESS_PASSWORD_MIN, ACCESS_PASSWORD_MAX);
 	return EX_OK;
 }
 
@@ -53,7 +47,7 @@ static int
 take_user(const struct ctl *ctl, struct access_rule *rule)
 {
 	const char *user =
-	    ctl->options.user != NULL ? ctl->options.user : USER_DEFAULT;
+	    ctl->options.user != NULL ? ctl->options.user : ACCESS_USER_DEFAULT;
 
 	if (!access_user_valid(str_of(user)))
 		return ctl_fail(EX_DATAERR,

@@ -3,9 +3,11 @@
 #ifndef TAUPE_CTL_ACCESS_OPTIONS_H
 #define TAUPE_CTL_ACCESS_OPTIONS_H
 
+#include "admin/access_admin.h"
 #include "ctl/ctl.h"
 
-#define PASSWORD_TEXT_MAX 200 /* bytes, the NUL included */
+#define PASSWORD_TEXT_MAX                                                      \
+	(ACCESS_PASSWORD_MAX + 2) /* with a line's end, and a NUL */
 
 /* Set the rules of --access. *drawn: a password was drawn, and stands in password. Returns an exit
  * code. */

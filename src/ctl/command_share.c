@@ -15,8 +15,8 @@ take_note(const struct ctl *ctl, struct access_share *share)
 {
 	const char *note = ctl->options.note != NULL ? ctl->options.note : "";
 
-	if (!str_copy(str_of(note), share->note, sizeof(share->note)) ||
-	    !str_only(str_of(note), " ~"))
+	if (!admin_share_note_valid(str_of(note)) ||
+	    !str_copy(str_of(note), share->note, sizeof(share->note)))
 		return ctl_fail(EX_DATAERR,
 		    "a note has %d visible ASCII characters at most",
 		    SHARE_NOTE_MAX);
@@ -54,14 +54,6 @@ take_place(const char *text, char device[DEVICE_NAME_MAX + 1],
 	    "%s is no DEVICE/SERVICE, such as alice/web; the other commands "
 	    "are share ls and share revoke ID",
 	    text);
-}
-
-static bool
-url_valid(const char *url)
-{
-	return (strncmp(url, "https://", 8) == 0 ||
-		   strncmp(url, "http://", 7) == 0) &&
-	    str_only(str_of(url), "!~") && strpbrk(url, "?#\"<>") == NULL;
 }
 
 /* The link for taupectl connect: wss is https there, ws http. */
@@ -107,7 +99,8 @@ command_share(struct ctl *ctl, const char *place)
 	if (ctl->options.url != NULL && ctl->options.relay != NULL)
 		return ctl_fail(EX_USAGE,
 		    "url is of an http service, relay of another one");
-	if (ctl->options.url != NULL && !url_valid(ctl->options.url))
+	if (ctl->options.url != NULL &&
+	    !admin_share_base_valid(ctl->options.url))
 		return ctl_fail(EX_DATAERR,
 		    "url: %s is not like https://cam.example.com",
 		    ctl->options.url);

@@ -40,6 +40,7 @@ ctl_result(const struct ctl *ctl, int admin_code)
 	    [ADMIN_NO_RELAY] = EX_UNAVAILABLE,
 	    [ADMIN_TAKEN] = EX_CANTCREAT,
 	    [ADMIN_INVALID] = EX_DATAERR,
+	    [ADMIN_BAD_FILE] = EX_DATAERR,
 	    [ADMIN_NOT_GIVEN] = EX_USAGE,
 	    [ADMIN_IMPOSSIBLE] = EX_UNAVAILABLE,
 	    [ADMIN_BUSY] = EX_TEMPFAIL,

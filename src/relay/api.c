@@ -65,7 +65,9 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 		"GET /api/v1/relays shows those that are alive"},
 	    [ADMIN_TAKEN] = {409, "conflict",
 		"choose another name, label or port"},
-	    [ADMIN_INVALID] = {500, "failed", "mend the file"},
+	    [ADMIN_INVALID] = {422, "invalid",
+		"what taupectl calls --url or --relay is \"url\" here"},
+	    [ADMIN_BAD_FILE] = {500, "failed", "mend the file"},
 	    [ADMIN_NOT_GIVEN] = {409, "impossible",
 		"start the relay with devices_file or redis"},
 	    [ADMIN_IMPOSSIBLE] = {409, "impossible", "see what"},
@@ -258,17 +260,32 @@ static const struct guest_ops guest_ops = {
 
 /* ---- a request becomes a call ---- */
 
-/* Does the path fit? Then name is what stands in the place of {name}. */
-static bool
-path_fits(const char *pattern, const char *path, struct str *name)
-{
-	struct str left = str_of(pattern), right = str_of(path), a, b;
+/* What stands in a path in the place of a pattern's; absent: it has none. */
+struct path_names {
+	struct str name, service, share;
+};
 
+static struct str *
+place_of(struct path_names *names, struct str part)
+{
+	if (str_equal(part, STR("{name}")))
+		return &names->name;
+	if (str_equal(part, STR("{service}")))
+		return &names->service;
+	return str_equal(part, STR("{share}")) ? &names->share : NULL;
+}
+
+static bool
+path_fits(const char *pattern, const char *path, struct path_names *names)
+{
+	struct str left = str_of(pattern), right = str_of(path), a, b, *place;
+
+	*names = (struct path_names){0};
 	while (left.len > 0 && right.len > 0) {
 		str_split(left, '/', &a, &left);
 		str_split(right, '/', &b, &right);
-		if (str_equal(a, STR("{name}")))
-			*name = b;
+		if ((place = place_of(names, a)) != NULL)
+			*place = b;
 		else if (!str_equal(a, b))
 			return false;
 	}
@@ -277,8 +294,8 @@ path_fits(const char *pattern, const char *path, struct str *name)
 
 /* NULL: with allowed filled, the methods that there are; if it is empty, there is nothing. */
 static const struct api_operation *
-find_operation(const char *path, enum http_method method, struct str *name,
-    char allowed[80])
+find_operation(const char *path, enum http_method method,
+    struct path_names *names, char allowed[80])
 {
 	static const char *const methods[] = {
 	    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
@@ -290,7 +307,7 @@ find_operation(const char *path, enum http_method method, struct str *name,
 		const struct api_operation *operation = &api_operations[i];
 		size_t len = strlen(allowed);
 
-		if (!path_fits(operation->path, path, name))
+		if (!path_fits(operation->path, path, names))
 			continue;
 		if (operation->method == method)
 			return operation;
@@ -326,38 +343,46 @@ take_body(struct api_call *call, const struct http_request *request)
 	return true;
 }
 
-/* That of the path, if its operation has one; else call->name stays "". */
+/* What is in the path and is none stays "". */
 static void
-take_name(struct api_call *call, struct str name)
+take_names(struct api_call *call, const struct path_names *names)
 {
-	if (name.ptr != NULL && device_name_valid(name))
-		(void)str_copy(name, call->name, sizeof(call->name));
+	if (names->name.ptr != NULL && device_name_valid(names->name))
+		(void)str_copy(names->name, call->name, sizeof(call->name));
+	if (names->service.ptr != NULL && service_name_valid(names->service))
+		(void)str_copy(
+		    names->service, call->service, sizeof(call->service));
+	if (names->share.ptr != NULL && share_id_valid(names->share))
+		(void)str_copy(names->share, call->share, sizeof(call->share));
+}
+
+static bool
+names_are_good(struct api_call *call, const struct path_names *names)
+{
+	const char *hint = NULL;
+
+	if (names->name.ptr != NULL && call->name[0] == '\0')
+		hint =
+		    "names are letters, digits, dots, hyphens and underscores";
+	else if (names->service.ptr != NULL && call->service[0] == '\0')
+		hint = "services have names of a-z, 0-9 and hyphens";
+	else if (names->share.ptr != NULL && call->share[0] == '\0')
+		hint = "ids of share links have 16 digits from 0 to f";
+	if (hint != NULL)
+		api_fail(
+		    call, 404, "not_found", hint, "nothing has such a name");
+	return hint == NULL;
 }
 
 /* What the operation takes. False: the call has failed, which was said. */
 static bool
-take_input(
-    struct api_call *call, const struct http_request *request, struct str name)
+take_input(struct api_call *call, const struct http_request *request,
+    const struct path_names *names)
 {
-	if (!take_body(call, request))
+	if (!take_body(call, request) || !names_are_good(call, names))
 		return false;
-	if (name.ptr != NULL && call->name[0] == '\0') {
-		api_fail(call, 404, "not_found",
-		    "names are letters, digits, dots, hyphens and underscores",
-		    "nothing has such a name");
-		return false;
-	}
-	if (call->operation->ask == api_ask_events) {
-		call->streams = api_wants_stream(request);
-		return api_take_after(call, request);
-	}
-	if (!call->operation->pages)
-		return true;
-	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
-		api_fail(call, 503, "busy", "try again", "out of memory");
-		return false;
-	}
-	return api_take_page(call, http_request_query(request));
+	return call->operation->take == NULL ||
+	    call->operation->take(call, request);
 }
 
 static void
@@ -425,15 +450,15 @@ new_call(struct api *api, struct http_request *request,
 
 static void
 begin_call(struct api *api, struct http_request *request,
-    const struct api_operation *operation, struct str name)
+    const struct api_operation *operation, const struct path_names *names)
 {
 	struct api_call *call = new_call(api, request, operation);
 
 	if (call == NULL)
 		return;
-	take_name(call, name);
+	take_names(call, names);
 	if (api_take_credentials(call, request) &&
-	    (call->runs_route || take_input(call, request, name)))
+	    (call->runs_route || take_input(call, request, names)))
 		go(call);
 	else
 		answer_call(call);
@@ -445,7 +470,7 @@ handle_cb(void *ctx, struct http_request *request)
 	struct relay *relay = ctx;
 	const char *path = http_request_path(request);
 	const struct api_operation *operation;
-	struct str name = {NULL, 0};
+	struct path_names names = {0};
 	char allowed[80];
 
 	if (http_request_too_large(request)) {
@@ -458,16 +483,16 @@ handle_cb(void *ctx, struct http_request *request)
 		if (relay_admin_is_open(http_request_route(request)))
 			http_request_run(&request);
 		else
-			begin_call(relay->api, request, NULL, name);
+			begin_call(relay->api, request, NULL, &names);
 	} else if (dashboard_answer(&request)) {
 		return;
 	} else if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0) {
 		fail_request(request, 404, "not_found", "the API is at " PREFIX,
 		    "there is nothing here", NULL);
 	} else if ((operation = find_operation(path + sizeof(PREFIX) - 1,
-			http_request_method(request), &name, allowed)) !=
+			http_request_method(request), &names, allowed)) !=
 	    NULL) {
-		begin_call(relay->api, request, operation, name);
+		begin_call(relay->api, request, operation, &names);
 	} else if (allowed[0] != '\0') {
 		fail_request(request, 405, "bad_method", "see Allow",
 		    "this cannot be done here", allowed);

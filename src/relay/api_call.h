@@ -3,6 +3,7 @@
 #ifndef TAUPE_RELAY_API_CALL_H
 #define TAUPE_RELAY_API_CALL_H
 
+#include "admin/access_admin.h"
 #include "admin/name_page.h"
 #include "admin/token.h"
 #include "net/http_admin.h"
@@ -11,10 +12,8 @@
 #include "relay/login.h"
 #include "relay/relay.h"
 
-#define API_PARTS_MAX 5  /* of a path behind /api/v1 */
 #define API_PROGRAM_MAX 64
 #define API_PEER_MAX 64
-#define API_HINT_MAX 200
 
 LIST_HEAD(event_streams, event_stream);
 
@@ -40,7 +39,12 @@ struct api_call {
 	struct http_request *request;
 	const struct api_operation *operation;
 	bool runs_route; /* what its request's route does, no operation */
-	char name[DEVICE_NAME_MAX + 1]; /* in the path */
+	/* in the path */
+	char name[DEVICE_NAME_MAX + 1];
+	char service[SERVICE_NAME_MAX + 1];
+	char share[SHARE_ID_LEN + 1];
+	char base[HOST_NAME_MAX +
+	    20]; /* of the service's URLs; "": look for it */
 	struct name_page *page;         /* of an operation that lists devices */
 	char after[EVENT_PLACE_MAX]; /* of events: behind this place; "": the end */
 	bool streams; /* its client wants events one after the other */
@@ -66,10 +70,13 @@ struct api_call {
 
 struct api_operation {
 	enum http_method method;
-	const char *path; /* behind /api/v1; {name} stands for a name */
+	const char *
+	    path; /* behind /api/v1; {name}, {service} and {share} stand for what they say */
 	enum token_role role;
 	enum { BODY_NONE, BODY_OPTIONAL, BODY_NEEDED } body;
-	bool pages;
+	/* In the loop, before ask: what it needs of the request, or of the relay. False: the call has
+	 * failed, which was said. NULL: nothing. */
+	bool (*take)(struct api_call *call, const struct http_request *request);
 	const char *audit; /* what it changes; NULL: nothing */
 	/* Either may be NULL. The first runs in the worker, and may touch nothing but the call and
 	 * the context; the second runs in the loop afterwards, unless that failed. */
@@ -115,8 +122,14 @@ bool api_take_limits(
 bool api_take_fleet(struct api_call *call, struct fleet_record *record);
 bool api_take_token(struct api_call *call, struct token_record *record,
     uint64_t *for_ms);
+/* What a service's rule shall be; the wish's password is in password. */
+bool api_take_rule(struct api_call *call, struct access_wish *wish,
+    char password[ACCESS_PASSWORD_MAX + 1]);
+/* A share link of the call's service; base: what it begins with, "": look for it. */
+bool api_take_share(struct api_call *call, struct access_share *share,
+    char base[SHARE_URL_MAX]);
 /* limit, after and search of a query, for call->page. */
-bool api_take_page(struct api_call *call, const char *query);
+bool api_take_page(struct api_call *call, const struct http_request *request);
 /* A boolean member; the only one that the body may have. */
 bool api_take_flag(struct api_call *call, const char *key, bool *flag);
 
@@ -125,9 +138,18 @@ void api_add_presence(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);
 void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
 
+/* api_access.c */
+void api_ask_rule(struct api_call *call, struct admin *admin);
+void api_ask_put_rule(struct api_call *call, struct admin *admin);
+void api_ask_remove_rule(struct api_call *call, struct admin *admin);
+void api_ask_shares(struct api_call *call, struct admin *admin);
+bool api_take_base(struct api_call *call, const struct http_request *request);
+void api_ask_share(struct api_call *call, struct admin *admin);
+void api_ask_end_share(struct api_call *call, struct admin *admin);
+void api_ask_end_shares(struct api_call *call, struct admin *admin);
+
 /* api_events.c: what a query says, false: the call has failed, which was said; then the page. */
 bool api_take_after(struct api_call *call, const struct http_request *request);
-bool api_wants_stream(const struct http_request *request);
 void api_ask_events(struct api_call *call, struct admin *admin);
 void api_finish_events(struct api_call *call, struct relay *relay);
 /* Takes the call's request. False: the call has failed, which was said. */

@@ -101,6 +101,14 @@ api_finish_events(struct api_call *call, struct relay *relay)
 		json_decref(page.events);
 }
 
+static bool
+wants_stream(const struct http_request *request)
+{
+	const char *accept = http_request_header(request, "Accept");
+
+	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
+}
+
 bool
 api_take_after(struct api_call *call, const struct http_request *request)
 {
@@ -109,6 +117,7 @@ api_take_after(struct api_call *call, const struct http_request *request)
 	const char *after = "0";
 	bool good;
 
+	call->streams = wants_stream(request);
 	if (last != NULL)
 		after = last;
 	else if (query != NULL && strncmp(query, "after=", 6) == 0)
@@ -124,14 +133,6 @@ api_take_after(struct api_call *call, const struct http_request *request)
 	else if (strcmp(after, "end") != 0)
 		(void)str_copy(str_of(after), call->after, sizeof(call->after));
 	return good;
-}
-
-bool
-api_wants_stream(const struct http_request *request)
-{
-	const char *accept = http_request_header(request, "Accept");
-
-	return accept != NULL && strstr(accept, "text/event-stream") != NULL;
 }
 
 /* ---- a stream ---- */

@@ -288,6 +288,139 @@ api_take_flag(struct api_call *call, const char *key, bool *flag)
 	return true;
 }
 
+/* Rules and share links. */
+
+/* A list of networks, and nothing else. */
+static bool
+take_nets(struct api_call *call, struct access_rule *rule)
+{
+	const json_t *nets = json_object_get(call->input, "nets"), *net;
+	char error[ACCESS_ERROR_MAX];
+	size_t i;
+
+	if (json_array_size(nets) == 0 ||
+	    json_array_size(nets) > ACCESS_NETS_MAX)
+		return invalid(call,
+		    "\"nets\" must be a list of 1 to %d networks, such as "
+		    "[\"192.0.2.0/24\", \"2001:db8::/32\"]",
+		    ACCESS_NETS_MAX);
+	json_array_foreach (nets, i, net) {
+		struct str text = {
+		    json_string_value(net), json_string_length(net)};
+
+		if (text.ptr == NULL)
+			return invalid(call, "\"nets\" must be texts");
+		if (access_net_parse(
+			text, &rule->nets[rule->n_nets++], error) != 0)
+			return invalid(call, "\"nets\": %s", error);
+	}
+	return true;
+}
+
+static bool
+take_password(struct api_call *call, struct access_wish *wish,
+    char password[ACCESS_PASSWORD_MAX + 1])
+{
+	snprintf(wish->rule.user, sizeof(wish->rule.user), "%s",
+	    ACCESS_USER_DEFAULT);
+	if (!take_text(call, "user", access_user_valid, wish->rule.user,
+		sizeof(wish->rule.user),
+		"1 to 64 visible ASCII characters, without a colon") ||
+	    !take_text(call, "password", admin_password_valid, password,
+		ACCESS_PASSWORD_MAX + 1,
+		"8 to 198 visible ASCII characters: only a fast hash of it is "
+		"stored, so that a short one could be guessed from that"))
+		return false;
+	if (password[0] == '\0')
+		return invalid(call, "\"password\" is missing");
+	wish->password = password;
+	return true;
+}
+
+/* A member of another mode would be left out without a word. */
+static bool
+belongs(struct api_call *call, const char *key, bool wanted, const char *mode)
+{
+	return wanted || json_object_get(call->input, key) == NULL ||
+	    invalid(call, "\"%s\" belongs to the mode %s", key, mode);
+}
+
+bool
+api_take_rule(struct api_call *call, struct access_wish *wish,
+    char password[ACCESS_PASSWORD_MAX + 1])
+{
+	static const char *const keys[] = {
+	    "mode", "user", "password", "nets", NULL};
+	const char *mode =
+	    json_string_value(json_object_get(call->input, "mode"));
+	bool by_password, by_net;
+
+	*wish = (struct access_wish){0};
+	password[0] = '\0';
+	memcpy(wish->rule.service, call->service, sizeof(call->service));
+	if (!check_keys(call, keys))
+		return false;
+	if (mode == NULL || !access_mode_parse(str_of(mode), &wish->rule.mode))
+		return invalid(call,
+		    "\"mode\" must be public, password, allow or private");
+	by_password = wish->rule.mode == ACCESS_PASSWORD;
+	by_net = wish->rule.mode == ACCESS_ALLOW;
+	return belongs(call, "user", by_password, "password") &&
+	    belongs(call, "password", by_password, "password") &&
+	    belongs(call, "nets", by_net, "allow") &&
+	    (!by_net || take_nets(call, &wish->rule)) &&
+	    (!by_password || take_password(call, wish, password));
+}
+
+/* "https://cam.example.com", or a relay's "wss://relay.example.com", which is https there. */
+static bool
+take_base(struct api_call *call, char base[SHARE_URL_MAX])
+{
+	char url[SHARE_URL_MAX / 2] = "";
+
+	base[0] = '\0';
+	if (!take_text(call, "url", any_text, url, sizeof(url),
+		"of less than 512 bytes"))
+		return false;
+	if (url[0] == '\0')
+		return true;
+	if (strncmp(url, "ws", 2) == 0)
+		snprintf(base, SHARE_URL_MAX, "http%s", url + 2);
+	else
+		snprintf(base, SHARE_URL_MAX, "%s", url);
+	return admin_share_base_valid(base) ||
+	    invalid(call,
+		"\"url\" must be like https://cam.example.com, or of a tcp or "
+		"tls service a relay's, like wss://relay.example.com");
+}
+
+bool
+api_take_share(
+    struct api_call *call, struct access_share *share, char base[SHARE_URL_MAX])
+{
+	static const char *const keys[] = {"for_ms", "note", "url", NULL};
+	uint64_t for_ms = 0;
+
+	*share = (struct access_share){0};
+	memcpy(share->service, call->service, sizeof(call->service));
+	if (!check_keys(call, keys) ||
+	    !take_number(call, "for_ms", SHARE_FOR_MAX_MS, &for_ms) ||
+	    !take_text(call, "note", admin_share_note_valid, share->note,
+		sizeof(share->note), "60 visible ASCII characters at most") ||
+	    !take_base(call, base))
+		return false;
+	if (for_ms < 1000)
+		return invalid(call,
+		    "\"for_ms\" must say how long the link is good: a number "
+		    "from 1000 to %" PRIu64,
+		    SHARE_FOR_MAX_MS);
+	share->expires_ms = loop_wall_ms() + for_ms;
+	/* whose name is longer is known by its beginning */
+	snprintf(share->by, sizeof(share->by), "%.*s", SHARE_NOTE_MAX,
+	    call->bearer.name);
+	return true;
+}
+
 /* Queries. */
 
 static bool
@@ -337,13 +470,18 @@ take_pair(struct api_call *call, const struct form_pair *pair)
 }
 
 bool
-api_take_page(struct api_call *call, const char *query)
+api_take_page(struct api_call *call, const struct http_request *request)
 {
+	const char *query = http_request_query(request);
 	struct form_reader form;
 	struct form_pair pair;
 	enum wire_result result = WIRE_MORE;
 	char copy[1024];
 
+	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
+		api_fail(call, 503, "busy", "try again", "out of memory");
+		return false;
+	}
 	call->page->limit = PAGE_DEFAULT;
 	if (query == NULL)
 		return true;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The admin API, with a registry in Redis and one in memory: each call does what it says, answers
 as docs/openapi.json says, to who may make it and to nobody else; and every change is audited."""
+import base64
 import json
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from harness.api import DOCUMENT, PREFIX, Api
 from harness.process import binary
 from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.scenes import Standalone
+from harness.visitors import get
 from harness.wait import until
 
 
@@ -50,6 +52,40 @@ class Scene:
                               check=False)
 
 
+class ClusterScene(Scene):
+    """Without HAProxy: what would stand in its maps."""
+
+    def enforces(self, mode, device):
+        def holds():
+            values = [self.redis.client.hget("taupe:routes", key) for key in
+                      self.redis.client.smembers(f"taupe:owned:device:{device}")
+                      if key.startswith("http/")]
+            return [(*value.split(","), "public")[3] for value in values if value] == [mode]
+        until(f"the route says {mode}", holds)
+
+    def opens(self, device, link, wanted):
+        claims = json.loads(base64.urlsafe_b64decode(link.split(".")[1] + "=="))
+        self.enforces("private", device)
+        until(f"the link is {'good' if wanted else 'over'}", lambda: wanted != bool(
+            self.redis.client.hexists("taupe:routes", f"revoked/{claims['jti']}")))
+
+
+class AloneScene(Scene):
+    """With the front, which visitors come to."""
+
+    def get(self, device, path="/name"):
+        url = until("it has a URL", lambda: self.api.ok("GET", f"/devices/{device}")["urls"])[0]
+        return get(self.front, url.split("/")[2].split(":")[0], path).status
+
+    def enforces(self, mode, device):
+        status = {"public": 200, "password": 401, "allow": 403, "private": 403}[mode]
+        until(f"visitors get {status}", lambda: self.get(device) == status)
+
+    def opens(self, device, link, wanted):
+        until(f"the link answers {wanted}", lambda: (
+            self.get(device, f"/.taupe/share/{link}") == 303) == wanted)
+
+
 def redis_scene(group):
     redis = Redis(group)
     redis.add(Device("nobody"))
@@ -58,7 +94,7 @@ def redis_scene(group):
     relay = Relay(group, announce="100ms", service_listen=f"127.0.0.1:{block}-{block + 9}",
                   admin_redis_user="taupectl", admin_redis_password_file=redis.password_file,
                   **redis.access("taupe-relay"))
-    scene = Scene(group, relay, access)
+    scene = ClusterScene(group, relay, access)
     scene.redis = redis
     until("the relay is announced", lambda: redis.client.exists("taupe:relay:r1"))
     return scene
@@ -71,8 +107,10 @@ def cluster(module_group):
 
 @pytest.fixture(scope="module")
 def alone(module_group):
-    scene = Standalone(module_group, name="alone")
-    return Scene(module_group, scene.relay, {"devices_file": scene.devices_file})
+    place = Standalone(module_group, name="alone")
+    scene = AloneScene(module_group, place.relay, {"devices_file": place.devices_file})
+    scene.front = place.front
+    return scene
 
 
 @pytest.fixture(params=["cluster", "alone"])
@@ -218,7 +256,8 @@ def test_each_call_needs_the_role_that_is_documented(scene):
             if method == "parameters":
                 continue
             needs = operation["description"].split()[-1].rstrip(".")
-            target = template.replace("{name}", "there-is-none")
+            target = template.replace("{name}", "there-is-none").replace(
+                "{service}", "web").replace("{share}", "0123456789abcdef")
             for role in ROLES[:ROLES.index(needs)]:
                 scene.api.fails(403, method.upper(), target, {} if method != "get" else None,
                                 f"needs the role {needs}", token=scene.tokens[role])
@@ -256,6 +295,133 @@ def test_events_in_pages(scene):
     assert scene.api.ok("GET", "/events?after=5-5")["missed"]
     for after in ("after=x", "before=1", "after=1-2-3"):
         scene.api.fails(400, "GET", f"/events?{after}", match="no place")
+
+
+def test_a_rule_of_a_service(scene):
+    api, path = scene.api, "/devices/ruled/services/web/access"
+    scene.agent("ruled").wait_connected()
+    assert api.ok("GET", path) == {"mode": "public"}
+    password = marks.marked()
+    for body, rule in (
+            ({"mode": "password", "password": password}, {"mode": "password", "user": "visitor"}),
+            ({"mode": "password", "user": "anna", "password": password},
+             {"mode": "password", "user": "anna"}),
+            ({"mode": "allow", "nets": ["192.0.2.0/24", "2001:db8::/32"]},
+             {"mode": "allow", "nets": ["192.0.2.0/24", "2001:db8::/32"]}),
+            ({"mode": "private"}, {"mode": "private"})):
+        assert api.ok("PUT", path, body) == rule == api.ok("GET", path)
+        found = api.call("GET", "/devices/ruled")[1]
+        assert found["access"] == {"web": rule} and password not in json.dumps(found)
+        scene.enforces(rule["mode"], "ruled")
+    assert api.ok("PUT", path, {"mode": "public"}) == {"mode": "public"}
+    scene.enforces("public", "ruled")
+    api.ok("PUT", path, {"mode": "private"})
+    assert api.call("DELETE", path)[0] == 204
+    assert api.ok("GET", path) == {"mode": "public"}
+    scene.enforces("public", "ruled")
+    for method, body in (("GET", None), ("PUT", {"mode": "private"}), ("DELETE", None)):
+        api.fails(404, method, path.replace("ruled", "nobody-has-it"), body, "nobody-has-it")
+        api.fails(404, method, path.replace("web", "We%20b"), body, "no")
+    api.ok("DELETE", "/devices/ruled")
+
+
+BAD_RULES = [
+    ({}, '"mode" must be'), ({"mode": "open"}, '"mode" must be'), ({"mode": 1}, '"mode" must be'),
+    ({"mode": "private", "key": "x"}, 'no member "key"'),
+    ({"mode": "password"}, '"password" is missing'),
+    ({"mode": "password", "password": "1234567"}, '"password" must be'),
+    ({"mode": "password", "password": "x" * 199}, '"password" must be'),
+    ({"mode": "password", "password": "secret \u00fc secret"}, '"password" must be'),
+    ({"mode": "password", "password": "correct horse", "user": "a:b"}, '"user" must be'),
+    ({"mode": "private", "password": "correct horse"}, "belongs to the mode password"),
+    ({"mode": "public", "nets": ["192.0.2.0/24"]}, "belongs to the mode allow"),
+    ({"mode": "allow"}, '"nets" must be a list'), ({"mode": "allow", "nets": []}, '"nets" must be a list'),
+    ({"mode": "allow", "nets": "192.0.2.0/24"}, '"nets" must be a list'),
+    ({"mode": "allow", "nets": [1]}, '"nets" must be texts'),
+    ({"mode": "allow", "nets": ["192.0.2.1/24"]}, "192.0.2.0/24"),
+    ({"mode": "allow", "nets": ["10.0.0.0/8"] * 17}, "1 to 16 networks"),
+]
+
+
+def test_what_is_wrong_with_a_rule_is_told_and_nothing_is_changed(cluster):
+    api, path = cluster.api, "/devices/wrong/services/web/access"
+    api.ok("POST", "/devices", {"name": "wrong"})
+    api.ok("PUT", path, {"mode": "private"})
+    for body, match in BAD_RULES:
+        api.fails(422, "PUT", path, body, match)
+    api.fails(400, "PUT", path, "[]", "no JSON object")
+    assert api.ok("GET", path) == {"mode": "private"}
+    api.ok("DELETE", "/devices/wrong")
+
+
+def test_a_share_link_is_made_opens_and_ends(scene):
+    api, operate = scene.api, scene.tokens["operate"]
+    device, service = "/devices/lender", "/devices/lender/services/web"
+    scene.agent("lender").wait_connected()
+    api.fails(422, "POST", service + "/shares", {"for_ms": 60000}, "has no rule for a service web")
+    api.fails(404, "DELETE", service + "/shares", match="no rule")
+    api.ok("PUT", service + "/access", {"mode": "private"})
+    scene.enforces("private", "lender")
+    made = api.ok("POST", service + "/shares", {"for_ms": 3600000, "note": "the plumber"}, token=operate)
+    assert (made["by"], made["note"], made["service"], made["revoked"]) == (
+        "operateer", "the plumber", "web", False)
+    assert made["expires_ms"] - made["created_ms"] == pytest.approx(3600000, abs=2000)
+    assert "/.taupe/share/" in made["url"] and made["url"].startswith("http")
+    token = made.pop("url").rpartition("/")[2]
+    assert api.ok("GET", device + "/shares") == {"shares": [made]}
+    assert api.ok("GET", device)["shares"] == [made]
+    scene.opens("lender", token, True)
+    assert token not in scene.ctl("--json", "device", "show", "lender").stdout
+    assert api.call("DELETE", f"{device}/shares/{made['id']}", token=operate)[0] == 204
+    scene.opens("lender", token, False)
+    assert api.ok("GET", device + "/shares")["shares"][0]["revoked"]
+    api.fails(404, "DELETE", f"{device}/shares/0123456789abcdef", match="no share link")
+    api.fails(404, "DELETE", f"{device}/shares/x")
+    api.fails(404, "DELETE", f"/devices/nobody-has-it/shares/{made['id']}")
+    # all of a service, and to a host of one's own
+    other = api.ok("POST", service + "/shares", {"for_ms": 1000, "url": "https://cam.example.com/"})
+    assert other["url"].startswith("https://cam.example.com/.taupe/share/")
+    to_relay = api.ok("POST", service + "/shares", {"for_ms": 1000, "url": "wss://relay.example.com"})
+    assert to_relay["url"].startswith("https://relay.example.com/.taupe/share/")
+    assert api.call("DELETE", service + "/shares", token=operate)[0] == 204
+    assert api.ok("GET", device + "/shares") == {"shares": []}
+    for body, match in (
+            ({}, '"for_ms" must say'), ({"for_ms": 999}, '"for_ms" must say'),
+            ({"for_ms": 367 * 86400000}, '"for_ms" must be'), ({"for_ms": "1h"}, '"for_ms" must be'),
+            ({"for_ms": 1000, "note": "x" * 61}, '"note" must be'),
+            ({"for_ms": 1000, "note": "\n"}, '"note" must be'),
+            ({"for_ms": 1000, "url": "ftp://x"}, '"url" must be'),
+            ({"for_ms": 1000, "url": "https://x/?y"}, '"url" must be'),
+            ({"for_ms": 1000, "by": "me"}, 'no member "by"')):
+        api.fails(422, "POST", service + "/shares", body, match)
+    assert api.ok("GET", device + "/shares") == {"shares": []}
+    api.ok("PUT", "/devices/lender/services/none/access", {"mode": "private"})
+    answer = api.fails(422, "POST", "/devices/lender/services/none/shares", {"for_ms": 1000},
+                       "host name")
+    assert "url" in answer["hint"]
+    api.fails(404, "POST", "/devices/nobody-has-it/services/web/shares", {"for_ms": 1000})
+    api.ok("DELETE", device)
+
+
+def test_rules_and_share_links_are_audited(cluster):
+    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    api, path = cluster.api, "/devices/told/services/web"
+    api.ok("POST", "/devices", {"name": "told"})
+    api.fails(403, "PUT", path + "/access", {"mode": "public"}, token=cluster.tokens["operate"])
+    api.ok("PUT", path + "/access", {"mode": "private"})
+    api.fails(422, "POST", path + "/shares", {"for_ms": 1000}, "no route leads")
+    made = api.ok("POST", path + "/shares", {"for_ms": 1000, "url": "https://cam.example.com"})
+    assert api.call("DELETE", f"/devices/told/shares/{made['id']}")[0] == 204
+    assert api.call("DELETE", path + "/shares")[0] == 204
+    assert api.call("DELETE", path + "/access")[0] == 204
+    found = until("all are there", lambda: len(audits(cluster.redis)) == 8
+                  and audits(cluster.redis))
+    assert [(a["what"], a["object"], a["outcome"]) for a in found[1:]] == [
+        ("device set", "told/web", "denied"), ("device set", "told/web", "done"),
+        ("share", "told/web", "invalid"), ("share", "told/web", "done"),
+        ("share revoke", made["id"], "done"), ("share revoke", "told/web", "done"),
+        ("device set", "told/web", "done")]
+    api.ok("DELETE", "/devices/told")
 
 
 def test_who_may_read_without_a_token(scene):
