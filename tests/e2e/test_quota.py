@@ -3,6 +3,7 @@
 have counted, until it is given more."""
 import datetime
 import json
+import pathlib
 import re
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from harness.visitors import get
 from harness.wait import until
 
 HOST = "alice.example.test"
+FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 DATAERR, MONTH_S = 65, 31 * 86400
 
 
@@ -35,9 +37,30 @@ def expect_reset(sock):
             pass
 
 
+class Clock:
+    """What a program takes for the time of the day; Redis and taupectl keep the right one."""
+    def __init__(self, folder):
+        self.file = folder / "clock"
+
+    def set(self, to):
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{round((to - now()).total_seconds()):+}")
+        new.rename(self.file)
+
+    def env(self, program):
+        """For programs that are started with this clock, which move with it from then on."""
+        # a sanitizer has to be the first that is loaded
+        linked = subprocess.run(["ldd", binary(program)], capture_output=True, text=True,
+                                check=True).stdout
+        first = re.findall(r"=> (\S*/libasan\S+)", linked)
+        return {"LD_PRELOAD": " ".join([*first, str(FAKETIME[0])]),
+                "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 class Scene:
-    def __init__(self, group, *words, agent=None):
-        self.group, self.redis = group, Redis(group)
+    def __init__(self, group, *words, agent=None, env=None):
+        self.group, self.redis, self.env = group, Redis(group), env
         self.device = Device("alice")
         self.device.secret = self.ctl("device", "add", "alice", "--label", "alice", *words).strip()
         self.services = SampleServices(group, "home")
@@ -52,7 +75,7 @@ class Scene:
         key.write_text("k" * 48)
         key.chmod(0o600)
         first = ports.take_block(self.group.exits)
-        return Relay(self.group, name, announce="100ms", cluster_key_file=key,
+        return Relay(self.group, name, env=self.env, announce="100ms", cluster_key_file=key,
                      service_listen=f"127.0.0.1:{first}-{first + ports.BLOCK - 1}",
                      public_ports="20000-20099", redis_timeout="500ms",
                      **self.redis.access("taupe-relay"))
@@ -194,6 +217,30 @@ def test_days_before_count_in_the_month_only(group):
         until("it is used up", lambda: "for this month" in scene.get().text)
         until("it is told", lambda: scene.events() == [("month", 100)])
         assert "3.15 MB of 2.10 MB this month" in scene.ctl("usage", "alice")
+
+
+@pytest.mark.parametrize("period, last", [
+    ("day", (2031, 3, 14)), ("month", (2031, 3, 31)), ("month", (2031, 12, 31))])
+def test_end_of_its_period_lets_it_go(group, period, last):
+    """And the end of a day is not the end of its month."""
+    end = datetime.datetime(*last, tzinfo=datetime.timezone.utc) + datetime.timedelta(1)
+    before, clock = end - datetime.timedelta(minutes=10), Clock(group.folder)
+    clock.set(before - datetime.timedelta(period == "month"))
+    scene = Scene(group, f"--quota-{period}", "100k", env=clock.env("taupe-relay"))
+    assert scene.get("/bytes/120000").status == 200
+    until("it is used up", lambda: scene.get().status == 503)
+    clock.set(before)
+    told = scene.announced("r1")
+    until("it has acted", lambda: scene.announced("r1") > told + 1)
+    answer = scene.get()
+    assert answer.status == 503 and abs(int(answer.header("Retry-After")) - 600) < 30
+    clock.set(end + datetime.timedelta(seconds=1))
+    until("it may again", lambda: scene.get().status == 200)
+    assert scene.get("/bytes/90000").status == 200
+    until("80 % are told anew", lambda: scene.events() == [(period, 100), (period, 80)])
+    assert scene.get("/bytes/20000").status == 200
+    until("it is used up again", lambda: scene.get().status == 503)
+    until("100 % are", lambda: scene.events() == [(period, 100), (period, 80), (period, 100)])
 
 
 def test_while_redis_is_away_what_is_counted_here_holds(group):
