@@ -205,6 +205,15 @@ def test_examples_and_documents_are_where_debian_has_them(installed):
         assert installed.at(f"/usr/share/doc/{name}").exists(), name
 
 
+def test_no_document_is_left_out(installed):
+    """What lies in docs/, monitoring/, haproxy/ and redis/ is there, small or compressed."""
+    found = {path.name.removesuffix(".gz")
+             for path in installed.root.glob("usr/share/doc/*taupe*/**/*")}
+    names = {path.name for folder in ("docs", "monitoring", "haproxy", "redis")
+             for path in (TOP / folder).rglob("*") if path.is_file() and path.name != "local.am"}
+    assert names - found == set()
+
+
 def test_the_library_has_its_name_and_its_pkg_config(installed, packages):
     assert list(installed.root.glob("usr/lib/*/libtaupe.so.0"))
     assert field(packages["libtaupe-dev"], "Depends").startswith("libtaupe0 (=")
