@@ -7,7 +7,6 @@
 #include "admin/admin_internal.h"
 #include "net/crypto.h"
 #include "net/loop.h"
-#include "net/share_token.h"
 
 /* What an operator says. */
 
@@ -267,6 +266,30 @@ admin_share_make(struct admin *admin, const char *name,
 		    admin, ADMIN_INVALID, "the URL is too long: %s", base);
 	crypto_wipe(sharing.key, sizeof(sharing.key));
 	return code;
+}
+
+int
+admin_share_pass(struct admin *admin, const char *name, const char *service,
+    uint64_t for_ms, char token[SHARE_TOKEN_MAX])
+{
+	struct share_token pass = {
+	    .use = SHARE_LINK, .expires_s = (loop_wall_ms() + for_ms) / 1000};
+	struct access *access = NULL;
+	const struct access_rule *rule;
+	int code = admin->store->device_access(admin, name, &access);
+
+	token[0] = '\0';
+	if (code != ADMIN_OK)
+		return code;
+	rule = access_rule_of(access, str_of(service));
+	if (rule != NULL) {
+		draw_id(pass.id);
+		snprintf(pass.subject, sizeof(pass.subject), "%s/%s", name,
+		    service);
+		share_token_make(rule->key, &pass, token);
+	}
+	access_drop(&access);
+	return ADMIN_OK;
 }
 
 static int

@@ -7,6 +7,7 @@
 #define TAUPE_ADMIN_ACCESS_ADMIN_H
 
 #include "admin/admin.h"
+#include "net/share_token.h"
 
 #define SHARE_FOR_MAX_MS (UINT64_C(366) * 24 * 3600 * 1000)
 #define SHARE_URL_MAX 1024 /* bytes, the NUL included */
@@ -40,6 +41,10 @@ bool admin_share_base_valid(const char *base);
  * looked up. *share: what was made; its service, expires_ms, by and note are the caller's. */
 int admin_share_make(struct admin *admin, const char *name,
     struct access_share *share, const char *base, char url[SHARE_URL_MAX]);
+/* The token of a share link for who makes it and uses it at once: it is good for so long, and on no
+ * list. "": the service is public, and needs none. */
+int admin_share_pass(struct admin *admin, const char *name,
+    const char *service, uint64_t for_ms, char token[SHARE_TOKEN_MAX]);
 /* End a share link of a device. */
 int admin_share_end(struct admin *admin, const char *name, const char *id);
 /* The same, of whichever device; name gets that. */

@@ -9,21 +9,27 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/access_admin.h"
 #include "base/log.h"
 #include "ctl/connect.h"
 #include "ctl/connect_stdio.h"
+#include "ctl/relay_url.h"
 #include "net/crypto.h"
 #include "net/listener.h"
 #include "net/secret_file.h"
+#include "net/socket.h"
 
 #define LOOK_MS 10     /* whether the last bytes are gone */
 #define STALL_MS 30000 /* of a peer that takes nothing of them */
 #define LINGER_MS 1000
+#define PASS_MS 60000 /* clocks differ, and a call may be sent on */
 
 /* What the command has in hand. */
 struct connecting {
 	struct connector connector; /* the first: over_cb() has this one only */
 	struct timer timer;	    /* after the end: until all is written */
+	struct ctl *ctl;
+	bool passes; /* the registry opens the service to us */
 	int code;
 };
 
@@ -41,14 +47,62 @@ take_token(struct connect_to *to, const char *file)
 	return EX_OK;
 }
 
+/* An operator's pass, for one call. A device that has no record is of an open relay, or there is none:
+ * the relay tells. A service that anybody may visit takes nothing of ours, which an audit would tell. */
 static int
-take_target(struct connect_to *to, const struct ctl_options *options,
-    const char *target)
+take_pass(struct connecting *connecting)
 {
-	int code = connect_to_parse(to, target, options->relay);
+	struct connect_to *to = &connecting->connector.to;
+	struct ctl *ctl = connecting->ctl;
+	char place[SHARE_SUBJECT_MAX + 1];
+	int code;
 
-	if (code != EX_OK || options->token_file == NULL)
+	if (!connecting->passes)
+		return EX_OK;
+	admin_prove(&ctl->admin);
+	code = admin_share_pass(
+	    &ctl->admin, to->name, to->service, PASS_MS, to->token);
+	if (code == ADMIN_UNKNOWN || (code == ADMIN_OK && to->token[0] == '\0'))
+		return EX_OK;
+	snprintf(place, sizeof(place), "%s/%s", to->name, to->service);
+	return ctl_changed(ctl, "connect", place, code);
+}
+
+/* Of DEVICE/SERVICE, the registry knows where its relay is. */
+static int
+parse_target(struct connecting *connecting, const char *target)
+{
+	struct ctl *ctl = connecting->ctl;
+	const char *asked = ctl->options.relay;
+	char relay[RELAY_URL_MAX], name[DEVICE_NAME_MAX + 1];
+	struct str device, service;
+	int code;
+
+	if (ctl->admin.store != NULL && asked == NULL &&
+	    str_split(str_of(target), '/', &device, &service) &&
+	    device_name_valid(device) && service_name_valid(service) &&
+	    str_copy(device, name, sizeof(name))) {
+		if ((code = relay_url_find(ctl, name, relay)) != EX_OK)
+			return code;
+		asked = relay;
+	}
+	return connect_to_parse(&connecting->connector.to, target, asked);
+}
+
+static int
+take_target(struct connecting *connecting, const char *target)
+{
+	const struct ctl_options *options = &connecting->ctl->options;
+	struct connect_to *to = &connecting->connector.to;
+	int code = parse_target(connecting, target);
+
+	if (code != EX_OK)
 		return code;
+	if (options->token_file == NULL) {
+		connecting->passes = to->token[0] == '\0' &&
+		    connecting->ctl->admin.store != NULL;
+		return EX_OK;
+	}
 	if (to->token[0] != '\0')
 		return ctl_fail(EX_USAGE,
 		    "token_file is given, and the link has a token, too");
@@ -128,8 +182,10 @@ static int
 run_stdio(struct connecting *connecting)
 {
 	struct connector *connector = &connecting->connector;
-	int fd;
+	int fd, code = take_pass(connecting);
 
+	if (code != EX_OK)
+		return code;
 	connector->over_cb = stdio_over_cb;
 	timer_init(&connecting->timer, look_cb, connecting);
 	if (connect_stdio_begin(&fd) != 0)
@@ -156,8 +212,13 @@ listen_over_cb(struct connector *connector, int code)
 static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
+	struct connecting *connecting = ctx;
+
 	(void)peer;
-	(void)connect_call(ctx, fd);
+	if (take_pass(connecting) == EX_OK)
+		(void)connect_call(&connecting->connector, fd);
+	else
+		socket_close(fd); /* it was said; the others go on */
 }
 
 static void
@@ -168,8 +229,9 @@ stop_cb(void *ctx)
 
 static int
 open_listener(struct listener *listener, struct listeners *set,
-    struct connector *connector, const char *where, bool gateway)
+    struct connecting *connecting, const char *where, bool gateway)
 {
+	const struct connect_to *to = &connecting->connector.to;
 	struct address address;
 	char text[ADDRESS_TEXT_MAX];
 
@@ -184,12 +246,12 @@ open_listener(struct listener *listener, struct listeners *set,
 		    "--gateway says that this is meant",
 		    where);
 	if (listener_open(listener, set, &address, false, accept_cb,
-		connector) != 0)
+		connecting) != 0)
 		return ctl_fail(EX_UNAVAILABLE, "listen: %s: %s", where,
 		    strerror(errno));
 	listener_address(listener, &address);
-	fprintf(stderr, "taupectl: %s/%s is at %s\n", connector->to.name,
-	    connector->to.service, address_text(&address, text));
+	fprintf(stderr, "taupectl: %s/%s is at %s\n", to->name,
+	    to->service, address_text(&address, text));
 	return EX_OK;
 }
 
@@ -204,7 +266,7 @@ run_listen(struct connecting *connecting, const char *where, bool gateway)
 	if (set == NULL)
 		return ctl_fail_memory();
 	connector->over_cb = listen_over_cb;
-	code = open_listener(&listener, set, connector, where, gateway);
+	code = open_listener(&listener, set, connecting, where, gateway);
 	if (code == EX_OK) {
 		(void)loop_on_signal(
 		    connector->loop, SIGINT, stop_cb, connector->loop);
@@ -221,11 +283,11 @@ int
 command_connect(struct ctl *ctl, const char *target)
 {
 	const struct ctl_options *options = &ctl->options;
-	struct connecting connecting = {0};
+	struct connecting connecting = {.ctl = ctl};
 	int code;
 
 	log_setup("taupectl", LOG_LEVEL_WARN, false);
-	code = take_target(&connecting.connector.to, options, target);
+	code = take_target(&connecting, target);
 	if (code == EX_OK)
 		code = connector_init(&connecting.connector, options);
 	if (code == EX_OK)

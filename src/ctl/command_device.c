@@ -12,6 +12,7 @@
 #include "ctl/enrolment.h"
 #include "ctl/limit_options.h"
 #include "ctl/quota_report.h"
+#include "ctl/relay_url.h"
 #include "ctl/report.h"
 
 #include "net/crypto.h"
@@ -49,9 +50,9 @@ take_reservations(
 
 /* With qr, where devices begin: it is found out before there is a secret to show. */
 static int
-find_relay(struct ctl *ctl, char relay[ENROLMENT_RELAY_MAX])
+find_relay(struct ctl *ctl, char relay[RELAY_URL_MAX])
 {
-	return ctl->options.qr ? enrolment_find_relay(ctl, relay) : EX_OK;
+	return ctl->options.qr ? relay_url_find(ctl, NULL, relay) : EX_OK;
 }
 
 static int
@@ -71,7 +72,7 @@ command_device_add(struct ctl *ctl, const char *name)
 {
 	struct device_record record = {0};
 	struct limit_change changes[DEVICE_LIMITS];
-	char secret[SECRET_TEXT_LEN + 1], relay[ENROLMENT_RELAY_MAX];
+	char secret[SECRET_TEXT_LEN + 1], relay[RELAY_URL_MAX];
 	int code;
 
 	str_copy(str_of(name), record.name, sizeof(record.name));
@@ -94,7 +95,7 @@ command_device_add(struct ctl *ctl, const char *name)
 static int
 rotate_now(struct ctl *ctl, const char *name)
 {
-	char secret[SECRET_TEXT_LEN + 1], relay[ENROLMENT_RELAY_MAX];
+	char secret[SECRET_TEXT_LEN + 1], relay[RELAY_URL_MAX];
 	uint8_t sha256[SECRET_HASH_LEN];
 	int code = find_relay(ctl, relay);
 

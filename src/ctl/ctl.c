@@ -247,13 +247,16 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 		ctl->options.gateway))
 		return fail_usage(
 		    "token_file, listen and gateway belong to connect");
-	/* these need no registry */
+	/* these need no registry; who has it can connect without a link */
 	if (command->run == command_completion ||
-	    command->run == command_connect ||
+	    (command->run == command_connect &&
+		!redis_options_given(&ctl->options.registry) &&
+		ctl->options.devices_file == NULL) ||
 	    command->run == command_cert_load ||
 	    command->run == command_cert_list)
 		return command->run(ctl, name);
 	if (name != NULL && command->run != command_share &&
+	    command->run != command_connect &&
 	    command->run != command_share_revoke &&
 	    (code = check_name(noun, name)) != EX_OK)
 		return code;

@@ -159,7 +159,7 @@ static const struct option_row rows[] = {
 	"The relay that qr leads devices to; by default the one that the first "
 	"relay announces for itself. connect: the relay to ask, "
 	"wss://relay.example.com; it may send us to another one below the same "
-	"domain. share: the relay that a link to a tcp or tls service leads "
+	"domain; by default of an operator the one that has the device. share: the relay that a link to a tcp or tls service leads "
 	"to."},
     {"label", OPTION_STRING, AT(label), NULL, 1, LABEL_MAX, NULL, check_label,
 	"LABEL", "device add: reserve this label for the device."},

@@ -19,41 +19,6 @@ static const char hint[] =
     "the code can be that device:\nno picture of it, and not into a log or a "
     "chat.\n";
 
-static int
-take_relay(const char *url, char relay[ENROLMENT_RELAY_MAX])
-{
-	return url != NULL && url_relay_valid(str_of(url)) &&
-		str_copy(str_of(url), relay, ENROLMENT_RELAY_MAX)
-	    ? EX_OK
-	    : ctl_fail(EX_PROTOCOL,
-		  "a relay announces a URL that is none: give --relay URL");
-}
-
-int
-enrolment_find_relay(struct ctl *ctl, char relay[ENROLMENT_RELAY_MAX])
-{
-	json_t *list, *first;
-	int code;
-
-	if (ctl->options.relay != NULL)
-		return take_relay(ctl->options.relay, relay);
-	list = json_array();
-	code = ctl_result(ctl, ctl->admin.store->relays(&ctl->admin, list));
-	first = json_array_get(list, 0);
-	if (code != EX_OK)
-		fprintf(stderr,
-		    "taupectl: --qr needs a relay's URL: give --relay "
-		    "wss://relay.example.com\n");
-	else if (first == NULL)
-		code = ctl_fail(EX_UNAVAILABLE,
-		    "no relay is there to tell its URL, and --qr needs one: "
-		    "give --relay wss://relay.example.com");
-	else
-		code = take_relay(report_str(first, "url"), relay);
-	json_decref(list);
-	return code;
-}
-
 /* "taupe://HOST:PORT/?name=…&secret=…"; false: it does not fit. */
 static bool
 write_uri(

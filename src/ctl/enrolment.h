@@ -5,12 +5,6 @@
 
 #include "ctl/ctl.h"
 
-#define ENROLMENT_RELAY_MAX 300
-
-/* The relay's URL that devices begin with: the option, or else what a relay announces of
- * itself. Before anything is drawn: without one there is nothing to print. An exit code. */
-int enrolment_find_relay(struct ctl *ctl, char relay[ENROLMENT_RELAY_MAX]);
-
 /* Print it, or with --json the members uri and secret of json, which is taken; again: the device has
  * been set up before. An exit code. */
 int enrolment_show(const struct ctl *ctl, json_t *json, const char *relay,

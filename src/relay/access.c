@@ -130,8 +130,9 @@ is_visit(const struct service *service, struct str cookie, uint64_t now_ms)
 	struct share_token token;
 
 	return cookie.len > 0 &&
-	    share_link_check(service, SHARE_VISIT, cookie, now_ms, &token) ==
-	    SHARE_GOOD;
+	    share_link_check(service->device->access, service->device->name,
+		service->name, SHARE_VISIT, cookie, now_ms,
+		&token) == SHARE_GOOD;
 }
 
 /* A password (RFC 7617). */
@@ -242,7 +243,13 @@ access_check_address(
 	if (!service->device->access_known)
 		return ACCESS_NOT_KNOWN;
 	rule = rule_of(service);
-	return rule == NULL ? ACCESS_GRANTED : by_mode(rule, NULL, from);
+	return rule == NULL ? ACCESS_GRANTED : access_check_rule(rule, from);
+}
+
+enum access_verdict
+access_check_rule(const struct access_rule *rule, const struct address *from)
+{
+	return by_mode(rule, NULL, from);
 }
 
 /* Does one of the other relays announce itself with this address? */

@@ -32,6 +32,9 @@ enum access_verdict access_check_request(const struct service *service,
 /* The same of a tcp or tls service, by the address alone. */
 enum access_verdict access_check_address(
     const struct service *service, const struct address *from);
+/* The same by the rule itself, of a service that may be elsewhere. */
+enum access_verdict access_check_rule(
+    const struct access_rule *rule, const struct address *from);
 /* The same of who has connected to the service's own listener: nothing more is asked of a proxy that
  * we trust, which asks its visitors itself, nor of another relay, which hands one over. */
 enum access_verdict access_check_peer(

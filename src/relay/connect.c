@@ -32,19 +32,20 @@ struct connect {
 	struct ws_link ws;
 };
 
-/* One that waits to hear where its device is. */
+struct wanted {
+	char name[DEVICE_NAME_MAX + 1];
+	char service[SERVICE_NAME_MAX + 1];
+	uint64_t hops;
+	bool has_token;
+	char token[SHARE_TOKEN_MAX]; /* of a share link, as it came; "": one that is too long */
+};
+
+/* One that waits to hear whether it may come, and where its device is. */
 struct connect_search {
 	LIST_ENTRY(connect_search) link; /* in relay->connect_searches */
 	struct upgrade *upgrade; /* NULL: gone */
 	struct relay *relay;
-	uint64_t hops;
-	char name[DEVICE_NAME_MAX + 1];
-	char service[SERVICE_NAME_MAX + 1];
-};
-
-struct wanted {
-	struct str name, service;
-	uint64_t hops;
+	struct wanted wanted;
 };
 
 /* ---- who is there ---- */
@@ -216,84 +217,71 @@ static const char *const refusals[] = {
     [SHARE_OVER] = "the time of the share link is over",
 };
 
-/* Of "Authorization: Bearer …"; it may be longer than a device's secret. */
-static struct str
-token_of(const struct http_head *head)
-{
-	struct str scheme, token;
-
-	if (!str_split(
-		http_field_get(head, "Authorization"), ' ', &scheme, &token) ||
-	    !str_is_nocase(scheme, "Bearer"))
-		return (struct str){NULL, 0};
-	return token;
-}
-
-/* False: it may not, and the upgrade is gone. */
+/* By the rules of the device, wherever that is: who has no right to the service hears nothing else of
+ * it. False: it was refused, and the upgrade is gone. link->id is "" unless a link has opened it. */
 static bool
-may_come(struct upgrade *upgrade, const struct service *service,
-    const struct http_head *head)
+may_come(struct upgrade *upgrade, const struct access *access,
+    const struct wanted *wanted, struct share_token *link)
 {
-	struct str text = token_of(head);
-	struct share_token token;
-	const char *error;
+	const struct access_rule *rule =
+	    access_rule_of(access, str_of(wanted->service));
+	const char *error = "a share link of the service is needed";
 
-	if (!service->device->access_known) {
-		busy(upgrade, "who may visit is not known yet");
-		return false;
-	}
-	if (access_is_public(service))
+	link->id[0] = '\0';
+	if (rule == NULL)
 		return true;
-	if (text.ptr == NULL) {
-		if (access_check_address(service,
-			upgrade->named.len > 0 ? &upgrade->named
-					       : &upgrade->peer) ==
-		    ACCESS_GRANTED)
-			return true;
-		upgrade_reject_unauthorized(
-		    upgrade, "a share link of the service is needed");
-		return false;
-	}
-	error = refusals[share_link_check(
-	    service, SHARE_LINK, text, loop_wall_ms(), &token)];
-	if (error != NULL) {
+	if (wanted->has_token)
+		error = refusals[share_link_check(access, wanted->name,
+		    wanted->service, SHARE_LINK, str_of(wanted->token),
+		    loop_wall_ms(), link)];
+	else if (access_check_rule(rule,
+		     upgrade->named.len > 0 ? &upgrade->named
+					    : &upgrade->peer) ==
+	    ACCESS_GRANTED)
+		error = NULL;
+	if (error != NULL)
 		upgrade_reject_unauthorized(upgrade, error);
-		return false;
-	}
-	share_link_tell(upgrade->relay, &token, upgrade->from);
-	return true;
+	return error == NULL;
 }
 
 static struct service *
-service_of(const struct device *device, struct str name)
+service_of(const struct device *device, const char *name)
 {
 	struct service *service;
 
 	LIST_FOREACH (service, &device->services, link)
-		if (str_equal(str_of(service->name), name))
+		if (strcmp(service->name, name) == 0)
 			return service;
 	return NULL;
 }
 
 /* Of a device that is connected here. */
 static void
-decide(struct upgrade *upgrade, const struct device *device, struct str name,
-    const struct http_head *head)
+decide(struct upgrade *upgrade, const struct device *device,
+    const struct wanted *wanted)
 {
-	struct service *service = service_of(device, name);
+	struct service *service = service_of(device, wanted->service);
+	struct share_token link;
 
-	if (service == NULL)
+	if (!device->access_known) {
+		busy(upgrade, "who may visit is not known yet");
+	} else if (!may_come(upgrade, device->access, wanted, &link)) {
+		return;
+	} else if (service == NULL) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 404,
 			.code = "not_found",
 			.reason = "the device has no service of that name"});
-	else if (service->kind == SERVICE_HTTP)
+	} else if (service->kind == SERVICE_HTTP) {
 		upgrade_reject(upgrade,
 		    &(struct upgrade_error){.status = 403,
 			.code = "not_found",
 			.reason = "an http service is visited at its URL"});
-	else if (may_come(upgrade, service, head))
+	} else {
+		if (link.id[0] != '\0')
+			share_link_tell(upgrade->relay, &link, upgrade->from);
 		join(upgrade, service);
+	}
 }
 
 /* ---- where is the device? ---- */
@@ -318,7 +306,7 @@ redirect(struct connect_search *search, const char *id)
 	char location[URL_MAX + CONTROL_MSG_MAX];
 	struct writer w, query;
 
-	if (other == NULL || search->hops >= HOPS_MAX) {
+	if (other == NULL || search->wanted.hops >= HOPS_MAX) {
 		offline(search->upgrade);
 		return;
 	}
@@ -326,9 +314,9 @@ redirect(struct connect_search *search, const char *id)
 	writer_cstr(&w, other->url);
 	writer_cstr(&w, CONNECT_PATH "?");
 	writer_init(&query, w.at, (size_t)(w.end - w.at));
-	form_put(&query, "name", str_of(search->name));
-	form_put(&query, "service", str_of(search->service));
-	form_put_number(&query, "hops", (wire_number)search->hops + 1);
+	form_put(&query, "name", str_of(search->wanted.name));
+	form_put(&query, "service", str_of(search->wanted.service));
+	form_put_number(&query, "hops", (wire_number)search->wanted.hops + 1);
 	*query.at = '\0';
 	upgrade_reject(search->upgrade,
 	    &(struct upgrade_error){.status = 302,
@@ -341,6 +329,7 @@ static void
 search_free(struct connect_search *search)
 {
 	LIST_REMOVE(search, link);
+	crypto_wipe(&search->wanted, sizeof(search->wanted));
 	free(search);
 }
 
@@ -362,6 +351,36 @@ session_cb(void *ctx, enum registry_status status,
 	search_free(search);
 }
 
+/* One without a record is of an open relay, and has no rules. */
+static void
+record_cb(void *ctx, enum registry_status status,
+    const struct device_record *record)
+{
+	struct connect_search *search = ctx;
+	struct upgrade *upgrade = search->upgrade;
+	struct registry *registry = search->relay->registry;
+	struct share_token link;
+
+	if (upgrade == NULL) {
+		search_free(search);
+		return;
+	}
+	upgrade_wait(upgrade, NULL);
+	if (status != REGISTRY_OK && status != REGISTRY_NOT_FOUND) {
+		busy(upgrade, "who may visit cannot be read");
+		search_free(search);
+	} else if (!may_come(upgrade,
+		       status == REGISTRY_OK ? record->access : NULL,
+		       &search->wanted, &link)) {
+		search_free(search);
+	} else {
+		upgrade_wait(upgrade, &search->upgrade);
+		if (registry->ops->session_get(registry, search->wanted.name,
+			session_cb, search) != 0)
+			session_cb(search, REGISTRY_UNAVAILABLE, NULL);
+	}
+}
+
 static void
 seek(struct upgrade *upgrade, const struct wanted *wanted)
 {
@@ -374,15 +393,12 @@ seek(struct upgrade *upgrade, const struct wanted *wanted)
 	}
 	search->relay = relay;
 	search->upgrade = upgrade;
-	search->hops = wanted->hops;
-	(void)str_copy(wanted->name, search->name, sizeof(search->name));
-	(void)str_copy(
-	    wanted->service, search->service, sizeof(search->service));
+	search->wanted = *wanted;
 	LIST_INSERT_HEAD(&relay->connect_searches, search, link);
 	upgrade_wait(upgrade, &search->upgrade);
-	if (relay->registry->ops->session_get(
-		relay->registry, search->name, session_cb, search) != 0)
-		session_cb(search, REGISTRY_UNAVAILABLE, NULL);
+	if (relay->registry->ops->device_get(relay->registry,
+		search->wanted.name, record_cb, search) != 0)
+		record_cb(search, REGISTRY_UNAVAILABLE, NULL);
 }
 
 /* ---- the request ---- */
@@ -391,28 +407,45 @@ seek(struct upgrade *upgrade, const struct wanted *wanted)
 static const char *
 read_query(struct str query, struct wanted *wanted)
 {
+	struct str name = {0}, service = {0};
 	struct form_reader r;
 	struct form_pair pair;
 	enum wire_result result;
 
-	*wanted = (struct wanted){0};
 	/* it is ours to change */
 	form_reader_init(&r, (char *)query.ptr, query.len);
 	while ((result = form_next(&r, &pair)) == WIRE_DONE)
 		if (str_is(pair.key, "name"))
-			wanted->name = pair.value;
+			name = pair.value;
 		else if (str_is(pair.key, "service"))
-			wanted->service = pair.value;
+			service = pair.value;
 		else if (str_is(pair.key, "hops") &&
 		    !str_to_number(pair.value, 9, &wanted->hops))
 			return "hops is no number from 0 to 9";
 	if (result == WIRE_BAD)
 		return "the query is malformed";
-	if (!device_name_valid(wanted->name))
+	if (!device_name_valid(name) ||
+	    !str_copy(name, wanted->name, sizeof(wanted->name)))
 		return "no valid name of a device";
-	if (!service_name_valid(wanted->service))
+	if (!service_name_valid(service) ||
+	    !str_copy(service, wanted->service, sizeof(wanted->service)))
 		return "no valid name of a service";
 	return NULL;
+}
+
+/* Of "Authorization: Bearer …"; it may be longer than a device's secret. */
+static void
+read_token(const struct http_head *head, struct wanted *wanted)
+{
+	struct str scheme, token;
+
+	if (!str_split(
+		http_field_get(head, "Authorization"), ' ', &scheme, &token) ||
+	    !str_is_nocase(scheme, "Bearer"))
+		return;
+	wanted->has_token = true;
+	if (!str_copy(token, wanted->token, sizeof(wanted->token)))
+		wanted->token[0] = '\0';
 }
 
 void
@@ -420,7 +453,7 @@ connect_admit(struct upgrade *upgrade, struct http_head *head)
 {
 	struct relay *relay = upgrade->relay;
 	const struct device *device;
-	struct wanted wanted;
+	struct wanted wanted = {0};
 	unsigned retry_after_s;
 	const char *error;
 	size_t len;
@@ -433,16 +466,18 @@ connect_admit(struct upgrade *upgrade, struct http_head *head)
 		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
+	read_token(head, &wanted);
 	if (!sources_may_try(relay->sources, upgrade->source, upgrade->from,
 		loop_now_ms(relay->loop), &retry_after_s)) {
 		upgrade_turn_source_away(upgrade, retry_after_s);
 		return;
 	}
-	device = device_find(relay, wanted.name);
+	device = device_find(relay, str_of(wanted.name));
 	if (device != NULL && device->session != NULL && !device->moved)
-		decide(upgrade, device, wanted.service, head);
+		decide(upgrade, device, &wanted);
 	else
 		seek(upgrade, &wanted);
+	crypto_wipe(&wanted, sizeof(wanted));
 }
 
 void

@@ -205,7 +205,8 @@ decide(struct share_request *request, const struct service *service)
 	const struct access_rule *rule = access_rule_of(
 	    service->device->access, str_of(service->name));
 
-	if (share_link_check(service, SHARE_LINK, str_of(request->text),
+	if (share_link_check(service->device->access, service->device->name,
+		service->name, SHARE_LINK, str_of(request->text),
 		loop_wall_ms(), &request->token) != SHARE_GOOD) {
 		end_with_page(request, PAGE_NO_LINK);
 		return;

@@ -8,26 +8,25 @@
 #include "relay/share_link.h"
 
 static bool
-is_for(const struct share_token *token, const struct service *service)
+is_for(const struct share_token *token, const char *device, const char *service)
 {
 	char subject[SHARE_SUBJECT_MAX + 1];
 
-	snprintf(subject, sizeof(subject), "%s/%s", service->device->name,
-	    service->name);
+	snprintf(subject, sizeof(subject), "%s/%s", device, service);
 	return strcmp(token->subject, subject) == 0;
 }
 
 enum share_verdict
-share_link_check(const struct service *service, enum share_use use,
-    struct str text, uint64_t now_ms, struct share_token *token)
+share_link_check(const struct access *access, const char *device,
+    const char *service, enum share_use use, struct str text, uint64_t now_ms,
+    struct share_token *token)
 {
-	const struct access *access = service->device->access;
 	const struct access_rule *rule =
-	    access_rule_of(access, str_of(service->name));
+	    access_rule_of(access, str_of(service));
 	const struct access_share *share;
 
 	if (rule == NULL || !share_token_read(rule->key, text, token) ||
-	    token->use != use || !is_for(token, service))
+	    token->use != use || !is_for(token, device, service))
 		return SHARE_FOREIGN;
 	share = access_share_of(access, str_of(token->id));
 	if (share != NULL && share->revoked)

@@ -39,7 +39,8 @@ class Scene:
         self.device = self.cluster.device("alice")
         self.agent = self.cluster.agent(self.device, [
             f"ssh:tcp:127.0.0.1:{self.sshd.port}", f"raw:tcp:{target}", f"closed:tcp:{target}",
-            f"allowed:tcp:{target}", f"sni:tls:{target}",
+            f"allowed:tcp:{target}", f"sni:tls:{target}", f"page:http:{target}",
+            f"vault:tcp:127.0.0.1:{self.sshd.port}",
             f"web:http:{target}", "dead:tcp:127.0.0.1:1"], ca_file=self.certificate.ca)
         self.agent.wait_connected()
         self.other = self.cluster.add_relay("r2", agent_listen=f"127.0.0.1:{second}",
@@ -47,7 +48,8 @@ class Scene:
         self.urls = {"plain": f"ws://localhost:{first}", "other": f"ws://localhost:{second}",
                      "tls": f"wss://localhost:{tls}"}
         self.ctl("device", "set", "alice", "--access", "closed=private",
-                 "--access", "allowed=allow:192.0.2.0/24")
+                 "--access", "vault=private", "--access", "page=private", "--access",
+                 "allowed=allow:192.0.2.0/24")
 
         def look():
             done = self.connect("alice/closed")
@@ -55,11 +57,16 @@ class Scene:
             return True
         until("the rule holds", look)
 
-    def ctl(self, *words):
-        argv = [binary("taupectl"), "--config", "/dev/null"]
+    def operator(self, *words):
+        """As on a host where taupectl has the registry."""
+        argv = [binary("taupectl"), "--config", "/dev/null", "--ca-file",
+                str(self.certificate.ca)]
         for key, value in self.cluster.redis.access("taupectl").items():
             argv += ["--" + key.replace("_", "-"), str(value)]
-        done = subprocess.run([*argv, *words], capture_output=True, text=True, timeout=30,
+        return [*argv, *words]
+
+    def ctl(self, *words):
+        done = subprocess.run(self.operator(*words), capture_output=True, text=True, timeout=30,
                               check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -156,6 +163,51 @@ def test_private_service_needs_a_link(scene):
     assert scene.connect("alice/closed", "--token-file", str(file)).stdout == b"raw"
 
 
+def test_operator_comes_in_without_a_link_and_is_audited(scene):
+    before = scene.ctl("events", "--kind", "audit").count("what=connect object=alice/vault")
+    command = " ".join(scene.operator("connect", "alice/vault"))
+    done = subprocess.run(["ssh", *scene.sshd.options, "-o", f"ProxyCommand={command}",
+                           "root@device", "cat; exit 42"], input="in the vault\n",
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("in the vault\n", 42), done.stderr
+    audit = scene.ctl("events", "--kind", "audit")
+    assert audit.count("what=connect object=alice/vault") == before + 1, audit
+    assert re.search(r"used.*vault", scene.ctl("events", "--kind", "share")), "no event"
+    # it is on no list, and what anybody may visit needs nothing of an operator's
+    assert "vault" not in scene.ctl("share", "ls", "alice")
+    done = subprocess.run(scene.operator("connect", "alice/raw"), input=b"NAME\n",
+                          capture_output=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == (b"raw", 0), done.stderr
+    assert "alice/raw" not in scene.ctl("events", "--kind", "audit")
+
+
+def test_operators_port_makes_a_pass_for_each_connection(scene):
+    port = ports.take()
+    process = Process(scene.group, "passes", scene.operator(
+        "--listen", f"127.0.0.1:{port}", "connect", "alice/closed"), ends=(0,))
+
+    def name():
+        with socket.create_connection(("127.0.0.1", port), 10) as sock:
+            sock.sendall(b"NAME\n")
+            return sock.recv(10)
+    until("it listens", lambda: socket.create_connection(("127.0.0.1", port)).close() or True)
+    assert name() == b"raw"
+    # all links so far are void: this is another key's
+    scene.ctl("share", "revoke", "alice/closed")
+    until("the new key holds", lambda: name() == b"raw")
+    process.stop()
+
+
+def test_who_has_no_right_is_not_told_where_a_device_is(scene):
+    """Whether it is here, elsewhere, or of another kind: 401 all the same; away, see below."""
+    for service in ("closed", "page"):
+        answers = {raw_answer(relay, service=service)
+                   for relay in (scene.cluster.relays[0], scene.other)}
+        assert len(answers) == 1, answers
+        assert answers.pop().startswith("HTTP/1.1 401 ")
+    assert scene.connect(scene.share(), relay="other").stdout == b"raw"
+
+
 def test_link_is_for_its_service_and_time_alone(scene):
     link = scene.share()
     file = scene.folder / "wrong"
@@ -192,10 +244,10 @@ def test_another_relay_leads_to_the_one_that_has_the_device(scene):
     assert "503" in raw_answer(scene.other, "&hops=2").split("\r\n")[0]
 
 
-def raw_answer(relay, more=""):
-    port = int(relay.config["agent_url"].rsplit(":", 1)[1])
+def raw_answer(relay, more="", service="raw"):
+    port = int(relay.config["agent_listen"].rsplit(":", 1)[1])
     with socket.create_connection(("127.0.0.1", port), 10) as sock:
-        sock.sendall(request(more))
+        sock.sendall(request(more, service))
         parts = []
         while data := sock.recv(4096):
             parts.append(data)
@@ -281,6 +333,7 @@ def test_a_relay_that_stands_alone_serves_it_too(group):
 
 
 def test_device_that_leaves_ends_the_connection(scene):
+    link, here = scene.share(), raw_answer(scene.other, service="closed")
     with subprocess.Popen(scene.argv("alice/raw"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE) as process:
         process.stdin.write(b"ECHO\nx")
@@ -290,3 +343,7 @@ def test_device_that_leaves_ends_the_connection(scene):
         assert process.wait(30) in (UNREACHABLE, OFFLINE)
         assert b"alice/raw: " in process.stderr.read()
     scene.refused(OFFLINE, "no device of that name is connected", "alice/raw")
+    # that is for who may come: to others it is as if it were here
+    scene.refused(OFFLINE, "no device of that name is connected", link, relay=None)
+    for relay in (scene.cluster.relays[0], scene.other):
+        assert raw_answer(relay, service="closed") == here
