@@ -50,6 +50,7 @@ route_cb(void *ctx, enum registry_status status, const struct route *route)
 	route_status = status;
 	snprintf(
 	    route_value, sizeof(route_value), "%s", route != NULL ? route->value : "");
+	scene_look();
 }
 
 static bool

@@ -39,6 +39,16 @@ run(bool (*done)(void), uint64_t limit_ms)
 	timer_init(&poll_timer, poll_cb, NULL);
 	timer_set(scene.loop, &poll_timer, POLL_MS);
 	ck_assert_int_eq(loop_run(scene.loop), 0);
+	timer_clear(scene.loop, &poll_timer);
+	poll_done = NULL;
+}
+
+/* Something has happened: no need to wait for the next poll. */
+void
+scene_look(void)
+{
+	if (poll_done != NULL && poll_done())
+		loop_stop(scene.loop);
 }
 
 void
@@ -62,6 +72,7 @@ scene_event_cb(void *ctx, const struct registry_event *event)
 	(void)ctx;
 	ck_assert_uint_lt(scene.n_events, SUITE_EVENTS_MAX);
 	scene.events[scene.n_events++] = *event;
+	scene_look();
 }
 
 static struct {
@@ -135,6 +146,7 @@ take_answer(void)
 	ck_assert_msg(!inside_call, "the answer came from inside the call");
 	ck_assert_msg(!answered, "two answers came");
 	answered = true;
+	scene_look();
 }
 
 /* Devices. */

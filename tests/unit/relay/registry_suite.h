@@ -47,6 +47,7 @@ extern struct scene scene;
 
 /* Run the loop until done() or, after ten seconds, fail. */
 void scene_run_until(bool (*done)(void));
+void scene_look(void);
 void scene_run_ms(uint64_t ms);
 void scene_event_cb(void *ctx, const struct registry_event *event);
 /* The first event of that type (and name, unless NULL) at or after *from; runs the loop
