@@ -280,7 +280,8 @@ void
 doctor_check_acl(struct doctor *doctor)
 {
 	static const char *const users[] = {
-	    "default", "taupe-relay", "taupe-router", "taupectl"};
+	    "default", "taupe-relay", "taupe-router", "taupectl",
+	    "taupe-api", "taupe-webhook"};
 
 	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
 		redisReply *reply =

@@ -76,7 +76,7 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 		"try again when the registry is back"},
 	    [ADMIN_REFUSED] = {503, "unavailable",
 		"set admin_redis_user to a user who may do this, such as "
-		"taupectl"},
+		"taupe-api"},
 	    [ADMIN_NONSENSE] = {503, "unavailable", "look at what is in Redis"},
 	    [ADMIN_UNREADABLE] = {500, "failed",
 		"make the file readable to the relay"},

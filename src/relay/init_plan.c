@@ -364,6 +364,9 @@ add_relay(struct init_plan *plan, unsigned relay)
 		"127.0.0.1:%lld", (long long)options->admin_port + relay));
 	init_template_set(&t, "id", id);
 	set_redis(plan, &t, "taupe-relay", "redis-relay.password");
+	init_template_set(&t, "admin_redis_user", "taupe-api");
+	set_made(&t, "admin_redis_password_file",
+	    init_plan_config(plan, "redis-api.password"));
 	init_template_set(&t, "trusted_proxy", options->address);
 	init_template_set(&t, "public_ports", options->public_ports);
 	init_template_set(&t, "public_scheme", "https");
@@ -454,6 +457,7 @@ static const struct {
     {"taupe-relay", "redis-relay.password", "taupe"},
     {"taupe-router", "redis-router.password", "taupe"},
     {"taupectl", "redis-taupectl.password", NULL},
+    {"taupe-api", "redis-api.password", "taupe"},
 };
 
 /* "user NAME off" becomes "user NAME on #HASH". */

@@ -315,7 +315,7 @@ static const struct option_row rows[] = {
 	"every change."},
     {"admin_redis_user", OPTION_STRING, AT(admin_redis_user), NULL, 1, 255,
 	NULL, NULL, "NAME",
-	"User for the operator's changes by admin_listen, such as taupectl; by "
+	"User for the operator's changes by admin_listen, such as taupe-api; by "
 	"default redis_user."},
     {"admin_redis_password_file", OPTION_STRING, AT(admin_redis_password_file),
 	NULL, 1, 4095, NULL, NULL, FILE_ARG,

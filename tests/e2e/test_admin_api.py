@@ -92,7 +92,7 @@ def redis_scene(group):
     access = redis.access("taupectl")
     block = ports.take_block()
     relay = Relay(group, announce="100ms", service_listen=f"127.0.0.1:{block}-{block + 9}",
-                  admin_redis_user="taupectl", admin_redis_password_file=redis.password_file,
+                  admin_redis_user="taupe-api", admin_redis_password_file=redis.password_file,
                   **redis.access("taupe-relay"))
     scene = ClusterScene(group, relay, access)
     scene.redis = redis

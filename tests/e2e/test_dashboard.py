@@ -143,7 +143,7 @@ class Scene:
         block = ports.take_block()
         return Relay(self.group, name, announce="200ms", capacity=100, rebalance="no",
                      service_listen=f"127.0.0.1:{block}-{block + 9}",
-                     admin_redis_user="taupectl",
+                     admin_redis_user="taupe-api",
                      admin_redis_password_file=self.redis.password_file,
                      **self.redis.access("taupe-relay"))
 
@@ -394,8 +394,8 @@ def test_a_hundred_thousand_devices(group, browser, capsys):
         pipe.hset("taupe:reserved", f"label/label-{i:06}", name)
         if i % 5000 == 4999:
             pipe.execute()
-    relay = Relay(group, admin_redis_user="taupectl", admin_redis_password_file=redis.password_file,
-                  **redis.access("taupe-relay"))
+    relay = Relay(group, admin_redis_user="taupe-api",
+                  admin_redis_password_file=redis.password_file, **redis.access("taupe-relay"))
     api = Api(relay)
     before = resident(relay)
     browser.open(relay)

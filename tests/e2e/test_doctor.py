@@ -114,7 +114,8 @@ def test_a_healthy_cluster_is_all_well(scene):
     assert {kind for kind, _, _ in found.values()} == {"ok"}, found
     for check in ("redis", "redis version", "redis role", "redis persistence", "redis memory",
                   "redis events", "redis user default", "redis user taupe-relay",
-                  "redis user taupe-router", "redis user taupectl", "clock of this host",
+                  "redis user taupe-router", "redis user taupectl", "redis user taupe-api",
+                  "redis user taupe-webhook", "clock of this host",
                   "relays", "relay r1", "relay r1 limits", "clock of relay r1", "leases",
                   "sessions", f"dns *.{DOMAIN}", "dns of relay r1",
                   f"port {scene.haproxy.http[1]} of 127.0.0.1",
@@ -241,6 +242,7 @@ def set_back(scene, user):
     ("taupe-router", "+@all", ("it may do everything",)),
     ("taupe-router", "~*", ("it may do more", "~*")),
     ("taupectl", "-hlen", ("it may not do what it needs", "hlen")),
+    ("taupe-api", "+acl|getuser", ("it may do more", "acl|getuser")),
     ("taupe-router", "nopass", ("nopass",)),
     ("default", "-@all", ("it lacks the rights", "append-only file")),
 ])

@@ -75,6 +75,14 @@ def test_a_cluster_as_it_was_written_serves_a_device_through_haproxy(first):
     assert until("its page is there", lambda: curl(first, f"{url}name"), timeout=20) == "web"
     assert "alice" in first.ask(f"{ctl} device ls")
     first.ask(f"{ctl} status")
+    # the relays' API has a user of its own in Redis
+    token = first.ask(f"{ctl} token add boss --role admin").strip()
+    admin, = re.findall(r"^admin_listen = (.*)$", first.find("relay-1.ini").read_text(), re.M)
+    made = first.ask(f"curl -s -H 'Authorization: Bearer {token}' "
+                     f"-H 'Content-Type: application/json' -d '{{\"name\": \"bob\"}}' "
+                     f"http://{admin}/api/v1/devices")
+    assert '"secret"' in made, made
+    assert "bob" in first.ask(f"{ctl} device ls")
 
 
 def test_a_relay_that_stands_alone_serves_a_device(alone):
@@ -97,9 +105,9 @@ def test_every_program_takes_its_file(first):
         assert "the configuration is right" in done.stdout
     secrets = [path for path in first.root.rglob("*")
                if path.suffix in (".password", ".key") or path.name == "taupe.pem"]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o027 == 0 for path in secrets)
-    assert len({path.read_bytes() for path in secrets}) == 6
+    assert len({path.read_bytes() for path in secrets}) == 7
 
 
 def test_all_of_haproxys_pages_are_written(first):

@@ -15,7 +15,7 @@ from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.wait import until
 
 ACL = ROOT / "redis" / "users.acl"
-USERS = ("taupe-relay", "taupe-router", "taupectl", "taupe-webhook")
+USERS = ("taupe-relay", "taupe-router", "taupectl", "taupe-api", "taupe-webhook")
 
 
 def switched_on(text):
@@ -151,6 +151,18 @@ DENIED = [
     ("taupe-router", "FLUSHALL"),
     ("taupe-router", "CONFIG GET *"),
     ("taupe-router", "KEYS *"),
+    ("taupe-api", "ACL GETUSER admin"),
+    ("taupe-api", "INFO"),
+    ("taupe-api", "CONFIG GET *"),
+    ("taupe-api", "KEYS *"),
+    ("taupe-api", "SCAN 0"),
+    ("taupe-api", "TIME"),
+    ("taupe-api", "HSET taupe:routes http/x 1"),
+    ("taupe-api", "DEL taupe:session:alice"),
+    ("taupe-api", "HSET taupe:lease:alice label x"),
+    ("taupe-api", "ZRANGE taupe:leases 0 -1"),
+    ("taupe-api", "XTRIM taupe:history MAXLEN 0"),
+    ("taupe-api", "GET other"),
     ("taupe-webhook", "XRANGE taupe:events - +"),
     ("taupe-webhook", "XADD taupe:history * kind connect"),
     ("taupe-webhook", "HGETALL taupe:device:alice"),
