@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Redis goes, or comes back with nothing: tunnels stand, and what was lost is written again."""
+import re
+import shutil
+import subprocess
 import time
 
 import pytest
 
 from harness.fakes import Server
-from harness.process import Thread
-from harness.programs import Relay, SampleServices
+from harness.process import ROOT, Thread
+from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness import ports
 from harness.scenes import Cluster, wait_tcp
 from harness.visitors import get, pattern_sha256, tcp_ask
@@ -119,6 +122,45 @@ def test_frozen_redis_does_not_stop_visitors(scene):
           lambda: all(scene.cluster.get(host).text == "web" for host in scene.hosts[:3]), 3)
     redis.process.thaw()
     until("redis answers again", redis.answers)
+
+
+def restore(redis, copy):
+    """As docs/OPERATIONS.md has it, with the folders and the systemctl that a test has."""
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
+    block = re.search(r"^Restore.*?^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE).group(1)
+    for line in block.splitlines():
+        if line == "systemctl stop redis-server@taupe":
+            redis.process.stop()
+        elif line == "systemctl start redis-server@taupe":
+            redis.start("--appendonly", "yes")
+        else:
+            line = line.replace("/var/lib/redis/taupe", str(redis.folder)) \
+                .replace("/root/dump.rdb", str(copy)).replace("-o redis -g redis ", "")
+            subprocess.run(["sh", "-ec", line], check=True, timeout=20)
+
+
+def test_backup_is_restored_as_the_operator_is_told(group):
+    redis, device = Redis(group), Device("alice")
+    redis.process.stop()
+    redis.start("--appendonly", "yes")
+    redis.add(device)
+    block = ports.take_block(group.exits)
+    relay = Relay(group, service_listen=f"127.0.0.1:{block}-{block + ports.BLOCK - 1}",
+                  **redis.access("taupe-relay"))
+    services = SampleServices(group, "web")
+    agent = Agent(group, device, [relay], [f"web:http:{services.target('web', 'http')}"])
+    agent.wait_connected()
+    redis.client.save()
+    copy = shutil.copy(redis.folder / "dump.rdb", group.folder / "copy.rdb")
+    redis.client.flushall()
+    redis.add(Device("mallory"))
+    restore(redis, copy)
+    assert redis.client.smembers("taupe:devices") == {"alice"}
+    until("the relay has it back", lambda: relay.ready() and redis.client.exists("taupe:relay:r1"))
+    assert agent.welcomes() == 1, "no session was lost"
+    agent.kill()
+    agent.start()
+    agent.wait_connected()
 
 
 GARBAGE = [b"!!! not redis\r\n", b"$-5\r\n", b"*99999999999\r\n", b":1\r\n+OK\r\n" * 50, b"\0" * 4000,

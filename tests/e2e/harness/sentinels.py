@@ -154,8 +154,10 @@ class ReplicatedRedis:
         return self.primary.routes()
 
     def wait_replicated(self):
-        """Until the replica has all that was written so far."""
-        assert self.client.execute_command("WAIT", 1, 5000) == 1
+        """Until the replica has all that was written so far; WAIT knows of its own client's."""
+        written = self.primary.replication()["master_repl_offset"]
+        until("the replica has it", lambda: self.replica.replication().get(
+            "slave_repl_offset", 0) >= written)
 
     def failover(self):
         """What an operator asks of a Sentinel. The old primary is one for some seconds more."""
