@@ -141,8 +141,8 @@ judge_memory(struct doctor *doctor, struct str info)
 		    "away (maxmemory-policy %.*s)",
 		    used_text, STR_ARG(policy));
 	else if (max > 0 && used > max / 100 * MEMORY_PERCENT)
-		doctor_note(doctor, FINDING_WARNING, check,
-		    "raise maxmemory: a full Redis refuses writes",
+		doctor_note(doctor, used < max ? FINDING_WARNING : FINDING_FAIL,
+		    check, "raise maxmemory: a full Redis refuses writes",
 		    "%s used of %s", used_text, max_text);
 	else
 		doctor_note(doctor, FINDING_OK, check, NULL, "%s used of %s",

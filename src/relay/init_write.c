@@ -51,13 +51,14 @@ static void
 tell_difference(const struct init_file *file, const char *found)
 {
 	const char *theirs = found, *ours = file->text;
-	unsigned line;
+	unsigned line = first_difference(&theirs, &ours);
 
 	if (file->secret) {
-		fprintf(stderr, "  %s differs\n", file->path);
+		fprintf(stderr,
+		    "  %s:%u: differs, and what is in it is not shown\n",
+		    file->path, line);
 		return;
 	}
-	line = first_difference(&theirs, &ours);
 	fprintf(stderr, "  %s:%u: \"%.*s\" is there, it would be \"%.*s\"\n",
 	    file->path, line, (int)strcspn(theirs, "\n"), theirs,
 	    (int)strcspn(ours, "\n"), ours);
