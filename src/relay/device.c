@@ -396,6 +396,7 @@ device_offline(struct device *device)
 		be_due_in(device, 0);
 		return;
 	}
+	services_forget_health(device);
 	TAILQ_FOREACH (visitor, &device->waiting, link)
 		visitor_hold(visitor);
 	if (device->moved) {

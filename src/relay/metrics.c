@@ -10,6 +10,7 @@
 #include "relay/counting.h"
 #include "relay/ranking.h"
 #include "relay/metrics.h"
+#include "relay/service.h"
 
 static void
 write_counters(const struct counters *counters, FILE *out)
@@ -47,6 +48,9 @@ write_gauges(struct relay *relay, FILE *out)
 	    "Transfer channels open now.", relay->n_transfers);
 	metrics_gauge(out, "taupe_relay_leases", "Devices whose lease is here.",
 	    relay->devices.count);
+	metrics_gauge(out, "taupe_relay_services_down",
+	    "Services of connected devices that are down, as their agents say.",
+	    relay->n_services_down);
 	metrics_gauge(out, "taupe_relay_claims",
 	    "Agents that claim their names now.",
 	    relay->claim_queue.n_under_way);
@@ -110,6 +114,7 @@ write_devices(struct relay *relay, FILE *out)
 		offsetof(struct device_counters, bytes_out)},
 	};
 	const char *visitors = "taupe_relay_device_visitors";
+	const char *down = "taupe_relay_device_services_down";
 	size_t n, i, k;
 	const struct device **devices =
 	    devices_ranked(relay, (size_t)relay->options.metrics_devices, &n);
@@ -131,6 +136,11 @@ write_devices(struct relay *relay, FILE *out)
 	for (k = 0; k < n; k++)
 		metrics_sample(out, visitors, "device", devices[k]->name,
 		    devices[k]->n_visitors);
+	metrics_family(
+	    out, down, METRIC_GAUGE, "Its services that are down now.");
+	for (k = 0; k < n; k++)
+		metrics_sample(out, down, "device", devices[k]->name,
+		    services_down(devices[k]));
 	free(devices);
 }
 

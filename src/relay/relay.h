@@ -123,6 +123,7 @@ struct relay {
 	    registry_due_ms; /* loop clock: by then it should be up for the first time, or
 				have told of another route that there was before */
 	size_t n_sessions, n_visitors, n_transfers, n_upgrades, n_introductions;
+	size_t n_services_down; /* of devices that are connected */
 	size_t n_moving; /* sessions that were asked to go elsewhere */
 	size_t n_placed; /* agents that stay here and have no session yet */
 	struct claim_queue claim_queue; /* of admissions */

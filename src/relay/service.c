@@ -61,10 +61,25 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 }
 
 static void
+set_down(struct service *service, bool down)
+{
+	struct relay *relay = service->device->relay;
+
+	if (service->down == down)
+		return;
+	service->down = down;
+	if (down)
+		relay->n_services_down++;
+	else
+		relay->n_services_down--;
+}
+
+static void
 service_free(struct service *service)
 {
 	struct visitor *visitor, *next;
 
+	set_down(service, false);
 	listener_close(&service->listener);
 	for (visitor = TAILQ_FIRST(&service->device->waiting); visitor != NULL;
 	     visitor = next) {
@@ -467,12 +482,23 @@ services_take_health(struct device *device, struct str name, bool down)
 			break;
 	if (service == NULL || service->down == down)
 		return;
-	service->down = down;
+	set_down(service, down);
 	log_debug(down ? "service is down" : "service is up again",
 	    LOG_S("device", device->name), LOG_S("service", service->name));
 	write_down(device, names);
 	if (grant_set_down(device->grant, names))
 		device_hold_soon(device);
+}
+
+unsigned
+services_down(const struct device *device)
+{
+	const struct service *service;
+	unsigned n = 0;
+
+	LIST_FOREACH (service, &device->services, link)
+		n += service->down;
+	return n;
 }
 
 void
@@ -481,6 +507,6 @@ services_forget_health(struct device *device)
 	struct service *service;
 
 	LIST_FOREACH (service, &device->services, link)
-		service->down = false;
+		set_down(service, false);
 	(void)grant_set_down(device->grant, "");
 }

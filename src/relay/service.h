@@ -49,7 +49,9 @@ void services_close(struct device *device);
 
 /* The agent says that a service of this name is down, or up again; what it has not is ignored. */
 void services_take_health(struct device *device, struct str name, bool down);
-/* Another session has begun, and has said nothing yet. */
+/* How many it says are down. */
+unsigned services_down(const struct device *device);
+/* Its session has ended, or another one has begun, which has said nothing yet. */
 void services_forget_health(struct device *device);
 
 /* The public URL: "https://k7….example.com/", "tcp://example.com:20022". */

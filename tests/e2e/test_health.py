@@ -94,6 +94,13 @@ def ctl(scene, *words):
     return done.stdout
 
 
+def counted(scene, agent):
+    """What is down of all devices, and of this one."""
+    values = scene.relay.relay.metrics()
+    return (values["taupe_relay_services_down"],
+            values.get(f'taupe_relay_device_services_down{{device="{agent.device.name}"}}'))
+
+
 @pytest.mark.parametrize("way", [pytest.param({"mux": False}, marks=pytest.mark.long), {"mux": True},
                                  pytest.param({"one_connection": True}, marks=pytest.mark.long)])
 def test_service_that_goes_down_and_comes_back(scene, target, way):
@@ -109,6 +116,8 @@ def test_service_that_goes_down_and_comes_back(scene, target, way):
     assert (web["health"], web["error"]) == ("down", "answers with 503")
     assert "health: down: answers with 503" in ask(agent, "status").stdout
     until("the relay knows", lambda: scene.down(agent) == ["web"])
+    assert scene.relay.get(agent.host(), "/").status == 503  # it is among those that were visited
+    assert counted(scene, agent) == (1, 1)
     if way == {"mux": True}:
         shown = json.loads(ctl(scene, "device", "show", name, "--json"))
         assert shown["session"]["down"] == ["web"], shown
@@ -125,10 +134,20 @@ def test_service_that_goes_down_and_comes_back(scene, target, way):
     target.status = 302
     agent.process.wait_line("service is up again", "service=web", timeout=20)
     until("the relay knows", lambda: scene.down(agent) == [])
+    assert counted(scene, agent) == (0, 0)
     assert scene.relay.get(agent.host(), "/").status == 200
     assert target.heads[0]["User-Agent"].endswith("(health)")
     assert target.heads[0]["Host"] == target.place
     agent.stop()
+
+
+def test_service_of_a_device_that_has_left_is_not_counted(scene, target):
+    target.status = 500
+    agent = scene.agent(target)
+    until("the relay knows", lambda: scene.down(agent) == ["web"])
+    assert counted(scene, agent)[0] == 1
+    agent.kill()
+    until("it is counted no more", lambda: counted(scene, agent)[0] == 0)
 
 
 @pytest.mark.long
