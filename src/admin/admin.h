@@ -17,6 +17,7 @@
 #include "admin/event_json.h"
 #include "base/fleet_record.h"
 #include "base/token_record.h"
+#include "base/traffic.h"
 #include "net/redis_access.h"
 
 #define ADMIN_ERROR_MAX 1024
@@ -129,6 +130,10 @@ struct store {
 	 * "bytes_out": 99000}. */
 	int (*usage)(struct admin *admin, const char *name, uint32_t from,
 	    uint32_t to, json_t *list);
+	/* A device's bytes of the hour that ends with this minute since 1970, the oldest first. NULL: a
+	 * relay that stands alone has them itself. */
+	int (*traffic)(struct admin *admin, const char *name, uint64_t minute,
+	    struct traffic_minute out[TRAFFIC_MINUTES]);
 	int (*status)(struct admin *admin, json_t **status);
 	/* Tell who follows the events of a change that was tried, and what came of it. Quiet: who
 	 * changes something is not kept from it by who looks. */

@@ -35,6 +35,7 @@ const struct store redis_store = {
     .relay_drain = redis_relay_drain,
     .routes = redis_routes,
     .usage = redis_usage,
+    .traffic = redis_traffic,
     .status = redis_status,
     .audit = redis_audit,
     .events = redis_events,

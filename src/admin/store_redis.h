@@ -97,6 +97,8 @@ int redis_gone(struct admin *admin, json_t *list);
 int redis_device_count(struct admin *admin, uint64_t *count);
 int redis_relay_drain(struct admin *admin, const char *id, bool drain);
 int redis_routes(struct admin *admin, json_t *list);
+int redis_traffic(struct admin *admin, const char *name, uint64_t minute,
+    struct traffic_minute out[TRAFFIC_MINUTES]);
 int redis_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
     json_t *list);
 int redis_status(struct admin *admin, json_t **status);

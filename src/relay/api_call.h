@@ -138,6 +138,10 @@ void api_add_presence(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);
 void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
 
+/* api_traffic.c */
+void api_ask_traffic(struct api_call *call, struct admin *admin);
+void api_finish_traffic(struct api_call *call, struct relay *relay);
+
 /* api_access.c */
 void api_ask_rule(struct api_call *call, struct admin *admin);
 void api_ask_put_rule(struct api_call *call, struct admin *admin);

@@ -438,6 +438,8 @@ const struct api_operation api_operations[] = {
 	"device rotate", rotate_device, NULL},
     {HTTP_POST, "devices/{name}/kick", OPERATE, BODY_OPTIONAL, NULL,
 	"device kick", kick_device, finish_kick},
+    {HTTP_GET, "devices/{name}/traffic", READ, BODY_NONE, NULL, NULL,
+	api_ask_traffic, api_finish_traffic},
     {HTTP_GET, "devices/{name}/services/{service}/access", READ, BODY_NONE,
 	NULL, NULL, api_ask_rule, NULL},
     {HTTP_PUT, "devices/{name}/services/{service}/access", ADMIN, BODY_NEEDED,

@@ -11,6 +11,7 @@
 #ifndef TAUPE_RELAY_REGISTRY_H
 #define TAUPE_RELAY_REGISTRY_H
 
+#include "base/traffic.h"
 #include "base/fleet_record.h"
 #include "net/address.h"
 #include "net/loop.h"
@@ -295,7 +296,7 @@ struct registry_ops {
 	/* Clean stop: this relay is gone now. */
 	void (*depart)(
 	    struct registry *registry, registry_done_cb cb, void *ctx);
-	/* Add to a device's counters and to those of the day (see utc_day.h), and take off *delta
+	/* Add to a device's counters, to those of the day (see utc_day.h) and to its last hour, and take off *delta
 	 * what was added or is on its way. True: cb tells what becomes of that; false: there is
 	 * nothing to wait for. */
 	bool (*count)(struct registry *registry, const char *name, uint32_t day,
@@ -322,6 +323,10 @@ struct registry_ops {
 	/* What keeps it from its work, for the operator; NULL: nothing. One that refuses writes is
 	 * up, and in trouble. */
 	const char *(*trouble)(const struct registry *registry);
+	/* What it keeps in memory of a device's bytes in the hour that ends with this minute
+	 * (registry_memory_traffic.h). NULL: others have it. */
+	void (*traffic)(const struct registry *registry, const char *name,
+	    uint64_t minute, struct traffic_minute out[TRAFFIC_MINUTES]);
 	/* How many devices and fleets the operator has made, as far as is known at start: for
 	 * refusing to listen beyond loopback without any. -1: not known. */
 	long (*device_count)(struct registry *registry);

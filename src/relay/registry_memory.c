@@ -16,6 +16,7 @@
 #include "relay/registry_memory_devices.h"
 #include "relay/registry_memory_history.h"
 #include "relay/registry_memory_leases.h"
+#include "relay/registry_memory_traffic.h"
 
 struct memory {
 	struct registry registry;
@@ -29,6 +30,7 @@ struct memory {
 	struct relay_info self; /* as it was announced last */
 	bool announced;
 	struct memory_history history;
+	struct memory_traffic traffic;
 };
 
 static struct memory *
@@ -446,18 +448,26 @@ memory_depart(struct registry *registry, registry_done_cb cb, void *ctx)
 		    LOG_S("what", "saying goodbye to the registry"));
 }
 
-/* Nobody could read them who does not see the relay's own counters. */
+/* Nobody could read the sums who does not see the relay's own counters. */
 static bool
 memory_count(struct registry *registry, const char *name, uint32_t day,
     struct device_counters *delta, registry_count_cb cb, void *ctx)
 {
-	(void)registry;
-	(void)name;
 	(void)day;
 	(void)cb;
 	(void)ctx;
+	memory_traffic_add(&memory_of(registry)->traffic, name,
+	    loop_wall_ms() / TRAFFIC_MINUTE_MS, delta->bytes_in,
+	    delta->bytes_out);
 	*delta = (struct device_counters){0};
 	return false;
+}
+
+static void
+memory_traffic(const struct registry *registry, const char *name,
+    uint64_t minute, struct traffic_minute out[TRAFFIC_MINUTES])
+{
+	memory_traffic_read(&memory_of(registry)->traffic, name, minute, out);
 }
 
 static bool
@@ -555,6 +565,7 @@ memory_free(struct registry *registry)
 	memory_leases_fini(&memory->leases);
 	memory_devices_free(&memory->devices);
 	memory_history_fini(&memory->history);
+	memory_traffic_fini(&memory->traffic);
 	free(memory);
 }
 
@@ -576,6 +587,7 @@ static const struct registry_ops memory_ops = {
     .happened = memory_happened,
     .untold = memory_untold,
     .recall = memory_recall,
+    .traffic = memory_traffic,
     .relays = memory_relays,
     .is_up = memory_is_up,
     .trouble = memory_trouble,
@@ -604,6 +616,7 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 		return NULL;
 	}
 	memory_history_init(&memory->history);
+	memory_traffic_init(&memory->traffic);
 	registry_answers_init(&memory->answers, loop, &memory->registry);
 	memory_leases_init(&memory->leases, loop, &memory->answers, memory->id,
 	    settings->quarantine_ms);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a device has done is added to its sums and to its day's in one transaction: both or
- * neither. An answer that says so is the end of it; a refusal says that nothing was added; and
+ * neither. An answer that says so is the end of it, and then its last hour is added to as well; a refusal says that nothing was added; and
  * without an answer it is not known, and counts as added: rather too few than twice.
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ struct counting {
 	registry_count_cb cb;
 	void *ctx;
 	struct device_counters asked;
+	char name[DEVICE_NAME_MAX + 1];
 };
 
 static uint64_t
@@ -52,6 +54,37 @@ complain_of_elements(struct redis_registry *registry, const redisReply *reply)
 		queued_cb(registry, reply->element[i]);
 }
 
+/* The last hour is for a picture: it has no part in the transaction, which it must not make fail. */
+static void
+add_minute(struct redis_registry *registry, const char *key, unsigned minute,
+    const char *direction, uint64_t bytes)
+{
+	if (bytes > 0)
+		(void)redis_link_commandf(registry->main, queued_cb, registry,
+		    "HINCRBY %s %u/%s %llu", key, minute, direction,
+		    (unsigned long long)bytes);
+}
+
+static void
+draw(struct counting *counting)
+{
+	struct redis_registry *registry = counting->registry;
+	const struct device_counters *added = &counting->asked;
+	uint64_t minute = loop_wall_ms() / TRAFFIC_MINUTE_MS;
+	char key[60 + DEVICE_NAME_MAX];
+
+	if (added->bytes_in == 0 && added->bytes_out == 0)
+		return;
+	snprintf(key, sizeof(key), "taupe:traffic:%s:%llu", counting->name,
+	    (unsigned long long)(minute / 60));
+	add_minute(
+	    registry, key, (unsigned)(minute % 60), "in", added->bytes_in);
+	add_minute(
+	    registry, key, (unsigned)(minute % 60), "out", added->bytes_out);
+	(void)redis_link_commandf(registry->main, queued_cb, registry,
+	    "PEXPIRE %s %u", key, 2 * 60 * TRAFFIC_MINUTE_MS);
+}
+
 static void
 counted_cb(void *ctx, const redisReply *reply)
 {
@@ -60,6 +93,7 @@ counted_cb(void *ctx, const redisReply *reply)
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY) {
 		complain_of_elements(counting->registry, reply);
+		draw(counting);
 	} else if (reply != NULL) {
 		refused = counting->asked;
 		redis_complain(counting->registry, "count", reply);
@@ -116,6 +150,7 @@ redis_count(struct registry *base, const char *name, uint32_t day,
 		return false;
 	*counting = (struct counting){
 	    .registry = registry, .cb = cb, .ctx = ctx, .asked = *delta};
+	(void)str_copy(str_of(name), counting->name, sizeof(counting->name));
 	if (redis_link_commandf(registry->main, queued_cb, registry, "MULTI") !=
 	    0) {
 		free(counting);

@@ -2,6 +2,7 @@
 """The admin API, with a registry in Redis and one in memory: each call does what it says, answers
 as docs/openapi.json says, to who may make it and to nobody else; and every change is audited."""
 import base64
+import http.client
 import json
 import subprocess
 import threading
@@ -52,6 +53,13 @@ class Scene:
                               check=False)
 
 
+def fetch(address, host, size):
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection.request("GET", f"/bytes/{size}", headers={"Host": host})
+    assert len(connection.getresponse().read()) == size
+    connection.close()
+
+
 class ClusterScene(Scene):
     """Without HAProxy: what would stand in its maps."""
 
@@ -62,6 +70,13 @@ class ClusterScene(Scene):
                       if key.startswith("http/")]
             return [(*value.split(","), "public")[3] for value in values if value] == [mode]
         until(f"the route says {mode}", holds)
+
+    def send(self, device, size):
+        routes = until("it has a route", lambda: [
+            route for route in self.api.ok("GET", f"/devices/{device}")["routes"]
+            if route["key"].startswith("http/")])
+        host, (ip, port, _) = routes[0]["key"][5:], routes[0]["value"].split(",")
+        fetch((ip, int(port)), host, size)
 
     def opens(self, device, link, wanted):
         claims = json.loads(base64.urlsafe_b64decode(link.split(".")[1] + "=="))
@@ -74,16 +89,22 @@ class AloneScene(Scene):
     """With the front, which visitors come to."""
 
     def get(self, device, path="/name"):
+        return get(self.front, self.host(device), path)
+
+    def host(self, device):
         url = until("it has a URL", lambda: self.api.ok("GET", f"/devices/{device}")["urls"])[0]
-        return get(self.front, url.split("/")[2].split(":")[0], path).status
+        return url.split("/")[2].split(":")[0]
+
+    def send(self, device, size):
+        fetch(self.front, self.host(device), size)
 
     def enforces(self, mode, device):
         status = {"public": 200, "password": 401, "allow": 403, "private": 403}[mode]
-        until(f"visitors get {status}", lambda: self.get(device) == status)
+        until(f"visitors get {status}", lambda: self.get(device).status == status)
 
     def opens(self, device, link, wanted):
         until(f"the link answers {wanted}", lambda: (
-            self.get(device, f"/.taupe/share/{link}") == 303) == wanted)
+            self.get(device, f"/.taupe/share/{link}").status == 303) == wanted)
 
 
 def redis_scene(group):
@@ -401,6 +422,48 @@ def test_a_share_link_is_made_opens_and_ends(scene):
     assert "url" in answer["hint"]
     api.fails(404, "POST", "/devices/nobody-has-it/services/web/shares", {"for_ms": 1000})
     api.ok("DELETE", device)
+
+
+def test_the_last_hour_of_a_device(scene):
+    api, path = scene.api, "/devices/drawn/traffic"
+    scene.agent("drawn").wait_connected()
+    hour = api.ok("GET", path)
+    assert {tuple(point[1:]) for point in hour["points"]} == {(0, 0)}
+    for size in (200_000, 300_000):
+        scene.send("drawn", size)
+
+    def there():
+        hour = api.ok("GET", path)
+        return hour if sum(point[2] for point in hour["points"]) >= 500_000 else None
+    hour = until("it is counted", there)
+    assert 500_000 <= sum(point[2] for point in hour["points"]) < 510_000
+    assert 0 < sum(point[1] for point in hour["points"]) < 10_000
+    # all in the last two minutes, as it is now or was when the minute ended
+    assert sum(point[2] for point in hour["points"][-2:]) >= 500_000
+    begins = [point[0] for point in hour["points"]]
+    assert begins == list(range(begins[0], begins[0] + 3600000, 60000))
+    assert begins[-1] <= hour["now_ms"] < begins[-1] + 60000
+    api.fails(404, "GET", "/devices/nobody-has-it/traffic")
+    api.ok("DELETE", "/devices/drawn")
+
+
+def test_the_last_hour_is_in_two_hashes_and_goes(cluster):
+    api, client = cluster.api, cluster.redis.client
+    api.ok("POST", "/devices", {"name": "timed"})
+    minute = api.ok("GET", "/devices/timed/traffic")["now_ms"] // 60000
+    for ago, size in ((0, 1), (1, 2), (58, 400), (59, 800), (60, 1600), (61, 3200)):
+        client.hset(f"taupe:traffic:timed:{(minute - ago) // 60}", f"{(minute - ago) % 60}/in", size)
+    client.hset(f"taupe:traffic:timed:{minute // 60}", mapping={"x/in": 5, "1/later": 5, "3": 5})
+    points = [point[1] for point in api.ok("GET", "/devices/timed/traffic")["points"]]
+    assert sum(points) in (1203, 403), "the last hour and no more, also if a minute has gone by"
+    for key in client.keys("taupe:traffic:timed:*"):
+        client.delete(key)
+    cluster.agent("lasting").wait_connected()
+    cluster.send("lasting", 1000)
+    key, = until("it is written", lambda: client.keys("taupe:traffic:lasting:*"))
+    assert 7_100_000 < client.pttl(key) <= 7_200_000
+    for name in ("timed", "lasting"):
+        api.ok("DELETE", f"/devices/{name}")
 
 
 def test_rules_and_share_links_are_audited(cluster):

@@ -100,6 +100,7 @@ class Browser:
         """What the browser complains of: a policy that was broken, a script that failed."""
         return [entry["message"] for entry in self.driver.get_log("browser")
                 if entry["level"] == "SEVERE" and " 401 " not in entry["message"]
+                and " 422 " not in entry["message"]
                 and "ERR_CONNECTION" not in entry["message"]
                 and "ERR_INCOMPLETE" not in entry["message"]]
 
@@ -283,6 +284,88 @@ def test_a_session_is_ended_and_told_of(scene, alice, browser):
     alice.process.wait_line("secret", timeout=10)
 
 
+def test_a_devices_last_hour_is_drawn_at_another_relay(scene, alice, browser):
+    scene.visit("alice", 3_000_000)
+    browser.open(scene.relays[1])
+    until("it is in the registry", lambda: sum(point[2] for point in scene.api.ok(
+        "GET", "/devices/alice/traffic")["points"]) >= 3_000_000)
+    browser.run("openDevice('alice')")
+    until("it is drawn", lambda: int(browser.run(
+        "return document.getElementById('device-chart').dataset.bytes || 0")) >= 3_000_000)
+    heights = browser.run("return document.querySelector('#device-chart .out').getAttribute('d')"
+                          ".match(/[ML][0-9.]+ [0-9.]+/g).map(point => Number(point.split(' ')[1]))")
+    assert len(heights) >= 59 and max(heights) == 78 and min(heights) == 4
+    assert "MB from it" in browser.text("#device-hour")
+    assert browser.text("#device-traffic").endswith("in all")
+
+
+def test_a_link_is_shared_and_revoked(scene, browser):
+    agent = scene.agent("sharon", 0)
+    agent.wait_connected()
+    path = "/devices/sharon/services/web/access"
+    browser.open(scene.relays[0])
+    browser.run("openDevice('sharon')")
+    until("all is public", lambda: browser.text("#device-rules") == "anybody, to all its services")
+    scene.api.ok("PUT", path, {"mode": "allow", "nets": ["192.0.2.0/24"]})
+    until("it is listed", lambda: "from 192.0.2.0/24" in browser.text("#device-rules"))
+    scene.api.ok("PUT", path, {"mode": "private"})
+    until("it is private", lambda: "by a share link alone" in browser.text("#device-rules"))
+    assert browser.all("#device-rules button") == []
+    browser.run("document.getElementById('device').close()")
+    browser.login(scene.operator)
+    browser.run("openDevice('sharon')")
+    browser.press("#device-rules button")
+    assert browser.text("#share-what") == "Share web of sharon?"
+    browser.find("#share-note").send_keys("the plumber")
+    browser.find("#share-url").send_keys("ftp://example.com")
+    browser.press("#share-make")
+    until("it is refused", lambda: '"url" must be' in browser.text("#share-wrong"))
+    browser.find("#share-url").clear()
+    browser.picture("share")
+    browser.press("#share-make")
+    link = until("there is a link", lambda: browser.run(
+        "return document.getElementById('share-link').value"))
+    assert link.startswith("http") and "/.taupe/share/" in link
+    browser.picture("share-link")
+    browser.driver.execute_cdp_cmd("Browser.grantPermissions", {
+        "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]})
+    browser.press("#share-copy")
+    until("it is copied", lambda: browser.text("#share-copy") == "Copied")
+    browser.run("document.getElementById('share').close()")
+    until("it is forgotten", lambda: browser.run(
+        "return document.getElementById('share-link').value") == "")
+    until("it is listed", lambda: "the plumber, by olga" in browser.text("#device-shares"))
+    made, = scene.api.ok("GET", "/devices/sharon/shares")["shares"]
+    assert (made["service"], made["revoked"]) == ("web", False)
+    assert made["expires_ms"] - made["created_ms"] == pytest.approx(3600000, abs=2000)
+    browser.picture("device-shared")
+    browser.press("#device-shares button")
+    assert "the plumber: it opens nothing any more" in browser.text("#confirm-why")
+    browser.press("#confirm-no")
+    assert not scene.api.ok("GET", "/devices/sharon/shares")["shares"][0]["revoked"]
+    browser.press("#device-shares button")
+    browser.press("#confirm-yes")
+    until("it is revoked", lambda: "revoked" in browser.text("#device-shares"))
+    assert scene.api.ok("GET", "/devices/sharon/shares")["shares"][0]["revoked"]
+    assert browser.all("#device-shares button") == []
+
+
+def test_a_slow_registry_is_asked_one_look_at_a_time(scene, alice, browser):
+    browser.open(scene.relays[0])
+    browser.run("openDevice('alice')")
+    until("alice is shown", lambda: browser.text("#device-state") == "online")
+    browser.run("window.asked = []; const real = window.fetch; window.fetch = (...all) => {"
+                "asked.push(all[0]); return new Promise(resolve => setTimeout(resolve, 300))"
+                ".then(() => real(...all)); }; looking = null;"
+                "for (let i = 1; i <= 20; i++)"
+                "  tick({data: JSON.stringify({changes: changes + i})});")
+    asked = browser.run("return asked")
+    for path in ("api/v1/cluster", "api/v1/devices?limit=50", "api/v1/devices/alice"):
+        assert asked.count(path) == 1, asked
+    # and then again
+    until("it goes on", lambda: browser.run("return asked").count("api/v1/cluster") > 1)
+
+
 def test_a_device_that_comes_is_there_without_a_reload(scene, browser):
     browser.open(scene.relays[0])
     browser.search("zoe")
@@ -299,8 +382,15 @@ def test_a_phone_and_the_dark(scene, alice, browser):
     wide = "return [document.documentElement.scrollWidth, innerWidth]"
     assert browser.run(wide) == [360, 360]
     browser.picture("phone")
+    scene.api.ok("PUT", "/devices/alice/services/web/access", {
+        "mode": "allow", "nets": ["2001:db8:1234:5678::/64", "192.0.2.0/24"]})
+    scene.api.ok("POST", "/devices/alice/services/web/shares", {
+        "for_ms": 86400000, "note": "x" * 60, "url": "https://cam.example.com"})
     browser.run("openDevice('alice')")
     until("alice is shown", lambda: browser.text("#device-state") == "online")
+    until("her hour is drawn", lambda: browser.text("#device-hour"))
+    assert browser.run("const box = document.getElementById('device');"
+                       "return box.scrollWidth - box.clientWidth") == 0
     box = browser.run("const box = document.getElementById('device').getBoundingClientRect();"
                       "return [box.left, box.right]")
     assert box[0] >= 0 and box[1] <= 360
@@ -311,6 +401,9 @@ def test_a_phone_and_the_dark(scene, alice, browser):
     assert browser.run("return getComputedStyle(document.body).backgroundColor") == (
         "rgb(26, 23, 21)")
     browser.picture("dark")
+    browser.run("openDevice('alice')")
+    until("her hour is drawn", lambda: browser.text("#device-hour"))
+    browser.picture("dark-device")
 
 
 def test_nothing_there_yet(group, browser):

@@ -8,7 +8,7 @@ const me = {role: "read", name: null, csrf: null, asked: false};
 const roles = ["read", "operate", "admin"];
 let before = null;            /* the relays' counters of the last look, for what flows now */
 let pages = [""], search = "", asking = 0, changes = null;
-let opened = null;            /* the device that is shown: {name, points, timer} */
+let opened = null;            /* the device that is shown: {name, seen, drawn_ms, access} */
 
 /* ---- the API ---- */
 
@@ -132,7 +132,12 @@ function draw(svg, points, from, to) {
 	return rates.length ? {peak, now: rates[rates.length - 1]} : null;
 }
 
+let drawn_ms = 0;
+
 async function drawHour() {
+	if (Date.now() - drawn_ms < 10000)
+		return;
+	drawn_ms = Date.now();
 	const {points} = await api("GET", "relay/samples");
 	const to = points[points.length - 1][0];
 	const from = Math.max(to - HOUR_MS, Math.min(points[0][0], to - 600000));
@@ -306,40 +311,150 @@ async function showDevice() {
 	at("device-urls").replaceChildren(...device.urls.map(link));
 	if (device.urls.length === 0)
 		at("device-urls").append(make("li", "soft", "none while it has no lease"));
-	const counters = device.counters;
-	at("device-chart").toggleAttribute("hidden", !counters);
-	if (counters) {
-		shown.points.push([Date.now(), counters.bytes_in || 0, counters.bytes_out || 0]);
-		const first = shown.points[0][0], to = Math.max(Date.now(), first + 60000);
-		if (Date.now() - first > HOUR_MS)
-			shown.points.shift();
-		const drawn = draw(at("device-chart"), shown.points, first, to);
-		at("device-traffic").textContent = drawn
-			? `now ${bytes(drawn.now[1] + drawn.now[2])}/s, since this was opened; ${bytes((counters.bytes_in || 0) + (counters.bytes_out || 0))} in all`
-			: "";
-	} else {
-		at("device-traffic").textContent = "is not counted for one device by a relay that stands alone";
-	}
+	showAccess(device);
+	showTraffic(shown, device.counters);
 	at("device-last").tBodies[0].replaceChildren(...(device.last || []).map(lastRow));
 	if (!(device.last || []).length)
-		at("device-last").tBodies[0].append(lastNone());
+		at("device-last").tBodies[0].append(noRow("none is known"));
 	at("kick").disabled = !may("operate") || !device.online;
 	at("rotate").disabled = !may("operate");
 	at("kick").title = at("rotate").title = may("operate") ? "" : "Log in with a token of the role operate";
 }
 
-function lastNone() {
+/* What flows now is what was counted since the last look. */
+function showTraffic(shown, counters) {
+	const words = [];
+	if (counters) {
+		const seen = {at: Date.now(), bytes: (counters.bytes_in || 0) + (counters.bytes_out || 0)};
+		if (shown.seen && seen.at > shown.seen.at)
+			words.push(`now ${bytes(Math.max(0, seen.bytes - shown.seen.bytes) * 1000 / (seen.at - shown.seen.at))}/s`);
+		words.push(`${bytes(seen.bytes)} in all`);
+		shown.seen = seen;
+	}
+	at("device-traffic").textContent = words.join(", ");
+}
+
+/* Its minutes become sums that grow. The last one is not over yet: when it has only begun, it goes with
+ * the one before, as what was counted over a second would look like ten times as much. */
+async function drawDevice() {
+	const shown = opened;
+	if (shown === null || Date.now() - shown.drawn_ms < 10000)
+		return;
+	shown.drawn_ms = Date.now();
+	const {every_ms, now_ms, points} = await api("GET", `devices/${encodeURIComponent(shown.name)}/traffic`);
+	if (shown !== opened)
+		return;
+	const sums = [[points[0][0], 0, 0]];
+	for (const [begin_ms, to, from] of points) {
+		const last = sums[sums.length - 1], end_ms = Math.min(begin_ms + every_ms, now_ms);
+		if (end_ms - begin_ms < 10000)
+			sums.pop();
+		sums.push([end_ms, last[1] + to, last[2] + from]);
+	}
+	const drawn = draw(at("device-chart"), sums, sums[0][0], now_ms), whole = sums[sums.length - 1];
+	at("device-chart").dataset.bytes = whole[1] + whole[2];
+	at("device-hour").textContent = whole[1] + whole[2] ? `${bytes(whole[1])} to it and ${bytes(whole[2])} from it, up to ${bytes(drawn.peak)}/s` : "none";
+}
+
+/* ---- who may visit ---- */
+
+const modes = {password: rule => `with a password, as ${rule.user}`,
+	allow: rule => `from ${rule.nets.join(", ")}`, private: () => "by a share link alone"};
+
+function ruleRow([service, rule]) {
 	const row = make("tr");
-	cell(row, "", "soft", "none is known");
+	cell(row, "", "name", service);
+	cell(row, "", "", modes[rule.mode](rule));
+	const action = cell(row, "", "action", "");
+	if (may("operate"))
+		action.append(button("Share", () => openShare(service)));
 	return row;
 }
 
+const shareEnd = share => share.revoked ? "revoked" : share.expires_ms <= Date.now() ? "over"
+	: `until ${new Date(share.expires_ms).toLocaleString([], {dateStyle: "medium", timeStyle: "short"})}`;
+
+function shareRow(share) {
+	const row = make("tr"), end = shareEnd(share);
+	cell(row, "", "name", share.service);
+	cell(row, "", end.startsWith("until") ? "" : "soft", end);
+	cell(row, "", "soft", [share.note, share.by && `by ${share.by}`].filter(Boolean).join(", "));
+	const action = cell(row, "", "action", "");
+	if (may("operate") && end.startsWith("until"))
+		action.append(button("Revoke", () => revoke(share)));
+	return row;
+}
+
+function noRow(text) {
+	const row = make("tr");
+	cell(row, "", "soft", text).colSpan = 4;
+	return row;
+}
+
+/* They stay as they are until something is new: somebody may be about to press one of their buttons. */
+function showAccess(device) {
+	const text = JSON.stringify([device.access, device.shares.map(share => [share.id, shareEnd(share)]), me.role, me.name]);
+	if (text === opened.access)
+		return;
+	opened.access = text;
+	const rules = Object.entries(device.access).map(ruleRow), shares = device.shares.map(shareRow);
+	at("device-rules").tBodies[0].replaceChildren(...rules,
+		noRow(rules.length ? "anybody, to its other services" : "anybody, to all its services"));
+	at("device-shares").tBodies[0].replaceChildren(...(shares.length ? shares : [noRow("none")]));
+}
+
+function openShare(service) {
+	at("share-what").textContent = `Share ${service} of ${opened.name}?`;
+	at("share").dataset.service = service;
+	at("share-form").reset();
+	at("share-wrong").textContent = "";
+	at("share-form").hidden = false;
+	at("share-made").hidden = true;
+	at("share").showModal();
+	at("share-for").focus();
+}
+
+async function share(event) {
+	event.preventDefault();
+	const body = {for_ms: Number(at("share-for").value), note: at("share-note").value.trim()};
+	if (at("share-url").value !== "")
+		body.url = at("share-url").value.trim();
+	at("share-make").disabled = true;
+	try {
+		const made = await api("POST", `devices/${encodeURIComponent(opened.name)}/services/${encodeURIComponent(at("share").dataset.service)}/shares`, body);
+		at("share-link").value = made.url;
+		at("share-until").textContent = `It is good ${shareEnd(made)}.`;
+		at("share-form").hidden = true;
+		at("share-made").hidden = false;
+		at("share-copy").textContent = "Copy";
+		at("share-copy").focus();
+	} catch (error) {
+		at("share-wrong").textContent = error instanceof Failure ? `${error.message}.` : "The relay does not answer.";
+	}
+	at("share-make").disabled = false;
+	lookAgain();
+}
+
+async function copy() {
+	at("share-link").select();
+	try {
+		await navigator.clipboard.writeText(at("share-link").value);
+		at("share-copy").textContent = "Copied";
+	} catch (error) {
+		at("share-copy").textContent = "Press Ctrl+C";   /* the browser does not let us */
+		at("share-link").focus();
+	}
+}
+
 function openDevice(name) {
-	opened = {name, points: []};
+	opened = {name, seen: null, drawn_ms: 0, access: ""};
+	at("device-chart").replaceChildren();
+	at("device-hour").textContent = at("device-traffic").textContent = "";
 	at("device-name").textContent = name;
 	if (!at("device").open)
 		at("device").showModal();
 	showDevice().catch(error => { at("device").close(); complain(error); });
+	drawDevice().catch(complain);
 }
 
 /* ---- actions ---- */
@@ -355,17 +470,21 @@ function confirmed(what, why, yes) {
 		() => resolve(at("confirm").returnValue === "yes"), {once: true}));
 }
 
-async function act(what, why, yes, path, body) {
+async function act(what, why, yes, path, method = "POST") {
 	if (!await confirmed(what, why, yes))
 		return;
 	try {
-		await api("POST", path, body);
+		await api(method, path);
 		well();
 	} catch (error) {
 		complain(error);
 	}
-	look();
+	lookAgain();
 }
+
+const revoke = share => act(`Revoke the link to ${share.service} of ${opened.name}?`,
+	`${share.note ? `${share.note}: it` : "It"} opens nothing any more, and visits by it end.`, "Revoke it",
+	`devices/${encodeURIComponent(opened.name)}/shares/${share.id}`, "DELETE");
 
 const drain = (id, wanted) => wanted
 	? act(`Drain ${id}?`, "It takes no more agents, and asks its own to move. Visits go on.", "Drain",
@@ -423,9 +542,30 @@ async function logout() {
 
 let stream = null;
 
+let looking = null, listed = true;  /* the look that is under way; is the list as it is now? */
+
+async function lookOnce() {
+	const parts = [showCluster(), showDevice(), drawHour(), drawDevice()];
+	if (!listed) {
+		listed = true;
+		parts.push(showDevices());
+	}
+	for (const part of await Promise.allSettled(parts))
+		if (part.status === "rejected")
+			complain(part.reason);
+	looking = null;
+}
+
+/* One at a time: what a slow registry has not answered yet is not asked for again. */
 function look() {
-	showCluster().catch(complain);
-	showDevice().catch(complain);
+	looking ??= lookOnce();
+	return looking;
+}
+
+/* What is under way may have begun before something was changed. */
+async function lookAgain() {
+	await looking;
+	look();
 }
 
 function tick(event) {
@@ -434,10 +574,10 @@ function tick(event) {
 	at("pulse").textContent = "live";
 	if (document.hidden)
 		return;
-	look();
 	if (changes !== null && changes !== now.changes)
-		showDevices().catch(complain);
+		listed = false;
 	changes = now.changes;
+	look();
 }
 
 function listen() {
@@ -533,6 +673,9 @@ at("back").addEventListener("click", () => turn(false));
 at("kick").addEventListener("click", kick);
 at("rotate").addEventListener("click", rotate);
 at("device").addEventListener("close", () => { opened = null; });
+at("share-form").addEventListener("submit", share);
+at("share-copy").addEventListener("click", copy);
+at("share").addEventListener("close", () => { at("share-link").value = ""; });
 at("login-open").addEventListener("click", openLogin);
 at("login-form").addEventListener("submit", login);
 at("logout").addEventListener("click", logout);
@@ -540,5 +683,4 @@ at("confirm-yes").addEventListener("click", () => at("confirm").close("yes"));
 at("confirm-no").addEventListener("click", () => at("confirm").close(""));
 for (const close of document.querySelectorAll(".close"))
 	close.addEventListener("click", () => close.closest("dialog").close());
-setInterval(() => { if (!document.hidden) drawHour().catch(() => {}); }, 10000);
 begin();
