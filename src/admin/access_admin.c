@@ -242,9 +242,17 @@ find_base(struct admin *admin, const char *name, const char *service,
 	return code;
 }
 
+/* Of service_url. */
+static bool
+no_http_service(int code)
+{
+	return code == ADMIN_INVALID || code == ADMIN_NOT_GIVEN;
+}
+
 int
 admin_share_make(struct admin *admin, const char *name,
-    struct access_share *share, const char *base, char url[SHARE_URL_MAX])
+    struct access_share *share, const char *base, const char *relay,
+    char url[SHARE_URL_MAX])
 {
 	struct sharing sharing = {
 	    .share = share, .name = name, .now_ms = loop_wall_ms()};
@@ -257,6 +265,10 @@ admin_share_make(struct admin *admin, const char *name,
 	if (base == NULL) {
 		code = find_base(admin, name, share->service, found);
 		base = found;
+		if (relay != NULL && no_http_service(code)) {
+			code = ADMIN_OK;
+			base = relay;
+		}
 	}
 	if (code == ADMIN_OK)
 		code = admin->store->device_change_access(

@@ -38,9 +38,11 @@ bool admin_share_note_valid(struct str note);
 /* May links begin with it? "https://cam.example.com" */
 bool admin_share_base_valid(const char *base);
 /* Make a share link. base: of the host that visitors use, "https://cam.example.com/"; NULL: it is
- * looked up. *share: what was made; its service, expires_ms, by and note are the caller's. */
+ * looked up, and relay, "https://relay.example.com" or NULL, stands in where no http service is
+ * found. *share: what was made; its service, expires_ms, by and note are the caller's. */
 int admin_share_make(struct admin *admin, const char *name,
-    struct access_share *share, const char *base, char url[SHARE_URL_MAX]);
+    struct access_share *share, const char *base, const char *relay,
+    char url[SHARE_URL_MAX]);
 /* The token of a share link for who makes it and uses it at once: it is good for so long, and on no
  * list. "": the service is public, and needs none. */
 int admin_share_pass(struct admin *admin, const char *name,

@@ -66,7 +66,7 @@ of_relay(const char *relay, char base[SHARE_URL_MAX])
 
 static int
 show_link(const struct ctl *ctl, const char *device,
-    const struct access_share *share, const char *url)
+    const struct access_share *share, const char *relay, const char *url)
 {
 	if (ctl->options.json)
 		return report_json(json_pack("{s:s, s:s, s:s, s:s, s:I}",
@@ -78,7 +78,8 @@ show_link(const struct ctl *ctl, const char *device,
 		    "Whoever has this link may visit %s of %s until then; "
 		    "taupectl share revoke %s ends it sooner:\n",
 		    share->service, device, share->id);
-	if (isatty(STDERR_FILENO) && ctl->options.relay != NULL)
+	if (isatty(STDERR_FILENO) && relay != NULL &&
+	    strncmp(url, relay, strlen(relay)) == 0)
 		fputs("It goes behind: taupectl connect\n", stderr);
 	puts(url);
 	return EX_OK;
@@ -90,26 +91,24 @@ command_share(struct ctl *ctl, const char *place)
 	struct access_share share = {0};
 	char device[DEVICE_NAME_MAX + 1], url[SHARE_URL_MAX];
 	char base[SHARE_URL_MAX];
+	const char *relay = NULL;
 	int code;
 
 	if ((code = take_place(place, device, &share)) != EX_OK ||
 	    (code = take_time(ctl, &share)) != EX_OK ||
 	    (code = take_note(ctl, &share)) != EX_OK)
 		return code;
-	if (ctl->options.url != NULL && ctl->options.relay != NULL)
-		return ctl_fail(EX_USAGE,
-		    "url is of an http service, relay of another one");
 	if (ctl->options.url != NULL &&
 	    !admin_share_base_valid(ctl->options.url))
 		return ctl_fail(EX_DATAERR,
 		    "url: %s is not like https://cam.example.com",
 		    ctl->options.url);
+	if (ctl->options.relay != NULL)
+		relay = of_relay(ctl->options.relay, base);
 	code = ctl_changed(ctl, "share", place,
-	    admin_share_make(&ctl->admin, device, &share,
-		ctl->options.relay != NULL ? of_relay(ctl->options.relay, base)
-					   : ctl->options.url,
-		url));
-	return code == EX_OK ? show_link(ctl, device, &share, url) : code;
+	    admin_share_make(
+		&ctl->admin, device, &share, ctl->options.url, relay, url));
+	return code == EX_OK ? show_link(ctl, device, &share, relay, url) : code;
 }
 
 /* Those of a device, or with NULL of all, each with its device's name. */

@@ -22,9 +22,10 @@ const struct ctl_command ctl_commands[] = {
 	 "of the session. They come some seconds after the session."},
 	command_device_show},
     {{"device", "set", "NAME",
-	 "Give the device limits of its own, with the options --max-visitors, "
-	 "--visitor-rate, --visitor-burst and --device-rate; default as a "
-	 "value takes one away. They hold in place of the relays' options of "
+	 "Give the device limits of its own (--max-visitors, --visitor-rate, "
+	 "--visitor-burst, --device-rate) and quotas (--quota-day and so on), "
+	 "and say who may visit its services (--access). Limits with default "
+	 "as a value are taken away. They hold in place of the relays' options of "
 	 "the same names, from within a second on, and the device's session "
 	 "goes on. With --quota-day and --quota-month, say how many bytes its "
 	 "visits may move, and with --quota-action and --quota-rate what "

@@ -119,7 +119,7 @@ api_ask_share(struct api_call *call, struct admin *admin)
 	if (base[0] == '\0')
 		memcpy(base, call->base, sizeof(call->base));
 	code = admin_share_make(
-	    admin, call->name, &share, base[0] != '\0' ? base : NULL, url);
+	    admin, call->name, &share, base[0] != '\0' ? base : NULL, NULL, url);
 	if (code == ADMIN_NOT_GIVEN && admin->devices_file != NULL) {
 		call->code = code;
 		api_fail(call, 422, "invalid",

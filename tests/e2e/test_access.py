@@ -277,6 +277,19 @@ def test_a_tunnel_is_not_to_be_had(place):
         assert visit.read_head()[0] in (400, 405)
 
 
+def test_links_to_pages_lead_to_their_hosts_where_a_relay_is_configured_too(place):
+    """taupectl.ini has one for device add --qr; it is where links to other services lead."""
+    relay = ("--relay", "wss://relay.example.test")
+    assert place.open(place.share("closed", "1h", *relay), "closed").status == 303
+    link = place.ctl("share", "alice/closed", "--for", "1h", *relay, "--url",
+                     "https://cam.example.net")
+    assert link.startswith("https://cam.example.net/.taupe/share/")
+    place.set("raw=private")
+    assert place.ctl("share", "alice/raw", "--for", "1h", *relay).startswith(
+        "https://relay.example.test/.taupe/share/")
+    place.set("raw=public")
+
+
 def test_a_share_link_opens_what_has_a_password_or_a_list(place):
     for service in ("word", "other"):
         cookie = place.cookie(place.share(service), service)
@@ -556,7 +569,7 @@ def test_tcp_is_asked_by_its_address(place):
     (("share", "alice", "--for", "1h"), 65, "DEVICE/SERVICE"),
     (("share", "alice/closed"), 65, "--for"),
     (("share", "alice/closed", "--for", "400d"), 65, "366d"),
-    (("share", "revoke", "x"), 65, "share ls"),
+    (("share", "revoke", "x"), 67, "share ls"),
     (("device", "set", "alice", "--access", "web"), 65, "web=password"),
     (("device", "set", "alice", "--access", "web=allow:10.0.0.1/8"), 65, "10.0.0.0/8"),
     (("device", "set", "alice", "--access", "web=allow:"), 65, "network"),
