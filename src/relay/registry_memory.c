@@ -11,9 +11,8 @@
 #include "base/log.h"
 #include "net/crypto.h"
 #include "relay/claim_plan.h"
-#include "relay/credentials.h"
 #include "relay/port_set.h"
-#include "relay/registry_memory_devices.h"
+#include "relay/registry_memory_edits.h"
 #include "relay/registry_memory_history.h"
 #include "relay/registry_memory_leases.h"
 #include "relay/registry_memory_traffic.h"
@@ -26,6 +25,7 @@ struct memory {
 	bool open_mode;
 	struct registry_answers answers;
 	struct memory_devices *devices;
+	struct memory_edits edits; /* of them */
 	struct memory_leases leases;
 	struct relay_info self; /* as it was announced last */
 	bool announced;
@@ -198,82 +198,20 @@ memory_device_get(struct registry *registry, const char *name,
 	    record ? REGISTRY_OK : REGISTRY_NOT_FOUND, record);
 }
 
-struct enrolling {
-	const struct enrolment *enrolment;
-	enum enrolment_verdict verdict;
-	struct device_record record;
-};
-
-static bool
-enrol_judge_cb(void *ctx, const struct fleet_record *fleet,
-    const struct device_record *device, struct device_record *record)
-{
-	struct enrolling *enrolling = ctx;
-
-	enrolling->verdict = enrolment_judge(enrolling->enrolment, fleet,
-	    device, loop_wall_ms(), &enrolling->record);
-	*record = enrolling->record;
-	return enrolling->verdict == ENROLMENT_NEW;
-}
-
 static int
 memory_enrol(struct registry *registry, const struct enrolment *enrolment,
     registry_enrol_cb cb, void *ctx)
 {
-	struct memory *memory = memory_of(registry);
-	struct enrolling enrolling = {.enrolment = enrolment};
-	struct device_record unused;
-	bool may_enter;
-	int answered;
-
-	/* the file, and its lock, are for those alone who may enter as it was read last */
-	refresh_devices(memory);
-	may_enter = enrol_judge_cb(&enrolling,
-	    memory_devices_find_fleet(memory->devices, enrolment->fleet),
-	    memory_devices_find(memory->devices, enrolment->name), &unused);
-	if (may_enter && !enrolment->look_only &&
-	    memory_devices_enrol(memory->devices, enrolment->fleet,
-		enrolment->name, enrol_judge_cb, &enrolling) != 0)
-		enrolling.verdict = ENROLMENT_UNAVAILABLE;
-	refresh_devices(memory);
-	answered = registry_answer_enrolment(
-	    &memory->answers, cb, ctx, enrolling.verdict, &enrolling.record);
-	device_record_drop(&enrolling.record);
-	return answered;
-}
-
-struct rotating {
-	const struct rotation *rotation;
-	enum registry_status status;
-};
-
-static bool
-rotate_edit_cb(void *ctx, struct device_record *record)
-{
-	struct rotating *rotating = ctx;
-	bool changed;
-
-	rotating->status = rotation_judge(rotating->rotation, record, &changed);
-	return changed;
+	return memory_edits_enrol(
+	    &memory_of(registry)->edits, enrolment, cb, ctx);
 }
 
 static int
 memory_rotate(struct registry *registry, const struct rotation *rotation,
     registry_done_cb cb, void *ctx)
 {
-	struct memory *memory = memory_of(registry);
-	struct rotating rotating = {rotation, REGISTRY_NOT_FOUND};
-	bool found;
-
-	if (memory_devices_change(memory->devices, rotation->name,
-		rotate_edit_cb, &rotating, &found) != 0)
-		rotating.status = REGISTRY_UNAVAILABLE;
-	if (registry_answer_done(&memory->answers, cb, ctx, rotating.status) !=
-	    0)
-		return -1;
-	/* whoever looks at the device because of this looks after the answer */
-	refresh_devices(memory);
-	return 0;
+	return memory_edits_rotate(
+	    &memory_of(registry)->edits, rotation, cb, ctx);
 }
 
 static bool
@@ -561,6 +499,7 @@ memory_free(struct registry *registry)
 {
 	struct memory *memory = memory_of(registry);
 
+	memory_edits_fini(&memory->edits);
 	registry_answers_fini(&memory->answers);
 	memory_leases_fini(&memory->leases);
 	memory_devices_free(&memory->devices);
@@ -618,6 +557,8 @@ registry_memory_new(struct loop *loop, const struct registry_settings *settings,
 	memory_history_init(&memory->history);
 	memory_traffic_init(&memory->traffic);
 	registry_answers_init(&memory->answers, loop, &memory->registry);
+	memory_edits_init(&memory->edits, loop, &memory->answers,
+	    memory->devices, device_changed_cb, memory);
 	memory_leases_init(&memory->leases, loop, &memory->answers, memory->id,
 	    settings->quarantine_ms);
 	registry_answer_event(&memory->answers, &up);

@@ -295,23 +295,27 @@ memory_devices_count(const struct memory_devices *devices)
 	return devices->index->by_name.count + devices->index->n_fleets;
 }
 
-static int
+static enum memory_devices_result
 changed(const struct memory_devices *devices, int result,
     const struct device_file_error *error)
 {
-	if (result != 0 && error->line > 0)
+	if (result == 0)
+		return MEMORY_DEVICES_OK;
+	if (error->busy)
+		return MEMORY_DEVICES_BUSY;
+	if (error->line > 0)
 		log_error("the devices file cannot be changed: one of its "
 			  "lines is in the way",
 		    LOG_S("file", devices->path), LOG_U("line", error->line),
 		    LOG_S("error", error->text));
-	else if (result != 0)
+	else
 		log_error("the devices file cannot be changed: the relay needs "
 			  "to write it and its folder",
 		    LOG_S("file", devices->path), LOG_S("error", error->text));
-	return result;
+	return MEMORY_DEVICES_FAILED;
 }
 
-int
+enum memory_devices_result
 memory_devices_enrol(struct memory_devices *devices, const char *fleet,
     const char *name, device_file_judge judge, void *ctx)
 {
@@ -320,7 +324,8 @@ memory_devices_enrol(struct memory_devices *devices, const char *fleet,
 	if (devices->path == NULL) {
 		struct device_record none = {0};
 
-		return judge(ctx, NULL, NULL, &none) ? -1 : 0;
+		return judge(ctx, NULL, NULL, &none) ? MEMORY_DEVICES_FAILED
+						     : MEMORY_DEVICES_OK;
 	}
 	return changed(devices,
 	    device_file_enrol(
@@ -328,7 +333,7 @@ memory_devices_enrol(struct memory_devices *devices, const char *fleet,
 	    &error);
 }
 
-int
+enum memory_devices_result
 memory_devices_change(struct memory_devices *devices, const char *name,
     device_file_edit edit, void *ctx, bool *found)
 {
@@ -336,7 +341,7 @@ memory_devices_change(struct memory_devices *devices, const char *name,
 
 	*found = false;
 	if (devices->path == NULL)
-		return 0;
+		return MEMORY_DEVICES_OK;
 	return changed(devices,
 	    device_file_change(
 		devices->path, str_of(name), edit, ctx, false, found, &error),

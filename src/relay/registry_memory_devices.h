@@ -35,11 +35,16 @@ const struct device_record *memory_devices_of_port(
 /* Devices and fleets. */
 size_t memory_devices_count(const struct memory_devices *devices);
 
-/* Changes of the file, as in device_file.h; the devices are read anew by the next refresh. -1: it
- * cannot be written, which was logged, or there is no file. */
-int memory_devices_enrol(struct memory_devices *devices, const char *fleet,
+enum memory_devices_result {
+	MEMORY_DEVICES_OK,
+	MEMORY_DEVICES_BUSY,  /* another writer has the file now */
+	MEMORY_DEVICES_FAILED /* it cannot be written, which was logged, or there is none */
+};
+
+/* Changes of the file, as in device_file.h; the devices are read anew by the next refresh. */
+enum memory_devices_result memory_devices_enrol(struct memory_devices *devices, const char *fleet,
     const char *name, device_file_judge judge, void *ctx);
-int memory_devices_change(struct memory_devices *devices, const char *name,
+enum memory_devices_result memory_devices_change(struct memory_devices *devices, const char *name,
     device_file_edit edit, void *ctx, bool *found);
 
 #endif

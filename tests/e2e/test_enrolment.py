@@ -2,8 +2,11 @@
 """Fleets: with one key devices enter by themselves, as many, as long and of such names as the operator
 has said, and each has a secret of its own from then on (docs/PROTOCOL.md section 4.9)."""
 import concurrent.futures
+import fcntl
 import re
 import socket
+import threading
+import time
 
 import pytest
 
@@ -216,6 +219,43 @@ def test_without_redis_enrolling_waits(group, cluster, ctl):
     fleet.key_file.write_text(add_fleet(ctl) + "\n")  # that Redis keeps nothing
     agent.process.send_signal(1)
     agent.wait_connected(timeout=20)
+
+
+class BusyWriter:
+    """Has the devices file's lock most of the time, as an API that is used much."""
+
+    def __init__(self, devices_file):
+        self.path, self.over = f"{devices_file}.lock", threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over.is_set():
+            with open(self.path, "a", encoding="ascii") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                time.sleep(0.1)
+            time.sleep(0.03)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def test_alone_devices_enter_while_others_write(group):
+    alone = Standalone(group)
+    ctl = Ctl(devices_file=alone.devices_file, admin=f"127.0.0.1:{alone.relay.admin_port}")
+    fleet = Fleet(group, [alone.relay], add_fleet(ctl))
+    with BusyWriter(alone.devices_file):
+        agents = [fleet.agent(f"p-{i}", wait=False) for i in range(5)]
+        for agent in agents:
+            agent.wait_connected()
+        assert not alone.relay.process.lines("agent refused")
+        for agent in agents:  # and each has another secret
+            ctl.ok("device", "rotate", agent.device.name)
+        until("all have", lambda: "rotation" not in alone.devices_file.read_text(), timeout=20)
+        assert not alone.relay.process.lines("level=error")
 
 
 def test_alone_a_fleet_is_in_the_devices_file(group):

@@ -213,11 +213,13 @@ lock(const char *path, bool wait, struct device_file_error *error)
 		(void)keep_owner(fd, path, folder);
 	if (take_lock(fd, wait) == 0)
 		return fd;
-	if (errno == EWOULDBLOCK)
+	if (errno == EWOULDBLOCK) {
 		device_file_error_set(error, 0,
 		    "another program has it locked: end that, and try again");
-	else
+		error->busy = true;
+	} else {
 		fail_errno(error, "cannot be locked");
+	}
 	close(fd);
 	return -1;
 }

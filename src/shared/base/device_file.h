@@ -23,6 +23,7 @@ typedef int (*token_file_cb)(void *ctx, const struct token_record *record);
 /* What was wrong with a file: for a message "file:line: what". */
 struct device_file_error {
 	unsigned line; /* 0: the file as a whole */
+	bool busy; /* it is right, as far as is known: another writer has it */
 	char text[200];
 };
 

@@ -2,7 +2,9 @@
 /* The common suite on the registry in memory, and what only that one has: the file of
  * devices. */
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/device_file.h"
@@ -140,6 +142,110 @@ START_TEST(tells_of_changes_but_not_of_rewriting)
 }
 END_TEST
 
+/* Another writer, as taupectl is one; it ends by itself after so long, 0: when unlock() is called. */
+static struct {
+	struct timer timer;
+	int fd;
+} writer;
+
+static void
+unlock(void)
+{
+	ck_assert_int_eq(close(writer.fd), 0);
+	writer.fd = -1;
+}
+
+static void
+unlock_cb(void *ctx)
+{
+	(void)ctx;
+	unlock();
+}
+
+static void
+lock_for(uint64_t ms)
+{
+	writer.fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(writer.fd, 0);
+	ck_assert_int_eq(flock(writer.fd, LOCK_EX | LOCK_NB), 0);
+	timer_init(&writer.timer, unlock_cb, NULL);
+	if (ms > 0)
+		timer_set(scene.loop, &writer.timer, ms);
+}
+
+static struct enrolment
+make_enrolment(void)
+{
+	struct enrolment enrolment = {.name = "p-1", .fleet = "probes"};
+	struct fleet_record fleet = {.name = "probes"};
+
+	memset(fleet.key_sha256, 9, SECRET_HASH_LEN);
+	memset(enrolment.key_sha256, 9, SECRET_HASH_LEN);
+	put_fleet(&fleet);
+	return enrolment;
+}
+
+START_TEST(changes_wait_for_another_writer)
+{
+	struct enrolment enrolment = make_enrolment();
+	struct rotation rotation = {.name = "p-1", .error = "no place"};
+	struct device_record record;
+
+	lock_for(70);
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_NEW);
+	ck_assert_int_eq(writer.fd, -1);
+	scene_run_ms(5);
+	ck_assert_int_eq(device_file_put(path,
+			     &(struct device_record){.name = "p-1",
+				 .rotation = ROTATION_ASKED},
+			     NULL, &(struct device_file_error){0}),
+	    0);
+	lock_for(70);
+	ck_assert_int_eq(scene_rotate(&rotation), REGISTRY_OK);
+	ck_assert_int_eq(writer.fd, -1);
+	ck_assert_int_eq(scene_get_device("p-1", &record), REGISTRY_OK);
+	ck_assert_str_eq(record.rotation, "no place");
+}
+END_TEST
+
+START_TEST(changes_do_not_wait_for_ever)
+{
+	struct enrolment enrolment = make_enrolment();
+	struct device_record record;
+
+	lock_for(0);
+	ck_assert_int_eq(
+	    scene_enrol(&enrolment, &record), ENROLMENT_UNAVAILABLE);
+	unlock();
+	ck_assert_int_eq(scene_get_device("p-1", NULL), REGISTRY_NOT_FOUND);
+	ck_assert_int_eq(scene_enrol(&enrolment, &record), ENROLMENT_NEW);
+}
+END_TEST
+
+static void
+never_cb(void *ctx, enum registry_status status)
+{
+	(void)ctx;
+	ck_abort_msg("answered with %d", (int)status);
+}
+
+START_TEST(changes_that_wait_are_forgotten_with_the_registry)
+{
+	struct rotation rotation = {.name = "p-1"};
+
+	scene_put_device("p-1", NULL);
+	lock_for(0);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(scene.registry->ops->rotate(scene.registry,
+				     &rotation, never_cb, NULL),
+		    0);
+	scene_run_ms(30);
+	unlock();
+	forget(&scene.registry);
+	scene_run_ms(30);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -149,11 +255,16 @@ main(void)
 	suite_add_common(suite);
 	suite_add_fencing(suite);
 	tcase_add_checked_fixture(tcase, scene_setup, scene_teardown);
+	tcase_set_timeout(tcase, 30); /* one waits as long as the registry does */
 	tcase_add_test(tcase, counts_its_devices);
 	tcase_add_test(tcase, a_wrong_file_changes_nothing);
 	tcase_add_test(tcase, does_not_start_with_a_wrong_file);
 	tcase_add_test(tcase, a_file_that_is_gone_has_no_devices);
 	tcase_add_test(tcase, tells_of_changes_but_not_of_rewriting);
+	tcase_add_test(tcase, changes_wait_for_another_writer);
+	tcase_add_test(tcase, changes_do_not_wait_for_ever);
+	tcase_add_test(
+	    tcase, changes_that_wait_are_forgotten_with_the_registry);
 	suite_add_tcase(suite, tcase);
 	return suite_run(suite);
 }
