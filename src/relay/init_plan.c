@@ -458,6 +458,7 @@ static const struct {
     {"taupe-router", "redis-router.password", "taupe"},
     {"taupectl", "redis-taupectl.password", NULL},
     {"taupe-api", "redis-api.password", "taupe"},
+    {"taupe-webhook", "redis-webhook.password", "taupe"},
 };
 
 /* "user NAME off" becomes "user NAME on #HASH". */

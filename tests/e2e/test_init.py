@@ -83,6 +83,11 @@ def test_a_cluster_as_it_was_written_serves_a_device_through_haproxy(first):
                      f"http://{admin}/api/v1/devices")
     assert '"secret"' in made, made
     assert "bob" in first.ask(f"{ctl} device ls")
+    # and so has what reads the events for a webhook
+    redis, = re.findall(r"^redis = (.*)$", first.find("taupectl.ini").read_text(), re.M)
+    assert "object=bob" in first.ask(
+        f"{binary('taupectl')} --config /dev/null --redis {redis} --redis-user taupe-webhook "
+        f"--redis-password-file {first.find('redis-webhook.password')} events --kind audit")
 
 
 def test_a_relay_that_stands_alone_serves_a_device(alone):
@@ -105,9 +110,9 @@ def test_every_program_takes_its_file(first):
         assert "the configuration is right" in done.stdout
     secrets = [path for path in first.root.rglob("*")
                if path.suffix in (".password", ".key") or path.name == "taupe.pem"]
-    assert len(secrets) == 7
+    assert len(secrets) == 8
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o027 == 0 for path in secrets)
-    assert len({path.read_bytes() for path in secrets}) == 7
+    assert len({path.read_bytes() for path in secrets}) == 8
 
 
 def test_all_of_haproxys_pages_are_written(first):

@@ -122,8 +122,8 @@ class Prometheus:
         folder.mkdir()
         port = ports.take()
         config = (MONITORING / "prometheus.yml").read_text()
-        for was, now in (("127.0.0.1:9001", f"127.0.0.1:{scene.cluster.relay.admin_port}"),
-                         ("127.0.0.1:9010", f"127.0.0.1:{scene.router_port}"),
+        for was, now in (("127.0.0.1:9901", f"127.0.0.1:{scene.cluster.relay.admin_port}"),
+                         ("127.0.0.1:9900", f"127.0.0.1:{scene.router_port}"),
                          ("interval: 15s", "interval: 1s"),
                          ("taupe.rules.yml", str(MONITORING / "taupe.rules.yml"))):
             assert was in config

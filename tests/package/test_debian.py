@@ -200,6 +200,8 @@ def test_examples_and_documents_are_where_debian_has_them(installed):
     for name in ("taupe-router/examples/haproxy/haproxy.cfg",
                  "taupe-router/examples/haproxy/pages/502.http",
                  "taupe-relay/examples/redis/users.acl", "taupe-common/README.md.gz",
+                 "taupe-common/examples/monitoring/grafana-dashboard.json",
+                 "taupe-common/examples/monitoring/taupe.rules.yml", "taupe-common/openapi.json",
                  "libtaupe-dev/SDK.md.gz", "libtaupe-dev/PROTOCOL.md.gz",
                  *(f"{package}/copyright" for package in PACKAGES)):
         assert installed.at(f"/usr/share/doc/{name}").exists(), name
