@@ -118,8 +118,9 @@ add_cookie(
 
 	if (id == NULL)
 		return;
-	snprintf(out, cap, "%s=%s; HttpOnly; SameSite=Strict; Path=/%s",
-	    call->api->cookie, id, id[0] == '\0' ? "; Max-Age=0" : "");
+	snprintf(out, cap, "%s=%s; HttpOnly; SameSite=Strict; Path=/%s%s",
+	    call->api->cookie, id, call->over_https ? "; Secure" : "",
+	    id[0] == '\0' ? "; Max-Age=0" : "");
 	json_object_del(call->output, "login");
 	reply->headers[0].name = "Set-Cookie";
 	reply->headers[0].value = out;
@@ -130,14 +131,16 @@ answer_call(struct api_call *call)
 {
 	struct http_reply reply = {
 	    .status = call->status, .type = "application/json"};
-	char cookie[200];
+	char cookie[200], seconds[12];
 
+	snprintf(seconds, sizeof(seconds), "%u",
+	    call->status == 429 ? call->retry_after_s : 1);
 	if (call->status == 401) {
 		reply.headers[0].name = "WWW-Authenticate";
 		reply.headers[0].value = "Bearer realm=\"taupe\"";
-	} else if (call->status == 503) {
+	} else if (call->status == 503 || call->status == 429) {
 		reply.headers[0].name = "Retry-After";
-		reply.headers[0].value = "1";
+		reply.headers[0].value = seconds;
 	}
 	add_cookie(call, &reply, cookie, sizeof(cookie));
 	if (call->status != 204) {
@@ -159,6 +162,7 @@ finish_call(struct api_call *call)
 {
 	const struct api_operation *operation = call->operation;
 
+	api_learn(call);
 	if (call->runs_route && call->status == 0) {
 		http_request_run(&call->request);
 		free_call(call);
@@ -443,6 +447,7 @@ new_call(struct api *api, struct http_request *request,
 	call->due_ms = loop_wall_ms() + TURN_MS;
 	snprintf(
 	    call->peer, sizeof(call->peer), "%s", http_request_peer(request));
+	(void)address_parse_ip(str_of(call->peer), 0, &call->from);
 	LIST_INSERT_HEAD(&api->calls, call, link);
 	api->n_calls++;
 	return call;

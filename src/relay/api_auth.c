@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/crypto.h"
 #include "relay/admin.h"
@@ -21,12 +22,24 @@ check_login(struct api_call *call, struct admin *admin)
 	int code = admin->store->token(admin, call->login_name, bearer);
 
 	if (code == ADMIN_OK &&
-	    (!crypto_equal(
-		 bearer->sha256, call->login_sha256, SECRET_HASH_LEN) ||
+	    (!crypto_equal(bearer->sha256, call->sha256, SECRET_HASH_LEN) ||
 		(bearer->expires_ms != 0 &&
 		    bearer->expires_ms <= loop_wall_ms())))
 		code = ADMIN_UNKNOWN;
 	return code;
+}
+
+/* Who watches relays shall see them also when Redis is away: of what needs no registry, and changes
+ * nothing, the verdict of a moment ago will do. */
+static bool
+lately_will_do(const struct api_call *call, int code)
+{
+	return code == ADMIN_DOWN && call->lately.role != TOKEN_NONE &&
+	    (call->lately.expires_ms == 0 ||
+		call->lately.expires_ms > loop_wall_ms()) &&
+	    (call->runs_route ||
+		(call->operation->method == HTTP_GET &&
+		    call->operation->ask == NULL));
 }
 
 bool
@@ -49,8 +62,12 @@ api_may_call(struct api_call *call, struct admin *admin)
 		    "this token is not good, or not any more");
 		return false;
 	}
-	if (!api_went_well(call, admin, code))
+	if (lately_will_do(call, code)) {
+		call->code = code;
+		call->bearer = call->lately;
+	} else if (!api_went_well(call, admin, code)) {
 		return false;
+	}
 	return api_has_role(call, role);
 }
 
@@ -68,6 +85,49 @@ api_has_role(struct api_call *call, enum token_role role)
 
 /* ---- in the loop ---- */
 
+void
+api_learn(struct api_call *call)
+{
+	struct api *api = call->api;
+	uint64_t now_ms = loop_now_ms(api->relay->loop);
+	bool is_false = call->status == 401;
+
+	if (call->guessed && !is_false)
+		guesses_was_right(&api->guesses, &call->from, now_ms);
+	if (is_false)
+		verdict_forget(&api->verdicts, call->sha256);
+	else if (call->bearer.role != TOKEN_NONE && call->code < ADMIN_DOWN)
+		verdict_keep(&api->verdicts, &call->bearer, now_ms);
+}
+
+static void
+remember(struct api_call *call)
+{
+	const struct verdict *verdict =
+	    verdict_find(&call->api->verdicts, call->sha256);
+	uint64_t now_ms = loop_now_ms(call->api->relay->loop);
+
+	call->guessed = verdict == NULL;
+	if (verdict != NULL && verdict_stands_in(verdict, now_ms))
+		call->lately = verdict->token;
+}
+
+/* Who was good before need not wait for those who guess. */
+static bool
+may_guess(struct api_call *call)
+{
+	struct api *api = call->api;
+
+	if (!call->guessed ||
+	    guesses_may(&api->guesses, &call->from,
+		loop_now_ms(api->relay->loop), &call->retry_after_s))
+		return true;
+	call->guessed = false;
+	api_fail(call, 429, "too_many", "come again after Retry-After",
+	    "too many false tokens have come from %s", call->peer);
+	return false;
+}
+
 static void
 take_bearer(struct api_call *call, const struct http_request *request)
 {
@@ -78,16 +138,28 @@ take_bearer(struct api_call *call, const struct http_request *request)
 	if (str_split(header, ' ', &scheme, &token) &&
 	    str_equal_nocase(scheme, STR("Bearer")) &&
 	    str_copy(token, call->token, sizeof(call->token)))
-		return;
-	call->token[0] = '\0';
+		crypto_sha256(token.ptr, token.len, call->sha256);
+	else
+		call->token[0] = '\0';
 }
 
-/* A cookie that stands for nobody is as good as none. False: what is asked for is a change, and
- * the second value is missing. */
+/* A browser sends a cookie to each port of a host, and whoever listens at another one may send it here: so
+ * it is good for what all readers may see, and no more. */
+static bool
+is_only_looked_at(
+    const struct api_call *call, const struct http_request *request)
+{
+	enum http_method method = http_request_method(request);
+
+	return (method == HTTP_GET || method == HTTP_HEAD) &&
+	    (call->runs_route || call->operation->role == TOKEN_READ);
+}
+
+/* A cookie that stands for nobody is as good as none. False: the second value is needed, and
+ * missing. */
 static bool
 take_cookie(struct api_call *call, const struct http_request *request)
 {
-	enum http_method method = http_request_method(request);
 	const struct login *login = login_find(&call->api->logins,
 	    cookie_find(
 		http_request_header(request, "Cookie"), call->api->cookie));
@@ -95,9 +167,9 @@ take_cookie(struct api_call *call, const struct http_request *request)
 	if (login == NULL)
 		return true;
 	memcpy(call->login_name, login->name, sizeof(call->login_name));
-	memcpy(call->login_sha256, login->sha256, sizeof(call->login_sha256));
+	memcpy(call->sha256, login->sha256, sizeof(call->sha256));
 	memcpy(call->login_csrf, login->csrf, sizeof(call->login_csrf));
-	return method == HTTP_GET || method == HTTP_HEAD ||
+	return is_only_looked_at(call, request) ||
 	    login_may_change(
 		login, http_request_header(request, "X-Taupe-CSRF"));
 }
@@ -127,25 +199,55 @@ is_open(const struct api *api, const struct http_request *request)
 	    !api->relay->options.admin_private && !came_by_proxy(request);
 }
 
+/* Another page than ours makes a browser send this: from elsewhere, or from another port of this host. It
+ * could not read the answer, but change something, or hold streams. */
+static bool
+is_of_another_page(const struct http_request *request)
+{
+	const char *site = http_request_header(request, "Sec-Fetch-Site");
+
+	return site != NULL && strcmp(site, "same-origin") != 0 &&
+	    strcmp(site, "none") != 0;
+}
+
+static bool
+refuse_page(struct api_call *call)
+{
+	api_fail(call, 403, "forbidden", "open the dashboard itself",
+	    "a page from elsewhere has made the browser send this");
+	return false;
+}
+
 bool
 api_take_credentials(struct api_call *call, const struct http_request *request)
 {
+	const char *proto = http_request_header(request, "X-Forwarded-Proto");
 	enum token_role role =
 	    call->runs_route ? TOKEN_READ : call->operation->role;
 
+	if (is_of_another_page(request))
+		return refuse_page(call);
+	call->over_https = proto != NULL && strcmp(proto, "https") == 0;
 	take_bearer(call, request);
-	if (call->token[0] != '\0')
-		return true;
+	if (call->token[0] != '\0') {
+		remember(call);
+		return may_guess(call);
+	}
 	if (!take_cookie(call, request)) {
-		api_fail(call, 403, "forbidden",
-		    "send what the login answered as X-Taupe-CSRF",
-		    "a change with a cookie needs X-Taupe-CSRF as well");
+		api_fail(call, 403, "csrf",
+		    "send what the login answered as X-Taupe-CSRF, or log in "
+		    "again",
+		    "with a cookie this needs X-Taupe-CSRF as well");
 		if (!call->runs_route && call->operation->audit != NULL)
 			api_tell_audit(call, call->login_name, "denied");
 		return false;
 	}
-	if (call->login_name[0] != '\0' ||
-	    (role == TOKEN_READ && is_open(call->api, request)))
+	if (call->login_name[0] != '\0') {
+		remember(call);
+		call->guessed = false;
+		return true;
+	}
+	if (role == TOKEN_READ && is_open(call->api, request))
 		return true;
 	api_fail(call, 401, "unauthorized",
 	    "make one with taupectl token add NAME --role ROLE, and send it as "
@@ -206,8 +308,6 @@ api_whoami(struct api_call *call, struct relay *relay)
 
 	(void)relay;
 	api_answer(call, 200,
-	    json_pack("{s:s?, s:s, s:s?}", "name",
-		is_known ? bearer->name : NULL, "role",
-		is_known ? token_role_name(bearer->role) : "read", "csrf",
-		call->login_csrf[0] != '\0' ? call->login_csrf : NULL));
+	    json_pack("{s:s?, s:s}", "name", is_known ? bearer->name : NULL,
+		"role", is_known ? token_role_name(bearer->role) : "read"));
 }

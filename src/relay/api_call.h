@@ -9,8 +9,10 @@
 #include "net/http_admin.h"
 #include "net/worker.h"
 #include "relay/api.h"
+#include "relay/guesses.h"
 #include "relay/login.h"
 #include "relay/relay.h"
+#include "relay/verdicts.h"
 
 #define API_PROGRAM_MAX 64
 #define API_PEER_MAX 64
@@ -28,6 +30,8 @@ struct api {
 	LIST_HEAD(, api_call) calls;
 	size_t n_calls;
 	struct logins logins;
+	struct guesses guesses;
+	struct verdicts verdicts;
 	struct event_streams streams;
 };
 
@@ -55,10 +59,16 @@ struct api_call {
 	/* who it is: a token's text, or what a login knows of one; neither: nobody */
 	char token[TOKEN_TEXT_MAX + 1];
 	char login_name[DEVICE_NAME_MAX + 1];
-	uint8_t login_sha256[SECRET_HASH_LEN];
 	char login_csrf[SECRET_TEXT_LEN + 1];
+	bool over_https;		 /* says the proxy before us */
+	uint8_t sha256[SECRET_HASH_LEN]; /* of the token */
+	/* what was known of it before, if that may stand in for the registry; role TOKEN_NONE: nothing */
+	struct token_record lately;
+	bool guessed;		    /* it counts as a false one */
 	struct token_record bearer; /* found out; role TOKEN_NONE: nobody */
 	char peer[API_PEER_MAX];
+	struct address from; /* the same */
+	unsigned retry_after_s;
 	uint64_t due_ms; /* wall clock: by then its turn has come */
 
 	const char *audit; /* what it changes, if not what its operation says */
@@ -102,6 +112,8 @@ bool api_answer_head(struct api_call *call);
 /* In the loop: who says that it is, and may it call at all? False: the call has failed, which was said. */
 bool api_take_credentials(
     struct api_call *call, const struct http_request *request);
+/* In the loop, when that is found out: what it teaches of its token, and of where it came from. */
+void api_learn(struct api_call *call);
 /* In the worker: who is it, and may that? False: the same. */
 bool api_may_call(struct api_call *call, struct admin *admin);
 

@@ -120,8 +120,8 @@ sources_trusts(const struct sources *sources, const struct address *address)
 	return false;
 }
 
-static void
-key_of(const struct address *address, uint64_t key[2])
+void
+source_key(const struct address *address, uint64_t key[2])
 {
 	ip_of(address, key);
 	if (key[0] != 0 || key[1] >> 32 != 0xffff)
@@ -175,7 +175,7 @@ source_of(struct sources *sources, const struct address *address)
 	uint64_t key[2];
 	struct source **bucket, *source;
 
-	key_of(address, key);
+	source_key(address, key);
 	bucket = bucket_of(sources, key);
 	if ((source = find(*bucket, key)) != NULL) {
 		if (is_idle(source))

@@ -33,6 +33,9 @@ struct sources *sources_new(
 /* Precondition: nobody holds a source. */
 void sources_free(struct sources **sources);
 
+/* What stands for the source of an address: an IPv4 address, or the /64 of an IPv6 one. */
+void source_key(const struct address *address, uint64_t key[2]);
+
 /* Is it one of trusted_proxy? */
 bool sources_trusts(
     const struct sources *sources, const struct address *address);

@@ -107,14 +107,14 @@ class AloneScene(Scene):
             self.get(device, f"/.taupe/share/{link}").status == 303) == wanted)
 
 
-def redis_scene(group):
+def redis_scene(group, **config):
     redis = Redis(group)
     redis.add(Device("nobody"))
     access = redis.access("taupectl")
     block = ports.take_block()
     relay = Relay(group, announce="100ms", service_listen=f"127.0.0.1:{block}-{block + 9}",
                   admin_redis_user="taupe-api", admin_redis_password_file=redis.password_file,
-                  **redis.access("taupe-relay"))
+                  **redis.access("taupe-relay"), **config)
     scene = ClusterScene(group, relay, access)
     scene.redis = redis
     until("the relay is announced", lambda: redis.client.exists("taupe:relay:r1"))
@@ -519,11 +519,25 @@ def test_a_login_is_a_cookie_and_a_second_value(scene):
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
     assert scene.tokens["operate"] not in cookie
     logged_in = {"Cookie": f"a=b; {cookie}"}
-    assert api.ok("GET", "/whoami", headers=logged_in) == {
-        "name": "operateer", "role": "operate", "csrf": answer["csrf"]}
+    assert "Secure" not in attributes
+    # the cookie alone, which another port of this host may get: it looks, and does not learn the rest
+    assert api.ok("GET", "/whoami", headers=logged_in) == {"name": "operateer", "role": "operate"}
+    _, _, headers = api.call("POST", "/login", token=scene.tokens["admin"],
+                             headers={"X-Forwarded-Proto": "https"})
+    admin, *attributes = headers["Set-Cookie"].split("; ")
+    assert "Secure" in attributes
+    api.fails(403, "GET", "/tokens", match="X-Taupe-CSRF", headers={"Cookie": admin})
+    for site in ("cross-site", "same-site"):
+        for method, path in (("GET", "/live"), ("GET", "/devices"), ("POST", "/login")):
+            api.fails(403, method, path, match="page from elsewhere",
+                      headers={**logged_in, "Sec-Fetch-Site": site})
+        assert api.raw("GET", "/healthz", headers={"Sec-Fetch-Site": site})[0] == 200
+    for site in ("same-origin", "none"):
+        api.ok("GET", "/devices", headers={"Sec-Fetch-Site": site})
     change = "/devices/there-is-none/rotate"
     api.fails(403, "POST", change, match="X-Taupe-CSRF", headers=logged_in)
-    api.fails(403, "POST", change, headers={**logged_in, "X-Taupe-CSRF": "A" * 43})
+    answer_csrf = api.fails(403, "POST", change, headers={**logged_in, "X-Taupe-CSRF": "A" * 43})
+    assert answer_csrf["error"] == "csrf"
     right = {**logged_in, "X-Taupe-CSRF": answer["csrf"]}
     api.fails(404, "POST", change, headers=right)
     api.fails(403, "DELETE", "/devices/x", match="role admin", headers=right)
@@ -545,6 +559,68 @@ def test_a_login_ends_with_its_token(scene):
     api.fails(404, "DELETE", "/devices/there-is-none", headers=cookie)
     api.ok("DELETE", "/tokens/passing", token=scene.tokens["admin"])
     api.fails(401, "DELETE", "/devices/there-is-none", headers=cookie)
+
+
+def test_false_tokens_do_not_keep_good_ones_waiting(group):
+    scene = redis_scene(group)
+    api, false, good = Api(scene.relay), [], []
+    assert api.call("GET", "/devices", token=scene.tokens["read"])[0] == 200
+
+    def guess(number):
+        for _ in range(20):
+            status, answer, headers = api.call("GET", "/devices", token=f"eve{number}." + "A" * 43)
+            if status == 429:
+                assert int(headers["Retry-After"]) >= 1 and "false tokens" in answer["what"]
+            false.append(status)
+
+    guessers = [threading.Thread(target=guess, args=(number,)) for number in range(15)]
+    for guesser in guessers:
+        guesser.start()
+    for _ in range(60):
+        good.append(api.call("GET", "/devices", token=scene.tokens["read"])[0])
+    for guesser in guessers:
+        guesser.join()
+    assert set(good) == {200}
+    assert set(false) == {401, 429} and 30 <= false.count(401) < 40, false.count(401)
+    # a good one that is seen for the first time waits, but from elsewhere it does not
+    first = api.call("GET", "/devices", token=scene.tokens["operate"])
+    assert first[0] == 429
+    elsewhere = http.client.HTTPConnection("127.0.0.1", scene.relay.admin_port, timeout=10,
+                                           source_address=("127.0.0.2", 0))
+    elsewhere.request("GET", PREFIX + "/devices", headers={
+        "Authorization": f"Bearer {scene.tokens['operate']}"})
+    assert elsewhere.getresponse().status == 200
+    elsewhere.close()
+    # and it is known from then on
+    api.ok("GET", "/devices", token=scene.tokens["operate"])
+
+
+def test_who_watches_relays_sees_them_without_redis(group):
+    scene = redis_scene(group, admin_private=True)
+    read, api = scene.tokens["read"], Api(scene.relay)
+    passing = token_of(scene.access, "passing", "read")
+    _, made, headers = api.call("POST", "/login", token=scene.tokens["admin"])
+    cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
+    for token in (read, passing):
+        api.ok("GET", "/whoami", token=token)
+    assert scene.ctl("token", "rm", "passing").returncode == 0
+    api.fails(401, "GET", "/whoami", token=passing)
+    scene.redis.process.kill()
+    until("the relay knows", lambda: not scene.relay.ready())
+
+    def metrics(token):
+        return api.raw("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    status, _, text = metrics(read)
+    assert status == 200 and b"taupe_relay" in text
+    assert metrics("eve." + "A" * 43)[0] == 503
+    assert metrics(passing)[0] == 503, "it was not good when it was asked last"
+    assert metrics(scene.tokens["operate"])[0] == 503, "it was never asked"
+    api.ok("GET", "/relay/samples", token=read)
+    assert api.ok("GET", "/whoami", headers=cookie) == {"name": "adminer", "role": "admin"}
+    # no more than looking, and nothing that the registry has
+    api.fails(503, "POST", "/login", token=read)
+    api.fails(503, "GET", "/devices", token=read)
+    api.fails(503, "DELETE", "/devices/x", headers={**cookie, "X-Taupe-CSRF": made["csrf"]})
 
 
 BAD = [
@@ -678,7 +754,7 @@ def test_without_redis_calls_fail_and_with_it_again_they_work(group):
     scene.redis.process.kill()
     began = time.monotonic()
     scene.api.fails(503, "GET", "/devices", match="Redis at")
-    scene.api.fails(503, "GET", "/status", match="Redis at")
+    scene.api.fails(503, "GET", "/cluster", match="Redis at")
     assert time.monotonic() - began < 5
     # who needs no registry, and no token, is answered meanwhile
     assert scene.relay.admin("/healthz")[0] == 200

@@ -4,7 +4,7 @@
 
 const PAGE = 50, HOUR_MS = 3600000;
 const at = id => document.getElementById(id);
-const me = {role: "read", name: null, csrf: null, asked: false};
+const me = {role: "read", name: null};
 const roles = ["read", "operate", "admin"];
 let before = null;            /* the relays' counters of the last look, for what flows now */
 let pages = [""], search = "", asking = 0, changes = null;
@@ -12,17 +12,23 @@ let opened = null;            /* the device that is shown: {name, seen, drawn_ms
 
 /* ---- the API ---- */
 
+/* The second value of the login: in this tab alone, where no other page and no other port comes by it. */
+const csrf = {
+	get: () => sessionStorage.getItem("csrf"),
+	set: text => text === null ? sessionStorage.removeItem("csrf") : sessionStorage.setItem("csrf", text)};
+
 class Failure extends Error {
 	constructor(status, body) {
 		super(body.what || `the relay answers with ${status}`);
 		this.status = status;
+		this.error = body.error;
 		this.hint = body.hint || "";
 	}
 }
 
 async function api(method, path, body, headers = {}) {
-	if (me.csrf !== null && method !== "GET")
-		headers["X-Taupe-CSRF"] = me.csrf;
+	if (csrf.get() !== null)
+		headers["X-Taupe-CSRF"] = csrf.get();
 	if (body !== undefined)
 		headers["Content-Type"] = "application/json";
 	const answer = await fetch("api/v1/" + path, {
@@ -41,7 +47,8 @@ async function api(method, path, body, headers = {}) {
 }
 
 function complain(error) {
-	if (error instanceof Failure && error.status === 401) {
+	if (error instanceof Failure && (error.status === 401 || error.error === "csrf")) {
+		csrf.set(null);
 		openLogin();
 		return;
 	}
@@ -102,7 +109,8 @@ function button(text, pressed) {
 	return element;
 }
 
-const may = role => roles.indexOf(me.role) >= roles.indexOf(role) && me.name !== null;
+/* Another tab's login is good for looking. */
+const may = role => roles.indexOf(me.role) >= roles.indexOf(role) && me.name !== null && csrf.get() !== null;
 
 /* ---- charts ---- */
 
@@ -511,15 +519,19 @@ function openLogin() {
 async function whoami() {
 	const found = await api("GET", "whoami");
 	Object.assign(me, found);
-	at("who").textContent = me.name === null ? "Reading without a token" : `${me.name}, ${me.role}`;
-	at("login-open").hidden = me.name !== null;
-	at("logout").hidden = me.name === null;
+	if (me.name === null)
+		csrf.set(null);
+	at("who").textContent = me.name === null ? "Reading without a token"
+		: csrf.get() === null ? `${me.name}, reading in this tab` : `${me.name}, ${me.role}`;
+	at("login-open").hidden = csrf.get() !== null;
+	at("logout").hidden = csrf.get() === null;
 }
 
 async function login(event) {
 	event.preventDefault();
 	try {
-		await api("POST", "login", undefined, {Authorization: `Bearer ${at("token").value.trim()}`});
+		const made = await api("POST", "login", undefined, {Authorization: `Bearer ${at("token").value.trim()}`});
+		csrf.set(made.csrf);
 		at("login").close();
 		well();
 		begin();
@@ -535,6 +547,7 @@ async function logout() {
 	} catch (error) {
 		complain(error);
 	}
+	csrf.set(null);
 	begin();
 }
 
@@ -594,7 +607,6 @@ function listen() {
 }
 
 async function begin() {
-	me.csrf = null;
 	try {
 		await whoami();
 	} catch (error) {

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* What is remembered of tokens of the admin API, and of who comes with false ones. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/guesses.h"
+#include "relay/verdicts.h"
+
+#define NOW 1000000
+
+static struct guesses guesses;
+static struct verdicts verdicts;
+
+static struct address
+ip(const char *text)
+{
+	struct address address;
+
+	ck_assert(address_parse_ip(str_of(text), 0, &address));
+	return address;
+}
+
+static int
+tries(const char *from, int n, uint64_t now_ms)
+{
+	struct address address = ip(from);
+	unsigned retry_after_s = 0;
+	int good = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (guesses_may(&guesses, &address, now_ms, &retry_after_s))
+			good++;
+		else
+			ck_assert_uint_ge(retry_after_s, 1);
+	}
+	return good;
+}
+
+START_TEST(a_source_guesses_so_often_a_minute)
+{
+	struct address from = ip("192.0.2.1");
+
+	memset(&guesses, 0, sizeof(guesses));
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), GUESSES_MINUTE);
+	ck_assert_int_eq(tries("192.0.2.2", 100, NOW), GUESSES_MINUTE);
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW + 60000), GUESSES_MINUTE);
+	guesses_was_right(&guesses, &from, NOW + 60000);
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW + 60000), 1);
+}
+END_TEST
+
+START_TEST(a_network_of_ipv6_is_one_source)
+{
+	memset(&guesses, 0, sizeof(guesses));
+	ck_assert_int_eq(tries("2001:db8::1", 100, NOW), GUESSES_MINUTE);
+	ck_assert_int_eq(tries("2001:db8::ffff:1", 100, NOW), 0);
+	ck_assert_int_eq(tries("2001:db8:0:1::1", 100, NOW), GUESSES_MINUTE);
+}
+END_TEST
+
+START_TEST(the_table_of_sources_has_an_end)
+{
+	char text[32];
+
+	memset(&guesses, 0, sizeof(guesses));
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), GUESSES_MINUTE);
+	for (unsigned i = 0; i < 2 * GUESSES_SOURCES; i++) {
+		snprintf(text, sizeof(text), "10.0.%u.%u", i / 256, i % 256);
+		/* who is here again and again stays */
+		ck_assert_int_eq(tries("192.0.2.1", 1, NOW + i), 0);
+		ck_assert_int_eq(tries(text, 1, NOW + i), 1);
+	}
+	ck_assert_uint_eq(guesses.n, GUESSES_SOURCES);
+}
+END_TEST
+
+static struct token_record
+token(unsigned number)
+{
+	struct token_record record = {.role = TOKEN_READ};
+
+	record.sha256[0] = (uint8_t)number;
+	record.sha256[1] = (uint8_t)(number >> 8);
+	return record;
+}
+
+START_TEST(a_verdict_stands_in_for_some_minutes)
+{
+	struct token_record one = token(1), two = token(2);
+	const struct verdict *found;
+
+	memset(&verdicts, 0, sizeof(verdicts));
+	ck_assert_ptr_null(verdict_find(&verdicts, one.sha256));
+	verdict_keep(&verdicts, &one, NOW);
+	verdict_keep(&verdicts, &two, NOW);
+	found = verdict_find(&verdicts, one.sha256);
+	ck_assert_ptr_nonnull(found);
+	ck_assert(verdict_stands_in(found, NOW + VERDICT_MS - 1));
+	ck_assert(!verdict_stands_in(found, NOW + VERDICT_MS));
+	verdict_keep(&verdicts, &one, NOW + VERDICT_MS);
+	ck_assert(verdict_stands_in(found, NOW + VERDICT_MS));
+	verdict_forget(&verdicts, one.sha256);
+	ck_assert_ptr_null(verdict_find(&verdicts, one.sha256));
+	ck_assert_ptr_nonnull(verdict_find(&verdicts, two.sha256));
+}
+END_TEST
+
+START_TEST(the_verdict_of_longest_ago_makes_room)
+{
+	struct token_record first = token(0);
+
+	memset(&verdicts, 0, sizeof(verdicts));
+	for (unsigned i = 0; i < VERDICTS_MAX; i++) {
+		struct token_record record = token(i);
+
+		verdict_keep(&verdicts, &record, NOW + i);
+	}
+	verdict_keep(&verdicts, &first, NOW + VERDICTS_MAX);
+	for (unsigned i = VERDICTS_MAX; i < 2 * VERDICTS_MAX - 1; i++) {
+		struct token_record record = token(i);
+
+		verdict_keep(&verdicts, &record, NOW + 1 + i);
+	}
+	ck_assert_ptr_nonnull(verdict_find(&verdicts, first.sha256));
+	for (unsigned i = 1; i < VERDICTS_MAX; i++) {
+		struct token_record record = token(i);
+
+		ck_assert_ptr_null(verdict_find(&verdicts, record.sha256));
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("tokens");
+	TCase *tcase = tcase_create("tokens");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_test(tcase, a_source_guesses_so_often_a_minute);
+	tcase_add_test(tcase, a_network_of_ipv6_is_one_source);
+	tcase_add_test(tcase, the_table_of_sources_has_an_end);
+	tcase_add_test(tcase, a_verdict_stands_in_for_some_minutes);
+	tcase_add_test(tcase, the_verdict_of_longest_ago_makes_room);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
