@@ -3,8 +3,8 @@
  * Written by a copy of the process, because a disk may take its time, and 200,000 lines do
  * anyway; a change of a route must not wait for that. The file is that moment's table; what
  * changes meanwhile makes it be written once more.
- * No fsync: after a power cut HAProxy may find an older file, or an empty one, and gets
- * the routes from the router all the same.
+ * It is on the disk before it takes the old one's place: an older file would open services that
+ * were closed since, until the router has spoken with HAProxy.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +33,7 @@ struct map_files {
 	void *ctx;
 	unsigned dirty;	  /* a bit a kind: changed since it was written */
 	unsigned writing; /* kinds that the child is at work on */
+	bool urgent;	  /* among what is dirty: what was open is not any more */
 	bool held;
 	struct child child;
 	uint64_t began_ms; /* when the child did */
@@ -145,12 +146,13 @@ write_lines(const struct map_files *files, enum route_kind kind, FILE *file)
 		    route_target_text(&entry->target, value));
 }
 
-/* Has all of it been written? Closes the file. Returns 0 or errno. */
+/* Is all of it on the disk? Closes the file. Returns 0 or errno. */
 static int
 close_file(FILE *file)
 {
 	bool failed = ferror(file) != 0;
 
+	failed |= fflush(file) != 0 || fsync(fileno(file)) != 0;
 	failed |= fclose(file) != 0;
 	if (!failed)
 		return 0;
@@ -184,6 +186,18 @@ write_file(const struct map_files *files, enum route_kind kind)
 	return error;
 }
 
+/* Not every file system can do that with a folder. */
+static void
+sync_folder(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+}
+
 /* The child's work. */
 static int
 write_cb(void *ctx)
@@ -194,6 +208,8 @@ write_cb(void *ctx)
 	for (kind = 0; kind < ROUTE_KINDS && error == 0; kind++)
 		if (files->writing & 1u << kind)
 			error = write_file(files, (enum route_kind)kind);
+	if (files->writing != 0)
+		sync_folder(files->dir);
 	return error;
 }
 
@@ -225,9 +241,11 @@ done_cb(void *ctx, int result)
 		files->dirty |= files->writing;
 	}
 	files->writing = 0;
-	/* changes up to then wait for it, too */
-	timer_set(files->loop, &files->timer,
-	    pause_ms(files) + (result != 0 ? RETRY_MS : 0));
+	if (files->urgent && result == 0)
+		timer_set(files->loop, &files->timer, 0);
+	else /* changes up to then wait for it, too */
+		timer_set(files->loop, &files->timer,
+		    pause_ms(files) + (result != 0 ? RETRY_MS : 0));
 }
 
 static void
@@ -239,6 +257,7 @@ timer_cb(void *ctx)
 		return; /* what comes after that looks again */
 	files->writing = files->dirty;
 	files->dirty = 0;
+	files->urgent = false;
 	files->began_ms = loop_now_ms(files->loop);
 	if (child_run(&files->child, write_cb) != 0)
 		done_cb(files, errno);
@@ -312,20 +331,29 @@ map_files_free(struct map_files **files)
 	*files = NULL;
 }
 
+static void
+write_soon(struct map_files *files)
+{
+	if (files->urgent && !files->held && !child_is_running(&files->child))
+		timer_set(files->loop, &files->timer, 0);
+	else if (!timer_is_set(&files->timer))
+		timer_set(files->loop, &files->timer, files->delay_ms);
+}
+
 void
 map_files_note(struct map_files *files, const struct route_entry *entry)
 {
 	files->dirty |= 1u << entry->kind;
-	if (!timer_is_set(&files->timer))
-		timer_set(files->loop, &files->timer, files->delay_ms);
+	files->urgent |= entry->stricter;
+	write_soon(files);
 }
 
 void
 map_files_hold(struct map_files *files, bool held)
 {
 	files->held = held;
-	if (!held && files->dirty != 0 && !timer_is_set(&files->timer))
-		timer_set(files->loop, &files->timer, files->delay_ms);
+	if (!held && files->dirty != 0)
+		write_soon(files);
 }
 
 uint64_t

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The map files that HAProxy begins with: KIND.map with all routes, written anew a
- * moment after a change by a copy of the process, and KIND.new.map and KIND.again.map,
+ * The map files that HAProxy begins with: KIND.map with all routes, written anew by a copy of the
+ * process: at once when somebody may not visit any more what they might before, a moment later
+ * after any other change; and KIND.new.map and KIND.again.map,
  * which are always empty. They are kept so that HAProxy serves from its first moment and
  * the router remembers across a restart; the registry is what counts.
  */

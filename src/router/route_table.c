@@ -180,12 +180,25 @@ take_target(struct route_entry *entry, const struct route_target *target)
 	return 0;
 }
 
+/* What there was before, if anything, lets in whom this does not. */
+static bool
+is_stricter(const struct route_entry *entry, const struct route_target *target)
+{
+	const struct route_target *before = &entry->target;
+
+	if (entry->kind == ROUTE_REVOKED)
+		return !entry->live;
+	return before->ip_len > 0 && target->access != NULL &&
+	    !str_equal((struct str){before->access, before->access_len},
+		(struct str){target->access, target->access_len});
+}
+
 int
 route_table_put(struct route_table *table, enum route_kind kind, struct str key,
     const struct route_target *target, uint64_t epoch, enum route_source source)
 {
 	struct route_entry *entry = find_entry(table, kind, key);
-	bool changed;
+	bool changed, stricter;
 
 	if (entry == NULL)
 		entry = add_entry(table, kind, key);
@@ -194,6 +207,7 @@ route_table_put(struct route_table *table, enum route_kind kind, struct str key,
 	if (is_outdated(table, entry, epoch, source))
 		return 0;
 	changed = !entry->live || !route_target_equal(&entry->target, target);
+	stricter = is_stricter(entry, target);
 	if (changed && take_target(entry, target) != 0) {
 		route_table_release(table, entry);
 		return -1;
@@ -204,6 +218,7 @@ route_table_put(struct route_table *table, enum route_kind kind, struct str key,
 	entry->derived = source == ROUTE_DERIVED;
 	entry->doubtful = source == ROUTE_FROM_FILE;
 	entry->mark = entry->doubtful ? 0 : table->mark;
+	entry->stricter = stricter;
 	if (changed)
 		table->cb(table->ctx, entry);
 	return 0;
@@ -212,7 +227,7 @@ route_table_put(struct route_table *table, enum route_kind kind, struct str key,
 static void
 remove_entry(struct route_table *table, struct route_entry *entry)
 {
-	entry->live = false;
+	entry->live = entry->stricter = false;
 	table->live[entry->kind]--;
 	table->cb(table->ctx, entry);
 	route_table_release(table, entry);

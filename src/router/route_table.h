@@ -30,6 +30,7 @@ struct route_entry {
 	    live : 1; /* false: the route is gone; kept while a viewer needs the key */
 	bool doubtful : 1; /* the registry did not confirm it */
 	bool derived : 1;  /* made by the router, not by the registry */
+	bool stricter : 1; /* its last change: who was let in before is to be asked, or refused */
 	char key[];	   /* key_len characters, no terminator */
 };
 

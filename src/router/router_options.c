@@ -59,7 +59,8 @@ static const struct option_row rows[] = {
     {"map_delay", OPTION_DURATION, AT(map_delay_ms), "1s", 0, 3600000, NULL,
 	NULL, "TIME",
 	"How long after a change a map file is written, with all changes up to "
-	"then; at most a twentieth of the time goes into it."},
+	"then; at most a twentieth of the time goes into it. What closes a "
+	"service to somebody is written at once."},
     {"agent_host", OPTION_LIST, AT(agent_host), NULL, 1, HOST_NAME_MAX, NULL,
 	check_host, "HOST", "Host name that leads agents to any relay."},
     {"admin_listen", OPTION_STRING, AT(admin_listen), NULL, 1, 64, NULL,

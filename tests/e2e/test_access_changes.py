@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A rule that is changed holds, whatever the registry is at just then."""
 import http.client
+import time
 
 import pytest
 
@@ -73,6 +74,35 @@ def test_a_record_that_makes_no_sense_closes_the_services(scene):
     scene.set(None)
     scene.becomes(200)
     assert scene.agent.welcomes() == 1
+
+
+def test_a_rule_holds_in_a_haproxy_that_starts_without_the_router(group):
+    """From the file on the disk: which no other change has had written for an hour."""
+    scene = Scene(group, router={"map_delay": "1h"})
+    cluster = scene.cluster
+    file = cluster.haproxy.maps / "http.map"
+    cluster.router.process.stop()  # writes what it has not written yet
+    assert f"{scene.host} " in file.read_text() and "private" not in file.read_text()
+    cluster.router.start()
+    until("it has met HAProxy", lambda: cluster.router.process.lines("HAProxy has the routes"))
+    scene.set(CLOSED)
+    until("the file has the rule", lambda: f"{scene.host} " in file.read_text()
+          and ",private," in file.read_text(), timeout=10)
+    cluster.router.process.kill()
+    cluster.haproxy.process.kill()
+    cluster.haproxy.start()
+    assert cluster.get(scene.host).status == 403
+    # and so does the end of a share link
+    cluster.router.start()
+    until("it has met HAProxy", lambda: cluster.router.process.lines("HAProxy has the routes"))
+    id_, end = "0123456789abcdef", int(time.time() * 1000) + 3600000
+    with scene.client.pipeline() as tell:
+        tell.hset("taupe:device:alice", f"share/{id_}",
+                  f"service=web&created_ms=1&expires_ms={end}&by=&note=&revoked=1")
+        tell.xadd("taupe:events", {"kind": "device", "name": "alice"})
+        tell.execute()
+    until("the file has it", lambda: id_ in (cluster.haproxy.maps / "revoked.map").read_text(),
+          timeout=10)
 
 
 def test_in_open_mode_a_rule_holds_at_once_too(group):

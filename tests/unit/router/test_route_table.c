@@ -8,7 +8,7 @@
 static struct route_table *table;
 static unsigned n_changes;
 static char last_key[300];
-static bool last_live;
+static bool last_live, last_stricter;
 static uint8_t dirty_bits; /* what the viewers of a test set at each change */
 
 static void
@@ -19,6 +19,7 @@ changed_cb(void *ctx, struct route_entry *entry)
 	snprintf(last_key, sizeof(last_key), "%.*s",
 	    STR_ARG(route_entry_key(entry)));
 	last_live = entry->live;
+	last_stricter = entry->stricter;
 	entry->dirty |= dirty_bits;
 }
 
@@ -81,6 +82,41 @@ START_TEST(tells_of_changes_and_only_of_changes)
 	route_table_remove(table, ROUTE_HTTP, STR("a"), false);
 	ck_assert_uint_eq(n_changes, 3);
 	ck_assert_uint_eq(route_table_count(table, ROUTE_HTTP), 0);
+	teardown();
+}
+END_TEST
+
+/* Does this change close what was open? */
+static bool
+closes(enum route_kind kind, const char *access)
+{
+	struct route_target target = target_of(1);
+	unsigned before = n_changes;
+
+	if (access != NULL)
+		target.access = access;
+	target.access_len = access != NULL ? strlen(access) : 0;
+	ck_assert_int_eq(route_table_put(table, kind, STR("a"), &target, 1,
+			     ROUTE_FROM_EVENT),
+	    0);
+	ck_assert_uint_eq(n_changes, before + 1);
+	return last_stricter;
+}
+
+START_TEST(says_when_what_was_open_is_not_any_more)
+{
+	setup();
+	dirty_bits = 1; /* a viewer needs the key: it stays when it goes */
+	ck_assert(!closes(ROUTE_HTTP, "private,a")); /* nothing was open */
+	ck_assert(closes(ROUTE_HTTP, "private,b"));  /* another key: the links are void */
+	ck_assert(!closes(ROUTE_HTTP, NULL));
+	ck_assert(closes(ROUTE_HTTP, "private,b"));
+	ck_assert(!closes(ROUTE_HTTP, NULL));
+	route_table_remove(table, ROUTE_HTTP, STR("a"), false);
+	ck_assert(!last_stricter);
+	ck_assert(closes(ROUTE_HTTP, "private,b")); /* it was gone for a moment */
+	ck_assert(closes(ROUTE_REVOKED, NULL));
+	ck_assert(!closes(ROUTE_ALLOW, NULL)); /* one more is let in */
 	teardown();
 }
 END_TEST
@@ -267,6 +303,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {tells_of_changes_and_only_of_changes,
+	    says_when_what_was_open_is_not_any_more,
 	    keeps_kinds_apart,
 	    the_last_event_counts_and_the_newest_of_a_snapshot,
 	    a_snapshot_removes_what_it_lacks,
