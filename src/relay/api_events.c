@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * GET /api/v1/events: a page of what has happened, or, for who accepts text/event-stream, one after
- * the other for as long as the client listens. A stream asks for the next page twice a second, by the
- * worker where that is Redis' to answer. It ends by itself after some minutes: its client comes
+ * the other for as long as the client listens. A stream asks for the next page twice a second, or at
+ * once behind a full one, by the worker where that is Redis' to answer. It ends by itself after some minutes: its client comes
  * again with the place where it was, and may have lost the right to meanwhile.
  */
 #include "config.h"
@@ -16,6 +16,8 @@
 
 #define STREAMS_MAX 32
 #define POLL_MS 500
+#define PAGE_FULL 100 /* events: there may be more behind them */
+#define UNREAD_MAX (HTTP_BACKLOG_MAX / 4)
 #define SIGN_OF_LIFE 30 /* polls without an event */
 #define LIFE_MS 300000
 
@@ -199,6 +201,7 @@ take_page(struct event_stream *stream)
 {
 	struct loop *loop = stream->api->relay->loop;
 	bool good = stream->code != ADMIN_OK || send_page(stream);
+	bool full = json_array_size(stream->page.events) >= PAGE_FULL;
 
 	if (stream->code == ADMIN_OK)
 		memcpy(stream->place, stream->page.end, sizeof(stream->place));
@@ -206,7 +209,7 @@ take_page(struct event_stream *stream)
 	if (!good || loop_now_ms(loop) >= stream->until_ms)
 		end_stream(stream);
 	else
-		timer_set(loop, &stream->timer, POLL_MS);
+		timer_set(loop, &stream->timer, full ? 0 : POLL_MS);
 }
 
 static void
@@ -245,11 +248,28 @@ returned_cb(struct guest *guest)
 static const struct guest_ops stream_ops = {
     arrived_cb, recalled_cb, returned_cb};
 
+/* Who is behind gets no more until it has read what there is. */
+static bool
+waits_for_client(struct event_stream *stream)
+{
+	struct loop *loop = stream->api->relay->loop;
+
+	if (http_request_backlog(stream->request) <= UNREAD_MAX)
+		return false;
+	if (loop_now_ms(loop) >= stream->until_ms)
+		end_stream(stream);
+	else
+		timer_set(loop, &stream->timer, POLL_MS);
+	return true;
+}
+
 static void
 poll_cb(void *ctx)
 {
 	struct event_stream *stream = ctx;
 
+	if (waits_for_client(stream))
+		return;
 	stream->code = ADMIN_OK;
 	stream->page.missed = false;
 	if (recall(stream->api->relay, place_or_end(stream->place),

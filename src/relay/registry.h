@@ -311,8 +311,8 @@ struct registry_ops {
 	bool (*happened)(struct registry *registry, struct happening *event);
 	/* How many of those are not kept yet. */
 	size_t (*untold)(const struct registry *registry);
-	/* Tell what it keeps of that in memory behind a place, the oldest first, from inside the call
-	 * (NULL: nothing), and the place of the end. True: what stood at the place is kept no
+	/* Tell what it keeps of that in memory behind a place, the oldest first and 100 at most, from inside the
+	 * call (NULL: nothing), and the place of the end of that. True: what stood at the place is kept no
 	 * more. NULL: others have it. */
 	bool (*recall)(struct registry *registry, const char *after,
 	    char end[HISTORY_PLACE_MAX], registry_recall_cb cb, void *ctx);

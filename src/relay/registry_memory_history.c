@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #define KEPT 1000
+#define AT_ONCE 100 /* of them, in a page */
 
 void
 memory_history_init(struct memory_history *history)
@@ -78,15 +79,19 @@ memory_history_recall(const struct memory_history *history, const char *after,
 	const struct happening *event;
 	uint64_t number = history->last;
 	bool missed = false;
+	int n = 0;
 
 	if (after != NULL)
 		number = number_of(history, after, &missed);
 	TAILQ_FOREACH (event, &history->list, link) {
-		if (after == NULL || event->number <= number)
+		if (event->number <= number)
 			continue;
-		write_place(history, event->number, place);
+		if (n++ == AT_ONCE)
+			break;
+		number = event->number;
+		write_place(history, number, place);
 		cb(ctx, place, event);
 	}
-	write_place(history, history->last, end);
+	write_place(history, number, end);
 	return missed;
 }

@@ -2,9 +2,13 @@
 """The HTTP server of the admin API: who comes by HAProxy, and clients of streams that do not listen,
 or do not stop to talk."""
 import http.client
+import json
+import os
+import pathlib
 import socket
 
 from harness.api import Api
+from harness.process import binary
 from harness.programs import Relay
 from harness.scenes import Standalone
 from harness.wait import until
@@ -80,3 +84,73 @@ def test_what_the_client_of_a_stream_sends_is_not_kept(group):
         assert sent < 16 << 20
         assert Api(relay).ok("GET", "/status")
         client.close()
+
+
+def ended(client):
+    """Has the relay ended the connection?"""
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def resident(relay):
+    status = pathlib.Path(f"/proc/{relay.process.popen.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def test_connections_have_an_end(group):
+    """Those that hold bodies back, which are not answered yet; a stream and whoever asks stay."""
+    relay = Standalone(group).relay
+    stream = http.client.HTTPConnection("127.0.0.1", relay.admin_port, timeout=10)
+    stream.request("GET", "/api/v1/live")
+    answer = stream.getresponse()
+    assert answer.readline().startswith(b"data:")
+    before, clients = resident(relay), []
+    for _ in range(300):
+        client = socket.create_connection(("127.0.0.1", relay.admin_port), timeout=10)
+        client.sendall(b"POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Content-Type: application/json\r\nContent-Length: 65536\r\n\r\n"
+                       + b" " * 65535)
+        clients.append(client)
+        if len(clients) % 50 == 0:
+            assert ask(relay.admin_port, "/api/v1/devices") == 200
+    until("the first ones are ended", lambda: sum(map(ended, clients)) >= 300 - 127)
+    assert not any(ended(client) for client in clients[-100:])
+    assert answer.readline() == b"\n" and answer.readline().startswith(b"data:")
+    if "san" not in os.path.basename(os.path.dirname(binary("taupe-relay"))):
+        assert resident(relay) - before < 30_000_000
+    # one of those that stayed is answered when it has come to its end
+    clients[-1].setblocking(True)
+    clients[-1].settimeout(10)
+    clients[-1].sendall(b" ")
+    assert clients[-1].recv(64).startswith(b"HTTP/1.1 401 ")
+    for client in clients:
+        client.close()
+    until("they are gone", lambda: ask(relay.admin_port, "/api/v1/devices") == 200)
+    stream.close()
+
+
+def test_a_body_that_is_too_large_is_told(group):
+    relay = Standalone(group).relay
+    for announced, sent in ((65537, 65537), (131_072, 131_072), (131_073, 0), (3_000_000_000, 0)):
+        client = socket.create_connection(("127.0.0.1", relay.admin_port), timeout=10)
+        client.sendall(b"POST /api/v1/devices HTTP/1.1\r\nHost: localhost\r\n"
+                       b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % announced
+                       + b" " * sent)
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.status == 413, announced
+        # nobody's words but ours for what was read
+        if sent == announced:
+            assert json.loads(answer.read())["error"] == "too_large"
+        client.close()
+    connection = http.client.HTTPConnection("127.0.0.1", relay.admin_port, timeout=10)
+    connection.request("POST", "/api/v1/devices", iter([b" " * 40_000] * 3), {
+        "Content-Type": "application/json"}, encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
+    assert ask(relay.admin_port, "/healthz") == 200

@@ -4,13 +4,16 @@ taupectl events and webhooks of the latter."""
 import http.client
 import json
 import signal
+import time
 
 import pytest
 
+from harness.api import Api
 from harness.process import Process
 from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.scenes import Standalone
 from harness.wait import until
+from test_admin_api import token_of
 from test_taupectl import Ctl
 from test_webhooks import KEY, Receiver
 
@@ -91,6 +94,28 @@ def test_a_stream_goes_on_where_it_was(group, kind):
         other.close()
     until("there is room again", lambda: Stream(scene.relay).close() is None, 20)
     scene.relay.process.stop()  # in order, with two that listen
+
+
+def test_a_long_history_comes_in_pages(group):
+    scene = Alone(group)
+    api = Api(scene.relay, token_of({"devices_file": scene.devices_file}, "anna", "admin"))
+    for i in range(250):
+        api.fails(404, "DELETE", f"/devices/there-is-no-{i}")
+    page = api.ok("GET", "/events?after=0")
+    assert len(page["events"]) == 100 and not page["missed"]
+    assert page["end"] == page["events"][-1]["place"]
+    told = [event["object"] for event in api.events() if event["kind"] == "audit"]
+    assert told == [f"there-is-no-{i}" for i in range(250)]
+    # a stream goes on at once, page after page
+    began = time.monotonic()
+    stream = Stream(scene.relay, Last_Event_ID="0")
+    told = []
+    while len(told) < 250:
+        event = stream.next()[1]
+        told += [event["object"]] if event["kind"] == "audit" else []
+    assert told == [f"there-is-no-{i}" for i in range(250)]
+    assert time.monotonic() - began < 1, "twice a second would be longer"
+    stream.close()
 
 
 def test_a_stream_waits_for_a_redis_that_is_away(group):

@@ -6,12 +6,18 @@
  *
  * evhttp gives a request that lost its connection back to us, unless the whole server is being
  * freed: closed_cb() tells the two apart.
+ *
+ * evhttp takes any number of connections, and knows no way to be told of them before one has sent a
+ * whole request. But it asks for the bufferevent of each, and is the argument of that one's callbacks
+ * a moment later: so a connection is counted from its beginning, and from there to its end, and who
+ * has been idle for longest goes when there are too many.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
@@ -25,13 +31,24 @@
 #include "net/http_admin.h"
 
 #define HEADERS_MAX 8192 /* bytes */
-#define READ_MAX                                                               \
-	(1 << 20) /* bytes of a body; what is longer ends the connection */
+/* Of a body: what is a little too large is read, so that the handler says so in its own words; of what
+ * is announced to be larger evhttp says so, and reads nothing. */
+#define READ_MAX ((size_t)2 * HTTP_BODY_MAX)
 #define TIMEOUT_S 10
 #define UNHEARD_MAX                                                            \
 	4096 /* bytes that the client of a stream may send, to no end */
 #define BACKLOG 64
 #define REST_MS 1000
+
+struct connection {
+	TAILQ_ENTRY(connection) link; /* in the admin's */
+	struct http_admin *admin;
+	struct bufferevent *buffer;	/* a reference, until it is adopted */
+	struct evhttp_connection *http; /* NULL: not adopted yet */
+	struct http_request *request;	/* that we have to answer, or NULL */
+};
+
+TAILQ_HEAD(connection_list, connection);
 
 struct http_admin {
 	LIST_ENTRY(http_admin) link;
@@ -45,12 +62,17 @@ struct http_admin {
 	http_handler_cb handler;
 	void *ctx;
 	LIST_HEAD(, http_request) requests; /* with the handler, or streams */
+	struct connection_list fresh;	    /* not adopted yet */
+	struct connection_list connections; /* idle for longest first */
+	size_t n_connections;
+	struct event *adopt;
 };
 
 struct http_request {
 	LIST_ENTRY(http_request) link;	/* while admin is not NULL */
 	struct http_admin *admin;	/* NULL: freed */
 	struct evhttp_request *request; /* NULL: the client is gone */
+	struct connection *connection;	/* the same */
 	const struct http_admin_route *route;
 	void (*gone_cb)(void *ctx); /* of a stream */
 	void *gone_ctx;
@@ -228,17 +250,15 @@ find_route(const struct http_admin *admin, const char *path)
 	return NULL;
 }
 
-/* ---- requests of a handler ---- */
+/* ---- connections ---- */
 
-/* The connection ends. */
 static void
-closed_cb(struct evhttp_connection *connection, void *ctx)
+lose_request(struct http_request *request)
 {
-	struct http_request *request = ctx;
 	struct evhttp_request *http = request->request;
 
-	(void)connection;
 	request->request = NULL;
+	request->connection = NULL;
 	if (evhttp_request_get_connection(http) == NULL)
 		evhttp_send_reply_end(http); /* frees it */
 	if (request->gone_cb != NULL) {
@@ -248,22 +268,136 @@ closed_cb(struct evhttp_connection *connection, void *ctx)
 	}
 }
 
+/* It ends. */
+static void
+closed_cb(struct evhttp_connection *http, void *ctx)
+{
+	struct connection *connection = ctx;
+	struct http_admin *admin = connection->admin;
+	struct http_request *request = connection->request;
+
+	evhttp_connection_set_closecb(http, NULL, NULL);
+	TAILQ_REMOVE(&admin->connections, connection, link);
+	admin->n_connections--;
+	free(connection);
+	if (request != NULL)
+		lose_request(request);
+}
+
+/* It has done something. */
+static void
+touch(struct connection *connection)
+{
+	struct connection_list *list = &connection->admin->connections;
+
+	TAILQ_REMOVE(list, connection, link);
+	TAILQ_INSERT_TAIL(list, connection, link);
+}
+
+/* Whose requests are with us stay: there are never so many of them. */
+static void
+make_room(struct http_admin *admin)
+{
+	struct connection *connection, *next;
+
+	for (connection = TAILQ_FIRST(&admin->connections);
+	     connection != NULL && admin->n_connections > HTTP_CONNECTIONS_MAX;
+	     connection = next) {
+		next = TAILQ_NEXT(connection, link);
+		if (connection->request == NULL)
+			evhttp_connection_free(connection->http);
+	}
+}
+
+static void
+adopt(struct http_admin *admin, struct connection *connection)
+{
+	bufferevent_data_cb read_cb;
+	void *http;
+
+	TAILQ_REMOVE(&admin->fresh, connection, link);
+	bufferevent_getcb(connection->buffer, &read_cb, NULL, NULL, &http);
+	bufferevent_decref(connection->buffer);
+	connection->buffer = NULL;
+	if (read_cb == NULL || http == NULL) { /* it could not be begun */
+		free(connection);
+		return;
+	}
+	connection->http = http;
+	evhttp_connection_set_closecb(http, closed_cb, connection);
+	TAILQ_INSERT_TAIL(&admin->connections, connection, link);
+	admin->n_connections++;
+}
+
+/* From the loop, before it hears of any connection again. */
+static void
+adopt_cb(evutil_socket_t fd, short events, void *ctx)
+{
+	struct http_admin *admin = ctx;
+	struct connection *connection;
+
+	(void)fd;
+	(void)events;
+	while ((connection = TAILQ_FIRST(&admin->fresh)) != NULL)
+		adopt(admin, connection);
+	make_room(admin);
+}
+
+/* NULL: evhttp makes one, and there is no memory for a request either. */
+static struct bufferevent *
+begin_cb(struct event_base *base, void *ctx)
+{
+	struct http_admin *admin = ctx;
+	struct bufferevent *buffer = bufferevent_socket_new(base, -1, 0);
+	struct connection *connection = calloc(1, sizeof(*connection));
+
+	if (buffer == NULL || connection == NULL) {
+		free(connection);
+		return buffer;
+	}
+	bufferevent_incref(buffer);
+	*connection = (struct connection){.admin = admin, .buffer = buffer};
+	TAILQ_INSERT_TAIL(&admin->fresh, connection, link);
+	event_active(admin->adopt, EV_TIMEOUT, 0);
+	return buffer;
+}
+
+/* NULL: there was no memory for it. */
+static struct connection *
+connection_of(struct http_admin *admin, struct evhttp_request *request)
+{
+	struct evhttp_connection *http = evhttp_request_get_connection(request);
+	struct connection *connection;
+
+	/* who has just come is the last one */
+	TAILQ_FOREACH_REVERSE(
+	    connection, &admin->connections, connection_list, link)
+	if (connection->http == http)
+		break;
+	return connection;
+}
+
+/* ---- requests of a handler ---- */
+
 static void
 hand_over(struct http_admin *admin, struct evhttp_request *http,
     const struct http_admin_route *route)
 {
 	struct http_request *request = calloc(1, sizeof(*request));
+	struct connection *connection = connection_of(admin, http);
 
-	if (request == NULL) {
+	if (request == NULL || connection == NULL) {
+		free(request);
 		send_text(http, 500, "out of memory");
 		return;
 	}
 	request->admin = admin;
 	request->request = http;
+	request->connection = connection;
 	request->route = route;
+	connection->request = request;
+	touch(connection);
 	LIST_INSERT_HEAD(&admin->requests, request, link);
-	evhttp_connection_set_closecb(
-	    evhttp_request_get_connection(http), closed_cb, request);
 	admin->handler(admin->ctx, request);
 }
 
@@ -275,9 +409,10 @@ take_back(struct http_request **requestp)
 	struct evhttp_request *http = request->request;
 
 	*requestp = NULL;
-	if (http != NULL)
-		evhttp_connection_set_closecb(
-		    evhttp_request_get_connection(http), NULL, NULL);
+	if (request->connection != NULL) {
+		request->connection->request = NULL;
+		touch(request->connection);
+	}
 	if (request->admin != NULL)
 		LIST_REMOVE(request, link);
 	free(request);
@@ -437,7 +572,7 @@ http_request_stream(struct http_request *request,
 bool
 http_request_send(struct http_request *request, const char *data, size_t len)
 {
-	struct evbuffer *chunk, *output;
+	struct evbuffer *chunk;
 	bool sent;
 
 	if (request->request == NULL)
@@ -449,11 +584,19 @@ http_request_send(struct http_request *request, const char *data, size_t len)
 		evhttp_send_reply_chunk(request->request, chunk);
 	if (chunk != NULL)
 		evbuffer_free(chunk);
-	output = bufferevent_get_output(evhttp_connection_get_bufferevent(
-	    evhttp_request_get_connection(request->request)));
 	request->is_stuck =
-	    !sent || evbuffer_get_length(output) > HTTP_BACKLOG_MAX;
+	    !sent || http_request_backlog(request) > HTTP_BACKLOG_MAX;
 	return !request->is_stuck;
+}
+
+size_t
+http_request_backlog(const struct http_request *request)
+{
+	if (request->request == NULL)
+		return 0;
+	return evbuffer_get_length(
+	    bufferevent_get_output(evhttp_connection_get_bufferevent(
+		evhttp_request_get_connection(request->request))));
 }
 
 /* Who does not read would never read the end either. */
@@ -578,11 +721,16 @@ http_admin_new(struct loop *loop, const struct address *address,
 	admin->ctx = ctx;
 	LIST_INSERT_HEAD(&admins, admin, link);
 	timer_init(&admin->rest, rest_over_cb, admin);
+	TAILQ_INIT(&admin->fresh);
+	TAILQ_INIT(&admin->connections);
 	admin->http = evhttp_new(loop_base(loop));
-	if (admin->http == NULL) {
+	admin->adopt =
+	    event_new(loop_base(loop), -1, EV_TIMEOUT, adopt_cb, admin);
+	if (admin->http == NULL || admin->adopt == NULL) {
 		errno = ENOMEM;
 		goto fail;
 	}
+	evhttp_set_bevcb(admin->http, begin_cb, admin);
 	evhttp_set_max_headers_size(admin->http, HEADERS_MAX);
 	evhttp_set_max_body_size(admin->http, READ_MAX);
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
@@ -622,12 +770,26 @@ leave_requests(struct http_admin *admin)
 	while ((request = LIST_FIRST(&admin->requests)) != NULL) {
 		LIST_REMOVE(request, link);
 		request->admin = NULL;
-		if (request->request == NULL)
-			continue;
-		evhttp_connection_set_closecb(
-		    evhttp_request_get_connection(request->request), NULL,
-		    NULL);
 		request->request = NULL;
+		request->connection = NULL;
+	}
+}
+
+/* evhttp ends them. */
+static void
+leave_connections(struct http_admin *admin)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&admin->fresh)) != NULL) {
+		TAILQ_REMOVE(&admin->fresh, connection, link);
+		bufferevent_decref(connection->buffer);
+		free(connection);
+	}
+	while ((connection = TAILQ_FIRST(&admin->connections)) != NULL) {
+		TAILQ_REMOVE(&admin->connections, connection, link);
+		evhttp_connection_set_closecb(connection->http, NULL, NULL);
+		free(connection);
 	}
 }
 
@@ -642,6 +804,9 @@ http_admin_free(struct http_admin **adminp)
 	*adminp = NULL;
 	LIST_REMOVE(admin, link);
 	leave_requests(admin);
+	leave_connections(admin);
+	if (admin->adopt != NULL)
+		event_free(admin->adopt);
 	timer_clear(admin->loop, &admin->rest);
 	if (admin->http != NULL)
 		evhttp_free(admin->http);

@@ -11,6 +11,8 @@
 #include "net/loop.h"
 
 #define HTTP_BODY_MAX 65536	 /* of a request, bytes */
+/* at once; beyond that those go that have been idle for longest, and whose request was answered */
+#define HTTP_CONNECTIONS_MAX 128
 #define HTTP_BACKLOG_MAX 262144 /* of a stream that its client does not read */
 #define HTTP_REPLY_HEADERS 10
 
@@ -96,6 +98,8 @@ bool http_request_stream(struct http_request *request,
  * server any more; end it then, which cuts the connection. What the client sends is for nobody. */
 bool http_request_send(
     struct http_request *request, const char *data, size_t len);
+/* How much of it its client has not taken yet, bytes. */
+size_t http_request_backlog(const struct http_request *request);
 /* Our end of it, and of its connection; gone_cb is not called. */
 void http_request_end(struct http_request **request);
 

@@ -90,6 +90,15 @@ class Api:
         assert status < 300, value
         return value
 
+    def events(self, after="0"):
+        """All that there are behind a place, page by page."""
+        found = []
+        while True:
+            page = self.ok("GET", f"/events?after={after}")
+            if not page["events"]:
+                return found
+            found, after = found + page["events"], page["end"]
+
     def fails(self, expected, method, path, body=None, match="", **kwargs):
         status, value, _ = self.call(method, path, body, **kwargs)
         assert status == expected, value
