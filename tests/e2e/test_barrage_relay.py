@@ -148,7 +148,7 @@ def requests(host, own=None):
 
 
 def admin_requests():
-    for path in ("/healthz", "/readyz", "/metrics", "/api/v1/devices?name=victim", "/api/v1/relays",
+    for path in ("/healthz", "/readyz", "/metrics", "/api/v1/devices?search=victim", "/api/v1/relays",
                  "/", "/nowhere"):
         yield [f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()]
     yield [b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n", b"abc"]
