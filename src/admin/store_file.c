@@ -180,6 +180,7 @@ file_device(struct admin *admin, const char *name, json_t **device)
 	struct record_search search = {name, json_array()};
 	int code = file_read(admin, take_named_cb, NULL, &search);
 
+	*device = NULL;
 	if (code == ADMIN_OK && json_array_size(search.list) == 0)
 		code = admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
 		    admin->devices_file, name);

@@ -21,6 +21,7 @@ parse_answer(
 	*json = json_loadb(answer->body, answer->len, 0, &error);
 	if (!json_is_object(*json)) {
 		json_decref(*json);
+		*json = NULL;
 		return admin_fail(admin, ADMIN_NONSENSE,
 		    "the relay at %s gave no JSON object: %s", admin->relay,
 		    error.text);

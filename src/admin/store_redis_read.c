@@ -353,8 +353,10 @@ redis_device(struct admin *admin, const char *name, json_t **device)
 		code = add_routes(admin, name, *device);
 	if (code == ADMIN_OK)
 		code = add_last(admin, name, *device);
-	if (code != ADMIN_OK)
+	if (code != ADMIN_OK) {
 		json_decref(*device);
+		*device = NULL;
+	}
 	return code;
 }
 

@@ -94,15 +94,26 @@ lock_state(const struct webhook *hook)
 	    hook->state_file);
 }
 
-/* "PLACE URL": a file of another URL's is not ours. An empty place: there is none yet. */
+bool
+webhook_state_parse(
+    struct str text, char place[EVENT_PLACE_MAX], struct str *url)
+{
+	struct str line, first, rest;
+
+	(void)str_split(text, '\n', &line, &rest);
+	return str_split(line, ' ', &first, url) &&
+	    str_copy(first, place, EVENT_PLACE_MAX) &&
+	    event_place_valid(place);
+}
+
+/* An empty place: there is none yet. */
 static int
 read_state(const struct webhook *hook, char place[EVENT_PLACE_MAX])
 {
 	char text[STATE_MAX + URL_MAX] = "";
-	const char *url = hook->feed->ctl->options.webhook;
-	struct str line, rest, first;
 	FILE *file = fopen(hook->state_file, "re");
-	bool whole;
+	struct str url;
+	size_t len;
 
 	place[0] = '\0';
 	if (file == NULL)
@@ -110,21 +121,18 @@ read_state(const struct webhook *hook, char place[EVENT_PLACE_MAX])
 		    ? EX_OK
 		    : ctl_fail(EX_NOINPUT, "%s: %s", hook->state_file,
 			  strerror(errno));
-	whole = fgets(text, sizeof(text), file) != NULL;
+	len = fread(text, 1, sizeof(text), file);
 	fclose(file);
-	(void)str_split(str_of(text), '\n', &line, &rest);
-	if (!whole || !str_split(line, ' ', &first, &rest) ||
-	    !str_copy(first, place, EVENT_PLACE_MAX) ||
-	    !event_place_valid(place))
+	if (!webhook_state_parse((struct str){text, len}, place, &url))
 		return ctl_fail(EX_DATAERR,
 		    "%s: that is no place of a webhook; remove it to begin "
 		    "with what happens from now on",
 		    hook->state_file);
-	if (!str_equal(rest, str_of(url)))
+	if (!str_equal(url, str_of(hook->feed->ctl->options.webhook)))
 		return ctl_fail(EX_DATAERR,
 		    "%s is that of the webhook %.*s: give each its own "
 		    "webhook_state_file",
-		    hook->state_file, STR_ARG(rest));
+		    hook->state_file, STR_ARG(url));
 	return EX_OK;
 }
 

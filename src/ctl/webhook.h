@@ -11,6 +11,11 @@
 /* As the options say, until the receiver answers 410. Returns an exit code. */
 int webhook_run(struct event_feed *feed);
 
+/* What the state file holds, "PLACE URL" in its first line: the place, and whose it is. False: it is of
+ * another form. */
+bool webhook_state_parse(
+    struct str text, char place[EVENT_PLACE_MAX], struct str *url);
+
 /* What signs a body: "t=SECONDS,v1=HEX", HEX the HMAC-SHA256 over "SECONDS." and the body. -1: no
  * memory. */
 #define WEBHOOK_SIGNATURE_MAX 100
