@@ -4,6 +4,9 @@
  * has it: one whose answer is lost with the link is sent again, so that it may stand there twice, with
  * one id, and is never missing. How much is kept is bounded.
  */
+#include <stdlib.h>
+
+#include "base/close_reason.h"
 #include "base/event_kind.h"
 #include "relay/happening.h"
 #include "relay/registry_redis_records.h"
@@ -37,6 +40,38 @@ refused_cb(void *ctx, const redisReply *reply)
 		redis_complain(ctx, "history", reply);
 }
 
+struct removal_check {
+	struct redis_registry *registry;
+	char name[DEVICE_NAME_MAX + 1];
+};
+
+static void
+looked_cb(void *ctx, const redisReply *reply)
+{
+	struct removal_check *check = ctx;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_NIL &&
+	    !check->registry->freeing)
+		(void)redis_link_commandf(check->registry->main, refused_cb,
+		    check->registry, "DEL taupe:last:%s", check->name);
+	free(check);
+}
+
+/* Of a device that was removed nothing is kept, and its session ends because of that. */
+static void
+forget_if_removed(struct redis_registry *registry, const char *device)
+{
+	struct removal_check *check = calloc(1, sizeof(*check));
+
+	if (check == NULL)
+		return;
+	check->registry = registry;
+	(void)str_copy(str_of(device), check->name, sizeof(check->name));
+	if (redis_link_commandf(registry->main, looked_cb, check,
+		"HGET taupe:device:%s name", check->name) != 0)
+		free(check);
+}
+
 /* How a device's last sessions have ended, for who asks about the device. */
 static void
 send_last(struct redis_registry *registry, const struct happening *event)
@@ -59,6 +94,9 @@ send_last(struct redis_registry *registry, const struct happening *event)
 	    "LTRIM taupe:last:%s 0 %d", device, LAST_KEPT - 1);
 	(void)redis_link_commandf(link, refused_cb, registry,
 	    "PEXPIRE taupe:last:%s %lld", device, (long long)LAST_DAYS_MS);
+	if (strcmp(happening_value(event, "reason"),
+		close_reason_name(CLOSE_REVOKED)) == 0)
+		forget_if_removed(registry, device);
 }
 
 /* XADD: its id. Anything else says that it is not there. */

@@ -358,3 +358,25 @@ def test_checks_are_bounded(scene):
         raw.send(frame(2, "x"))
         assert raw.close_code() == 1002
     assert CLOSE == 8
+
+
+CHECKS = 4  # of one device at once
+
+
+def test_a_device_has_few_checks_at_once(scene):
+    """Others have theirs meanwhile, and when they end it may check again."""
+    from harness.fakes import RawAgent
+
+    def begin(stack, device):
+        raw = stack.enter_context(RawAgent(scene.relay.relay.agent_address))
+        raw.send(RawAgent.control_request(device, query=(
+            f"name={device.name}&instance=x&service=web:http&check=1")).encode())
+        return raw.read_head()
+    other = scene.relay.device("another")
+    with contextlib.ExitStack() as stack:
+        answers = [begin(stack, scene.device) for _ in range(5)]
+        assert [status for status, _ in answers] == [101] * CHECKS + [503] * (5 - CHECKS)
+        assert int(answers[-1][1]["retry-after"]) > 0
+        assert begin(stack, other)[0] == 101
+    with contextlib.ExitStack() as stack:
+        until("there is room again", lambda: begin(stack, scene.device)[0] == 101)

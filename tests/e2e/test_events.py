@@ -6,6 +6,8 @@ import signal
 import socket
 import urllib.parse
 
+import pytest
+
 from harness.programs import Agent, SampleServices
 from harness.scenes import Cluster
 from harness.wait import until
@@ -93,11 +95,68 @@ def test_who_comes_again_gets_no_new_lease_and_five_ends_are_kept(group):
             for text in scene.redis.client.lrange("taupe:last:alice", 0, -1)]
     assert [one["id"] for one in last] == [end["id"] for end in reversed(ends[1:])]
     assert {end["reason"] for end in ends} <= {"peer", "reset"}
+    assert 0 < scene.redis.client.ttl("taupe:last:alice") <= 30 * 24 * 3600
     ctl = Ctl(**scene.redis.access("taupectl"))
-    ctl.ok("device", "rm", "alice")
-    revoked, = scene.wait("disconnect", reason="revoked")
-    assert int(revoked["at_ms"]) >= int(ends[-1]["at_ms"])
-    assert scene.wait("lease", state="ended")[0]["why"] == "revoked"
+    # a new secret ends the session, too: that is kept
+    ctl.ok("device", "rotate", "alice", "--now")
+    first, = scene.wait("disconnect", reason="revoked")
+    until("it is among the last", lambda: first["id"] in scene.redis.client.lindex(
+        "taupe:last:alice", 0))
+    bob = scene.join("bob")
+    ctl.ok("device", "rm", "bob")
+    revoked = scene.wait("disconnect", 2, reason="revoked")[1]
+    assert revoked["device"] == "bob" and int(revoked["at_ms"]) >= int(ends[-1]["at_ms"])
+    assert scene.wait("lease", state="ended", device="bob")[0]["why"] == "revoked"
+    until("the relay has told it", lambda: scene.redis.client.info("commandstats")[
+        "cmdstat_lpush"]["calls"] == len(scene.events("disconnect")))
+    until("nothing is kept of it", lambda: not scene.redis.client.exists("taupe:last:bob"))
+    bob.stop()
+
+
+def test_many_ports_of_a_lease_are_told_as_far_as_there_is_room(group):
+    scene = Scene(group)
+    target = scene.services.target("echo", "tcp")
+    agent = Agent(group, scene.cluster.device("alice"), scene.cluster.relays,
+                  [f"a-service-with-port{i:02}"[:18] + f"{i:02}:tcp:{target}" for i in range(12)])
+    agent.wait_connected()
+    lease, = scene.wait("lease")
+    told = lease["ports"].split(",")
+    assert 5 < len(told) < 12 and len(lease["ports"]) <= 255
+    for entry in told:  # none in halves
+        service, port = entry.split(":")
+        assert agent.port(service) == int(port)
+
+
+def test_a_stop_waits_for_what_redis_has_not_taken(group):
+    scene = Scene(group)
+    agent = scene.join("alice")
+    scene.wait("connect")
+    scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-xadd")
+    agent.stop()
+    until("it was refused", scene.redis.client.acl_log)
+    scene.relay.process.popen.send_signal(signal.SIGTERM)
+    scene.relay.process.wait_line("draining")
+    scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "+xadd")
+    scene.redis.client.acl_log_reset()  # what was refused was meant to be
+    scene.relay.process.ends(0, timeout=20)
+    assert scene.events("disconnect")[0]["device"] == "alice"
+    assert not scene.relay.process.lines("events are lost")
+
+
+@pytest.mark.long
+def test_a_stop_says_how_many_events_it_loses(group):
+    scene = Scene(group)
+    agent = scene.join("alice")
+    scene.wait("connect")
+    scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-xadd")
+    agent.stop()
+    until("it was refused", scene.redis.client.acl_log)
+    scene.relay.process.popen.send_signal(signal.SIGTERM)
+    line = scene.relay.process.wait_line("events are lost", timeout=20)
+    assert "count=1" in line
+    scene.relay.process.ends(0, timeout=20)
+    assert not scene.events("disconnect")
+    scene.redis.client.acl_log_reset()
 
 
 def test_a_relay_that_dies_and_one_that_drains(group):

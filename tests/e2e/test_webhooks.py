@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -35,8 +36,8 @@ IS_SIGNED = documented_check()
 class Receiver:
     """A real HTTP server; behave() says what comes of a request: a status, or None to hang."""
 
-    def __init__(self, port=None, context=None):
-        self.port = port or ports.take()
+    def __init__(self, port=None, context=None, host="127.0.0.1"):
+        self.host, self.port = host, port or ports.take()
         self.context = context
         self.behave = lambda events: 200
         self.taken, self.requests, self.held = [], [], []
@@ -45,7 +46,7 @@ class Receiver:
         self.start()
 
     def start(self):
-        self.socket = socket.create_server(("127.0.0.1", self.port))
+        self.socket = socket.create_server((self.host, self.port))
         threading.Thread(target=self._accept, args=(self.socket,), daemon=True).start()
 
     def die(self):
@@ -112,11 +113,13 @@ class Scene:
         self.state_file = group.folder / "hook.state"
         self.count = self.runs = 0
 
-    def send(self, receiver, *words, scheme="http", path="/hook?x=1"):
+    def send(self, receiver, *words, scheme="http", path="/hook?x=1", host="localhost",
+             before=()):
         self.runs += 1
         ctl = Ctl(**self.redis.access("taupe-webhook"))
         return Process(self.group, f"webhook-{self.runs}", [
-            *ctl.argv, "events", "--webhook", f"{scheme}://localhost:{receiver.port}{path}",
+            *before, *ctl.argv, "events", "--webhook",
+            f"{scheme}://{host}:{receiver.port}{path}",
             "--webhook-key-file", str(self.key_file), "--webhook-state-file",
             str(self.state_file), "--webhook-timeout", "500ms", *words],
             ends=(-signal.SIGTERM,))
@@ -255,6 +258,26 @@ def test_gone_ends_it_and_what_was_trimmed_is_said(group):
     scene.put()
     sender.ends(69)
     assert sender.lines("wants no more events (410)")
+
+
+def test_a_host_with_two_addresses_is_reached_at_the_one_that_takes_it(group):
+    """Its first one refuses; the names are those of a namespace of ours."""
+    scene = Scene(group)
+    hosts = group.folder / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 two.test\n127.0.0.1 two.test\n")
+    own = ["unshare", "--mount", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"', "-"]
+    found = subprocess.run([*own, "getent", "ahostsv4", "two.test"], capture_output=True, text=True,
+                           check=True).stdout.splitlines()
+    first, second = [line.split()[0] for line in found if "STREAM" in line]
+    assert first != second
+    receiver = Receiver(host=second)
+    sender = scene.send(receiver, host="two.test", before=own)
+    scene.began()
+    scene.put(3)
+    until("all are there", lambda: len(receiver.taken) == 3)
+    assert receiver.requests[0][1]["Host"] == f"two.test:{receiver.port}"
+    assert not sender.lines("taupectl:")
+    sender.stop()
 
 
 def test_https_is_verified(group):
