@@ -47,6 +47,23 @@ take_token(struct connect_to *to, const char *file)
 	return EX_OK;
 }
 
+/* Not whoever has the configuration may read the registry. Who has said which relay to ask can go on,
+ * to what needs no pass. */
+static int
+go_without(struct connecting *connecting, int code)
+{
+	struct ctl *ctl = connecting->ctl;
+
+	code = ctl_result(ctl, code);
+	admin_fini(&ctl->admin); /* it may be in the middle of something */
+	if (ctl->options.relay == NULL)
+		return code;
+	fputs("taupectl: going on without a pass, for a service that is "
+	      "public\n",
+	    stderr);
+	return EX_OK;
+}
+
 /* An operator's pass, for one call. A device that has no record is of an open relay, or there is none:
  * the relay tells. A service that anybody may visit takes nothing of ours, which an audit would tell. */
 static int
@@ -64,8 +81,10 @@ take_pass(struct connecting *connecting)
 	    &ctl->admin, to->name, to->service, PASS_MS, to->token);
 	if (code == ADMIN_UNKNOWN || (code == ADMIN_OK && to->token[0] == '\0'))
 		return EX_OK;
+	if (code != ADMIN_OK)
+		return go_without(connecting, code);
 	snprintf(place, sizeof(place), "%s/%s", to->name, to->service);
-	return ctl_changed(ctl, "connect", place, code);
+	return ctl_changed(ctl, "connect", place, ADMIN_OK);
 }
 
 /* Of DEVICE/SERVICE, the registry knows where its relay is. */

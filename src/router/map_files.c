@@ -34,6 +34,7 @@ struct map_files {
 	unsigned dirty;	  /* a bit a kind: changed since it was written */
 	unsigned writing; /* kinds that the child is at work on */
 	bool urgent;	  /* among what is dirty: what was open is not any more */
+	bool was_urgent;  /* the same of what is being written */
 	bool held;
 	struct child child;
 	uint64_t began_ms; /* when the child did */
@@ -239,13 +240,13 @@ done_cb(void *ctx, int result)
 	if (result != 0) {
 		report_failure(files, result);
 		files->dirty |= files->writing;
+		files->urgent |= files->was_urgent;
 	}
 	files->writing = 0;
-	if (files->urgent && result == 0)
-		timer_set(files->loop, &files->timer, 0);
-	else /* changes up to then wait for it, too */
-		timer_set(files->loop, &files->timer,
-		    pause_ms(files) + (result != 0 ? RETRY_MS : 0));
+	/* changes up to then wait for it, too */
+	timer_set(files->loop, &files->timer,
+	    (files->urgent ? 0 : pause_ms(files)) +
+		(result != 0 ? RETRY_MS : 0));
 }
 
 static void
@@ -257,6 +258,7 @@ timer_cb(void *ctx)
 		return; /* what comes after that looks again */
 	files->writing = files->dirty;
 	files->dirty = 0;
+	files->was_urgent = files->urgent;
 	files->urgent = false;
 	files->began_ms = loop_now_ms(files->loop);
 	if (child_run(&files->child, write_cb) != 0)
@@ -331,10 +333,11 @@ map_files_free(struct map_files **files)
 	*files = NULL;
 }
 
+/* now: unless it is being written, and what comes after that looks again. */
 static void
-write_soon(struct map_files *files)
+write_soon(struct map_files *files, bool now)
 {
-	if (files->urgent && !files->held && !child_is_running(&files->child))
+	if (now && !files->held && !child_is_running(&files->child))
 		timer_set(files->loop, &files->timer, 0);
 	else if (!timer_is_set(&files->timer))
 		timer_set(files->loop, &files->timer, files->delay_ms);
@@ -345,7 +348,7 @@ map_files_note(struct map_files *files, const struct route_entry *entry)
 {
 	files->dirty |= 1u << entry->kind;
 	files->urgent |= entry->stricter;
-	write_soon(files);
+	write_soon(files, entry->stricter);
 }
 
 void
@@ -353,7 +356,7 @@ map_files_hold(struct map_files *files, bool held)
 {
 	files->held = held;
 	if (!held && files->dirty != 0)
-		write_soon(files);
+		write_soon(files, files->urgent);
 }
 
 uint64_t

@@ -92,7 +92,9 @@ def test_a_rule_holds_in_a_haproxy_that_starts_without_the_router(group):
     cluster.haproxy.process.kill()
     cluster.haproxy.start()
     assert cluster.get(scene.host).status == 403
-    # and so does the end of a share link
+    # and so does the end of a share link, also when the file cannot be written at first
+    blocker = cluster.haproxy.maps / "revoked.map.tmp"
+    blocker.mkdir()
     cluster.router.start()
     until("it has met HAProxy", lambda: cluster.router.process.lines("HAProxy has the routes"))
     id_, end = "0123456789abcdef", int(time.time() * 1000) + 3600000
@@ -101,6 +103,8 @@ def test_a_rule_holds_in_a_haproxy_that_starts_without_the_router(group):
                   f"service=web&created_ms=1&expires_ms={end}&by=&note=&revoked=1")
         tell.xadd("taupe:events", {"kind": "device", "name": "alice"})
         tell.execute()
+    until("it is tried", lambda: cluster.router.process.lines("cannot write the map files"))
+    blocker.rmdir()
     until("the file has it", lambda: id_ in (cluster.haproxy.maps / "revoked.map").read_text(),
           timeout=10)
 

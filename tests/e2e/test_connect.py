@@ -181,6 +181,17 @@ def test_operator_comes_in_without_a_link_and_is_audited(scene):
     assert "alice/raw" not in scene.ctl("events", "--kind", "audit")
 
 
+def test_who_cannot_read_the_registry_comes_to_what_is_public(scene):
+    """As users of a host whose taupectl has an operator's configuration."""
+    nowhere = ["--redis", f"127.0.0.1:{ports.take()}"]
+    done = scene.connect("alice/raw", *nowhere)
+    assert (done.stdout, done.returncode) == (b"raw", 0), done.stderr
+    assert b"going on without a pass" in done.stderr
+    scene.refused(NO_PERMISSION, "a share link of the service is needed", "alice/closed", *nowhere)
+    scene.refused(UNREACHABLE, "a relay's URL is needed", "alice/raw", *nowhere, relay=None)
+    assert scene.connect(scene.share(), *nowhere, relay=None).stdout == b"raw"
+
+
 def test_operators_port_makes_a_pass_for_each_connection(scene):
     port = ports.take()
     process = Process(scene.group, "passes", scene.operator(
@@ -330,6 +341,14 @@ def test_a_relay_that_stands_alone_serves_it_too(group):
                               check=False)
     assert run("carol/raw").stdout == b"raw"
     assert run("dave/raw").returncode == OFFLINE
+    operator = [binary("taupectl"), "--config", "/dev/null", "--devices-file",
+                str(alone.devices_file), "--admin", f"127.0.0.1:{alone.relay.admin_port}"]
+    subprocess.run([*operator, "device", "set", "carol", "--access", "raw=private"], check=True,
+                   timeout=30)
+    until("it holds", lambda: run("carol/raw").returncode == NO_PERMISSION)
+    done = subprocess.run([*operator, "connect", "carol/raw"], input=b"NAME\n",
+                          capture_output=True, timeout=30, check=False)
+    assert (done.stdout, done.returncode) == (b"raw", 0), done.stderr
 
 
 def test_device_that_leaves_ends_the_connection(scene):
