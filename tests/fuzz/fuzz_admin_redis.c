@@ -50,7 +50,7 @@ ask(struct admin *admin, int which)
 		(void)store->device_count(admin, &count);
 		break;
 	default:
-		(void)store->usage(admin, "alice", 20000, 20001, list);
+		(void)store->usage(admin, "alice", 20261126, 20261127, list);
 		break;
 	}
 	access_drop(&access);

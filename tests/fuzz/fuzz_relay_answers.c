@@ -20,7 +20,7 @@ ask(struct admin *admin)
 	(void)store->relays(admin, list);
 	(void)store->routes(admin, list);
 	(void)store->gone(admin, list);
-	(void)store->usage(admin, NULL, 20000, 20001, list);
+	(void)store->usage(admin, NULL, 20261126, 20261127, list);
 	(void)store->relay_drain(admin, "r1", true);
 	(void)store->status(admin, &status);
 	if (store->events(admin, "0", 0, &page) == ADMIN_OK)
