@@ -95,6 +95,19 @@ writer_len(const struct writer *w)
 	return (size_t)(w->at - w->start);
 }
 
+char *
+writer_reserve(struct writer *w, size_t len)
+{
+	char *at = w->at;
+
+	if (w->full || len > (size_t)(w->end - at)) {
+		w->full = true;
+		return NULL;
+	}
+	w->at += len;
+	return at;
+}
+
 void
 writer_str(struct writer *w, struct str s)
 {

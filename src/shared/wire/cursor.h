@@ -37,6 +37,8 @@ void writer_init(struct writer *w, void *out, size_t cap);
 /* Bytes written so far. */
 size_t writer_len(const struct writer *w);
 void writer_str(struct writer *w, struct str s);
+/* So many bytes, which the caller fills at once. NULL: there is no room for them. */
+char *writer_reserve(struct writer *w, size_t len);
 void writer_cstr(struct writer *w, const char *text);
 void writer_char(struct writer *w, char c);
 /* The same; what is no visible ASCII character and no blank, with which it might go on in a line of

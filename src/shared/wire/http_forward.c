@@ -50,10 +50,19 @@ is_claim(struct str name)
 static void
 write_field(struct writer *w, struct str name, struct str value)
 {
-	writer_str(w, name);
-	writer_str(w, STR(": "));
-	writer_str(w, value);
-	writer_str(w, STR("\r\n"));
+	char *at = writer_reserve(w, name.len + value.len + 4);
+
+	if (at == NULL)
+		return;
+	memcpy(at, name.ptr, name.len);
+	at += name.len;
+	*at++ = ':';
+	*at++ = ' ';
+	if (value.len > 0)
+		memcpy(at, value.ptr, value.len);
+	at += value.len;
+	*at++ = '\r';
+	*at = '\n';
 }
 
 /* Other members would name fields that are meant for us, or that a lenient server would then leave

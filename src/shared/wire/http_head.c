@@ -57,7 +57,12 @@ bad(struct http_head *head, unsigned status, const char *error)
 static bool
 is_target(struct str s)
 {
-	return s.len > 0 && s.ptr[0] == '/' && str_only(s, "$~!\"");
+	if (s.len == 0 || s.ptr[0] != '/')
+		return false;
+	for (size_t i = 1; i < s.len; i++)
+		if (s.ptr[i] <= ' ' || s.ptr[i] > '~' || s.ptr[i] == '#')
+			return false;
+	return true;
 }
 
 static bool
@@ -134,7 +139,7 @@ http_request_parse(
 	struct str rest = {in, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX};
 	enum wire_result result;
 
-	memset(head, 0, sizeof(*head));
+	memset(head, 0, offsetof(struct http_head, fields));
 	result = parse_lines(&rest, head);
 	if (result == WIRE_DONE)
 		*consumed = (size_t)(rest.ptr - in);
@@ -168,7 +173,7 @@ http_trailers_parse(
 	struct str rest = {in, len < HTTP_HEAD_MAX ? len : HTTP_HEAD_MAX};
 	enum wire_result result;
 
-	memset(head, 0, sizeof(*head));
+	memset(head, 0, offsetof(struct http_head, fields));
 	result = parse_trailers(&rest, head);
 	if (result == WIRE_DONE)
 		*consumed = (size_t)(rest.ptr - in);

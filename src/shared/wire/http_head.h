@@ -22,10 +22,10 @@ struct http_head {
 	struct str method, target;
 	struct str path, query; /* target split at its '?'; query absent when none */
 	unsigned minor; /* HTTP/1.minor: 0 or 1 */
-	size_t n_fields;
-	struct http_field fields[HTTP_FIELDS_MAX];
 	const char *error; /* on WIRE_BAD: a static string, what was wrong */
 	unsigned error_status; /* on WIRE_BAD: 400, 414, 431 or 505 */
+	size_t n_fields;
+	struct http_field fields[HTTP_FIELDS_MAX];
 };
 
 /*

@@ -102,13 +102,52 @@ str_only(struct str s, const char *ranges)
 	return true;
 }
 
+static bool
+is_line_char(char c)
+{
+	unsigned char byte = (unsigned char)c;
+
+	return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
+}
+
+#ifdef TAUPE_WITHOUT_FAST_PATHS
+
+static bool
+word_is_text(const char *at)
+{
+	(void)at;
+	return false;
+}
+
+#else
+
+/* No control character in these eight? A false no for what has a tab. Each byte's highest bit tells:
+ * it is set by taking 0x20 from what is less, and from what DEL leaves of itself 1. */
+static bool
+word_is_text(const char *at)
+{
+	const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
+	uint64_t word, del;
+
+	memcpy(&word, at, sizeof(word));
+	del = word ^ ones * 0x7f;
+	return ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) &
+		   tops) == 0;
+}
+
+#endif
+
 bool
 str_is_line(struct str s)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
+	size_t i = 0;
 
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
+	while (i < s.len) {
+		if (s.len - i >= 8 && word_is_text(s.ptr + i))
+			i += 8;
+		else if (is_line_char(s.ptr[i]))
+			i++;
+		else
 			return false;
 	}
 	return true;

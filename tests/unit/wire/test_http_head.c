@@ -166,6 +166,37 @@ START_TEST(refuses_malformed_requests)
 }
 END_TEST
 
+/* RFC 9110 section 5.6.2; and a path of visible ASCII characters but for '#'. */
+START_TEST(every_character_of_a_name_and_of_a_target)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+	char text[64];
+	struct http_head head;
+	size_t consumed;
+
+	for (int c = 1; c < 256; c++) {
+		bool token = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+		    (c >= 'A' && c <= 'Z') || strchr(others, c) != NULL;
+		bool target = c > ' ' && c <= '~' && c != '#';
+		int len = snprintf(text, sizeof(text),
+		    "GET / HTTP/1.1\r\nn%c: v\r\n\r\n", c);
+
+		if (c != ':') /* which ends the name */
+			ck_assert_msg(
+			    (http_request_parse(text, (size_t)len, &head,
+				 &consumed) == WIRE_DONE) == token,
+			    "name: %d", c);
+		len = snprintf(
+		    text, sizeof(text), "GET /a%cb HTTP/1.1\r\n\r\n", c);
+		if (c != ' ') /* which ends it */
+			ck_assert_msg(
+			    (http_request_parse(text, (size_t)len, &head,
+				 &consumed) == WIRE_DONE) == target,
+			    "target: %d", c);
+	}
+}
+END_TEST
+
 START_TEST(complaint_comes_with_the_line_that_earns_it)
 {
 	struct http_head head;
@@ -386,6 +417,7 @@ main(void)
 	    request_cut_at_every_byte_wants_more,
 	    looks_at_nothing_behind_the_head,
 	    refuses_malformed_requests,
+	    every_character_of_a_name_and_of_a_target,
 	    complaint_comes_with_the_line_that_earns_it,
 	    accepts_what_browsers_send,
 	    size_is_bounded,

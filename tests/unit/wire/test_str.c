@@ -38,6 +38,29 @@ START_TEST(list_has_only_whole_members)
 }
 END_TEST
 
+/* At each place of what is looked at eight bytes at a time, and beside each other. */
+START_TEST(a_line_has_no_control_character_anywhere)
+{
+	char text[24];
+
+	for (size_t len = 0; len <= sizeof(text); len++) {
+		for (size_t at = 0; at < len; at++) {
+			for (int c = 0; c < 256; c++) {
+				bool good = (c >= 0x20 && c != 0x7f) || c == '\t';
+
+				memset(text, at % 2 == 0 ? ' ' : '\xff', len);
+				text[at] = (char)c;
+				if (str_is_line((struct str){text, len}) != good)
+					ck_abort_msg("%zu: %d at %zu", len, c, at);
+			}
+		}
+		memset(text, '~', len);
+		ck_assert(str_is_line((struct str){text, len}));
+	}
+	ck_assert(str_is_line(STR("a\tb and more of it\t, and 0x80: \x80\x9f\x7e")));
+}
+END_TEST
+
 START_TEST(split_at_the_first_separator)
 {
 	struct str head, tail;
@@ -129,6 +152,7 @@ main(void)
 	const TTest *const tests[] = {
 	    equality_without_case_is_ascii_only,
 	    list_has_only_whole_members,
+	    a_line_has_no_control_character_anywhere,
 	    split_at_the_first_separator,
 	    split_into_its_own_input,
 	    number_up_to_its_bound,
