@@ -528,7 +528,12 @@ def test_a_login_is_a_cookie_and_a_second_value(scene):
     assert "Secure" in attributes
     api.fails(403, "GET", "/tokens", match="X-Taupe-CSRF", headers={"Cookie": admin})
     for site in ("cross-site", "same-site"):
-        for method, path in (("GET", "/live"), ("GET", "/devices"), ("POST", "/login")):
+        # a stream that were let in would have no end
+        stream = http.client.HTTPConnection("127.0.0.1", scene.relay.admin_port, timeout=10)
+        stream.request("GET", PREFIX + "/live", headers={"Sec-Fetch-Site": site})
+        assert stream.getresponse().status == 403
+        stream.close()
+        for method, path in (("GET", "/devices"), ("POST", "/login")):
             api.fails(403, method, path, match="page from elsewhere",
                       headers={**logged_in, "Sec-Fetch-Site": site})
         assert api.raw("GET", "/healthz", headers={"Sec-Fetch-Site": site})[0] == 200

@@ -377,16 +377,20 @@ def test_a_slow_registry_is_asked_one_look_at_a_time(scene, alice, browser):
     browser.open(scene.relays[0])
     browser.run("openDevice('alice')")
     until("alice is shown", lambda: browser.text("#device-state") == "online")
+    browser.run("stream.close()")  # ticks are ours from here on
+    until("it has looked", lambda: browser.run("return looking === null"))
     browser.run("window.asked = []; const real = window.fetch; window.fetch = (...all) => {"
                 "asked.push(all[0]); return new Promise(resolve => setTimeout(resolve, 300))"
-                ".then(() => real(...all)); }; looking = null;"
-                "for (let i = 1; i <= 20; i++)"
-                "  tick({data: JSON.stringify({changes: changes + i})});")
+                ".then(() => real(...all)); };"
+                "window.turn = () => tick({data: JSON.stringify({changes: changes + 1})});"
+                "for (let i = 1; i <= 20; i++) window.turn();")
     asked = browser.run("return asked")
     for path in ("api/v1/cluster", "api/v1/devices?limit=50", "api/v1/devices/alice"):
         assert asked.count(path) == 1, asked
     # and then again
-    until("it goes on", lambda: browser.run("return asked").count("api/v1/cluster") > 1)
+    until("it has looked", lambda: browser.run("return looking === null"))
+    browser.run("window.turn()")
+    assert browser.run("return asked").count("api/v1/cluster") == 2
 
 
 def test_a_device_that_comes_is_there_without_a_reload(scene, browser):

@@ -370,10 +370,9 @@ connection_of(struct http_admin *admin, struct evhttp_request *request)
 	struct connection *connection;
 
 	/* who has just come is the last one */
-	TAILQ_FOREACH_REVERSE(
-	    connection, &admin->connections, connection_list, link)
-	if (connection->http == http)
-		break;
+	connection = TAILQ_LAST(&admin->connections, connection_list);
+	while (connection != NULL && connection->http != http)
+		connection = TAILQ_PREV(connection, connection_list, link);
 	return connection;
 }
 
