@@ -78,14 +78,23 @@ class HAProxy:
                 entries.setdefault(parts[1], parts[2])  # the older of two wins
         return entries
 
-    def routes(self, kind):
-        """What HAProxy finds for each key: the overlays first, then the big map. Relays: by host."""
+    def _merged(self, kind):
+        """What HAProxy finds for each key: the overlays first, then the big map."""
         merged = self.map(f"{kind}.map")
         merged.update(self.map(f"{kind}.new.map"))
         if kind != "relay":
             merged.update(self.map(f"{kind}.again.map"))
-        return {key: value.split(",")[:2] for key, value in merged.items()
-                if value != "gone" and not (kind == "relay" and key.startswith(("at-", "any/")))}
+        return {key: value.split(",")[:2] for key, value in merged.items() if value != "gone"}
+
+    def relays(self):
+        """All of them: by host, and those that have none by address."""
+        return {key: value for key, value in self._merged("relay").items()
+                if not key.startswith("any/")}
+
+    def routes(self, kind):
+        """Of relays those that have a host."""
+        return {key: value for key, value in self._merged(kind).items()
+                if not (kind == "relay" and key.startswith(("at-", "any/")))}
 
 
 class Router:
