@@ -5,19 +5,13 @@
  * that had its name point to 127.0.0.1 is refused by its Host.
  *
  * evhttp gives a request that lost its connection back to us, unless the whole server is being
- * freed: closed_cb() tells the two apart.
- *
- * evhttp takes any number of connections, and knows no way to be told of them before one has sent a
- * whole request. But it asks for the bufferevent of each, and is the argument of that one's callbacks
- * a moment later: so a connection is counted from its beginning, and from there to its end, and who
- * has been idle for longest goes when there are too many.
+ * freed: lost_cb() tells the two apart.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
@@ -29,6 +23,7 @@
 
 #include "base/log.h"
 #include "net/http_admin.h"
+#include "net/http_connections.h"
 
 #define HEADERS_MAX 8192 /* bytes */
 /* Of a body: what is a little too large is read, so that the handler says so in its own words; of what
@@ -39,16 +34,6 @@
 	4096 /* bytes that the client of a stream may send, to no end */
 #define BACKLOG 64
 #define REST_MS 1000
-
-struct connection {
-	TAILQ_ENTRY(connection) link; /* in the admin's */
-	struct http_admin *admin;
-	struct bufferevent *buffer;	/* a reference, until it is adopted */
-	struct evhttp_connection *http; /* NULL: not adopted yet */
-	struct http_request *request;	/* that we have to answer, or NULL */
-};
-
-TAILQ_HEAD(connection_list, connection);
 
 struct http_admin {
 	LIST_ENTRY(http_admin) link;
@@ -62,17 +47,14 @@ struct http_admin {
 	http_handler_cb handler;
 	void *ctx;
 	LIST_HEAD(, http_request) requests; /* with the handler, or streams */
-	struct connection_list fresh;	    /* not adopted yet */
-	struct connection_list connections; /* idle for longest first */
-	size_t n_connections;
-	struct event *adopt;
+	struct http_connections connections;
 };
 
 struct http_request {
 	LIST_ENTRY(http_request) link;	/* while admin is not NULL */
 	struct http_admin *admin;	/* NULL: freed */
 	struct evhttp_request *request; /* NULL: the client is gone */
-	struct connection *connection;	/* the same */
+	struct http_connection *connection; /* the same */
 	const struct http_admin_route *route;
 	void (*gone_cb)(void *ctx); /* of a stream */
 	void *gone_ctx;
@@ -250,11 +232,13 @@ find_route(const struct http_admin *admin, const char *path)
 	return NULL;
 }
 
-/* ---- connections ---- */
+/* ---- requests of a handler ---- */
 
+/* Its connection ends. */
 static void
-lose_request(struct http_request *request)
+lost_cb(void *owner)
 {
+	struct http_request *request = owner;
 	struct evhttp_request *http = request->request;
 
 	request->request = NULL;
@@ -268,122 +252,13 @@ lose_request(struct http_request *request)
 	}
 }
 
-/* It ends. */
-static void
-closed_cb(struct evhttp_connection *http, void *ctx)
-{
-	struct connection *connection = ctx;
-	struct http_admin *admin = connection->admin;
-	struct http_request *request = connection->request;
-
-	evhttp_connection_set_closecb(http, NULL, NULL);
-	TAILQ_REMOVE(&admin->connections, connection, link);
-	admin->n_connections--;
-	free(connection);
-	if (request != NULL)
-		lose_request(request);
-}
-
-/* It has done something. */
-static void
-touch(struct connection *connection)
-{
-	struct connection_list *list = &connection->admin->connections;
-
-	TAILQ_REMOVE(list, connection, link);
-	TAILQ_INSERT_TAIL(list, connection, link);
-}
-
-/* Whose requests are with us stay: there are never so many of them. */
-static void
-make_room(struct http_admin *admin)
-{
-	struct connection *connection, *next;
-
-	for (connection = TAILQ_FIRST(&admin->connections);
-	     connection != NULL && admin->n_connections > HTTP_CONNECTIONS_MAX;
-	     connection = next) {
-		next = TAILQ_NEXT(connection, link);
-		if (connection->request == NULL)
-			evhttp_connection_free(connection->http);
-	}
-}
-
-static void
-adopt(struct http_admin *admin, struct connection *connection)
-{
-	bufferevent_data_cb read_cb;
-	void *http;
-
-	TAILQ_REMOVE(&admin->fresh, connection, link);
-	bufferevent_getcb(connection->buffer, &read_cb, NULL, NULL, &http);
-	bufferevent_decref(connection->buffer);
-	connection->buffer = NULL;
-	if (read_cb == NULL || http == NULL) { /* it could not be begun */
-		free(connection);
-		return;
-	}
-	connection->http = http;
-	evhttp_connection_set_closecb(http, closed_cb, connection);
-	TAILQ_INSERT_TAIL(&admin->connections, connection, link);
-	admin->n_connections++;
-}
-
-/* From the loop, before it hears of any connection again. */
-static void
-adopt_cb(evutil_socket_t fd, short events, void *ctx)
-{
-	struct http_admin *admin = ctx;
-	struct connection *connection;
-
-	(void)fd;
-	(void)events;
-	while ((connection = TAILQ_FIRST(&admin->fresh)) != NULL)
-		adopt(admin, connection);
-	make_room(admin);
-}
-
-/* NULL: evhttp makes one, and there is no memory for a request either. */
-static struct bufferevent *
-begin_cb(struct event_base *base, void *ctx)
-{
-	struct http_admin *admin = ctx;
-	struct bufferevent *buffer = bufferevent_socket_new(base, -1, 0);
-	struct connection *connection = calloc(1, sizeof(*connection));
-
-	if (buffer == NULL || connection == NULL) {
-		free(connection);
-		return buffer;
-	}
-	bufferevent_incref(buffer);
-	*connection = (struct connection){.admin = admin, .buffer = buffer};
-	TAILQ_INSERT_TAIL(&admin->fresh, connection, link);
-	event_active(admin->adopt, EV_TIMEOUT, 0);
-	return buffer;
-}
-
-/* NULL: there was no memory for it. */
-static struct connection *
-connection_of(struct http_admin *admin, struct evhttp_request *request)
-{
-	struct evhttp_connection *http = evhttp_request_get_connection(request);
-	struct connection *connection;
-
-	/* who has just come is the last one */
-	connection = TAILQ_LAST(&admin->connections, connection_list);
-	while (connection != NULL && connection->http != http)
-		connection = TAILQ_PREV(connection, connection_list, link);
-	return connection;
-}
-
-/* ---- requests of a handler ---- */
-
 static void
 hand_over(struct http_admin *admin, struct evhttp_request *http,
     const struct http_admin_route *route)
 {
 	struct http_request *request = calloc(1, sizeof(*request));
-	struct connection *connection = connection_of(admin, http);
+	struct http_connection *connection = http_connections_find(
+	    &admin->connections, evhttp_request_get_connection(http));
 
 	if (request == NULL || connection == NULL) {
 		free(request);
@@ -394,8 +269,7 @@ hand_over(struct http_admin *admin, struct evhttp_request *http,
 	request->request = http;
 	request->connection = connection;
 	request->route = route;
-	connection->request = request;
-	touch(connection);
+	http_connection_own(connection, request);
 	LIST_INSERT_HEAD(&admin->requests, request, link);
 	admin->handler(admin->ctx, request);
 }
@@ -408,10 +282,8 @@ take_back(struct http_request **requestp)
 	struct evhttp_request *http = request->request;
 
 	*requestp = NULL;
-	if (request->connection != NULL) {
-		request->connection->request = NULL;
-		touch(request->connection);
-	}
+	if (request->connection != NULL)
+		http_connection_own(request->connection, NULL);
 	if (request->admin != NULL)
 		LIST_REMOVE(request, link);
 	free(request);
@@ -720,16 +592,14 @@ http_admin_new(struct loop *loop, const struct address *address,
 	admin->ctx = ctx;
 	LIST_INSERT_HEAD(&admins, admin, link);
 	timer_init(&admin->rest, rest_over_cb, admin);
-	TAILQ_INIT(&admin->fresh);
-	TAILQ_INIT(&admin->connections);
 	admin->http = evhttp_new(loop_base(loop));
-	admin->adopt =
-	    event_new(loop_base(loop), -1, EV_TIMEOUT, adopt_cb, admin);
-	if (admin->http == NULL || admin->adopt == NULL) {
+	if (http_connections_init(&admin->connections, loop_base(loop),
+		HTTP_CONNECTIONS_MAX, lost_cb) != 0 ||
+	    admin->http == NULL) {
 		errno = ENOMEM;
 		goto fail;
 	}
-	evhttp_set_bevcb(admin->http, begin_cb, admin);
+	http_connections_watch(&admin->connections, admin->http);
 	evhttp_set_max_headers_size(admin->http, HEADERS_MAX);
 	evhttp_set_max_body_size(admin->http, READ_MAX);
 	evhttp_set_timeout(admin->http, TIMEOUT_S);
@@ -774,24 +644,6 @@ leave_requests(struct http_admin *admin)
 	}
 }
 
-/* evhttp ends them. */
-static void
-leave_connections(struct http_admin *admin)
-{
-	struct connection *connection;
-
-	while ((connection = TAILQ_FIRST(&admin->fresh)) != NULL) {
-		TAILQ_REMOVE(&admin->fresh, connection, link);
-		bufferevent_decref(connection->buffer);
-		free(connection);
-	}
-	while ((connection = TAILQ_FIRST(&admin->connections)) != NULL) {
-		TAILQ_REMOVE(&admin->connections, connection, link);
-		evhttp_connection_set_closecb(connection->http, NULL, NULL);
-		free(connection);
-	}
-}
-
 void
 http_admin_free(struct http_admin **adminp)
 {
@@ -803,9 +655,7 @@ http_admin_free(struct http_admin **adminp)
 	*adminp = NULL;
 	LIST_REMOVE(admin, link);
 	leave_requests(admin);
-	leave_connections(admin);
-	if (admin->adopt != NULL)
-		event_free(admin->adopt);
+	http_connections_fini(&admin->connections);
 	timer_clear(admin->loop, &admin->rest);
 	if (admin->http != NULL)
 		evhttp_free(admin->http);
