@@ -192,6 +192,7 @@ join(struct upgrade *upgrade, struct service *service)
 	    upgrade->named.len > 0 ? upgrade->named : upgrade->peer;
 	struct connect *connect;
 	evutil_socket_t fds[2];
+	enum page page;
 
 	if (tcp_pair(fds) != 0) {
 		busy(upgrade, "this relay has no sockets left");
@@ -204,8 +205,9 @@ join(struct upgrade *upgrade, struct service *service)
 	if (connect == NULL)
 		close(fds[1]);
 	else if (!visitor_connect(
-		     service, fds[1], &from, connect, &connect->visitor))
-		connect_failed(connect, PAGE_BUSY);
+		     service, fds[1], &from, connect, &connect->visitor,
+		     &page))
+		connect_failed(connect, page);
 }
 
 /* ---- may it come? ---- */

@@ -596,14 +596,20 @@ visitor_adopt(struct service *service, struct conn *conn, struct buf **first,
 
 bool
 visitor_connect(struct service *service, int fd, const struct address *from,
-    struct connect *connect, struct visitor **made)
+    struct connect *connect, struct visitor **made, enum page *page)
 {
 	struct objection objection;
 	struct source *source;
 	struct visitor *visitor;
 
-	if (!admit(service, from, &source, &objection) ||
-	    (visitor = visitor_new(service, from, source)) == NULL) {
+	*page = PAGE_BUSY;
+	if (!admit(service, from, &source, &objection)) {
+		service->device->relay->counters.visits_failed++;
+		*page = objection.page;
+		close(fd);
+		return false;
+	}
+	if ((visitor = visitor_new(service, from, source)) == NULL) {
 		close(fd);
 		return false;
 	}

@@ -53,10 +53,10 @@ void visitor_adopt(struct service *service, struct conn *conn,
     struct buf **first, size_t first_len, const struct address *from);
 
 /* A visitor came over a WebSocket, and may: *visitor is it. Takes the descriptor. False: it is turned
- * away; true: it may have failed already, and connect with it. */
+ * away, and *page says why; true: it may have failed already, and connect with it. */
 bool visitor_connect(struct service *service, int fd,
     const struct address *from, struct connect *connect,
-    struct visitor **visitor);
+    struct visitor **visitor, enum page *page);
 
 /* The session that it waited for has ended: it waits for the next one, for so long. */
 void visitor_hold(struct visitor *visitor);

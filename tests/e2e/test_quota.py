@@ -19,7 +19,7 @@ from harness.wait import until
 
 HOST = "alice.example.test"
 FAKETIME = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-DATAERR, MONTH_S = 65, 31 * 86400
+DATAERR, NOPERM, MONTH_S = 65, 77, 31 * 86400
 
 
 def now():
@@ -161,6 +161,9 @@ def test_riding_visit_is_ended(group):
         expect_reset(running)
     assert "for this month" in scene.get().text
     assert scene.relay.api("relay/devices")["devices"][0]["epoch"] == epoch
+    # who comes over a WebSocket is told as well: docs/PROTOCOL.md
+    done = scene.run("connect", "alice/raw", "--relay", scene.relay.url)
+    assert done.returncode == NOPERM and "quota: " in done.stderr and "month" in done.stderr, done
 
 
 def test_slowed_and_warned(group):
