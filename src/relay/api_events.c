@@ -2,8 +2,9 @@
 /*
  * GET /api/v1/events: a page of what has happened, or, for who accepts text/event-stream, one after
  * the other for as long as the client listens. A stream asks for the next page twice a second, or at
- * once behind a full one, by the worker where that is Redis' to answer. It ends by itself after some minutes: its client comes
- * again with the place where it was, and may have lost the right to meanwhile.
+ * once behind a full one, by the worker where that is Redis' to answer, whose pages may be longer. It
+ * ends by itself after some minutes: its client comes again with the place where it was, and may have
+ * lost the right to meanwhile.
  */
 #include "config.h"
 
@@ -16,7 +17,6 @@
 
 #define STREAMS_MAX 32
 #define POLL_MS 500
-#define PAGE_FULL 100 /* events: there may be more behind them */
 #define UNREAD_MAX (HTTP_BACKLOG_MAX / 4)
 #define SIGN_OF_LIFE 30 /* polls without an event */
 #define LIFE_MS 300000
@@ -201,7 +201,7 @@ take_page(struct event_stream *stream)
 {
 	struct loop *loop = stream->api->relay->loop;
 	bool good = stream->code != ADMIN_OK || send_page(stream);
-	bool full = json_array_size(stream->page.events) >= PAGE_FULL;
+	bool full = json_array_size(stream->page.events) >= HISTORY_PAGE;
 
 	if (stream->code == ADMIN_OK)
 		memcpy(stream->place, stream->page.end, sizeof(stream->place));

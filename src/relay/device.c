@@ -494,8 +494,7 @@ take_limits(struct device *device, enum registry_status status,
 }
 
 /* Sessions and running visits go on, but those that nobody would ask any more; who comes from now on
- * is asked by the new rules. Its routes
- * are others now if that is true. */
+ * is asked by the new rules. True: its routes are others now. */
 static bool
 take_access(struct device *device, enum registry_status status,
     const struct device_record *record)

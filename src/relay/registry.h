@@ -22,6 +22,7 @@
 #define ROUTE_VALUE_MAX 64 /* "192.0.2.1,30001" */
 #define RELAYS_MAX 64
 #define HISTORY_PLACE_MAX 48 /* "1764567890123-17" */
+#define HISTORY_PAGE 100     /* events that recall() tells of at once, at most */
 
 struct happening;
 struct grant;

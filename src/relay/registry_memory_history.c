@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #define KEPT 1000
-#define AT_ONCE 100 /* of them, in a page */
 
 void
 memory_history_init(struct memory_history *history)
@@ -86,7 +85,7 @@ memory_history_recall(const struct memory_history *history, const char *after,
 	TAILQ_FOREACH (event, &history->list, link) {
 		if (event->number <= number)
 			continue;
-		if (n++ == AT_ONCE)
+		if (n++ == HISTORY_PAGE)
 			break;
 		number = event->number;
 		write_place(history, number, place);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a device has done is added to its sums and to its day's in one transaction: both or
- * neither. An answer that says so is the end of it, and then its last hour is added to as well; a refusal says that nothing was added; and
- * without an answer it is not known, and counts as added: rather too few than twice.
+ * neither. An answer that says so is the end of it, and then its last hour is added to as well; a
+ * refusal says that nothing was added; and without an answer it is not known, and counts as added:
+ * rather too few than twice.
  */
 #include "config.h"
 

@@ -4,6 +4,7 @@ as docs/openapi.json says, to who may make it and to nobody else; and every chan
 import base64
 import http.client
 import json
+import secrets
 import subprocess
 import threading
 import time
@@ -467,7 +468,7 @@ def test_the_last_hour_is_in_two_hashes_and_goes(cluster):
 
 
 def test_rules_and_share_links_are_audited(cluster):
-    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    audits = audits_from_here(cluster)
     api, path = cluster.api, "/devices/told/services/web"
     api.ok("POST", "/devices", {"name": "told"})
     api.fails(403, "PUT", path + "/access", {"mode": "public"}, token=cluster.tokens["operate"])
@@ -477,8 +478,7 @@ def test_rules_and_share_links_are_audited(cluster):
     assert api.call("DELETE", f"/devices/told/shares/{made['id']}")[0] == 204
     assert api.call("DELETE", path + "/shares")[0] == 204
     assert api.call("DELETE", path + "/access")[0] == 204
-    found = until("all are there", lambda: len(audits(cluster.redis)) == 8
-                  and audits(cluster.redis))
+    found = until("all are there", lambda: len(audits()) == 8 and audits())
     assert [(a["what"], a["object"], a["outcome"]) for a in found[1:]] == [
         ("device set", "told/web", "denied"), ("device set", "told/web", "done"),
         ("share", "told/web", "invalid"), ("share", "told/web", "done"),
@@ -691,21 +691,27 @@ def test_other_bad_requests(cluster):
             assert headers["Content-Type"].startswith("text/event-stream")
 
 
-def audits(redis):
-    return [fields for _, fields in redis.client.xrange("taupe:history")
-            if fields["kind"] == "audit"]
+def audits_from_here(cluster):
+    """What is audited from now on: what was done before has been written when this returns."""
+    mark = f"mark-{secrets.token_hex(4)}"
+    redis = cluster.redis.client
+    cluster.api.fails(404, "DELETE", f"/devices/{mark}")
+    place = until("the mark is written", lambda: next(
+        (place for place, fields in redis.xrange("taupe:history")
+         if fields.get("object") == mark), None))
+    return lambda: [fields for _, fields in redis.xrange("taupe:history", f"({place}")
+                    if fields["kind"] == "audit"]
 
 
 def test_every_change_is_audited_also_one_that_was_denied(cluster):
-    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    audits = audits_from_here(cluster)
     cluster.api.ok("POST", "/devices", {"name": "audited"})
     cluster.api.fails(409, "POST", "/devices", {"name": "audited"})
     cluster.api.fails(403, "DELETE", "/devices/audited", token=cluster.tokens["read"])
     assert cluster.ctl("device", "rotate", "audited").returncode == 0
     assert cluster.ctl("device", "rm", "audited").returncode == 0
     assert cluster.ctl("device", "rm", "audited").returncode != 0
-    found = until("all are there", lambda: len(audits(cluster.redis)) == 6
-                  and audits(cluster.redis))
+    found = until("all are there", lambda: len(audits()) == 6 and audits())
     by_api = [(a["who"], a["what"], a["object"], a["outcome"]) for a in found if "relay" in a]
     by_ctl = [(a["what"], a["object"], a["outcome"]) for a in found if "relay" not in a]
     assert by_api == [("adminer", "device add", "audited", "done"),
@@ -719,13 +725,12 @@ def test_every_change_is_audited_also_one_that_was_denied(cluster):
 
 
 def test_an_audit_names_what_was_denied(cluster):
-    cluster.redis.client.xtrim("taupe:history", maxlen=0)
+    audits = audits_from_here(cluster)
     cluster.api.fails(403, "POST", "/devices", {"name": "wanted"}, token=cluster.tokens["read"])
     _, _, headers = cluster.api.call("POST", "/login", token=cluster.tokens["admin"])
     cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
     Api(cluster.relay).fails(403, "DELETE", "/fleets/wanted", headers=cookie, match="X-Taupe-CSRF")
-    found = until("both are there", lambda: len(audits(cluster.redis)) == 2
-                  and audits(cluster.redis))
+    found = until("both are there", lambda: len(audits()) == 2 and audits())
     assert [(a["who"], a["what"], a["object"], a["outcome"]) for a in found] == [
         ("reader", "device add", "wanted", "denied"), ("adminer", "fleet rm", "wanted", "denied")]
 

@@ -127,7 +127,8 @@ def test_many_ports_of_a_lease_are_told_as_far_as_there_is_room(group):
         assert agent.port(service) == int(port)
 
 
-def test_a_stop_waits_for_what_redis_has_not_taken(group):
+def stopping_relay(group):
+    """A scene whose relay was told to stop, and has an event that Redis does not take."""
     scene = Scene(group)
     agent = scene.join("alice")
     scene.wait("connect")
@@ -135,6 +136,11 @@ def test_a_stop_waits_for_what_redis_has_not_taken(group):
     agent.stop()
     until("it was refused", scene.redis.client.acl_log)
     scene.relay.process.popen.send_signal(signal.SIGTERM)
+    return scene
+
+
+def test_a_stop_waits_for_what_redis_has_not_taken(group):
+    scene = stopping_relay(group)
     scene.relay.process.wait_line("draining")
     scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "+xadd")
     scene.redis.client.acl_log_reset()  # what was refused was meant to be
@@ -145,13 +151,7 @@ def test_a_stop_waits_for_what_redis_has_not_taken(group):
 
 @pytest.mark.long
 def test_a_stop_says_how_many_events_it_loses(group):
-    scene = Scene(group)
-    agent = scene.join("alice")
-    scene.wait("connect")
-    scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-xadd")
-    agent.stop()
-    until("it was refused", scene.redis.client.acl_log)
-    scene.relay.process.popen.send_signal(signal.SIGTERM)
+    scene = stopping_relay(group)
     line = scene.relay.process.wait_line("events are lost", timeout=20)
     assert "count=1" in line
     scene.relay.process.ends(0, timeout=20)
