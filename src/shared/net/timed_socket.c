@@ -29,13 +29,16 @@ int
 timed_await(struct timed_socket *timed, short events)
 {
 	struct pollfd poller = {.fd = timed->fd, .events = events};
-	uint64_t now = timed_now_ms();
+	uint64_t now;
 	int n;
 
-	if (now >= timed->deadline_ms)
-		return timed_fail(timed, "no answer in time");
-	n = poll(&poller, 1, (int)(timed->deadline_ms - now));
-	if (n < 0 && errno != EINTR)
+	do {
+		now = timed_now_ms();
+		n = now < timed->deadline_ms
+		    ? poll(&poller, 1, (int)(timed->deadline_ms - now))
+		    : 0;
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
 		return timed_fail(timed, error_text(errno));
 	return n == 0 ? timed_fail(timed, "no answer in time") : 0;
 }

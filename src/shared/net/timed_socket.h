@@ -24,7 +24,7 @@ uint64_t timed_now_ms(void);
 
 /* Always -1. */
 int timed_fail(struct timed_socket *timed, const char *text);
-/* events as poll() has them; 0 also when a signal came: ask again. */
+/* events as poll() has them; 0 when there are some. */
 int timed_await(struct timed_socket *timed, short events);
 /* Open and connect; fd is to be closed afterwards in any case, unless it is -1. */
 int timed_connect(
