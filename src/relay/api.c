@@ -71,6 +71,8 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 	    [ADMIN_NOT_GIVEN] = {409, "impossible",
 		"start the relay with devices_file or redis"},
 	    [ADMIN_IMPOSSIBLE] = {409, "impossible", "see what"},
+	    [ADMIN_UNPROVED] = {409, "unproved",
+		"let its owner set the TXT record, and try again"},
 	    [ADMIN_BUSY] = {503, "busy", "try again"},
 	    [ADMIN_DOWN] = {503, "unavailable",
 		"try again when the registry is back"},
@@ -554,6 +556,7 @@ api_new(struct relay *relay)
 	snprintf(api->cookie, sizeof(api->cookie), "taupe-%s", relay->self.id);
 	admin_init(&api->admin, &api->registry, api->program);
 	api->admin.devices_file = options->devices_file;
+	api->admin.domain = options->domain;
 	http_admin_handle(relay->admin, handle_cb);
 	if (options->admin_private)
 		http_admin_allow_any_host(relay->admin);
