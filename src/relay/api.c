@@ -268,7 +268,7 @@ static const struct guest_ops guest_ops = {
 
 /* What stands in a path in the place of a pattern's; absent: it has none. */
 struct path_names {
-	struct str name, service, share;
+	struct str name, service, share, host;
 };
 
 static struct str *
@@ -278,7 +278,9 @@ place_of(struct path_names *names, struct str part)
 		return &names->name;
 	if (str_equal(part, STR("{service}")))
 		return &names->service;
-	return str_equal(part, STR("{share}")) ? &names->share : NULL;
+	if (str_equal(part, STR("{share}")))
+		return &names->share;
+	return str_equal(part, STR("{host}")) ? &names->host : NULL;
 }
 
 static bool
@@ -360,6 +362,8 @@ take_names(struct api_call *call, const struct path_names *names)
 		    names->service, call->service, sizeof(call->service));
 	if (names->share.ptr != NULL && share_id_valid(names->share))
 		(void)str_copy(names->share, call->share, sizeof(call->share));
+	if (names->host.ptr != NULL && device_host_valid(names->host))
+		(void)str_copy(names->host, call->host, sizeof(call->host));
 }
 
 static bool
@@ -374,6 +378,8 @@ names_are_good(struct api_call *call, const struct path_names *names)
 		hint = "services have names of a-z, 0-9 and hyphens";
 	else if (names->share.ptr != NULL && call->share[0] == '\0')
 		hint = "ids of share links have 16 digits from 0 to f";
+	else if (names->host.ptr != NULL && call->host[0] == '\0')
+		hint = "hosts are names in lower case, without a port";
 	if (hint != NULL)
 		api_fail(
 		    call, 404, "not_found", hint, "nothing has such a name");
