@@ -169,21 +169,26 @@ service_host_key(const struct service *service, const char *host,
 		   str_of(host)) == NULL;
 }
 
-/* The port of the listener that it had before this relay was started; 0: it had none, or that is not
- * free. Its further names led there, too. */
+/* The port of the listener that it had before this relay was started; 0: it had none, or another's
+ * route leads there, too. Those by its further names do. */
 static uint16_t
 inherit_port(const struct service *service)
 {
 	struct relay *relay = service->device->relay;
 	char key[ROUTE_KEY_MAX];
 	const char *host;
+	uint16_t port;
+	unsigned times = 1;
 	size_t at = 0;
 
-	while ((host = hosts_next(service, &at)) != NULL)
-		if (service_host_key(service, host, key))
-			(void)inherited_claim(relay, key);
 	write_own_key(service, key);
-	return inherited_claim(relay, key);
+	if ((port = inherited_take(relay, key)) == 0)
+		return 0;
+	while ((host = hosts_next(service, &at)) != NULL)
+		if (service_host_key(service, host, key) &&
+		    inherited_take(relay, key) == port)
+			times++;
+	return inherited_free(relay, port, times) ? port : 0;
 }
 
 static int
