@@ -101,11 +101,41 @@ int
 admin_fail_reserved(
     struct admin *admin, const char *what, const char *id, const char *owner)
 {
+	if (strcmp(what, "host") == 0)
+		return admin_fail(admin, ADMIN_TAKEN,
+		    "%s is a name of the device %s already: choose another "
+		    "one, or taupectl domain rm %s first",
+		    id, owner, id);
 	return admin_fail(admin, ADMIN_TAKEN,
 	    "%s %s is reserved for the device %s: choose another one, or "
-	    "remove that device "
-	    "first",
+	    "remove that device, or its alias, first",
 	    what, id, owner);
+}
+
+int
+admin_fail_no_host(struct admin *admin, const char *host)
+{
+	return admin_fail(admin, ADMIN_UNKNOWN,
+	    "%s is no further name of a device; taupectl domain ls lists those "
+	    "that there are",
+	    host);
+}
+
+int
+admin_fail_hosts_full(struct admin *admin, const char *name)
+{
+	return admin_fail(admin, ADMIN_INVALID,
+	    "%s has %d further names, and no more are kept of a device: "
+	    "taupectl domain rm takes one away",
+	    name, HOSTS_MAX);
+}
+
+int
+admin_fail_host_changed(struct admin *admin, const char *host)
+{
+	return admin_fail(admin, ADMIN_BUSY,
+	    "somebody has removed %s or added it anew meanwhile: try again",
+	    host);
 }
 
 const char *
@@ -120,6 +150,7 @@ admin_outcome(int code)
 	    [ADMIN_BAD_FILE] = "failed",
 	    [ADMIN_NOT_GIVEN] = "impossible",
 	    [ADMIN_IMPOSSIBLE] = "impossible",
+	    [ADMIN_UNPROVED] = "unproved",
 	    [ADMIN_BUSY] = "failed",
 	    [ADMIN_DOWN] = "failed",
 	    [ADMIN_REFUSED] = "failed",

@@ -31,6 +31,7 @@ enum admin_code {
 	ADMIN_BAD_FILE,   /* what stands in a file may not be */
 	ADMIN_NOT_GIVEN,  /* the context lacks the file or the relay that it takes */
 	ADMIN_IMPOSSIBLE, /* not with this registry */
+	ADMIN_UNPROVED,   /* the world does not show what it has to */
 	ADMIN_BUSY,       /* others were faster, again and again */
 	ADMIN_DOWN,       /* Redis or the relay does not answer as it should */
 	ADMIN_REFUSED,    /* Redis does not allow it to this user */
@@ -60,6 +61,7 @@ struct admin {
 	const char *devices_file, *relay;     /* of a relay that stands alone, or NULL */
 	const char *program;                  /* its name for Redis */
 	const char *who, *from;               /* whose changes these are: for the audit */
+	const char *domain; /* that devices' names are under; NULL: the relays tell it */
 
 	const struct store *store;
 	struct redis_sync *redis;              /* once it was needed */
@@ -101,6 +103,25 @@ struct store {
 	/* The URL of a service that has this rule, "https://cam.example.com/". */
 	int (*service_url)(struct admin *admin, const char *name,
 	    const struct access_rule *rule, char *url, size_t cap);
+	/* The domain that devices' names are under. */
+	int (*domain)(struct admin *admin, char domain[HOST_NAME_MAX + 1]);
+	/* The relay that agents find under a host name; "": none. */
+	int (*relay_of_host)(struct admin *admin, const char *host,
+	    char relay[DEVICE_NAME_MAX + 1]);
+	/* A further name of one of its services, which no other device has; of an alias, its
+	 * label, too. */
+	int (*host_add)(struct admin *admin, const char *name,
+	    const struct device_host *host);
+	/* Whose further name is that, and what is stored of it? */
+	int (*host)(struct admin *admin, const char *host,
+	    char name[DEVICE_NAME_MAX + 1], struct device_host *found);
+	/* It has been proved: proof and proved_ms, unless another token is asked for meanwhile. */
+	int (*host_prove)(struct admin *admin, const char *name,
+	    const struct device_host *host);
+	int (*host_remove)(struct admin *admin, const char *name,
+	    const struct device_host *host);
+	/* All of them, as admin_host_json(). */
+	int (*hosts)(struct admin *admin, json_t *list);
 	/* End its session: its agent may come again. */
 	int (*device_kick)(struct admin *admin, const char *name);
 	int (*device_remove)(struct admin *admin, const char *name);

@@ -18,5 +18,8 @@ int admin_fail_token_exists(struct admin *admin, const char *name);
 int admin_fail_no_token(struct admin *admin, const char *name);
 int admin_fail_reserved(struct admin *admin, const char *what, const char *id,
     const char *owner);
+int admin_fail_no_host(struct admin *admin, const char *host);
+int admin_fail_hosts_full(struct admin *admin, const char *name);
+int admin_fail_host_changed(struct admin *admin, const char *host);
 
 #endif

@@ -2,6 +2,7 @@
 /* What a limit may be is asked of the same table that the relay reads records by. */
 #include "admin/record_json.h"
 #include "admin/access_admin.h"
+#include "admin/host_admin.h"
 
 #include <string.h>
 
@@ -59,13 +60,14 @@ admin_record_json(const struct device_record *record)
 	for (size_t i = 0; i < record->n_ports; i++)
 		json_object_set_new(ports, record->ports[i].service,
 		    json_integer(record->ports[i].port));
-	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?, s:o, s:o}", "name",
+	return json_pack("{s:s, s:s?, s:o, s:o, s:s?, s:s?, s:o, s:o, s:o}", "name",
 	    record->name, "label", text_or_null(record->label), "ports", ports,
 	    "limits", admin_limits_json(record->limits), "rotation",
 	    text_or_null(record->rotation), "fleet",
 	    text_or_null(record->fleet), "access",
 	    admin_access_json(record->access), "shares",
-	    admin_shares_json(record->access));
+	    admin_shares_json(record->access), "hosts",
+	    admin_hosts_json(record->hosts));
 }
 
 json_t *

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/host_admin.h"
 #include "admin/name_page.h"
 #include "admin/record_json.h"
 #include "admin/store_file.h"
@@ -201,6 +202,28 @@ wants_port(const struct device_record *record, json_int_t port)
 	return false;
 }
 
+/* Is one of its further names that label under the cluster's own domain? */
+static bool
+has_alias(const json_t *device, const char *label)
+{
+	json_t *host;
+	size_t i;
+
+	json_array_foreach (json_object_get(device, "hosts"), i, host) {
+		struct str first, rest;
+
+		if (strcmp(json_string_value(json_object_get(host, "proof")),
+			host_proof_name(HOST_ALIAS)) != 0)
+			continue;
+		str_split(str_of(json_string_value(
+			      json_object_get(host, "host"))),
+		    '.', &first, &rest);
+		if (str_is(first, label))
+			return true;
+	}
+	return false;
+}
+
 /* Is what we want to reserve another one's? The file would refuse it, too, but with the
  * number of a line that is not there yet. */
 static int
@@ -218,8 +241,10 @@ check_free(
 			   *label = json_string_value(
 			       json_object_get(device, "label"));
 
-		if (label != NULL && strcmp(label, record->label) == 0)
-			return admin_fail_reserved(admin, "label", label, name);
+		if ((label != NULL && strcmp(label, record->label) == 0) ||
+		    has_alias(device, record->label))
+			return admin_fail_reserved(
+			    admin, "label", record->label, name);
 		json_object_foreach (
 		    json_object_get(device, "ports"), service, port)
 			if (wants_port(record, json_integer_value(port))) {
@@ -400,6 +425,13 @@ const struct store file_store = {
     .device_access = file_device_access,
     .device_change_access = file_device_change_access,
     .service_url = file_service_url,
+    .domain = file_domain,
+    .relay_of_host = file_relay_of_host,
+    .host_add = file_host_add,
+    .host = file_host,
+    .host_prove = file_host_prove,
+    .host_remove = file_host_remove,
+    .hosts = file_hosts,
     .devices = file_devices,
     .usage = file_usage,
     .device = file_device,

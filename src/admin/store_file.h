@@ -30,6 +30,20 @@ int file_device_change_access(
     struct admin *admin, const char *name, admin_access_edit edit, void *ctx);
 int file_service_url(struct admin *admin, const char *name,
     const struct access_rule *rule, char *url, size_t cap);
+/* What the relay says of itself; NOT_GIVEN: it cannot be asked. */
+int file_relay_status(struct admin *admin, json_t **status);
+int file_domain(struct admin *admin, char domain[HOST_NAME_MAX + 1]);
+int file_relay_of_host(
+    struct admin *admin, const char *host, char relay[DEVICE_NAME_MAX + 1]);
+int file_host_add(struct admin *admin, const char *name,
+    const struct device_host *host);
+int file_host(struct admin *admin, const char *host,
+    char name[DEVICE_NAME_MAX + 1], struct device_host *found);
+int file_host_prove(struct admin *admin, const char *name,
+    const struct device_host *host);
+int file_host_remove(struct admin *admin, const char *name,
+    const struct device_host *host);
+int file_hosts(struct admin *admin, json_t *list);
 int file_fleet_add(struct admin *admin, const struct fleet_record *record);
 int file_fleet_remove(struct admin *admin, const char *name);
 int file_fleets(struct admin *admin, json_t *list);

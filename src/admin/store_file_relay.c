@@ -73,6 +73,12 @@ ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
 }
 
 int
+file_relay_status(struct admin *admin, json_t **status)
+{
+	return ask_relay(admin, "/api/v1/status", status);
+}
+
+int
 file_relays(struct admin *admin, json_t *list)
 {
 	return ask_list(admin, "/api/v1/relays", "relays", list);

@@ -60,6 +60,22 @@ uint64_t redis_number(const json_t *object, const char *key);
 int redis_devices_named(struct admin *admin, const json_t *names, json_t *list);
 json_t *redis_relay_json(const char *id, const redisReply *hash);
 
+/* What is reserved for a device: in taupe:reserved it is WHAT/ID, and WHAT:ID says who has it. */
+struct reservation {
+	const char *what; /* "label", "port", "host" */
+	char id[HOST_NAME_MAX + 1];
+	char holder[DEVICE_NAME_MAX + 1]; /* who has it now; "": nobody */
+	bool rests; /* that is another device, whose lease has ended */
+};
+
+/* Can it be reserved for this device? What is reserved for another one or leased to it cannot. What and id are the
+ * caller's; the rest is filled, and stays true until EXEC, or that fails. */
+int store_check_free(
+    struct admin *admin, const char *name, struct reservation *wanted);
+/* Queue that it is, with what has a lease that is granted meanwhile look again. */
+int store_queue_reserve(struct admin *admin, const char *name,
+    const struct reservation *wanted);
+
 /* A device that is there stays there until EXEC, or that fails. */
 int store_watch_known(struct admin *admin, const char *name);
 /* Queue the event by which its relay looks at the device, and cuts what is not in order. */
@@ -73,6 +89,20 @@ int redis_device_change_access(struct admin *admin, const char *name,
     admin_access_edit edit, void *ctx);
 int redis_service_url(struct admin *admin, const char *name,
     const struct access_rule *rule, char *url, size_t cap);
+int redis_domain(struct admin *admin, char domain[HOST_NAME_MAX + 1]);
+int redis_relay_of_host(
+    struct admin *admin, const char *host, char relay[DEVICE_NAME_MAX + 1]);
+int redis_host_add(struct admin *admin, const char *name,
+    const struct device_host *host);
+int redis_host(struct admin *admin, const char *host,
+    char name[DEVICE_NAME_MAX + 1], struct device_host *found);
+int redis_host_prove(struct admin *admin, const char *name,
+    const struct device_host *host);
+int redis_host_remove(struct admin *admin, const char *name,
+    const struct device_host *host);
+int redis_hosts(struct admin *admin, json_t *list);
+/* Those in HGETALL device:NAME. */
+json_t *redis_hosts_json(const redisReply *record);
 int redis_device_add(struct admin *admin, const struct device_record *record);
 int redis_device_rotate(struct admin *admin, const char *name);
 int redis_fleet_add(struct admin *admin, const struct fleet_record *record);

@@ -201,6 +201,26 @@ has_key(struct str value, const struct access_rule *rule)
 	    crypto_equal(bytes, rule->key, sizeof(bytes));
 }
 
+/* Is it the route of the rule's service by its own name? Links do not lead to further ones. */
+static int
+is_own_route(struct admin *admin, const char *name,
+    const struct access_rule *rule, struct str key, struct str host, bool *is)
+{
+	int code;
+	redisReply *reply =
+	    store_ask(admin, &code, "HGET taupe:routes %b", key.ptr, key.len);
+
+	*is = reply != NULL && has_key(redis_text(reply), rule);
+	redis_sync_reply_free(&reply);
+	if (!*is)
+		return code;
+	reply = store_ask(admin, &code, "HGET taupe:device:%s host/%b", name,
+	    host.ptr, host.len);
+	*is = reply != NULL && redis_text(reply).ptr == NULL;
+	redis_sync_reply_free(&reply);
+	return code;
+}
+
 static int
 find_host(struct admin *admin, const char *name,
     const struct access_rule *rule, char host[HOST_NAME_MAX + 1])
@@ -214,16 +234,14 @@ find_host(struct admin *admin, const char *name,
 	     host[0] == '\0' && i < keys->elements;
 	     i++) {
 		struct str key = redis_text(keys->element[i]), kind, place;
-		redisReply *value;
+		bool is_own;
 
 		if (!str_split(key, '/', &kind, &place) ||
 		    !str_is(kind, "http"))
 			continue;
-		value = store_ask(admin, &code, "HGET taupe:routes %b",
-		    key.ptr, key.len);
-		if (value != NULL && has_key(redis_text(value), rule))
+		code = is_own_route(admin, name, rule, key, place, &is_own);
+		if (is_own)
 			(void)str_copy(place, host, HOST_NAME_MAX + 1);
-		redis_sync_reply_free(&value);
 	}
 	redis_sync_reply_free(&keys);
 	return code;

@@ -9,6 +9,8 @@
 #include "admin/store_redis.h"
 #include "net/loop.h"
 
+#define RESERVATIONS_MAX (1 + SERVICES_MAX)
+
 static int
 exists(struct admin *admin, const char *name, bool *found)
 {
@@ -23,86 +25,23 @@ exists(struct admin *admin, const char *name, bool *found)
 	return ADMIN_OK;
 }
 
-/* Whose name stands in the answer? "" for nobody. */
-static int
-ask_owner(struct admin *admin, char owner[DEVICE_NAME_MAX + 1],
-    const char *format, const char *what, const char *id)
+/* What the record reserves. Returns how many. */
+static size_t
+list_reservations(const struct device_record *record,
+    struct reservation list[RESERVATIONS_MAX])
 {
-	int code;
-	redisReply *reply = store_ask(admin, &code, format, what, id);
+	size_t n = 0;
 
-	owner[0] = '\0';
-	if (reply == NULL)
-		return code;
-	(void)str_copy(redis_text(reply), owner, DEVICE_NAME_MAX + 1);
-	redis_sync_reply_free(&reply);
-	return ADMIN_OK;
-}
-
-/* Does the standing lease of this device have the label or port? */
-static int
-ask_leased(struct admin *admin, const char *owner, const char *what,
-    const char *id, bool *leased)
-{
-	int code;
-	redisReply *reply = store_ask(admin, &code, "HGET taupe:lease:%s %s",
-	    owner, strcmp(what, "label") == 0 ? "label" : "ports");
-	struct str rest, item, service, number;
-
-	*leased = false;
-	if (reply == NULL)
-		return code;
-	for (rest = redis_text(reply); rest.len > 0;) {
-		str_split(rest, ',', &item, &rest);
-		if (!str_split(item, ':', &service, &number))
-			number = item; /* a label */
-		*leased = *leased || str_equal(number, str_of(id));
+	if (record->label[0] != '\0') {
+		list[n] = (struct reservation){.what = "label"};
+		snprintf(list[n++].id, sizeof(list->id), "%s", record->label);
 	}
-	redis_sync_reply_free(&reply);
-	return ADMIN_OK;
-}
-
-/* Can it be reserved? What rests can, what is leased or reserved cannot. */
-static int
-check_free(
-    struct admin *admin, const char *name, const char *what, const char *id)
-{
-	char owner[DEVICE_NAME_MAX + 1];
-	bool leased;
-	int code =
-	    ask_owner(admin, owner, "HGET taupe:reserved %s/%s", what, id);
-
-	if (code != ADMIN_OK)
-		return code;
-	if (owner[0] != '\0' && strcmp(owner, name) != 0)
-		return admin_fail_reserved(admin, what, id, owner);
-	code = ask_owner(admin, owner, "GET taupe:%s:%s", what, id);
-	if (code != ADMIN_OK || owner[0] == '\0' || strcmp(owner, name) == 0)
-		return code;
-	code = ask_leased(admin, owner, what, id, &leased);
-	if (code == ADMIN_OK && leased)
-		return admin_fail(admin, ADMIN_TAKEN,
-		    "%s %s is leased to the device %s: choose another one, or "
-		    "wait until its "
-		    "lease has ended",
-		    what, id, owner);
-	return code;
-}
-
-static int
-check_reservations(struct admin *admin, const struct device_record *record)
-{
-	char number[8];
-	int code = ADMIN_OK;
-
-	if (record->label[0] != '\0')
-		code = check_free(admin, record->name, "label", record->label);
-	for (size_t i = 0; code == ADMIN_OK && i < record->n_ports; i++) {
-		snprintf(number, sizeof(number), "%u",
+	for (size_t i = 0; i < record->n_ports; i++) {
+		list[n] = (struct reservation){.what = "port"};
+		snprintf(list[n++].id, sizeof(list->id), "%u",
 		    (unsigned)record->ports[i].port);
-		code = check_free(admin, record->name, "port", number);
 	}
-	return code;
+	return n;
 }
 
 static void
@@ -155,21 +94,17 @@ queue_record(struct admin *admin, const struct device_record *record)
 		if (record->limits[i].is_set)
 			code = queue_limit(admin, name, &device_limit_rows[i],
 			    &record->limits[i]);
-	if (code == ADMIN_OK)
-		code = store_tell(admin, "SADD taupe:devices %s", name);
-	if (code == ADMIN_OK && record->label[0] != '\0')
-		code = store_tell(admin, "HSET taupe:reserved label/%s %s",
-		    record->label, name);
-	for (size_t i = 0; code == ADMIN_OK && i < record->n_ports; i++)
-		code = store_tell(admin, "HSET taupe:reserved port/%u %s",
-		    (unsigned)record->ports[i].port, name);
-	return code;
+	return code == ADMIN_OK
+	    ? store_tell(admin, "SADD taupe:devices %s", name)
+	    : code;
 }
 
 static int
 try_add(struct admin *admin, const char *name, const void *what)
 {
 	const struct device_record *record = what;
+	struct reservation list[RESERVATIONS_MAX];
+	size_t n = list_reservations(record, list);
 	bool found = false;
 	int code =
 	    store_tell(admin, "WATCH taupe:device:%s taupe:reserved", name);
@@ -178,8 +113,8 @@ try_add(struct admin *admin, const char *name, const void *what)
 		code = exists(admin, name, &found);
 	if (code == ADMIN_OK && found)
 		code = admin_fail_exists(admin, name);
-	if (code == ADMIN_OK)
-		code = check_reservations(admin, record);
+	for (size_t i = 0; code == ADMIN_OK && i < n; i++)
+		code = store_check_free(admin, name, &list[i]);
 	if (code != ADMIN_OK) {
 		store_unwatch(admin);
 		return code;
@@ -187,6 +122,8 @@ try_add(struct admin *admin, const char *name, const void *what)
 	code = store_tell(admin, "MULTI");
 	if (code == ADMIN_OK)
 		code = queue_record(admin, record);
+	for (size_t i = 0; code == ADMIN_OK && i < n; i++)
+		code = store_queue_reserve(admin, name, &list[i]);
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 

@@ -96,6 +96,7 @@ device_json(const char *name, const redisReply *record)
 	(void)redis_access_read(record, &rules);
 	json_object_set_new(device, "access", admin_access_json(rules.access));
 	json_object_set_new(device, "shares", admin_shares_json(rules.access));
+	json_object_set_new(device, "hosts", redis_hosts_json(record));
 	device_record_drop(&rules);
 	return device;
 }

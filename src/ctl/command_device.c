@@ -386,6 +386,18 @@ show_last(const json_t *list)
 	}
 }
 
+/* Its further names. */
+static void
+show_hosts(const json_t *list)
+{
+	const json_t *host;
+	size_t i;
+
+	json_array_foreach (list, i, host)
+		printf("%-10s %s -> %s, %s\n", "host", report_str(host, "host"),
+		    report_str(host, "service"), report_str(host, "proof"));
+}
+
 static void
 show_device(const json_t *device)
 {
@@ -408,6 +420,7 @@ show_device(const json_t *device)
 	report_line("limits",
 	    device_limits_text(json_object_get(device, "limits"), limits));
 	device_access_show(device);
+	show_hosts(json_object_get(device, "hosts"));
 	if (json_is_object(lease))
 		show_lease(lease);
 	if (json_is_object(session))

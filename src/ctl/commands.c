@@ -110,6 +110,34 @@ const struct ctl_command ctl_commands[] = {
 	 "a tcp or tls service it needs --relay, and is for taupectl connect. "
 	 "See device set for rules."},
 	command_share},
+    {{"domain", "add", "HOST DEVICE/SERVICE",
+	 "Have a further host name lead to a device's http or tls service. A "
+	 "label under the cluster's own domain is an alias, which leads there "
+	 "at once, and is nobody else's from then on. Any other is a custom "
+	 "domain: it leads nowhere until domain verify has seen that it is "
+	 "theirs, or with --on-my-word at once. What its owner has to put "
+	 "into the DNS is printed: a CNAME, or the A and AAAA records, and a "
+	 "TXT record. A device has 32 at most, and they stay its own also while "
+	 "it has no lease; rules and share links of the service hold for all "
+	 "its names. Letters beyond ASCII are written in their xn-- form."},
+	command_domain_add},
+    {{"domain", "verify", "HOST",
+	 "Look whether the TXT record of a custom domain is there, and have it "
+	 "lead to its service if it is. Of one that leads there already it "
+	 "tells whether the record still stands, and changes nothing if it "
+	 "does not. The system's name servers are asked, or those of --dns. "
+	 "Fails with 75 if it is not there: it may take a while until "
+	 "everybody sees a new record."},
+	command_domain_verify},
+    {{"domain", "ls", NULL,
+	 "List the further host names of all devices, and how each was "
+	 "proved: txt, its record; word, that of the operator; alias, nothing "
+	 "to be proved; pending, not yet."},
+	command_domain_list},
+    {{"domain", "rm", "HOST",
+	 "Remove a further host name: it leads nowhere from that moment on, "
+	 "and visits that run go on."},
+	command_domain_remove},
     {{"connect", NULL, "DEVICE/SERVICE",
 	 "Join standard input and output, or with --listen each connection to "
 	 "a local port, to a device's tcp or tls service, over a WebSocket "
@@ -150,7 +178,8 @@ const struct ctl_command ctl_commands[] = {
 	 "DNS: does the wildcard of the domain lead to HAProxy, do the relays' "
 	 "names resolve? Doors: are the ports open, does a relay answer where "
 	 "agents go, do the certificates hold, and for how long (a warning 21 "
-	 "days before their end, a failure 7 days before)? HAProxy: its "
+	 "days before their end, a failure 7 days before)? Custom domains: does "
+	 "each lead here, and is there a certificate for it? HAProxy: its "
 	 "version, its buffers, its errors, and its maps against the "
 	 "registry's routes. Redis: its version, what it keeps on disk and "
 	 "when it is full, its replicas, and the rights of its users against "

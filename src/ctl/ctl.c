@@ -43,6 +43,7 @@ ctl_result(const struct ctl *ctl, int admin_code)
 	    [ADMIN_BAD_FILE] = EX_DATAERR,
 	    [ADMIN_NOT_GIVEN] = EX_USAGE,
 	    [ADMIN_IMPOSSIBLE] = EX_UNAVAILABLE,
+	    [ADMIN_UNPROVED] = EX_TEMPFAIL,
 	    [ADMIN_BUSY] = EX_TEMPFAIL,
 	    [ADMIN_DOWN] = EX_UNAVAILABLE,
 	    [ADMIN_REFUSED] = EX_NOPERM,
@@ -140,6 +141,7 @@ choose_store(struct ctl *ctl)
 	admin_init(&ctl->admin, &options->registry, "taupectl");
 	ctl->admin.devices_file = options->devices_file;
 	ctl->admin.relay = options->admin;
+	ctl->admin.domain = options->domain;
 	ctl->admin.who = ctl->who;
 	ctl->admin.from = ctl->host;
 	who_we_are(ctl);
@@ -190,6 +192,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			: strcmp(noun, "cert") == 0 ? "the PEM file is missing"
 			: strcmp(noun, "completion") == 0
 			? "the shell's name is missing"
+			: strcmp(noun, "domain") == 0
+			? "the host name is missing"
 			: command->run == command_connect
 			? "DEVICE/SERVICE or a share link is missing, such as "
 			  "alice/ssh"
@@ -198,7 +202,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			: command->run == command_share_revoke
 			? "the share link's id is missing"
 			: "the relay's id is missing");
-	if (words->count > used + (name != NULL))
+	if (words->count > used + (name != NULL) +
+		(command->run == command_domain_add))
 		return fail_usage("there are too many words");
 	if (command->run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
@@ -231,6 +236,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	if (command->run != command_share &&
 	    (ctl->options.note != NULL || ctl->options.url != NULL))
 		return fail_usage("note and url belong to share");
+	if (command->run != command_domain_add && ctl->options.on_my_word)
+		return fail_usage("on_my_word belongs to domain add");
 	if (command->run != command_device_set &&
 	    (ctl->options.access.count > 0 || ctl->options.user != NULL ||
 		ctl->options.password_file != NULL))
@@ -258,7 +265,7 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	if (name != NULL && command->run != command_share &&
 	    command->run != command_connect &&
 	    command->run != command_share_revoke &&
-	    (code = check_name(noun, name)) != EX_OK)
+	    strcmp(noun, "domain") != 0 && (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if ((code = choose_store(ctl)) != EX_OK)
 		return code;

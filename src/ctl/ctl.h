@@ -23,13 +23,14 @@ struct ctl_options {
 	struct option_list access; /* rules of services */
 	char *user, *password_file; /* of these */
 	char *note, *url;	    /* of a share link */
+	bool on_my_word;	    /* of a domain */
 	char *role;
 	char *from, *to; /* days, of usage */
 	bool csv;
 	char *token_file, *listen, *proxy, *proxy_password_file; /* of connect */
 	bool gateway;
 	char *limits[DEVICE_LIMITS];
-	char *domain, *dns, *ca_file; /* of doctor */
+	char *domain, *dns, *ca_file; /* of doctor; the first two of domain, too */
 	struct option_list haproxy, address;
 	int64_t haproxy_bufsize, http_port, https_port;
 	char *certs;      /* of cert */
@@ -95,6 +96,10 @@ int command_token_remove(struct ctl *ctl, const char *name);
 int command_share(struct ctl *ctl, const char *place);
 int command_share_list(struct ctl *ctl, const char *name);
 int command_share_revoke(struct ctl *ctl, const char *id);
+int command_domain_add(struct ctl *ctl, const char *host);
+int command_domain_verify(struct ctl *ctl, const char *host);
+int command_domain_list(struct ctl *ctl, const char *name);
+int command_domain_remove(struct ctl *ctl, const char *host);
 int command_connect(struct ctl *ctl, const char *target);
 int command_relay_list(struct ctl *ctl, const char *name);
 int command_relay_drain(struct ctl *ctl, const char *id);

@@ -213,6 +213,9 @@ static const struct option_row rows[] = {
     {"url", OPTION_STRING, AT(url), NULL, 8, 400, NULL, NULL, "URL",
 	"share: where visitors find the service, https://cam.example.com, in "
 	"place of what the relays say."},
+    {"on_my_word", OPTION_BOOL, AT(on_my_word), "no", 0, 0, NULL, NULL, NULL,
+	"domain add: you know that the domain is theirs, and nothing is to be "
+	"proved."},
     {"token_file", OPTION_STRING, AT(token_file), NULL, 1, 4095, NULL, NULL,
 	"FILE",
 	"connect: the token of a share link is this file's first line, which "
@@ -248,14 +251,15 @@ static const struct option_row rows[] = {
 	"usage: answer in comma-separated values, in bytes."},
     {"domain", OPTION_STRING, AT(domain), NULL, 1, HOST_NAME_MAX - LABEL_MAX,
 	NULL, check_domain, "DOMAIN",
-	"doctor: the domain that devices' names are under, in place of what "
-	"the relays say."},
+	"doctor, domain: the domain that devices' names are under, in place of "
+	"what the relays say."},
     {"address", OPTION_LIST, AT(address), NULL, 1, 64, NULL, check_ip, "IP",
 	"doctor: a public address of HAProxy, or of a relay that stands alone: "
 	"DNS must lead to these and to no others."},
     {"dns", OPTION_STRING, AT(dns), NULL, 1, 400, NULL, check_servers,
 	"SERVER[,SERVER...]",
-	"doctor: ask these name servers in place of the system's."},
+	"doctor, domain verify: ask these name servers in place of the "
+	"system's."},
     {"http_port", OPTION_INT, AT(http_port), "80", 0, 65535, NULL, NULL, "PORT",
 	"doctor: where visitors come in with HTTP; 0: nowhere."},
     {"https_port", OPTION_INT, AT(https_port), "443", 0, 65535, NULL, NULL,

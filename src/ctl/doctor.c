@@ -181,6 +181,10 @@ command_doctor(struct ctl *ctl, const char *name)
 	}
 	doctor_check_names(&doctor);
 	doctor_check_doors(&doctor);
+	/* where that does not answer nothing is known */
+	if (doctor.redis != NULL ||
+	    !redis_options_given(&ctl->options.registry))
+		doctor_check_domains(&doctor, &ctl->admin);
 	doctor_check_haproxy(&doctor);
 	code = conclude(&doctor);
 	redis_sync_free(&doctor.redis);

@@ -7,6 +7,7 @@
 #ifndef TAUPE_CTL_DOCTOR_H
 #define TAUPE_CTL_DOCTOR_H
 
+#include "admin/host_admin.h"
 #include "base/hash_map.h"
 #include "ctl/ctl.h"
 #include "net/address.h"
@@ -81,6 +82,9 @@ size_t doctor_resolve(struct doctor *doctor, const char *host, uint16_t port,
 
 /* doctor_doors.c: ports, answers and certificates. */
 void doctor_check_doors(struct doctor *doctor);
+
+/* doctor_domains.c: custom domains, whose names and certificates are others' to keep. */
+void doctor_check_domains(struct doctor *doctor, struct admin *admin);
 
 /* A certificate that is to be trusted otherwise, by its end. */
 void doctor_judge_expiry(struct doctor *doctor, const char *check,

@@ -32,7 +32,9 @@ take(struct listing *listing, const char *name)
 {
 	size_t len = strlen(listing->begin);
 
-	if (!device_name_valid(str_of(name)) ||
+	/* a host has the characters of a name, and may be longer */
+	if ((!device_name_valid(str_of(name)) &&
+		!host_name_valid(str_of(name))) ||
 	    strncmp(name, listing->begin, len) != 0 || listing->n >= NAMES_MAX)
 		return;
 	printf("%s\t\n", name);
@@ -67,6 +69,33 @@ scan(struct listing *listing, struct redis_sync *redis, const char *key,
 	return more;
 }
 
+/* The same of HSCAN, for what is reserved: "host/HOST" and its device. */
+static bool
+scan_hosts(struct listing *listing, struct redis_sync *redis, char *cursor,
+    size_t cap)
+{
+	redisReply *reply = redis_sync_commandf(redis,
+	    "HSCAN taupe:reserved %s MATCH host/%s* COUNT " STEP, cursor,
+	    listing->begin);
+	bool more = false;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+	    reply->elements == 2 &&
+	    reply->element[0]->type == REDIS_REPLY_STRING &&
+	    reply->element[1]->type == REDIS_REPLY_ARRAY) {
+		const redisReply *pairs = reply->element[1];
+
+		for (size_t i = 0; i + 1 < pairs->elements; i += 2)
+			if (pairs->element[i]->type == REDIS_REPLY_STRING)
+				take(listing,
+				    pairs->element[i]->str + strlen("host/"));
+		more = str_copy(str_of(reply->element[0]->str), cursor, cap) &&
+		    strcmp(cursor, "0") != 0;
+	}
+	redis_sync_reply_free(&reply);
+	return more;
+}
+
 static void
 list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
 {
@@ -78,6 +107,12 @@ list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
 		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY)
 			take_array(listing, reply);
 		redis_sync_reply_free(&reply);
+		return;
+	}
+	if (strcmp(noun, "domain") == 0) {
+		while (scan_hosts(listing, redis, cursor, sizeof(cursor)) &&
+		    !is_over(listing))
+			;
 		return;
 	}
 	while (
@@ -108,6 +143,14 @@ take_device_cb(void *ctx, const struct device_record *record)
 }
 
 static int
+take_hosts_cb(void *ctx, const struct device_record *record)
+{
+	for (size_t i = 0; record->hosts != NULL && i < record->hosts->n; i++)
+		take(ctx, record->hosts->items[i].host);
+	return is_over(ctx) ? -1 : 0;
+}
+
+static int
 take_fleet_cb(void *ctx, const struct fleet_record *record)
 {
 	take(ctx, record->name);
@@ -121,7 +164,10 @@ ask_file(struct listing *listing, const char *noun)
 	struct device_file_error error;
 
 	(void)device_file_read(listing->options->devices_file,
-	    fleets ? NULL : take_device_cb, fleets ? take_fleet_cb : NULL,
+	    fleets			       ? NULL
+		: strcmp(noun, "domain") == 0 ? take_hosts_cb
+					      : take_device_cb,
+	    fleets ? take_fleet_cb : NULL,
 	    listing, &error);
 }
 

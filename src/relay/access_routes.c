@@ -14,6 +14,7 @@
 
 #include "net/crypto.h"
 #include "relay/access.h"
+#include "relay/hosts.h"
 
 #define BASE64_LEN(bytes) (4 * (((bytes) + 2) / 3) + 1)
 #define DIGIT_BITS 4
@@ -201,6 +202,27 @@ add_revoked(struct routes *routes, const struct service *service,
 	return 0;
 }
 
+static int
+add_hosts(struct routes *routes, const struct service *service,
+    const struct route *of_service)
+{
+	char key[ROUTE_KEY_MAX];
+	struct route *route;
+	const char *host;
+	size_t at = 0;
+
+	while ((host = hosts_next(service, &at)) != NULL) {
+		if (!service_host_key(service, host, key))
+			continue;
+		if ((route = add(routes)) == NULL)
+			return -1;
+		*route = *of_service;
+		memcpy(route->key, key, sizeof(route->key));
+		route->is_further = true;
+	}
+	return 0;
+}
+
 /* Lists and revocations before the route that is the reason to ask them. */
 static int
 add_service(
@@ -219,7 +241,7 @@ add_service(
 	if ((route = add(routes)) == NULL)
 		return -1;
 	*route = of_service;
-	return 0;
+	return add_hosts(routes, service, &of_service);
 }
 
 int

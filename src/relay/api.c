@@ -71,6 +71,8 @@ api_went_well(struct api_call *call, struct admin *admin, int code)
 	    [ADMIN_NOT_GIVEN] = {409, "impossible",
 		"start the relay with devices_file or redis"},
 	    [ADMIN_IMPOSSIBLE] = {409, "impossible", "see what"},
+	    [ADMIN_UNPROVED] = {409, "unproved",
+		"let its owner set the TXT record, and try again"},
 	    [ADMIN_BUSY] = {503, "busy", "try again"},
 	    [ADMIN_DOWN] = {503, "unavailable",
 		"try again when the registry is back"},
@@ -266,7 +268,7 @@ static const struct guest_ops guest_ops = {
 
 /* What stands in a path in the place of a pattern's; absent: it has none. */
 struct path_names {
-	struct str name, service, share;
+	struct str name, service, share, host;
 };
 
 static struct str *
@@ -276,7 +278,9 @@ place_of(struct path_names *names, struct str part)
 		return &names->name;
 	if (str_equal(part, STR("{service}")))
 		return &names->service;
-	return str_equal(part, STR("{share}")) ? &names->share : NULL;
+	if (str_equal(part, STR("{share}")))
+		return &names->share;
+	return str_equal(part, STR("{host}")) ? &names->host : NULL;
 }
 
 static bool
@@ -358,6 +362,8 @@ take_names(struct api_call *call, const struct path_names *names)
 		    names->service, call->service, sizeof(call->service));
 	if (names->share.ptr != NULL && share_id_valid(names->share))
 		(void)str_copy(names->share, call->share, sizeof(call->share));
+	if (names->host.ptr != NULL && device_host_valid(names->host))
+		(void)str_copy(names->host, call->host, sizeof(call->host));
 }
 
 static bool
@@ -372,6 +378,8 @@ names_are_good(struct api_call *call, const struct path_names *names)
 		hint = "services have names of a-z, 0-9 and hyphens";
 	else if (names->share.ptr != NULL && call->share[0] == '\0')
 		hint = "ids of share links have 16 digits from 0 to f";
+	else if (names->host.ptr != NULL && call->host[0] == '\0')
+		hint = "hosts are names in lower case, without a port";
 	if (hint != NULL)
 		api_fail(
 		    call, 404, "not_found", hint, "nothing has such a name");
@@ -554,6 +562,7 @@ api_new(struct relay *relay)
 	snprintf(api->cookie, sizeof(api->cookie), "taupe-%s", relay->self.id);
 	admin_init(&api->admin, &api->registry, api->program);
 	api->admin.devices_file = options->devices_file;
+	api->admin.domain = options->domain;
 	http_admin_handle(relay->admin, handle_cb);
 	if (options->admin_private)
 		http_admin_allow_any_host(relay->admin);

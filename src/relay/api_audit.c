@@ -16,6 +16,8 @@ object_of(const struct api_call *call, char text[OBJECT_MAX])
 {
 	if (call->share[0] != '\0')
 		return call->share;
+	if (call->host[0] != '\0')
+		return call->host;
 	if (call->service[0] != '\0') {
 		snprintf(text, OBJECT_MAX, "%s/%s", call->name, call->service);
 		return text;

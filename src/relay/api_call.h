@@ -4,6 +4,7 @@
 #define TAUPE_RELAY_API_CALL_H
 
 #include "admin/access_admin.h"
+#include "admin/host_admin.h"
 #include "admin/name_page.h"
 #include "admin/token.h"
 #include "net/http_admin.h"
@@ -47,6 +48,7 @@ struct api_call {
 	char name[DEVICE_NAME_MAX + 1];
 	char service[SERVICE_NAME_MAX + 1];
 	char share[SHARE_ID_LEN + 1];
+	char host[HOST_NAME_MAX + 1]; /* of domains: in the path, or in the body */
 	char base[HOST_NAME_MAX +
 	    20]; /* of the service's URLs; "": look for it */
 	struct name_page *page;         /* of an operation that lists devices */
@@ -81,7 +83,7 @@ struct api_call {
 struct api_operation {
 	enum http_method method;
 	const char *
-	    path; /* behind /api/v1; {name}, {service} and {share} stand for what they say */
+	    path; /* behind /api/v1; {name}, {service}, {share} and {host} stand for what they say */
 	enum token_role role;
 	enum { BODY_NONE, BODY_OPTIONAL, BODY_NEEDED } body;
 	/* In the loop, before ask: what it needs of the request, or of the relay. False: the call has
@@ -137,6 +139,8 @@ bool api_take_token(struct api_call *call, struct token_record *record,
 /* What a service's rule shall be; the wish's password is in password. */
 bool api_take_rule(struct api_call *call, struct access_wish *wish,
     char password[ACCESS_PASSWORD_MAX + 1]);
+/* A further host name. */
+bool api_take_domain(struct api_call *call, struct host_wish *wish);
 /* A share link of the call's service; base: what it begins with, "": look for it. */
 bool api_take_share(struct api_call *call, struct access_share *share,
     char base[SHARE_URL_MAX]);
@@ -158,6 +162,10 @@ void api_finish_traffic(struct api_call *call, struct relay *relay);
 void api_ask_rule(struct api_call *call, struct admin *admin);
 void api_ask_put_rule(struct api_call *call, struct admin *admin);
 void api_ask_remove_rule(struct api_call *call, struct admin *admin);
+void api_ask_domains(struct api_call *call, struct admin *admin);
+void api_ask_add_domain(struct api_call *call, struct admin *admin);
+void api_ask_verify_domain(struct api_call *call, struct admin *admin);
+void api_ask_remove_domain(struct api_call *call, struct admin *admin);
 void api_ask_shares(struct api_call *call, struct admin *admin);
 bool api_take_base(struct api_call *call, const struct http_request *request);
 void api_ask_share(struct api_call *call, struct admin *admin);

@@ -394,6 +394,40 @@ take_base(struct api_call *call, char base[SHARE_URL_MAX])
 		"tls service a relay's, like wss://relay.example.com");
 }
 
+/* What stands there as a text is looked at by who makes it a name, and is what the audit tells. */
+static bool
+any_printable(struct str text)
+{
+	return text.len > 0 && str_only(text, "!~");
+}
+
+bool
+api_take_domain(struct api_call *call, struct host_wish *wish)
+{
+	static const char *const keys[] = {
+	    "host", "device", "service", "vouched", NULL};
+	const json_t *vouched = json_object_get(call->input, "vouched");
+
+	if (!check_keys(call, keys) ||
+	    !take_text(call, "host", any_printable, call->host,
+		sizeof(call->host),
+		"a host name in ASCII (its xn-- form, if it has other letters)") ||
+	    !take_text(call, "device", device_name_valid, wish->device,
+		sizeof(wish->device), NAME_SHAPE) ||
+	    !take_text(call, "service", service_name_valid, wish->service,
+		sizeof(wish->service), "1 to 20 of a-z, 0-9 and single hyphens"))
+		return false;
+	if (call->host[0] == '\0' || wish->device[0] == '\0' ||
+	    wish->service[0] == '\0')
+		return invalid(call,
+		    "\"host\", \"device\" and \"service\" are needed");
+	if (vouched != NULL && !json_is_boolean(vouched))
+		return invalid(call, "\"vouched\" must be true or false");
+	wish->host = call->host;
+	wish->vouched = json_is_true(vouched);
+	return true;
+}
+
 bool
 api_take_share(
     struct api_call *call, struct access_share *share, char base[SHARE_URL_MAX])

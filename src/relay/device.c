@@ -18,6 +18,7 @@
 #include "relay/dig.h"
 #include "relay/events.h"
 #include "relay/handover.h"
+#include "relay/hosts.h"
 #include "relay/limits.h"
 #include "relay/quota.h"
 #include "relay/ride.h"
@@ -100,6 +101,7 @@ release(struct device *device)
 		return;
 	device->released = true;
 	services_close(device);
+	hosts_forget(device);
 	digs_forget(device);
 	backlog_remove(device);
 	hash_map_remove(&device->relay->devices, &device->by_name);
@@ -189,8 +191,13 @@ device_attach(struct relay *relay, const struct claim *claim,
 		claim->device.name[0] != '\0' ? claim->device.limits : NULL) !=
 	    0)
 		goto fail;
-	if (claim->device.name[0] != '\0')
+	if (claim->device.name[0] != '\0') {
+		bool changed;
+
+		if (hosts_set(device, claim->device.hosts, &changed) != 0)
+			goto fail;
 		(void)device_access_set(device, claim->device.access);
+	}
 	if (services_reconcile(device, claim, &granted->lease, error) != 0)
 		goto fail;
 	/* another process of the agent: the old one's channels are nobody's now */
@@ -506,6 +513,20 @@ take_access(struct device *device, enum registry_status status,
 	return true;
 }
 
+/* The same of its further names. Visits that have come by one that is gone go on. */
+static bool
+take_hosts(struct device *device, enum registry_status status,
+    const struct device_record *record)
+{
+	bool changed = false;
+
+	if (status == REGISTRY_OK &&
+	    hosts_set(device, record->hosts, &changed) != 0)
+		log_error("a device keeps its old names: out of memory",
+		    LOG_S("device", device->name));
+	return changed;
+}
+
 /* Nobody can tell whom the operator lets in: nobody comes, until a record that can be read is
  * written. Its session goes on. */
 static void
@@ -540,6 +561,7 @@ take_record(struct device *device, const struct recheck *recheck,
 	} else {
 		take_limits(device, status, record);
 		unwritten |= take_access(device, status, record);
+		unwritten |= take_hosts(device, status, record);
 		device->unverified = device->unread = false;
 		if (unwritten)
 			device_hold(device, recheck->cb, recheck->ctx);

@@ -12,6 +12,7 @@
 
 struct device_limits;
 struct dig;
+struct hosts;
 struct quota;
 struct service;
 struct session;
@@ -62,6 +63,7 @@ struct device {
 	uint32_t n_visitors;
 	uint32_t pins; /* admissions that are about to use it */
 	struct access *access; /* NULL: all services are public, if that is known */
+	struct hosts *hosts;   /* further names of its services; NULL: none */
 	/* for reconnects while the registry is away */
 	uint8_t secret_sha256[SECRET_HASH_LEN];
 	bool unwritten : 1;

@@ -85,14 +85,16 @@ turn_away(struct guest *guest, const struct http_head *head)
 	guest_free(guest);
 }
 
-/* The service behind a name, as a visitor has said it; NULL: none of that kind. */
+/* The service behind a name, as a visitor has said it; NULL: none of that kind. Else host is the
+ * name, normalised. */
 static struct service *
-find(struct guest *guest, struct str name, enum service_kind kind)
+find(struct guest *guest, struct str name, enum service_kind kind,
+    char host[HOST_NAME_MAX + 1])
 {
-	char host[HOST_NAME_MAX + 1];
 	struct service *service = NULL;
 
-	if (name.ptr != NULL && host_name_normalise(name, host, sizeof(host)))
+	if (name.ptr != NULL &&
+	    host_name_normalise(name, host, HOST_NAME_MAX + 1))
 		service = service_find(guest->front->relay, str_of(host));
 	return service != NULL && service->kind == kind ? service : NULL;
 }
@@ -100,7 +102,8 @@ find(struct guest *guest, struct str name, enum service_kind kind)
 static void
 join_tls(struct guest *guest, struct str name)
 {
-	struct service *service = find(guest, name, SERVICE_TLS);
+	char host[HOST_NAME_MAX + 1];
+	struct service *service = find(guest, name, SERVICE_TLS, host);
 
 	if (service == NULL) {
 		turn_away(guest, NULL);
@@ -121,10 +124,11 @@ static void
 join_http(struct guest *guest, struct http_head *head, size_t head_len)
 {
 	struct relay *relay = guest->front->relay;
+	char host[HOST_NAME_MAX + 1];
 	struct requests_origin origin = {
 	    .from = &guest->from,
-	    .service =
-		find(guest, http_field_get(head, "Host"), SERVICE_HTTP),
+	    .service = find(
+		guest, http_field_get(head, "Host"), SERVICE_HTTP, host),
 	    .https = guest->https,
 	    .trusted = sources_trusts(relay->sources, &guest->from),
 	};
@@ -136,6 +140,7 @@ join_http(struct guest *guest, struct http_head *head, size_t head_len)
 		turn_away(guest, head);
 		return;
 	}
+	origin.host = str_of(host);
 	if ((first = buf_get(guest->first_len + HTTP_FORWARD_MAX)) != NULL)
 		got = requests_watch(relay, &guest->conn, &origin, &read,
 		    buf_data(first), first->capacity);

@@ -180,9 +180,30 @@ inherited_has(const struct relay *relay, const char *key)
 }
 
 uint16_t
-inherited_claim(struct relay *relay, const char *key)
+inherited_take(struct relay *relay, const char *key)
 {
 	struct hash_node *node = hash_map_find(&relay->inherited, str_of(key));
+	uint16_t port;
 
-	return node != NULL ? give_up(relay, of_node(node)) : 0;
+	if (node == NULL)
+		return 0;
+	port = of_node(node)->port;
+	hash_map_remove(&relay->inherited, node);
+	free(of_node(node));
+	return port;
+}
+
+bool
+inherited_free(struct relay *relay, uint16_t port, unsigned times)
+{
+	return service_ports_give_back_times(
+	    relay->service_ports, port, times);
+}
+
+uint16_t
+inherited_claim(struct relay *relay, const char *key)
+{
+	uint16_t port = inherited_take(relay, key);
+
+	return port != 0 && inherited_free(relay, port, 1) ? port : 0;
 }

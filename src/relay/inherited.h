@@ -24,5 +24,9 @@ bool inherited_has(const struct relay *relay, const char *key);
 /* The port to which this route leads, which is the caller's now; 0: none was kept, or another
  * route leads there, too. */
 uint16_t inherited_claim(struct relay *relay, const char *key);
+/* The same in two steps, for who has several routes that lead to one port: where the route leads that is
+ * kept no more, 0: none was; and may the port be the caller's, to which so many of them led? */
+uint16_t inherited_take(struct relay *relay, const char *key);
+bool inherited_free(struct relay *relay, uint16_t port, unsigned times);
 
 #endif

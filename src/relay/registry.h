@@ -44,6 +44,7 @@ struct route {
 	char key[ROUTE_KEY_MAX];
 	char value[ROUTE_VALUE_MAX];
 	char access[ROUTE_ACCESS_TEXT_MAX]; /* "MODE,KEY,…"; "": anybody */
+	bool is_further; /* by a further name: written unless that is reserved for another device */
 };
 
 /* A device's hold on its label and public ports. */

@@ -14,10 +14,18 @@
 struct memory_device {
 	struct hash_node by_name, by_label;
 	struct device_record record;
+	struct memory_alias *aliases; /* from malloc */
+};
+
+/* A label that an alias takes. */
+struct memory_alias {
+	struct hash_node by_label;
+	struct memory_device *device;
+	const struct device_host *host;
 };
 
 struct device_index {
-	struct hash_map by_name, by_label;
+	struct hash_map by_name, by_label, aliases;
 	struct memory_device *of_port[65536];
 	struct fleet_record *fleets;
 	size_t n_fleets;
@@ -51,6 +59,13 @@ label_cb(const struct hash_node *node)
 	    HASH_ENTRY(node, struct memory_device, by_label)->record.label);
 }
 
+static struct str
+alias_cb(const struct hash_node *node)
+{
+	return device_host_label(
+	    HASH_ENTRY(node, struct memory_alias, by_label)->host);
+}
+
 static struct device_index *
 index_new(void)
 {
@@ -60,6 +75,7 @@ index_new(void)
 		return NULL;
 	hash_map_init(&index->by_name, name_cb);
 	hash_map_init(&index->by_label, label_cb);
+	hash_map_init(&index->aliases, alias_cb);
 	return index;
 }
 
@@ -71,6 +87,7 @@ free_device_cb(void *ctx, struct hash_node *node)
 
 	(void)ctx;
 	device_record_drop(&device->record);
+	free(device->aliases);
 	free(device);
 }
 
@@ -82,11 +99,37 @@ index_free(struct device_index *index)
 	hash_map_each(&index->by_name, free_device_cb, NULL);
 	hash_map_fini(&index->by_name);
 	hash_map_fini(&index->by_label);
+	hash_map_fini(&index->aliases);
 	free(index->fleets);
 	free(index);
 }
 
-/* device_file_read() has made sure that no name, label or port stands there twice. */
+static int
+index_add_aliases(struct device_index *index, struct memory_device *device)
+{
+	const struct device_hosts *hosts = device->record.hosts;
+	size_t n = 0;
+
+	if (hosts == NULL)
+		return 0;
+	device->aliases = calloc(hosts->n, sizeof(*device->aliases));
+	if (device->aliases == NULL)
+		return -1;
+	for (size_t i = 0; i < hosts->n; i++) {
+		struct memory_alias *alias = &device->aliases[n];
+
+		if (hosts->items[i].proof != HOST_ALIAS)
+			continue;
+		*alias = (struct memory_alias){
+		    .device = device, .host = &hosts->items[i]};
+		if (hash_map_insert(&index->aliases, &alias->by_label) != 0)
+			return -1;
+		n++;
+	}
+	return 0;
+}
+
+/* device_file_read() has made sure that no name, label, host or port stands there twice. */
 static int
 index_add_cb(void *ctx, const struct device_record *record)
 {
@@ -103,6 +146,8 @@ index_add_cb(void *ctx, const struct device_record *record)
 	}
 	if (record->label[0] != '\0' &&
 	    hash_map_insert(&index->by_label, &device->by_label) != 0)
+		return -1;
+	if (index_add_aliases(index, device) != 0)
 		return -1;
 	for (size_t i = 0; i < record->n_ports; i++)
 		index->of_port[record->ports[i].port] = device;
@@ -209,7 +254,8 @@ record_equal(const struct device_record *a, const struct device_record *b)
 		if (a->limits[i].is_set != b->limits[i].is_set ||
 		    a->limits[i].value != b->limits[i].value)
 			return false;
-	return access_equal(a->access, b->access);
+	return access_equal(a->access, b->access) &&
+	    device_hosts_equal(a->hosts, b->hosts);
 }
 
 struct comparison {
@@ -277,8 +323,13 @@ memory_devices_of_label(const struct memory_devices *devices, const char *label)
 	struct hash_node *node =
 	    hash_map_find(&devices->index->by_label, str_of(label));
 
-	return node ? &HASH_ENTRY(node, struct memory_device, by_label)->record
-		    : NULL;
+	if (node != NULL)
+		return &HASH_ENTRY(node, struct memory_device, by_label)
+			    ->record;
+	node = hash_map_find(&devices->index->aliases, str_of(label));
+	return node != NULL
+	    ? &HASH_ENTRY(node, struct memory_alias, by_label)->device->record
+	    : NULL;
 }
 
 const struct device_record *

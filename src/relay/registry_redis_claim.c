@@ -499,7 +499,8 @@ redis_claim_start(struct registry *registry, const struct claim *claim,
 		return -1;
 	}
 	op->claim = *claim;
-	op->claim.device.access = NULL; /* the caller's */
+	op->claim.device.access = NULL; /* the caller's, both */
+	op->claim.device.hosts = NULL;
 	op->answer->claim_cb = cb;
 	redis_tx_start(
 	    redis_registry_of(registry), &op->tx, &claim_ops, op->claim.name);

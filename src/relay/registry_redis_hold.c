@@ -19,12 +19,19 @@ struct redis_holding {
 	size_t n_routes; /* in route_list */
 };
 
+/* How a route stands there. */
+struct held_route {
+	bool is_new;	/* the registry has another or none */
+	bool is_others; /* its further name is reserved for another device */
+	bool is_marked; /* host:HOST says that its further name is ours */
+};
+
 struct redis_hold {
 	struct redis_tx tx;
 	struct registry_answer *answer;
 	struct redis_holding holding;
 	struct route *route_list;
-	bool *is_new; /* one a route: the registry has another or none */
+	struct held_route *held; /* one a route */
 	/* as it stands */
 	bool has_session;
 	struct session_info session;
@@ -99,9 +106,60 @@ read_routes(struct redis_tx *tx, const redisReply *reply)
 	if (!redis_reply_is_array(reply, op->holding.n_routes))
 		return false;
 	for (size_t i = 0; i < reply->elements; i++)
-		op->is_new[i] =
+		op->held[i].is_new =
 		    !redis_route_is(reply->element[i], &op->route_list[i]);
 	return true;
+}
+
+/* The next route by a further name from *route on, and what the reply says of it, which may be nothing.
+ * False: there is no other. */
+static bool
+next_owner(const struct redis_hold *op, const redisReply *reply, size_t *route,
+    size_t *at, struct str *owner)
+{
+	while (*route < op->holding.n_routes &&
+	    !op->route_list[*route].is_further)
+		++*route;
+	if (*route == op->holding.n_routes)
+		return false;
+	*owner = (struct str){0};
+	if (*at < reply->elements)
+		(void)redis_reply_text(reply->element[*at], owner);
+	++*at;
+	return true;
+}
+
+/* HMGET of what is reserved: one that is reserved for nobody is ours all the same, for the operator's
+ * data may be what was lost. */
+static bool
+read_reserved(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+	struct str owner;
+	size_t at = 0;
+
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return false;
+	for (size_t i = 0; next_owner(op, reply, &i, &at, &owner); i++)
+		op->held[i].is_others = owner.ptr != NULL &&
+		    !str_equal(owner, str_of(op->holding.name));
+	return at == reply->elements;
+}
+
+/* MGET of host:HOST. */
+static bool
+read_marks(struct redis_tx *tx, const redisReply *reply)
+{
+	struct redis_hold *op = hold_of(tx);
+	struct str owner;
+	size_t at = 0;
+
+	if (reply->type != REDIS_REPLY_ARRAY)
+		return false;
+	for (size_t i = 0; next_owner(op, reply, &i, &at, &owner); i++)
+		op->held[i].is_marked = owner.ptr != NULL &&
+		    str_equal(owner, str_of(op->holding.name));
+	return at == reply->elements;
 }
 
 /* Is a later session than ours known? */
@@ -127,7 +185,8 @@ static bool
 has_route(const struct redis_hold *op, const char *key)
 {
 	for (size_t i = 0; i < op->holding.n_routes; i++)
-		if (strcmp(op->route_list[i].key, key) == 0)
+		if (!op->held[i].is_others &&
+		    strcmp(op->route_list[i].key, key) == 0)
 			return true;
 	return false;
 }
@@ -138,7 +197,7 @@ queue_owned(struct redis_hold *op)
 {
 	const struct redis_holding *holding = &op->holding;
 	struct redis_args gone = REDIS_ARGS_NONE, ours = REDIS_ARGS_NONE;
-	bool any_gone = false;
+	bool any_gone = false, any_ours = false;
 
 	redis_args_add(&gone, "SREM");
 	redis_args_addf(&gone, "taupe:owned:device:%s", holding->name);
@@ -151,13 +210,36 @@ queue_owned(struct redis_hold *op)
 		redis_tx_queue(&op->tx, &gone);
 	else
 		redis_args_fini(&gone);
-	if (holding->n_routes == 0)
-		return;
 	redis_args_add(&ours, "SADD");
 	redis_args_addf(&ours, "taupe:owned:device:%s", holding->name);
 	for (size_t i = 0; i < holding->n_routes; i++)
-		redis_args_add(&ours, op->route_list[i].key);
-	redis_tx_queue(&op->tx, &ours);
+		if (!op->held[i].is_others) {
+			redis_args_add(&ours, op->route_list[i].key);
+			any_ours = true;
+		}
+	if (any_ours)
+		redis_tx_queue(&op->tx, &ours);
+	else
+		redis_args_fini(&ours);
+}
+
+static const char *
+host_of(const struct route *route)
+{
+	return strchr(route->key, '/') + 1;
+}
+
+static void
+queue_route(struct redis_hold *op, const struct route *route,
+    const struct held_route *held)
+{
+	if (held->is_others)
+		return;
+	if (held->is_new)
+		redis_queue_route(&op->tx, route, op->holding.session.epoch);
+	if (route->is_further && !held->is_marked)
+		redis_tx_queuef(&op->tx, "SET taupe:host:%s %s",
+		    host_of(route), op->holding.name);
 }
 
 static void
@@ -167,9 +249,7 @@ queue_routes(struct redis_hold *op)
 
 	redis_owned_queue(&op->tx, &op->owned);
 	for (size_t i = 0; i < holding->n_routes; i++)
-		if (op->is_new[i])
-			redis_queue_route(&op->tx, &op->route_list[i],
-			    holding->session.epoch);
+		queue_route(op, &op->route_list[i], &op->held[i]);
 	queue_owned(op);
 }
 
@@ -277,6 +357,42 @@ send_owners(struct redis_tx *tx, const char *verb, struct redis_args *args)
 		    args, "taupe:port:%u", (unsigned)lease->ports[i].port);
 }
 
+/* The further names of what we hold: whose are they? What is reserved is one hash, which every new
+ * device changes: who reserves a name touches host:HOST as well, and that is watched. Returns whether
+ * there are any. */
+static bool
+watch_further_names(const struct redis_hold *op, struct redis_args *watch)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < op->holding.n_routes; i++)
+		if (op->route_list[i].is_further) {
+			redis_args_addf(
+			    watch, "taupe:host:%s", host_of(&op->route_list[i]));
+			any = true;
+		}
+	return any;
+}
+
+static void
+ask_further_names(struct redis_hold *op)
+{
+	struct redis_args get = REDIS_ARGS_NONE, reserved = REDIS_ARGS_NONE;
+
+	redis_args_add(&get, "MGET");
+	redis_args_add(&reserved, "HMGET");
+	redis_args_add(&reserved, "taupe:reserved");
+	for (size_t i = 0; i < op->holding.n_routes; i++)
+		if (op->route_list[i].is_further) {
+			const char *host = host_of(&op->route_list[i]);
+
+			redis_args_addf(&get, "taupe:host:%s", host);
+			redis_args_addf(&reserved, "host/%s", host);
+		}
+	redis_tx_read(&op->tx, read_marks, &get);
+	redis_tx_read(&op->tx, read_reserved, &reserved);
+}
+
 static void
 watch_device(struct redis_args *watch, const char *name)
 {
@@ -292,9 +408,11 @@ begin_hold(struct redis_tx *tx)
 	const char *name = op->holding.name;
 	struct redis_args watch = REDIS_ARGS_NONE, get = REDIS_ARGS_NONE,
 			  routes = REDIS_ARGS_NONE;
+	bool any_further;
 
 	send_owners(tx, "WATCH", &watch);
 	watch_device(&watch, name);
+	any_further = watch_further_names(op, &watch);
 	redis_tx_watch(tx, &watch);
 	redis_tx_readf(tx, read_session, "GET taupe:session:%s", name);
 	redis_tx_readf(tx, read_lease, "HGETALL taupe:lease:%s", name);
@@ -308,6 +426,8 @@ begin_hold(struct redis_tx *tx)
 			redis_args_add(&routes, op->route_list[i].key);
 		redis_tx_read(tx, read_routes, &routes);
 	}
+	if (any_further)
+		ask_further_names(op);
 	redis_tx_then(tx, look_at_heirs);
 }
 
@@ -315,7 +435,7 @@ static void
 free_hold(struct redis_hold *op)
 {
 	free(op->route_list);
-	free(op->is_new);
+	free(op->held);
 	redis_owned_fini(&op->owned);
 	free(op);
 }
@@ -349,9 +469,8 @@ hold_new(registry_done_cb cb, void *ctx, size_t n_routes)
 		return NULL;
 	op->answer = registry_answer_new(ANSWER_DONE, ctx);
 	op->route_list = calloc(n_routes + 1, sizeof(*op->route_list));
-	op->is_new = calloc(n_routes + 1, sizeof(*op->is_new));
-	if (op->answer == NULL || op->route_list == NULL ||
-	    op->is_new == NULL) {
+	op->held = calloc(n_routes + 1, sizeof(*op->held));
+	if (op->answer == NULL || op->route_list == NULL || op->held == NULL) {
 		registry_answer_free(op->answer);
 		free_hold(op);
 		return NULL;

@@ -89,6 +89,7 @@ struct relay {
 	struct hash_map devices;   /* by name */
 	uint64_t last_service; /* serial of the latest one */
 	struct hash_map services;  /* http and tls services by host name */
+	struct hash_map hosts;     /* further names of theirs (relay/hosts.h) */
 	struct hash_map inherited; /* routes to ports that are kept, by key */
 	bool inherited_complete;   /* the registry has been up */
 	struct hash_map

@@ -6,6 +6,7 @@
 
 #include "base/token_bucket.h"
 #include "net/address.h"
+#include "net/name_servers.h"
 #include "relay/port_set.h"
 #include "relay/relay_options.h"
 #include "relay/service_ports.h"
@@ -32,6 +33,17 @@ check_ip(const char *value)
 	return address_parse_ip(str_of(value), 0, &address)
 	    ? NULL
 	    : "a numeric address";
+}
+
+static const char *
+check_servers(const char *value)
+{
+	struct name_servers servers = {0};
+
+	return name_servers_add(&servers, str_of(value))
+	    ? NULL
+	    : "up to 4 numeric addresses with commas between them, each with "
+	      "a port or without one, such as 9.9.9.9, [2620:fe::fe]:53";
 }
 
 static const char *
@@ -317,6 +329,10 @@ static const struct option_row rows[] = {
 	NULL, NULL, "NAME",
 	"User for the operator's changes by admin_listen, such as taupe-api; by "
 	"default redis_user."},
+    {"admin_dns", OPTION_STRING, AT(admin_dns), NULL, 1, 400, NULL,
+	check_servers, "SERVER[,SERVER...]",
+	"Name servers that the admin API asks for the TXT records of custom "
+	"domains, in place of the system's."},
     {"admin_redis_password_file", OPTION_STRING, AT(admin_redis_password_file),
 	NULL, 1, 4095, NULL, NULL, FILE_ARG,
 	"File with this user's password, in its first line."},

@@ -38,7 +38,7 @@ struct relay_options {
 	int64_t source_handshakes, source_handshake_rate, source_auth_rate,
 	    source_visitors, source_visitor_rate, max_sources;
 	/* operation */
-	char *admin_redis_user, *admin_redis_password_file;
+	char *admin_redis_user, *admin_redis_password_file, *admin_dns;
 	bool admin_private;
 	int64_t metrics_devices, usage_days;
 	char *admin_listen, *page_dir, *user;

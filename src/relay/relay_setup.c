@@ -29,6 +29,7 @@
 #include "relay/events.h"
 #include "relay/front.h"
 #include "relay/handover.h"
+#include "relay/hosts.h"
 #include "relay/inherited.h"
 #include "relay/live.h"
 #include "relay/relay_setup.h"
@@ -357,6 +358,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 	TAILQ_INIT(&relay->backlog);
 	devices_init(relay);
 	services_init(relay);
+	hosts_init(relay);
 	inherited_init(relay);
 	digs_init(relay);
 	visitors_init(relay);
@@ -473,6 +475,7 @@ relay_teardown(struct relay *relay)
 	hash_map_fini(&relay->admissions);
 	hash_map_fini(&relay->devices);
 	hash_map_fini(&relay->services);
+	hosts_fini(relay);
 	hash_map_fini(&relay->digs);
 	loop_free(&relay->loop);
 	buf_pool_drain();

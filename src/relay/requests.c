@@ -554,7 +554,7 @@ static struct requests *
 requests_new(struct relay *relay, const struct requests_origin *origin,
     struct str said)
 {
-	struct str host = str_of(service_host(origin->service));
+	struct str host = origin->host;
 	struct requests *requests = calloc(
 	    1, offsetof(struct requests, text) + host.len + said.len);
 

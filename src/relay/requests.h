@@ -19,6 +19,7 @@ struct http_head;
 struct requests_origin {
 	const struct address *from; /* the visitor's */
 	struct service *service;    /* an http one */
+	struct str host; /* the name that it was found by, normalised */
 	bool https; /* a proxy in front has said so */
 	bool trusted; /* the requests come from a proxy: what each says about the visitor
 			 is its word */

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "relay/access.h"
+#include "relay/hosts.h"
 #include "relay/inherited.h"
 #include "relay/introduction.h"
 #include "relay/service.h"
@@ -36,7 +37,8 @@ service_find(struct relay *relay, struct str host)
 {
 	struct hash_node *node = hash_map_find(&relay->services, host);
 
-	return node != NULL ? HASH_ENTRY(node, struct service, by_host) : NULL;
+	return node != NULL ? HASH_ENTRY(node, struct service, by_host)
+			    : hosts_find(relay, host);
 }
 
 const char *
@@ -158,18 +160,47 @@ write_own_key(const struct service *service, char key[ROUTE_KEY_MAX])
 	    service->public_port, key);
 }
 
+bool
+service_host_key(const struct service *service, const char *host,
+    char key[ROUTE_KEY_MAX])
+{
+	write_route_key((enum service_kind)service->kind, host, 0, key);
+	return hash_map_find(&service->device->relay->services,
+		   str_of(host)) == NULL;
+}
+
+/* The port of the listener that it had before this relay was started; 0: it had none, or another's
+ * route leads there, too. Those by its further names do. */
+static uint16_t
+inherit_port(const struct service *service)
+{
+	struct relay *relay = service->device->relay;
+	char key[ROUTE_KEY_MAX];
+	const char *host;
+	uint16_t port;
+	unsigned times = 1;
+	size_t at = 0;
+
+	write_own_key(service, key);
+	if ((port = inherited_take(relay, key)) == 0)
+		return 0;
+	while ((host = hosts_next(service, &at)) != NULL)
+		if (service_host_key(service, host, key) &&
+		    inherited_take(relay, key) == port)
+			times++;
+	return inherited_free(relay, port, times) ? port : 0;
+}
+
 static int
 open_listener(struct service *service)
 {
 	struct relay *relay = service->device->relay;
-	struct route route;
 	uint16_t wanted;
 
 	/* a proxy may lead another device's visitors to any port */
 	if (!relay->inherited_complete)
 		return 0;
-	write_own_key(service, route.key);
-	if ((wanted = inherited_claim(relay, route.key)) == 0)
+	if ((wanted = inherit_port(service)) == 0)
 		wanted = service->public_port;
 	if (service_ports_open(relay->service_ports, &service->listener, wanted,
 		&relay->public_ports, accept_cb, service) != 0)
@@ -440,6 +471,7 @@ service_route(const struct service *service, struct route *route)
 
 	write_own_key(service, route->key);
 	access_route_write(service, route->access);
+	route->is_further = false;
 	route->value[0] = '\0';
 	if (!service_is_open(service))
 		return;

@@ -23,14 +23,14 @@ struct service {
 };
 
 void services_init(struct relay *relay);
-/* The http or tls service behind a normalised host name; NULL: none. */
+/* The http or tls service behind a normalised host name, its own or a further one; NULL: none. */
 struct service *service_find(struct relay *relay, struct str host);
 
 /* Was this device here before this relay was started, and do its routes lead here still? By its
  * signed lease and its first service. */
 bool service_is_expected(
     const struct relay *relay, const struct claim *claim);
-/* Its public host name; NULL for tcp. */
+/* Its own public host name; NULL for tcp. */
 const char *service_host(const struct service *service);
 
 /*
@@ -56,7 +56,10 @@ void services_forget_health(struct device *device);
 
 /* The public URL: "https://k7….example.com/", "tcp://example.com:20022". */
 void service_url_write(const struct service *service, struct writer *w);
-/* The route to its listener; without a value if that is closed. */
+/* The route to its listener by its own name or port; without a value if that is closed. */
 void service_route(const struct service *service, struct route *route);
+/* The key of the route by a further name. False: another service has it for its own. */
+bool service_host_key(const struct service *service, const char *host,
+    char key[ROUTE_KEY_MAX]);
 
 #endif

@@ -17,6 +17,7 @@ struct service_ports {
 	size_t n;
 	size_t turn;			 /* the range to try first */
 	struct port_set kept, contested; /* contested: kept for two */
+	uint8_t times[UINT16_MAX + 1];   /* that each was kept, or as many as fit */
 	struct {
 		struct listen_range range;
 		uint16_t next;
@@ -119,6 +120,8 @@ service_ports_keep(struct service_ports *ports, uint16_t port)
 	if (port_set_has(&ports->kept, port))
 		port_set_add(&ports->contested, port);
 	port_set_add(&ports->kept, port);
+	if (ports->times[port] < UINT8_MAX)
+		ports->times[port]++;
 	for (size_t i = 0; i < ports->n; i++)
 		if (port >= ports->ranges[i].next &&
 		    port < ports->ranges[i].range.high)
@@ -126,12 +129,21 @@ service_ports_keep(struct service_ports *ports, uint16_t port)
 }
 
 bool
-service_ports_give_back(struct service_ports *ports, uint16_t port)
+service_ports_give_back_times(
+    struct service_ports *ports, uint16_t port, unsigned times)
 {
-	if (port_set_has(&ports->contested, port))
+	if (port_set_has(&ports->contested, port) && ports->times[port] != times)
 		return false;
 	port_set_remove(&ports->kept, port);
+	port_set_remove(&ports->contested, port);
+	ports->times[port] = 0;
 	return true;
+}
+
+bool
+service_ports_give_back(struct service_ports *ports, uint16_t port)
+{
+	return service_ports_give_back_times(ports, port, 1);
 }
 
 void
@@ -139,6 +151,7 @@ service_ports_give_back_all(struct service_ports *ports)
 {
 	port_set_clear(&ports->kept);
 	port_set_clear(&ports->contested);
+	memset(ports->times, 0, sizeof(ports->times));
 }
 
 static int

@@ -40,6 +40,9 @@ bool service_ports_hold(
  * are given back: false. */
 void service_ports_keep(struct service_ports *ports, uint16_t port);
 bool service_ports_give_back(struct service_ports *ports, uint16_t port);
+/* The same of one that was kept so often, and each time for the one who gives it back. */
+bool service_ports_give_back_times(
+    struct service_ports *ports, uint16_t port, unsigned times);
 void service_ports_give_back_all(struct service_ports *ports);
 
 /*

@@ -13,6 +13,7 @@ import pytest
 
 from harness import marks, ports
 from harness.api import DOCUMENT, PREFIX, Api
+from harness.fakes import Dns
 from harness.process import binary
 from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.scenes import Standalone
@@ -108,6 +109,12 @@ class AloneScene(Scene):
             self.get(device, f"/.taupe/share/{link}").status == 303) == wanted)
 
 
+@pytest.fixture(scope="module")
+def dns():
+    with Dns(known=set()) as server:
+        yield server
+
+
 def redis_scene(group, **config):
     redis = Redis(group)
     redis.add(Device("nobody"))
@@ -123,15 +130,17 @@ def redis_scene(group, **config):
 
 
 @pytest.fixture(scope="module")
-def cluster(module_group):
-    return redis_scene(module_group)
+def cluster(module_group, dns):
+    scene = redis_scene(module_group, admin_dns=dns.address)
+    scene.dns = dns
+    return scene
 
 
 @pytest.fixture(scope="module")
-def alone(module_group):
-    place = Standalone(module_group, name="alone")
+def alone(module_group, dns):
+    place = Standalone(module_group, name="alone", admin_dns=dns.address)
     scene = AloneScene(module_group, place.relay, {"devices_file": place.devices_file})
-    scene.front = place.front
+    scene.front, scene.dns = place.front, dns
     return scene
 
 
@@ -279,7 +288,8 @@ def test_each_call_needs_the_role_that_is_documented(scene):
                 continue
             needs = operation["description"].split()[-1].rstrip(".")
             target = template.replace("{name}", "there-is-none").replace(
-                "{service}", "web").replace("{share}", "0123456789abcdef")
+                "{service}", "web").replace("{share}", "0123456789abcdef").replace(
+                "{host}", "shop.customer.test")
             for role in ROLES[:ROLES.index(needs)]:
                 scene.api.fails(403, method.upper(), target, {} if method != "get" else None,
                                 f"needs the role {needs}", token=scene.tokens[role])
@@ -423,6 +433,56 @@ def test_a_share_link_is_made_opens_and_ends(scene):
     assert "url" in answer["hint"]
     api.fails(404, "POST", "/devices/nobody-has-it/services/web/shares", {"for_ms": 1000})
     api.ok("DELETE", device)
+
+
+def test_further_names_of_a_device(scene):
+    api, operate = scene.api, scene.tokens["operate"]
+    began = api.ok("GET", "/events?after=end")["end"]
+    api.ok("POST", "/devices", {"name": "named"})
+    wish = {"host": "shop.customer.test", "device": "named", "service": "web"}
+    made = api.ok("POST", "/domains", wish, token=operate)
+    assert (made["proof"], made["by"]) == ("pending", "operateer")
+    assert made["txt"]["name"] == "_taupe.shop.customer.test"
+    assert made.pop("cname").endswith(".example.test")
+    assert api.ok("GET", "/domains")["domains"] == [made]
+    del made["device"]
+    assert api.ok("GET", "/devices/named")["hosts"] == [made]
+    path = "/domains/shop.customer.test"
+    answer = api.fails(409, "POST", path + "/verify", match="TXT record")
+    assert answer["error"] == "unproved"
+    api.fails(409, "POST", "/domains", wish, "is a name of the device named already")
+    for body, match in (
+            ({}, "are needed"), ({**wish, "host": "bücher.test"}, "xn--"),
+            ({**wish, "host": "*.customer.test"}, "is a wildcard"), ({**wish, "host": "a b"}, "must be"),
+            ({**wish, "service": "Web"}, '"service" must be'), ({**wish, "device": "-"}, '"device" must be'),
+            ({**wish, "vouched": 1}, '"vouched" must be'), ({**wish, "proof": "word"}, "no member"),
+            ({**wish, "host": "example.test"}, "the cluster's own domain")):
+        api.fails(422, "POST", "/domains", body, match)
+    api.fails(404, "POST", "/domains", {**wish, "host": "other.customer.test", "device": "nobody-has-it"})
+    for where in ("", "/verify"):
+        method = "POST" if where else "DELETE"
+        api.fails(404, method, "/domains/other.customer.test" + where, match="no further name")
+        api.fails(404, method, "/domains/Other" + where)
+    assert api.call("DELETE", path, token=operate)[0] == 204
+    made = api.ok("POST", "/domains", wish)
+    scene.dns.texts[made["txt"]["name"]] = [[made["txt"]["value"]]]
+    assert api.ok("POST", path + "/verify", token=operate)["proof"] == "txt"
+    assert api.call("DELETE", path, token=operate)[0] == 204
+    # to vouch for it is more than to add it
+    api.fails(403, "POST", "/domains", {**wish, "vouched": True}, "needs the role admin", token=operate)
+    assert api.ok("POST", "/domains", {**wish, "vouched": True})["proof"] == "word"
+    assert api.ok("POST", "/domains", {**wish, "host": "alarm.example.test"}, token=operate)["proof"] == "alias"
+    api.fails(409, "POST", "/devices", {"name": "late", "label": "alarm"}, "reserved for the device named")
+    told = [(event["what"], event.get("object"), event["outcome"])
+            for event in api.ok("GET", f"/events?after={began}")["events"]
+            if event.get("what", "").startswith("domain")]
+    shop = "shop.customer.test"
+    assert [row for row in told if row[1] == shop] == [
+        ("domain add", shop, "done"), ("domain verify", shop, "unproved"), ("domain add", shop, "taken"),
+        ("domain rm", shop, "done"), ("domain add", shop, "done"), ("domain verify", shop, "done"),
+        ("domain rm", shop, "done"), ("domain add", shop, "denied"), ("domain add", shop, "done")]
+    api.ok("DELETE", "/devices/named")
+    assert api.ok("GET", "/domains") == {"domains": []}
 
 
 def test_the_last_hour_of_a_device(scene):

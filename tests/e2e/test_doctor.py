@@ -375,6 +375,32 @@ def test_a_name_server_that_is_silent_costs_seconds(scene):
     assert "no answer" in found[f"dns *.{DOMAIN}"][1]
 
 
+def test_custom_domains(scene):
+    """Each must lead here, and have a certificate where it does."""
+    shop, late = "shop.customer.test", "late.customer.test"
+    ctl = scene.redis.access("taupectl")
+    for host, *words in ((shop, "--on-my-word"), (late,), (f"alarm.{DOMAIN}",)):
+        argv = [binary("taupectl"), "--config", "/dev/null"]
+        for key, value in ctl.items():
+            argv += ["--" + key.replace("_", "-"), str(value)]
+        subprocess.run([*argv, "domain", "add", host, "alice/web", *words], check=True,
+                       capture_output=True, timeout=30)
+    scene.cluster.wait_served(shop)
+    try:
+        found = scene.doctor.checks(UNAVAILABLE)
+        assert found[f"dns of {shop}"][0] == "FAIL" and "no such host" in found[f"dns of {shop}"][1]
+        assert found[f"domain {late}"][0] == "skipped"
+        assert not [check for check in found if "alarm" in check]
+        with Dns() as dns:  # knows all names
+            found = scene.doctor.checks(UNAVAILABLE, dns=dns.address)
+            assert found[f"dns of {shop}"] == ("ok", "leads here", None)
+            result, seen, advice = found[f"certificate of {shop}"]
+            assert result == "FAIL" and "not to be trusted" in seen and "cert load" in advice
+    finally:
+        for host in (shop, late, f"alarm.{DOMAIN}"):
+            subprocess.run([*argv, "domain", "rm", host], check=True, capture_output=True, timeout=30)
+
+
 def test_a_port_that_is_closed(scene):
     port = ports.take()
     found = scene.doctor.checks(UNAVAILABLE, https_port=port)

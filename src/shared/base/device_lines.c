@@ -299,6 +299,99 @@ check_names_and_labels(
 	return result;
 }
 
+/* A label or host that a line has. */
+struct mention {
+	struct str text;
+	const struct device_line *line;
+};
+
+static int
+compare_mentions(const void *a, const void *b)
+{
+	const struct mention *x = a, *y = b;
+	size_t least = x->text.len < y->text.len ? x->text.len : y->text.len;
+	int order = memcmp(x->text.ptr, y->text.ptr, least);
+
+	if (order != 0)
+		return order;
+	return x->text.len < y->text.len ? -1 : x->text.len > y->text.len;
+}
+
+/* Sorts them. */
+static int
+check_mentions(struct mention *mentions, size_t n, const char *what,
+    struct device_file_error *error)
+{
+	char text[HOST_NAME_MAX + 1];
+
+	if (n > 0)
+		qsort(mentions, n, sizeof(*mentions), compare_mentions);
+	for (size_t i = 1; i < n; i++)
+		if (compare_mentions(&mentions[i - 1], &mentions[i]) == 0) {
+			(void)str_copy(mentions[i].text, text, sizeof(text));
+			say_twice(error, mentions[i - 1].line,
+			    mentions[i].line, what, text);
+			return -1;
+		}
+	return 0;
+}
+
+static size_t
+add_hosts(struct mention *mentions, const struct device_line *line)
+{
+	const struct device_hosts *hosts = line->record.hosts;
+	size_t n = 0;
+
+	for (size_t i = 0; hosts != NULL && i < hosts->n; i++)
+		mentions[n++] = (struct mention){
+		    str_of(hosts->items[i].host), line};
+	return n;
+}
+
+/* What is reserved, and what aliases take. */
+static size_t
+add_labels(struct mention *mentions, const struct device_line *line)
+{
+	const struct device_hosts *hosts = line->record.hosts;
+	size_t n = 0;
+
+	if (line->record.label[0] != '\0')
+		mentions[n++] =
+		    (struct mention){str_of(line->record.label), line};
+	for (size_t i = 0; hosts != NULL && i < hosts->n; i++)
+		if (hosts->items[i].proof == HOST_ALIAS)
+			mentions[n++] = (struct mention){
+			    device_host_label(&hosts->items[i]), line};
+	return n;
+}
+
+static int
+check_hosts(const struct device_lines *lines, struct device_file_error *error)
+{
+	size_t n_hosts = 0, n = 0;
+	struct mention *mentions;
+	int result;
+
+	for (size_t i = 0; i < lines->count; i++)
+		if (lines->items[i].record.hosts != NULL)
+			n_hosts += lines->items[i].record.hosts->n;
+	if (n_hosts == 0)
+		return 0;
+	mentions = calloc(n_hosts + lines->count, sizeof(*mentions));
+	if (mentions == NULL)
+		return fail_memory(error);
+	for (size_t i = 0; i < lines->count; i++)
+		n += add_hosts(mentions + n, &lines->items[i]);
+	result = check_mentions(mentions, n, "the host", error);
+	n = 0;
+	for (size_t i = 0; result == 0 && i < lines->count; i++)
+		n += add_labels(mentions + n, &lines->items[i]);
+	if (result == 0)
+		result = check_mentions(mentions, n, "the label", error);
+	free(mentions);
+	return result;
+}
+
 static int
 check_ports(const struct device_lines *lines, struct device_file_error *error)
 {
@@ -350,6 +443,7 @@ device_lines_parse(struct device_lines *lines, struct str text,
 	}
 	if (lines->count > 0 &&
 	    (check_names_and_labels(lines, error) != 0 ||
+		check_hosts(lines, error) != 0 ||
 		check_ports(lines, error) != 0))
 		goto fail;
 	return 0;
@@ -426,7 +520,7 @@ static void
 put_text(struct writer *w, const char *prefix, const char *name,
     struct writer *value, const char *room)
 {
-	char key[sizeof("access/") + SERVICE_NAME_MAX + SHARE_ID_LEN];
+	char key[sizeof("access/") + HOST_NAME_MAX];
 
 	assert(!value->full);
 	snprintf(key, sizeof(key), "%s%s", prefix, name);
@@ -448,6 +542,19 @@ put_access(struct writer *w, const struct access *access)
 		writer_init(&value, room, sizeof(room));
 		access_share_write(&value, &access->shares[i]);
 		put_text(w, "share/", access->shares[i].id, &value, room);
+	}
+}
+
+static void
+put_hosts(struct writer *w, const struct device_hosts *hosts)
+{
+	char room[HOST_TEXT_MAX];
+	struct writer value;
+
+	for (size_t i = 0; hosts != NULL && i < hosts->n; i++) {
+		writer_init(&value, room, sizeof(room));
+		device_host_write(&value, &hosts->items[i]);
+		put_text(w, "host/", hosts->items[i].host, &value, room);
 	}
 }
 
@@ -502,6 +609,7 @@ device_line_write(
 			put_limit(
 			    w, &device_limit_rows[i], record->limits[i].value);
 	put_access(w, record->access);
+	put_hosts(w, record->hosts);
 	keep_unknown(w, old, device_record_knows);
 }
 

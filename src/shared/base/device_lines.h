@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The text of a device file as records: what a line may hold, and what all lines
- * together must keep (no name, label, port, fleet or token twice). Does no I/O: a file, a new text
+ * together must keep (no name, label, host, port, fleet or token twice). Does no I/O: a file, a new text
  * before it becomes a file, and a fuzzer are read the same way.
  */
 #ifndef TAUPE_BASE_DEVICE_LINES_H
@@ -10,7 +10,7 @@
 #include "base/device_file.h"
 
 /* Characters of a line, without its newline: all that a record may hold, escaped, is less. */
-#define DEVICE_LINE_MAX 49152
+#define DEVICE_LINE_MAX 98304
 
 struct device_line {
 	unsigned number; /* from 1 */

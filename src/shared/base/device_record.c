@@ -18,17 +18,21 @@ secret_hash_parse(struct str text, uint8_t hash[SECRET_HASH_LEN])
 void
 device_record_copy(struct device_record *to, const struct device_record *from)
 {
-	struct access *before = to->access;
+	struct access *access = to->access;
+	struct device_hosts *hosts = to->hosts;
 
 	*to = *from;
 	(void)access_keep(to->access);
-	access_drop(&before);
+	(void)device_hosts_keep(to->hosts);
+	access_drop(&access);
+	device_hosts_drop(&hosts);
 }
 
 void
 device_record_drop(struct device_record *record)
 {
 	access_drop(&record->access);
+	device_hosts_drop(&record->hosts);
 }
 
 static bool
@@ -161,6 +165,18 @@ add_share(struct device_record *record, struct str id, struct str value)
 }
 
 static bool
+add_host(struct device_record *record, struct str name, struct str value)
+{
+	struct device_host host = {0};
+
+	return device_host_valid(name) &&
+	    str_copy(name, host.host, sizeof(host.host)) &&
+	    device_hosts_find(record->hosts, name) == NULL &&
+	    device_host_parse(&host, value) &&
+	    device_hosts_put(&record->hosts, &host) == 0;
+}
+
+static bool
 set_known(
     struct device_record *record, struct str key, struct str value, bool *known)
 {
@@ -171,6 +187,8 @@ set_known(
 		return add_rule(record, rest, value);
 	if (begins(key, STR("share/"), &rest))
 		return add_share(record, rest, value);
+	if (begins(key, STR("host/"), &rest))
+		return add_host(record, rest, value);
 	if (str_equal(key, STR("name")))
 		return device_name_valid(value) &&
 		    str_copy(value, record->name, sizeof(record->name));

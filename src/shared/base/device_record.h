@@ -8,6 +8,7 @@
 #define TAUPE_BASE_DEVICE_RECORD_H
 
 #include "base/access_rule.h"
+#include "base/device_hosts.h"
 
 #define SECRET_HASH_LEN 32 /* SHA-256 */
 
@@ -73,6 +74,8 @@ struct device_record {
 	/* Who may visit which service; NULL: anybody, all of them. The record that was made by
 	 * device_record_set() or device_record_copy() is a keeper of it; a plain copy borrows it. */
 	struct access *access;
+	/* Further names of its services; NULL: none. Kept likewise. */
+	struct device_hosts *hosts;
 };
 
 /* Make to, which was all zeros or a record, a copy that keeps what it needs. */
@@ -84,7 +87,8 @@ void device_record_drop(struct device_record *record);
 /* Take one key and value into the record: name, secret_sha256 (64 lower-case hex digits),
  * label (empty: none), port (repeated, "ssh:20022") or ports ("ssh:20022,db:20023", the
  * form of a Redis field), rotation, fleet, the keys of device_limit_rows (a
- * number or a word; empty: none), access/SERVICE and share/ID (base/access_rule.h). Unknown keys are
+ * number or a word; empty: none), access/SERVICE and share/ID (base/access_rule.h), host/HOST
+ * (base/device_hosts.h). Unknown keys are
  * skipped. False: the value is malformed, a service has two ports or rules, or there is no
  * memory. The record begins as all zeros; it ends with device_record_drop() in any case. */
 bool device_record_set(

@@ -354,10 +354,11 @@ def name_of(question):
 
 class Dns:
     """A DNS server on loopback for which every name is 127.0.0.1, or, if `known` are given, only
-    these are. `asked` are the names it was asked for."""
+    these are. `texts` has the TXT records of names, each a list of strings of one record. `asked` are
+    the names it was asked for."""
 
     def __init__(self, host="127.0.0.1", known=None, silent=False):
-        self.known, self.silent, self.asked = known, silent, []
+        self.known, self.silent, self.asked, self.texts = known, silent, [], {}
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
                                   socket.SOCK_DGRAM)
         self.sock.bind((host, 0))
@@ -376,6 +377,14 @@ class Dns:
                 name = name_of(question)
                 self.asked.append(name)
                 if self.silent:
+                    continue
+                if question[-4:-2] == b"\0\x10" and name in self.texts:
+                    records = [b"".join(bytes([len(piece)]) + piece.encode() for piece in record)
+                               for record in self.texts[name]]
+                    answer = b"".join(b"\xc0\x0c\0\x10\0\1\0\0\0\x3c" + len(data).to_bytes(2, "big")
+                                      + data for data in records)
+                    self.sock.sendto(query[:2] + b"\x81\x80\0\1\0" + bytes([len(records)])
+                                     + bytes(4) + question + answer, peer)
                     continue
                 if self.known is not None and name not in self.known:
                     self.sock.sendto(query[:2] + b"\x81\x83\0\1" + bytes(6) + question, peer)

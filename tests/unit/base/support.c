@@ -54,7 +54,7 @@ file_write(const char *path, const char *text)
 const char *
 file_read(const char *path)
 {
-	static char text[65536];
+	static char text[131072];
 	FILE *file = fopen(path, "r");
 	size_t len;
 

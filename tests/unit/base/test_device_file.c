@@ -172,7 +172,7 @@ START_TEST(over_long_line_is_refused)
 	memcpy(text, DEVICE("a") "&x=", strlen(DEVICE("a") "&x="));
 	file_write("devices", text);
 	ck_assert_int_eq(read_names(NULL, &error), -1);
-	ck_assert_str_eq(error.text, "longer than 49152 characters");
+	ck_assert_str_eq(error.text, "longer than 98304 characters");
 	text[DEVICE_LINE_MAX] = '\0';
 	file_write("devices", text);
 	ck_assert_int_eq(read_names(NULL, &error), 0);
@@ -653,7 +653,7 @@ START_TEST(keys_that_are_not_known_may_be_all_that_a_line_can_hold)
 	ck_assert_str_eq(file_read("devices"), text);
 	ck_assert_uint_eq(error.line, 2);
 	ck_assert_ptr_nonnull(
-	    strstr(error.text, "longer than 49152 characters: shorten"));
+	    strstr(error.text, "longer than 98304 characters: shorten"));
 	/* and what is only kept is no reason to refuse it */
 	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), 0);
 	ck_assert_str_eq(file_read("devices"), text);

@@ -155,6 +155,26 @@ START_TEST(a_port_that_nobody_came_back_for_is_anybodys_after_the_time)
 }
 END_TEST
 
+/* A service with a further name: both routes lead to its listener. */
+START_TEST(a_port_with_two_routes_of_one_service_is_its_own)
+{
+	uint16_t port, other;
+
+	begin(_i);
+	note("http/mole.example.com", port = quiet_port());
+	note("http/shop.customer.test", port);
+	inherited_complete(relay);
+	ck_assert_uint_eq(inherited_take(relay, "http/mole.example.com"), port);
+	ck_assert(!inherited_free(relay, port, 1));
+	ck_assert_uint_eq(inherited_take(relay, "http/shop.customer.test"), port);
+	ck_assert_uint_eq(inherited_take(relay, "http/shop.customer.test"), 0);
+	other = port_given(port);
+	ck_assert_uint_ne(other, port);
+	ck_assert(inherited_free(relay, port, 2));
+	ck_assert_uint_eq(port_given(port), port);
+}
+END_TEST
+
 /* One of them has come back; whoever got the port now would get the other's visitors. */
 START_TEST(a_contested_port_is_nobodys_until_the_time_is_over)
 {
@@ -290,6 +310,8 @@ main(void)
 	    tests, a_port_whose_route_has_gone_is_anybodys, 0, 2);
 	tcase_add_loop_test(tests,
 	    a_port_that_nobody_came_back_for_is_anybodys_after_the_time, 0, 2);
+	tcase_add_loop_test(
+	    tests, a_port_with_two_routes_of_one_service_is_its_own, 0, 2);
 	tcase_add_loop_test(
 	    tests, a_contested_port_is_nobodys_until_the_time_is_over, 0, 2);
 	tcase_add_loop_test(

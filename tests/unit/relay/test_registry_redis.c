@@ -153,7 +153,7 @@ announce(struct registry *registry, const char *id, uint64_t agents)
 	    .capacity = 1000,
 	    .since_ms = 77};
 	const struct route route = {
-	    "relay/relay.example.com", "127.0.0.1,8000", ""};
+	    .key = "relay/relay.example.com", .value = "127.0.0.1,8000"};
 	const char *const names[] = {"visits"};
 	const uint64_t values[] = {9};
 
@@ -176,8 +176,8 @@ hold_routes(
 }
 
 static const struct route two_routes[] = {
-    {"http/abc.example.com", "127.0.0.1,30001", ""},
-    {"tcp/20022", "::1,30002", ""},
+    {.key = "http/abc.example.com", .value = "127.0.0.1,30001"},
+    {.key = "tcp/20022", .value = "::1,30002"},
 };
 
 START_TEST(each_changed_route_has_an_event)
