@@ -351,6 +351,7 @@ def test_breach_costs_the_channel_and_its_visits(group, act):
 
 def test_whole_window_is_taken(group):
     scene = MuxScene(group)
+    scene.agent.move = "stay"  # so much makes the relay offer it a channel of its own, without numbers
     sock, visit = scene.visit("manual")
 
     async def send():

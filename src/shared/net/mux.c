@@ -196,6 +196,7 @@ send_first(struct mux_side *side)
 	mux_flush_soon(side->mux);
 }
 
+/* Behind the others; but who had a turn, and came too late to use it, goes before them. */
 static void
 wait_for_turn(struct mux_side *side)
 {
@@ -203,7 +204,11 @@ wait_for_turn(struct mux_side *side)
 	if (side->stopped)
 		return;
 	side->stopped = true;
-	TAILQ_INSERT_TAIL(&side->mux->stopped, side, link);
+	if (side->has_turn)
+		TAILQ_INSERT_HEAD(&side->mux->stopped, side, link);
+	else
+		TAILQ_INSERT_TAIL(&side->mux->stopped, side, link);
+	side->has_turn = false;
 }
 
 /* While others wait for room, a side that has not waited waits behind them: the system reports
@@ -211,12 +216,10 @@ wait_for_turn(struct mux_side *side)
 static bool
 take_turn(struct mux_side *side)
 {
-	bool has_turn = side->has_turn || TAILQ_EMPTY(&side->mux->stopped);
-
-	side->has_turn = false;
-	if (!has_turn)
-		wait_for_turn(side);
-	return has_turn;
+	if (side->has_turn || TAILQ_EMPTY(&side->mux->stopped))
+		return true;
+	wait_for_turn(side);
+	return false;
 }
 
 /* May the raw side be read? If not, it is stopped until that may have changed. */
@@ -227,6 +230,7 @@ may_read(struct mux_side *side)
 		wait_for_turn(side);
 		return false;
 	}
+	side->has_turn = false;
 	if (side->first == NULL && side->credit > 0)
 		return true;
 	conn_pause(side->raw);

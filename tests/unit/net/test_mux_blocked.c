@@ -109,6 +109,26 @@ START_TEST(a_turn_that_is_not_used_is_passed_on)
 }
 END_TEST
 
+/* The others of its round have filled the channel again before it was heard: it is the next then, and
+ * does not begin to wait anew. */
+START_TEST(who_comes_too_late_for_its_turn_keeps_its_place)
+{
+	size_t sent[CROWD] = {0};
+	struct mux_side *side;
+
+	begin_blocked(_i, sent, SHARE);
+	side = TAILQ_FIRST(&owner->mux.stopped);
+	TAILQ_REMOVE(&owner->mux.stopped, side, link);
+	side->stopped = false;
+	side->has_turn = true;
+	conn_resume(side->raw);
+	RUN_UNTIL(side->stopped);
+	ck_assert_ptr_eq(TAILQ_FIRST(&owner->mux.stopped), side);
+	ck_assert(!side->has_turn);
+	mux_end();
+}
+END_TEST
+
 /* Room has come, and some still wait for their turn: who is readable only now waits behind them. */
 START_TEST(a_newcomer_does_not_go_first)
 {
@@ -193,6 +213,8 @@ add_blocked(Suite *suite)
 	    tests, a_channel_that_is_not_read_stops_all_sides, 0, 2);
 	tcase_add_loop_test(tests, no_side_is_starved_by_the_others, 0, 2);
 	tcase_add_loop_test(tests, a_turn_that_is_not_used_is_passed_on, 0, 2);
+	tcase_add_loop_test(
+	    tests, who_comes_too_late_for_its_turn_keeps_its_place, 0, 2);
 	tcase_add_loop_test(tests, a_newcomer_does_not_go_first, 0, 2);
 	tcase_add_loop_test(tests, a_blocked_channel_brings_what_comes, 0, 2);
 	tcase_add_loop_test(tests, room_does_not_resume_a_paused_side, 0, 2);
