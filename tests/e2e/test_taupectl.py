@@ -160,9 +160,9 @@ def test_what_a_newer_version_has_written_is_kept(group):
                                 f"{bob}&zone=c\n")
     # Nothing of it makes room for what is new.
     line = f"{bob}&zone="
-    path.write_text(f"{alice}\n{line}{'c' * (49152 - len(line))}\n")
+    path.write_text(f"{alice}\n{line}{'c' * (98304 - len(line))}\n")
     before = path.read_text()
-    ctl.fails(DATAERR, rf"{re.escape(str(path))}:2: .* longer than 49152 characters: shorten",
+    ctl.fails(DATAERR, rf"{re.escape(str(path))}:2: .* longer than 98304 characters: shorten",
               "device", "rotate", "bob")
     assert path.read_text() == before
 
