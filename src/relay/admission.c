@@ -15,12 +15,12 @@
 #include "relay/admission.h"
 #include "relay/backlog.h"
 #include "relay/check.h"
-#include "relay/claim_plan.h"
-#include "relay/claim_request.h"
+#include "registry/claim_plan.h"
+#include "registry/claim_request.h"
 #include "relay/enrol.h"
 #include "relay/entry.h"
 #include "relay/events.h"
-#include "relay/happening.h"
+#include "registry/happening.h"
 #include "relay/holder_probe.h"
 #include "relay/rotation.h"
 #include "relay/service.h"
@@ -169,8 +169,7 @@ welcome(struct admission *admission)
 			tell_lease(admission);
 		admission->device = NULL; /* device_online() unpins */
 		device_online(device, session, &admission->claim.channels);
-		timing_add(
-		    &device->relay->timings.connect, upgrade->since_us);
+		timing_add(&device->relay->timings.connect, upgrade->since_us);
 		rotation_ask(device, &admission->claim.device);
 		rest = upgrade_rest(upgrade, &len);
 		if (len > 0 && device->session == session)

@@ -17,7 +17,7 @@
 #include "relay/certified.h"
 #include "relay/connect.h"
 #include "relay/relay_setup.h"
-#include "relay/service_ports.h"
+#include "relay/listen_range.h"
 #include "relay/sources.h"
 #include "relay/transfer.h"
 #include "relay/upgrade.h"
@@ -55,9 +55,8 @@ late_cb(void *ctx, int fd, const struct address *peer)
 }
 
 static bool
-begin_tls_cb(
-    void *ctx, int fd, const struct address *peer, struct source *source,
-    uint64_t since_us)
+begin_tls_cb(void *ctx, int fd, const struct address *peer,
+    struct source *source, uint64_t since_us)
 {
 	struct relay *relay = ctx;
 

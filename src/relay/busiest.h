@@ -7,7 +7,7 @@
 #define TAUPE_RELAY_BUSIEST_H
 
 #include "base/device_record.h"
-#include "relay/registry.h"
+#include "registry/registry.h"
 
 #define BUSIEST_MAX 20 /* devices */
 /* "NAME:VISITORS:BYTES_IN:BYTES_OUT," of each, and a NUL */

@@ -7,7 +7,7 @@
 #ifndef TAUPE_RELAY_DEVICE_H
 #define TAUPE_RELAY_DEVICE_H
 
-#include "relay/grant.h"
+#include "registry/grant.h"
 #include "relay/relay.h"
 
 struct device_limits;

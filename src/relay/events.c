@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "relay/happening.h"
+#include "registry/happening.h"
 #include "relay/events.h"
 #include "relay/relay.h"
 

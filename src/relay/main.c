@@ -2,7 +2,7 @@
 /* taupe-relay */
 #include <string.h>
 
-#include "relay/init.h"
+#include "relay/init/init.h"
 #include "relay/relay.h"
 
 int

@@ -8,7 +8,7 @@
 #ifndef TAUPE_RELAY_PLACEMENT_H
 #define TAUPE_RELAY_PLACEMENT_H
 
-#include "relay/registry.h"
+#include "registry/registry.h"
 
 #define PLACEMENT_HOPS_MAX 2 /* after so many redirects an agent is kept */
 

@@ -6,7 +6,7 @@
 #ifndef TAUPE_RELAY_REBALANCE_H
 #define TAUPE_RELAY_REBALANCE_H
 
-#include "relay/registry.h"
+#include "registry/registry.h"
 
 struct relay;
 

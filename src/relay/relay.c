@@ -23,7 +23,7 @@
 #include "relay/front.h"
 #include "relay/holder_probe.h"
 #include "relay/inherited.h"
-#include "relay/live.h"
+#include "relay/api/live.h"
 #include "relay/quota.h"
 #include "relay/relay_setup.h"
 #include "relay/service.h"

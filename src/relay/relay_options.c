@@ -7,9 +7,9 @@
 #include "base/token_bucket.h"
 #include "net/address.h"
 #include "net/name_servers.h"
-#include "relay/port_set.h"
+#include "registry/port_set.h"
 #include "relay/relay_options.h"
-#include "relay/service_ports.h"
+#include "relay/listen_range.h"
 #include "wire/control_msg.h"
 #include "wire/host_name.h"
 #include "wire/http_head.h"
@@ -327,7 +327,8 @@ static const struct option_row rows[] = {
 	"every change."},
     {"admin_redis_user", OPTION_STRING, AT(admin_redis_user), NULL, 1, 255,
 	NULL, NULL, "NAME",
-	"User for the operator's changes by admin_listen, such as taupe-api; by "
+	"User for the operator's changes by admin_listen, such as taupe-api; "
+	"by "
 	"default redis_user."},
     {"admin_dns", OPTION_STRING, AT(admin_dns), NULL, 1, 400, NULL,
 	check_servers, "SERVER[,SERVER...]",

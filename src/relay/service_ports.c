@@ -17,36 +17,13 @@ struct service_ports {
 	size_t n;
 	size_t turn;			 /* the range to try first */
 	struct port_set kept, contested; /* contested: kept for two */
-	uint8_t times[UINT16_MAX + 1];   /* that each was kept, or as many as fit */
+	uint8_t
+	    times[UINT16_MAX + 1]; /* that each was kept, or as many as fit */
 	struct {
 		struct listen_range range;
 		uint16_t next;
 	} ranges[];
 };
-
-bool
-listen_range_parse(struct str text, struct listen_range *range)
-{
-	struct str ports = {0}, low, high;
-	uint64_t first, last;
-	size_t i;
-
-	for (i = text.len; i > 0 && ports.ptr == NULL; i--)
-		if (text.ptr[i - 1] == ':')
-			ports = (struct str){text.ptr + i, text.len - i};
-	if (ports.ptr == NULL)
-		return false;
-	if (!str_split(ports, '-', &low, &high))
-		high = low;
-	if (!str_to_number(low, 65535, &first) ||
-	    !str_to_number(high, 65535, &last) || first == 0 || last < first)
-		return false;
-	range->low = (uint16_t)first;
-	range->high = (uint16_t)last;
-	return address_parse_ip(
-	    (struct str){text.ptr, (size_t)(ports.ptr - text.ptr - 1)}, 0,
-	    &range->address);
-}
 
 struct service_ports *
 service_ports_new(
@@ -132,7 +109,8 @@ bool
 service_ports_give_back_times(
     struct service_ports *ports, uint16_t port, unsigned times)
 {
-	if (port_set_has(&ports->contested, port) && ports->times[port] != times)
+	if (port_set_has(&ports->contested, port) &&
+	    ports->times[port] != times)
 		return false;
 	port_set_remove(&ports->kept, port);
 	port_set_remove(&ports->contested, port);

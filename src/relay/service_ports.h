@@ -7,15 +7,8 @@
 #define TAUPE_RELAY_SERVICE_PORTS_H
 
 #include "net/listener.h"
-#include "relay/port_set.h"
-
-struct listen_range {
-	struct address address; /* its port is meaningless */
-	uint16_t low, high;
-};
-
-/* "127.0.0.1:30000-30999", "[::1]:30000-30000", or with a single port. */
-bool listen_range_parse(struct str text, struct listen_range *range);
+#include "registry/port_set.h"
+#include "relay/listen_range.h"
 
 struct service_ports;
 

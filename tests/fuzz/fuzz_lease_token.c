@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "net/crypto.h"
-#include "relay/lease_token.h"
+#include "registry/lease_token.h"
 #include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

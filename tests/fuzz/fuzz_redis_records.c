@@ -3,7 +3,7 @@
  * What the relay reads out of Redis: a reply of any bytes, in RESP as it comes over the
  * network, through each reader of records. What one takes keeps its promises.
  */
-#include "relay/registry_redis_records.h"
+#include "registry/registry_redis_records.h"
 
 #include "resp.h"
 #include "wire/host_name.h"
@@ -70,8 +70,8 @@ check_reply(void *ctx, const redisReply *reply)
 	check_device(reply);
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
 		if (redis_route_is(reply, &routes[i]))
-			REQUIRE(reply->len > strlen(routes[i].value) +
-				strlen(routes[i].access));
+			REQUIRE(reply->len >
+			    strlen(routes[i].value) + strlen(routes[i].access));
 }
 
 int

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "relay/events.h"
-#include "relay/registry_memory_history.h"
+#include "registry/registry_memory_history.h"
 #include "relay/relay.h"
 
 START_TEST(a_record_has_its_fields_in_order_printable_and_bounded)
@@ -16,9 +16,10 @@ START_TEST(a_record_has_its_fields_in_order_printable_and_bounded)
 
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
-	event = happening_new((const struct log_field[]){LOG_S("a", "1\n\x1b\xff"),
-	    LOG_S("absent", NULL), LOG_U("b", UINT64_MAX), LOG_I("c", -5),
-	    LOG_S("d", ""), LOG_S("e", longer), {.key = NULL}});
+	event =
+	    happening_new((const struct log_field[]){LOG_S("a", "1\n\x1b\xff"),
+		LOG_S("absent", NULL), LOG_U("b", UINT64_MAX), LOG_I("c", -5),
+		LOG_S("d", ""), LOG_S("e", longer), {.key = NULL}});
 	ck_assert_ptr_nonnull(event);
 	ck_assert(happening_next_field(event, &field));
 	ck_assert_str_eq(field.key, "a");

@@ -17,7 +17,7 @@
 
 #include "../net/support.h"
 #include "net/descriptors.h"
-#include "redis_server.h"
+#include "../registry/redis_server.h"
 #include "relay/events.h"
 #include "scene.h"
 
@@ -28,7 +28,7 @@
 #define HIGH_FD 5000
 #define SERVICES 5
 #define AGENT_BYTES 1024
-#define LEASE_BYTES 96 /* more, where the registry is in memory as well */
+#define LEASE_BYTES 96	  /* more, where the registry is in memory as well */
 #define SERVICE_BYTES 160 /* its listener included */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/login.h"
+#include "relay/api/login.h"
 
 static struct logins logins;
 

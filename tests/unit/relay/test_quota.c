@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "relay/counting.h"
-#include "relay/happening.h"
+#include "registry/happening.h"
 #include "relay/limits.h"
 #include "relay/quota.h"
 #include "scene.h"

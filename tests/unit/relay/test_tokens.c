@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/guesses.h"
-#include "relay/verdicts.h"
+#include "relay/api/guesses.h"
+#include "relay/api/verdicts.h"
 
 #define NOW 1000000
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a relay knows of a device and the registry does not have in this form: of one that stands
+ * alone, who is connected, and what a lease has; of any, the URLs behind the routes.
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "admin/record_json.h"
+#include "relay/api/api_call.h"
+#include "relay/device.h"
+#include "relay/service.h"
+
+static json_t *
+urls_json(const struct device *device)
+{
+	json_t *urls = json_array();
+	const struct service *service;
+
+	LIST_FOREACH (service, &device->services, link) {
+		char url[HOST_NAME_MAX + 20];
+		struct writer w;
+
+		writer_init(&w, url, sizeof(url));
+		service_url_write(service, &w);
+		json_array_append_new(urls, json_stringn(url, writer_len(&w)));
+	}
+	return urls;
+}
+
+static json_t *
+session_json(const struct relay *relay, const struct device *device)
+{
+	const struct grant *grant = device->grant;
+	json_t *session = json_pack("{s:I, s:s, s:s, s:s, s:I}", "epoch",
+	    (json_int_t)grant->epoch, "relay", relay->self.id, "from",
+	    grant_from(grant), "instance", grant_instance(grant), "since_ms",
+	    (json_int_t)grant->since_ms);
+
+	admin_take_heartbeats(session, grant->heartbeat_ms, grant->beat_bytes,
+	    1000 * (uint64_t)grant->budget_kb);
+	admin_take_down(session, grant->down);
+	return session;
+}
+
+static json_t *
+lease_json(const struct relay *relay, const struct device *device)
+{
+	json_t *ports = json_object();
+	const struct service *service;
+
+	LIST_FOREACH (service, &device->services, link)
+		if (service->public_port != 0)
+			json_object_set_new(ports, service->name,
+			    json_integer(service->public_port));
+	return json_pack("{s:s, s:o, s:I, s:s}", "label",
+	    grant_label(device->grant), "ports", ports, "epoch",
+	    (json_int_t)device->grant->epoch, "relay", relay->self.id);
+}
+
+void
+api_add_presence(struct relay *relay, json_t *json)
+{
+	const char *name = json_string_value(json_object_get(json, "name"));
+	const struct device *device = device_find(relay, str_of(name));
+	bool online = device != NULL && device->session != NULL;
+
+	json_object_set_new(json, "online", json_boolean(online));
+	json_object_set_new(json, "session",
+	    online ? session_json(relay, device) : json_null());
+	json_object_set_new(json, "lease",
+	    device != NULL ? lease_json(relay, device) : json_null());
+	json_object_set_new(
+	    json, "urls", device != NULL ? urls_json(device) : json_array());
+}
+
+/* "http/HOST", "sni/HOST" or "tcp/PORT". */
+static void
+write_url(const struct relay *relay, struct str route, struct writer *w)
+{
+	const struct relay_options *options = &relay->options;
+	int64_t port = 0;
+	struct str kind, place;
+
+	(void)str_split(route, '/', &kind, &place);
+	if (str_equal(kind, STR("tcp"))) {
+		writer_cstr(w, "tcp://");
+		writer_cstr(w, options->domain);
+		writer_char(w, ':');
+		writer_str(w, place);
+		return;
+	}
+	if (str_equal(kind, STR("http"))) {
+		writer_cstr(w, options->public_scheme ? "https://" : "http://");
+		port = options->public_http_port;
+	} else {
+		writer_cstr(w, "https://");
+		port = options->public_tls_port;
+	}
+	writer_str(w, place);
+	if (port != 0) {
+		writer_char(w, ':');
+		writer_u64(w, (uint64_t)port);
+	}
+	writer_char(w, '/');
+}
+
+void
+api_add_urls(struct relay *relay, json_t *device)
+{
+	json_t *urls = json_array(), *route;
+	size_t i;
+
+	json_array_foreach (json_object_get(device, "routes"), i, route) {
+		const char *key =
+		    json_string_value(json_object_get(route, "key"));
+		char url[HOST_NAME_MAX + 40];
+		struct writer w;
+
+		writer_init(&w, url, sizeof(url));
+		write_url(relay, str_of(key), &w);
+		json_array_append_new(urls, json_stringn(url, writer_len(&w)));
+	}
+	json_object_set_new(device, "urls", urls);
+}
+
+static void
+take_device_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+	struct name_page *page = ctx;
+
+	if (name_page_matches(page, str_of(device->name)) ||
+	    name_page_matches(page, str_of(grant_label(device->grant))))
+		name_page_take(page, str_of(device->name));
+}
+
+void
+api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list)
+{
+	hash_map_each(&relay->devices, take_device_cb, page);
+	for (size_t i = 0; i < page->count; i++) {
+		struct device_record record = {0};
+
+		(void)str_copy(
+		    str_of(page->names[i]), record.name, sizeof(record.name));
+		json_array_append_new(list, admin_record_json(&record));
+	}
+}
