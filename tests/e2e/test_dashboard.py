@@ -451,7 +451,7 @@ def test_the_page_is_closed_to_others(scene):
         assert "unsafe" not in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
-    source = (ROOT / "src" / "relay" / "dashboard" / "app.js").read_text()
+    source = (ROOT / "src" / "relay" / "api" / "dashboard" / "app.js").read_text()
     assert "innerHTML" not in source and "eval(" not in source
 
 
