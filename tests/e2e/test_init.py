@@ -75,6 +75,11 @@ def test_a_cluster_as_it_was_written_serves_a_device_through_haproxy(first):
     assert until("its page is there", lambda: curl(first, f"{url}name"), timeout=20) == "web"
     assert "alice" in first.ask(f"{ctl} device ls")
     first.ask(f"{ctl} status")
+    # this machine's own limits and clocks are not the point
+    seen = first.ask(f"{ctl} doctor || true")
+    assert re.search(r"^ok +certificate of r1 +holds for r1", seen, re.M), seen
+    assert re.search(r"^ok +haproxy +/\S+/admin.sock answers", seen, re.M), seen
+    assert re.search(rf"^ok +port {first.https} of 127.0.0.1 +HTTPS: open", seen, re.M), seen
     # the relays' API has a user of its own in Redis
     token = first.ask(f"{ctl} token add boss --role admin").strip()
     admin, = re.findall(r"^admin_listen = (.*)$", first.find("relay-1.ini").read_text(), re.M)
@@ -164,6 +169,47 @@ def test_force_keeps_what_was_there_and_the_secrets(first):
     assert first.find("cluster.key").read_text() == secret
 
 
+def shown_by_haproxy(first):
+    """At the agents' name: it ends TLS for those that are in its maps."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{first.https}", "-servername",
+         f"relay.{DOMAIN}"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+        check=False)
+    return re.search(r"-----BEGIN CERT.*?-----END CERTIFICATE-----\n", done.stdout, re.DOTALL)
+
+
+def test_haproxy_shows_the_certificate_that_has_replaced_another(first, open_group):
+    """One of RSA, which HAProxy would leave for any of an elliptic curve that it finds."""
+    redis, router, *_, haproxy, _ = first.commands(first.init())
+    given = Certificate(open_group.folder / "rsa", f"*.{DOMAIN}", DOMAIN, key="rsa:2048")
+    done = first.init("--force", "--certificate", str(given.chain), "--key", str(given.key))
+    kept = re.search(r"taupe.pem: what was there is (\S+)", done.stdout).group(1)
+    assert "PRIVATE KEY" in open(kept, encoding="ascii").read()
+    assert stat.S_IMODE(os.stat(kept).st_mode) == 0o600
+    assert [path.name for path in first.find("taupe.pem").parent.iterdir()] == ["taupe.pem"]
+    first.run([redis, router])
+    until("the map files are there", lambda: list(first.root.rglob("tcp.again.map")))
+    first.run([haproxy])
+    shown = until("HAProxy answers", lambda: shown_by_haproxy(first))
+    assert shown.group() == given.chain.read_text()
+
+
+@pytest.mark.parametrize("call, number, written", [("fsync", 20, False), ("rename", 3, True)])
+def test_who_is_interrupted_leaves_all_or_nothing(first, call, number, written):
+    done = subprocess.run(
+        ["strace", "-o", str(first.group.folder / "calls"), "-e", f"trace={call}", "-e",
+         f"inject={call}:signal=SIGINT:when={number}", binary("taupe-relay"), "init", DOMAIN,
+         *first.options], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}, check=False)
+    assert done.returncode in (-2, 130), done.stderr
+    assert ("nothing was written" in done.stderr) != written
+    assert ("What comes next" in done.stdout) == written
+    if written:
+        assert "files are there as they should be" in first.init().stdout
+    else:
+        assert not first.root.exists()
+
+
 def test_a_certificate_is_taken_and_its_faults_are_told(first, open_group):
     good = Certificate(open_group.folder / "good", f"*.{DOMAIN}", DOMAIN)
     other = Certificate(open_group.folder / "other", "other.test")
@@ -187,7 +233,7 @@ def test_a_certificate_is_taken_and_its_faults_are_told(first, open_group):
 @pytest.mark.parametrize("domain, said", [
     ("localhost", "a domain with a dot"), ("192.0.2.1", "an address has no names below it"),
     ("::1", "an address has no names below it"), ("Example.com", "lower case"),
-    ("example..com", "a domain name"), ("exa mple.com", "a domain name"), ("", "a domain name"),
+    ("example..com", "a domain name"), ("1.2.3", "ends in a number"), ("exa mple.com", "a domain name"), ("", "a domain name"),
     ("a." * 115 + "com", "too long")])
 def test_a_bad_domain_is_refused(first, domain, said):
     done = first.init(domain=domain)
@@ -238,8 +284,7 @@ def test_half_of_it_is_not_left(first):
     (first.root / "var").write_text("in the way\n")
     done = first.init()
     assert done.returncode == CANTCREAT
-    assert sorted(path.name for path in first.root.rglob("*") if path.is_file()) == [
-        "haproxy", "var"]
+    assert sorted(path.name for path in first.root.rglob("*")) == ["haproxy", "run", "var"]
 
 
 def type_answers(first, argv, answers):

@@ -2,6 +2,7 @@
 /* The order of things: options, questions, the plan, what is in its way, the files, what comes next. */
 #include "relay/init/init.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +68,9 @@ warn(const struct init_plan *plan)
 	if (plan->self_signed)
 		printf("\nThe certificate is self-signed, for a first try: "
 		       "browsers warn of it, and each agent needs\n"
-		       "%s%s/ca.pem as its ca_file. Later: taupe-relay init %s "
-		       "--force --certificate FILE --key FILE\n",
-		    plan->root, TAUPE_SYSCONFDIR, plan->domain);
+		       "%s%s/ca.pem as its ca_file. Later: the same command "
+		       "with --force --certificate FILE --key FILE\n",
+		    plan->root, TAUPE_SYSCONFDIR);
 	if (plan->wrong_names)
 		printf("\nThe certificate is not for *.%s: browsers and agents "
 		       "will refuse it.\n",
@@ -145,6 +146,22 @@ tell_next(const struct init_plan *plan)
 		       "/etc/haproxy/haproxy.cfg are as they were.\n");
 }
 
+/* All of it, or nothing: ^C half way waits. */
+static int
+write_and_tell(const struct init_plan *plan)
+{
+	sigset_t before;
+	int code;
+
+	init_hold(&before);
+	code = init_write(plan);
+	if (code == EX_OK)
+		tell_next(plan);
+	fflush(stdout);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
+
 static int
 run(struct init_options *options)
 {
@@ -164,9 +181,7 @@ run(struct init_options *options)
 	if (code == EX_OK)
 		code = init_plan_make(&plan);
 	if (code == EX_OK)
-		code = init_write(&plan);
-	if (code == EX_OK)
-		tell_next(&plan);
+		code = write_and_tell(&plan);
 	init_plan_free(&plan);
 	return code;
 }

@@ -59,6 +59,7 @@ const char *
 init_check_domain(const char *domain)
 {
 	struct address address;
+	const char *last;
 
 	if (address_parse_ip(str_of(domain), 1, &address))
 		return "an address has no names below it; allowed: a domain "
@@ -66,7 +67,11 @@ init_check_domain(const char *domain)
 	if (!host_name_valid(str_of(domain)))
 		return "allowed: a domain name in lower case, without a dot at "
 		       "its end, such as example.com";
-	if (strchr(domain, '.') == NULL)
+	last = strrchr(domain, '.');
+	if (last != NULL && str_only(str_of(last + 1), "09"))
+		return "no domain ends in a number, and browsers take it for "
+		       "an address";
+	if (last == NULL)
 		return "allowed: a domain with a dot in it such as example.com "
 		       "(for a try on this machine alone: try.localhost)";
 	if (strlen(domain) > HOST_NAME_MAX - LABEL_MAX)
@@ -122,7 +127,8 @@ static const struct option_row rows[] = {
 	"root, and with the programs started by hand."},
     {"force", OPTION_BOOL, AT(force), "no", 0, 0, NULL, NULL, NULL,
 	"Replace files that differ: what was there stays beside it, with .bak "
-	"behind its name. Secrets are kept."},
+	"behind its name (of a certificate in HAProxy's folder, beside the "
+	"folder). Secrets are kept."},
     {0},
 };
 

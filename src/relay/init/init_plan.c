@@ -195,6 +195,8 @@ take_certificate(struct init_plan *plan, char *path, char *text, bool kept,
 	int code = add(plan, path, text, group ? 0640 : 0600, group);
 
 	plan->files[plan->n_files - 1].kept = kept;
+	/* HAProxy's folder: of two certificates for a name it may show the older one */
+	plan->files[plan->n_files - 1].read_by_folder = group == NULL;
 	if (code == EX_OK && host == NULL)
 		code = fail_memory();
 	if (code == EX_OK &&
@@ -429,6 +431,8 @@ add_router(struct init_plan *plan)
 static int
 add_ctl(struct init_plan *plan)
 {
+	uint16_t http = port_of(plan->options->http_listen),
+		 https = port_of(plan->options->https_listen);
 	struct init_template t;
 
 	begin_ini(plan, &t, "examples/taupectl.ini", "taupectl.ini");
@@ -443,7 +447,17 @@ add_ctl(struct init_plan *plan)
 		init_template_set(&t, "devices_file", NULL);
 		init_template_set(&t, "admin", NULL);
 		set_redis(plan, &t, "taupectl", "redis-taupectl.password");
+		if (plan->root[0] != '\0')
+			set_made(&t, "haproxy",
+			    init_text("%s/run/haproxy/admin.sock", plan->root));
 	}
+	/* for doctor and connect */
+	if (http != 80)
+		set_number(&t, "http_port", http);
+	if (https != 443)
+		set_number(&t, "https_port", https);
+	if (plan->self_signed)
+		set_made(&t, "ca_file", init_plan_config(plan, "ca.pem"));
 	return add(
 	    plan, init_plan_config(plan, "taupectl.ini"), t.text, 0644, NULL);
 }

@@ -18,6 +18,7 @@ struct init_file {
 	const char *group; /* who reads it besides root, if it is not for all; NULL: nobody */
 	bool secret;	   /* what is in it is shown to nobody */
 	bool kept;	   /* the text is what is there already */
+	bool read_by_folder; /* whatever lies beside it is read, too: keep nothing there */
 };
 
 struct init_plan {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +13,22 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/option_value.h"
 #include "base/wipe.h"
 #include "relay/init/init_template.h"
 
-#define NEW_SUFFIX ".new"
 #define BACKUPS_MAX 99
 #define PATH_BYTES 512
+
+/* Signals that a person, or a lost terminal, ends us with. */
+static const int ends[] = {SIGHUP, SIGINT, SIGTERM};
 
 enum file_state { FILE_ABSENT, FILE_SAME, FILE_DIFFERS };
 
 struct writing {
 	const struct init_plan *plan;
 	enum file_state states[INIT_FILES_MAX];
+	struct option_list made; /* folders, each behind the one it is in */
 	size_t n_new; /* so many have been looked at for their .new */
 };
 
@@ -135,23 +140,33 @@ give_redis(const struct init_plan *plan, const char *path)
 
 /* ---- folders ---- */
 
+static int
+give_made(struct writing *writing, const char *path, mode_t mode)
+{
+	int fd, code;
+
+	if (option_list_add(&writing->made, path) != 0) {
+		rmdir(path);
+		return init_fail(EX_OSERR, "out of memory");
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return init_fail_errno(path);
+	code = give(writing->plan, fd, path, mode == 0750 ? "taupe" : NULL);
+	close(fd);
+	return code;
+}
+
 /* Make the folder and those above it. */
 static int
-make_folder(const struct init_plan *plan, const char *path, mode_t mode)
+make_folder(struct writing *writing, const char *path, mode_t mode)
 {
 	char above[PATH_BYTES];
 	char *slash;
-	int code, fd;
+	int code;
 
-	if (mkdir(path, mode) == 0) {
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		code = fd < 0
-		    ? init_fail_errno(path)
-		    : give(plan, fd, path, mode == 0750 ? "taupe" : NULL);
-		if (fd >= 0)
-			close(fd);
-		return code;
-	}
+	if (mkdir(path, mode) == 0)
+		return give_made(writing, path, mode);
 	if (errno == EEXIST)
 		return EX_OK;
 	if (errno != ENOENT || strlen(path) >= sizeof(above))
@@ -161,12 +176,12 @@ make_folder(const struct init_plan *plan, const char *path, mode_t mode)
 	if (slash == NULL || slash == above)
 		return init_fail_errno(path);
 	*slash = '\0';
-	code = make_folder(plan, above, 0755);
-	return code == EX_OK ? make_folder(plan, path, mode) : code;
+	code = make_folder(writing, above, 0755);
+	return code == EX_OK ? make_folder(writing, path, mode) : code;
 }
 
 static int
-make_folder_of(const struct init_plan *plan, const struct init_file *file)
+make_folder_of(struct writing *writing, const struct init_file *file)
 {
 	char folder[PATH_BYTES];
 	mode_t mode = 0755;
@@ -175,18 +190,19 @@ make_folder_of(const struct init_plan *plan, const struct init_file *file)
 	*strrchr(folder, '/') = '\0';
 	if (strstr(folder, TAUPE_SYSCONFDIR) != NULL)
 		mode = 0750;
-	else if (strstr(folder, "/certs") != NULL)
+	else if (file->read_by_folder)
 		mode = 0700;
-	return make_folder(plan, folder, mode);
+	return make_folder(writing, folder, mode);
 }
 
 static int
-make_folders(const struct init_plan *plan)
+make_folders(struct writing *writing)
 {
+	const struct init_plan *plan = writing->plan;
 	int code = EX_OK;
 
 	for (size_t i = 0; i < plan->n_folders && code == EX_OK; i++) {
-		code = make_folder(plan, plan->folders[i], 0755);
+		code = make_folder(writing, plan->folders[i], 0755);
 		if (code == EX_OK)
 			code = give_redis(plan, plan->folders[i]);
 	}
@@ -231,13 +247,32 @@ write_new(const struct init_plan *plan, const struct init_file *file,
 	return code;
 }
 
+/* Another name for the file: beside it, or beside its folder where nothing else may lie. */
+static int
+other_name(const struct init_file *file, const char *suffix, int number,
+    char out[PATH_BYTES])
+{
+	const char *name = strrchr(file->path, '/');
+	const char *above = name;
+	char digits[12] = "";
+	int len;
+
+	if (file->read_by_folder)
+		while (above > file->path && *--above != '/')
+			continue;
+	if (number > 0)
+		snprintf(digits, sizeof(digits), "%d", number);
+	len = snprintf(out, PATH_BYTES, "%.*s%s%s%s", (int)(above - file->path),
+	    file->path, name, suffix, digits);
+	return len < PATH_BYTES
+	    ? EX_OK
+	    : init_fail(EX_CANTCREAT, "%s: the name is too long", file->path);
+}
+
 static int
 new_name(const struct init_file *file, char out[PATH_BYTES])
 {
-	return snprintf(out, PATH_BYTES, "%s%s", file->path, NEW_SUFFIX) <
-		PATH_BYTES
-	    ? EX_OK
-	    : init_fail(EX_CANTCREAT, "%s: the name is too long", file->path);
+	return other_name(file, ".new", 0, out);
 }
 
 static int
@@ -253,15 +288,16 @@ write_all_new(struct writing *writing)
 			continue;
 		code = new_name(&plan->files[i], name);
 		if (code == EX_OK)
-			code = make_folder_of(plan, &plan->files[i]);
+			code = make_folder_of(writing, &plan->files[i]);
 		if (code == EX_OK)
 			code = write_new(plan, &plan->files[i], name);
 	}
 	return code;
 }
 
+/* Take away what was made; a folder with something of others in it stays. */
 static void
-remove_new(const struct writing *writing)
+take_back(const struct writing *writing)
 {
 	char name[PATH_BYTES];
 
@@ -269,21 +305,23 @@ remove_new(const struct writing *writing)
 		if (writing->states[i] != FILE_SAME &&
 		    new_name(&writing->plan->files[i], name) == EX_OK)
 			unlink(name);
+	for (size_t i = writing->made.count; i > 0; i--)
+		rmdir(writing->made.items[i - 1]);
 }
 
 /* A second name for what is there, which no older one is lost for. */
 static int
-keep_old(const char *path)
+keep_old(const struct init_file *file)
 {
 	char name[PATH_BYTES];
+	int code;
 
 	for (int i = 0; i <= BACKUPS_MAX; i++) {
-		if (i == 0)
-			snprintf(name, sizeof(name), "%s.bak", path);
-		else
-			snprintf(name, sizeof(name), "%s.bak%d", path, i);
-		if (link(path, name) == 0) {
-			printf("  %s: what was there is %s\n", path, name);
+		if ((code = other_name(file, ".bak", i, name)) != EX_OK)
+			return code;
+		if (link(file->path, name) == 0) {
+			printf(
+			    "  %s: what was there is %s\n", file->path, name);
 			return EX_OK;
 		}
 		if (errno != EEXIST)
@@ -300,7 +338,7 @@ put_in_place(const struct writing *writing, size_t i)
 	int code = new_name(file, name);
 
 	if (code == EX_OK && writing->states[i] == FILE_DIFFERS)
-		code = keep_old(file->path);
+		code = keep_old(file);
 	if (code == EX_OK && rename(name, file->path) != 0)
 		code = init_fail_errno(file->path);
 	return code;
@@ -315,29 +353,66 @@ tell_file(const struct init_plan *plan, const struct init_file *file)
 	    group ? " for the group " : "", group ? group : "");
 }
 
-int
-init_write(const struct init_plan *plan)
+/* From here on all of it is written, whoever wants to end us. */
+static int
+check_not_interrupted(void)
 {
-	struct writing writing = {.plan = plan};
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigismember(&pending, ends[i]) == 1)
+			return init_fail(
+			    EX_TEMPFAIL, "interrupted: nothing was written");
+	return EX_OK;
+}
+
+static int
+write_files(struct writing *writing)
+{
+	const struct init_plan *plan = writing->plan;
 	size_t n_written = 0;
-	int code = look(&writing);
+	int code = write_all_new(writing);
 
 	if (code == EX_OK)
-		code = write_all_new(&writing);
+		code = make_folders(writing);
 	if (code == EX_OK)
-		code = make_folders(plan);
+		code = check_not_interrupted();
 	for (size_t i = 0; i < plan->n_files && code == EX_OK; i++) {
-		if (writing.states[i] == FILE_SAME)
+		if (writing->states[i] == FILE_SAME)
 			continue;
-		if ((code = put_in_place(&writing, i)) == EX_OK) {
+		if ((code = put_in_place(writing, i)) == EX_OK) {
 			tell_file(plan, &plan->files[i]);
 			n_written++;
 		}
 	}
 	if (code != EX_OK)
-		remove_new(&writing);
+		take_back(writing);
 	else if (n_written == 0)
 		printf("  all %zu files are there as they should be\n",
 		    plan->n_files);
+	return code;
+}
+
+void
+init_hold(sigset_t *before)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		sigaddset(&set, ends[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+}
+
+int
+init_write(const struct init_plan *plan)
+{
+	struct writing writing = {.plan = plan};
+	int code = look(&writing);
+
+	if (code == EX_OK)
+		code = write_files(&writing);
+	option_list_clear(&writing.made);
 	return code;
 }

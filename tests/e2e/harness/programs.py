@@ -384,7 +384,7 @@ Subsystem sftp internal-sftp
 class Certificate:
     """A self-made authority and one certificate for some names."""
 
-    def __init__(self, folder, *names):
+    def __init__(self, folder, *names, key="ec"):
         folder.mkdir(parents=True, exist_ok=True)
         self.ca, ca_key = folder / "ca.pem", folder / "ca.key"
         self.chain, self.key = folder / "cert.pem", folder / "cert.key"
@@ -397,9 +397,10 @@ class Certificate:
             subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        own = curve if key == "ec" else ["-newkey", key, "-nodes"]
         openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", self.ca, "-days", "3",
                 "-subj", "/CN=taupe test authority")
-        openssl("req", *curve, "-keyout", self.key, "-out", request, "-subj", "/CN=taupe test")
+        openssl("req", *own, "-keyout", self.key, "-out", request, "-subj", "/CN=taupe test")
         openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", ca_key,
                 "-CAcreateserial", "-days", "3", "-extfile", extensions, "-out", self.chain)
         self.bundle.write_text(self.chain.read_text() + self.key.read_text())
