@@ -5,6 +5,7 @@
 #include <qrencode.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -41,6 +42,22 @@ print_line(const QRcode *code, int row, bool coloured)
 	puts(coloured ? "\033[0m" : "");
 }
 
+/* A line that is broken makes a code that nothing reads. */
+static bool
+has_room(int columns)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
+	    columns <= size.ws_col)
+		return true;
+	fprintf(stderr,
+	    "taupectl: there is no QR code, because it needs %d columns and "
+	    "this terminal has %d; the line above is the same\n",
+	    columns, size.ws_col);
+	return false;
+}
+
 int
 qr_print(const char *text)
 {
@@ -49,6 +66,10 @@ qr_print(const char *text)
 
 	if (code == NULL)
 		return ctl_fail_memory();
+	if (!has_room(code->width + 2 * MARGIN)) {
+		QRcode_free(code);
+		return EX_OK;
+	}
 	for (int row = -MARGIN; row < code->width + MARGIN; row += 2)
 		print_line(code, row, coloured);
 	QRcode_free(code);

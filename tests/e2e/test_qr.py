@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """taupectl device add --qr and taupe-agent setup: what the operator's terminal shows, read by a real
 scanner or typed, makes an agent that is online."""
+import fcntl
 import json
 import os
 import pty
 import re
 import stat
+import struct
 import subprocess
+import termios
 import urllib.parse
 
 import pytest
@@ -99,9 +102,9 @@ def test_a_scanned_code_sets_a_device_up(group, operator):
     assert query["secret"] not in agent.text() + operator.relay.process.text()
 
 
-@needs_qrencode
-def test_on_a_terminal_the_code_is_black_on_white(group, operator):
+def add_on_a_terminal(operator, columns):
     controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     child = subprocess.Popen([binary("taupectl"), *operator.access, "device", "add", "alice", "--qr",
                               "--relay", "wss://relay.example.test:4443"],
                              stdout=terminal, stderr=terminal)
@@ -114,10 +117,23 @@ def test_on_a_terminal_the_code_is_black_on_white(group, operator):
             break
     os.close(controller)
     assert child.wait(timeout=10) == 0
-    assert b"\x1b[30;107m" in shown
-    uri = scan(shown.decode(), group.folder / "code.png")
+    return shown.decode()
+
+
+@needs_qrencode
+def test_on_a_terminal_the_code_is_black_on_white(group, operator):
+    shown = add_on_a_terminal(operator, 80)
+    assert "\x1b[30;107m" in shown
+    uri = scan(shown, group.folder / "code.png")
     assert uri.startswith("taupe://relay.example.test:4443/?name=alice&secret=")
-    assert f"echo '{uri}' | sudo taupe-agent setup" in shown.decode()
+    assert f"echo '{uri}' | sudo taupe-agent setup" in shown
+
+
+@needs_qrencode
+def test_a_code_that_would_be_broken_is_not_shown(operator):
+    shown = add_on_a_terminal(operator, 40)
+    assert re.search(r"needs \d+ columns and this terminal has 40", shown)
+    assert "echo 'taupe://" in shown and "█" not in shown
 
 
 def test_the_printed_line_works_as_it_stands(group, operator):
