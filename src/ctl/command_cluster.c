@@ -28,34 +28,19 @@ add_relay(struct table *table, const json_t *relay)
 	table_add(table, report_str(relay, "url"));
 }
 
-static int
-show_relays(const json_t *list)
-{
-	static const char *const headings[] = {"ID", "AGENTS", "VISITORS",
-	    "LOAD", "CAPACITY", "STATE", "UP", "ADDRESS", "URL", NULL};
-	struct table table;
-	json_t *relay;
-	size_t i;
-
-	table_init(&table, headings);
-	json_array_foreach (list, i, relay)
-		add_relay(&table, relay);
-	return table_print(&table);
-}
+static const char *const relay_headings[] = {"ID", "AGENTS", "VISITORS", "LOAD",
+    "CAPACITY", "STATE", "UP", "ADDRESS", "URL", NULL};
+static const struct list_view relay_view = {
+    "relays", relay_headings, add_relay};
 
 int
 command_relay_list(struct ctl *ctl, const char *name)
 {
 	json_t *list = json_array();
-	int code = ctl_result(ctl, ctl->admin.store->relays(&ctl->admin, list));
 
 	(void)name;
-	if (code == EX_OK && ctl->options.json)
-		return report_json(json_pack("{s:o}", "relays", list));
-	if (code == EX_OK)
-		code = show_relays(list);
-	json_decref(list);
-	return code;
+	return ctl_show_list(ctl, ctl->admin.store->relays(&ctl->admin, list),
+	    list, &relay_view);
 }
 
 int
@@ -82,36 +67,27 @@ command_relay_undrain(struct ctl *ctl, const char *id)
 	return code;
 }
 
-static int
-show_routes(const json_t *list)
+static void
+add_route(struct table *table, const json_t *route)
 {
-	static const char *const headings[] = {"ROUTE", "LISTENER", "ACCESS", NULL};
-	struct table table;
-	json_t *route;
-	size_t i;
-
-	table_init(&table, headings);
-	json_array_foreach (list, i, route) {
-		table_add(&table, report_str(route, "key"));
-		table_add(&table, report_str(route, "value"));
-		table_add(&table, report_str(route, "access"));
-	}
-	return table_print(&table);
+	table_add(table, report_str(route, "key"));
+	table_add(table, report_str(route, "value"));
+	table_add(table, report_str(route, "access"));
 }
+
+static const char *const route_headings[] = {
+    "ROUTE", "LISTENER", "ACCESS", NULL};
+static const struct list_view route_view = {
+    "routes", route_headings, add_route};
 
 int
 command_route_list(struct ctl *ctl, const char *name)
 {
 	json_t *list = json_array();
-	int code = ctl_result(ctl, ctl->admin.store->routes(&ctl->admin, list));
 
 	(void)name;
-	if (code == EX_OK && ctl->options.json)
-		return report_json(json_pack("{s:o}", "routes", list));
-	if (code == EX_OK)
-		code = show_routes(list);
-	json_decref(list);
-	return code;
+	return ctl_show_list(ctl, ctl->admin.store->routes(&ctl->admin, list),
+	    list, &route_view);
 }
 
 /* Scalars as lines; the relays as a table; what is wrong last, so that it is seen. */
@@ -151,7 +127,7 @@ show_status(const json_t *status)
 	show_scalars(status, "");
 	if (json_array_size(relays) > 0) {
 		putchar('\n');
-		code = show_relays(relays);
+		code = report_list(relays, &relay_view, false);
 	}
 	if (json_array_size(problems) == 0)
 		puts("\nNo problems found.");

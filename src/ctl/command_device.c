@@ -256,29 +256,18 @@ add_row(struct table *table, const json_t *device)
 	table_add(table, report_age(report_u64(session, "since_ms"), age));
 }
 
+static const char *const headings[] = {
+    "NAME", "STATE", "LABEL", "PORTS", "RELAY", "SINCE", NULL};
+static const struct list_view view = {"devices", headings, add_row};
+
 int
 command_device_list(struct ctl *ctl, const char *name)
 {
-	static const char *const headings[] = {
-	    "NAME", "STATE", "LABEL", "PORTS", "RELAY", "SINCE", NULL};
-	json_t *list = json_array(), *device;
-	struct table table;
-	int code =
-	    ctl_result(ctl, ctl->admin.store->devices(&ctl->admin, list));
-	size_t i;
+	json_t *list = json_array();
 
 	(void)name;
-	if (code != EX_OK) {
-		json_decref(list);
-		return code;
-	}
-	if (ctl->options.json)
-		return report_json(json_pack("{s:o}", "devices", list));
-	table_init(&table, headings);
-	json_array_foreach (list, i, device)
-		add_row(&table, device);
-	json_decref(list);
-	return table_print(&table);
+	return ctl_show_list(
+	    ctl, ctl->admin.store->devices(&ctl->admin, list), list, &view);
 }
 
 /* As the agent says: the relay's own interval when it says nothing. */

@@ -69,17 +69,16 @@ int
 command_domain_add(struct ctl *ctl, const char *host)
 {
 	const struct option_list *words = &ctl->options.words;
-	struct host_wish wish = {.host = host,
-	    .by = ctl->who,
-	    .vouched = ctl->options.on_my_word};
+	struct host_wish wish = {
+	    .host = host, .by = ctl->who, .vouched = ctl->options.on_my_word};
 	json_t *json = NULL;
 	int code;
 
 	if (words->count < 4)
-		return ctl_fail(EX_USAGE,
-		    "DEVICE/SERVICE is missing, such as alice/web");
-	code = ctl_result(ctl,
-	    admin_host_take_place(&ctl->admin, words->items[3], &wish));
+		return ctl_fail(
+		    EX_USAGE, "DEVICE/SERVICE is missing, such as alice/web");
+	code = ctl_result(
+	    ctl, admin_host_take_place(&ctl->admin, words->items[3], &wish));
 	if (code == EX_OK)
 		code = ctl_changed(ctl, "domain add", host,
 		    admin_host_add(&ctl->admin, &wish, &json));
@@ -110,37 +109,30 @@ command_domain_verify(struct ctl *ctl, const char *host)
 	return EX_OK;
 }
 
+static void
+add_row(struct table *table, const json_t *host)
+{
+	const char *since = is_pending(host) ? "created_ms" : "proved_ms";
+	char place[PLACE_MAX], age[REPORT_TEXT_MAX];
+
+	table_add(table, report_str(host, "host"));
+	table_add(table, place_of(host, place));
+	table_add(table, report_str(host, "proof"));
+	table_add(table, report_age(report_u64(host, since), age));
+	table_add(table, report_str(host, "by"));
+}
+
+static const char *const headings[] = {
+    "HOST", "SERVICE", "PROOF", "SINCE", "BY", NULL};
+static const struct list_view view = {"domains", headings, add_row};
+
 int
 command_domain_list(struct ctl *ctl, const char *name)
 {
-	static const char *const headings[] = {
-	    "HOST", "SERVICE", "PROOF", "SINCE", "BY", NULL};
-	json_t *list = json_array(), *host;
-	char place[PLACE_MAX], age[REPORT_TEXT_MAX];
-	struct table table;
-	size_t i;
-	int code = ctl_result(ctl, admin_hosts(&ctl->admin, list));
+	json_t *list = json_array();
 
 	(void)name;
-	if (code == EX_OK && ctl->options.json)
-		return report_json(json_pack("{s:o}", "domains", list));
-	if (code == EX_OK) {
-		table_init(&table, headings);
-		json_array_foreach (list, i, host) {
-			table_add(&table, report_str(host, "host"));
-			table_add(&table, place_of(host, place));
-			table_add(&table, report_str(host, "proof"));
-			table_add(&table,
-			    report_age(report_u64(host,
-					   is_pending(host) ? "created_ms"
-							    : "proved_ms"),
-				age));
-			table_add(&table, report_str(host, "by"));
-		}
-		code = table_print(&table);
-	}
-	json_decref(list);
-	return code;
+	return ctl_show_list(ctl, admin_hosts(&ctl->admin, list), list, &view);
 }
 
 int

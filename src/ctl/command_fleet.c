@@ -69,33 +69,30 @@ devices_of(const json_t *fleet, char text[REPORT_TEXT_MAX])
 	return text;
 }
 
+static void
+add_row(struct table *table, const json_t *fleet)
+{
+	char devices[REPORT_TEXT_MAX], expiry[REPORT_TEXT_MAX];
+
+	table_add(table, report_str(fleet, "name"));
+	table_add(table, devices_of(fleet, devices));
+	table_add(table, report_str(fleet, "pattern"));
+	table_add(
+	    table, report_expiry(report_u64(fleet, "expires_ms"), expiry));
+}
+
+static const char *const headings[] = {
+    "NAME", "DEVICES", "PATTERN", "EXPIRES IN", NULL};
+static const struct list_view view = {"fleets", headings, add_row};
+
 int
 command_fleet_list(struct ctl *ctl, const char *name)
 {
-	static const char *const headings[] = {
-	    "NAME", "DEVICES", "PATTERN", "EXPIRES IN", NULL};
-	char devices[REPORT_TEXT_MAX], expiry[REPORT_TEXT_MAX];
-	json_t *list = json_array(), *fleet;
-	struct table table;
-	int code = ctl_result(ctl, ctl->admin.store->fleets(&ctl->admin, list));
-	size_t i;
+	json_t *list = json_array();
 
 	(void)name;
-	if (code != EX_OK) {
-		json_decref(list);
-		return code;
-	}
-	if (ctl->options.json)
-		return report_json(json_pack("{s:o}", "fleets", list));
-	table_init(&table, headings);
-	json_array_foreach (list, i, fleet) {
-		table_add(&table, report_str(fleet, "name"));
-		table_add(&table, devices_of(fleet, devices));
-		table_add(&table, report_str(fleet, "pattern"));
-		table_add(&table, report_expiry(report_u64(fleet, "expires_ms"), expiry));
-	}
-	json_decref(list);
-	return table_print(&table);
+	return ctl_show_list(
+	    ctl, ctl->admin.store->fleets(&ctl->admin, list), list, &view);
 }
 
 static void
@@ -106,7 +103,8 @@ show_fleet(const json_t *fleet)
 	report_line("name", report_str(fleet, "name"));
 	report_line("devices", devices_of(fleet, text));
 	report_line("pattern", report_str(fleet, "pattern"));
-	report_line("expires in", report_expiry(report_u64(fleet, "expires_ms"), text));
+	report_line(
+	    "expires in", report_expiry(report_u64(fleet, "expires_ms"), text));
 }
 
 int

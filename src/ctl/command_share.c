@@ -21,8 +21,8 @@ take_note(const struct ctl *ctl, struct access_share *share)
 		    "a note has %d visible ASCII characters at most",
 		    SHARE_NOTE_MAX);
 	/* whose name is longer is known by its beginning */
-	snprintf(share->by, sizeof(share->by), "%.*s", SHARE_NOTE_MAX,
-	    ctl->who);
+	snprintf(
+	    share->by, sizeof(share->by), "%.*s", SHARE_NOTE_MAX, ctl->who);
 	return EX_OK;
 }
 
@@ -69,10 +69,10 @@ show_link(const struct ctl *ctl, const char *device,
     const struct access_share *share, const char *relay, const char *url)
 {
 	if (ctl->options.json)
-		return report_json(json_pack("{s:s, s:s, s:s, s:s, s:I}",
-		    "id", share->id, "url", url, "device", device, "service",
-		    share->service, "expires_ms",
-		    (json_int_t)share->expires_ms));
+		return report_json(
+		    json_pack("{s:s, s:s, s:s, s:s, s:I}", "id", share->id,
+			"url", url, "device", device, "service", share->service,
+			"expires_ms", (json_int_t)share->expires_ms));
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr,
 		    "Whoever has this link may visit %s of %s until then; "
@@ -108,10 +108,11 @@ command_share(struct ctl *ctl, const char *place)
 	code = ctl_changed(ctl, "share", place,
 	    admin_share_make(
 		&ctl->admin, device, &share, ctl->options.url, relay, url));
-	return code == EX_OK ? show_link(ctl, device, &share, relay, url) : code;
+	return code == EX_OK ? show_link(ctl, device, &share, relay, url)
+			     : code;
 }
 
-/* Those of a device, or with NULL of all, each with its device's name. */
+/* Those of a device, or with NULL of all, each with its device's name. What the store says. */
 static int
 list_shares(struct ctl *ctl, const char *name, json_t *list)
 {
@@ -135,7 +136,7 @@ list_shares(struct ctl *ctl, const char *name, json_t *list)
 			json_array_append(list, share);
 		}
 	json_decref(devices);
-	return ctl_result(ctl, code);
+	return code;
 }
 
 static void
@@ -143,7 +144,8 @@ add_row(struct table *table, const json_t *share)
 {
 	uint64_t now_ms = loop_wall_ms(),
 		 ends_ms = report_u64(share, "expires_ms");
-	char text[REPORT_TEXT_MAX], place[DEVICE_NAME_MAX + SERVICE_NAME_MAX + 2];
+	char text[REPORT_TEXT_MAX],
+	    place[DEVICE_NAME_MAX + SERVICE_NAME_MAX + 2];
 
 	snprintf(place, sizeof(place), "%s/%s", report_str(share, "device"),
 	    report_str(share, "service"));
@@ -159,27 +161,16 @@ add_row(struct table *table, const json_t *share)
 	table_add(table, report_str(share, "note"));
 }
 
+static const char *const headings[] = {
+    "ID", "SERVICE", "LEFT", "BY", "NOTE", NULL};
+static const struct list_view view = {"shares", headings, add_row};
+
 int
 command_share_list(struct ctl *ctl, const char *name)
 {
-	static const char *const headings[] = {
-	    "ID", "SERVICE", "LEFT", "BY", "NOTE", NULL};
-	json_t *list = json_array(), *share;
-	struct table table;
-	int code = list_shares(ctl, name, list);
-	size_t i;
+	json_t *list = json_array();
 
-	if (code != EX_OK) {
-		json_decref(list);
-		return code;
-	}
-	if (ctl->options.json)
-		return report_json(json_pack("{s:o}", "shares", list));
-	table_init(&table, headings);
-	json_array_foreach (list, i, share)
-		add_row(&table, share);
-	json_decref(list);
-	return table_print(&table);
+	return ctl_show_list(ctl, list_shares(ctl, name, list), list, &view);
 }
 
 static int
@@ -191,11 +182,10 @@ revoke_all(struct ctl *ctl, const char *text)
 
 	if (code == EX_OK)
 		code = ctl_changed(ctl, "share revoke", text,
-		    admin_share_revoke_all(
-			&ctl->admin, name, share.service));
+		    admin_share_revoke_all(&ctl->admin, name, share.service));
 	if (code == EX_OK && ctl->options.json)
-		return report_json(json_pack("{s:s, s:s}", "revoked", text,
-		    "device", name));
+		return report_json(
+		    json_pack("{s:s, s:s}", "revoked", text, "device", name));
 	return code;
 }
 
@@ -207,8 +197,8 @@ command_share_revoke(struct ctl *ctl, const char *id)
 
 	if (strchr(id, '/') != NULL)
 		return revoke_all(ctl, id);
-	code = ctl_changed(ctl, "share revoke", id,
-	    admin_share_revoke(&ctl->admin, id, name));
+	code = ctl_changed(
+	    ctl, "share revoke", id, admin_share_revoke(&ctl->admin, id, name));
 	if (code == EX_OK && ctl->options.json)
 		return report_json(
 		    json_pack("{s:s, s:s}", "revoked", id, "device", name));

@@ -33,35 +33,29 @@ command_token_add(struct ctl *ctl, const char *name)
 	return code;
 }
 
+static void
+add_row(struct table *table, const json_t *token)
+{
+	char age[REPORT_TEXT_MAX], left[REPORT_TEXT_MAX];
+
+	table_add(table, report_str(token, "name"));
+	table_add(table, report_str(token, "role"));
+	table_add(table, report_age(report_u64(token, "created_ms"), age));
+	table_add(table, report_expiry(report_u64(token, "expires_ms"), left));
+}
+
+static const char *const headings[] = {
+    "NAME", "ROLE", "AGE", "EXPIRES IN", NULL};
+static const struct list_view view = {"tokens", headings, add_row};
+
 int
 command_token_list(struct ctl *ctl, const char *name)
 {
-	static const char *const headings[] = {
-	    "NAME", "ROLE", "AGE", "EXPIRES IN", NULL};
-	char age[REPORT_TEXT_MAX], left[REPORT_TEXT_MAX];
-	json_t *list = json_array(), *token;
-	struct table table;
-	int code = ctl_result(ctl, ctl->admin.store->tokens(&ctl->admin, list));
-	size_t i;
+	json_t *list = json_array();
 
 	(void)name;
-	if (code != EX_OK) {
-		json_decref(list);
-		return code;
-	}
-	if (ctl->options.json)
-		return report_json(json_pack("{s:o}", "tokens", list));
-	table_init(&table, headings);
-	json_array_foreach (list, i, token) {
-		table_add(&table, report_str(token, "name"));
-		table_add(&table, report_str(token, "role"));
-		table_add(
-		    &table, report_age(report_u64(token, "created_ms"), age));
-		table_add(&table,
-		    report_expiry(report_u64(token, "expires_ms"), left));
-	}
-	json_decref(list);
-	return table_print(&table);
+	return ctl_show_list(
+	    ctl, ctl->admin.store->tokens(&ctl->admin, list), list, &view);
 }
 
 int

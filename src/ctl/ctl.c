@@ -67,6 +67,18 @@ ctl_changed(
 }
 
 int
+ctl_show_list(const struct ctl *ctl, int admin_code, json_t *list,
+    const struct list_view *view)
+{
+	int code = ctl_result(ctl, admin_code);
+
+	if (code == EX_OK)
+		code = report_list(list, view, ctl->options.json);
+	json_decref(list);
+	return code;
+}
+
+int
 ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
     const char *secret, const char *hint)
 {
@@ -202,8 +214,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 			: command->run == command_share_revoke
 			? "the share link's id is missing"
 			: "the relay's id is missing");
-	if (words->count > used + (name != NULL) +
-		(command->run == command_domain_add))
+	if (words->count >
+	    used + (name != NULL) + (command->run == command_domain_add))
 		return fail_usage("there are too many words");
 	if (command->run != command_device_add &&
 	    (ctl->options.label != NULL || ctl->options.port.count > 0))
@@ -265,7 +277,8 @@ run_command(struct ctl *ctl, const struct ctl_command *command)
 	if (name != NULL && command->run != command_share &&
 	    command->run != command_connect &&
 	    command->run != command_share_revoke &&
-	    strcmp(noun, "domain") != 0 && (code = check_name(noun, name)) != EX_OK)
+	    strcmp(noun, "domain") != 0 &&
+	    (code = check_name(noun, name)) != EX_OK)
 		return code;
 	if ((code = choose_store(ctl)) != EX_OK)
 		return code;

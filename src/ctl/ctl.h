@@ -9,6 +9,7 @@
 
 #include "admin/admin.h"
 #include "base/options.h"
+#include "ctl/report.h"
 
 struct ctl_options {
 	struct redis_options registry;
@@ -72,6 +73,9 @@ int ctl_fail_memory(void);
 int ctl_result(const struct ctl *ctl, int admin_code);
 /* The same of one that changes something, which is told to who follows the events. */
 int ctl_changed(struct ctl *ctl, const char *what, const char *object, int admin_code);
+/* Show a list that a call to the store has filled, or say why it could not; it is freed. Returns an exit
+ * code. */
+int ctl_show_list(const struct ctl *ctl, int admin_code, json_t *list, const struct list_view *view);
 /* Show a secret that was drawn, this once: alone on standard output, or with --json as the member
  * of that key of an object, which is taken. hint tells people where to put it. Returns an exit
  * code. */

@@ -124,20 +124,6 @@ known_routes_fini(struct hash_map *map)
 
 /* The command. */
 
-uint64_t
-doctor_number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	uint64_t number;
-
-	if (!json_is_string(value))
-		return report_u64(object, key);
-	return str_to_number(
-		   str_of(json_string_value(value)), INT64_MAX, &number)
-	    ? number
-	    : 0;
-}
-
 static int
 conclude(struct doctor *doctor)
 {

@@ -71,8 +71,6 @@ void doctor_judge_limits(struct doctor *doctor, const char *id, uint64_t capacit
     uint64_t files_limit, uint64_t listen_queue);
 void doctor_judge_clock(
     struct doctor *doctor, const char *check, const char *whose, int64_t skew_ms);
-/* Where one relay keeps that: a number as text (Redis) or as such (its API). */
-uint64_t doctor_number(const json_t *object, const char *key);
 
 /* doctor_names.c: DNS. Fills front. */
 void doctor_check_names(struct doctor *doctor);

@@ -116,13 +116,13 @@ static void
 check_relay_clock(struct doctor *doctor, const json_t *relay)
 {
 	const char *id = report_str(relay, "id");
-	uint64_t clock_ms = doctor_number(relay, "clock_ms"),
-		 announce_ms = doctor_number(relay, "announce_ms"), now_ms,
-		 left_ms = doctor_number(relay, "pttl_ms");
+	uint64_t clock_ms = report_number(relay, "clock_ms"),
+		 announce_ms = report_number(relay, "announce_ms"), now_ms,
+		 left_ms = report_number(relay, "pttl_ms");
 	char check[100];
 
 	snprintf(check, sizeof(check), "clock of relay %s", id);
-	now_ms = doctor_number(relay, "read_ms");
+	now_ms = report_number(relay, "read_ms");
 	if (clock_ms == 0 || announce_ms == 0 || now_ms == 0 || left_ms == 0)
 		return;
 	doctor_judge_clock(doctor, check, "Redis",
@@ -132,13 +132,13 @@ check_relay_clock(struct doctor *doctor, const json_t *relay)
 static void
 judge_load(struct doctor *doctor, const json_t *relay)
 {
-	uint64_t agents = doctor_number(relay, "agents"),
-		 capacity = doctor_number(relay, "capacity");
+	uint64_t agents = report_number(relay, "agents"),
+		 capacity = report_number(relay, "capacity");
 	char check[100], age[REPORT_TEXT_MAX];
 
 	snprintf(check, sizeof(check), "relay %s", report_str(relay, "id"));
-	(void)report_age(doctor_number(relay, "since_ms"), age);
-	if (doctor_number(relay, "draining") != 0)
+	(void)report_age(report_number(relay, "since_ms"), age);
+	if (report_number(relay, "draining") != 0)
 		doctor_note(doctor, FINDING_WARNING, check,
 		    "taupectl relay undrain, if it shall serve again",
 		    "draining, %" PRIu64 " agents left", agents);
@@ -203,7 +203,7 @@ judge_number_of_relays(struct doctor *doctor, size_t listed)
 	json_t *relay;
 
 	json_array_foreach (doctor->relays, i, relay)
-		n_serving += doctor_number(relay, "draining") == 0;
+		n_serving += report_number(relay, "draining") == 0;
 	if (n == 0)
 		doctor_note(doctor, FINDING_FAIL, "relays",
 		    "start one (taupe-relay) with this Redis", "none is alive");
@@ -246,9 +246,9 @@ check_relays(struct doctor *doctor)
 
 		judge_load(doctor, relay);
 		doctor_judge_limits(doctor, report_str(relay, "id"),
-		    doctor_number(relay, "capacity"),
-		    doctor_number(relay, "files_limit"),
-		    doctor_number(relay, "listen_queue"));
+		    report_number(relay, "capacity"),
+		    report_number(relay, "files_limit"),
+		    report_number(relay, "listen_queue"));
 		check_relay_clock(doctor, relay);
 		if (doctor->domain[0] == '\0' && domain != NULL &&
 		    host_name_valid(str_of(domain)))
@@ -308,7 +308,7 @@ judge_session(struct doctor *doctor, struct survey *survey, const char *name,
 		    str_of(name), survey->lost, sizeof(survey->lost));
 	} else if (str_to_number(
 		       form_word(text, "since_ms"), INT64_MAX, &since_ms) &&
-	    since_ms + SKEW_MAX_MS < doctor_number(relay, "since_ms")) {
+	    since_ms + SKEW_MAX_MS < report_number(relay, "since_ms")) {
 		survey->n_old++;
 		(void)str_copy(str_of(name), survey->old, sizeof(survey->old));
 	}

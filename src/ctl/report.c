@@ -196,10 +196,39 @@ report_u64(const json_t *object, const char *key)
 	return value > 0 ? (uint64_t)value : 0;
 }
 
+uint64_t
+report_number(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	uint64_t number;
+
+	if (!json_is_string(value))
+		return report_u64(object, key);
+	return str_to_number(
+		   str_of(json_string_value(value)), INT64_MAX, &number)
+	    ? number
+	    : 0;
+}
+
 int
 report_bool(const json_t *object, const char *key)
 {
 	return json_is_true(json_object_get(object, key));
+}
+
+int
+report_list(const json_t *list, const struct list_view *view, bool as_json)
+{
+	struct table table;
+	json_t *object;
+	size_t i;
+
+	if (as_json)
+		return report_json(json_pack("{s:O}", view->member, list));
+	table_init(&table, view->headings);
+	json_array_foreach (list, i, object)
+		view->add_row(&table, object);
+	return table_print(&table);
 }
 
 int

@@ -4,6 +4,7 @@
 #define TAUPE_CTL_REPORT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define TABLE_COLUMNS_MAX 10
@@ -24,6 +25,17 @@ void table_addf(struct table *table, const char *format, ...)
 /* Print on standard output and free. Returns an exit code. */
 int table_print(struct table *table);
 
+/* How a list looks: what it is called in JSON, and as a table: the headings, which end with NULL, and a
+ * row of each object. */
+struct list_view {
+	const char *member;
+	const char *const *headings;
+	void (*add_row)(struct table *table, const json_t *object);
+};
+
+/* Show a list as it is in JSON, or as a table. Returns an exit code. */
+int report_list(const json_t *list, const struct list_view *view, bool as_json);
+
 /* Print a line of one thing's description; NULL and "" are shown as "-". */
 void report_line(const char *key, const char *value);
 
@@ -43,6 +55,8 @@ const char *report_ports(const json_t *ports, char *out, size_t cap);
 /* Fields of an answer; NULL, 0 and false when they are not there or of another type. */
 const char *report_str(const json_t *object, const char *key);
 uint64_t report_u64(const json_t *object, const char *key);
+/* The same of a number that may be written as a text, as Redis has it. */
+uint64_t report_number(const json_t *object, const char *key);
 int report_bool(const json_t *object, const char *key);
 
 /* Print and free. Returns an exit code. */

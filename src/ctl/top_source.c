@@ -130,21 +130,6 @@ take_rates(struct top_relay *relay, const struct top_relay *before)
 	    8 * rate_of(before->bytes_out, relay->bytes_out, span_ms);
 }
 
-/* A member that is a number, or the text of one; NULL: 0. */
-static uint64_t
-number_of(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	uint64_t number;
-
-	if (!json_is_string(value))
-		return report_u64(object, key);
-	return str_to_number(
-		   str_of(json_string_value(value)), INT64_MAX, &number)
-	    ? number
-	    : 0;
-}
-
 /* A relay's record, with its counters under these names. */
 static int
 take_relay(struct top_view *view, const struct top_view *before, const char *id,
@@ -160,24 +145,24 @@ take_relay(struct top_view *view, const struct top_view *before, const char *id,
 	view->relays = relays;
 	relay = &relays[view->n_relays++];
 	*relay = (struct top_relay){
-	    .agents = number_of(record, "agents"),
-	    .capacity = number_of(record, "capacity"),
-	    .visitors = number_of(record, "visitors"),
-	    .draining = number_of(record, "draining") != 0 ||
+	    .agents = report_number(record, "agents"),
+	    .capacity = report_number(record, "capacity"),
+	    .visitors = report_number(record, "visitors"),
+	    .draining = report_number(record, "draining") != 0 ||
 		report_bool(record, "draining"),
-	    .clock_ms = number_of(record, "clock_ms"),
+	    .clock_ms = report_number(record, "clock_ms"),
 	};
 	(void)str_copy(str_of(id), relay->id, sizeof(relay->id));
 #define COUNTER(member, name)                                                  \
 	snprintf(key, sizeof(key), "%s" name, prefix);                         \
-	relay->member = number_of(counters, key)
+	relay->member = report_number(counters, key)
 	COUNTER(visits, "visits_opened");
 	COUNTER(bytes_in, "bytes_in");
 	COUNTER(bytes_out, "bytes_out");
 #undef COUNTER
 	take_rates(relay, find_relay(before, id));
 	return take_devices(view, id, str_of(report_str(record, "busiest")),
-	    number_of(record, "busiest_ms"));
+	    report_number(record, "busiest_ms"));
 }
 
 /* Redis. */
