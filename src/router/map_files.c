@@ -40,6 +40,7 @@ struct map_files {
 	uint64_t began_ms; /* when the child did */
 	struct timer timer;
 	uint64_t failures;
+	int failed; /* what the last try ended with; 0: it went well */
 };
 
 static void
@@ -184,6 +185,8 @@ write_file(const struct map_files *files, enum route_kind kind)
 	error = close_file(file);
 	if (error == 0 && rename(temporary, path) != 0)
 		error = errno;
+	if (error != 0)
+		(void)unlink(temporary); /* a full disk has no room for it */
 	return error;
 }
 
@@ -214,12 +217,22 @@ write_cb(void *ctx)
 	return error;
 }
 
+/* It is tried each second, and said when it begins and when it ends: a log has the same disk. */
 static void
-report_failure(struct map_files *files, int error)
+report(struct map_files *files, int error)
 {
-	log_error("cannot write the map files", LOG_S("dir", files->dir),
-	    LOG_S("error", error > 0 ? strerror(error) : "it was killed"));
-	files->failures++;
+	if (error != 0)
+		files->failures++;
+	if (error != 0 && error != files->failed)
+		log_error("cannot write the map files: HAProxy would start "
+			  "with old ones",
+		    LOG_S("dir", files->dir),
+		    LOG_S("error",
+			error > 0 ? strerror(error) : "it was killed"));
+	if (error == 0 && files->failed != 0)
+		log_info(
+		    "the map files are written again", LOG_S("dir", files->dir));
+	files->failed = error;
 }
 
 /* Big files are written less often, so that it costs a small share of the time. */
@@ -237,8 +250,8 @@ done_cb(void *ctx, int result)
 {
 	struct map_files *files = ctx;
 
+	report(files, result);
 	if (result != 0) {
-		report_failure(files, result);
 		files->dirty |= files->writing;
 		files->urgent |= files->was_urgent;
 	}
@@ -327,8 +340,7 @@ map_files_free(struct map_files **files)
 		(*files)->dirty |= (*files)->writing;
 	(*files)->writing = (*files)->held ? 0 : (*files)->dirty;
 	error = write_cb(*files);
-	if (error != 0)
-		report_failure(*files, error);
+	report(*files, error);
 	free(*files);
 	*files = NULL;
 }

@@ -247,11 +247,11 @@ def test_many_changes_are_one_transaction(stage):
     assert page["rebuilds"] >= 5
 
 
-def metrics(port):
+def metrics(port, prefix="taupe_router_haproxy_"):
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as reply:
         text = reply.read().decode()
     return {m.group(1): int(m.group(2)) for m in
-            re.finditer(r"^taupe_router_haproxy_(\w+?)(?:_total)?\{.*\} (\d+)$", text, re.M)}
+            re.finditer(rf"^{prefix}(\w+?)(?:_total)?(?:\{{.*\}})? (\d+)$", text, re.M)}
 
 
 def test_changes_during_a_fold_are_not_lost(stage):
@@ -457,12 +457,16 @@ def test_a_map_file_that_cannot_be_written_is_named_and_tried_again(stage):
     redis, hap = stage.redis(), stage.haproxy()
     blocker = hap.maps / "http.map.tmp"
     blocker.mkdir()
-    router = stage.router(redis, hap)
+    admin = ports.take()
+    router = stage.router(redis, hap, admin_listen=f"127.0.0.1:{admin}")
     redis.put({"http/a.test": "127.0.0.1,1"})
     until(lambda: router.logged("cannot write the map files"), 10 * SLOW)
     assert "Is a directory" in router.output()
+    until(lambda: metrics(admin, "taupe_router_")["map_file_failures"] >= 2, 10 * SLOW)
+    assert router.output().count("cannot write the map files") == 1
     blocker.rmdir()
     until(lambda: "a.test 127.0.0.1,1\n" in (hap.maps / "http.map").read_text(), 10 * SLOW)
+    until(lambda: router.logged("the map files are written again"), 10 * SLOW)
 
 
 def test_a_hung_haproxy_is_given_up_and_met_again(stage):
