@@ -552,6 +552,18 @@ take_command(struct settings *settings)
 	return EX_USAGE;
 }
 
+/* A question that root asks is over before it matters who asks it. */
+static int
+become_user(const struct settings *settings)
+{
+	const struct agent_options *options = &settings->options;
+
+	if (AGENT_HAS_TOOLS && options->user == NULL &&
+	    (options->check || options->command.count > 0))
+		return EX_OK;
+	return process_become(options->user, false);
+}
+
 int
 settings_load(int argc, char **argv, struct settings **settings)
 {
@@ -578,7 +590,7 @@ settings_load(int argc, char **argv, struct settings **settings)
 			  "everybody on this machine: use "
 			  "proxy_password_file");
 		result = EX_CONFIG;
-	} else if ((result = process_become(s->options.user, false)) == EX_OK) {
+	} else if ((result = become_user(s)) == EX_OK) {
 		if (s->options.core_dumps)
 			process_show_memory();
 		result = AGENT_HAS_TOOLS && s->options.command.count > 0

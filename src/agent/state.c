@@ -6,7 +6,7 @@
 #include "base/log.h"
 
 #define STORE_EVERY_MS                                                         \
-	3600000 /* what was spent, between changes of the lease */
+	3600000 /* what was spent, or had no room, between changes of the lease */
 
 void
 state_restore(
@@ -62,7 +62,7 @@ state_store_spent(struct state *state, bool now)
 {
 	const struct agent *agent = state->agent;
 
-	if (agent->budget.limit_bytes != 0 &&
+	if ((agent->budget.limit_bytes != 0 || state->unwritable) &&
 	    (now ||
 		loop_now_ms(agent->loop) - state->stored_ms >= STORE_EVERY_MS))
 		state_store(state);

@@ -19,7 +19,8 @@ struct state {
 void state_restore(struct state *state, struct agent *agent,
     struct taupe_session *session);
 void state_store(struct state *state);
-/* Store what was spent, if there is a budget: when that was not done for an hour, or now. */
+/* Store what was spent, if there is a budget, or what could not be written: when that was not tried
+ * for an hour, or now. */
 void state_store_spent(struct state *state, bool now);
 
 #endif
