@@ -12,8 +12,9 @@ DOMAIN = "try.localhost"  # its names are this machine's, for agents and curl al
 
 
 class FirstRun:
-    def __init__(self, group, *options, relays=2):
-        self.group, self.root = group, group.folder / "i"
+    def __init__(self, group, *options, relays=2, folder=None, prefix=()):
+        """folder: where, if not in the group's own; prefix: what commands are run by, as they see it there."""
+        self.group, self.root, self.prefix = group, (folder or group.folder) / "i", list(prefix)
         self.http, self.https, self.redis = (ports.take() for _ in range(3))
         block = ports.take_block()
         public = ports.take_block()
@@ -27,7 +28,7 @@ class FirstRun:
             self.options += ["--relays", str(relays)]
 
     def init(self, *more, domain=DOMAIN, stdin=subprocess.DEVNULL):
-        return subprocess.run([binary("taupe-relay"), "init", domain, *self.options, *more],
+        return subprocess.run([*self.prefix, binary("taupe-relay"), "init", domain, *self.options, *more],
                               stdin=stdin, capture_output=True, text=True, timeout=30, check=False)
 
     @staticmethod
@@ -42,15 +43,14 @@ class FirstRun:
         for command in commands:
             if command.endswith(" &"):
                 name = re.sub(r".*/(.*)\.(ini|conf|cfg) &$", r"\1", command)
-                Process(self.group, name, ["bash", "-c", "exec " + command[:-2]], env=PATH,
-                        ends=(0, 143, -15))
+                Process(self.group, name, [*self.prefix, "bash", "-c", "exec " + command[:-2]],
+                        env=PATH, ends=(0, 143, -15))
             else:
                 said.append(self.ask(command))
         return said
 
-    @staticmethod
-    def ask(command):
-        done = subprocess.run(["bash", "-c", command], env={**os.environ, **PATH}, text=True,
+    def ask(self, command):
+        done = subprocess.run([*self.prefix, "bash", "-c", command], env={**os.environ, **PATH}, text=True,
                               capture_output=True, timeout=30, check=False)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
