@@ -79,7 +79,8 @@ def fails(first, command):
     return done.returncode != 0 and done.stderr
 
 
-def test_a_relay_that_stands_alone_and_its_devices(group):
+def test_a_relay_that_stands_alone_and_its_devices(open_group):
+    group = open_group
     disk = Disk(group, 1024)
     services = SampleServices(group, "web")
     first = FirstRun(group, "--stand-alone", folder=disk.path, prefix=disk.prefix)
@@ -125,7 +126,8 @@ def test_a_relay_that_stands_alone_and_its_devices(group):
     assert (disk.seen / "alice.state").read_bytes() != kept
 
 
-def test_redis_router_and_a_relay(group):
+def test_redis_router_and_a_relay(open_group):
+    group = open_group
     disk = Disk(group, 8192)
     first = FirstRun(group, relays=1, folder=disk.path, prefix=disk.prefix)
     store, router, relay, haproxy, add = first.commands(first.init())
@@ -139,6 +141,7 @@ def test_redis_router_and_a_relay(group):
     until("the relay is there", lambda: "r1" in first.ask(f"{ctl} relay ls"), timeout=20)
     written = until("its route is written", lambda: (text := disk.find("relay.map").read_bytes()).count(
         b"r1.") and text)
+    router_process.wait_line("HAProxy has the routes", timeout=20)
     disk.fill()
 
     # the first thing that does not fit: a route, which HAProxy has all the same
@@ -150,6 +153,7 @@ def test_redis_router_and_a_relay(group):
                                        "value": "127.0.0.1,1,1"})
             tell.execute()
     router_process.wait_line("cannot write the map files", NO_ROOM)
+    assert re.search(r"^ok +maps +they have all 2 routes", first.ask(f"{ctl} doctor || true"), re.M)
     added = []
     while not (said := fails(first, f"{ours} device add d{len(added)}")):
         added.append(f"d{len(added)}")

@@ -9,6 +9,8 @@
 #include "wire/host_name.h"
 
 #define AT(member) offsetof(struct init_options, member)
+/* HAProxy takes 97 bytes as the name of a socket. */
+#define ROOT_MAX (97 - (int)(sizeof("/run/haproxy/admin.sock") - 1))
 
 static const char *
 check_address_port(const char *value)
@@ -122,7 +124,8 @@ static const struct option_row rows[] = {
     {"key", OPTION_STRING, AT(key), NULL, 1, 4095, NULL, NULL, "FILE",
 	"The certificate's private key, as PEM without a password; by default "
 	"it is in the same file."},
-    {"root", OPTION_STRING, AT(root), NULL, 1, 80, NULL, check_root, "DIR",
+    {"root", OPTION_STRING, AT(root), NULL, 1, ROOT_MAX, NULL, check_root,
+	"DIR",
 	"Write everything below this folder, for a try without the rights of "
 	"root, and with the programs started by hand."},
     {"force", OPTION_BOOL, AT(force), "no", 0, 0, NULL, NULL, NULL,
