@@ -193,7 +193,7 @@ def test_installed_library_has_its_version(installed):
     if installed.shared:
         dynamic = subprocess.run(["readelf", "-d", f"{installed.libdir}/libtaupe.so"],
                                  capture_output=True, text=True, check=True).stdout
-        assert "[libtaupe.so.0]" in dynamic
+        assert "[libtaupe.so.1]" in dynamic
 
 
 def test_static_library_shares_its_names_with_nobody(installed, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = {"taupe-relay": "/usr/sbin/taupe-relay", "taupe-router": "/usr/sbin/taupe-router",
             "taupe-agent": "/usr/sbin/taupe-agent", "taupe-tools": "/usr/sbin/taupectl"}
-PACKAGES = [*PROGRAMS, "taupe-common", "libtaupe0", "libtaupe-dev"]
+PACKAGES = [*PROGRAMS, "taupe-common", "libtaupe1", "libtaupe-dev"]
 EXAMPLES = {"taupe-relay": "relay", "taupe-router": "router", "taupe-agent": "agent",
             "taupe-tools": "taupectl"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -217,8 +217,8 @@ def test_no_document_is_left_out(installed):
 
 
 def test_the_library_has_its_name_and_its_pkg_config(installed, packages):
-    assert list(installed.root.glob("usr/lib/*/libtaupe.so.0"))
-    assert field(packages["libtaupe-dev"], "Depends").startswith("libtaupe0 (=")
+    assert list(installed.root.glob("usr/lib/*/libtaupe.so.1"))
+    assert field(packages["libtaupe-dev"], "Depends").startswith("libtaupe1 (=")
     assert list(installed.root.glob("usr/lib/*/pkgconfig/taupe.pc"))
 
 
