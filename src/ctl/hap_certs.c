@@ -101,6 +101,9 @@ take_detail_cb(void *ctx, struct str line)
 	if (str_is(name, "notAfter"))
 		json_object_set_new(
 		    ctx, "expires_s", json_integer(parse_time(value)));
+	else if (str_is(name, "Status"))
+		json_object_set_new(
+		    ctx, "used", json_boolean(str_is(value, "Used")));
 	else if (str_is(name, "Subject Alternative Name"))
 		json_object_set_new(ctx, "names", parse_names(value));
 }

@@ -4,6 +4,7 @@ are those that it prints."""
 import os
 import pty
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -180,7 +181,8 @@ def shown_by_haproxy(first):
 
 def test_haproxy_shows_the_certificate_that_has_replaced_another(first, open_group):
     """One of RSA, which HAProxy would leave for any of an elliptic curve that it finds."""
-    redis, router, *_, haproxy, _ = first.commands(first.init())
+    commands = first.commands(first.init())
+    redis, router, *_, haproxy, _ = commands
     given = Certificate(open_group.folder / "rsa", f"*.{DOMAIN}", DOMAIN, key="rsa:2048")
     done = first.init("--force", "--certificate", str(given.chain), "--key", str(given.key))
     kept = re.search(r"taupe.pem: what was there is (\S+)", done.stdout).group(1)
@@ -192,6 +194,14 @@ def test_haproxy_shows_the_certificate_that_has_replaced_another(first, open_gro
     first.run([haproxy])
     shown = until("HAProxy answers", lambda: shown_by_haproxy(first))
     assert shown.group() == given.chain.read_text()
+    # whoever keeps a copy there is told
+    doctor = f"{commands[-1].split(' device ')[0]} doctor || true"
+    assert not re.search("is for .* too", first.ask(doctor))
+    first.group.members[-1].stop()
+    shutil.copy(kept, first.find("taupe.pem").with_name("taupe.pem.old"))
+    first.run([haproxy])
+    until("HAProxy answers", lambda: shown_by_haproxy(first))
+    assert re.search(r"^warning +certificate \S+/taupe.pem.old +\S+/taupe.pem is for", first.ask(doctor), re.M)
 
 
 @pytest.mark.parametrize("call, number, written", [("fsync", 20, False), ("rename", 3, True)])
