@@ -78,9 +78,13 @@ show_link(const struct ctl *ctl, const char *device,
 		    "Whoever has this link may visit %s of %s until then; "
 		    "taupectl share revoke %s ends it sooner:\n",
 		    share->service, device, share->id);
-	if (isatty(STDERR_FILENO) && relay != NULL &&
-	    strncmp(url, relay, strlen(relay)) == 0)
-		fputs("It goes behind: taupectl connect\n", stderr);
+	/* a browser would be told nothing by it */
+	if (relay != NULL && strncmp(url, relay, strlen(relay)) == 0)
+		fprintf(stderr,
+		    "There is no http service %s of %s now: the link goes "
+		    "behind taupectl connect. For browsers make it when the "
+		    "device is connected, or with --url https://HOST\n",
+		    share->service, device);
 	puts(url);
 	return EX_OK;
 }

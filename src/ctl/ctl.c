@@ -84,13 +84,24 @@ ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
 {
 	if (ctl->options.json) {
 		json_object_set_new(json, key, json_string(secret));
-		return report_json(json);
+		return ctl_secret_told(report_json(json));
 	}
 	json_decref(json);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "%s\n", hint);
 	puts(secret);
-	return EX_OK;
+	return ctl_secret_told(EX_OK);
+}
+
+int
+ctl_secret_told(int code)
+{
+	if (code != EX_OK || fflush(stdout) == 0)
+		return code;
+	return ctl_fail(EX_IOERR,
+	    "the secret could not be written, and nobody has it; what it is "
+	    "for has been made all the same: draw another one (device rotate "
+	    "NAME --now), or remove it and add it anew");
 }
 
 static void

@@ -81,6 +81,8 @@ int ctl_show_list(const struct ctl *ctl, int admin_code, json_t *list, const str
  * code. */
 int ctl_show_secret(const struct ctl *ctl, json_t *json, const char *key,
     const char *secret, const char *hint);
+/* Behind a secret on standard output, with the exit code so far: did it get there? */
+int ctl_secret_told(int code);
 
 /* The commands; name is the device's, or a relay's id. */
 int command_device_add(struct ctl *ctl, const char *name);

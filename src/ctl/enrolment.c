@@ -78,5 +78,5 @@ enrolment_show(const struct ctl *ctl, json_t *json, const char *relay,
 		code = print_uri(uri, again);
 	}
 	wipe(uri, sizeof(uri));
-	return code;
+	return ctl_secret_told(code);
 }

@@ -288,6 +288,11 @@ def test_links_to_pages_lead_to_their_hosts_where_a_relay_is_configured_too(plac
     assert place.ctl("share", "alice/raw", "--for", "1h", *relay).startswith(
         "https://relay.example.test/.taupe/share/")
     place.set("raw=public")
+    # a page that is away: which kind it will be of is not known
+    place.set("away=private")
+    done = place.run("share", "alice/away", "--for", "1h", *relay)
+    assert done.stdout.startswith("https://relay.example.test/") and "--url" in done.stderr
+    place.set("away=public")
 
 
 def test_a_share_link_opens_what_has_a_password_or_a_list(place):

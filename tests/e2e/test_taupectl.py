@@ -488,4 +488,8 @@ def test_an_answer_that_cannot_be_written_is_an_error(group):
         done = subprocess.run([binary("taupectl"), "--config", "/dev/null", "--devices-file",
                                str(group.folder / "devices"), "device", "ls"], stdout=full,
                               stderr=subprocess.PIPE, text=True, check=False)
-    assert done.returncode == os.EX_IOERR
+        assert done.returncode == os.EX_IOERR
+        # there is a device, and nobody has its secret
+        done = subprocess.run([*done.args[:-1], "add", "alice"], stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == os.EX_IOERR and "device rotate NAME --now" in done.stderr
