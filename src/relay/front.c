@@ -317,10 +317,9 @@ may_come(
 	return false;
 }
 
-static void
-accept_cb(void *ctx, int fd, const struct address *peer)
+void
+front_take(struct front *front, int fd, const struct address *peer)
 {
-	struct front *front = ctx;
 	struct source *source = NULL;
 	struct guest *guest = NULL;
 
@@ -347,6 +346,12 @@ accept_cb(void *ctx, int fd, const struct address *peer)
 	timer_init(&guest->timer, timeout_cb, guest);
 	timer_set(front->relay->loop, &guest->timer,
 	    (uint64_t)front->relay->options.handshake_timeout_ms);
+}
+
+static void
+accept_cb(void *ctx, int fd, const struct address *peer)
+{
+	front_take(ctx, fd, peer);
 }
 
 struct front *

@@ -16,6 +16,9 @@
 struct front *front_new(struct relay *relay, const struct address *addresses,
     size_t n, const struct address **failed);
 void front_free(struct front **front);
+/* Somebody has come to a door that leads past the front: take them in as at its own. Takes the
+ * descriptor. */
+void front_take(struct front *front, int fd, const struct address *peer);
 /* No more new visitors. */
 void front_stop(struct front *front);
 /* The address of its i-th listener. */

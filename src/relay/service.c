@@ -11,11 +11,13 @@
 
 #include "base/log.h"
 #include "relay/access.h"
+#include "relay/front.h"
 #include "relay/hosts.h"
 #include "relay/inherited.h"
 #include "relay/introduction.h"
 #include "relay/service.h"
 #include "relay/shared.h"
+#include "relay/sources.h"
 #include "relay/transfer.h"
 #include "relay/visitor.h"
 
@@ -49,11 +51,27 @@ service_host(const struct service *service)
 	return service->name + strlen(service->name) + 1;
 }
 
+/* Where a relay stands alone, its front is what looks at requests, and no way leads around it: visitors
+ * of tcp services may well reach the other listeners, too. */
+static bool
+is_for_front(const struct service *service, const struct address *peer)
+{
+	const struct relay *relay = service->device->relay;
+
+	return service->kind == SERVICE_HTTP && relay->front != NULL &&
+	    !redis_options_given(&relay->options.registry) &&
+	    !sources_trusts(relay->sources, peer);
+}
+
 static void
 accept_cb(void *ctx, int fd, const struct address *peer)
 {
 	struct service *service = ctx;
 
+	if (is_for_front(service, peer)) {
+		front_take(service->device->relay->front, fd, peer);
+		return;
+	}
 	/* HTTP visitors share a proxy's connections: their requests say who they are */
 	if (service->kind != SERVICE_HTTP &&
 	    introduction_is_due(service->device->relay, peer))

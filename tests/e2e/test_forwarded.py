@@ -9,6 +9,7 @@ import signal
 import struct
 import time
 import urllib.parse
+from types import SimpleNamespace
 
 import pytest
 
@@ -65,6 +66,25 @@ def test_every_request_says_who_the_visitor_is_whatever_that_says_itself(way):
     with Connection(way.door, way.host) as visit:
         for fields in ([], FORGED, [("Connection", "keep-alive"), *FORGED], FORGED * 2):
             assert claims(visit.get("/headers", fields)) == expected(way.host)
+
+
+def listener(place, host):
+    """Where the relay itself listens for the service of a host."""
+    routes = {route["key"]: route["value"] for route in place.relay.relay.api("routes")["routes"]}
+    ip, port = routes[f"http/{host}"].split(",")[:2]
+    return ip, int(port)
+
+
+def test_no_way_leads_around_the_front(alone, guarded):
+    """Those of tcp services come to their listeners, and may try the others, too."""
+    door = listener(alone, alone.host)
+    with Connection(door, alone.host) as visit:
+        for fields in (FORGED, []):
+            assert claims(visit.get("/headers", fields)) == expected(alone.host)
+    assert get(door, "127.0.0.1", "/name").status == 404
+    door = listener(alone, guarded["web"])
+    assert get(door, guarded["web"], "/name").status == 401
+    assert get(door, guarded["web"], "/name", [basic("bob:secret")]).text == "alone"
 
 
 def test_pipelined_requests_are_looked_at_too(way):
@@ -219,6 +239,8 @@ def test_proxy_that_is_trusted_says_who_the_visitor_is(module_group, alone):
         assert dict(claims(visit.get("/headers", said))) == {
             "x-forwarded-for": "198.51.100.1, 192.0.2.7", "x-forwarded-proto": "https",
             "x-forwarded-host": agent.host()}
+    with Connection(listener(SimpleNamespace(relay=relay), agent.host()), agent.host()) as visit:
+        assert ("x-forwarded-for", said[0][1]) in claims(visit.get("/headers", said))
     for source, status in (("192.0.2.7", 200), ("192.0.2.7, 198.51.100.1", 403)):
         assert get(relay.front, agent.host("far"), "/name",
                    [("X-Forwarded-For", source)]).status == status
