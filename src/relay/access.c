@@ -138,26 +138,57 @@ is_visit(const struct service *service, struct str cookie, uint64_t now_ms)
 /* A password (RFC 7617). */
 
 static bool
-knows_password(const struct access_rule *rule, const struct http_head *head)
+is_right(const struct access_rule *rule, const uint8_t *credentials, size_t len)
+{
+	uint8_t mac[SHA256_LEN];
+
+	crypto_hmac_sha256(
+	    rule->salt, sizeof(rule->salt), credentials, len, mac);
+	return crypto_equal(mac, rule->hash, sizeof(mac));
+}
+
+/* Who has guessed too often is not told, even of the right one. */
+static enum access_verdict
+guess(struct relay *relay, const struct access_rule *rule,
+    const struct address *from, const uint8_t *credentials, size_t len)
+{
+	unsigned a_minute = (unsigned)relay->options.source_guesses, unsaid;
+	uint64_t now_ms = loop_now_ms(relay->loop);
+	char text[ADDRESS_TEXT_MAX];
+
+	if (a_minute > 0 &&
+	    !guesses_may(&relay->guesses, a_minute, from, now_ms, &unsaid)) {
+		limit_hit(&relay->hits, LIMIT_SOURCE_GUESSES,
+		    address_ip_text(from, text), now_ms);
+		return ACCESS_GUESSES;
+	}
+	if (!is_right(rule, credentials, len))
+		return ACCESS_LOGIN;
+	if (a_minute > 0)
+		guesses_was_right(&relay->guesses, a_minute, from, now_ms);
+	return ACCESS_GRANTED;
+}
+
+static enum access_verdict
+by_password(struct relay *relay, const struct access_rule *rule,
+    const struct http_head *head, const struct address *from)
 {
 	struct str given = http_field_get(head, "Authorization"), scheme, text;
-	uint8_t credentials[CREDENTIALS_MAX], mac[SHA256_LEN];
-	bool right;
+	uint8_t credentials[CREDENTIALS_MAX];
+	enum access_verdict verdict;
 	long len;
 
 	if (!str_split(given, ' ', &scheme, &text) ||
 	    !str_is_nocase(scheme, "Basic"))
-		return false;
+		return ACCESS_LOGIN;
 	text = str_trim(text);
 	len = crypto_base64_decode(
 	    text.ptr, text.len, credentials, sizeof(credentials));
 	if (len < 0)
-		return false;
-	crypto_hmac_sha256(rule->salt, sizeof(rule->salt), credentials,
-	    (size_t)len, mac);
-	right = crypto_equal(mac, rule->hash, sizeof(mac));
+		return ACCESS_LOGIN;
+	verdict = guess(relay, rule, from, credentials, (size_t)len);
 	crypto_wipe(credentials, sizeof(credentials));
-	return right;
+	return verdict;
 }
 
 /* An address. */
@@ -195,17 +226,15 @@ is_listed(const struct access_rule *rule, const struct address *from)
 
 /* Verdicts. */
 
+/* Without a password. */
 static enum access_verdict
-by_mode(const struct access_rule *rule, const struct http_head *head,
-    const struct address *from)
+by_mode(const struct access_rule *rule, const struct address *from)
 {
 	switch (rule->mode) {
 	case ACCESS_PUBLIC:
 		return ACCESS_GRANTED;
 	case ACCESS_PASSWORD:
-		return head != NULL && knows_password(rule, head)
-		    ? ACCESS_GRANTED
-		    : ACCESS_LOGIN;
+		return ACCESS_LOGIN;
 	case ACCESS_ALLOW:
 		return is_listed(rule, from) ? ACCESS_GRANTED
 					     : ACCESS_NOT_FROM_HERE;
@@ -231,7 +260,9 @@ access_check_request(const struct service *service,
 		    head, https ? ACCESS_COOKIE_HTTPS : ACCESS_COOKIE),
 		now_ms))
 		return ACCESS_GRANTED;
-	return by_mode(rule, head, from);
+	return rule->mode == ACCESS_PASSWORD
+	    ? by_password(service->device->relay, rule, head, from)
+	    : by_mode(rule, from);
 }
 
 enum access_verdict
@@ -249,7 +280,7 @@ access_check_address(
 enum access_verdict
 access_check_rule(const struct access_rule *rule, const struct address *from)
 {
-	return by_mode(rule, NULL, from);
+	return by_mode(rule, from);
 }
 
 /* Does one of the other relays announce itself with this address? */
@@ -293,6 +324,8 @@ access_page(enum access_verdict verdict)
 		return PAGE_NOT_FROM_HERE;
 	case ACCESS_NO_LINK:
 		return PAGE_NO_LINK;
+	case ACCESS_GUESSES:
+		return PAGE_GUESSES;
 	case ACCESS_GRANTED:
 	case ACCESS_NOT_KNOWN:
 		break;

@@ -21,6 +21,7 @@ enum access_verdict {
 	ACCESS_LOGIN,	      /* 401: a password is asked for */
 	ACCESS_NOT_FROM_HERE, /* 403: the list does not have the address */
 	ACCESS_NO_LINK,	      /* 403: a share link that is good is needed */
+	ACCESS_GUESSES,	      /* 429: too many wrong passwords have come from there */
 	ACCESS_NOT_KNOWN      /* 503: the rule could not be read yet */
 };
 

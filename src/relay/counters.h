@@ -41,6 +41,8 @@
 	X(source_visitors_over_max, "Visitors turned away: source_visitors.")  \
 	X(source_visitors_over_rate,                                           \
 	    "Visitors turned away: source_visitor_rate.")                      \
+	X(source_guesses_over_max,                                             \
+	    "Passwords that were not looked at: source_guesses.")              \
 	X(sources_over_max,                                                    \
 	    "Connections that were not counted by source: max_sources.")       \
 	X(tls_handshakes, "TLS handshakes with agents that succeeded.")        \

@@ -28,6 +28,7 @@ static const struct {
     ROW(SOURCE_AUTH_RATE, "source_auth_rate", source_auth_over_rate),
     ROW(SOURCE_VISITORS, "source_visitors", source_visitors_over_max),
     ROW(SOURCE_VISITOR_RATE, "source_visitor_rate", source_visitors_over_rate),
+    ROW(SOURCE_GUESSES, "source_guesses", source_guesses_over_max),
     ROW(MAX_SOURCES, "max_sources", sources_over_max),
 #undef ROW
 };

@@ -81,6 +81,10 @@ static const struct {
 	    "only. A link that does not work any more has expired, was "
 	    "revoked, is not whole, or is for something else: ask who gave "
 	    "it to you for a new one.</p>")},
+    [PAGE_GUESSES] = {429, "guesses.html",
+	BUILT_IN("Too many wrong passwords",
+	    "<p>Too many wrong passwords have come from your network, so that "
+	    "none is looked at now. Try again in a minute.</p>")},
     [PAGE_QUOTA_DAY] = {503, "quota-day.html",
 	BUILT_IN("The device has used up its traffic for today",
 	    "<p>The device behind this address may move so much a day, and "

@@ -20,6 +20,7 @@ enum page {
 	PAGE_LOGIN,   /* 401: who visits must know a password */
 	PAGE_NOT_FROM_HERE, /* 403: not from the visitor's network */
 	PAGE_NO_LINK,	    /* 403: not without a share link that is good */
+	PAGE_GUESSES, /* 429: too many wrong passwords come from the visitor's address */
 	PAGE_QUOTA_DAY, /* 503: the device has used what it may in a day */
 	PAGE_QUOTA_MONTH, /* 503: the same for a month */
 	PAGE_COUNT
@@ -33,7 +34,7 @@ struct pages {
 enum page page_of_refusal(struct str reason);
 
 /* Read 401.html, 403.html, 404.html, 429.html, 502.html, 503.html, busy.html, consent.html, down.html,
- * link.html, quota-day.html and quota-month.html of a folder; those that are not there
+ * guesses.html, link.html, quota-day.html and quota-month.html of a folder; those that are not there
  * stay built in. -1: one cannot be read or is over 256 KiB (it was logged). */
 int pages_load(struct pages *pages, const char *dir);
 void pages_free(struct pages *pages);

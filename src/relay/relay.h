@@ -19,6 +19,7 @@
 #include "relay/door_queue.h"
 #include "relay/drain.h"
 #include "registry/lease_token.h"
+#include "relay/guesses.h"
 #include "relay/limit_hits.h"
 #include "relay/page.h"
 #include "relay/placement.h"
@@ -65,6 +66,7 @@ struct relay {
 	struct timings timings;
 	struct limit_hits hits;
 	struct sources *sources;
+	struct guesses guesses; /* of services' passwords */
 	struct relay_info self; /* as announced */
 	struct relay_facts facts;
 	struct busiest busiest; /* since busiest_since_ms */

@@ -8,6 +8,7 @@
 #include "net/address.h"
 #include "net/name_servers.h"
 #include "registry/port_set.h"
+#include "relay/guesses.h"
 #include "relay/relay_options.h"
 #include "relay/listen_range.h"
 #include "wire/control_msg.h"
@@ -309,6 +310,11 @@ static const struct option_row rows[] = {
 	1000000, NULL, NULL, "NUMBER",
 	"Most new visitors from one source a second, on average; those of ten "
 	"seconds may come at once. 0 for any."},
+    {"source_guesses", OPTION_INT, AT(source_guesses), "30", 0,
+	GUESSES_MINUTE_MAX, NULL, NULL, "NUMBER",
+	"Most wrong passwords of services from one source a minute, loopback "
+	"included, at visitor_listen; above it visitors get 429, and passwords "
+	"are not looked at. 0 for any."},
     {"max_sources", OPTION_INT, AT(max_sources), "65536", 1, 16777216, NULL,
 	NULL, "NUMBER",
 	"So many sources are remembered, in 96 bytes each; those that were "
@@ -340,7 +346,7 @@ static const struct option_row rows[] = {
     {"page_dir", OPTION_STRING, AT(page_dir), NULL, 1, 4000, NULL, NULL, "DIR",
 	"Folder with pages to use instead of the built-in ones: 401.html, "
 	"403.html, 404.html, 429.html, 502.html, 503.html, busy.html, "
-	"consent.html, down.html, link.html, quota-day.html and "
+	"consent.html, down.html, guesses.html, link.html, quota-day.html and "
 	"quota-month.html."},
     {"user", OPTION_STRING, AT(user), NULL, 1, 64, NULL, NULL, "NAME",
 	"User to become when started as root, before anything but this file is "

@@ -36,7 +36,7 @@ struct relay_options {
 	int64_t visitor_rate, visitor_burst, device_rate, max_transfers;
 	int64_t max_services, max_head, max_message;
 	int64_t source_handshakes, source_handshake_rate, source_auth_rate,
-	    source_visitors, source_visitor_rate, max_sources;
+	    source_visitors, source_visitor_rate, source_guesses, max_sources;
 	/* operation */
 	char *admin_redis_user, *admin_redis_password_file, *admin_dns;
 	bool admin_private;

@@ -382,6 +382,7 @@ relay_setup(struct relay *relay, registry_event_cb event_cb)
 		log_error("no memory for max_sources sources");
 		return EX_OSERR;
 	}
+	guesses_init(&relay->guesses);
 	if (pages_load(&relay->pages, relay->options.page_dir) != 0)
 		return EX_NOINPUT;
 	if ((code = setup_key(relay)) != 0 ||
@@ -428,6 +429,7 @@ relay_apply(struct relay *relay, const struct relay_options *fresh)
 	options->source_auth_rate = fresh->source_auth_rate;
 	options->source_visitors = fresh->source_visitors;
 	options->source_visitor_rate = fresh->source_visitor_rate;
+	options->source_guesses = fresh->source_guesses;
 	devices_renew_limits(relay);
 	options->agent_client_certificate = fresh->agent_client_certificate;
 	options->proxy_client_certificate = fresh->proxy_client_certificate;

@@ -23,6 +23,8 @@
 #include "wire/http_forward.h"
 #include "wire/http_stream.h"
 
+#define GUESSES_AFTER_S 60 /* as proxies say it */
+
 /* Why a request does not go on: a page of ours, or a status without one. */
 struct refusal {
 	unsigned status; /* 0: see page */
@@ -528,7 +530,8 @@ ending_cb(struct conn_filter *filter, struct conn *conn)
 	else if (requests->refusal.status != 0)
 		requests_refuse(conn, requests->refusal.status);
 	else
-		page_write(&requests->relay->pages, requests->refusal.page, 0,
+		page_write(&requests->relay->pages, requests->refusal.page,
+		    requests->refusal.page == PAGE_GUESSES ? GUESSES_AFTER_S : 0,
 		    !requests->asks_head, conn);
 }
 

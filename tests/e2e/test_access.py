@@ -151,6 +151,7 @@ class Alone(Place):
         self.device.secret = self.ctl("device", "add", "alice", "--label", "alice").strip()
         self.relay = Relay(group, "alone", devices_file=devices, announce="100ms",
                            visitor_listen=f"127.0.0.1:{front}", public_http_port=front,
+                           source_guesses=200,
                            service_listen=f"127.0.0.1:{block}-{block + ports.BLOCK - 1}")
         self.options["admin"] = f"127.0.0.1:{self.relay.admin_port}"
         self.domain, self.address, self.port = ".example.test", ("127.0.0.1", front), f":{front}"
@@ -589,19 +590,27 @@ def test_bad_input_says_what_is_wrong(place, words, code, says):
 
 
 def test_passwords_are_not_guessed_without_limit(place):
-    if not isinstance(place, Behind):
-        pytest.skip("the front has the limits of a source")
-    haproxy, wrong = place.cluster.haproxy, basic(USER, PASSWORD + "x")
+    wrong = basic(USER, PASSWORD + "x")
     until("it is enough", lambda: place.get("word", fields=wrong).status == 429 or None,
           timeout=30, interval=0)
     answer = place.get("word", fields=basic(USER, PASSWORD))
     assert answer.status == 429 and answer.header("retry-after") == "60"
-    # others are not kept out, nor is who asks for no password
+    assert "Too many wrong passwords" in answer.text
+    assert answer.header("cache-control") == "no-store"
+    # others are not kept out, nor is who asks for no password, or has a link
     assert place.get("word").status == 401 and place.get("open").status == 200
-    assert get(("::1", place.address[1]), place.hosts["word"], "/headers",
-               basic(USER, PASSWORD)).status == 200
-    haproxy.ask("clear table restricted")
-    assert place.get("word", fields=basic(USER, PASSWORD)).status == 200
+    got = place.curl("word", "/headers", options=["--interface", "127.0.0.2", "-u",
+                                                  f"{USER}:{PASSWORD}"])
+    assert got[0][0] == "200"
+    visit = place.cookie(place.share("word"), "word")
+    assert place.get("word", fields=[*wrong, ("Cookie", visit)]).status == 200
+    if isinstance(place, Behind):
+        place.cluster.haproxy.ask("clear table restricted")
+        assert place.get("word", fields=basic(USER, PASSWORD)).status == 200
+    else:
+        assert place.relay.metrics()["taupe_relay_source_guesses_over_max_total"] >= 2
+        until("time has passed", lambda: place.get(
+            "word", fields=basic(USER, PASSWORD)).status == 200 or None)
 
 
 def test_a_drawn_password_is_printed_once_and_lets_in(place):

@@ -551,6 +551,7 @@ api_new(struct relay *relay)
 		return NULL;
 	}
 	api->relay = relay;
+	guesses_init(&api->guesses);
 	api->registry = options->registry;
 	if (options->admin_redis_user != NULL) {
 		api->registry.redis_user = options->admin_redis_user;

@@ -13,6 +13,8 @@
 #include "relay/admin.h"
 #include "relay/api/api_call.h"
 
+#define TOKEN_GUESSES_MINUTE 30
+
 /* ---- in the worker ---- */
 
 static int
@@ -93,7 +95,8 @@ api_learn(struct api_call *call)
 	bool is_false = call->status == 401;
 
 	if (call->guessed && !is_false)
-		guesses_was_right(&api->guesses, &call->from, now_ms);
+		guesses_was_right(&api->guesses, TOKEN_GUESSES_MINUTE,
+		    &call->from, now_ms);
 	if (is_false)
 		verdict_forget(&api->verdicts, call->sha256);
 	else if (call->bearer.role != TOKEN_NONE && call->code < ADMIN_DOWN)
@@ -119,7 +122,7 @@ may_guess(struct api_call *call)
 	struct api *api = call->api;
 
 	if (!call->guessed ||
-	    guesses_may(&api->guesses, &call->from,
+	    guesses_may(&api->guesses, TOKEN_GUESSES_MINUTE, &call->from,
 		loop_now_ms(api->relay->loop), &call->retry_after_s))
 		return true;
 	call->guessed = false;

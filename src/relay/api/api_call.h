@@ -10,7 +10,7 @@
 #include "net/http_admin.h"
 #include "net/worker.h"
 #include "relay/api/api.h"
-#include "relay/api/guesses.h"
+#include "relay/guesses.h"
 #include "relay/api/login.h"
 #include "relay/relay.h"
 #include "relay/api/verdicts.h"

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/api/guesses.h"
+#include "relay/guesses.h"
 #include "relay/api/verdicts.h"
 
 #define NOW 1000000
+#define MINUTE 30
+#define PLACES (GUESSES_ROWS * GUESSES_OF_ROW)
 
 static struct guesses guesses;
 static struct verdicts verdicts;
@@ -22,6 +24,13 @@ ip(const char *text)
 	return address;
 }
 
+static void
+begin(void)
+{
+	memset(&guesses, 0, sizeof(guesses));
+	guesses_init(&guesses);
+}
+
 static int
 tries(const char *from, int n, uint64_t now_ms)
 {
@@ -30,7 +39,8 @@ tries(const char *from, int n, uint64_t now_ms)
 	int good = 0;
 
 	for (int i = 0; i < n; i++) {
-		if (guesses_may(&guesses, &address, now_ms, &retry_after_s))
+		if (guesses_may(&guesses, MINUTE, &address, now_ms,
+			&retry_after_s))
 			good++;
 		else
 			ck_assert_uint_ge(retry_after_s, 1);
@@ -42,21 +52,39 @@ START_TEST(a_source_guesses_so_often_a_minute)
 {
 	struct address from = ip("192.0.2.1");
 
-	memset(&guesses, 0, sizeof(guesses));
-	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), GUESSES_MINUTE);
-	ck_assert_int_eq(tries("192.0.2.2", 100, NOW), GUESSES_MINUTE);
-	ck_assert_int_eq(tries("192.0.2.1", 100, NOW + 60000), GUESSES_MINUTE);
-	guesses_was_right(&guesses, &from, NOW + 60000);
+	begin();
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), MINUTE);
+	ck_assert_int_eq(tries("192.0.2.2", 100, NOW), MINUTE);
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW + 60000), MINUTE);
+	guesses_was_right(&guesses, MINUTE, &from, NOW + 60000);
 	ck_assert_int_eq(tries("192.0.2.1", 100, NOW + 60000), 1);
+}
+END_TEST
+
+START_TEST(another_number_a_minute)
+{
+	struct address from = ip("192.0.2.1");
+	unsigned retry_after_s, n = 0;
+
+	for (unsigned a_minute = 1; a_minute <= GUESSES_MINUTE_MAX;
+	     a_minute = 2 * a_minute + 1) {
+		begin();
+		for (n = 0; guesses_may(
+			 &guesses, a_minute, &from, NOW, &retry_after_s);
+		     n++)
+			;
+		ck_assert_uint_ge(n, a_minute);
+		ck_assert_uint_le(n, 2 * a_minute);
+	}
 }
 END_TEST
 
 START_TEST(a_network_of_ipv6_is_one_source)
 {
-	memset(&guesses, 0, sizeof(guesses));
-	ck_assert_int_eq(tries("2001:db8::1", 100, NOW), GUESSES_MINUTE);
+	begin();
+	ck_assert_int_eq(tries("2001:db8::1", 100, NOW), MINUTE);
 	ck_assert_int_eq(tries("2001:db8::ffff:1", 100, NOW), 0);
-	ck_assert_int_eq(tries("2001:db8:0:1::1", 100, NOW), GUESSES_MINUTE);
+	ck_assert_int_eq(tries("2001:db8:0:1::1", 100, NOW), MINUTE);
 }
 END_TEST
 
@@ -64,15 +92,14 @@ START_TEST(the_table_of_sources_has_an_end)
 {
 	char text[32];
 
-	memset(&guesses, 0, sizeof(guesses));
-	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), GUESSES_MINUTE);
-	for (unsigned i = 0; i < 2 * GUESSES_SOURCES; i++) {
+	begin();
+	ck_assert_int_eq(tries("192.0.2.1", 100, NOW), MINUTE);
+	for (unsigned i = 0; i < 2 * PLACES; i++) {
 		snprintf(text, sizeof(text), "10.0.%u.%u", i / 256, i % 256);
 		/* who is here again and again stays */
-		ck_assert_int_eq(tries("192.0.2.1", 1, NOW + i), 0);
-		ck_assert_int_eq(tries(text, 1, NOW + i), 1);
+		ck_assert_int_eq(tries("192.0.2.1", 1, NOW + 1 + i / 16), 0);
+		ck_assert_int_eq(tries(text, 1, NOW + 1 + i / 16), 1);
 	}
-	ck_assert_uint_eq(guesses.n, GUESSES_SOURCES);
 }
 END_TEST
 
@@ -141,6 +168,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(tcase, a_source_guesses_so_often_a_minute);
+	tcase_add_test(tcase, another_number_a_minute);
 	tcase_add_test(tcase, a_network_of_ipv6_is_one_source);
 	tcase_add_test(tcase, the_table_of_sources_has_an_end);
 	tcase_add_test(tcase, a_verdict_stands_in_for_some_minutes);
