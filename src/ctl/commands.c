@@ -98,7 +98,9 @@ const struct ctl_command ctl_commands[] = {
 	command_share_list},
     {{"share", "revoke", "ID",
 	 "End a share link, and the visits of those who have opened it: from "
-	 "within a second on, their next requests are refused. DEVICE/SERVICE "
+	 "within a second on, their next requests are refused, and connections "
+	 "of taupectl connect end; of an http service, a WebSocket or an answer "
+	 "that has begun goes on. DEVICE/SERVICE "
 	 "for ID ends all links to that service, those that are not in the "
 	 "list as well: it gets another key."},
 	command_share_revoke},

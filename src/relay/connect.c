@@ -25,10 +25,21 @@
 #define HOPS_MAX 2 /* redirects; then what the registry says is not true */
 #define RETRY_AFTER_S 5
 
+/* The share link that has opened a service. */
+struct pass {
+	char id[SHARE_ID_LEN + 1]; /* "": none was needed */
+	char name[DEVICE_NAME_MAX + 1];
+	char service[SERVICE_NAME_MAX + 1];
+	uint64_t expires_ms; /* wall clock */
+	bool listed; /* by the device's record; an operator's own is not, and is for opening alone */
+};
+
 struct connect {
 	LIST_ENTRY(connect) link; /* in relay->connects */
 	struct relay *relay;
 	struct visitor *visitor; /* NULL: there is none yet, or none any more */
+	struct pass pass;
+	struct timer timer; /* of its end */
 	struct ws_link ws;
 };
 
@@ -36,6 +47,7 @@ struct wanted {
 	char name[DEVICE_NAME_MAX + 1];
 	char service[SERVICE_NAME_MAX + 1];
 	uint64_t hops;
+	bool from_page; /* a browser's */
 	bool has_token;
 	char token[SHARE_TOKEN_MAX]; /* of a share link, as it came; "": one that is too long */
 };
@@ -55,6 +67,7 @@ connect_free(struct connect *connect)
 {
 	if (connect->visitor != NULL)
 		connect->visitor->connect = NULL;
+	timer_clear(connect->relay->loop, &connect->timer);
 	LIST_REMOVE(connect, link);
 	free(connect);
 }
@@ -137,6 +150,61 @@ end_cb(void *owner, enum ws_link_end end, unsigned code, struct str reason)
 	}
 }
 
+/* ---- the link's end is its visits' ---- */
+
+static void
+timer_cb(void *ctx)
+{
+	struct connect *connect = ctx;
+	uint64_t now_ms = loop_wall_ms();
+
+	if (connect->pass.expires_ms > now_ms)
+		timer_set(connect->relay->loop, &connect->timer,
+		    connect->pass.expires_ms - now_ms);
+	else if (connect->pass.listed)
+		close_with(connect, WS_CLOSE_POLICY,
+		    "share: the time of the share link is over");
+}
+
+static void
+set_pass(struct connect *connect, const struct pass *pass)
+{
+	connect->pass = *pass;
+	if (pass->id[0] != '\0')
+		timer_set(connect->relay->loop, &connect->timer, 0);
+}
+
+/* Is what has let it in still right? A service that has no rule any more asks for nothing. */
+static bool
+may_stay(struct connect *connect, const struct device *device)
+{
+	struct pass *pass = &connect->pass;
+	const struct access_share *share;
+
+	if (pass->id[0] == '\0' || strcmp(pass->name, device->name) != 0 ||
+	    access_rule_of(device->access, str_of(pass->service)) == NULL)
+		return true;
+	share = access_share_of(device->access, str_of(pass->id));
+	if (share == NULL)
+		return !pass->listed;
+	pass->listed = true; /* the link was quicker than the record */
+	return !share->revoked;
+}
+
+void
+connects_recheck(const struct device *device)
+{
+	struct connect *connect, *next;
+
+	for (connect = LIST_FIRST(&device->relay->connects); connect != NULL;
+	     connect = next) {
+		next = LIST_NEXT(connect, link);
+		if (!may_stay(connect, device))
+			close_with(connect, WS_CLOSE_POLICY,
+			    "share: the share link was revoked");
+	}
+}
+
 /* ---- joining ---- */
 
 /* Takes upgrade->conn and the descriptor; NULL: both are closed. */
@@ -155,6 +223,7 @@ connect_new(struct upgrade *upgrade, int fd)
 	}
 	conn_pause(&raw);
 	connect->relay = relay;
+	timer_init(&connect->timer, timer_cb, connect);
 	if (ws_link_init(&connect->ws, WS_SERVER, &upgrade->conn, &raw, end_cb,
 		connect) != 0) {
 		free(connect);
@@ -186,7 +255,7 @@ offline(struct upgrade *upgrade)
 
 /* The upgrade's end: the visitor begins. */
 static void
-join(struct upgrade *upgrade, struct service *service)
+join(struct upgrade *upgrade, struct service *service, const struct pass *pass)
 {
 	struct address from =
 	    upgrade->named.len > 0 ? upgrade->named : upgrade->peer;
@@ -202,9 +271,12 @@ join(struct upgrade *upgrade, struct service *service)
 	(void)conn_flush(&upgrade->conn);
 	connect = connect_new(upgrade, fds[0]);
 	upgrade_free(upgrade);
-	if (connect == NULL)
+	if (connect == NULL) {
 		close(fds[1]);
-	else if (!visitor_connect(
+		return;
+	}
+	set_pass(connect, pass);
+	if (!visitor_connect(
 		     service, fds[1], &from, connect, &connect->visitor,
 		     &page))
 		connect_failed(connect, page);
@@ -236,10 +308,11 @@ may_come(struct upgrade *upgrade, const struct access *access,
 		error = refusals[share_link_check(access, wanted->name,
 		    wanted->service, SHARE_LINK, str_of(wanted->token),
 		    loop_wall_ms(), link)];
-	else if (access_check_rule(rule,
-		     upgrade->named.len > 0 ? &upgrade->named
-					    : &upgrade->peer) ==
-	    ACCESS_GRANTED)
+	/* where a page's reader is says nothing of who has made the page */
+	else if (!wanted->from_page &&
+	    access_check_rule(rule,
+		upgrade->named.len > 0 ? &upgrade->named : &upgrade->peer) ==
+		ACCESS_GRANTED)
 		error = NULL;
 	if (error != NULL)
 		upgrade_reject_unauthorized(upgrade, error);
@@ -257,6 +330,22 @@ service_of(const struct device *device, const char *name)
 	return NULL;
 }
 
+static struct pass
+pass_of(const struct device *device, const struct wanted *wanted,
+    const struct share_token *link)
+{
+	struct pass pass = {.id = ""};
+
+	if (link->id[0] == '\0')
+		return pass;
+	pass.expires_ms = link->expires_s * 1000;
+	pass.listed = access_share_of(device->access, str_of(link->id)) != NULL;
+	memcpy(pass.id, link->id, sizeof(pass.id));
+	memcpy(pass.name, wanted->name, sizeof(pass.name));
+	memcpy(pass.service, wanted->service, sizeof(pass.service));
+	return pass;
+}
+
 /* Of a device that is connected here. */
 static void
 decide(struct upgrade *upgrade, const struct device *device,
@@ -264,6 +353,7 @@ decide(struct upgrade *upgrade, const struct device *device,
 {
 	struct service *service = service_of(device, wanted->service);
 	struct share_token link;
+	struct pass pass;
 
 	if (!device->access_known) {
 		busy(upgrade, "who may visit is not known yet");
@@ -282,7 +372,8 @@ decide(struct upgrade *upgrade, const struct device *device,
 	} else {
 		if (link.id[0] != '\0')
 			share_link_tell(upgrade->relay, &link, upgrade->from);
-		join(upgrade, service);
+		pass = pass_of(device, wanted, &link);
+		join(upgrade, service, &pass);
 	}
 }
 
@@ -468,6 +559,7 @@ connect_admit(struct upgrade *upgrade, struct http_head *head)
 		upgrade_reject_bad(upgrade, 400, error);
 		return;
 	}
+	wanted.from_page = http_field_count(head, "Origin") > 0;
 	read_token(head, &wanted);
 	if (!sources_may_try(relay->sources, upgrade->source, upgrade->from,
 		loop_now_ms(relay->loop), &retry_after_s)) {

@@ -13,12 +13,16 @@
 #define CONNECT_PATH "/v1/connect"
 
 struct connect;
+struct device;
 
 void connect_admit(struct upgrade *upgrade, struct http_head *head);
 
 /* Its visitor cannot be served, or is none any more. */
 void connect_failed(struct connect *connect, enum page page);
 void connect_parted(struct connect *connect);
+
+/* The device's rules, or its share links, are others now: who has come by one that is revoked is ended. */
+void connects_recheck(const struct device *device);
 
 void connects_free_all(struct relay *relay);
 

@@ -13,6 +13,7 @@
 #include "net/crypto.h"
 #include "relay/access.h"
 #include "relay/backlog.h"
+#include "relay/connect.h"
 #include "relay/counting.h"
 #include "relay/device.h"
 #include "relay/dig.h"
@@ -196,7 +197,8 @@ device_attach(struct relay *relay, const struct claim *claim,
 
 		if (hosts_set(device, claim->device.hosts, &changed) != 0)
 			goto fail;
-		(void)device_access_set(device, claim->device.access);
+		if (device_access_set(device, claim->device.access))
+			connects_recheck(device);
 	}
 	if (services_reconcile(device, claim, &granted->lease, error) != 0)
 		goto fail;
@@ -510,6 +512,7 @@ take_access(struct device *device, enum registry_status status,
 	    !device_access_set(device, record->access))
 		return false;
 	visitors_recheck(device);
+	connects_recheck(device);
 	return true;
 }
 

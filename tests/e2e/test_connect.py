@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """taupectl connect: a device's TCP service over a WebSocket to a relay, through HAProxy with TLS."""
 import hashlib
+import json
 import re
 import socket
 import subprocess
@@ -245,6 +246,79 @@ def test_revoked_link_opens_nothing(scene):
     scene.refused(NO_PERMISSION, "the share link was revoked", link, relay=None)
 
 
+@pytest.fixture
+def within(scene):
+    """A service that whoever is on this host may visit."""
+    scene.ctl("device", "set", "alice", "--access", "allowed=allow:127.0.0.0/8")
+    until("the rule holds", lambda: scene.connect("alice/allowed").returncode == 0)
+    yield "allowed"
+    scene.ctl("device", "set", "alice", "--access", "allowed=allow:192.0.2.0/24")
+    until("the rule holds", lambda: scene.connect("alice/allowed").returncode == NO_PERMISSION)
+
+
+def first_status(scene, service, fields):
+    with socket.create_connection(
+            ("127.0.0.1", int(scene.urls["plain"].rsplit(":", 1)[1])), 10) as sock:
+        sock.sendall(request(service=service, fields=fields))
+        return int(sock.recv(12).split()[1])
+
+
+def test_a_page_has_no_right_of_its_readers_address(scene, within):
+    """A browser within an allowed network connects for whoever has made the page it shows."""
+    page = "Origin: https://evil.example\r\n"
+    assert first_status(scene, within, "") == 101
+    assert first_status(scene, within, page) == 401
+    assert first_status(scene, "raw", page) == 101  # anybody may
+    token = scene.share(within).rsplit("/", 1)[1]
+    assert first_status(scene, within, page + f"Authorization: Bearer {token}\r\n") == 101
+
+
+class Visit:
+    """A connection that somebody has begun and goes on with."""
+
+    def __init__(self, scene, argv):
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        scene.group.exits.callback(self.process.wait)
+        scene.group.exits.callback(self.process.kill)
+        self.process.stdin.write(b"ECHO\n")
+        assert self.says(b"a")
+
+    def says(self, byte):
+        self.process.stdin.write(byte)
+        self.process.stdin.flush()
+        return self.process.stdout.read(1) == byte
+
+    def ended(self, text):
+        code, error = self.process.wait(30), self.process.stderr.read()
+        assert code == NO_PERMISSION and text.encode() in error, (code, error)
+
+
+def test_the_end_of_a_link_ends_what_it_has_opened(scene, within):
+    def visit(link):
+        return Visit(scene, scene.argv(link, None))
+    short, revoked, other = (visit(scene.share(time_=time_)) for time_ in ("2s", "1h", "1h"))
+    by_address = visit(scene.share(within))
+    operator = Visit(scene, scene.operator("connect", "alice/closed"))
+    public = Visit(scene, scene.argv("alice/raw"))
+    short.ended("the time of the share link is over")
+    shares = json.loads(scene.ctl("--json", "share", "ls", "alice"))["shares"]
+    newest = sorted((share for share in shares if share["service"] == "closed"),
+                    key=lambda share: share["created_ms"])
+    scene.ctl("share", "revoke", newest[-2]["id"])
+    revoked.ended("the share link was revoked")
+    assert other.says(b"b")
+    # all links of the service, which gets another key
+    scene.ctl("share", "revoke", "alice/closed")
+    other.ended("the share link was revoked")
+    # the others are none of that, nor one to which nobody needs a link any more
+    scene.ctl("device", "set", "alice", "--access", "allowed=public")
+    until("the rule holds", lambda: first_status(
+        scene, within, "Origin: https://page.example\r\n") == 101)
+    for left in (operator, public, by_address):
+        assert left.says(b"c")
+
+
 def test_another_relay_leads_to_the_one_that_has_the_device(scene):
     done = scene.connect("alice/raw", relay="other")
     assert (done.stdout, done.returncode) == (b"raw", 0), done.stderr
@@ -265,11 +339,11 @@ def raw_answer(relay, more="", service="raw"):
     return b"".join(parts).decode().replace("%20", " ")
 
 
-def request(more="", service="raw"):
+def request(more="", service="raw", fields=""):
     return (f"GET /v1/connect?name=alice&service={service}{more} HTTP/1.1\r\nHost: relay\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Protocol: taupe.v1\r\n\r\n").encode()
+            f"Sec-WebSocket-Protocol: taupe.v1\r\n{fields}\r\n").encode()
 
 
 @pytest.mark.parametrize("bad, code", [
