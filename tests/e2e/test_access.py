@@ -264,7 +264,7 @@ def test_what_the_device_gets_of_a_cookie_has_no_visit(place):
         assert answer.status == 200 and COOKIE not in answer.text, answer
 
 
-@pytest.mark.parametrize("protocol", ["h2c", "HTTP/2.0", "foo, h2c", "H3"])
+@pytest.mark.parametrize("protocol", ["h2c", "HTTP/2.0", "foo, h2c", "H3", "TLS/1.0"])
 def test_requests_do_not_come_by_a_tunnel(place, protocol):
     answer = place.get("open", fields=[("Connection", "Upgrade"), ("Upgrade", protocol)])
     assert answer.status == 200

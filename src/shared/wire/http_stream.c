@@ -58,7 +58,7 @@ find_length(struct http_stream *stream, const struct http_head *head,
 	return 0;
 }
 
-/* HTTP in another version would bring requests that nobody looks at. */
+/* HTTP in another version, or within TLS (RFC 2817), would bring requests that nobody looks at. */
 static bool
 names_http(struct str protocols)
 {
@@ -70,6 +70,9 @@ names_http(struct str protocols)
 		if (protocol.len >= 2 &&
 		    (str_is_nocase((struct str){protocol.ptr, 2}, "h2") ||
 			str_is_nocase((struct str){protocol.ptr, 2}, "h3")))
+			return true;
+		if (protocol.len >= 3 &&
+		    str_is_nocase((struct str){protocol.ptr, 3}, "tls"))
 			return true;
 		if (protocol.len >= 4 &&
 		    str_is_nocase((struct str){protocol.ptr, 4}, "http"))

@@ -181,6 +181,8 @@ static const struct {
 	GOT GOT, 0},
     {GET "Connection: Upgrade\r\nUpgrade: HTTP/2.0\r\n\r\n" GET "\r\n",
 	GOT GOT, 0},
+    {GET "Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n" GET "\r\n",
+	GOT GOT, 0},
     {GET "Upgrade: websocket\r\n\r\n" GET "\r\n", GOT GOT, 0},
     {GET "Connection: Upgrade\r\nUpgrade: a\r\nContent-Length: 1\r\n\r\nx" GET
 	 "\r\n",
