@@ -16,6 +16,7 @@
 #include "agent/check.h"
 #include "agent/check_channel.h"
 #include "agent/check_report.h"
+#include "agent/look.h"
 #include "net/dial.h"
 #include "agent/secret_store.h"
 #include "base/error_text.h"
@@ -588,24 +589,54 @@ check_relay(struct check *check, const char *text)
 	check_channel_fini(&check->channel);
 }
 
-static void
-check_service(struct check *check, const struct target *target)
+/* As its health check looks at it, if it has one. */
+static bool
+look_at(struct check *check, const struct target *target, const char *path)
 {
-	const struct dial_to to = {.host = target->host, .port = target->port};
+	struct look look = {
+	    .dialler = check->dialler,
+	    .timeout_ms =
+		(uint64_t)check->settings->options.service_timeout_ms,
+	    .cb = dialled_cb,
+	    .ctx = check,
+	    .loop = check->loop,
+	};
+
+	look_init(&look);
+	begin(check);
+	look_begin(&look, target, path);
+	return wait_for_it(check);
+}
+
+static void
+check_service(struct check *check, size_t i)
+{
+	const struct target *target = &check->settings->targets[i];
+	const char *path = check->settings->checks[i].path;
 	char step[SERVICE_NAME_MAX + 10], place[PLACE_MAX];
 
 	snprintf(step, sizeof(step), "service %s", target->name);
 	(void)place_text(target->host, target->port, place);
-	if (try_place(
-		check, &to, check->settings->options.service_timeout_ms))
-		check_report_ok(&check->report, step, check->took_ms,
-		    "%s takes connections", place);
-	else
+	if (!look_at(check, target, ""))
 		check_report_failed(&check->report, step, check->took_ms,
 		    EX_UNAVAILABLE, check->error,
 		    "start what shall listen at %s, or mend this line of "
 		    "service",
 		    place);
+	else if (path[0] == '\0')
+		check_report_ok(&check->report, step, check->took_ms,
+		    "%s takes connections", place);
+	else if (look_at(check, target, path))
+		check_report_ok(&check->report, step, check->took_ms,
+		    "%s takes connections, and answers a GET of %s", place,
+		    path);
+	else
+		check_report_failed(&check->report, step, check->took_ms,
+		    EX_UNAVAILABLE, check->error,
+		    "see what is wrong with what listens at %s, or mend this "
+		    "line of health: its visitors would be told that it is "
+		    "down (GET %s)",
+		    place, path);
 }
 
 static int
@@ -621,7 +652,7 @@ run(struct check *check)
 	for (size_t i = 0; i < relays->count; i++)
 		check_relay(check, relays->items[i]);
 	for (size_t i = 0; i < settings->n_services; i++)
-		check_service(check, &settings->targets[i]);
+		check_service(check, i);
 	check_report_end(&check->report);
 	return check->report.result;
 }

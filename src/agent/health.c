@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/health.h"
+#include "agent/look.h"
 #include "base/log.h"
 #include "net/crypto.h"
 #include "wire/form.h"
@@ -19,22 +20,17 @@
 #define LOOKS 5
 #define FAILED_MANY 3
 #define GOOD_LOOKS 0x7 /* the bits of the last three */
-#define STATUS_LINE 12 /* characters of "HTTP/1.1 200" */
-#define REQUEST_MAX (HEALTH_PATH_MAX + HOST_NAME_MAX + 120)
 #define MESSAGE_MAX 512
 
 struct probe {
 	struct health *health;
 	struct health_check check; /* its settings */
 	struct target target;
-	struct dial *dial;   /* under way */
-	struct conn conn;    /* open: an answer is waited for */
-	struct timer timer;  /* of the next look, or of the answer */
+	struct look look;
+	struct timer timer;  /* of the next look */
 	unsigned looks;	     /* so far, no more than LOOKS */
 	uint8_t failed;	     /* a bit for each of the last LOOKS, the latest the lowest */
 	bool down;
-	size_t len; /* of line */
-	char line[STATUS_LINE + 1];
 	char error[HEALTH_ERROR_MAX]; /* of the last look; "": none */
 };
 
@@ -104,11 +100,11 @@ judge(struct probe *probe)
 
 /* error NULL: the service is right. */
 static void
-finish(struct probe *probe, const char *error)
+looked_cb(void *ctx, const char *error)
 {
+	struct probe *probe = ctx;
 	uint64_t interval_ms = probe->check.interval_ms;
 
-	conn_fini(&probe->conn);
 	snprintf(probe->error, sizeof(probe->error), "%s",
 	    error != NULL ? error : "");
 	probe->failed =
@@ -120,109 +116,16 @@ finish(struct probe *probe, const char *error)
 	judge(probe);
 }
 
-/* "HTTP/1.1 200": 200 to 399 is right. */
-static void
-take_status_line(struct probe *probe)
-{
-	char text[40];
-	wire_number status = 0;
-
-	probe->line[STATUS_LINE] = '\0';
-	if (memcmp(probe->line, "HTTP/1.", 7) != 0 || probe->line[8] != ' ' ||
-	    !str_to_number((struct str){probe->line + 9, 3}, 999, &status)) {
-		finish(probe, "does not answer in HTTP");
-		return;
-	}
-	snprintf(text, sizeof(text), "answers with %u", (unsigned)status);
-	finish(probe, status >= 200 && status < 400 ? NULL : text);
-}
-
-static void
-readable_cb(struct conn *conn)
-{
-	struct probe *probe = conn->owner;
-	ssize_t got = conn_read(
-	    conn, probe->line + probe->len, STATUS_LINE - probe->len);
-
-	if (got == CONN_AGAIN)
-		return;
-	if (got <= 0) {
-		finish(probe, "ended the connection without an answer");
-		return;
-	}
-	probe->len += (size_t)got;
-	if (probe->len == STATUS_LINE)
-		take_status_line(probe);
-}
-
-static void
-broken_cb(struct conn *conn)
-{
-	finish(conn->owner, "the connection was reset");
-}
-
-static const struct conn_ops probe_ops = {
-    .readable_cb = readable_cb,
-    .broken_cb = broken_cb,
-};
-
-static void
-ask(struct probe *probe)
-{
-	const struct target *target = &probe->target;
-	bool brackets = strchr(target->host, ':') != NULL;
-	char request[REQUEST_MAX];
-	int len = snprintf(request, sizeof(request),
-	    "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\n"
-	    "User-Agent: taupe-agent/" TAUPE_VERSION " (health)\r\n"
-	    "Connection: close\r\n\r\n",
-	    probe->check.path, brackets ? "[" : "", target->host,
-	    brackets ? "]" : "", target->port);
-
-	probe->len = 0;
-	conn_set_owner(&probe->conn, &probe_ops, probe);
-	conn_resume(&probe->conn);
-	(void)conn_write(&probe->conn, request, (size_t)len);
-	timer_set(probe->health->agent->loop, &probe->timer,
-	    (uint64_t)probe->health->agent->settings->options
-		.service_timeout_ms);
-}
-
-static void
-dialled_cb(void *ctx, const char *error)
-{
-	struct probe *probe = ctx;
-
-	probe->dial = NULL;
-	if (error != NULL || probe->check.path[0] == '\0')
-		finish(probe, error);
-	else
-		ask(probe);
-}
-
-static void
-look(struct probe *probe)
-{
-	struct agent *agent = probe->health->agent;
-	const struct dial_to to = {
-	    .host = probe->target.host, .port = probe->target.port};
-
-	probe->dial = dial_start(agent->dialler, &probe->conn, &to,
-	    (uint64_t)agent->settings->options.service_timeout_ms, dialled_cb,
-	    probe);
-	if (probe->dial == NULL)
-		finish(probe, "no memory");
-}
-
 static void
 timer_cb(void *ctx)
 {
 	struct probe *probe = ctx;
+	const struct agent *agent = probe->health->agent;
 
-	if (conn_is_open(&probe->conn))
-		finish(probe, "did not answer in time");
-	else
-		look(probe);
+	probe->look.dialler = agent->dialler;
+	probe->look.timeout_ms =
+	    (uint64_t)agent->settings->options.service_timeout_ms;
+	look_begin(&probe->look, &probe->target, probe->check.path);
 }
 
 /* ---- its life ---- */
@@ -256,7 +159,9 @@ health_new(struct agent *agent)
 		probe->health = health;
 		probe->check = settings->checks[i];
 		probe->target = settings->targets[i];
-		probe->conn = (struct conn)CONN_CLOSED;
+		probe->look = (struct look){
+		    .loop = agent->loop, .cb = looked_cb, .ctx = probe};
+		look_init(&probe->look);
 		timer_init(&probe->timer, timer_cb, probe);
 		timer_set(agent->loop, &probe->timer, 0);
 	}
@@ -271,8 +176,7 @@ health_free(struct health **healthp)
 	if (health == NULL)
 		return;
 	for (size_t i = 0; i < health->n; i++) {
-		dial_cancel(&health->probes[i].dial);
-		conn_fini(&health->probes[i].conn);
+		look_cancel(&health->probes[i].look);
 		timer_clear(health->agent->loop, &health->probes[i].timer);
 	}
 	free(health);

@@ -334,6 +334,26 @@ def test_services_that_do_not_listen(scene):
     assert step["result"] == "FAIL" and f"127.0.0.1:{port}" in step["advice"]
 
 
+def test_services_are_looked_at_as_their_health_is(scene):
+    """One that takes connections and answers in a wrong way is none to leave a site with."""
+    target = scene.services.target("web", "http")
+    config = {"service": [f"web:http:{target}", f"cam:http:{target}"]}
+    found = scene.check(**config, health=["web:http:/name:10s", "cam:tcp:10s"])
+    assert found.code == OK, found.text
+    assert "a GET of /name" in found.steps["service web"]["text"]
+    assert found.steps["service cam"]["text"] == f"{target} takes connections"
+    found = scene.check(**config, health=["web:http:/nothing-there:10s"])
+    assert found.code == UNAVAILABLE
+    step = found.steps["service web"]
+    assert step["result"] == "FAIL" and "answers with 404" in step["text"]
+    assert "GET /nothing-there" in step["advice"]
+    assert found.steps["service cam"]["result"] == "ok"
+    with server(lambda sock, self: sock.recv(4096)) as fake:  # and ends the connection
+        found = scene.check(service=[f"web:http:127.0.0.1:{fake.address[1]}"],
+                            health=["web:http:/:10s"])
+        assert "without an answer" in found.steps["service web"]["text"], found.text
+
+
 def test_checks_are_bounded(scene):
     """A channel of a check says little, and ends by itself."""
     from harness.fakes import CLOSE, PING, PONG, TEXT, RawAgent, frame
