@@ -146,6 +146,22 @@ def test_tls_of_our_names_is_ended_and_of_devices_passed_on(stage, tmp_path):
     assert certificate_of(hap.https, "Device.Test") == theirs
 
 
+def test_a_device_with_a_relays_name_does_not_get_its_agents(stage, tmp_path):
+    hap, agents = stage.haproxy(), stage.server("relay")
+    device = stage.echo("device", tls=make_certificate(tmp_path, "relay.test"))
+    own = ssl.PEM_cert_to_DER_cert((hap.folder / "cert.pem").read_text())
+    theirs = ssl.PEM_cert_to_DER_cert((tmp_path / "cert.pem").read_text())
+    route(hap, "sni", "relay.test", device.route)
+    route(hap, "http", "relay.test", device.route)
+    assert certificate_of(hap.https, "relay.test") == theirs
+    route(hap, "relay", "relay.test", agents.route)
+    assert certificate_of(hap.https, "relay.test") == own
+    for tls in (False, True):
+        assert hap.get("relay.test", tls=tls).text.startswith("relay\n")
+    hap.socket.once(f"add map {hap.map_name('relay', overlay='new')} relay.test gone\n")
+    assert certificate_of(hap.https, "relay.test") == theirs
+
+
 def certificate_of(port, name):
     with socket.create_connection(("127.0.0.1", port), 5) as raw:
         with tls_context().wrap_socket(raw, server_hostname=name) as tls:
