@@ -106,8 +106,7 @@ try_add(struct admin *admin, const char *name, const void *what)
 	struct reservation list[RESERVATIONS_MAX];
 	size_t n = list_reservations(record, list);
 	bool found = false;
-	int code =
-	    store_tell(admin, "WATCH taupe:device:%s taupe:reserved", name);
+	int code = store_tell(admin, "WATCH taupe:device:%s", name);
 
 	if (code == ADMIN_OK)
 		code = exists(admin, name, &found);
@@ -144,8 +143,7 @@ int
 store_watch_known(struct admin *admin, const char *name)
 {
 	bool found = false;
-	int code =
-	    store_tell(admin, "WATCH taupe:device:%s taupe:reserved", name);
+	int code = store_tell(admin, "WATCH taupe:device:%s", name);
 
 	if (code == ADMIN_OK)
 		code = exists(admin, name, &found);

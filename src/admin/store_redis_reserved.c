@@ -4,8 +4,9 @@
  *
  * All of it is one hash, which a relay cannot watch while it grants a lease: every device that is added would
  * have it begin again. So who reserves something also touches the key that says who has it,
- * label:LABEL, port:NUMBER or host:HOST, which the relay does watch: of a reservation and a lease that
- * are made at once, one sees the other. A label that rests goes to whom it is reserved for: its
+ * label:LABEL, port:NUMBER or host:HOST, which the relay does watch, and other operators: of a
+ * reservation and a lease that are made at once, or of two reservations, one sees the other, and who
+ * reserves something else is in nobody's way. A label that rests goes to whom it is reserved for: its
  * rest ends here.
  */
 #include <stdio.h>

@@ -229,6 +229,17 @@ host_of(const struct route *route)
 	return strchr(route->key, '/') + 1;
 }
 
+/* The mark goes with a route of another kind by the same name: the service has become another. */
+static bool
+loses_mark(const struct redis_hold *op, const char *host)
+{
+	for (size_t i = 0; i < op->owned.n; i++)
+		if (op->owned.routes[i].is_further &&
+		    strcmp(strchr(op->owned.routes[i].key, '/') + 1, host) == 0)
+			return true;
+	return false;
+}
+
 static void
 queue_route(struct redis_hold *op, const struct route *route,
     const struct held_route *held)
@@ -237,7 +248,8 @@ queue_route(struct redis_hold *op, const struct route *route,
 		return;
 	if (held->is_new)
 		redis_queue_route(&op->tx, route, op->holding.session.epoch);
-	if (route->is_further && !held->is_marked)
+	if (route->is_further &&
+	    (!held->is_marked || loses_mark(op, host_of(route))))
 		redis_tx_queuef(&op->tx, "SET taupe:host:%s %s", host_of(route),
 		    op->holding.name);
 }

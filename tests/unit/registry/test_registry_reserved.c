@@ -226,6 +226,110 @@ START_TEST(what_is_leased_and_reserved_at_once_has_one_holder)
 }
 END_TEST
 
+/* Operators among themselves. */
+
+static unsigned n_others;
+
+static void
+others_reserve(void)
+{
+	char answer[16];
+
+	snprintf(answer, sizeof(answer), "%u", n_others);
+	redis_ask("HSET taupe:reserved label/other%s carol%s", answer, answer);
+	n_others++;
+	meanwhile = others_reserve;
+}
+
+START_TEST(who_reserves_something_else_is_in_nobodys_way)
+{
+	struct device_record record = {.name = "bob", .label = "mine"};
+
+	n_others = 0;
+	meanwhile = others_reserve;
+	ck_assert_int_eq(admin.store->device_add(&admin, &record), ADMIN_OK);
+	ck_assert_uint_eq(n_others, 1);
+	ck_assert_int_eq(admin.store->device_rotate(&admin, "bob"), ADMIN_OK);
+	meanwhile = NULL;
+	ck_assert_str_eq(reserved_for("label", "mine"), "bob");
+}
+END_TEST
+
+static int other_code;
+
+/* 0: of a label, 1: of a port, 2: of a host, 3: of an alias */
+static int
+reserve_for(struct admin *by, const char *name, int what)
+{
+	struct device_record record = {.n_ports = what == 1};
+	struct device_host host = {.service = "web",
+	    .proof = what == 3 ? HOST_ALIAS : HOST_WORD,
+	    .proved_ms = 1};
+	int code;
+
+	strcpy(record.name, name);
+	if (what == 0)
+		strcpy(record.label, "race");
+	strcpy(record.ports[0].service, "ssh");
+	record.ports[0].port = 20001;
+	if (what < 2)
+		return by->store->device_add(by, &record);
+	strcpy(host.host, what == 2 ? SHOP : "race.example.com");
+	if (what == 2)
+		strcpy(host.token, "0123456789abcdef0123456789abcdef");
+	code = by->store->device_add(by, &record);
+	return code == ADMIN_OK || code == ADMIN_TAKEN
+	    ? by->store->host_add(by, name, &host)
+	    : code;
+}
+
+static int operators_want;
+
+static void
+another_operator(void)
+{
+	struct admin other;
+
+	admin_init(&other, &options, "other");
+	other_code = reserve_for(&other, "carol", operators_want);
+	admin_fini(&other);
+}
+
+START_TEST(two_operators_never_reserve_the_same)
+{
+	struct device_record none = {.name = "bob"};
+
+	operators_want = _i;
+	if (_i >= 2) /* of the two transactions it is the second */
+		ck_assert_int_eq(
+		    admin.store->device_add(&admin, &none), ADMIN_OK);
+	meanwhile = another_operator;
+	ck_assert_int_eq(reserve_for(&admin, "bob", _i), ADMIN_TAKEN);
+	ck_assert_ptr_null(meanwhile);
+	ck_assert_int_eq(other_code, ADMIN_OK);
+	ck_assert_ptr_nonnull(strstr(admin.error.text, "the device carol"));
+	ck_assert_str_eq(redis_ask("HVALS taupe:reserved"),
+	    _i == 3 ? "carol carol" : "carol");
+}
+END_TEST
+
+/* What it has goes with it, whatever comes between. */
+START_TEST(a_device_that_is_removed_while_it_gets_a_name_has_none)
+{
+	struct device_record none = {.name = "carol"};
+
+	ck_assert_int_eq(admin.store->device_add(&admin, &none), ADMIN_OK);
+	operators_want = 3;
+	meanwhile = another_operator;
+	ck_assert_int_eq(
+	    admin.store->device_remove(&admin, "carol"), ADMIN_OK);
+	ck_assert_ptr_null(meanwhile);
+	ck_assert_int_eq(other_code, ADMIN_OK);
+	ck_assert_str_eq(redis_ask("EXISTS taupe:reserved"), "0");
+	ck_assert_str_eq(redis_ask("EXISTS taupe:device:carol"), "0");
+}
+END_TEST
+
 /* Routes by a further name. */
 
 static void
@@ -282,6 +386,22 @@ START_TEST(a_further_name_is_marked_as_long_as_it_leads)
 	    scene_expire(scene.registry, "alice", alice.session.epoch),
 	    REGISTRY_OK);
 	ck_assert(!leads());
+	expect("", "(nil)");
+}
+END_TEST
+
+/* The agent has it as tls now: the name is the device's as before. */
+START_TEST(a_further_name_stays_marked_when_its_service_changes)
+{
+	struct claim_result alice = scene_join("alice", "i1", "web:http");
+	struct route sealed = route;
+
+	strcpy(sealed.key, "sni/" SHOP);
+	hold("alice", &alice, &route);
+	hold("alice", &alice, &sealed);
+	ck_assert(!leads());
+	expect("sni/" SHOP, "alice");
+	hold("alice", &alice, NULL);
 	expect("", "(nil)");
 }
 END_TEST
@@ -383,7 +503,13 @@ main(void)
 	    tcase, what_is_leased_and_reserved_at_once_has_one_holder, 0, 3);
 	tcase_add_loop_test(
 	    tcase, what_is_leased_after_the_look_is_not_reserved, 0, 3);
+	tcase_add_test(tcase, who_reserves_something_else_is_in_nobodys_way);
+	tcase_add_loop_test(tcase, two_operators_never_reserve_the_same, 0, 4);
+	tcase_add_test(
+	    tcase, a_device_that_is_removed_while_it_gets_a_name_has_none);
 	tcase_add_test(tcase, a_further_name_is_marked_as_long_as_it_leads);
+	tcase_add_test(
+	    tcase, a_further_name_stays_marked_when_its_service_changes);
 	tcase_add_test(tcase, a_label_that_reads_the_same_inherits_nothing);
 	tcase_add_test(
 	    tcase, a_name_that_is_another_devices_by_now_is_not_written);
