@@ -6,7 +6,6 @@
  */
 #include <stdlib.h>
 
-#include "base/close_reason.h"
 #include "base/event_kind.h"
 #include "registry/happening.h"
 #include "registry/registry_redis_records.h"
@@ -57,7 +56,8 @@ looked_cb(void *ctx, const redisReply *reply)
 	free(check);
 }
 
-/* Of a device that was removed nothing is kept, and its session ends because of that. */
+/* Of a device that was removed nothing is kept: its session ends because of that, or how another one has ended is told
+ * late, as the registry was away. Who removes it after this look takes away what was pushed before. */
 static void
 forget_if_removed(struct redis_registry *registry, const char *device)
 {
@@ -94,9 +94,7 @@ send_last(struct redis_registry *registry, const struct happening *event)
 	    "LTRIM taupe:last:%s 0 %d", device, LAST_KEPT - 1);
 	(void)redis_link_commandf(link, refused_cb, registry,
 	    "PEXPIRE taupe:last:%s %lld", device, (long long)LAST_DAYS_MS);
-	if (strcmp(happening_value(event, "reason"),
-		close_reason_name(CLOSE_REVOKED)) == 0)
-		forget_if_removed(registry, device);
+	forget_if_removed(registry, device);
 }
 
 /* XADD: its id. Anything else says that it is not there. */

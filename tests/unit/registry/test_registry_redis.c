@@ -885,15 +885,21 @@ END_TEST
 static char padding[HAPPENING_VALUE_MAX + 1];
 
 static bool
-add_event(const char *kind, unsigned n)
+add_event_of(const char *device, const char *kind, unsigned n)
 {
 	struct happening *event = happening_new((const struct log_field[]){
-	    LOG_S("kind", kind), LOG_S("device", "alice"), LOG_U("n", n),
+	    LOG_S("kind", kind), LOG_S("device", device), LOG_U("n", n),
 	    LOG_S("p", padding), LOG_S("q", padding), LOG_S("r", padding),
 	    LOG_S("s", padding), {.key = NULL}});
 
 	ck_assert_ptr_nonnull(event);
 	return scene.registry->ops->happened(scene.registry, event);
+}
+
+static bool
+add_event(const char *kind, unsigned n)
+{
+	return add_event_of("alice", kind, n);
 }
 
 START_TEST(what_happens_while_redis_is_away_is_kept_up_to_a_bound)
@@ -925,12 +931,35 @@ END_TEST
 
 START_TEST(how_the_last_sessions_have_ended_is_kept)
 {
+	redis_ask("HSET taupe:device:alice name alice");
 	for (unsigned n = 1; n <= 7; n++)
 		ck_assert(add_event("disconnect", n));
 	wait_redis("LRANGE taupe:last:alice 0 -1",
 	    "n=7&p=&q=&r=&s= n=6&p=&q=&r=&s= n=5&p=&q=&r=&s= "
 	    "n=4&p=&q=&r=&s= n=3&p=&q=&r=&s=");
 	ck_assert_str_ne(redis_ask("PTTL taupe:last:alice"), "-1");
+}
+END_TEST
+
+/* It ended while Redis was away, and was removed before Redis heard of that. */
+START_TEST(of_a_device_that_was_removed_nothing_comes_back)
+{
+	size_t from = 0;
+
+	redis_ask("HSET taupe:device:alice name alice");
+	ck_assert(add_event("disconnect", 1));
+	wait_redis("LLEN taupe:last:alice", "1");
+	redis_server_kill();
+	scene_wait_event(REGISTRY_DOWN, NULL, &from);
+	ck_assert(add_event("disconnect", 2));
+	redis_server_run(); /* empty */
+	scene_wait_event(REGISTRY_UP, NULL, &from);
+	wait_redis("XLEN taupe:history", "1");
+	/* who is asked behind it */
+	redis_ask("HSET taupe:device:bob name bob");
+	ck_assert(add_event_of("bob", "disconnect", 3));
+	wait_redis("LLEN taupe:last:bob", "1");
+	wait_redis("EXISTS taupe:last:alice", "0");
 }
 END_TEST
 
@@ -1267,6 +1296,7 @@ own_tests(void)
 	tcase_add_test(
 	    tcase, what_happens_while_redis_is_away_is_kept_up_to_a_bound);
 	tcase_add_test(tcase, how_the_last_sessions_have_ended_is_kept);
+	tcase_add_test(tcase, of_a_device_that_was_removed_nothing_comes_back);
 	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
