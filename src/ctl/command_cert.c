@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <time.h>
@@ -20,6 +21,8 @@
 #include "net/pem_bundle.h"
 
 #define DEFAULT_SOCKET "/run/haproxy/admin.sock"
+#define LOCK_WAIT_MS 30000 /* another load takes far less than a second */
+#define LOCK_POLL_MS 20
 
 struct load {
 	const struct ctl_options *options;
@@ -28,7 +31,7 @@ struct load {
 	    [HAP_CERT_NAME_MAX]; /* of the certificates; "": there is one file */
 	char target
 	    [HAP_CERT_NAME_MAX]; /* what HAProxy calls it, and where it stands */
-	bool *is_new;		 /* of each HAProxy: it does not know it */
+	bool *is_new;		 /* of each HAProxy: it is in no list of its own */
 	struct pem_bundle bundle;
 	char command[PEM_BUNDLE_MAX + HAP_CERT_NAME_MAX + 40];
 };
@@ -51,6 +54,21 @@ static uint64_t
 timeout_of(const struct ctl_options *options)
 {
 	return (uint64_t)options->registry.redis_timeout_ms;
+}
+
+/* Such files in a folder are something else to HAProxy when it starts. */
+static bool
+is_no_certificate(const char *base)
+{
+	static const char *const ends[] = {
+	    ".key", ".issuer", ".ocsp", ".sctl"};
+	const char *end = strrchr(base, '.');
+
+	for (size_t i = 0; end != NULL && i < sizeof(ends) / sizeof(ends[0]);
+	     i++)
+		if (strcmp(end, ends[i]) == 0)
+			return true;
+	return false;
 }
 
 /* Where it goes: TAUPE_CERTS of haproxy.cfg is a file or a folder. */
@@ -79,7 +97,8 @@ find_target(struct load *load)
 		snprintf(load->folder, sizeof(load->folder), "%.*s", (int)len,
 		    certs);
 	if (n >= (int)sizeof(load->target) || base[0] == '\0' ||
-	    base[0] == '.' || strpbrk(load->target, " \t\n;\\*") != NULL)
+	    base[0] == '.' || strpbrk(load->target, " \t\n;\\*") != NULL ||
+	    (load->folder[0] != '\0' && is_no_certificate(base)))
 		return ctl_fail(EX_DATAERR,
 		    "%s: HAProxy takes no such name of a certificate: rename "
 		    "the file",
@@ -113,16 +132,17 @@ tell(struct load *load, const char *socket, const char *verb,
 	return EX_OK;
 }
 
-static bool
-knows(const json_t *list, const char *target)
+/* NULL: HAProxy does not know it. */
+static const json_t *
+find(const json_t *list, const char *target)
 {
 	json_t *certificate;
 	size_t i;
 
 	json_array_foreach (list, i, certificate)
 		if (strcmp(report_str(certificate, "name"), target) == 0)
-			return true;
-	return false;
+			return certificate;
+	return NULL;
 }
 
 /* HAProxy looks at it, and does not serve it yet. */
@@ -132,20 +152,25 @@ offer(struct load *load, size_t i)
 	char error[HAP_QUERY_ERROR_MAX], payload[PEM_BUNDLE_MAX + 8];
 	const char *socket = socket_at(load->options, i);
 	json_t *list = json_array();
+	const json_t *known;
+	bool is_known;
 	int code = EX_OK;
 
 	if (hap_certs_list(socket, timeout_of(load->options), list, error) != 0)
 		code = ctl_fail(EX_UNAVAILABLE,
 		    "HAProxy at %s: %s; give its runtime socket with --haproxy",
 		    socket, error);
-	load->is_new[i] = !knows(list, load->target);
+	known = find(list, load->target);
+	is_known = known != NULL;
+	/* who was stopped half-way may have left one that is in no list */
+	load->is_new[i] = !json_is_true(json_object_get(known, "used"));
 	json_decref(list);
 	if (code == EX_OK && load->is_new[i] && load->folder[0] == '\0')
 		return ctl_fail(EX_UNAVAILABLE,
 		    "HAProxy at %s has no certificate %s: is --certs its "
 		    "TAUPE_CERTS?",
 		    socket, load->target);
-	if (code == EX_OK && load->is_new[i])
+	if (code == EX_OK && !is_known)
 		code = tell(load, socket, "new ssl cert", "", "New empty");
 	snprintf(payload, sizeof(payload), " <<\n%s\n", load->bundle.text);
 	if (code == EX_OK)
@@ -235,6 +260,55 @@ replace_file(const struct load *load)
 	return EX_CANTCREAT;
 }
 
+/* HAProxy has one change of a certificate under way, whichever, and refuses another. So loads wait for each
+ * other: a hook that fails is not called again before its certificate is renewed the next time. The lock is
+ * the folder's, as files in it are replaced. */
+static int
+take_lock(const struct load *load, int *fd)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+	const char *slash = strrchr(load->target, '/');
+	char folder[HAP_CERT_NAME_MAX];
+	int waited_ms;
+
+	snprintf(folder, sizeof(folder), "%.*s",
+	    slash != NULL ? (int)(slash + 1 - load->target) : 1,
+	    slash != NULL ? load->target : ".");
+	*fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0)
+		return ctl_fail(
+		    EX_NOINPUT, "%s: %s", folder, error_text(errno));
+	for (waited_ms = 0; flock(*fd, LOCK_EX | LOCK_NB) != 0;
+	     waited_ms += LOCK_POLL_MS) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return ctl_fail(EX_OSERR, "%s: %s", folder,
+			    error_text(errno));
+		if (waited_ms >= LOCK_WAIT_MS)
+			return ctl_fail(EX_TEMPFAIL,
+			    "%s: another taupectl is loading a certificate: "
+			    "try again when that has ended",
+			    folder);
+		(void)nanosleep(&pause, NULL);
+	}
+	return EX_OK;
+}
+
+/* With the lock, what is under way is left by somebody who was stopped. */
+static int
+tidy(const struct load *load)
+{
+	char reply[HAP_CERT_REPLY_MAX];
+
+	for (size_t i = 0; i < count_sockets(load->options); i++)
+		if (hap_certs_abandon(socket_at(load->options, i),
+			timeout_of(load->options), reply) != 0)
+			return ctl_fail(EX_UNAVAILABLE,
+			    "HAProxy at %s: %s; give its runtime socket with "
+			    "--haproxy",
+			    socket_at(load->options, i), reply);
+	return EX_OK;
+}
+
 static int
 run_load(struct load *load)
 {
@@ -274,7 +348,7 @@ command_cert_load(struct ctl *ctl, const char *file)
 {
 	struct load *load = calloc(1, sizeof(*load));
 	char error[PEM_BUNDLE_ERROR_MAX];
-	int code;
+	int code, lock = -1;
 
 	if (load == NULL)
 		return ctl_fail_memory();
@@ -289,7 +363,13 @@ command_cert_load(struct ctl *ctl, const char *file)
 		  "chain and its key",
 		  file, error);
 	if (code == EX_OK)
+		code = take_lock(load, &lock);
+	if (code == EX_OK)
+		code = tidy(load);
+	if (code == EX_OK)
 		code = run_load(load);
+	if (lock >= 0)
+		close(lock);
 	if (code == EX_OK)
 		code = say_loaded(load);
 	free(load->is_new);

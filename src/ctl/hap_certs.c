@@ -52,8 +52,34 @@ take_name_cb(void *ctx, struct str line)
 	if (line.len > 0 && line.ptr[0] != '#' && line.ptr[0] != '*' &&
 	    str_copy(line, name, sizeof(name)))
 		json_array_append_new(ctx,
-		    json_pack("{s:s, s:s, s:i}", "name", name, "names", "",
-			"expires_s", 0));
+		    json_pack("{s:s, s:s, s:i, s:b}", "name", name, "names", "",
+			"expires_s", 0, "used", 0));
+}
+
+static void
+take_change_cb(void *ctx, struct str line)
+{
+	if (line.len > 1 && line.ptr[0] == '*')
+		(void)str_copy((struct str){line.ptr + 1, line.len - 1}, ctx,
+		    HAP_CERT_NAME_MAX);
+}
+
+int
+hap_certs_abandon(const char *socket, uint64_t timeout_ms,
+    char reply[HAP_CERT_REPLY_MAX])
+{
+	char name[HAP_CERT_NAME_MAX] = "", command[HAP_CERT_NAME_MAX + 40],
+	     error[HAP_QUERY_ERROR_MAX];
+
+	if (hap_query(socket, "show ssl cert\n", timeout_ms, take_change_cb,
+		name, error) != 0) {
+		snprintf(reply, HAP_CERT_REPLY_MAX, "%s", error);
+		return -1;
+	}
+	if (name[0] == '\0')
+		return 0;
+	snprintf(command, sizeof(command), "abort ssl cert %s\n", name);
+	return hap_certs_ask(socket, command, timeout_ms, reply);
 }
 
 /* "Nov 30 00:58:18 2026 GMT" */

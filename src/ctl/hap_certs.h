@@ -14,6 +14,11 @@
 int hap_certs_ask(const char *socket, const char *command, uint64_t timeout_ms,
     char reply[HAP_CERT_REPLY_MAX]);
 
+/* End the change of a certificate that is under way, if there is one: whoever has begun it. -1 with
+ * reply why not. */
+int hap_certs_abandon(const char *socket, uint64_t timeout_ms,
+    char reply[HAP_CERT_REPLY_MAX]);
+
 /* Add an object for each certificate: name, names (of hosts), expires_s (0: not told), used (is it
  * shown to anybody?). -1 with error filled. */
 int hap_certs_list(const char *socket, uint64_t timeout_ms, json_t *list,

@@ -140,6 +140,54 @@ def test_a_certificate_of_another_name_is_added(scene):
     assert scene.pids() == scene.pid
 
 
+def uploads(scene, *hosts):
+    """A certificate for each host, in a file of its name."""
+    made = {}
+    for host in hosts:
+        certified = certificate(scene, "for-" + host, host)
+        made[host] = certified, certified.upload.rename(certified.upload.with_name(f"{host}.pem"))
+        scene.haproxy.ask(f"add map {scene.haproxy.maps}/http.map {host} 127.0.0.1,1")
+    return made
+
+
+def test_loads_at_once_wait_for_each_other(scene):
+    made = uploads(scene, *(f"shop{number}.example.org" for number in range(6)))
+    argv = [binary("taupectl"), "--config", "/dev/null", "--haproxy", str(scene.haproxy.socket),
+            "--certs", str(scene.folder), "cert", "load"]
+    loads = [subprocess.Popen([*argv, str(upload)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True) for _, upload in made.values()]
+    for load in loads:
+        _, errors = load.communicate(timeout=40)
+        assert load.returncode == 0, errors
+    for host, (certified, _) in made.items():
+        assert same(scene.served(host), certified.chain), host
+
+
+def test_what_somebody_has_left_half_way_is_in_nobodys_way(scene):
+    made = uploads(scene, "left.example.org", "next.example.org")
+    left, upload = made["left.example.org"]
+    name = f"{scene.folder}/left.example.org.pem"
+    # stopped between its first command and its last ones
+    assert "New empty" in scene.haproxy.ask(f"new ssl cert {name}")
+    text = re.sub("[\r\n]+", "\n", upload.read_text())
+    assert "Transaction" in scene.haproxy.ask(f"set ssl cert {name} <<\n{text}\n")
+    for host in ("next.example.org", "left.example.org"):
+        done = scene.ctl("cert", "load", made[host][1])
+        assert done.returncode == 0, done.stderr
+        assert same(scene.served(host), made[host][0].chain), host
+    assert "*" not in scene.haproxy.ask("show ssl cert")
+
+
+def test_names_that_haproxy_would_not_begin_with_are_refused(scene):
+    made = certificate(scene, "named", "*.example.test")
+    for name in ("shop.key", "shop.pem.issuer", "shop.ocsp", "shop.sctl", ".shop.pem", "a b.pem"):
+        upload = made.upload.with_name(name)
+        upload.write_text(made.upload.read_text())
+        done = scene.ctl("cert", "load", upload)
+        assert done.returncode == DATAERR and "no such name of a certificate" in done.stderr, name
+        assert not (scene.folder / name).exists()
+
+
 def corrupt(scene, name):
     made = certificate(scene, name, "*.example.test")
     other = Certificate(scene.folder.parent / f"{name}-other", "*.example.test")
