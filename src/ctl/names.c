@@ -182,7 +182,10 @@ names_complete(const struct option_command *command, const char *begin,
 	/* a name that is to be new */
 	if (command->verb != NULL && strcmp(command->verb, "add") == 0)
 		return;
-	if (begin[0] != '\0' && !device_name_valid(str_of(begin)))
+	/* a host is longer, and its beginning may end with a hyphen */
+	if (begin[0] != '\0' &&
+	    (strlen(begin) > HOST_NAME_MAX ||
+		!str_only(str_of(begin), "az09AZ--..__")))
 		return;
 	/* what is wrong with the options is said when the command runs */
 	if (freopen("/dev/null", "w", stderr) == NULL ||

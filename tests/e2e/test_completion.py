@@ -13,6 +13,7 @@ from harness.process import BUILD, ROOT, binary
 from harness.programs import Device, Redis
 
 SCRIPTS = ROOT / "packaging" / "completion"
+LONG = "shop." + ".".join(["a" * 60] * 3) + ".example"  # longer than a device's name
 
 
 def script(shell, program):
@@ -27,6 +28,9 @@ def redis(module_group):
         redis.add(Device(name))
     redis.client.sadd("taupe:fleets", "probes")
     redis.client.zadd("taupe:relays", {"r1": 0.0, "r2": 0.0})
+    redis.client.hset("taupe:reserved", mapping=dict.fromkeys(
+        ["host/shop.example.com", f"host/{LONG}", "host/x-y.example.com", "label/shop", "port/20001"],
+        "alice"))
     return redis
 
 
@@ -84,6 +88,12 @@ def test_every_command_and_option_is_offered():
     (["device", "rm", ""], {"alice", "alfred", "bob"}),
     (["fleet", "rm", ""], {"probes"}),
     (["relay", "drain", "r"], {"r1", "r2"}),
+    (["domain", "rm", "s"], {"shop.example.com", LONG}),
+    (["domain", "verify", ""], {"shop.example.com", "x-y.example.com", LONG}),
+    (["domain", "rm", LONG[:100]], {LONG}),
+    (["domain", "rm", "x-"], {"x-y.example.com"}),
+    (["domain", "rm", "shop.*"], set()),
+    (["domain", "add", "s"], set()),
     (["device", "show", "*"], set()),
     (["device", "show", "al fred"], set()),
 ])
@@ -95,6 +105,13 @@ def test_names_come_from_a_devices_file(group):
     devices = group.folder / "devices"
     devices.write_text("".join(Device(name).file_line() + "\n" for name in ("carol", "dave")))
     assert candidates("--devices-file", str(devices), "device", "show", "c") == ["carol"]
+    for host in ("shop.example.com", "alarm.example.com"):
+        subprocess.run([binary("taupectl"), "--config", "/dev/null", "--devices-file", str(devices),
+                        "--domain", "example.com", "domain", "add", host, "dave/web"], check=True,
+                       stdout=subprocess.DEVNULL, timeout=20)
+    assert candidates("--devices-file", str(devices), "domain", "rm", "s") == ["shop.example.com"]
+    assert sorted(candidates("--devices-file", str(devices), "domain", "verify", "")) == [
+        "alarm.example.com", "shop.example.com"]
 
 
 @pytest.mark.parametrize("options", [["--redis", "127.0.0.1:1"], ["--nonsense"],
