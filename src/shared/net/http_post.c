@@ -41,8 +41,8 @@ dial(struct posting *posting)
 		now = timed_now_ms();
 		posting->to.deadline_ms = now +
 		    (deadline_ms > now ? (deadline_ms - now) / n-- : 0);
-		result = timed_connect(
-		    &posting->to, info->ai_addr, info->ai_addrlen);
+		result = timed_connect(&posting->to, SOCK_STREAM,
+		    info->ai_addr, info->ai_addrlen);
 		if (result != 0)
 			timed_close(&posting->to);
 	}

@@ -228,7 +228,7 @@ probe_run(const struct probe_request *request, struct probe_answer *answer)
 		.error_size = sizeof(answer->error)}};
 
 	*answer = (struct probe_answer){0};
-	if (timed_connect(&probe.to, &request->address.sa,
+	if (timed_connect(&probe.to, SOCK_STREAM, &request->address.sa,
 		request->address.len) == 0) {
 		answer->stage = PROBE_CONNECTED;
 		if ((request->name == NULL || start_tls(&probe) == 0) &&

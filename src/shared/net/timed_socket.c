@@ -44,14 +44,14 @@ timed_await(struct timed_socket *timed, short events)
 }
 
 int
-timed_connect(
-    struct timed_socket *timed, const struct sockaddr *address, socklen_t len)
+timed_connect(struct timed_socket *timed, int type,
+    const struct sockaddr *address, socklen_t len)
 {
 	socklen_t error_len = sizeof(int);
 	int error;
 
 	timed->fd = socket(address->sa_family,
-	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	    type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (timed->fd < 0)
 		return timed_fail(timed, error_text(errno));
 	if (connect(timed->fd, address, len) == 0)

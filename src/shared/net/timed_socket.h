@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TCP connection for programs without a loop: every wait ends with the time that there is. Plain; who
+ * A connection, as a rule TCP, for programs without a loop: every wait ends with the time that there is. Plain; who
  * speaks TLS over it awaits for that.
  */
 #ifndef TAUPE_NET_TIMED_SOCKET_H
@@ -26,9 +26,10 @@ uint64_t timed_now_ms(void);
 int timed_fail(struct timed_socket *timed, const char *text);
 /* events as poll() has them; 0 when there are some. */
 int timed_await(struct timed_socket *timed, short events);
-/* Open and connect; fd is to be closed afterwards in any case, unless it is -1. */
-int timed_connect(
-    struct timed_socket *timed, const struct sockaddr *address, socklen_t len);
+/* Open and connect; fd is to be closed afterwards in any case, unless it is -1. type: SOCK_STREAM, or
+ * SOCK_DGRAM, which waits for nobody. */
+int timed_connect(struct timed_socket *timed, int type,
+    const struct sockaddr *address, socklen_t len);
 void timed_close(struct timed_socket *timed);
 
 /* The bytes that went or came, or 0: call it again. The other side's end is an error. */

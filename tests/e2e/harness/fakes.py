@@ -355,16 +355,57 @@ def name_of(question):
 class Dns:
     """A DNS server on loopback for which every name is 127.0.0.1, or, if `known` are given, only
     these are. `texts` has the TXT records of names, each a list of strings of one record. `asked` are
-    the names it was asked for."""
+    the names it was asked for. `fails`: it says that it cannot answer (SERVFAIL). `forged`: before each
+    answer come others, that are none to the question. By TCP, `tcp` of a whole answer as it goes out there (what by
+    UDP is cut then) makes what comes: nothing for ever if it is None."""
 
-    def __init__(self, host="127.0.0.1", known=None, silent=False):
+    def __init__(self, host="127.0.0.1", known=None, silent=False, fails=False, forged=False,
+                 **by_tcp):
         self.known, self.silent, self.asked, self.texts = known, silent, [], {}
-        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET,
-                                  socket.SOCK_DGRAM)
-        self.sock.bind((host, 0))
+        self.fails, self.forged, self.by_tcp = fails, forged, by_tcp
+        self.sock, self.door = self._bind(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         port = self.sock.getsockname()[1]
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         threading.Thread(target=self._serve, daemon=True).start()
+        if self.door is not None:
+            threading.Thread(target=self._serve_tcp, daemon=True).start()
+
+    def _bind(self, family, host):
+        """By UDP, and with by_tcp also at the same port there."""
+        while True:
+            sock, door = socket.socket(family, socket.SOCK_DGRAM), None
+            sock.bind((host, 0))
+            if "tcp" not in self.by_tcp:
+                return sock, None
+            door = socket.socket(family)
+            with contextlib.suppress(OSError):
+                door.bind((host, sock.getsockname()[1]))
+                door.listen()
+                return sock, door
+            door.close()  # somebody has it
+            sock.close()
+
+    def _answer(self, query):
+        end = query.index(b"\0", 12) + 5
+        question = query[12:end]
+        name = name_of(question)
+        self.asked.append(name)
+        if self.fails:
+            return query[:2] + b"\x81\x82\0\1" + bytes(6) + question
+        if question[-4:-2] == b"\0\x10" and name in self.texts:
+            records = [b"".join(bytes([len(piece)]) + piece.encode() for piece in record)
+                       for record in self.texts[name]]
+            answer = b"".join(b"\xc0\x0c\0\x10\0\1\0\0\0\x3c" + len(data).to_bytes(2, "big")
+                              + data for data in records)
+            return (query[:2] + b"\x81\x80\0\1\0" + bytes([len(records)]) + bytes(4) + question
+                    + answer)
+        if self.known is not None and name not in self.known:
+            return query[:2] + b"\x81\x83\0\1" + bytes(6) + question
+        is_a = question[-4:-2] == b"\0\1"
+        answer = (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton("127.0.0.1")
+                  if is_a else b"")
+        return (query[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_a else b"\0\0") + b"\0\0\0\0" + question
+                + answer)
 
     def _serve(self):
         with contextlib.suppress(OSError):
@@ -372,33 +413,36 @@ class Dns:
                 query, peer = self.sock.recvfrom(4096)
                 if not query:
                     return
-                end = query.index(b"\0", 12) + 5
-                question = query[12:end]
-                name = name_of(question)
-                self.asked.append(name)
+                answer = self._answer(query)
                 if self.silent:
                     continue
-                if question[-4:-2] == b"\0\x10" and name in self.texts:
-                    records = [b"".join(bytes([len(piece)]) + piece.encode() for piece in record)
-                               for record in self.texts[name]]
-                    answer = b"".join(b"\xc0\x0c\0\x10\0\1\0\0\0\x3c" + len(data).to_bytes(2, "big")
-                                      + data for data in records)
-                    self.sock.sendto(query[:2] + b"\x81\x80\0\1\0" + bytes([len(records)])
-                                     + bytes(4) + question + answer, peer)
-                    continue
-                if self.known is not None and name not in self.known:
-                    self.sock.sendto(query[:2] + b"\x81\x83\0\1" + bytes(6) + question, peer)
-                    continue
-                is_a = question[-4:-2] == b"\0\1"
-                answer = (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton("127.0.0.1")
-                          if is_a else b"")
-                self.sock.sendto(query[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_a else b"\0\0")
-                                 + b"\0\0\0\0" + question + answer, peer)
+                if self.forged:
+                    other = bytes([query[0] ^ 1]) + answer[1:]
+                    for wrong in (b"x", other, query, answer[:12] + b"\1x" + answer[12:]):
+                        self.sock.sendto(wrong, peer)
+                if self.door is not None:
+                    answer = answer[:2] + bytes([answer[2] | 2]) + answer[3:6] + bytes(6) + query[12:]
+                self.sock.sendto(answer, peer)
+
+    def _serve_tcp(self):
+        kept = []
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.door.accept()
+                kept.append(connection)
+                if self.by_tcp["tcp"] is not None:
+                    size = int.from_bytes(connection.recv(2, socket.MSG_WAITALL), "big")
+                    answer = self._answer(connection.recv(size, socket.MSG_WAITALL))
+                    connection.sendall(self.by_tcp["tcp"](len(answer).to_bytes(2, "big") + answer))
 
     def close(self):
         with contextlib.suppress(OSError):  # wakes the thread up, which close() does not
             self.sock.sendto(b"", self.sock.getsockname())
         self.sock.close()
+        if self.door is not None:
+            with contextlib.suppress(OSError):
+                self.door.shutdown(socket.SHUT_RDWR)
+            self.door.close()
 
     def __enter__(self):
         return self
