@@ -58,6 +58,7 @@ read_all(int fd, struct text *text, struct device_file_error *error)
 		if (n < 0) {
 			fail_errno(error, "cannot be read");
 			free(text->ptr);
+			text->ptr = NULL;
 			return -1;
 		}
 		if (n == 0)
