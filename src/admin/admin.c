@@ -122,6 +122,13 @@ admin_fail_no_host(struct admin *admin, const char *host)
 }
 
 int
+admin_fail_own_name(struct admin *admin, const char *host)
+{
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "%s is that device's own name already", host);
+}
+
+int
 admin_fail_hosts_full(struct admin *admin, const char *name)
 {
 	return admin_fail(admin, ADMIN_INVALID,

@@ -62,6 +62,9 @@ struct admin {
 	const char *program;                  /* its name for Redis */
 	const char *who, *from;               /* whose changes these are: for the audit */
 	const char *domain; /* that devices' names are under; NULL: the relays tell it */
+	/* In a relay that stands alone: who has the label that is about to be reserved, "" for nobody;
+	 * NULL: it is asked, if it can be (relay). */
+	const char *label_holder;
 
 	const struct store *store;
 	struct redis_sync *redis;              /* once it was needed */

@@ -129,6 +129,21 @@ in_front_of(struct str host, const char *domain)
 	return (struct str){host.ptr, host.len - len - 1};
 }
 
+void
+admin_host_label(
+    const char *text, const char *domain, char label[LABEL_MAX + 1])
+{
+	char host[HOST_NAME_MAX + 1];
+	struct str found;
+
+	label[0] = '\0';
+	if (!host_name_normalise(str_of(text), host, sizeof(host)))
+		return;
+	found = in_front_of(str_of(host), domain);
+	if (found.ptr != NULL && label_valid(found))
+		(void)str_copy(found, label, LABEL_MAX + 1);
+}
+
 /* A name under the cluster's own domain is an alias. */
 static int
 take_alias(struct admin *admin, struct device_host *host, struct str label)
@@ -156,19 +171,24 @@ draw_token(char token[HOST_TOKEN_LEN + 1])
 	token[HOST_TOKEN_LEN] = '\0';
 }
 
+static void
+take_custom(struct device_host *host, bool vouched)
+{
+	draw_token(host->token);
+	host->proof = vouched ? HOST_WORD : HOST_PENDING;
+	host->proved_ms = vouched ? host->created_ms : 0;
+}
+
 static int
-take_custom(struct admin *admin, struct device_host *host, bool vouched)
+check_relays(struct admin *admin, const char *host)
 {
 	char relay[DEVICE_NAME_MAX + 1];
-	int code = admin->store->relay_of_host(admin, host->host, relay);
+	int code = admin->store->relay_of_host(admin, host, relay);
 
 	if (code == ADMIN_OK && relay[0] != '\0')
 		code = admin_fail(admin, ADMIN_TAKEN,
 		    "%s is where agents find the relay %s: choose another name",
-		    host->host, relay);
-	draw_token(host->token);
-	host->proof = vouched ? HOST_WORD : HOST_PENDING;
-	host->proved_ms = vouched ? host->created_ms : 0;
+		    host, relay);
 	return code;
 }
 
@@ -200,8 +220,11 @@ make_host(struct admin *admin, const struct host_wish *wish,
 	host->created_ms = loop_wall_ms();
 	write_by(wish->by, host->by);
 	label = in_front_of(str_of(host->host), domain);
-	return label.ptr != NULL ? take_alias(admin, host, label)
-				 : take_custom(admin, host, wish->vouched);
+	if (label.ptr != NULL)
+		code = take_alias(admin, host, label);
+	else
+		take_custom(host, wish->vouched);
+	return code == ADMIN_OK ? check_relays(admin, host->host) : code;
 }
 
 /* The device. */
@@ -251,8 +274,7 @@ check_label(struct admin *admin, const json_t *device,
 	    ((leased == NULL || !str_is(label, leased)) &&
 		(reserved == NULL || !str_is(label, reserved))))
 		return ADMIN_OK;
-	return admin_fail(admin, ADMIN_TAKEN,
-	    "%s is that device's own name already", host->host);
+	return admin_fail_own_name(admin, host->host);
 }
 
 /* Any name under the domain leads where the wildcard does; the device's own tells people most. */
@@ -425,8 +447,11 @@ admin_hosts(struct admin *admin, json_t *list)
 		json_array_foreach (found, i, host)
 			sorted[i] = host;
 		qsort(sorted, n, sizeof(json_t *), compare_hosts);
+		/* a store may come by one twice */
 		for (i = 0; i < n; i++)
-			json_array_append(list, sorted[i]);
+			if (i == 0 ||
+			    compare_hosts(&sorted[i - 1], &sorted[i]) != 0)
+				json_array_append(list, sorted[i]);
 	}
 	free(sorted);
 	json_decref(found);

@@ -23,6 +23,10 @@ struct host_wish {
 	bool vouched;   /* the operator says that it is theirs */
 };
 
+/* The label that a host name under that domain takes from all devices; "" for any other. */
+void admin_host_label(
+    const char *text, const char *domain, char label[LABEL_MAX + 1]);
+
 /* "alice/web" into a wish. Returns a code. */
 int admin_host_take_place(
     struct admin *admin, const char *text, struct host_wish *wish);

@@ -267,6 +267,8 @@ file_device_add(struct admin *admin, const struct device_record *record)
 
 	if (code == ADMIN_OK && !found)
 		code = check_free(admin, list, record);
+	if (code == ADMIN_OK && !found && record->label[0] != '\0')
+		code = file_check_leased(admin, record->name, record->label);
 	json_decref(list);
 	if (code != ADMIN_OK)
 		return code;

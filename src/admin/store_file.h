@@ -19,6 +19,8 @@ int file_change_device(
 
 /* The one with that name in a list; NULL: none. */
 json_t *file_find_named(const json_t *list, const char *name);
+/* Has another device than this one the label now, as far as that can be known? */
+int file_check_leased(struct admin *admin, const char *name, const char *label);
 /* Add what the relay knows of these devices, if it can be asked. Returns a code. */
 int file_join(struct admin *admin, json_t *list);
 

@@ -118,33 +118,55 @@ check_free_cb(void *ctx, const struct device_record *record)
 	return 0;
 }
 
-/* Has a device that the relay knows the label of an alias now? */
+/* A device that the relay knows, and that has the label now; "": none has. */
 static int
-check_leased(struct admin *admin, const char *name, struct str label)
+ask_holder(struct admin *admin, const char *label,
+    char holder[DEVICE_NAME_MAX + 1])
 {
-	json_t *devices, *device;
+	json_t *devices = json_array(), *device;
+	int code = admin->store->devices(admin, devices);
 	size_t i;
-	int code = ADMIN_OK;
 
-	if (label.ptr == NULL || admin->relay == NULL)
-		return ADMIN_OK;
-	devices = json_array();
-	code = admin->store->devices(admin, devices);
 	json_array_foreach (devices, i, device) {
-		const char *owner = json_string_value(
-			       json_object_get(device, "name")),
-			   *leased = json_string_value(json_object_get(
-			       json_object_get(device, "lease"), "label"));
+		const char *leased = json_string_value(json_object_get(
+		    json_object_get(device, "lease"), "label"));
 
-		if (code == ADMIN_OK && leased != NULL &&
-		    str_is(label, leased) && strcmp(owner, name) != 0)
-			code = admin_fail(admin, ADMIN_TAKEN,
-			    "label %s is leased to the device %s: choose "
-			    "another one, or wait until its lease has ended",
-			    leased, owner);
+		if (leased != NULL && strcmp(leased, label) == 0)
+			(void)str_copy(str_of(json_string_value(
+					   json_object_get(device, "name"))),
+			    holder, DEVICE_NAME_MAX + 1);
 	}
 	json_decref(devices);
 	return code;
+}
+
+int
+file_check_leased(struct admin *admin, const char *name, const char *label)
+{
+	char holder[DEVICE_NAME_MAX + 1] = "";
+	int code = ADMIN_OK;
+
+	if (admin->label_holder != NULL)
+		(void)str_copy(
+		    str_of(admin->label_holder), holder, sizeof(holder));
+	else if (admin->relay != NULL)
+		code = ask_holder(admin, label, holder);
+	if (code != ADMIN_OK || holder[0] == '\0' || strcmp(holder, name) == 0)
+		return code;
+	return admin_fail(admin, ADMIN_TAKEN,
+	    "label %s is leased to the device %s: choose another one, or wait "
+	    "until its lease has ended",
+	    label, holder);
+}
+
+/* Of an alias: nobody has it, not even the device itself for a name of its own. */
+static int
+check_label(struct admin *admin, const char *name, const char *host,
+    const char *label)
+{
+	if (admin->label_holder != NULL && strcmp(admin->label_holder, name) == 0)
+		return admin_fail_own_name(admin, host);
+	return file_check_leased(admin, name, label);
 }
 
 struct host_change {
@@ -182,12 +204,14 @@ file_host_add(
 {
 	struct free_check check = {
 	    admin, name, host, device_host_label(host), ADMIN_OK};
+	char label[LABEL_MAX + 1];
 	int code = file_read(admin, check_free_cb, NULL, &check);
 
 	if (code == ADMIN_OK)
 		code = check.code;
-	if (code == ADMIN_OK)
-		code = check_leased(admin, name, check.label);
+	if (code == ADMIN_OK && check.label.ptr != NULL &&
+	    str_copy(check.label, label, sizeof(label)))
+		code = check_label(admin, name, host->host, label);
 	return code == ADMIN_OK
 	    ? change_hosts(admin, name, host, add_host_cb)
 	    : code;

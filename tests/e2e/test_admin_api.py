@@ -485,6 +485,27 @@ def test_further_names_of_a_device(scene):
     assert api.ok("GET", "/domains") == {"domains": []}
 
 
+def test_a_label_that_is_leased_is_nobody_elses(scene):
+    api = scene.api
+    agent = scene.agent("lessee")
+    agent.wait_connected()
+    label = agent.host().split(".")[0]
+    api.ok("POST", "/devices", {"name": "wisher"})
+    wish = {"host": f"{label}.example.test", "device": "wisher", "service": "web"}
+    api.fails(409, "POST", "/domains", wish, f"label {label} is leased to the device lessee")
+    api.fails(409, "POST", "/domains", {**wish, "device": "lessee"}, "is that device's own name already")
+    api.fails(409, "POST", "/devices", {"name": "late", "label": label},
+              f"label {label} is leased to the device lessee")
+    api.fails(409, "PUT", "/devices/late", {"label": label}, "is leased to the device lessee")
+    api.fails(404, "GET", "/devices/late")
+    assert api.ok("GET", "/domains") == {"domains": []}
+    # who may not is told that, and no more
+    api.fails(403, "POST", "/domains", wish, token=scene.tokens["read"])
+    for name in ("lessee", "wisher"):
+        api.ok("DELETE", f"/devices/{name}")
+    agent.stop()
+
+
 def test_the_last_hour_of_a_device(scene):
     api, path = scene.api, "/devices/drawn/traffic"
     scene.agent("drawn").wait_connected()

@@ -218,7 +218,10 @@ serve(struct api_call *call, struct admin *admin)
 {
 	json_error_t ignored;
 
-	if (!api_may_call(call, admin)) {
+	admin->label_holder = NULL;
+	if (call->looked) {
+		call->operation->ask(call, admin);
+	} else if (!api_may_call(call, admin)) {
 		if (call->bearer.role != TOKEN_NONE)
 			load_body(call, &ignored); /* the audit names it */
 	} else if (parse_body(call) && !call->runs_route &&
@@ -256,9 +259,28 @@ recalled_cb(struct guest *guest)
 }
 
 static void
+send_call(struct api_call *call)
+{
+	if (worker_send(call->api->worker, &call->guest))
+		return;
+	api_fail(call, 503, "busy", "try again",
+	    "the relay cannot begin a thread now");
+	answer_call(call);
+}
+
+static void
 returned_cb(struct guest *guest)
 {
-	finish_call((struct api_call *)guest);
+	struct api_call *call = (struct api_call *)guest;
+
+	if (call->look == NULL) {
+		finish_call(call);
+		return;
+	}
+	call->look(call, call->api->relay);
+	call->look = NULL;
+	call->looked = true;
+	send_call(call);
 }
 
 static const struct guest_ops guest_ops = {
@@ -355,7 +377,8 @@ take_body(struct api_call *call, const struct http_request *request)
 static void
 take_names(struct api_call *call, const struct path_names *names)
 {
-	if (names->name.ptr != NULL && device_name_valid(names->name))
+	call->name_in_path = names->name.ptr != NULL;
+	if (call->name_in_path && device_name_valid(names->name))
 		(void)str_copy(names->name, call->name, sizeof(call->name));
 	if (names->service.ptr != NULL && service_name_valid(names->service))
 		(void)str_copy(
@@ -405,11 +428,8 @@ go(struct api_call *call)
 
 	if (!is_somebody && (call->runs_route || call->operation->ask == NULL))
 		finish_call(call);
-	else if (!worker_send(call->api->worker, &call->guest)) {
-		api_fail(call, 503, "busy", "try again",
-		    "the relay cannot begin a thread now");
-		answer_call(call);
-	}
+	else
+		send_call(call);
 }
 
 static void

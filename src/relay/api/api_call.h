@@ -44,8 +44,9 @@ struct api_call {
 	struct http_request *request;
 	const struct api_operation *operation;
 	bool runs_route; /* what its request's route does, no operation */
-	/* in the path */
+	/* in the path, but for a name that is in the body */
 	char name[DEVICE_NAME_MAX + 1];
+	bool name_in_path;
 	char service[SERVICE_NAME_MAX + 1];
 	char share[SHARE_ID_LEN + 1];
 	char host[HOST_NAME_MAX + 1]; /* of domains: in the path, or in the body */
@@ -72,6 +73,13 @@ struct api_call {
 	struct address from; /* the same */
 	unsigned retry_after_s;
 	uint64_t due_ms; /* wall clock: by then its turn has come */
+
+	/* set by ask: it needs to know something of the relay first. This runs in the loop, and ask is
+	 * called once more */
+	void (*look)(struct api_call *call, struct relay *relay);
+	bool looked;
+	char label[LABEL_MAX + 1];	  /* that shall be reserved */
+	char holder[DEVICE_NAME_MAX + 1]; /* who has it; "": nobody */
 
 	const char *audit; /* what it changes, if not what its operation says */
 	bool changed;   /* the registry has done it */
@@ -124,6 +132,11 @@ bool api_may_call(struct api_call *call, struct admin *admin);
 void api_audit(const struct api_call *call);
 void api_tell_audit(
     const struct api_call *call, const char *who, const char *outcome);
+
+/* In the worker: a label is about to be reserved ("": none is). False: a relay that stands alone has to be asked
+ * first who has it, which was arranged. */
+bool api_knows_holder(
+    struct api_call *call, struct admin *admin, const char *label);
 
 /* Has who makes it at least that role? False: the call has failed, which was said. */
 bool api_has_role(struct api_call *call, enum token_role role);

@@ -26,9 +26,13 @@ void
 api_ask_add_domain(struct api_call *call, struct admin *admin)
 {
 	struct host_wish wish = {.by = call->bearer.name};
+	char label[LABEL_MAX + 1];
 	json_t *json;
 
-	if (api_take_domain(call, &wish) && may_vouch(call, &wish) &&
+	if (!api_take_domain(call, &wish) || !may_vouch(call, &wish))
+		return;
+	admin_host_label(wish.host, admin->domain, label);
+	if (api_knows_holder(call, admin, label) &&
 	    api_has_changed(call, admin, admin_host_add(admin, &wish, &json)))
 		api_answer(call, 201, json);
 }

@@ -89,7 +89,7 @@ take_number(struct api_call *call, const char *key, uint64_t max, uint64_t *out)
 static bool
 take_name(struct api_call *call, char name[DEVICE_NAME_MAX + 1])
 {
-	if (call->name[0] == '\0' &&
+	if (!call->name_in_path &&
 	    !take_text(call, "name", device_name_valid, call->name,
 		sizeof(call->name), NAME_SHAPE))
 		return false;
@@ -209,7 +209,7 @@ api_take_device(struct api_call *call, struct device_record *record)
 	struct limit_change changes[DEVICE_LIMITS];
 
 	*record = (struct device_record){0};
-	if (!check_keys(call, call->name[0] == '\0' ? keys : keys + 1) ||
+	if (!check_keys(call, call->name_in_path ? keys + 1 : keys) ||
 	    !take_name(call, record->name) ||
 	    !take_text(call, "label", label_valid, record->label,
 		sizeof(record->label),

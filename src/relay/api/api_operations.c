@@ -46,6 +46,8 @@ add_record(
 	char secret[SECRET_TEXT_LEN + 1];
 	json_t *answer;
 
+	if (!api_knows_holder(call, admin, record->label))
+		return;
 	secret_draw(secret, record->secret_sha256);
 	if (api_has_changed(
 		call, admin, admin->store->device_add(admin, record))) {

@@ -75,6 +75,40 @@ api_add_presence(struct relay *relay, json_t *json)
 	    json, "urls", device != NULL ? urls_json(device) : json_array());
 }
 
+static void
+find_holder_cb(void *ctx, struct hash_node *node)
+{
+	const struct device *device =
+	    HASH_ENTRY(node, struct device, by_name);
+	struct api_call *call = ctx;
+
+	if (strcmp(grant_label(device->grant), call->label) == 0)
+		(void)str_copy(
+		    str_of(device->name), call->holder, sizeof(call->holder));
+}
+
+static void
+find_holder(struct api_call *call, struct relay *relay)
+{
+	hash_map_each(&relay->devices, find_holder_cb, call);
+}
+
+bool
+api_knows_holder(
+    struct api_call *call, struct admin *admin, const char *label)
+{
+	if (redis_options_given(admin->registry) || label[0] == '\0')
+		return true;
+	if (!call->looked) {
+		(void)str_copy(
+		    str_of(label), call->label, sizeof(call->label));
+		call->look = find_holder;
+		return false;
+	}
+	admin->label_holder = call->holder;
+	return true;
+}
+
 /* "http/HOST", "sni/HOST" or "tcp/PORT". */
 static void
 write_url(const struct relay *relay, struct str route, struct writer *w)
