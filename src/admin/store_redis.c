@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define ATTEMPTS_MAX 10 /* while others write what we watch */
+#define FORM_TEXT_MAX 2048 /* how a session has ended is the longest */
 
 const struct store redis_store = {
     .device_add = redis_device_add,
@@ -293,7 +294,7 @@ redis_hash_json(const redisReply *reply)
 json_t *
 redis_form_json(struct str text)
 {
-	char copy[1024], key[64];
+	char copy[FORM_TEXT_MAX], key[64];
 	struct form_reader r;
 	struct form_pair pair;
 	json_t *object;

@@ -126,10 +126,37 @@ try_add(struct admin *admin, const char *name, const void *what)
 	return code == ADMIN_OK ? store_execute(admin) : code;
 }
 
+/* The host name of a relay is its own, and leads to no device. */
+static int
+check_relays(struct admin *admin, const char *label)
+{
+	char domain[HOST_NAME_MAX + 1], relay[DEVICE_NAME_MAX + 1] = "",
+	    host[LABEL_MAX + HOST_NAME_MAX + 2];
+	int code = redis_domain(admin, domain);
+
+	if (code == ADMIN_NO_RELAY)
+		return ADMIN_OK;
+	snprintf(host, sizeof(host), "%s.%s", label, domain);
+	if (code == ADMIN_OK)
+		code = redis_relay_of_host(admin, host, relay);
+	if (code == ADMIN_OK && relay[0] != '\0')
+		code = admin_fail(admin, ADMIN_TAKEN,
+		    "%s is where agents find the relay %s: choose another "
+		    "label",
+		    host, relay);
+	return code;
+}
+
 int
 redis_device_add(struct admin *admin, const struct device_record *record)
 {
-	return store_transact(admin, try_add, record->name, record);
+	int code = ADMIN_OK;
+
+	if (record->label[0] != '\0')
+		code = check_relays(admin, record->label);
+	return code == ADMIN_OK
+	    ? store_transact(admin, try_add, record->name, record)
+	    : code;
 }
 
 int

@@ -2,11 +2,14 @@
 /* Further host names in Redis: each a field of its device's hash, and reserved, so that no two devices have
  * it; an alias reserves its label, too. All in one transaction. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin/host_admin.h"
 #include "admin/store_redis.h"
 #include "wire/url.h"
+
+#define SCAN_COUNT 10000 /* that Redis looks at in one go */
 
 /* The cluster. */
 
@@ -295,41 +298,103 @@ redis_host_remove(
 	return store_transact(admin, try_remove, name, host);
 }
 
-/* All of them. */
+/* All of them: those that are reserved, and then what their devices say of them, many at once. */
+
+struct owned_host {
+	char name[DEVICE_NAME_MAX + 1];
+	struct device_host host;
+};
+
+struct host_scan {
+	struct admin *admin;
+	json_t *list;
+	size_t n; /* asked about, and not answered yet */
+	struct owned_host asked[REDIS_BATCH];
+};
+
+/* What makes no sense here makes none to its relay; what is not there is being removed. */
+static void
+add_to_list(struct host_scan *scan, struct owned_host *owned, struct str text)
+{
+	if (text.ptr != NULL && device_host_parse(&owned->host, text))
+		json_array_append_new(
+		    scan->list, admin_host_json(owned->name, &owned->host));
+}
 
 static int
-add_to_list(struct admin *admin, struct str host, struct str owner, json_t *list)
+take_answers(struct host_scan *scan)
 {
-	char name[DEVICE_NAME_MAX + 1];
-	struct device_host found = {0};
-	bool is_there;
-	int code;
+	int code = ADMIN_OK;
 
-	if (!str_copy(host, found.host, sizeof(found.host)) ||
-	    !str_copy(owner, name, sizeof(name)))
-		return ADMIN_OK; /* written by nobody of ours */
-	code = read_host(admin, name, &found, &is_there);
-	if (code == ADMIN_OK && is_there)
-		json_array_append_new(list, admin_host_json(name, &found));
+	for (size_t i = 0; code == ADMIN_OK && i < scan->n; i++) {
+		redisReply *reply = store_next(scan->admin, &code);
+
+		if (reply != NULL)
+			add_to_list(scan, &scan->asked[i], redis_text(reply));
+		redis_sync_reply_free(&reply);
+	}
+	scan->n = 0;
 	return code;
+}
+
+static int
+ask_about(struct host_scan *scan, struct str field, struct str owner)
+{
+	struct owned_host *owned = &scan->asked[scan->n];
+	struct str kind, host;
+
+	*owned = (struct owned_host){0};
+	if (!str_split(field, '/', &kind, &host) ||
+	    !str_copy(host, owned->host.host, sizeof(owned->host.host)) ||
+	    !str_copy(owner, owned->name, sizeof(owned->name)))
+		return ADMIN_OK; /* written by nobody of ours */
+	if (redis_sync_queuef(scan->admin->redis,
+		"HGET taupe:device:%s host/%s", owned->name,
+		owned->host.host) != 0)
+		return admin_fail_memory(scan->admin);
+	scan->n++;
+	return scan->n == REDIS_BATCH ? take_answers(scan) : ADMIN_OK;
+}
+
+/* [cursor, ["host/HOST", name, …]] */
+static int
+take_step(struct host_scan *scan, const redisReply *reply, char cursor[32])
+{
+	const redisReply *pairs;
+	int code = ADMIN_OK;
+
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
+	    reply->element[1]->type != REDIS_REPLY_ARRAY ||
+	    !str_copy(redis_text(reply->element[0]), cursor, 32))
+		return store_fail_nonsense(scan->admin, "further names");
+	pairs = reply->element[1];
+	for (size_t i = 0; code == ADMIN_OK && i + 1 < pairs->elements; i += 2)
+		code = ask_about(scan, redis_text(pairs->element[i]),
+		    redis_text(pairs->element[i + 1]));
+	return code == ADMIN_OK ? take_answers(scan) : code;
 }
 
 int
 redis_hosts(struct admin *admin, json_t *list)
 {
-	int code;
-	redisReply *reply = store_ask(admin, &code, "HGETALL taupe:reserved");
-	struct str kind, host;
+	struct host_scan *scan = calloc(1, sizeof(*scan));
+	char cursor[32] = "0";
+	int code = ADMIN_OK;
 
-	if (reply == NULL)
-		return code;
-	for (size_t i = 0; code == ADMIN_OK && i + 1 < reply->elements; i += 2)
-		if (str_split(redis_text(reply->element[i]), '/', &kind,
-			&host) &&
-		    str_is(kind, "host"))
-			code = add_to_list(admin, host,
-			    redis_text(reply->element[i + 1]), list);
-	redis_sync_reply_free(&reply);
+	if (scan == NULL)
+		return admin_fail_memory(admin);
+	scan->admin = admin;
+	scan->list = list;
+	do {
+		redisReply *reply = store_ask(admin, &code,
+		    "HSCAN taupe:reserved %s MATCH host/* COUNT %d", cursor,
+		    SCAN_COUNT);
+
+		if (reply != NULL)
+			code = take_step(scan, reply, cursor);
+		redis_sync_reply_free(&reply);
+	} while (code == ADMIN_OK && strcmp(cursor, "0") != 0);
+	free(scan);
 	return code;
 }
 

@@ -279,8 +279,8 @@ survey_reservations(struct survey *survey)
 	}
 	if (n > 0)
 		add_problem(survey,
-		    "%llu labels or ports are reserved for devices that are "
-		    "gone",
+		    "%llu labels, ports or further names are reserved for "
+		    "devices that are gone",
 		    (unsigned long long)n);
 	redis_sync_reply_free(&reply);
 	return code;

@@ -232,6 +232,44 @@ def test_a_label_that_another_device_leases_is_no_alias(scene):
     scene.leads(host, "")
 
 
+def test_a_relays_name_is_no_devices(scene):
+    # one more, as the first has announced itself, full
+    like = scene.client.hgetall(f"taupe:relay:{scene.cluster.relays[0].name}")
+    scene.client.hset("taupe:relay:door", mapping={**like, "url": f"wss://Door.{DOMAIN}:8443",
+                                                   "agents": like["capacity"]})
+    scene.client.zadd("taupe:relays", {"door": 1e9})
+    try:
+        where = f"door.{DOMAIN} is where agents find the relay door: choose another"
+        scene.fails(CANTCREAT, f"{where} name", "domain", "add", f"door.{DOMAIN}", "alice/seal")
+        scene.fails(CANTCREAT, f"{where} label", "device", "add", "carol", "--label", "door")
+    finally:
+        scene.client.zrem("taupe:relays", "door")
+        scene.client.delete("taupe:relay:door")
+
+
+def test_one_that_makes_no_sense_hides_no_others(scene):
+    """Of a later version, perhaps."""
+    scene.add(SHOP, "alice/web")
+    scene.client.hset("taupe:device:ghost", "host/odd.customer.test", "proof=prayer")
+    scene.client.hset("taupe:reserved", "host/odd.customer.test", "ghost")
+    listed = json.loads(scene.ctl("--json", "domain", "ls"))["domains"]
+    scene.client.hdel("taupe:reserved", "host/odd.customer.test")
+    scene.client.delete("taupe:device:ghost")
+    assert [host["host"] for host in listed] == [SHOP]
+
+
+def test_many_are_listed_in_order(scene):
+    text = "service=web&proof=pending&created_ms=1&token=" + "0" * 32
+    hosts = [f"n{number:04}.customer.test" for number in range(1000)]
+    fields = {f"host/{host}": text for host in hosts}
+    scene.client.hset("taupe:device:ghost", mapping=fields)
+    scene.client.hset("taupe:reserved", mapping=dict.fromkeys(fields, "ghost"))
+    listed = json.loads(scene.ctl("--json", "domain", "ls"))["domains"]
+    scene.client.hdel("taupe:reserved", *fields)
+    scene.client.delete("taupe:device:ghost")
+    assert [host["host"] for host in listed] == hosts
+
+
 def test_no_more_than_32(scene):
     text = "service=web&proof=pending&created_ms=1&token=" + "0" * 32
     others = [f"host/n{number}.customer.test" for number in range(31)]
