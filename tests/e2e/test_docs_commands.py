@@ -65,7 +65,17 @@ def calls(line):
                 break
 
 
+def variables_of_nobody(text):
+    """What is used in a block of commands and set in none of the document's."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    script = re.sub(r"'[^']*'", "", "".join(blocks))
+    known = set(re.findall(r"(?:^|[\s;(])(\w+)=", script)) | {"HOME", "PATH", "PWD"}
+    return sorted(set(re.findall(r"\$\{?([A-Za-z_]\w*)", script)) - known)
+
+
 def faults(text):
+    for name in variables_of_nobody(text):
+        yield f"${name} is set nowhere"
     for line in told(text):
         for program, words in calls(line):
             known = options_of(program)
@@ -100,5 +110,6 @@ def test_what_is_told_is_there(document):
 
 def test_what_is_not_there_is_noticed():
     text = ("`taupectl frobnicate`\n```sh\ntaupe-relay --no-such \\\n  --domain x | taupectl --qx\n```\n"
-            "```ini\n[router]\nno_key = 1\n```\ntest_of_nothing scripts/nothing\n")
-    assert len(list(faults(text))) == 6
+            "```ini\n[router]\nno_key = 1\n```\ntest_of_nothing scripts/nothing\n"
+            "```sh\nhere=1; curl $here $nowhere\n```\n")
+    assert len(list(faults(text))) == 7
