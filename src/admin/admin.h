@@ -50,6 +50,7 @@ struct store;
 /* What has happened, in order, each with its place as a member. */
 struct event_page {
 	json_t *events;		   /* the caller's array, which is added to */
+	unsigned most;		   /* at once; 0: as many as the store likes */
 	char end[EVENT_PLACE_MAX]; /* to go on behind */
 	bool missed; /* what stood at the place that was asked for is gone, and perhaps more */
 };

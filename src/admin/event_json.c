@@ -19,8 +19,8 @@ event_json_add(json_t *event, struct str key, struct str value)
 	char name[64];
 	uint64_t number;
 
-	if (!str_copy(key, name, sizeof(name)))
-		return;
+	if (!str_copy(key, name, sizeof(name)) || str_is(key, "place"))
+		return; /* where it stands is not the event's to say */
 	if (is_number(key) && str_to_number(value, INT64_MAX, &number))
 		json_object_set_new(
 		    event, name, json_integer((json_int_t)number));

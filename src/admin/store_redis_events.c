@@ -120,6 +120,7 @@ redis_events(struct admin *admin, const char *after, uint64_t wait_ms,
 {
 	uint64_t most_ms = (uint64_t)admin->registry->redis_timeout_ms / 2;
 	bool is_entry = after != NULL && strchr(after, '-') != NULL;
+	unsigned most = page->most != 0 ? page->most : AT_ONCE;
 	int code;
 	redisReply *reply;
 
@@ -133,10 +134,10 @@ redis_events(struct admin *admin, const char *after, uint64_t wait_ms,
 	(void)str_copy(str_of(after), page->end, sizeof(page->end));
 	if (wait_ms == 0)
 		reply = store_ask(admin, &code,
-		    "XREAD COUNT %d STREAMS " STREAM " %s", AT_ONCE, after);
+		    "XREAD COUNT %u STREAMS " STREAM " %s", most, after);
 	else
 		reply = store_ask(admin, &code,
-		    "XREAD COUNT %d BLOCK %llu STREAMS " STREAM " %s", AT_ONCE,
+		    "XREAD COUNT %u BLOCK %llu STREAMS " STREAM " %s", most,
 		    (unsigned long long)(wait_ms < most_ms ? wait_ms : most_ms),
 		    after);
 	if (reply == NULL)

@@ -3,12 +3,15 @@
 taupectl events and webhooks of the latter."""
 import http.client
 import json
+import pathlib
 import signal
+import socket
 import time
 
 import pytest
 
 from harness.api import Api
+from harness.barrage import QUARANTINE
 from harness.process import Process
 from harness.programs import Agent, Device, Redis, Relay, SampleServices
 from harness.scenes import Standalone
@@ -21,8 +24,13 @@ from test_webhooks import KEY, Receiver
 class Stream:
     """A client as a browser's EventSource."""
 
-    def __init__(self, relay, **headers):
+    def __init__(self, relay, receive=None, **headers):
         self.connection = http.client.HTTPConnection("127.0.0.1", relay.admin_port, timeout=20)
+        if receive is not None:
+            self.connection.sock = socket.socket()
+            self.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+            self.connection.sock.settimeout(20)
+            self.connection.sock.connect(("127.0.0.1", relay.admin_port))
         self.connection.request("GET", "/api/v1/events", headers={
             "Accept": "text/event-stream", **{key.replace("_", "-"): value
                                               for key, value in headers.items()}})
@@ -34,7 +42,9 @@ class Stream:
         """Its id, and what it is: an event, or the name of one that is none of ours."""
         fields = {}
         while True:
-            line = self.answer.readline().decode().rstrip("\n")
+            line = self.answer.readline().decode()
+            assert line, "the stream has ended"
+            line = line.rstrip("\n")
             if not line and fields:
                 return fields.get("id"), (fields["event"] if "event" in fields
                                           else json.loads(fields["data"]))
@@ -48,10 +58,10 @@ class Stream:
 
 
 class WithRedis:
-    def __init__(self, group):
+    def __init__(self, group, **config):
         self.group, self.redis = group, Redis(group)
         self.redis.add(Device("nobody"))
-        self.relay = Relay(group, **self.redis.access("taupe-relay"))
+        self.relay = Relay(group, **self.redis.access("taupe-relay"), **config)
         self.services = SampleServices(group, "web")
 
     def agent(self, name):
@@ -116,6 +126,38 @@ def test_a_long_history_comes_in_pages(group):
     assert told == [f"there-is-no-{i}" for i in range(250)]
     assert time.monotonic() - began < 1, "twice a second would be longer"
     stream.close()
+
+
+def resident(relay):
+    status = pathlib.Path(f"/proc/{relay.process.popen.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+
+def test_clients_that_do_not_read_cost_little_and_miss_nothing(group):
+    scene = WithRedis(group, env=QUARANTINE)
+    pipe = scene.redis.client.pipeline()
+    for i in range(2000):  # each page of Redis is more than a client may leave unread
+        pipe.xadd("taupe:history", {"kind": "audit", "id": f"t-{i}", "at_ms": 1, "place": "9-9",
+                                    "object": "x" * 1000})
+    pipe.execute()
+    wanted = [f"t-{i}" for i in range(2000)]
+    assert ids(Stream(scene.relay, Last_Event_ID="0"), 2000) == wanted
+    before = resident(scene.relay)
+    clients = [Stream(scene.relay, receive=4096, Last_Event_ID="0") for _ in range(10)]
+    # who reads is not held up by them, and by then they have had their turns, too
+    for _ in range(2):
+        assert ids(Stream(scene.relay, Last_Event_ID="0"), 2000) == wanted
+    assert resident(scene.relay) - before < 10_000_000, "of 22 MB and more"
+    assert ids(clients.pop(), 2000) == wanted, "who begins to read goes on"
+    for client in clients:
+        client.close()
+
+
+def ids(stream, number):
+    told = [stream.next() for _ in range(number)]
+    assert [place for place, _ in told] == [event["place"] for _, event in told]
+    stream.close()
+    return [event["id"] for _, event in told]
 
 
 def test_a_stream_waits_for_a_redis_that_is_away(group):

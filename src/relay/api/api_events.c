@@ -2,7 +2,8 @@
 /*
  * GET /api/v1/events: a page of what has happened, or, for who accepts text/event-stream, one after
  * the other for as long as the client listens. A stream asks for the next page twice a second, or at
- * once behind a full one, by the worker where that is Redis' to answer, whose pages may be longer. It
+ * once behind a full one, by the worker where that is Redis' to answer, and not before its client has read
+ * most of the one before. It
  * ends by itself after some minutes: its client comes again with the place where it was, and may have
  * lost the right to meanwhile.
  */
@@ -11,13 +12,15 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "relay/api/api_call.h"
 #include "registry/happening.h"
 
 #define STREAMS_MAX 32
 #define POLL_MS 500
-#define UNREAD_MAX (HTTP_BACKLOG_MAX / 4)
+#define UNREAD_MAX (HTTP_BACKLOG_MAX / 4) /* bytes; one event has far fewer */
+#define PAUSE_FIRST_MS 10 /* until its client has read some of that */
 #define SIGN_OF_LIFE 30 /* polls without an event */
 #define LIFE_MS 300000
 
@@ -29,6 +32,7 @@ struct event_stream {
 	struct timer timer;
 	uint64_t until_ms;	     /* loop clock */
 	unsigned quiet;		     /* polls */
+	uint64_t pause_ms;	     /* until a client that is behind is looked at */
 	bool asking;		     /* the worker has it */
 	char place[EVENT_PLACE_MAX]; /* "": the end, not looked for yet */
 	struct event_page page;
@@ -162,21 +166,44 @@ send_text(struct event_stream *stream, const char *text)
 	return http_request_send(stream->request, text, strlen(text));
 }
 
+/* "id: PLACE\ndata: JSON\n\n"; the caller frees it. NULL: no memory. */
+static char *
+event_text(const json_t *event)
+{
+	const char *place = json_string_value(json_object_get(event, "place"));
+	char *json = json_dumps(event, JSON_COMPACT | JSON_ENSURE_ASCII), *text;
+	size_t size;
+
+	if (json == NULL || place == NULL) {
+		free(json);
+		return NULL;
+	}
+	size = strlen(place) + strlen(json) + sizeof("id: \ndata: \n\n");
+	text = malloc(size);
+	if (text != NULL)
+		snprintf(text, size, "id: %s\ndata: %s\n\n", place, json);
+	free(json);
+	return text;
+}
+
+/* In one piece: each one has its price for as long as its client does not read it. */
 static bool
 send_event(struct event_stream *stream, const json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT | JSON_ENSURE_ASCII);
-	const char *place = json_string_value(json_object_get(event, "place"));
-	bool sent = text != NULL && place != NULL &&
-	    send_text(stream, "id: ") && send_text(stream, place) &&
-	    send_text(stream, "\ndata: ") && send_text(stream, text) &&
-	    send_text(stream, "\n\n");
+	char *text = event_text(event);
+	bool sent = text != NULL && send_text(stream, text);
 
 	free(text);
 	return sent;
 }
 
-/* False: the client does not read. */
+static void
+go_behind(struct event_stream *stream, const char *place)
+{
+	(void)str_copy(str_of(place), stream->place, sizeof(stream->place));
+}
+
+/* As much of it as the client has room for, and the place is behind that. False: no memory. */
 static bool
 send_page(struct event_stream *stream)
 {
@@ -186,9 +213,15 @@ send_page(struct event_stream *stream)
 	if (stream->page.missed &&
 	    !send_text(stream, "event: missed\ndata:\n\n"))
 		return false;
-	json_array_foreach (stream->page.events, i, event)
+	json_array_foreach (stream->page.events, i, event) {
+		if (http_request_backlog(stream->request) > UNREAD_MAX)
+			return true; /* the rest is asked for again */
 		if (!send_event(stream, event))
 			return false;
+		go_behind(stream,
+		    json_string_value(json_object_get(event, "place")));
+	}
+	go_behind(stream, stream->page.end);
 	stream->quiet =
 	    json_array_size(stream->page.events) > 0 ? 0 : stream->quiet + 1;
 	if (stream->quiet % SIGN_OF_LIFE == 1)
@@ -202,15 +235,15 @@ take_page(struct event_stream *stream)
 {
 	struct loop *loop = stream->api->relay->loop;
 	bool good = stream->code != ADMIN_OK || send_page(stream);
-	bool full = json_array_size(stream->page.events) >= HISTORY_PAGE;
+	bool more = json_array_size(stream->page.events) >= HISTORY_PAGE ||
+	    (stream->code == ADMIN_OK &&
+		strcmp(stream->place, stream->page.end) != 0);
 
-	if (stream->code == ADMIN_OK)
-		memcpy(stream->place, stream->page.end, sizeof(stream->place));
 	json_array_clear(stream->page.events);
 	if (!good || loop_now_ms(loop) >= stream->until_ms)
 		end_stream(stream);
 	else
-		timer_set(loop, &stream->timer, full ? 0 : POLL_MS);
+		timer_set(loop, &stream->timer, more ? 0 : POLL_MS);
 }
 
 static void
@@ -255,12 +288,18 @@ waits_for_client(struct event_stream *stream)
 {
 	struct loop *loop = stream->api->relay->loop;
 
-	if (http_request_backlog(stream->request) <= UNREAD_MAX)
+	if (http_request_backlog(stream->request) <= UNREAD_MAX) {
+		stream->pause_ms = PAUSE_FIRST_MS;
 		return false;
-	if (loop_now_ms(loop) >= stream->until_ms)
+	}
+	if (loop_now_ms(loop) >= stream->until_ms) {
 		end_stream(stream);
-	else
-		timer_set(loop, &stream->timer, POLL_MS);
+		return true;
+	}
+	timer_set(loop, &stream->timer, stream->pause_ms);
+	stream->pause_ms = 2 * stream->pause_ms < POLL_MS
+	    ? 2 * stream->pause_ms
+	    : POLL_MS;
 	return true;
 }
 
@@ -314,6 +353,7 @@ api_stream_events(struct api_call *call)
 		return false;
 	}
 	stream->guest.ops = &stream_ops;
+	stream->page.most = HISTORY_PAGE;
 	stream->api = call->api;
 	stream->request = call->request;
 	memcpy(stream->place, call->after, sizeof(stream->place));
