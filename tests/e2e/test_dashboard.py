@@ -367,8 +367,16 @@ def test_a_link_is_shared_and_revoked(scene, browser):
     browser.press("#confirm-no")
     assert not scene.api.ok("GET", "/devices/sharon/shares")["shares"][0]["revoked"]
     browser.press("#device-shares button")
-    browser.press("#confirm-yes")
+    browser.keys(Keys.ESCAPE)
+    assert not browser.run("return document.getElementById('confirm').open")
+    # somebody quick: before the browser has said that the first question is gone
+    browser.press("#device-shares button")
+    browser.run("window.ended = 0; const real = window.fetch; window.fetch = (path, how) => {"
+                "ended += how.method === 'DELETE'; return real(path, how); };"
+                "for (const css of ['#confirm-no', '#device-shares button', '#confirm-yes'])"
+                "document.querySelector(css).click();")
     until("it is revoked", lambda: "revoked" in browser.text("#device-shares"))
+    assert browser.run("return ended") == 1, "no is no"
     assert scene.api.ok("GET", "/devices/sharon/shares")["shares"][0]["revoked"]
     assert browser.all("#device-shares button") == []
 
@@ -391,6 +399,68 @@ def test_a_slow_registry_is_asked_one_look_at_a_time(scene, alice, browser):
     until("it has looked", lambda: browser.run("return looking === null"))
     browser.run("window.turn()")
     assert browser.run("return asked").count("api/v1/cluster") == 2
+
+
+IS_SEEN = """const box = document.querySelector(arguments[0]).getBoundingClientRect();
+const top = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+return box.height > 0 && top !== null && top.matches(arguments[0]);"""
+FAIL_ONCE = """stream.close();  // ticks are ours from here on
+const real = window.fetch, path = arguments[0];
+window.fetch = (...all) => {
+	if (!all[0].startsWith(path))
+		return real(...all);
+	window.fetch = real;
+	return Promise.resolve(new Response('{"what": "not now", "hint": "come again"}', {status: 503}));
+};"""
+
+
+def test_what_an_action_came_to_is_seen_where_it_was_asked_for(scene, alice, browser):
+    browser.open(scene.relays[0])
+    browser.login(scene.operator)
+    browser.run("openDevice('alice')")
+    until("alice is shown", lambda: browser.text("#device-state") == "online")
+    browser.run(FAIL_ONCE, "api/v1/devices/alice/kick")
+    browser.press("#kick")
+    browser.press("#confirm-yes")
+    until("it is told", lambda: browser.text("#device-problem") == "not now. come again")
+    assert browser.run(IS_SEEN, "#device-problem")
+    # looks that go well say nothing about that
+    until("it has looked", lambda: browser.run("return looking === null"))
+    assert browser.run(IS_SEEN, "#device-problem")
+    browser.picture("device-problem")
+    browser.run("openDevice('alice')")
+    assert not browser.run(IS_SEEN, "#device-problem")
+
+
+def test_what_a_look_came_to_is_over_with_the_next_one(scene, browser):
+    browser.open(scene.relays[0])
+    browser.run(FAIL_ONCE, "api/v1/cluster")
+    browser.run("look()")
+    until("it is told", lambda: browser.run(IS_SEEN, "#problem"))
+    browser.run("lookAgain()")
+    until("it is over", lambda: browser.run("return document.getElementById('problem').hidden"))
+
+
+def test_who_is_logged_out_is_asked_to_log_in(group, browser):
+    """By the relay's restart, where nobody may look without a login."""
+    closed = Standalone(group, name="closed", admin_private=True)
+    token = token_of({"devices_file": closed.devices_file}, "olga", "operate")
+    browser.open(closed.relay, ready=False)
+    is_asked = "return document.getElementById('login').open"
+    until("it asks for a token", lambda: browser.run(is_asked))
+    browser.press("#login .close")
+    browser.login(token)
+    until("it is live", lambda: browser.text("#pulse") == "live")
+    closed.relay.process.kill()
+    closed.relay.start()
+    # as the browser does it after some seconds, and ours after some more
+    browser.run("const real = window.setTimeout; window.setTimeout = (f, ms) => real(f, ms / 100);"
+                "listen();")
+    until("it asks for a token", lambda: browser.run(is_asked))
+    assert browser.text("#who") == "Not logged in" and browser.text("#pulse") == "not logged in"
+    browser.press("#login .close")
+    browser.login(token)
+    until("it is live", lambda: browser.text("#pulse") == "live")
 
 
 def test_a_device_that_comes_is_there_without_a_reload(scene, browser):

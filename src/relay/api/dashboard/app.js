@@ -46,18 +46,32 @@ async function api(method, path, body, headers = {}) {
 	return json;
 }
 
-function complain(error) {
-	if (error instanceof Failure && (error.status === 401 || error.error === "csrf")) {
-		csrf.set(null);
+/* Above all, and in the device's dialog, which covers that. */
+const problems = [at("problem"), at("device-problem")];
+let told = null;              /* what was told last: "act" or "look"; a look that is well ends the latter */
+
+const well = () => {
+	told = null;
+	problems.forEach(place => { place.hidden = true; });
+};
+
+const isLoginNeeded = error => error instanceof Failure && (error.status === 401 || error.error === "csrf");
+
+function complain(error, of = "act") {
+	if (isLoginNeeded(error)) {
+		loggedOut();
 		openLogin();
 		return;
 	}
-	at("problem").textContent = error instanceof Failure
-		? `${error.message}. ${error.hint}` : "The relay does not answer.";
-	at("problem").hidden = false;
+	told = of;
+	for (const place of problems) {
+		place.textContent = error instanceof Failure
+			? `${error.message}. ${error.hint}` : "The relay does not answer.";
+		place.hidden = false;
+	}
 }
 
-const well = () => { at("problem").hidden = true; };
+const complainOfLook = error => complain(error, "look");
 
 /* ---- words for numbers ---- */
 
@@ -310,6 +324,7 @@ async function showDevice() {
 	fact(facts, "Relay", session.relay);
 	fact(facts, "From", session.from);
 	fact(facts, "Since", session.since_ms && `${new Date(session.since_ms).toLocaleString()} (${ago(session.since_ms)})`);
+	fact(facts, "Down", session.down && session.down.join(", "));
 	fact(facts, "Lease ends", !device.online && lease.remaining_ms && `in ${span(lease.remaining_ms)}`);
 	fact(facts, "Ports", Object.entries(lease.ports || device.ports).map(pair => pair.join(":")).join(", "));
 	fact(facts, "Limits", Object.entries(device.limits).map(pair => pair.join(" ")).join(", "));
@@ -459,23 +474,30 @@ function openDevice(name) {
 	at("device-chart").replaceChildren();
 	at("device-hour").textContent = at("device-traffic").textContent = "";
 	at("device-name").textContent = name;
+	well();
 	if (!at("device").open)
 		at("device").showModal();
 	showDevice().catch(error => { at("device").close(); complain(error); });
-	drawDevice().catch(complain);
+	drawDevice().catch(complainOfLook);
 }
 
 /* ---- actions ---- */
+
+let decide = null;            /* who waits for the confirmation that is asked for */
 
 function confirmed(what, why, yes) {
 	at("confirm-what").textContent = what;
 	at("confirm-why").textContent = why;
 	at("confirm-yes").textContent = yes;
-	at("confirm").returnValue = "";
 	at("confirm").showModal();
 	at("confirm-no").focus();
-	return new Promise(resolve => at("confirm").addEventListener("close",
-		() => resolve(at("confirm").returnValue === "yes"), {once: true}));
+	return new Promise(resolve => { decide = resolve; });
+}
+
+/* At once: the dialog's own event comes later, when another question may have been asked. */
+function decided(yes) {
+	at("confirm").close();
+	decide(yes);
 }
 
 async function act(what, why, yes, path, method = "POST") {
@@ -510,10 +532,22 @@ const rotate = () => act(`Have ${opened.name} draw another secret?`,
 /* ---- who we are ---- */
 
 function openLogin() {
+	if (at("login").open)
+		return;
 	at("login-wrong").textContent = "";
-	if (!at("login").open)
-		at("login").showModal();
+	at("login").showModal();
 	at("token").focus();
+}
+
+/* A login ends with its time, its token and the relay's process. */
+function loggedOut() {
+	csrf.set(null);
+	me.name = null;
+	at("who").textContent = "Not logged in";
+	at("pulse").dataset.state = "lost";
+	at("pulse").textContent = "not logged in";
+	at("login-open").hidden = false;
+	at("logout").hidden = true;
 }
 
 async function whoami() {
@@ -563,9 +597,10 @@ async function lookOnce() {
 		listed = true;
 		parts.push(showDevices());
 	}
-	for (const part of await Promise.allSettled(parts))
-		if (part.status === "rejected")
-			complain(part.reason);
+	const failed = (await Promise.allSettled(parts)).filter(part => part.status === "rejected");
+	failed.forEach(part => complainOfLook(part.reason));
+	if (failed.length === 0 && told === "look")
+		well();
 	looking = null;
 }
 
@@ -602,8 +637,22 @@ function listen() {
 		at("pulse").dataset.state = "lost";
 		at("pulse").textContent = "connection lost, trying again";
 		if (stream.readyState === EventSource.CLOSED)
-			setTimeout(listen, 3000);
+			setTimeout(comeBack, 3000);
 	});
+}
+
+/* The browser gives up where the answer is no stream: perhaps we have to log in again, which begins
+ * anew. */
+async function comeBack() {
+	try {
+		await whoami();
+		listen();
+	} catch (error) {
+		if (isLoginNeeded(error))
+			complain(error);
+		else
+			setTimeout(comeBack, 3000);
+	}
 }
 
 async function begin() {
@@ -615,7 +664,7 @@ async function begin() {
 	}
 	listen();
 	Promise.all([showDevices(), showCluster(), drawHour()])
-		.then(() => { document.body.dataset.ready = "yes"; }).catch(complain);
+		.then(() => { document.body.dataset.ready = "yes"; }).catch(complainOfLook);
 }
 
 /* ---- keys and clicks ---- */
@@ -627,7 +676,7 @@ function searched() {
 	typed = setTimeout(() => {
 		search = at("search").value.trim();
 		pages = [""];
-		showDevices().catch(complain);
+		showDevices().catch(complainOfLook);
 	}, 60);
 }
 
@@ -636,7 +685,7 @@ function turn(forward) {
 		pages.push(at("more").dataset.after);
 	else
 		pages.pop();
-	showDevices().catch(complain);
+	showDevices().catch(complainOfLook);
 }
 
 function moveTo(row) {
@@ -691,8 +740,9 @@ at("share").addEventListener("close", () => { at("share-link").value = ""; });
 at("login-open").addEventListener("click", openLogin);
 at("login-form").addEventListener("submit", login);
 at("logout").addEventListener("click", logout);
-at("confirm-yes").addEventListener("click", () => at("confirm").close("yes"));
-at("confirm-no").addEventListener("click", () => at("confirm").close(""));
+at("confirm-yes").addEventListener("click", () => decided(true));
+at("confirm-no").addEventListener("click", () => decided(false));
+at("confirm").addEventListener("cancel", () => decided(false));
 for (const close of document.querySelectorAll(".close"))
 	close.addEventListener("click", () => close.closest("dialog").close());
 begin();
