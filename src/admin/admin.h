@@ -34,7 +34,7 @@ enum admin_code {
 	ADMIN_UNPROVED,   /* the world does not show what it has to */
 	ADMIN_BUSY,       /* others were faster, again and again */
 	ADMIN_DOWN,       /* Redis or the relay does not answer as it should */
-	ADMIN_REFUSED,    /* Redis does not allow it to this user */
+	ADMIN_REFUSED,    /* Redis or the relay does not allow it to this user */
 	ADMIN_NONSENSE,   /* an answer that makes no sense */
 	ADMIN_UNREADABLE, /* a file */
 	ADMIN_UNWRITABLE,
@@ -60,6 +60,7 @@ struct event_page {
 struct admin {
 	const struct redis_options *registry; /* the timeout is for relays, too */
 	const char *devices_file, *relay;     /* of a relay that stands alone, or NULL */
+	const char *relay_token;	      /* of its API; NULL: none */
 	const char *program;                  /* its name for Redis */
 	const char *who, *from;               /* whose changes these are: for the audit */
 	const char *domain; /* that devices' names are under; NULL: the relays tell it */
@@ -155,14 +156,14 @@ struct store {
 	 * "bytes_out": 99000}. */
 	int (*usage)(struct admin *admin, const char *name, uint32_t from,
 	    uint32_t to, json_t *list);
-	/* A device's bytes of the hour that ends with this minute since 1970, the oldest first. NULL: a
-	 * relay that stands alone has them itself. */
+	/* A device's bytes of the hour that ends with this minute since 1970, the oldest first; a relay that
+	 * stands alone says itself which minute that is. */
 	int (*traffic)(struct admin *admin, const char *name, uint64_t minute,
 	    struct traffic_minute out[TRAFFIC_MINUTES]);
 	int (*status)(struct admin *admin, json_t **status);
-	/* Tell who follows the events of a change that was tried, and what came of it. Quiet: who
-	 * changes something is not kept from it by who looks. */
-	void (*audit)(struct admin *admin, const char *what, const char *object, int code);
+	/* Tell who follows the events of a change that was tried, and what came of it. Who changes
+	 * something is not kept from it by who looks: a code that says no is to be told, and no more. */
+	int (*audit)(struct admin *admin, const char *what, const char *object, int code);
 	/* The next events behind a place (event_json.h; "0": the beginning; NULL: the end, of which
 	 * nothing is told yet). Without any, wait for so long at most, or shorter. */
 	int (*events)(struct admin *admin, const char *after, uint64_t wait_ms,

@@ -160,3 +160,20 @@ admin_number(const json_t *object, const char *key)
 
 	return value > 0 ? (uint64_t)value : 0;
 }
+
+json_t *
+admin_traffic_json(
+    uint64_t now_ms, const struct traffic_minute minutes[TRAFFIC_MINUTES])
+{
+	uint64_t begin_ms = (now_ms / TRAFFIC_MINUTE_MS - TRAFFIC_MINUTES + 1) *
+	    TRAFFIC_MINUTE_MS;
+	json_t *points = json_array();
+
+	for (int i = 0; i < TRAFFIC_MINUTES; i++, begin_ms += TRAFFIC_MINUTE_MS)
+		json_array_append_new(points,
+		    json_pack("[I,I,I]", (json_int_t)begin_ms,
+			(json_int_t)minutes[i].bytes_in,
+			(json_int_t)minutes[i].bytes_out));
+	return json_pack("{s:i, s:I, s:o}", "every_ms", TRAFFIC_MINUTE_MS,
+	    "now_ms", (json_int_t)now_ms, "points", points);
+}

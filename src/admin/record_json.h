@@ -8,6 +8,7 @@
 #include "base/fleet_record.h"
 #include "base/option_value.h"
 #include "base/token_record.h"
+#include "base/traffic.h"
 
 /* A record's name, reserved label (or null), ports and limits, for a store's answer. */
 json_t *admin_record_json(const struct device_record *record);
@@ -33,5 +34,8 @@ json_t *admin_limits_json(const struct own_limit limits[DEVICE_LIMITS]);
 
 /* A member as a number; 0 when it is none. */
 uint64_t admin_number(const json_t *object, const char *key);
+/* The hour that ends now: {"every_ms": 60000, "now_ms": …, "points": [[begin_ms, in, out], …]}. */
+json_t *admin_traffic_json(
+    uint64_t now_ms, const struct traffic_minute minutes[TRAFFIC_MINUTES]);
 
 #endif

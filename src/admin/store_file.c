@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/ask_relay.h"
 #include "admin/host_admin.h"
 #include "admin/name_page.h"
 #include "admin/record_json.h"
@@ -186,7 +187,7 @@ file_device(struct admin *admin, const char *name, json_t **device)
 		code = admin_fail(admin, ADMIN_UNKNOWN, "%s names no device %s",
 		    admin->devices_file, name);
 	if (code == ADMIN_OK)
-		code = file_join(admin, search.list);
+		code = file_join_one(admin, json_array_get(search.list, 0));
 	if (code == ADMIN_OK)
 		*device = json_incref(json_array_get(search.list, 0));
 	json_decref(search.list);
@@ -364,10 +365,14 @@ file_device_set_limits(struct admin *admin, const char *name,
 static int
 file_device_kick(struct admin *admin, const char *name)
 {
-	return admin_fail(admin, ADMIN_IMPOSSIBLE,
-	    "a relay that stands alone is told by its API to end a session: "
-	    "POST /api/v1/devices/%s/kick",
-	    name);
+	char path[40 + DEVICE_NAME_MAX];
+	json_t *answer;
+	int code;
+
+	snprintf(path, sizeof(path), "/api/v1/devices/%s/kick", name);
+	code = admin_tell_relay(admin, path, &answer);
+	json_decref(answer);
+	return code;
 }
 
 static int
@@ -385,13 +390,14 @@ file_device_remove(struct admin *admin, const char *name)
 }
 
 /* The relay sees what has become of its file. */
-static void
+static int
 file_audit(struct admin *admin, const char *what, const char *object, int code)
 {
 	(void)admin;
 	(void)what;
 	(void)object;
 	(void)code;
+	return ADMIN_OK;
 }
 
 static int
@@ -436,6 +442,7 @@ const struct store file_store = {
     .hosts = file_hosts,
     .devices = file_devices,
     .usage = file_usage,
+    .traffic = file_traffic,
     .device = file_device,
     .fleet_add = file_fleet_add,
     .fleet_remove = file_fleet_remove,

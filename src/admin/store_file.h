@@ -21,8 +21,10 @@ int file_change_device(
 json_t *file_find_named(const json_t *list, const char *name);
 /* Has another device than this one the label now, as far as that can be known? */
 int file_check_leased(struct admin *admin, const char *name, const char *label);
-/* Add what the relay knows of these devices, if it can be asked. Returns a code. */
+/* Add what the relay knows of these devices, if it can be asked; of one, what it remembers, too. Returns
+ * a code. */
 int file_join(struct admin *admin, json_t *list);
+int file_join_one(struct admin *admin, json_t *device);
 
 int file_device(struct admin *admin, const char *name, json_t **device);
 int file_device_count(struct admin *admin, uint64_t *count);
@@ -54,6 +56,8 @@ int file_token_remove(struct admin *admin, const char *name);
 int file_token(struct admin *admin, const char *name, struct token_record *record);
 int file_tokens(struct admin *admin, json_t *list);
 int file_relays(struct admin *admin, json_t *list);
+int file_traffic(struct admin *admin, const char *name, uint64_t minute,
+    struct traffic_minute out[TRAFFIC_MINUTES]);
 int file_routes(struct admin *admin, json_t *list);
 int file_gone(struct admin *admin, json_t *list);
 int file_relay_drain(struct admin *admin, const char *id, bool drain);

@@ -2,64 +2,19 @@
 /* What a relay that stands alone tells of itself, at its admin server. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "admin/ask_relay.h"
 #include "admin/record_json.h"
 #include "admin/store_file.h"
-#include "net/http_get.h"
-
-static int
-parse_answer(
-    struct admin *admin, const struct http_get_answer *answer, json_t **json)
-{
-	json_error_t error;
-
-	if (answer->status != 200)
-		return admin_fail(admin, ADMIN_DOWN,
-		    "the relay at %s answers with status %d", admin->relay,
-		    answer->status);
-	*json = json_loadb(answer->body, answer->len, 0, &error);
-	if (!json_is_object(*json)) {
-		json_decref(*json);
-		*json = NULL;
-		return admin_fail(admin, ADMIN_NONSENSE,
-		    "the relay at %s gave no JSON object: %s", admin->relay,
-		    error.text);
-	}
-	return ADMIN_OK;
-}
-
-static int
-ask_relay(struct admin *admin, const char *path, json_t **json)
-{
-	char error[HTTP_GET_ERROR_MAX];
-	struct http_get_answer answer;
-	struct address address;
-	int code;
-
-	*json = NULL;
-	if (admin->relay == NULL)
-		return admin_fail(admin, ADMIN_NOT_GIVEN,
-		    "--admin ADDRESS:PORT is missing: the admin_listen of "
-		    "the relay that stands alone");
-	(void)address_parse(
-	    str_of(admin->relay), &address); /* checked with the option */
-	if (http_get(&address, path,
-		(uint64_t)admin->registry->redis_timeout_ms, &answer,
-		error) != 0)
-		return admin_fail(admin, ADMIN_DOWN,
-		    "the relay's admin server at %s: %s", admin->relay, error);
-	code = parse_answer(admin, &answer, json);
-	free(answer.body);
-	return code;
-}
 
 /* Add the array of that name in an answer to a list. */
 static int
 ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
 {
 	json_t *answer;
-	int code = ask_relay(admin, path, &answer);
+	int code = admin_ask_relay(admin, path, &answer);
 
 	if (code != ADMIN_OK)
 		return code;
@@ -75,7 +30,7 @@ ask_list(struct admin *admin, const char *path, const char *key, json_t *list)
 int
 file_relay_status(struct admin *admin, json_t **status)
 {
-	return ask_relay(admin, "/api/v1/status", status);
+	return admin_ask_relay(admin, "/api/v1/status", status);
 }
 
 int
@@ -161,7 +116,7 @@ file_join(struct admin *admin, json_t *list)
 		code =
 		    ask_list(admin, "/api/v1/relay/devices", "devices", known);
 		if (code == ADMIN_OK)
-			code = ask_relay(admin, "/api/v1/status", &status);
+			code = admin_ask_relay(admin, "/api/v1/status", &status);
 		if (code == ADMIN_OK)
 			json_array_foreach (list, i, device)
 				join_device(device,
@@ -173,6 +128,54 @@ file_join(struct admin *admin, json_t *list)
 	json_decref(status);
 	json_decref(known);
 	return code;
+}
+
+/* A relay with another devices file knows nothing of it. */
+int
+file_join_one(struct admin *admin, json_t *device)
+{
+	static const char *const known_there[] = {"online", "session", "lease",
+	    "urls", "counters", "last", NULL};
+	char path[40 + DEVICE_NAME_MAX];
+	json_t *known;
+	int code;
+
+	if (admin->relay == NULL)
+		return ADMIN_OK;
+	snprintf(path, sizeof(path), "/api/v1/devices/%s",
+	    json_string_value(json_object_get(device, "name")));
+	code = admin_ask_relay(admin, path, &known);
+	if (code == ADMIN_OK)
+		json_object_update_new(device, pick(known, known_there));
+	else if (code == ADMIN_UNKNOWN)
+		join_device(device, NULL, NULL);
+	json_decref(known);
+	return code == ADMIN_UNKNOWN ? ADMIN_OK : code;
+}
+
+int
+file_traffic(struct admin *admin, const char *name, uint64_t minute,
+    struct traffic_minute out[TRAFFIC_MINUTES])
+{
+	char path[40 + DEVICE_NAME_MAX];
+	json_t *answer, *point;
+	size_t i;
+	int code;
+
+	(void)minute;
+	memset(out, 0, TRAFFIC_MINUTES * sizeof(*out));
+	snprintf(path, sizeof(path), "/api/v1/devices/%s/traffic", name);
+	if ((code = admin_ask_relay(admin, path, &answer)) != ADMIN_OK)
+		return code;
+	json_array_foreach (json_object_get(answer, "points"), i, point)
+		if (i < TRAFFIC_MINUTES)
+			out[i] = (struct traffic_minute){
+			    (uint64_t)json_integer_value(
+				json_array_get(point, 1)),
+			    (uint64_t)json_integer_value(
+				json_array_get(point, 2))};
+	json_decref(answer);
+	return ADMIN_OK;
 }
 
 /* Status. */
@@ -197,7 +200,7 @@ int
 file_status(struct admin *admin, json_t **status)
 {
 	json_t *problems = json_array();
-	int code = ask_relay(admin, "/api/v1/status", status);
+	int code = admin_ask_relay(admin, "/api/v1/status", status);
 	uint64_t devices;
 
 	if (code == ADMIN_OK && admin->devices_file != NULL) {
@@ -261,7 +264,7 @@ file_events(struct admin *admin, const char *after, uint64_t wait_ms,
 
 	snprintf(path, sizeof(path), "/api/v1/events?after=%s",
 	    after != NULL ? after : "end");
-	if ((code = ask_relay(admin, path, &answer)) != ADMIN_OK)
+	if ((code = admin_ask_relay(admin, path, &answer)) != ADMIN_OK)
 		return code;
 	code = take_page(admin, answer, page);
 	json_decref(answer);

@@ -119,7 +119,7 @@ int redis_token_add(struct admin *admin, const struct token_record *record);
 int redis_token_remove(struct admin *admin, const char *name);
 int redis_token(struct admin *admin, const char *name, struct token_record *record);
 int redis_tokens(struct admin *admin, json_t *list);
-void redis_audit(struct admin *admin, const char *what, const char *object, int code);
+int redis_audit(struct admin *admin, const char *what, const char *object, int code);
 int redis_devices(struct admin *admin, json_t *list);
 int redis_device(struct admin *admin, const char *name, json_t **device);
 int redis_relays(struct admin *admin, json_t *list);

@@ -16,6 +16,7 @@
 #include "ctl/report.h"
 
 #include "net/crypto.h"
+#include "net/loop.h"
 
 #define PORTS_TEXT_MAX (SERVICES_MAX * (SERVICE_NAME_MAX + 8))
 
@@ -418,18 +419,60 @@ show_device(const json_t *device)
 	show_rest(device);
 }
 
+/* What went through it in the last hour; a relay that stands alone has to be asked. */
+static int
+add_traffic(struct ctl *ctl, const char *name, json_t *device)
+{
+	struct traffic_minute minutes[TRAFFIC_MINUTES];
+	uint64_t now_ms = loop_wall_ms();
+	int code = ctl->admin.store->traffic(
+	    &ctl->admin, name, now_ms / TRAFFIC_MINUTE_MS, minutes);
+
+	if (code == ADMIN_OK)
+		json_object_set_new(
+		    device, "traffic", admin_traffic_json(now_ms, minutes));
+	return code == ADMIN_NOT_GIVEN || code == ADMIN_UNKNOWN ? ADMIN_OK
+								: code;
+}
+
+static void
+show_traffic(const json_t *traffic)
+{
+	char in[REPORT_TEXT_MAX], out[REPORT_TEXT_MAX],
+	    text[2 * REPORT_TEXT_MAX + 16];
+	uint64_t bytes_in = 0, bytes_out = 0;
+	json_t *point;
+	size_t i;
+
+	if (traffic == NULL)
+		return;
+	json_array_foreach (json_object_get(traffic, "points"), i, point) {
+		bytes_in +=
+		    (uint64_t)json_integer_value(json_array_get(point, 1));
+		bytes_out +=
+		    (uint64_t)json_integer_value(json_array_get(point, 2));
+	}
+	snprintf(text, sizeof(text), "%s in, %s out",
+	    report_traffic(bytes_in, in), report_traffic(bytes_out, out));
+	report_line("last hour", text);
+}
+
 int
 command_device_show(struct ctl *ctl, const char *name)
 {
 	json_t *device = NULL;
-	int code = ctl_result(
-	    ctl, ctl->admin.store->device(&ctl->admin, name, &device));
+	int code = ctl->admin.store->device(&ctl->admin, name, &device);
 
-	if (code != EX_OK)
+	if (code == ADMIN_OK)
+		code = add_traffic(ctl, name, device);
+	if ((code = ctl_result(ctl, code)) != EX_OK) {
+		json_decref(device);
 		return code;
+	}
 	if (ctl->options.json)
 		return report_json(device);
 	show_device(device);
+	show_traffic(json_object_get(device, "traffic"));
 	code = quota_report(ctl, name, json_object_get(device, "limits"));
 	json_decref(device);
 	return code;

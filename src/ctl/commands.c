@@ -19,7 +19,8 @@ const struct ctl_command ctl_commands[] = {
 	 "the agent takes from the count that its TCP keeps, with the headers "
 	 "of TCP, IP and Ethernet; and \"budget\" its data_budget. With --json "
 	 "they are heartbeat_ms, beat_bytes, idle_bytes_month and budget_bytes "
-	 "of the session. They come some seconds after the session."},
+	 "of the session. They come some seconds after the session. \"last hour\" "
+	 "is what went through it; with --json it is traffic, minute by minute."},
 	command_device_show},
     {{"device", "set", "NAME",
 	 "Give the device limits of its own (--max-visitors, --visitor-rate, "
@@ -61,7 +62,7 @@ const struct ctl_command ctl_commands[] = {
     {{"device", "kick", "NAME",
 	 "End the device's session. Its agent may connect again at once; for "
 	 "keeping it out there are device rotate --now and device rm. A relay "
-	 "that stands alone is told so by its API."},
+	 "that stands alone is asked at --admin, with --admin-token-file."},
 	command_device_kick},
     {{"fleet", "add", "NAME",
 	 "Add a fleet, and print its enrolment key: once, because only a hash "
@@ -83,10 +84,12 @@ const struct ctl_command ctl_commands[] = {
     {{"token", "add", "NAME",
 	 "Make a token of the relays' admin API and dashboard, and print it: "
 	 "once, because only a hash of it is stored. --role says what its "
-	 "bearer may do: read; operate, which is to drain relays, and to kick "
-	 "devices and rotate their secrets, too; or admin, which is to make "
-	 "and remove devices, fleets and tokens as well. --for says how long "
-	 "it is good."},
+	 "bearer may do: read; operate, which is to drain relays, to kick "
+	 "devices and rotate their secrets, to add and remove domains, and to "
+	 "make and end share links, which open services to whoever has them; "
+	 "or admin, which is to make, change and remove devices, fleets and "
+	 "tokens, to say who may visit a service, and to vouch for a domain "
+	 "as well. --for says how long it is good."},
 	command_token_add},
     {{"token", "ls", NULL, "List the tokens."}, command_token_list},
     {{"token", "rm", "NAME",

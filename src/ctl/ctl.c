@@ -8,9 +8,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/wipe.h"
 #include "ctl/limit_options.h"
 #include "ctl/report.h"
 #include "net/process.h"
+#include "net/secret_file.h"
 
 int
 ctl_fail(int code, const char *format, ...)
@@ -62,8 +64,15 @@ int
 ctl_changed(
     struct ctl *ctl, const char *what, const char *object, int admin_code)
 {
-	ctl->admin.store->audit(&ctl->admin, what, object, admin_code);
-	return ctl_result(ctl, admin_code);
+	int code = ctl_result(ctl, admin_code);
+
+	if (ctl->admin.store->audit(&ctl->admin, what, object, admin_code) !=
+		ADMIN_OK &&
+	    admin_code == ADMIN_OK)
+		fprintf(stderr,
+		    "taupectl: that is done, but no event tells of it: %s\n",
+		    ctl->admin.error.text);
+	return code;
 }
 
 int
@@ -139,11 +148,36 @@ who_we_are(struct ctl *ctl)
 		snprintf(ctl->host, sizeof(ctl->host), "localhost");
 }
 
+/* The bearer of it may ask a relay that stands alone, also when not everybody may. */
+static int
+take_admin_token(struct ctl *ctl)
+{
+	const char *file = ctl->options.admin_token_file;
+	char name[DEVICE_NAME_MAX + 1];
+	int code;
+
+	if (file == NULL)
+		return EX_OK;
+	if (ctl->options.admin == NULL)
+		return ctl_fail(EX_USAGE,
+		    "admin_token_file belongs to admin: Redis is asked with "
+		    "redis_user and redis_password_file");
+	code = secret_file_read(
+	    "admin_token_file", file, ctl->token, sizeof(ctl->token));
+	if (code == EX_OK && !token_name(str_of(ctl->token), name))
+		code = ctl_fail(EX_DATAERR,
+		    "admin_token_file: the first line of %s is no token, as "
+		    "taupectl token add prints it",
+		    file);
+	return code;
+}
+
 /* Without one, relay ls and its like can still ask an admin server. */
 static int
 choose_store(struct ctl *ctl)
 {
 	const struct ctl_options *options = &ctl->options;
+	int code;
 
 	if (redis_options_given(&options->registry) &&
 	    (options->devices_file != NULL || options->admin != NULL))
@@ -161,9 +195,12 @@ choose_store(struct ctl *ctl)
 		    "(or write it into "
 		    "%s)",
 		    ctl_option_table.default_file);
+	if ((code = take_admin_token(ctl)) != EX_OK)
+		return code;
 	admin_init(&ctl->admin, &options->registry, "taupectl");
 	ctl->admin.devices_file = options->devices_file;
 	ctl->admin.relay = options->admin;
+	ctl->admin.relay_token = ctl->token;
 	ctl->admin.domain = options->domain;
 	ctl->admin.who = ctl->who;
 	ctl->admin.from = ctl->host;
@@ -328,6 +365,7 @@ ctl_main(int argc, char **argv)
 	if (fflush(stdout) != 0 && code == EX_OK)
 		code = ctl_fail(EX_IOERR, "the answer could not be written");
 	admin_fini(&ctl.admin);
+	wipe(ctl.token, sizeof(ctl.token));
 	options_free(&ctl_option_table, &ctl.options);
 	return code;
 }

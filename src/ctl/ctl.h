@@ -8,12 +8,13 @@
 #define TAUPE_CTL_CTL_H
 
 #include "admin/admin.h"
+#include "admin/token.h"
 #include "base/options.h"
 #include "ctl/report.h"
 
 struct ctl_options {
 	struct redis_options registry;
-	char *devices_file, *admin;
+	char *devices_file, *admin, *admin_token_file;
 	bool json, now, qr, core_dumps;
 	char *relay; /* of qr */
 	char *label;
@@ -50,6 +51,7 @@ struct ctl {
 	struct ctl_options options;
 	struct admin admin;
 	char who[80], host[80]; /* whose changes these are */
+	char token[TOKEN_TEXT_MAX + 2]; /* for admin; "": none */
 };
 
 /* A command: how it is called and what it does. */

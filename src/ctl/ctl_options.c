@@ -140,6 +140,11 @@ static const struct option_row rows[] = {
 	"ADDRESS:PORT",
 	"Admin server of a relay that stands alone, for its sessions, routes "
 	"and status."},
+    {"admin_token_file", OPTION_STRING, AT(admin_token_file), NULL, 1, 4095,
+	NULL, NULL, "FILE",
+	"admin: the token to ask with is this file's first line, as token add "
+	"prints it: for a relay with admin_private, and for device kick, which "
+	"needs the role operate."},
     {"core_dumps", OPTION_BOOL, AT(core_dumps), "no", 0, 0, NULL, NULL, NULL,
 	"Let a crash leave a core dump, in which secrets are, and let "
 	"debuggers "

@@ -147,6 +147,7 @@ command_doctor(struct ctl *ctl, const char *name)
 {
 	struct doctor doctor = {
 	    .options = &ctl->options,
+	    .admin = &ctl->admin,
 	    .timeout_ms = (uint64_t)ctl->options.registry.redis_timeout_ms,
 	    .findings = json_array(),
 	    .relays = json_array(),

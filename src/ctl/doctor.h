@@ -28,6 +28,7 @@ struct known_route {
 
 struct doctor {
 	const struct ctl_options *options;
+	struct admin *admin;
 	uint64_t timeout_ms;     /* of each wait */
 	json_t *findings;
 	uint64_t counts[FINDINGS];

@@ -6,40 +6,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/ask_relay.h"
 #include "base/device_file.h"
 #include "ctl/report.h"
-#include "net/http_get.h"
 #include "net/loop.h"
 
-/* GET of the admin server as an object; NULL, and that is noted. */
+/* What the admin server answers; NULL, and that is noted. */
 static json_t *
 ask(struct doctor *doctor, const char *path)
 {
-	const char *where = doctor->options->admin;
-	char error[HTTP_GET_ERROR_MAX];
-	struct http_get_answer answer;
-	struct address address;
-	json_t *json = NULL;
+	struct admin *admin = doctor->admin;
+	json_t *json;
+	int code = admin_ask_relay(admin, path, &json);
 
-	(void)address_parse(
-	    str_of(where), &address); /* checked with the option */
-	if (http_get(&address, path, doctor->timeout_ms, &answer, error) != 0) {
+	if (code == ADMIN_REFUSED)
 		doctor_note(doctor, FINDING_FAIL, "relay",
-		    "start it, or mend --admin: its admin_listen", "%s: %s",
-		    where, error);
-		return NULL;
-	}
-	if (answer.status == 200)
-		json = json_loadb(answer.body, answer.len, 0, NULL);
-	if (!json_is_object(json)) {
+		    "give its file with --admin-token-file", "%s",
+		    admin->error.text);
+	else if (code != ADMIN_OK)
 		doctor_note(doctor, FINDING_FAIL, "relay",
-		    "mend --admin: its admin_listen",
-		    "%s: %s answers with status %d and no JSON object", where,
-		    path, answer.status);
-		json_decref(json);
-		json = NULL;
-	}
-	free(answer.body);
+		    "start it, or mend --admin: its admin_listen", "%s",
+		    admin->error.text);
 	return json;
 }
 

@@ -96,6 +96,14 @@ scan_hosts(struct listing *listing, struct redis_sync *redis, char *cursor,
 	return more;
 }
 
+static const char *
+names_key(const char *noun)
+{
+	return strcmp(noun, "fleet") == 0 ? "taupe:fleets"
+	    : strcmp(noun, "token") == 0  ? "taupe:tokens"
+					  : "taupe:devices";
+}
+
 static void
 list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
 {
@@ -116,9 +124,7 @@ list_redis(struct listing *listing, struct redis_sync *redis, const char *noun)
 		return;
 	}
 	while (
-	    scan(listing, redis,
-		strcmp(noun, "fleet") == 0 ? "taupe:fleets" : "taupe:devices",
-		cursor, sizeof(cursor)) &&
+	    scan(listing, redis, names_key(noun), cursor, sizeof(cursor)) &&
 	    !is_over(listing))
 		;
 }
@@ -157,12 +163,24 @@ take_fleet_cb(void *ctx, const struct fleet_record *record)
 	return is_over(ctx) ? -1 : 0;
 }
 
+static int
+take_token_cb(void *ctx, const struct token_record *record)
+{
+	take(ctx, record->name);
+	return is_over(ctx) ? -1 : 0;
+}
+
 static void
 ask_file(struct listing *listing, const char *noun)
 {
 	bool fleets = strcmp(noun, "fleet") == 0;
 	struct device_file_error error;
 
+	if (strcmp(noun, "token") == 0) {
+		(void)device_file_read_tokens(listing->options->devices_file,
+		    take_token_cb, listing, &error);
+		return;
+	}
 	(void)device_file_read(listing->options->devices_file,
 	    fleets			       ? NULL
 		: strcmp(noun, "domain") == 0 ? take_hosts_cb

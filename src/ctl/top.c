@@ -68,7 +68,8 @@ int
 command_top(struct ctl *ctl, const char *name)
 {
 	const struct ctl_options *options = &ctl->options;
-	struct top_source source = {.options = options};
+	struct top_source source = {
+	    .options = options, .admin = &ctl->admin};
 	const char *terminal = getenv("TERM");
 	bool dumb = terminal == NULL || strcmp(terminal, "dumb") == 0 ||
 	    !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);

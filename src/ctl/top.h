@@ -44,6 +44,7 @@ enum top_sort { TOP_BY_BYTES, TOP_BY_VISITS, TOP_BY_NAME, TOP_SORTS };
 /* Where the views come from. */
 struct top_source {
 	const struct ctl_options *options;
+	struct admin *admin;
 	struct redis_sync *redis; /* NULL: not connected */
 	char error[TOP_ERROR_MAX];
 };

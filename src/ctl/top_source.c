@@ -3,9 +3,9 @@
  * how late we were does not matter. */
 #include <stdlib.h>
 
+#include "admin/ask_relay.h"
 #include "ctl/report.h"
 #include "ctl/top.h"
-#include "net/http_get.h"
 #include "net/redis_access.h"
 
 static int fail(struct top_source *source, const char *format, ...)
@@ -255,22 +255,13 @@ static int
 look_relay(struct top_source *source, const struct top_view *before,
     struct top_view *view)
 {
-	char error[HTTP_GET_ERROR_MAX];
-	struct http_get_answer answer;
-	struct address address;
-	json_t *status = NULL;
+	json_t *status;
 	const char *id;
 	int result;
 
-	(void)address_parse(str_of(source->options->admin), &address);
-	if (http_get(&address, "/api/v1/status",
-		(uint64_t)source->options->registry.redis_timeout_ms, &answer,
-		error) != 0)
-		return fail(source, "the relay at %s: %s",
-		    source->options->admin, error);
-	if (answer.status == 200)
-		status = json_loadb(answer.body, answer.len, 0, NULL);
-	free(answer.body);
+	if (admin_ask_relay(source->admin, "/api/v1/status", &status) !=
+	    ADMIN_OK)
+		return fail(source, "%s", source->admin->error.text);
 	id = report_str(status, "id");
 	if (id == NULL || !device_name_valid(str_of(id)))
 		result = fail(source,

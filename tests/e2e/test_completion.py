@@ -27,6 +27,7 @@ def redis(module_group):
     for name in ("alice", "alfred", "bob"):
         redis.add(Device(name))
     redis.client.sadd("taupe:fleets", "probes")
+    redis.client.sadd("taupe:tokens", "deploy", "dash")
     redis.client.zadd("taupe:relays", {"r1": 0.0, "r2": 0.0})
     redis.client.hset("taupe:reserved", mapping=dict.fromkeys(
         ["host/shop.example.com", f"host/{LONG}", "host/x-y.example.com", "label/shop", "port/20001"],
@@ -94,6 +95,7 @@ def test_every_command_and_option_is_offered():
     (["domain", "rm", "x-"], {"x-y.example.com"}),
     (["domain", "rm", "shop.*"], set()),
     (["domain", "add", "s"], set()),
+    (["token", "rm", "d"], {"deploy", "dash"}),
     (["device", "show", "*"], set()),
     (["device", "show", "al fred"], set()),
 ])
@@ -112,6 +114,9 @@ def test_names_come_from_a_devices_file(group):
     assert candidates("--devices-file", str(devices), "domain", "rm", "s") == ["shop.example.com"]
     assert sorted(candidates("--devices-file", str(devices), "domain", "verify", "")) == [
         "alarm.example.com", "shop.example.com"]
+    subprocess.run([binary("taupectl"), "--devices-file", str(devices), "token", "add", "cleaner",
+                    "--role", "read"], capture_output=True, timeout=20, check=True)
+    assert candidates("--devices-file", str(devices), "token", "rm", "") == ["cleaner"]
 
 
 @pytest.mark.parametrize("options", [["--redis", "127.0.0.1:1"], ["--nonsense"],

@@ -126,6 +126,51 @@ def test_alone_relays_routes_and_status_come_from_the_admin_server(alone):
     alone.ctl.ok("device", "rm", "bob")
 
 
+def test_alone_a_closed_relay_is_asked_with_a_token(group):
+    scene = Standalone(group, admin_private=True)
+    scene.services = SampleServices(group, "web")
+    device = scene.device("alice")
+    agent = serve(scene, device, [scene.relay])
+    agent.wait_connected()
+    options = {"devices_file": scene.devices_file, "admin": f"127.0.0.1:{scene.relay.admin_port}"}
+    nobody, files = Ctl(**options), {}
+    for role in ("read", "operate"):
+        files[role] = group.folder / f"{role}.token"
+        files[role].write_text(nobody.ok("token", "add", role, "--role", role))
+        files[role].chmod(0o600)
+    reader, operator = (Ctl(admin_token_file=files[role], **options) for role in files)
+    commands = (["relay", "ls"], ["route", "ls"], ["status"], ["device", "ls"],
+                ["device", "show", "alice"], ["events"], ["top", "--once"])
+    nobody.fails(NOPERM, "--admin-token-file", "relay", "ls")
+    nobody.fails(UNAVAILABLE, "--admin-token-file", "top", "--once")
+    for words in commands:
+        assert re.search("alice|r1|http/", reader.ok(*words))
+    done = nobody.run("doctor", "--dns", "127.0.0.1:1")
+    assert re.search(r"^FAIL +relay .*--admin-token-file", done.stdout, re.MULTILINE)
+    assert re.search(r"^ok +relay +r1 serves", reader.run("doctor", "--dns", "127.0.0.1:1").stdout,
+                     re.MULTILINE)
+    nobody.fails(NOPERM, "--admin-token-file", "device", "kick", "alice")
+    reader.fails(NOPERM, "needs the role operate", "device", "kick", "alice")
+    operator.ok("device", "kick", "alice")
+    agent.wait_connected(count=2)
+    operator.fails(UNAVAILABLE, "not connected here", "device", "kick", "nobody")
+    shown = reader.json("device", "show", "alice")
+    assert shown["last"][0]["reason"] == "kicked"
+    assert scene.get(f"{agent.label}.example.test").status == 200
+    until("it is in its hour", lambda: sum(point[2] for point in reader.json(
+        "device", "show", "alice")["traffic"]["points"]) > 0)
+    text = reader.ok("device", "show", "alice")
+    assert re.search(r"^last hour  +[0-9.]+ k?B in, [0-9.]+ k?B out$", text, re.MULTILINE), text
+    # no secret in what goes wrong
+    for text, message in (("", "no token"), ("x y\n", "no token"), ("a" * 200, "first line")):
+        files["read"].write_text(text)
+        done = reader.run("relay", "ls")
+        assert done.returncode in (DATAERR, CONFIG) and message in done.stderr, done.stderr
+        assert "x y" not in done.stderr and "aaa" not in done.stderr
+    Ctl(redis="127.0.0.1:1", admin_token_file=files["read"]).fails(
+        USAGE, "admin_token_file belongs to admin", "relay", "ls")
+
+
 def test_alone_without_an_admin_server_the_state_is_not_known(alone):
     ctl = Ctl(devices_file=alone.devices_file)
     add_device(ctl, "carol")

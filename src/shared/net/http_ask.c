@@ -8,11 +8,14 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "net/http_get.h"
+#include "base/wipe.h"
+#include "net/http_ask.h"
+
+#define TOKEN_HEADER_MAX 256
 
 struct request {
 	struct event_base *base;
-	struct http_get_answer *answer;
+	struct http_ask_answer *answer;
 	char *error;
 	int result;
 };
@@ -20,7 +23,7 @@ struct request {
 static void
 fail(struct request *request, const char *text)
 {
-	snprintf(request->error, HTTP_GET_ERROR_MAX, "%s", text);
+	snprintf(request->error, HTTP_ASK_ERROR_MAX, "%s", text);
 	request->result = -1;
 }
 
@@ -28,7 +31,7 @@ static void
 take_answer(struct request *request, struct evhttp_request *http)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(http);
-	struct http_get_answer *answer = request->answer;
+	struct http_ask_answer *answer = request->answer;
 
 	answer->status = evhttp_request_get_response_code(http);
 	answer->len = evbuffer_get_length(body);
@@ -74,49 +77,65 @@ error_cb(enum evhttp_request_error error, void *ctx)
 }
 
 static int
+add_headers(struct evhttp_request *http, const struct http_question *question)
+{
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(http);
+	char host[ADDRESS_TEXT_MAX], bearer[TOKEN_HEADER_MAX];
+	int result = 0;
+
+	address_text(&question->address, host);
+	if (evhttp_add_header(headers, "Host", host) != 0 ||
+	    evhttp_add_header(headers, "Connection", "close") != 0)
+		return -1;
+	if (question->token == NULL || question->token[0] == '\0')
+		return 0;
+	snprintf(bearer, sizeof(bearer), "Bearer %s", question->token);
+	result = evhttp_add_header(headers, "Authorization", bearer);
+	wipe(bearer, sizeof(bearer));
+	return result;
+}
+
+static int
 send_request(struct request *request, struct evhttp_connection *connection,
-    const char *host, const char *path)
+    const struct http_question *question)
 {
 	struct evhttp_request *http = evhttp_request_new(answered_cb, request);
 
 	if (http == NULL)
 		return -1;
 	evhttp_request_set_error_cb(http, error_cb);
-	/* the connection takes the request, also when this fails */
-	if (evhttp_add_header(
-		evhttp_request_get_output_headers(http), "Host", host) != 0 ||
-	    evhttp_add_header(evhttp_request_get_output_headers(http),
-		"Connection", "close") != 0) {
+	if (add_headers(http, question) != 0) {
 		evhttp_request_free(http);
 		return -1;
 	}
-	return evhttp_make_request(connection, http, EVHTTP_REQ_GET, path);
+	/* the connection takes the request, also when this fails */
+	return evhttp_make_request(connection, http,
+	    question->post ? EVHTTP_REQ_POST : EVHTTP_REQ_GET, question->path);
 }
 
 int
-http_get(const struct address *address, const char *path, uint64_t timeout_ms,
-    struct http_get_answer *answer, char error[HTTP_GET_ERROR_MAX])
+http_ask(const struct http_question *question, struct http_ask_answer *answer,
+    char error[HTTP_ASK_ERROR_MAX])
 {
-	struct timeval timeout = {(time_t)(timeout_ms / 1000),
-	    (suseconds_t)(timeout_ms % 1000 * 1000)};
+	struct timeval timeout = {(time_t)(question->timeout_ms / 1000),
+	    (suseconds_t)(question->timeout_ms % 1000 * 1000)};
 	struct request request = {event_base_new(), answer, error, -1};
-	char ip[ADDRESS_TEXT_MAX], host[ADDRESS_TEXT_MAX];
 	struct evhttp_connection *connection = NULL;
+	char ip[ADDRESS_TEXT_MAX];
 
-	*answer = (struct http_get_answer){0};
-	snprintf(error, HTTP_GET_ERROR_MAX, "nothing answers there");
-	address_ip_text(address, ip);
-	address_text(address, host);
+	*answer = (struct http_ask_answer){0};
+	snprintf(error, HTTP_ASK_ERROR_MAX, "nothing answers there");
+	address_ip_text(&question->address, ip);
 	if (request.base != NULL)
 		connection = evhttp_connection_base_new(
-		    request.base, NULL, ip, address_port(address));
+		    request.base, NULL, ip, address_port(&question->address));
 	if (connection == NULL) {
 		fail(&request, "out of memory");
 	} else {
 		evhttp_connection_set_timeout_tv(connection, &timeout);
 		evhttp_connection_set_max_body_size(
-		    connection, HTTP_GET_BODY_MAX);
-		if (send_request(&request, connection, host, path) == 0)
+		    connection, HTTP_ASK_BODY_MAX);
+		if (send_request(&request, connection, question) == 0)
 			event_base_dispatch(request.base);
 		evhttp_connection_free(connection);
 	}
