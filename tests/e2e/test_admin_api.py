@@ -548,6 +548,51 @@ def test_the_last_hour_is_in_two_hashes_and_goes(cluster):
         api.ok("DELETE", f"/devices/{name}")
 
 
+def test_what_a_device_has_used_day_by_day(cluster):
+    api, client = cluster.api, cluster.redis.client
+    days = {"20260228": (1, 2, 3_000_000), "20260301": (4, 0, 0), "20260302": (9, 9, 9)}
+    for day, numbers in days.items():
+        client.hset(f"taupe:usage:billed:{day}",
+                    mapping=dict(zip(("visitors", "bytes_in", "bytes_out"), numbers)))
+    told = api.ok("GET", "/devices/billed/usage?from=2026-02-01&to=20260301")
+    assert [tuple(row.values())[1:] for row in told["usage"]] == [
+        ("2026-02-28", 1, 2, 3_000_000), ("2026-03-01", 4, 0, 0)]
+    assert told == json.loads(cluster.ctl(
+        "--json", "usage", "billed", "--from", "20260201", "--to", "20260301").stdout)
+    today = time.strftime("%Y%m%d", time.gmtime())
+    client.hset(f"taupe:usage:billed:{today}", "bytes_in", 7)
+    assert api.ok("GET", "/devices/billed/usage")["usage"][-1]["bytes_in"] == 7, "this month"
+    assert api.ok("GET", "/devices/nobody-has-it/usage") == {"usage": []}
+    for query, match in (("from=2026-02-30", "must be days"), ("to=", "must be days"),
+                         ("from=20260302&to=20260301", "later day"), ("day=20260301", "nothing else"),
+                         ("from=20000101&to=20260301", "3660 days"), ("from=%zz", "KEY=VALUE")):
+        api.fails(400, "GET", f"/devices/billed/usage?{query}", match=match)
+    for key in client.keys("taupe:usage:billed:*"):
+        client.delete(key)
+
+
+def test_alone_a_device_has_its_sums_and_last_disconnects(alone):
+    api = alone.api
+    agent = alone.agent("summed")
+    agent.wait_connected()
+    assert api.ok("GET", "/devices/summed")["counters"] == {
+        "visitors": 0, "bytes_in": 0, "bytes_out": 0}
+    assert api.ok("GET", "/devices/summed")["last"] == []
+    alone.send("summed", 100_000)
+    until("it is counted", lambda: api.ok(
+        "GET", "/devices/summed")["counters"]["bytes_out"] > 100_000)
+    assert api.ok("GET", "/devices/summed")["counters"]["visitors"] == 1
+    for count in range(2, 8):
+        api.ok("POST", "/devices/summed/kick")
+        agent.wait_connected(count=count)
+    last = api.ok("GET", "/devices/summed")["last"]
+    assert [end["reason"] for end in last] == ["kicked"] * 5, "five, as with Redis"
+    epochs = [int(end["epoch"]) for end in last]
+    assert epochs == sorted(epochs, reverse=True), "the latest first"
+    api.ok("DELETE", "/devices/summed")
+    api.fails(409, "GET", "/devices/summed/usage", match="kept in Redis")
+
+
 def test_rules_and_share_links_are_audited(cluster):
     audits = audits_from_here(cluster)
     api, path = cluster.api, "/devices/told/services/web"
@@ -736,6 +781,9 @@ BAD = [
     (422, {"name": "a", "limits": {"quota_action": "kill"}}, "one of warn|slow|stop"),
     (422, {"name": "a", "limits": {"quota_action": 1}}, "one of warn|slow|stop"),
     (422, {"name": "a", "secret": "x"}, 'no member "secret"'),
+    # quoted up to the middle of a character
+    (422, {"name": "a", "x" * 39 + "\u00e9": 1}, 'no member "x{39}'),
+    (422, {"name": "a", "limits": {"x" * 39 + "\u00e9": 1}}, 'no limit "x{39}'),
 ]
 
 

@@ -53,6 +53,7 @@ struct api_call {
 	char base[HOST_NAME_MAX +
 	    20]; /* of the service's URLs; "": look for it */
 	struct name_page *page;         /* of an operation that lists devices */
+	uint32_t from_day, to_day;	/* of usage (base/utc_day.h) */
 	char after[EVENT_PLACE_MAX]; /* of events: behind this place; "": the end */
 	bool streams; /* its client wants events one after the other */
 	char *body; /* as it came; NULL: none */
@@ -157,6 +158,10 @@ bool api_take_domain(struct api_call *call, struct host_wish *wish);
 /* A share link of the call's service; base: what it begins with, "": look for it. */
 bool api_take_share(struct api_call *call, struct access_share *share,
     char base[SHARE_URL_MAX]);
+/* The pairs of a query, one by one, until take() has failed the call. False: it has failed, which was
+ * said. */
+bool api_take_query(struct api_call *call, const struct http_request *request,
+    bool (*take)(struct api_call *call, const struct form_pair *pair));
 /* limit, after and search of a query, for call->page. */
 bool api_take_page(struct api_call *call, const struct http_request *request);
 /* A boolean member; the only one that the body may have. */
@@ -164,12 +169,18 @@ bool api_take_flag(struct api_call *call, const char *key, bool *flag);
 
 /* What this relay knows of the devices in an answer; loop only. */
 void api_add_presence(struct relay *relay, json_t *device);
+/* Its counters, and how its last sessions ended. */
+void api_add_history(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);
 void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
 
 /* api_traffic.c */
 void api_ask_traffic(struct api_call *call, struct admin *admin);
 void api_finish_traffic(struct api_call *call, struct relay *relay);
+
+/* api_usage.c: from and to of a query, or this month. */
+bool api_take_days(struct api_call *call, const struct http_request *request);
+void api_ask_usage(struct api_call *call, struct admin *admin);
 
 /* api_access.c */
 void api_ask_rule(struct api_call *call, struct admin *admin);

@@ -506,7 +506,8 @@ take_pair(struct api_call *call, const struct form_pair *pair)
 }
 
 bool
-api_take_page(struct api_call *call, const struct http_request *request)
+api_take_query(struct api_call *call, const struct http_request *request,
+    bool (*take)(struct api_call *call, const struct form_pair *pair))
 {
 	const char *query = http_request_query(request);
 	struct form_reader form;
@@ -514,19 +515,25 @@ api_take_page(struct api_call *call, const struct http_request *request)
 	enum wire_result result = WIRE_MORE;
 	char copy[1024];
 
-	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
-		api_fail(call, 503, "busy", "try again", "out of memory");
-		return false;
-	}
-	call->page->limit = PAGE_DEFAULT;
 	if (query == NULL)
 		return true;
 	if (!str_copy(str_of(query), copy, sizeof(copy)))
 		return bad_query(call, "the query is too long");
 	form_reader_init(&form, copy, strlen(copy));
 	while ((result = form_next(&form, &pair)) == WIRE_DONE)
-		if (!take_pair(call, &pair))
+		if (!take(call, &pair))
 			return false;
 	return result != WIRE_BAD ||
 	    bad_query(call, "the query is no list of KEY=VALUE");
+}
+
+bool
+api_take_page(struct api_call *call, const struct http_request *request)
+{
+	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
+		api_fail(call, 503, "busy", "try again", "out of memory");
+		return false;
+	}
+	call->page->limit = PAGE_DEFAULT;
+	return api_take_query(call, request, take_pair);
 }

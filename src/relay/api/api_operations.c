@@ -327,10 +327,13 @@ finish_devices(struct api_call *call, struct relay *relay)
 static void
 finish_device(struct api_call *call, struct relay *relay)
 {
-	if (is_alone(relay))
-		api_add_presence(relay, call->output);
-	else
+	if (!is_alone(relay)) {
 		api_add_urls(relay, call->output);
+		return;
+	}
+	api_add_presence(relay, call->output);
+	if (call->status == 200) /* else it is new */
+		api_add_history(relay, call->output);
 }
 
 static void
@@ -442,6 +445,8 @@ const struct api_operation api_operations[] = {
 	"device kick", kick_device, finish_kick},
     {HTTP_GET, "devices/{name}/traffic", READ, BODY_NONE, NULL, NULL,
 	api_ask_traffic, api_finish_traffic},
+    {HTTP_GET, "devices/{name}/usage", READ, BODY_NONE, api_take_days, NULL,
+	api_ask_usage, NULL},
     {HTTP_GET, "devices/{name}/services/{service}/access", READ, BODY_NONE,
 	NULL, NULL, api_ask_rule, NULL},
     {HTTP_PUT, "devices/{name}/services/{service}/access", ADMIN, BODY_NEEDED,

@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a relay knows of a device and the registry does not have in this form: of one that stands
- * alone, who is connected, and what a lease has; of any, the URLs behind the routes.
+ * alone, who is connected, what a lease has, and how the last sessions ended; of any, the URLs behind
+ * the routes.
  */
 #include "config.h"
 
 #include <stdio.h>
 
 #include "admin/record_json.h"
+#include "base/event_kind.h"
 #include "relay/api/api_call.h"
+#include "relay/counting.h"
 #include "relay/device.h"
+#include "registry/happening.h"
 #include "relay/service.h"
+
+#define LAST_KEPT 5 /* ends of its sessions, as in Redis */
 
 static json_t *
 urls_json(const struct device *device)
@@ -57,6 +63,74 @@ lease_json(const struct relay *relay, const struct device *device)
 	return json_pack("{s:s, s:o, s:I, s:s}", "label",
 	    grant_label(device->grant), "ports", ports, "epoch",
 	    (json_int_t)device->grant->epoch, "relay", relay->self.id);
+}
+
+/* What its visits have moved since it came here. */
+static json_t *
+counters_json(const struct device *device)
+{
+	const struct device_counters none = {0}, *totals = NULL;
+
+	if (device != NULL)
+		totals = counting_totals(device);
+	if (totals == NULL)
+		totals = &none;
+	return json_pack("{s:I, s:I, s:I}", "visitors",
+	    (json_int_t)totals->visitors, "bytes_in",
+	    (json_int_t)totals->bytes_in, "bytes_out",
+	    (json_int_t)totals->bytes_out);
+}
+
+struct ends {
+	const char *device;
+	json_t *list; /* the latest first */
+};
+
+static void
+take_end_cb(void *ctx, const char *place, const struct happening *event)
+{
+	struct happening_field field = {0};
+	struct ends *ends = ctx;
+	json_t *end;
+
+	(void)place;
+	if (strcmp(happening_value(event, "kind"),
+		event_kind_name(EVENT_DISCONNECT)) != 0 ||
+	    strcmp(happening_value(event, "device"), ends->device) != 0)
+		return;
+	end = json_object();
+	while (happening_next_field(event, &field))
+		if (strcmp(field.key, "kind") != 0 &&
+		    strcmp(field.key, "device") != 0)
+			json_object_set_new(
+			    end, field.key, json_string(field.value));
+	json_array_insert_new(ends->list, 0, end);
+	json_array_remove(ends->list, LAST_KEPT);
+}
+
+/* How its last sessions have ended, as far as that is remembered. */
+static json_t *
+last_json(const struct relay *relay, const char *name)
+{
+	struct ends ends = {name, json_array()};
+	char place[HISTORY_PLACE_MAX] = "0", end[HISTORY_PLACE_MAX] = "";
+
+	while (strcmp(place, end) != 0) {
+		memcpy(end, place, sizeof(end));
+		(void)relay->registry->ops->recall(
+		    relay->registry, end, place, take_end_cb, &ends);
+	}
+	return ends.list;
+}
+
+void
+api_add_history(struct relay *relay, json_t *json)
+{
+	const char *name = json_string_value(json_object_get(json, "name"));
+
+	json_object_set_new(json, "counters",
+	    counters_json(device_find(relay, str_of(name))));
+	json_object_set_new(json, "last", last_json(relay, name));
 }
 
 void
