@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A customer's own domain from nothing to https, as docs/OPERATIONS.md has it: a TXT record, certbot at a
-real authority (pebble), whose HTTP-01 challenge HAProxy answers itself, and taupectl cert load as its hook."""
+"""Certificates from nothing to https at a real authority (pebble), with taupectl cert load as the hook: a customer's
+own domain, as docs/OPERATIONS.md has it, with a TXT record, and certbot, whose HTTP-01 challenge HAProxy answers
+itself; and the wildcard, with lego and DNS-01, by the commands of haproxy/README.md."""
 import json
 import os
 import re
@@ -130,3 +131,72 @@ cat "$RENEWED_LINEAGE/fullchain.pem" "$RENEWED_LINEAGE/privkey.pem" > "$new/${{R
         first = serial()
         certbot("renew", "-n", "--force-renewal", "--no-random-sleep-on-renew")
         assert serial()[1] != first[1]
+
+
+class Zone:
+    """What lego's program for the DNS (--dns exec) has written: texts for a Dns."""
+
+    def __init__(self, folder):
+        self.file = folder / "zone"
+        self.file.touch()
+        self.program = folder / "update-dns"
+        self.program.write_text(f"#!/bin/sh\necho \"$*\" >> {self.file}\n")
+        self.program.chmod(0o700)
+
+    def __getitem__(self, name):
+        rows = [line.split() for line in self.file.read_text().splitlines()]
+        return [[row[2]] for row in rows if row[0] == "present" and row[1].rstrip(".") == name]
+
+    def __contains__(self, name):
+        return bool(self[name])
+
+
+def commands_of(start, *, folder, authority, dns, ctl):
+    """A command of haproxy/README.md, for this place."""
+    text = (ROOT / "haproxy" / "README.md").read_text()
+    command = re.search(rf"^    ({start}(?:[^\n\\]|\\\n)*)", text, re.M).group(1)
+    for theirs, ours in (("\\\n", " "), ("/etc/lego", str(folder)), ("example.com", "example.test"),
+                         ("--dns cloudflare", f"--server {authority.url} --dns exec --dns.disable-cp "
+                          f"--dns.resolvers {dns.address}"), ("taupectl", ctl)):
+        command = command.replace(theirs, ours)
+    return command
+
+
+def test_the_wildcard_renews_itself(group):
+    certs, folder = group.folder / "certs", group.folder / "lego"
+    certs.mkdir()
+    # without any certificate HAProxy does not begin
+    other = Certificate(group.folder / "other", "other.test")
+    (certs / "other.pem").write_text(other.bundle.read_text())
+    zone = Zone(group.folder)
+    with Dns() as dns:
+        dns.texts = zone
+        cluster = Cluster(group, haproxy={"TAUPE_CERTS": str(certs)})
+        services = SampleServices(group, "home")
+        agent = cluster.agent("alice", [f"web:http:{services.target('home', 'http')}"])
+        agent.wait_connected()
+        host = agent.host()
+        cluster.wait_served(host)
+        authority = Authority(group, dns, cluster.haproxy.http[1])
+        ctl = (f"{binary('taupectl')} --config /dev/null --haproxy {cluster.haproxy.socket} "
+               f"--certs {certs}")
+        env = {**os.environ, "LEGO_CA_CERTIFICATES": str(authority.ca), "EXEC_PATH": str(zone.program),
+               "EXEC_SEQUENCE_INTERVAL": "1", "EXEC_POLLING_INTERVAL": "1"}
+
+        def run(start, more=""):
+            command = commands_of(start, folder=folder, authority=authority, dns=dns, ctl=ctl)
+            done = subprocess.run(["sh", "-c", command + more], env=env, capture_output=True, text=True,
+                                  timeout=120, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        def served():
+            found = get(cluster.haproxy.tls, host, "/name", sni=host, cafile=str(authority.root))
+            assert (found.status, found.text) == (200, "home")
+            return (certs / "_.example.test.pem").read_text()
+
+        run("lego --path /etc/lego --email you@example.com --accept-tos")
+        run("taupectl cert load /etc/lego/")
+        first = served()
+        # its time has not come for two months
+        run(r"lego --path /etc/lego --email you@example.com --dns", " --days 100000 --no-random-sleep")
+        assert served() != first
