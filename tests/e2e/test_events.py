@@ -2,6 +2,7 @@
 """What has happened stands in the stream taupe:history: once, with what it was, over the death of
 agents, relays and Redis."""
 import collections
+import json
 import signal
 import socket
 import urllib.parse
@@ -102,6 +103,10 @@ def test_who_comes_again_gets_no_new_lease_and_five_ends_are_kept(group):
     first, = scene.wait("disconnect", reason="revoked")
     until("it is among the last", lambda: first["id"] in scene.redis.client.lindex(
         "taupe:last:alice", 0))
+    # one as long as they can be
+    scene.redis.client.lset("taupe:last:alice", 0, "id=0&detail=" + 600 * "%2F")
+    told = json.loads(ctl.ok("--json", "device", "show", "alice"))["last"]
+    assert len(told) == 5 and told[0]["detail"] == 600 * "/"
     bob = scene.join("bob")
     ctl.ok("device", "rm", "bob")
     revoked = scene.wait("disconnect", 2, reason="revoked")[1]

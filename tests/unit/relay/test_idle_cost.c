@@ -19,6 +19,7 @@
 #include "net/descriptors.h"
 #include "../registry/redis_server.h"
 #include "relay/events.h"
+#include "relay/hosts.h"
 #include "scene.h"
 
 #define AGENTS 400
@@ -30,6 +31,8 @@
 #define AGENT_BYTES 1024
 #define LEASE_BYTES 96	  /* more, where the registry is in memory as well */
 #define SERVICE_BYTES 160 /* its listener included */
+#define HOSTS 4
+#define HOST_BYTES 512 /* a further name, of which 254 bytes are room for the longest */
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                    \
     (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
@@ -103,6 +106,60 @@ cost(size_t n, size_t n_services)
 	return (allocated() - before) / n;
 }
 
+/* As their records have them. */
+static void
+name_device(size_t i)
+{
+	struct device_hosts *records = NULL;
+	struct device *device;
+	char name[30];
+	bool changed;
+
+	for (int k = 0; k < HOSTS; k++) {
+		struct device_host host = {.service = "s0",
+		    .by = "root",
+		    .token = "0123456789abcdef0123456789abcdef",
+		    .proof = HOST_TXT,
+		    .created_ms = 1,
+		    .proved_ms = 2};
+
+		snprintf(host.host, sizeof(host.host),
+		    "shop-%d.customer-%zu.example.com", k, i);
+		ck_assert_int_eq(device_hosts_put(&records, &host), 0);
+	}
+	snprintf(name, sizeof(name), "device-%zu", i);
+	device = device_find(relay, str_of(name));
+	ck_assert_ptr_nonnull(device);
+	ck_assert_int_eq(hosts_set(device, records, &changed), 0);
+	ck_assert(changed);
+	device_hosts_drop(&records);
+}
+
+/* Bytes for each further name; nothing is left of those that go. */
+static void
+check_names(void)
+{
+	size_t before = allocated(), named;
+	char host[60];
+
+	for (size_t i = 0; i < n_agents; i++)
+		name_device(i);
+	named = allocated();
+	snprintf(host, sizeof(host), "shop-%d.customer-%zu.example.com",
+	    HOSTS - 1, n_agents - 1);
+	ck_assert_ptr_nonnull(hosts_find(relay, str_of(host)));
+	printf("a further name: %zu bytes\n",
+	    (named - before) / n_agents / HOSTS);
+	ck_assert_uint_le((named - before) / n_agents / HOSTS, HOST_BYTES);
+	for (size_t i = 0; i < n_agents; i++) {
+		snprintf(host, sizeof(host), "device-%zu", i);
+		hosts_forget(device_find(relay, str_of(host)));
+	}
+	/* but for the table's room */
+	ck_assert_uint_le(
+	    allocated() - before, n_agents * HOSTS * 4 * sizeof(void *));
+}
+
 static void
 check_cost(size_t most)
 {
@@ -117,6 +174,7 @@ check_cost(size_t most)
 	ck_assert_uint_le(one, most);
 	ck_assert_uint_gt(several, one);
 	ck_assert_uint_le((several - one) / (SERVICES - 1), SERVICE_BYTES);
+	check_names();
 }
 
 static void
