@@ -38,6 +38,21 @@ int __wrap_fsync(int fd);
 int __real_rename(const char *from, const char *to);
 int __wrap_rename(const char *from, const char *to);
 
+/* A disk that gives nothing back. */
+static bool is_broken;
+
+ssize_t __real_read(int fd, void *out, size_t size);
+ssize_t __wrap_read(int fd, void *out, size_t size);
+
+ssize_t
+__wrap_read(int fd, void *out, size_t size)
+{
+	if (!is_broken)
+		return __real_read(fd, out, size);
+	errno = EIO;
+	return -1;
+}
+
 int
 __wrap_fsync(int fd)
 {
@@ -725,6 +740,22 @@ START_TEST(writer_does_not_wait_for_ever)
 }
 END_TEST
 
+START_TEST(what_cannot_be_read_is_left_as_it_is)
+{
+	struct device_record record = record_of("alice", NULL, NULL);
+	struct device_file_error error;
+
+	file_write("devices", DEVICE("bob") "\n");
+	is_broken = true;
+	ck_assert_int_eq(read_names(NULL, &error), -1);
+	ck_assert_int_eq(device_file_put("devices", &record, NULL, &error), -1);
+	is_broken = false;
+	ck_assert_ptr_nonnull(strstr(error.text, "cannot be read"));
+	ck_assert_int_eq(read_names(NULL, &error), 0);
+	ck_assert_str_eq(names, "bob ");
+}
+END_TEST
+
 /* Who was faster stays: the look and the write are under one lock. */
 START_TEST(one_that_is_only_added_replaces_nobody)
 {
@@ -862,6 +893,7 @@ main(void)
 	tcase_add_test(tcase, who_has_a_loop_does_not_wait_for_a_writer);
 	tcase_add_test(tcase, writer_waits_for_the_lock);
 	tcase_add_test(tcase, writer_does_not_wait_for_ever);
+	tcase_add_test(tcase, what_cannot_be_read_is_left_as_it_is);
 	tcase_add_test(tcase, writers_and_a_reader_do_not_disturb_each_other);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
