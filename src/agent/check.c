@@ -280,7 +280,8 @@ report_tls(struct check *check, const char *place)
 		check_report_failed(&check->report, "tls", check->took_ms,
 		    EX_PROTOCOL, check->error,
 		    "see that this device's clock is right, it says %s; if it "
-		    "cannot be set, " NETWORK "for NTP (UDP port 123)",
+		    "cannot be set, " NETWORK "for NTP (UDP port 123); if it "
+		    "is right, tell who runs the relay",
 		    now);
 	else if (strstr(check->error, "verify failed") != NULL ||
 	    strstr(check->error, "no pin matches") != NULL)

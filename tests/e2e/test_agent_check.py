@@ -210,7 +210,7 @@ def test_clock_that_is_wrong(scene):
     context.load_cert_chain(old.chain, old.key)
     with server(lambda sock, self: sock.recv(1), context) as fake:
         found = scene.check(relay=fake.url, ca_file=old.ca)
-        found.failed("tls", PROTOCOL, "expired", advice=["clock", "UDP port 123"])
+        found.failed("tls", PROTOCOL, "expired", advice=["clock", "UDP port 123", "tell who runs the relay"])
 
 
 @pytest.mark.parametrize("answer, needle", [
