@@ -158,6 +158,7 @@ write_state(const struct webhook *hook)
 
 		if (fd >= 0)
 			close(fd);
+		(void)unlink(path);
 		return ctl_fail(
 		    EX_CANTCREAT, "%s: %s", hook->state_file, strerror(error));
 	}
@@ -390,6 +391,8 @@ take_place(struct webhook *hook)
 	    (code = read_state(hook, place)) == EX_OK && place[0] != '\0') {
 		memcpy(hook->feed->place, place, sizeof(place));
 		hook->feed->since_ms = 0;
+		/* on a full disk each start would send the same again */
+		code = write_state(hook);
 	}
 	return code;
 }

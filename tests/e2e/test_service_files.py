@@ -295,6 +295,16 @@ def test_units_are_valid(installation, unit):
 
 
 @pytest.mark.parametrize("unit", UNITS)
+def test_units_are_tried_for_ever(installation, unit):
+    """systemd gives up after five starts within ten seconds, if it is not told otherwise."""
+    name = unit.replace("@1", "@")
+    text = (installation.at(installation.units) / f"{name}.service").read_text()
+    head = text.partition("\n[Service]\n")[0]
+    assert re.search(r"^StartLimitIntervalSec=0$", head, re.M)
+    assert re.search(r"^Restart=(on-failure|always)$", text, re.M)
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_units_leave_little_exposed(installation, unit):
     """By the count of systemd itself: 0 is nothing, 10 is all; 2.0 is a strict sandbox."""
     name = unit.replace("@1", "@")

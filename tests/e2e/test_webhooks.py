@@ -2,6 +2,7 @@
 """taupectl events --webhook: a receiver that fails, hangs, dies and comes back has every event, in
 order, each once when it drops the ids that it knows; whatever becomes of the sender and of Redis."""
 import json
+import os
 import pathlib
 import re
 import signal
@@ -234,6 +235,23 @@ def test_killed_before_the_place_is_written_it_sends_the_same_again(group):
     sender = scene.send(receiver)
     scene.has_all(receiver)
     assert receiver.requests[0][2] == receiver.requests[-1][2]
+    sender.stop()
+
+
+def test_what_cannot_keep_its_place_sends_nothing(group):
+    scene, receiver = Scene(group), Receiver()
+    sender = scene.send(receiver)
+    scene.began()
+    sender.stop()
+    blocker = scene.state_file.with_name("hook.state.new")
+    blocker.mkdir()
+    scene.put(1)
+    for _ in range(2):
+        scene.send(receiver).ends(os.EX_CANTCREAT)
+    assert not receiver.requests
+    blocker.rmdir()
+    sender = scene.send(receiver)
+    scene.has_all(receiver)
     sender.stop()
 
 
