@@ -51,7 +51,7 @@ def ask_admin(ip, path, key):
 def connected(ip, name):
     """What the relay says of a device, once it is connected."""
     return wait_until(f"the welcome of {name}", lambda: next(
-        (found for found in ask_admin(ip, "relay/devices", "devices")
+        (found for found in ask_admin(ip, f"relay/devices?search={name}", "devices")
          if found["name"] == name and found["online"]), None))
 
 
@@ -59,7 +59,7 @@ def listeners(ip, name):
     """The ports of the listeners of a connected device's services, and the device's host name."""
     device = connected(ip, name)
     routes = {route["key"]: int(route["value"].split(",")[1])
-              for route in ask_admin(ip, "routes", "routes") if route["device"] == name}
+              for route in ask_admin(ip, f"routes?search={name}", "routes") if route["device"] == name}
     ports = {service: routes[f"tcp/{port}"] for service, port in device["ports"].items()}
     host = f"{device['label']}.localhost"
     return {**ports, "web": routes[f"http/{host}"]}, host

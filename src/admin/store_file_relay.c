@@ -6,8 +6,48 @@
 #include <time.h>
 
 #include "admin/ask_relay.h"
+#include "admin/name_page.h"
 #include "admin/record_json.h"
 #include "admin/store_file.h"
+
+/* The next page's beginning is behind this one's; an older relay has one page. False: it makes no sense. */
+static bool
+take_next(const json_t *answer, char after[DEVICE_NAME_MAX + 1])
+{
+	const char *next = json_string_value(json_object_get(answer, "next"));
+
+	if (next == NULL) {
+		after[0] = '\0';
+		return true;
+	}
+	return device_name_valid(str_of(next)) && strcmp(next, after) > 0 &&
+	    str_copy(str_of(next), after, DEVICE_NAME_MAX + 1);
+}
+
+/* Add the array of that name, page after page. */
+static int
+ask_pages(struct admin *admin, const char *path, const char *key, json_t *list)
+{
+	char after[DEVICE_NAME_MAX + 1] = "", whole[100 + DEVICE_NAME_MAX];
+	int code;
+
+	do {
+		json_t *answer;
+
+		snprintf(whole, sizeof(whole), "%s?limit=%d&after=%s", path,
+		    NAME_PAGE_MAX, after);
+		if ((code = admin_ask_relay(admin, whole, &answer)) != ADMIN_OK)
+			return code;
+		if (!json_is_array(json_object_get(answer, key)) ||
+		    !take_next(answer, after))
+			code = admin_fail(admin, ADMIN_NONSENSE,
+			    "the relay at %s tells of no %s", admin->relay, key);
+		else
+			json_array_extend(list, json_object_get(answer, key));
+		json_decref(answer);
+	} while (code == ADMIN_OK && after[0] != '\0');
+	return code;
+}
 
 /* Add the array of that name in an answer to a list. */
 static int
@@ -42,7 +82,7 @@ file_relays(struct admin *admin, json_t *list)
 int
 file_routes(struct admin *admin, json_t *list)
 {
-	return ask_list(admin, "/api/v1/routes", "routes", list);
+	return ask_pages(admin, "/api/v1/routes", "routes", list);
 }
 
 /* Devices. */
@@ -114,7 +154,7 @@ file_join(struct admin *admin, json_t *list)
 
 	if (admin->relay != NULL) {
 		code =
-		    ask_list(admin, "/api/v1/relay/devices", "devices", known);
+		    ask_pages(admin, "/api/v1/relay/devices", "devices", known);
 		if (code == ADMIN_OK)
 			code = admin_ask_relay(admin, "/api/v1/status", &status);
 		if (code == ADMIN_OK)

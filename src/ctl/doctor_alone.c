@@ -11,22 +11,26 @@
 #include "ctl/report.h"
 #include "net/loop.h"
 
+/* It does not answer as it should. */
+static void
+note_trouble(struct doctor *doctor, int code)
+{
+	doctor_note(doctor, FINDING_FAIL, "relay",
+	    code == ADMIN_REFUSED
+		? "give its file with --admin-token-file"
+		: "start it, or mend --admin: its admin_listen",
+	    "%s", doctor->admin->error.text);
+}
+
 /* What the admin server answers; NULL, and that is noted. */
 static json_t *
 ask(struct doctor *doctor, const char *path)
 {
-	struct admin *admin = doctor->admin;
 	json_t *json;
-	int code = admin_ask_relay(admin, path, &json);
+	int code = admin_ask_relay(doctor->admin, path, &json);
 
-	if (code == ADMIN_REFUSED)
-		doctor_note(doctor, FINDING_FAIL, "relay",
-		    "give its file with --admin-token-file", "%s",
-		    admin->error.text);
-	else if (code != ADMIN_OK)
-		doctor_note(doctor, FINDING_FAIL, "relay",
-		    "start it, or mend --admin: its admin_listen", "%s",
-		    admin->error.text);
+	if (code != ADMIN_OK)
+		note_trouble(doctor, code);
 	return json;
 }
 
@@ -85,20 +89,23 @@ check_status(struct doctor *doctor)
 static void
 read_routes(struct doctor *doctor)
 {
-	json_t *answer = ask(doctor, "/api/v1/relays"), *item;
+	const struct store *store = doctor->admin->store;
+	json_t *routes = json_array(), *item;
 	size_t i;
+	int code = store->relays(doctor->admin, doctor->relays);
 
-	json_array_extend(doctor->relays, json_object_get(answer, "relays"));
-	json_decref(answer);
-	answer = ask(doctor, "/api/v1/routes");
-	json_array_foreach (json_object_get(answer, "routes"), i, item) {
+	if (code == ADMIN_OK)
+		code = store->routes(doctor->admin, routes);
+	if (code != ADMIN_OK)
+		note_trouble(doctor, code);
+	json_array_foreach (routes, i, item) {
 		struct str kind, key, text = str_of(report_str(item, "key"));
 
 		if (text.ptr != NULL && str_split(text, '/', &kind, &key))
 			(void)known_routes_add(&doctor->routes, kind, key,
 			    str_of(report_str(item, "value")));
 	}
-	json_decref(answer);
+	json_decref(routes);
 }
 
 static int

@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "admin/record_json.h"
-#include "relay/access.h"
 #include "relay/admin.h"
 #include "relay/device.h"
 #include "relay/metrics.h"
-#include "relay/service.h"
 
 static void
 reply_text(struct http_reply *reply, int status, const char *text)
@@ -96,82 +93,6 @@ relays_cb(void *ctx, const char *query, struct http_reply *reply)
 }
 
 static void
-add_routes_cb(void *ctx, struct hash_node *node)
-{
-	struct device *device = HASH_ENTRY(node, struct device, by_name);
-	struct service *service;
-
-	LIST_FOREACH (service, &device->services, link) {
-		struct route route;
-
-		if (!service_is_open(service))
-			continue;
-		service_route(service, &route);
-		json_array_append_new(ctx,
-		    json_pack("{s:s, s:s, s:s, s:s}", "key", route.key,
-			"value", route.value, "device", device->name, "access",
-			access_mode_of(service)));
-	}
-}
-
-static void
-routes_cb(void *ctx, const char *query, struct http_reply *reply)
-{
-	struct relay *relay = ctx;
-	json_t *list = json_array();
-
-	(void)query;
-	hash_map_each(&relay->devices, add_routes_cb, list);
-	reply_json(reply, json_pack("{s:o}", "routes", list));
-}
-
-static void
-add_device_cb(void *ctx, struct hash_node *node)
-{
-	struct device *device = HASH_ENTRY(node, struct device, by_name);
-	struct service *service;
-	json_t *urls = json_object(), *ports = json_object(), *json;
-
-	LIST_FOREACH (service, &device->services, link) {
-		char url[HOST_NAME_MAX + 20];
-		struct writer w;
-
-		writer_init(&w, url, sizeof(url));
-		service_url_write(service, &w);
-		json_object_set_new(
-		    urls, service->name, json_stringn(url, writer_len(&w)));
-		if (service->public_port != 0)
-			json_object_set_new(ports, service->name,
-			    json_integer(service->public_port));
-	}
-	json =
-	    json_pack("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:o, "
-		      "s:o}",
-		"name", device->name, "online", device->session != NULL,
-		"label", grant_label(device->grant), "epoch",
-		(json_int_t)device->grant->epoch, "since_ms",
-		(json_int_t)device->grant->since_ms, "from",
-		grant_from(device->grant), "heartbeat_ms",
-		(json_int_t)device->grant->heartbeat_ms, "beat_bytes",
-		(json_int_t)device->grant->beat_bytes, "budget_bytes",
-		1000 * (json_int_t)device->grant->budget_kb, "visitors",
-		(json_int_t)device->n_visitors, "ports", ports, "urls", urls);
-	admin_take_down(json, device->grant->down);
-	json_array_append_new(ctx, json);
-}
-
-static void
-devices_cb(void *ctx, const char *query, struct http_reply *reply)
-{
-	struct relay *relay = ctx;
-	json_t *list = json_array();
-
-	(void)query;
-	hash_map_each(&relay->devices, add_device_cb, list);
-	reply_json(reply, json_pack("{s:o}", "devices", list));
-}
-
-static void
 status_cb(void *ctx, const char *query, struct http_reply *reply)
 {
 	struct relay *relay = ctx;
@@ -212,8 +133,6 @@ const struct http_admin_route relay_admin_routes[] = {
     {"/metrics", "text/plain; version=0.0.4", metrics_cb},
     {"/api/v1/status", "application/json", status_cb},
     {"/api/v1/relays", "application/json", relays_cb},
-    {"/api/v1/routes", "application/json", routes_cb},
-    {"/api/v1/relay/devices", "application/json", devices_cb},
     {NULL, NULL, NULL},
 };
 

@@ -221,6 +221,25 @@ def test_devices_come_in_pages_and_are_found(scene):
         api.ok("DELETE", f"/devices/Page-{i}")
 
 
+def test_what_is_at_a_relay_comes_in_pages(scene):
+    api, names = scene.api, [f"here-{i}" for i in range(5)]
+    for name in names:
+        scene.agent(name).wait_connected()
+    for path, key in (("/relay/devices", "devices"), ("/routes", "routes")):
+        whole = api.ok("GET", f"{path}?search=HERE-")
+        assert whole["next"] is None and len(whole[key]) == 5
+        pages, after = [], ""
+        while after is not None:
+            page = api.ok("GET", f"{path}?search=here-&limit=2&after={after}")
+            pages.append(page[key])
+            after = page["next"]
+        assert sum(pages, []) == whole[key] and [len(page) for page in pages] == [2, 2, 1]
+        assert [found.get("name") or found["device"] for found in whole[key]] == names
+        api.fails(400, "GET", f"{path}?limit=501", match="from 1 to 500")
+    for name in names:
+        api.ok("DELETE", f"/devices/{name}")
+
+
 def test_what_others_change_is_listed_at_once(cluster):
     def names():
         return [device["name"] for device in

@@ -522,6 +522,38 @@ def test_an_admin_server_that_answers_nonsense(answer, status, message):
         thread.join()
 
 
+PAGES = [
+    # page after page; what does not go on behind its last name would go on for ever
+    ([{"next": "b"}, {"next": "d"}, {"next": None}], 0, ""),
+    ([{"next": "b"}, {}], 0, ""),
+    ([{"next": "b"}, {"next": "b"}], PROTOCOL, "tells of no routes"),
+    ([{"next": "b/c"}], PROTOCOL, "tells of no routes"),
+]
+
+
+@pytest.mark.parametrize("pages,status,message", PAGES)
+def test_a_relay_is_asked_page_after_page(pages, status, message):
+    asked = []
+
+    def serve(server):
+        for page in pages:
+            client, _ = server.accept()
+            with client:
+                asked.append(client.recv(65536).split()[1].decode())
+                body = json.dumps({"routes": [{"key": asked[-1]}], **page}).encode()
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        done = Ctl(admin=f"127.0.0.1:{server.getsockname()[1]}").run("--json", "route", "ls")
+        thread.join()
+    assert done.returncode == status and message in done.stderr, done.stderr
+    assert [path.rpartition("after=")[2] for path in asked] == ["", "b", "d"][:len(pages)]
+    if not status:
+        assert [route["key"] for route in json.loads(done.stdout)["routes"]] == asked
+
+
 def test_an_admin_server_that_is_silent_is_given_up():
     with socket.create_server(("127.0.0.1", 0)) as server:
         Ctl(admin=f"127.0.0.1:{server.getsockname()[1]}", redis_timeout="200ms").fails(

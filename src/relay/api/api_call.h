@@ -164,6 +164,9 @@ bool api_take_query(struct api_call *call, const struct http_request *request,
     bool (*take)(struct api_call *call, const struct form_pair *pair));
 /* limit, after and search of a query, for call->page. */
 bool api_take_page(struct api_call *call, const struct http_request *request);
+/* The same with the largest page if no limit is given. */
+bool api_take_large_page(
+    struct api_call *call, const struct http_request *request);
 /* A boolean member; the only one that the body may have. */
 bool api_take_flag(struct api_call *call, const char *key, bool *flag);
 
@@ -173,6 +176,12 @@ void api_add_presence(struct relay *relay, json_t *device);
 void api_add_history(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);
 void api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list);
+
+/* api_here.c: a page of what is at this relay; the names that go on a page, and where the next begins. */
+void api_devices_here(struct api_call *call, struct relay *relay);
+void api_routes_here(struct api_call *call, struct relay *relay);
+void api_take_names_here(struct relay *relay, struct name_page *page);
+json_t *api_next_of(const struct name_page *page);
 
 /* api_traffic.c */
 void api_ask_traffic(struct api_call *call, struct admin *admin);

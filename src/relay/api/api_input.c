@@ -527,13 +527,25 @@ api_take_query(struct api_call *call, const struct http_request *request,
 	    bad_query(call, "the query is no list of KEY=VALUE");
 }
 
-bool
-api_take_page(struct api_call *call, const struct http_request *request)
+static bool
+take_page(struct api_call *call, const struct http_request *request, size_t limit)
 {
 	if ((call->page = calloc(1, sizeof(*call->page))) == NULL) {
 		api_fail(call, 503, "busy", "try again", "out of memory");
 		return false;
 	}
-	call->page->limit = PAGE_DEFAULT;
+	call->page->limit = limit;
 	return api_take_query(call, request, take_pair);
+}
+
+bool
+api_take_page(struct api_call *call, const struct http_request *request)
+{
+	return take_page(call, request, PAGE_DEFAULT);
+}
+
+bool
+api_take_large_page(struct api_call *call, const struct http_request *request)
+{
+	return take_page(call, request, NAME_PAGE_MAX);
 }

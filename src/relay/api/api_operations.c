@@ -319,9 +319,7 @@ finish_devices(struct api_call *call, struct relay *relay)
 		json_array_foreach (list, i, device)
 			api_add_presence(relay, device);
 	}
-	json_object_set_new(call->output, "next",
-	    page->more ? json_string(page->names[page->count - 1])
-		       : json_null());
+	json_object_set_new(call->output, "next", api_next_of(page));
 }
 
 static void
@@ -484,6 +482,10 @@ const struct api_operation api_operations[] = {
 	"relay undrain", undrain_relay, NULL},
     {HTTP_GET, "cluster", READ, BODY_NONE, NULL, NULL, show_cluster,
 	finish_cluster},
+    {HTTP_GET, "relay/devices", READ, BODY_NONE, api_take_large_page, NULL, NULL,
+	api_devices_here},
+    {HTTP_GET, "routes", READ, BODY_NONE, api_take_large_page, NULL, NULL,
+	api_routes_here},
     {HTTP_GET, "relay/samples", READ, BODY_NONE, NULL, NULL, NULL,
 	finish_samples},
     {HTTP_GET, "live", READ, BODY_NONE, NULL, NULL, NULL, api_live},

@@ -233,21 +233,10 @@ api_add_urls(struct relay *relay, json_t *device)
 	json_object_set_new(device, "urls", urls);
 }
 
-static void
-take_device_cb(void *ctx, struct hash_node *node)
-{
-	struct device *device = HASH_ENTRY(node, struct device, by_name);
-	struct name_page *page = ctx;
-
-	if (name_page_matches(page, str_of(device->name)) ||
-	    name_page_matches(page, str_of(grant_label(device->grant))))
-		name_page_take(page, str_of(device->name));
-}
-
 void
 api_page_of_memory(struct relay *relay, struct name_page *page, json_t *list)
 {
-	hash_map_each(&relay->devices, take_device_cb, page);
+	api_take_names_here(relay, page);
 	for (size_t i = 0; i < page->count; i++) {
 		struct device_record record = {0};
 
