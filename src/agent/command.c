@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "agent/command.h"
 #include "agent/command_door.h"
@@ -287,20 +286,6 @@ no_agent(const char *path, int error)
 	return EX_UNAVAILABLE;
 }
 
-/* The whole answer, to its end: its length; -1: it was said what is wrong. */
-static long
-exchange(int fd, const char *question, size_t len, char *answer, size_t cap)
-{
-	size_t used = 0;
-	ssize_t got;
-
-	if (write(fd, question, len) != (ssize_t)len)
-		return -1;
-	while (used < cap && (got = read(fd, answer + used, cap - used)) > 0)
-		used += (size_t)got;
-	return (long)used;
-}
-
 /* Is it whole? Then it ends here. */
 static char *
 find_end(char *answer, size_t len)
@@ -385,27 +370,21 @@ command_run(const struct settings *settings)
 	char path[SOCKET_PATH_MAX], question[COMMAND_LINE_MAX];
 	size_t len = write_question(words, question);
 	char *answer;
-	int fd, result;
+	int result;
 	long got;
 
-	if (local_door_missing() != NULL) {
-		complain(words->items[0], NULL, local_door_missing());
-		return EX_UNAVAILABLE;
-	}
 	if (!settings_socket_path(settings, path)) {
 		complain(words->items[0], NULL,
 		    "neither control_socket nor state_file is set");
 		return EX_CONFIG;
 	}
-	if ((fd = local_door_connect(path, PATIENCE_MS)) < 0)
-		return no_agent(path, errno);
-	if ((answer = calloc(1, COMMAND_ANSWER_MAX + 1)) == NULL) {
-		close(fd);
+	if ((answer = calloc(1, COMMAND_ANSWER_MAX + 1)) == NULL)
 		return EX_OSERR;
-	}
-	got = exchange(fd, question, len, answer, COMMAND_ANSWER_MAX);
-	close(fd);
-	result = take_answer(answer, got, path, settings->options.json);
+	got = local_door_ask(
+	    path, PATIENCE_MS, question, len, answer, COMMAND_ANSWER_MAX);
+	result = got >= 0
+	    ? take_answer(answer, got, path, settings->options.json)
+	    : no_agent(path, errno);
 	free(answer);
 	return result;
 }

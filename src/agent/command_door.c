@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/command_door.h"
 #include "agent/control.h"
 #include "agent/visit.h"
 #include "base/log.h"
 #include "net/local_door.h"
+#include "net/socket.h"
 #include "wire/form.h"
 
 #define CLIENTS_MAX 8
@@ -368,7 +368,7 @@ come_cb(void *ctx, int fd)
 	    conn_init(&client->conn, door->agent->loop, fd, &client_ops,
 		client) != 0) {
 		free(client);
-		close(fd);
+		socket_close(fd);
 		return;
 	}
 	client->door = door;
@@ -400,8 +400,7 @@ command_door_new(struct agent *agent)
 	struct command_door *door;
 	char path[SOCKET_PATH_MAX];
 
-	if (local_door_missing() != NULL ||
-	    !settings_socket_path(agent->settings, path))
+	if (!settings_socket_path(agent->settings, path))
 		return NULL;
 	if ((door = calloc(1, sizeof(*door))) == NULL)
 		return NULL;

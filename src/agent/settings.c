@@ -22,7 +22,6 @@
 #include "base/option_value.h"
 #include "base/wipe.h"
 #include "net/crypto.h"
-#include "net/local_door.h"
 #include "net/process.h"
 #include "net/tls_pin.h"
 
@@ -167,12 +166,6 @@ take_access(struct settings *settings)
 {
 	const struct option_list *list = &settings->options.access;
 
-	if (list->count > 0 && local_door_missing() != NULL) {
-		log_error("access = on-request cannot be used: nobody could "
-			  "allow anything",
-		    LOG_S("reason", local_door_missing()));
-		return EX_CONFIG;
-	}
 	for (size_t i = 0; i < list->count; i++) {
 		char name[SERVICE_NAME_MAX + 1];
 		bool found = false;

@@ -11,7 +11,6 @@
 
 #include <aclapi.h>
 #include <errno.h>
-#include <sddl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +18,11 @@
 #include "agent/state_file.h"
 #include "base/file.h"
 #include "base/winapi.h"
+#include "base/winapi_private.h"
 
 #include <unistd.h>
 
 #define PATH_LEN_MAX 4096
-#define SDDL_MAX 512
 /* Virus scanners and indexers open what is new, and a file that is open cannot be replaced. */
 #define RENAME_ATTEMPTS 10
 #define RENAME_PAUSE_MS 10
@@ -33,61 +32,6 @@ fail(void)
 {
 	winapi_set_errno(GetLastError());
 	return -1;
-}
-
-/* Who we are, as text for LocalFree(); NULL with GetLastError(). */
-static wchar_t *
-own_sid(void)
-{
-	union {
-		TOKEN_USER user;
-		unsigned char space[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-	} info;
-	wchar_t *text = NULL;
-	HANDLE token;
-	DWORD len;
-
-	if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
-		return NULL;
-	if (GetTokenInformation(token, TokenUser, &info, sizeof(info), &len) &&
-	    !ConvertSidToStringSidW(info.user.User.Sid, &text))
-		text = NULL;
-	CloseHandle(token);
-	return text;
-}
-
-/* The system, administrators and ourselves: all; nobody else anything. For LocalFree(); NULL
- * with GetLastError(). */
-static PSECURITY_DESCRIPTOR
-private_descriptor(void)
-{
-	PSECURITY_DESCRIPTOR descriptor = NULL;
-	wchar_t sddl[SDDL_MAX], *sid = own_sid();
-
-	if (sid == NULL)
-		return NULL;
-	snwprintf(
-	    sddl, SDDL_MAX, L"D:P(A;;FA;;;SY)(A;;FA;;;BA)(A;;FA;;;%ls)", sid);
-	LocalFree(sid);
-	return ConvertStringSecurityDescriptorToSecurityDescriptorW(
-		   sddl, SDDL_REVISION_1, &descriptor, NULL)
-	    ? descriptor
-	    : NULL;
-}
-
-static HANDLE
-create_private(const wchar_t *path)
-{
-	SECURITY_ATTRIBUTES attributes = {.nLength = sizeof(attributes)};
-	HANDLE file = INVALID_HANDLE_VALUE;
-
-	if ((attributes.lpSecurityDescriptor = private_descriptor()) != NULL)
-		file = CreateFileW(path, GENERIC_WRITE, 0, &attributes,
-		    CREATE_NEW, FILE_FLAG_WRITE_THROUGH, NULL);
-	if (file == INVALID_HANDLE_VALUE)
-		(void)fail();
-	LocalFree(attributes.lpSecurityDescriptor);
-	return file;
 }
 
 static int
@@ -109,7 +53,7 @@ make(const wchar_t *path, const char *text, size_t len)
 
 	/* what a crash left there may have another list */
 	(void)DeleteFileW(path);
-	if ((file = create_private(path)) == INVALID_HANDLE_VALUE)
+	if ((file = winapi_create_private(path, 0)) == INVALID_HANDLE_VALUE)
 		return -1;
 	result = write_all(file, text, len) == 0 &&
 		write_all(file, "\n", 1) == 0 && FlushFileBuffers(file)
@@ -199,7 +143,7 @@ state_file_look(const char *path, bool *open_to_others)
 static DWORD
 set_private(wchar_t *path)
 {
-	PSECURITY_DESCRIPTOR descriptor = private_descriptor();
+	PSECURITY_DESCRIPTOR descriptor = winapi_private_descriptor();
 	BOOL present, defaulted;
 	DWORD error;
 	PACL acl;

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """What the agent does on Windows in Windows' way: its folder, its service, the system's store of
 certificates, and errors that say what there is not."""
+import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import stat
 import time
 
@@ -162,6 +165,51 @@ def test_ctrl_c_is_a_clean_goodbye(scene):
     agent.process.stop(signal.SIGTERM)  # cross/wine presses Ctrl-C for it
     assert agent.process.lines("msg=stopping") and agent.process.lines("msg=stopped")
     until("the relay has heard it", lambda: scene.goodbyes() == 1)
+
+
+def test_a_running_agent_is_talked_to_by_who_may_read_its_file(scene):
+    agent = scene.console(ca_file=scene.certificate.ca, access=["web:on-request"])
+    sock = agent.state_file.with_suffix(".state.sock")
+
+    def ask(*words, code=0):
+        return scene.windows.run("--config", agent.write_config(), *words, check=code)
+
+    assert "is it running" in ask("status", code=UNAVAILABLE).stderr
+    agent.start(wait=False)
+    agent.wait_connected(timeout=PATIENCE)
+    told = json.loads(ask("status", "--json").stdout)
+    assert (told["device"], told["state"]) == ("till", "connected"), told
+    assert told["services"][0]["access"] == "on-request"
+    assert re.fullmatch(r"\d+ [0-9a-f]{32}\n", sock.read_text())
+    assert not stat.S_IMODE(sock.stat().st_mode) & stat.S_IRWXO
+    for words, status in ((("allow", "1h"), 200), (("deny",), 403)):
+        ask(*words)
+        assert scene.relay.get(scene.host, timeout=PATIENCE).status == status
+    # who does not know the key has said nothing
+    port = int(sock.read_text().split()[0])
+    for line in (b"0" * 32 + b"\nop=allow&ms=5000\n", b"op=allow&ms=5000\n" * 3):
+        with socket.create_connection(("127.0.0.1", port), 20) as stranger:
+            stranger.sendall(line)
+            with contextlib.suppress(ConnectionResetError):
+                assert stranger.recv(100) == b""
+    assert scene.relay.get(scene.host, timeout=PATIENCE).status == 403
+    # another agent leaves it alone
+    rival = Agent(scene.group, scene.device, [scene.url], [f"web:http:{scene.target}"], name="rival",
+                  wrapper=scene.windows.wrapper, program=scene.windows.program, start=False,
+                  ca_file=scene.certificate.ca, control_socket=sock)
+    rival.start(wait=False)
+    rival.process.wait_line("another agent listens there", timeout=PATIENCE)
+    rival.stop()
+    assert json.loads(ask("status", "--json").stdout)["device"] == "till"
+    agent.process.stop(signal.SIGTERM)
+    assert not sock.exists()
+    # what one leaves that has died
+    sock.write_text(f"{port} {'0' * 32}\n")
+    assert "is it running" in ask("status", code=UNAVAILABLE).stderr
+    agent.start(wait=False)
+    agent.process.wait_line('msg="session opened"', timeout=PATIENCE)
+    ask("status")
+    agent.stop()
 
 
 def test_what_is_kept_is_nobody_elses_to_read(scene):

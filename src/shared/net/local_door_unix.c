@@ -32,12 +32,6 @@ struct local_door {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 };
 
-const char *
-local_door_missing(void)
-{
-	return NULL;
-}
-
 static int
 make_address(const char *path, struct sockaddr_un *address)
 {
@@ -211,12 +205,30 @@ local_door_free(struct local_door **doorp)
 	*doorp = NULL;
 }
 
-int
-local_door_connect(const char *path, unsigned timeout_ms)
+static size_t
+read_answer(int fd, char *answer, size_t cap)
+{
+	size_t used = 0;
+	ssize_t got;
+
+	while (used < cap && (got = read(fd, answer + used, cap - used)) > 0)
+		used += (size_t)got;
+	return used;
+}
+
+long
+local_door_ask(const char *path, unsigned timeout_ms, const char *question,
+    size_t len, char *answer, size_t cap)
 {
 	struct sockaddr_un address;
+	size_t used = 0;
+	int fd;
 
-	return make_address(path, &address) == 0
-	    ? connect_to(&address, timeout_ms)
-	    : -1;
+	if (make_address(path, &address) != 0 ||
+	    (fd = connect_to(&address, timeout_ms)) < 0)
+		return -1;
+	if (write(fd, question, len) == (ssize_t)len)
+		used = read_answer(fd, answer, cap);
+	close(fd);
+	return (long)used;
 }
