@@ -612,6 +612,21 @@ def test_alone_a_device_has_its_sums_and_last_disconnects(alone):
     api.fails(409, "GET", "/devices/summed/usage", match="kept in Redis")
 
 
+def test_a_relay_that_lets_anybody_in_shows_who_is_here(group):
+    relay = Relay(group, open="yes")
+    api = Api(relay)
+    services = SampleServices(group, "web")
+    agent = Agent(group, Device("alice"), [relay], [f"web:http:{services.target('web', 'http')}"])
+    agent.wait_connected()
+    listed, = api.ok("GET", "/devices")["devices"]
+    shown = api.ok("GET", "/devices/alice")
+    assert shown["online"] and shown["last"] == [] and shown["counters"]["visitors"] == 0
+    assert {key: shown[key] for key in listed} == listed
+    assert len(api.ok("GET", "/devices/alice/traffic")["points"]) == 60
+    for path in ("/devices/bob", "/devices/bob/traffic"):
+        api.fails(404, "GET", path, match="not here")
+
+
 def test_rules_and_share_links_are_audited(cluster):
     audits = audits_from_here(cluster)
     api, path = cluster.api, "/devices/told/services/web"

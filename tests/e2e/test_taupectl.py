@@ -472,6 +472,18 @@ def test_the_file_configures_it(group):
     assert done.returncode == 0 and json.loads(done.stdout) == {"devices": []}
 
 
+def test_a_change_that_no_event_tells_of_is_said(group):
+    redis = Redis(group)
+    ctl = Ctl(**redis.access("taupectl"))
+    redis.client.execute_command("ACL", "SETUSER", "taupectl", "-xadd")
+    done = ctl.run("token", "add", "made", "--role", "read")
+    assert done.returncode == 0 and done.stdout.startswith("made.")
+    assert "that is done, but no event tells of it: " in done.stderr
+    redis.client.execute_command("ACL", "SETUSER", "taupectl", "+xadd")
+    assert ctl.run("token", "rm", "made").stderr == ""
+    redis.client.acl_log_reset()  # this refusal was wanted
+
+
 def test_redis_that_is_away_or_refuses(group):
     redis = Redis(group)
     Ctl(redis=f"127.0.0.1:{ports.take()}").fails(UNAVAILABLE, "Connection refused", "status")

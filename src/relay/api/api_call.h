@@ -172,6 +172,11 @@ bool api_take_flag(struct api_call *call, const char *key, bool *flag);
 
 /* What this relay knows of the devices in an answer; loop only. */
 void api_add_presence(struct relay *relay, json_t *device);
+/* A relay that stands alone without a devices file lets anybody in: there are no devices but those that are
+ * here. By either thread. */
+bool api_is_open(const struct admin *admin);
+/* What is known of the call's device then. False: it is not here, and the call has failed, which was said. */
+bool api_answer_here(struct api_call *call, struct relay *relay);
 /* Its counters, and how its last sessions ended. */
 void api_add_history(struct relay *relay, json_t *device);
 void api_add_urls(struct relay *relay, json_t *device);

@@ -18,9 +18,7 @@ list_devices(struct api_call *call, struct admin *admin)
 {
 	json_t *list = json_array();
 
-	/* in open mode there are none but those that are here */
-	if ((redis_options_given(admin->registry) ||
-		admin->devices_file != NULL) &&
+	if (!api_is_open(admin) &&
 	    !api_went_well(call, admin,
 		admin->store->device_page(admin, call->page, list))) {
 		json_decref(list);
@@ -34,7 +32,8 @@ show_device(struct api_call *call, struct admin *admin)
 {
 	json_t *device;
 
-	if (api_went_well(
+	if (!api_is_open(admin) &&
+	    api_went_well(
 		call, admin, admin->store->device(admin, call->name, &device)))
 		api_answer(call, 200, device);
 }
@@ -329,6 +328,8 @@ finish_device(struct api_call *call, struct relay *relay)
 		api_add_urls(relay, call->output);
 		return;
 	}
+	if (call->status == 0 && !api_answer_here(call, relay))
+		return;
 	api_add_presence(relay, call->output);
 	if (call->status == 200) /* else it is new */
 		api_add_history(relay, call->output);

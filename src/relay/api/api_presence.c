@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/record_json.h"
 #include "base/event_kind.h"
@@ -231,6 +232,29 @@ api_add_urls(struct relay *relay, json_t *device)
 		json_array_append_new(urls, json_stringn(url, writer_len(&w)));
 	}
 	json_object_set_new(device, "urls", urls);
+}
+
+bool
+api_is_open(const struct admin *admin)
+{
+	return !redis_options_given(admin->registry) &&
+	    admin->devices_file == NULL;
+}
+
+bool
+api_answer_here(struct api_call *call, struct relay *relay)
+{
+	struct device_record record = {0};
+
+	if (device_find(relay, str_of(call->name)) == NULL) {
+		api_fail(call, 404, "not_found",
+		    "GET the list of those that there are",
+		    "the device %s is not here", call->name);
+		return false;
+	}
+	memcpy(record.name, call->name, sizeof(record.name));
+	api_answer(call, 200, admin_record_json(&record));
+	return true;
 }
 
 void

@@ -13,7 +13,8 @@ api_ask_traffic(struct api_call *call, struct admin *admin)
 	uint64_t now_ms = loop_wall_ms();
 
 	/* is there such a device? */
-	if (!api_went_well(call, admin,
+	if (api_is_open(admin) ||
+	    !api_went_well(call, admin,
 		admin->store->device_access(admin, call->name, &access)))
 		return;
 	access_drop(&access);
@@ -31,7 +32,9 @@ api_finish_traffic(struct api_call *call, struct relay *relay)
 	struct traffic_minute minutes[TRAFFIC_MINUTES];
 	uint64_t now_ms = loop_wall_ms();
 
-	if (registry->ops->traffic == NULL)
+	if (registry->ops->traffic == NULL ||
+	    (api_is_open(&call->api->admin) &&
+		!api_answer_here(call, relay)))
 		return;
 	registry->ops->traffic(
 	    registry, call->name, now_ms / TRAFFIC_MINUTE_MS, minutes);
