@@ -147,6 +147,7 @@ enum registry_event_type {
 	REGISTRY_PROBE,	 /* is your session of this name and epoch alive? */
 	REGISTRY_ALIVE,	 /* the answer to a probe: it is */
 	REGISTRY_DEVICE, /* the operator changed or removed the device */
+	REGISTRY_MISSED, /* the same of any device may have been missed */
 	REGISTRY_KICK,	 /* the operator ends the session of this name and epoch */
 	REGISTRY_DRAIN, /* the operator wants this relay to drain (up), or no longer */
 	REGISTRY_LEASE_SWEPT, /* a lease has ended that no relay had any more; here it was swept */

@@ -229,6 +229,38 @@ read_on(struct redis_registry *registry)
 		    "XREVRANGE taupe:events + - COUNT 1");
 }
 
+/* Is what we have seen last still there? If not, what came behind it may be gone as well: the stream has an
+ * end at its beginning, and a replica that took over has what it has. */
+static void
+seen_cb(void *ctx, const redisReply *reply)
+{
+	struct redis_registry *registry = ctx;
+	struct registry_event event = {.type = REGISTRY_MISSED};
+
+	timer_clear(registry->loop, &registry->follower.overdue);
+	if (reply == NULL || registry->freeing)
+		return;
+	if (reply->type != REDIS_REPLY_ARRAY) {
+		come_back(registry, reply);
+		return;
+	}
+	if (reply->elements == 0)
+		registry_answer_event(&registry->answers, &event);
+	read_on(registry);
+}
+
+/* After a time without the link. */
+static void
+look_for_gap(struct redis_registry *registry)
+{
+	struct redis_follower *follower = &registry->follower;
+
+	timer_set(registry->loop, &follower->overdue, OVERDUE_MS);
+	(void)redis_link_commandf(follower->link, seen_cb, registry,
+	    "XRANGE taupe:events %s %s COUNT 1", follower->position,
+	    follower->position);
+}
+
 static void
 rest_cb(void *ctx)
 {
@@ -251,7 +283,11 @@ state_cb(void *ctx, bool up)
 	timer_clear(registry->loop, &registry->follower.overdue);
 	timer_clear(registry->loop, &registry->follower.rest);
 	registry->follower.refused = false;
-	if (up)
+	/* of an empty stream there is no entry to have been seen */
+	if (up && registry->follower.positioned &&
+	    strcmp(registry->follower.position, "0-0") != 0)
+		look_for_gap(registry);
+	else if (up)
 		read_on(registry);
 	redis_check_up(registry);
 }

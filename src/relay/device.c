@@ -489,7 +489,8 @@ is_in_order(const struct device *device, enum registry_status status,
 		return crypto_equal(record->secret_sha256,
 			   device->secret_sha256, SECRET_HASH_LEN) ||
 		    rotation_expects(device, record->secret_sha256);
-	return device->unverified && device->relay->registry_lost;
+	return device->doubted ||
+	    (device->unverified && device->relay->registry_lost);
 }
 
 static void
@@ -539,7 +540,7 @@ close_unreadable(struct device *device, const struct recheck *recheck)
 		log_error("a device's record makes no sense: its services are "
 			  "closed to visitors until it does",
 		    LOG_S("device", device->name));
-	device->unread = false;
+	device->unread = device->doubted = false;
 	visitors_recheck(device);
 	device_hold(device, recheck->cb, recheck->ctx);
 }
@@ -565,7 +566,7 @@ take_record(struct device *device, const struct recheck *recheck,
 		take_limits(device, status, record);
 		unwritten |= take_access(device, status, record);
 		unwritten |= take_hosts(device, status, record);
-		device->unverified = device->unread = false;
+		device->unverified = device->unread = device->doubted = false;
 		if (unwritten)
 			device_hold(device, recheck->cb, recheck->ctx);
 		if (status == REGISTRY_OK)
@@ -624,6 +625,22 @@ device_recheck(
 	free(recheck);
 	read_later(device);
 	return -1;
+}
+
+static void
+doubt_cb(void *ctx, struct hash_node *node)
+{
+	struct device *device = HASH_ENTRY(node, struct device, by_name);
+
+	(void)ctx;
+	device->doubted = true;
+	read_later(device);
+}
+
+void
+devices_doubt(struct relay *relay)
+{
+	hash_map_each(&relay->devices, doubt_cb, NULL);
 }
 
 bool

@@ -73,6 +73,8 @@ struct device {
 	bool unverified : 1;
 	/* the operator has changed its record, and it could not be read since */
 	bool unread : 1;
+	/* it is read because any record may have changed: that there is none says nothing then */
+	bool doubted : 1;
 	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
@@ -94,6 +96,10 @@ struct device *device_find(struct relay *relay, struct str name);
 struct device *device_attach(struct relay *relay, const struct claim *claim,
     const struct claim_result *granted, const char **error);
 void device_unpin(struct device *device);
+
+/* What the operator has changed may have been missed: read the records of all. A device that has none goes on, as
+ * the registry may have lost it. */
+void devices_doubt(struct relay *relay);
 
 /* Write it to the registry as it is now. cb may be NULL; STALE is acted on here, too. */
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);

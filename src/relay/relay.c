@@ -158,6 +158,12 @@ registry_event(void *ctx, const struct registry_event *event)
 				  "out of memory",
 			    LOG_S("device", event->name));
 		break;
+	case REGISTRY_MISSED:
+		log_warn("changes of devices may have been missed: reading "
+			 "their records again");
+		devices_doubt(relay);
+		backlog_write(relay);
+		break;
 	case REGISTRY_KICK:
 		device_kick(relay, event->name, event->epoch);
 		break;

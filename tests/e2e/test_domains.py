@@ -2,7 +2,9 @@
 """Further host names of services: a custom domain leads nowhere until it is proved, an alias at once;
 both go where their device goes, and end when they are removed."""
 import json
+import os
 import re
+import signal
 import ssl
 import subprocess
 
@@ -364,6 +366,31 @@ def test_redis_is_restarted_and_comes_back_empty(scene):
     scene.leads(SHOP, "home")
     scene.ctl("domain", "rm", SHOP)
     scene.leads(SHOP, "")
+
+
+def test_what_a_relay_has_missed_it_reads(scene):
+    """Its link to Redis was away for longer than the stream of changes goes back."""
+    scene.add(SHOP, "alice/web", "--on-my-word")
+    scene.leads(SHOP, "home")
+    sessions = scene.agents["alice"].welcomes()
+    relay, = (relay for relay in scene.cluster.relays
+              if relay.name == scene.client.hget("taupe:lease:alice", "relay"))
+    os.kill(relay.process.pid, signal.SIGSTOP)
+    try:
+        for link in scene.client.client_list():
+            if link["name"].startswith(f"taupe-relay:{relay.name}"):
+                scene.client.client_kill(link["addr"])
+        scene.ctl("domain", "rm", SHOP)
+        scene.ctl("device", "set", "alice", "--access", "web=private")
+        scene.client.xtrim("taupe:events", maxlen=0, approximate=False)
+    finally:
+        os.kill(relay.process.pid, signal.SIGCONT)
+    scene.cluster.wait_served(f"alice.{DOMAIN}", status=403)
+    scene.leads(SHOP, "")
+    scene.ctl("device", "set", "alice", "--access", "web=public")
+    scene.leads(f"alice.{DOMAIN}", "home")
+    # nobody was sent away for it
+    assert scene.agents["alice"].welcomes() == sessions
 
 
 def test_a_removed_device_leaves_no_name(scene):

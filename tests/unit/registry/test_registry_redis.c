@@ -963,6 +963,29 @@ START_TEST(of_a_device_that_was_removed_nothing_comes_back)
 }
 END_TEST
 
+/* Events that came while the link was away, and that are gone. */
+START_TEST(what_was_missed_is_told_of_and_nothing_else)
+{
+	size_t from = 0, at;
+
+	redis_ask("XADD taupe:events * kind device name alice");
+	scene_wait_event(REGISTRY_DEVICE, "alice", &from);
+	redis_ask("CLIENT KILL TYPE normal");
+	redis_ask("XADD taupe:events * kind device name bob");
+	at = from;
+	scene_wait_event(REGISTRY_DEVICE, "bob", &from);
+	for (; at < from; at++)
+		ck_assert_int_ne(scene.events[at].type, REGISTRY_MISSED);
+	redis_ask("XADD taupe:events * kind device name carol");
+	scene_wait_event(REGISTRY_DEVICE, "carol", &from);
+	redis_ask("XTRIM taupe:events MAXLEN 0");
+	redis_ask("CLIENT KILL TYPE normal");
+	scene_wait_event(REGISTRY_MISSED, NULL, &from);
+	redis_ask("XADD taupe:events * kind device name dave");
+	scene_wait_event(REGISTRY_DEVICE, "dave", &from);
+}
+END_TEST
+
 /* Loss. */
 
 static bool
@@ -1297,6 +1320,7 @@ own_tests(void)
 	    tcase, what_happens_while_redis_is_away_is_kept_up_to_a_bound);
 	tcase_add_test(tcase, how_the_last_sessions_have_ended_is_kept);
 	tcase_add_test(tcase, of_a_device_that_was_removed_nothing_comes_back);
+	tcase_add_test(tcase, what_was_missed_is_told_of_and_nothing_else);
 	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
