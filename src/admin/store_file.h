@@ -59,6 +59,9 @@ int file_relays(struct admin *admin, json_t *list);
 int file_traffic(struct admin *admin, const char *name, uint64_t minute,
     struct traffic_minute out[TRAFFIC_MINUTES]);
 int file_routes(struct admin *admin, json_t *list);
+/* What the relay says of where a device's services are found, by their names; NULL: it is not there. For
+ * json_decref(). */
+int file_urls(struct admin *admin, const char *name, json_t **urls);
 int file_gone(struct admin *admin, json_t *list);
 int file_relay_drain(struct admin *admin, const char *id, bool drain);
 int file_status(struct admin *admin, json_t **status);

@@ -73,8 +73,8 @@ int
 file_service_url(struct admin *admin, const char *name,
     const struct access_rule *rule, char *url, size_t cap)
 {
+	json_t *device = NULL, *urls;
 	const char *found;
-	json_t *device;
 	int code;
 
 	if (admin->relay == NULL)
@@ -84,10 +84,10 @@ file_service_url(struct admin *admin, const char *name,
 		    "https://HOST",
 		    name);
 	code = file_device(admin, name, &device);
-	if (code != ADMIN_OK)
+	json_decref(device);
+	if (code != ADMIN_OK || (code = file_urls(admin, name, &urls)) != ADMIN_OK)
 		return code;
-	found = json_string_value(
-	    json_object_get(json_object_get(device, "urls"), rule->service));
+	found = json_string_value(json_object_get(urls, rule->service));
 	if (found == NULL || strncmp(found, "http", 4) != 0)
 		code = admin_fail(admin, ADMIN_INVALID,
 		    "%s is not here with an http service %s: is the device "
@@ -97,6 +97,6 @@ file_service_url(struct admin *admin, const char *name,
 		    name, rule->service);
 	else
 		snprintf(url, cap, "%s", found);
-	json_decref(device);
+	json_decref(urls);
 	return code;
 }

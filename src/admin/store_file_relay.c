@@ -28,14 +28,15 @@ take_next(const json_t *answer, char after[DEVICE_NAME_MAX + 1])
 static int
 ask_pages(struct admin *admin, const char *path, const char *key, json_t *list)
 {
-	char after[DEVICE_NAME_MAX + 1] = "", whole[100 + DEVICE_NAME_MAX];
+	char after[DEVICE_NAME_MAX + 1] = "", whole[160 + 2 * DEVICE_NAME_MAX];
 	int code;
 
 	do {
 		json_t *answer;
 
-		snprintf(whole, sizeof(whole), "%s?limit=%d&after=%s", path,
-		    NAME_PAGE_MAX, after);
+		snprintf(whole, sizeof(whole), "%s%climit=%d&after=%s", path,
+		    strchr(path, '?') != NULL ? '&' : '?', NAME_PAGE_MAX,
+		    after);
 		if ((code = admin_ask_relay(admin, whole, &answer)) != ADMIN_OK)
 			return code;
 		if (!json_is_array(json_object_get(answer, key)) ||
@@ -166,6 +167,21 @@ file_join(struct admin *admin, json_t *list)
 				    status);
 	}
 	json_decref(status);
+	json_decref(known);
+	return code;
+}
+
+int
+file_urls(struct admin *admin, const char *name, json_t **urls)
+{
+	char path[60 + DEVICE_NAME_MAX];
+	json_t *known = json_array();
+	int code;
+
+	snprintf(path, sizeof(path), "/api/v1/relay/devices?search=%s", name);
+	code = ask_pages(admin, path, "devices", known);
+	*urls = json_incref(
+	    json_object_get(file_find_named(known, name), "urls"));
 	json_decref(known);
 	return code;
 }
