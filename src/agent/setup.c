@@ -20,6 +20,7 @@
 #include "net/process.h"
 
 #define PATH_BYTES 1024
+#define NAME_BYTES (PATH_BYTES + 8)
 #define CONFIG_BYTES 16384
 #define BACKUPS_MAX 99
 
@@ -163,19 +164,18 @@ check_free(const struct setup *setup, const char *path)
 	return EX_OK;
 }
 
-/* Move it out of the way, to a name that is free. */
+/* Move it out of the way, to a name that is free, which is kept; "" if there is nothing. */
 static int
-keep_old(const char *path)
+keep_old(const char *path, char name[NAME_BYTES])
 {
-	char name[PATH_BYTES + 8];
-
+	name[0] = '\0';
 	if (state_file_is_free(path) == 1)
 		return EX_OK;
 	for (int i = 0; i <= BACKUPS_MAX; i++) {
 		if (i == 0)
-			snprintf(name, sizeof(name), "%s.bak", path);
+			snprintf(name, NAME_BYTES, "%s.bak", path);
 		else
-			snprintf(name, sizeof(name), "%s.bak%d", path, i);
+			snprintf(name, NAME_BYTES, "%s.bak%d", path, i);
 		if (state_file_is_free(name) != 1)
 			continue;
 		if (state_file_rename(path, name) != 0)
@@ -187,15 +187,48 @@ keep_old(const char *path)
 	    EX_CANTCREAT, "%s: there are too many old ones beside it", path);
 }
 
-static int
-write_file(const char *path, const char *text, size_t len)
+static void
+fresh_name(const char *path, char name[NAME_BYTES])
 {
-	int code = keep_old(path);
+	snprintf(name, NAME_BYTES, "%s.setup", path);
+}
+
+static void
+drop_fresh(const char *path)
+{
+	char fresh[NAME_BYTES];
+
+	fresh_name(path, fresh);
+	(void)state_file_remove(fresh);
+}
+
+/* Write it under another name: what is there stays until all is on the disk. */
+static int
+write_fresh(const char *path, const char *text, size_t len)
+{
+	char fresh[NAME_BYTES];
+
+	fresh_name(path, fresh);
+	return state_file_write(fresh, text, len) == 0 && setup_give(fresh) == 0
+	    ? EX_OK
+	    : fail_errno(path);
+}
+
+static int
+put_in_place(const char *path)
+{
+	char fresh[NAME_BYTES], old[NAME_BYTES];
+	int code = keep_old(path, old);
 
 	if (code != EX_OK)
 		return code;
-	if (state_file_write(path, text, len) != 0 || setup_give(path) != 0)
-		return fail_errno(path);
+	fresh_name(path, fresh);
+	if (state_file_rename(fresh, path) != 0) {
+		code = fail_errno(path);
+		if (old[0] != '\0')
+			(void)state_file_rename(old, path);
+		return code;
+	}
 	printf("  %s\n", path);
 	return EX_OK;
 }
@@ -220,7 +253,27 @@ write_config(const struct setup *setup)
 	if (len >= sizeof(text))
 		return fail(EX_USAGE, "there are too many services");
 	/* state_file_write() ends the last line */
-	return write_file(setup->config, text, len - 1);
+	return write_fresh(setup->config, text, len - 1);
+}
+
+/* Both or none. The secret first: a configuration never leads to none. */
+static int
+write_all(const struct setup *setup)
+{
+	int code = write_fresh(
+	    setup->secret, setup->uri.secret, strlen(setup->uri.secret));
+
+	if (code == EX_OK && !setup->config_stays)
+		code = write_config(setup);
+	if (code == EX_OK)
+		code = put_in_place(setup->secret);
+	if (code == EX_OK && !setup->config_stays)
+		code = put_in_place(setup->config);
+	if (code != EX_OK) {
+		drop_fresh(setup->secret);
+		drop_fresh(setup->config);
+	}
+	return code;
 }
 
 static int
@@ -244,11 +297,7 @@ run(struct setup *setup)
 		return code;
 	setup->config_stays =
 	    state_file_is_free(setup->config) == 0 && is_of_this_device(setup);
-	/* the secret first: a configuration never leads to none */
-	code = write_file(
-	    setup->secret, setup->uri.secret, strlen(setup->uri.secret));
-	if (code == EX_OK && !setup->config_stays)
-		code = write_config(setup);
+	code = write_all(setup);
 	if (code == EX_OK)
 		printf("This device is %s, and its relay %s. Is the way there "
 		       "free? taupe-agent --check tells.\n",

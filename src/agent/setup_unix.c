@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <termios.h>
 #include <unistd.h>
@@ -30,14 +31,51 @@ read_line(char *out, size_t cap)
 	return 0;
 }
 
+/* ---- what is typed is not shown; whoever ends us meanwhile finds his terminal as it was ---- */
+
+static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+#define N_ENDS (sizeof(ends) / sizeof(ends[0]))
+
+static volatile sig_atomic_t ended_by;
+
+static void
+note_end_cb(int number)
+{
+	ended_by = number;
+}
+
+/* Without SA_RESTART: the terminal is no longer read then. */
+static void
+catch_ends(struct sigaction before[N_ENDS])
+{
+	struct sigaction action = {.sa_handler = note_end_cb};
+
+	ended_by = 0;
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < N_ENDS; i++)
+		sigaction(ends[i], &action, &before[i]);
+}
+
+static void
+release_ends(const struct sigaction before[N_ENDS])
+{
+	for (size_t i = 0; i < N_ENDS; i++)
+		sigaction(ends[i], &before[i], NULL);
+	if (ended_by != 0)
+		raise(ended_by);
+}
+
 int
 setup_read_line(char *out, size_t cap)
 {
 	struct termios shown, hidden;
+	struct sigaction before[N_ENDS];
 	bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
 	int result;
 
 	if (is_terminal) {
+		catch_ends(before);
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		/* before the question: what is typed behind it stays */
@@ -50,6 +88,7 @@ setup_read_line(char *out, size_t cap)
 	if (is_terminal) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 		fputc('\n', stderr);
+		release_ends(before);
 	}
 	return result;
 }

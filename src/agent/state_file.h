@@ -28,5 +28,7 @@ int state_file_make_private(const char *path);
 int state_file_is_free(const char *path);
 /* -1 with errno. */
 int state_file_rename(const char *path, const char *to);
+/* -1: it stays, or was not there. */
+int state_file_remove(const char *path);
 
 #endif

@@ -162,3 +162,9 @@ state_file_rename(const char *path, const char *to)
 {
 	return rename(path, to);
 }
+
+int
+state_file_remove(const char *path)
+{
+	return unlink(path);
+}

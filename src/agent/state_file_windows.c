@@ -206,3 +206,15 @@ state_file_rename(const char *path, const char *to)
 	free(wide_to);
 	return result;
 }
+
+int
+state_file_remove(const char *path)
+{
+	wchar_t *wide = winapi_wide(path);
+	int result = -1;
+
+	if (wide != NULL)
+		result = DeleteFileW(wide) ? 0 : -1;
+	free(wide);
+	return result;
+}

@@ -176,3 +176,35 @@ def test_redis_router_and_a_relay(open_group):
     first.run([store])
     until("Redis has read it", lambda: not fails(first, f"{ours} device ls"), timeout=20)
     assert re.findall(r"^(\S+) +offline", first.ask(f"{ctl} device ls"), re.M) == sorted(added)
+
+
+def test_a_device_that_is_set_up(open_group):
+    disk = Disk(open_group, 64)
+    folder = disk.seen / "etc"
+    folder.mkdir()
+
+    def set_up(letter, *options):
+        uri = f"taupe://relay.example.test/?name=alice&secret={letter * 43}\n"
+        return subprocess.run([*disk.prefix, binary("taupe-agent"), "setup", "--directory",
+                               str(disk.path / "etc"), *options], input=uri, capture_output=True,
+                              text=True, timeout=30, check=False)
+
+    def there():
+        return {path.name: path.read_text() for path in folder.iterdir()}
+
+    disk.fill()
+    done = set_up("a")
+    assert done.returncode == os.EX_CANTCREAT and NO_ROOM in done.stderr
+    assert there() == {}
+    disk.make_room()
+    assert set_up("a").returncode == 0
+    before = there()
+    assert sorted(before) == ["agent.ini", "secret"]
+    # the secret that is good is not given up for one that is not there
+    disk.fill()
+    done = set_up("b", "--force")
+    assert done.returncode == os.EX_CANTCREAT and NO_ROOM in done.stderr
+    assert there() == before
+    disk.make_room()
+    assert set_up("b", "--force").returncode == 0
+    assert there()["secret"] == "b" * 43 + "\n" and there()["secret.bak"] == before["secret"]

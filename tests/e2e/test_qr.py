@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import stat
 import struct
 import subprocess
@@ -261,3 +262,23 @@ def test_on_a_terminal_the_uri_is_not_shown(tmp_path):
     os.close(controller)
     assert child.wait(timeout=10) == 0
     assert SECRET.encode() not in shown and b"This device is alice" in shown
+
+
+def test_who_is_interrupted_leaves_a_terminal_that_shows_what_is_typed(tmp_path):
+    controller, terminal = pty.openpty()
+    child = subprocess.Popen([str(BUILD / "taupe-agent"), "setup", "--directory", str(tmp_path)],
+                             stdin=terminal, stdout=terminal, stderr=terminal)
+
+    def shows():
+        return bool(termios.tcgetattr(terminal)[3] & termios.ECHO)
+
+    shown = b""
+    while b"not shown" not in shown:
+        shown += os.read(controller, 4096)
+    assert not shows()
+    os.write(controller, URI.encode())
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=10) == -signal.SIGINT
+    assert shows() and not list(tmp_path.iterdir())
+    os.close(terminal)
+    os.close(controller)
