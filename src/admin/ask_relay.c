@@ -1,17 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "admin/ask_relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "admin/admin_internal.h"
 #include "net/http_ask.h"
 
+#define WHAT_MAX 500 /* bytes of what the relay says */
+
+/* What listens there may say anything, and a terminal shows it. */
+static const char *
+what_of(const json_t *said, char text[WHAT_MAX])
+{
+	const char *what = json_string_value(json_object_get(said, "what"));
+
+	if (what == NULL)
+		return NULL;
+	snprintf(text, WHAT_MAX, "%s", what);
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	return text;
+}
+
 /* It says no, and why: else it is no relay. */
 static int
 fail_status(struct admin *admin, int status, const json_t *said)
 {
-	const char *what =
-	    json_string_value(json_object_get(said, "what"));
+	char text[WHAT_MAX];
+	const char *what = what_of(said, text);
 
 	switch (what != NULL ? status : 0) {
 	case 401:

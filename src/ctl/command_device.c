@@ -419,7 +419,8 @@ show_device(const json_t *device)
 	show_rest(device);
 }
 
-/* What went through it in the last hour; a relay that stands alone has to be asked. */
+/* What went through it in the last hour: a relay that stands alone has to be asked, and with an older
+ * redis/users.acl it is not told. */
 static int
 add_traffic(struct ctl *ctl, const char *name, json_t *device)
 {
@@ -431,8 +432,10 @@ add_traffic(struct ctl *ctl, const char *name, json_t *device)
 	if (code == ADMIN_OK)
 		json_object_set_new(
 		    device, "traffic", admin_traffic_json(now_ms, minutes));
-	return code == ADMIN_NOT_GIVEN || code == ADMIN_UNKNOWN ? ADMIN_OK
-								: code;
+	return code == ADMIN_NOT_GIVEN || code == ADMIN_UNKNOWN ||
+		code == ADMIN_REFUSED
+	    ? ADMIN_OK
+	    : code;
 }
 
 static void

@@ -509,6 +509,9 @@ def test_redis_that_does_not_answer_is_not_waited_for_longer_than_said(group):
 
 ANSWERS = [
     (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", UNAVAILABLE, "status 500"),
+    (b'HTTP/1.1 409 No\r\nContent-Length: 21\r\n\r\n{"what": "\\u001b[2J"}', UNAVAILABLE,
+     r"^taupectl: \?\[2J$"),
+    (b"HTTP/1.1 409 No\r\nContent-Length: 2\r\n\r\n{}", UNAVAILABLE, "status 409$"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", PROTOCOL, "no JSON object"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{x}", PROTOCOL, "no JSON object"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", PROTOCOL, "tells of no routes"),

@@ -12,6 +12,7 @@
 
 #define PAGE_DEFAULT 100
 #define SEE "docs/openapi.json has the members of each body"
+#define SEE_QUERY "docs/openapi.json has what each query may hold"
 
 static bool invalid(struct api_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -517,14 +518,19 @@ api_take_query(struct api_call *call, const struct http_request *request,
 
 	if (query == NULL)
 		return true;
-	if (!str_copy(str_of(query), copy, sizeof(copy)))
-		return bad_query(call, "the query is too long");
+	if (!str_copy(str_of(query), copy, sizeof(copy))) {
+		api_fail(call, 400, "bad_request", SEE_QUERY,
+		    "the query is too long");
+		return false;
+	}
 	form_reader_init(&form, copy, strlen(copy));
 	while ((result = form_next(&form, &pair)) == WIRE_DONE)
 		if (!take(call, &pair))
 			return false;
-	return result != WIRE_BAD ||
-	    bad_query(call, "the query is no list of KEY=VALUE");
+	if (result == WIRE_BAD)
+		api_fail(call, 400, "bad_request", SEE_QUERY,
+		    "the query is no list of KEY=VALUE");
+	return result != WIRE_BAD;
 }
 
 static bool
