@@ -322,6 +322,21 @@ def test_a_devices_last_hour_is_drawn_at_another_relay(scene, alice, browser):
     assert browser.text("#device-traffic").endswith("in all")
 
 
+def test_further_names_are_shown_and_which_of_them_lead_nowhere_yet(scene, alice, browser):
+    alice.wait_connected()
+    browser.open(scene.relays[0])
+    browser.run("openDevice('alice')")
+    wish = {"device": "alice", "service": "web"}
+    scene.api.ok("POST", "/domains", {"host": "shop.customer.test", **wish})
+    scene.api.ok("POST", "/domains", {"host": "alarm.example.test", **wish})
+    until("both are there", lambda: {"http://alarm.example.test/", "shop.customer.test, not proved yet"}
+          < {item.text for item in browser.all("#device-urls li")})
+    browser.picture("further-names")
+    for host in ("shop.customer.test", "alarm.example.test"):
+        assert scene.api.call("DELETE", f"/domains/{host}")[0] == 204
+    until("both are gone", lambda: len(browser.all("#device-urls li")) == 1)
+
+
 def test_a_link_is_shared_and_revoked(scene, browser):
     agent = scene.agent("sharon", 0)
     agent.wait_connected()

@@ -331,7 +331,9 @@ async function showDevice() {
 	fact(facts, "Fleet", device.fleet);
 	fact(facts, "Secret", device.rotation && (device.rotation === "asked" ? "its agent is asked for another one" : device.rotation));
 	fact(facts, "Visits", device.counters && count(device.counters.visitors || 0));
-	at("device-urls").replaceChildren(...device.urls.map(link));
+	const unproved = (device.hosts || []).filter(({proof}) => proof === "pending");
+	at("device-urls").replaceChildren(...device.urls.map(link),
+		...unproved.map(({host}) => make("li", "soft", `${host}, not proved yet`)));
 	if (device.urls.length === 0)
 		at("device-urls").append(make("li", "soft", "none while it has no lease"));
 	showAccess(device);
