@@ -259,6 +259,30 @@ survey_leftovers(struct survey *survey)
 	return ADMIN_OK;
 }
 
+/* Of [what, device, …], from there on, as many as are asked about at once. */
+static int
+count_gone(struct survey *survey, const redisReply *reserved, size_t from,
+    uint64_t *n)
+{
+	size_t end = from + 2 * REDIS_BATCH, asked = 0;
+	int code = ADMIN_OK;
+
+	for (size_t i = from; i + 1 < reserved->elements && i < end;
+	     i += 2, asked++)
+		if (redis_sync_queuef(survey->admin->redis,
+			"SISMEMBER taupe:devices %b",
+			reserved->element[i + 1]->str,
+			reserved->element[i + 1]->len) != 0)
+			return admin_fail_memory(survey->admin);
+	while (code == ADMIN_OK && asked-- > 0) {
+		redisReply *member = store_next(survey->admin, &code);
+
+		*n += member != NULL && member->integer == 0;
+		redis_sync_reply_free(&member);
+	}
+	return code;
+}
+
 static int
 survey_reservations(struct survey *survey)
 {
@@ -269,14 +293,9 @@ survey_reservations(struct survey *survey)
 
 	if (reply == NULL)
 		return code;
-	for (size_t i = 1; code == ADMIN_OK && i < reply->elements; i += 2) {
-		redisReply *member = store_ask(survey->admin, &code,
-		    "SISMEMBER taupe:devices %b", reply->element[i]->str,
-		    reply->element[i]->len);
-
-		n += member != NULL && member->integer == 0;
-		redis_sync_reply_free(&member);
-	}
+	for (size_t i = 0; code == ADMIN_OK && i < reply->elements;
+	     i += 2 * REDIS_BATCH)
+		code = count_gone(survey, reply, i, &n);
 	if (n > 0)
 		add_problem(survey,
 		    "%llu labels, ports or further names are reserved for "

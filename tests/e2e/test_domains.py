@@ -267,6 +267,8 @@ def test_many_are_listed_in_order(scene):
     scene.client.hset("taupe:device:ghost", mapping=fields)
     scene.client.hset("taupe:reserved", mapping=dict.fromkeys(fields, "ghost"))
     listed = json.loads(scene.ctl("--json", "domain", "ls"))["domains"]
+    assert ("1000 labels, ports or further names are reserved for devices that are gone"
+            in scene.run("status").stdout)
     scene.client.hdel("taupe:reserved", *fields)
     scene.client.delete("taupe:device:ghost")
     assert [host["host"] for host in listed] == hosts
