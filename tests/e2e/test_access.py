@@ -121,10 +121,10 @@ class Behind(Place):
 
     def __init__(self, group):
         # neither a relay's host name nor a common one of agents: links need none
-        door = ports.take()
-        self.v6 = "::1", door
+        door, mapped = ports.take(), ports.take()
+        self.v6, self.mapped = ("::1", door), ("127.0.0.1", mapped)
         self.cluster = Cluster(group, relays=2, announce="100ms", haproxy={
-            "TAUPE_HTTP": f"127.0.0.1:{door},::1:{door}", "log_visits": True,
+            "TAUPE_HTTP": f"127.0.0.1:{door},::1:{door},[::ffff:127.0.0.1]:{mapped}", "log_visits": True,
             "TAUPE_GUESSES": "200"})
         self.cluster.haproxy.http = "127.0.0.1", door
         self.cluster_relay()
@@ -501,6 +501,16 @@ def test_visitors_of_ipv6_are_asked_by_their_own_address(place):
         assert get(place.v6, place.hosts[service], "/headers").status == status
     fields = dict(get(place.v6, place.hosts["other"], "/headers").json()["fields"])
     assert {name.lower(): value for name, value in fields.items()}["x-forwarded-for"] == "::1"
+
+
+def test_ipv4_that_comes_mapped_into_ipv6_is_ipv4(place):
+    """As at a HAProxy that listens for both at one address."""
+    if not isinstance(place, Behind):
+        pytest.skip("the front listens for each by itself")
+    for service, status in (("other", 403), ("listed", 200)):
+        assert get(place.mapped, place.hosts[service], "/headers").status == status
+    fields = dict(get(place.mapped, place.hosts["listed"], "/headers").json()["fields"])
+    assert {name.lower(): value for name, value in fields.items()}["x-forwarded-for"] == "127.0.0.1"
 
 
 def test_a_websocket_is_asked_as_any_other_request(place):

@@ -129,7 +129,8 @@ def listener(introduced, service):
 def test_relay_takes_the_header_of_its_proxy_in_pieces_and_nothing_without_one(introduced):
     door = listener(introduced, "plain")
     text = introduced.agent.process.text
-    for source, said in (("198.51.100.7", "198.51.100.7:4321"), ("2001:db8::7", "[2001:db8::7]:4321")):
+    for source, said in (("198.51.100.7", "198.51.100.7:4321"), ("2001:db8::7", "[2001:db8::7]:4321"),
+                         ("::ffff:198.51.100.8", "198.51.100.8:4321")):
         with socket.create_connection(door, 10) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.TCP_NODELAY, 1)
             for byte in header(source, 4321):
