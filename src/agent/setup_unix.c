@@ -2,6 +2,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/select.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -10,14 +11,27 @@
 /* That of the packages and of the systemd unit. */
 #define AGENT_USER "taupe"
 
-/* Past stdio, whose buffer would keep a copy. */
+/* Wait for something to read with this mask of signals; false: one came. */
+static bool
+wait_for_input(const sigset_t *mask)
+{
+	fd_set set;
+
+	FD_ZERO(&set);
+	FD_SET(STDIN_FILENO, &set);
+	return pselect(STDIN_FILENO + 1, &set, NULL, NULL, NULL, mask) > 0;
+}
+
+/* Past stdio, whose buffer would keep a copy. mask: signals that end it alone while it waits. */
 static int
-read_line(char *out, size_t cap)
+read_line(char *out, size_t cap, const sigset_t *mask)
 {
 	size_t len = 0;
 
 	while (len < cap) {
-		ssize_t n = read(STDIN_FILENO, out + len, 1);
+		ssize_t n = mask != NULL && !wait_for_input(mask)
+		    ? -1
+		    : read(STDIN_FILENO, out + len, 1);
 
 		if (n <= 0 && len == 0)
 			return -1;
@@ -45,23 +59,32 @@ note_end_cb(int number)
 	ended_by = number;
 }
 
-/* Without SA_RESTART: the terminal is no longer read then. */
+struct caught {
+	struct sigaction actions[N_ENDS]; /* as they were */
+	sigset_t mask;
+};
+
+/* They wait until somebody waits with the mask that was. */
 static void
-catch_ends(struct sigaction before[N_ENDS])
+catch_ends(struct caught *before)
 {
 	struct sigaction action = {.sa_handler = note_end_cb};
 
 	ended_by = 0;
 	sigemptyset(&action.sa_mask);
 	for (size_t i = 0; i < N_ENDS; i++)
-		sigaction(ends[i], &action, &before[i]);
+		sigaddset(&action.sa_mask, ends[i]);
+	sigprocmask(SIG_BLOCK, &action.sa_mask, &before->mask);
+	for (size_t i = 0; i < N_ENDS; i++)
+		sigaction(ends[i], &action, &before->actions[i]);
 }
 
 static void
-release_ends(const struct sigaction before[N_ENDS])
+release_ends(const struct caught *before)
 {
 	for (size_t i = 0; i < N_ENDS; i++)
-		sigaction(ends[i], &before[i], NULL);
+		sigaction(ends[i], &before->actions[i], NULL);
+	sigprocmask(SIG_SETMASK, &before->mask, NULL);
 	if (ended_by != 0)
 		raise(ended_by);
 }
@@ -70,12 +93,12 @@ int
 setup_read_line(char *out, size_t cap)
 {
 	struct termios shown, hidden;
-	struct sigaction before[N_ENDS];
+	struct caught before;
 	bool is_terminal = tcgetattr(STDIN_FILENO, &shown) == 0;
 	int result;
 
 	if (is_terminal) {
-		catch_ends(before);
+		catch_ends(&before);
 		hidden = shown;
 		hidden.c_lflag &= ~(tcflag_t)ECHO;
 		/* before the question: what is typed behind it stays */
@@ -84,11 +107,11 @@ setup_read_line(char *out, size_t cap)
 		      "shown): ",
 		    stderr);
 	}
-	result = read_line(out, cap);
+	result = read_line(out, cap, is_terminal ? &before.mask : NULL);
 	if (is_terminal) {
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
 		fputc('\n', stderr);
-		release_ends(before);
+		release_ends(&before);
 	}
 	return result;
 }
