@@ -870,20 +870,25 @@ def test_every_change_is_audited_also_one_that_was_denied(cluster):
     audits = audits_from_here(cluster)
     cluster.api.ok("POST", "/devices", {"name": "audited"})
     cluster.api.fails(409, "POST", "/devices", {"name": "audited"})
+    for _ in range(2):
+        cluster.api.ok("PUT", "/devices/audited-too", {})
     cluster.api.fails(403, "DELETE", "/devices/audited", token=cluster.tokens["read"])
     assert cluster.ctl("device", "rotate", "audited").returncode == 0
     assert cluster.ctl("device", "rm", "audited").returncode == 0
     assert cluster.ctl("device", "rm", "audited").returncode != 0
-    found = until("all are there", lambda: len(audits()) == 6 and audits())
+    found = until("all are there", lambda: len(audits()) == 8 and audits())
     by_api = [(a["who"], a["what"], a["object"], a["outcome"]) for a in found if "relay" in a]
     by_ctl = [(a["what"], a["object"], a["outcome"]) for a in found if "relay" not in a]
     assert by_api == [("adminer", "device add", "audited", "done"),
                       ("adminer", "device add", "audited", "taken"),
+                      ("adminer", "device add", "audited-too", "done"),
+                      ("adminer", "device set", "audited-too", "done"),
                       ("reader", "device rm", "audited", "denied")]
     assert by_ctl == [("device rotate", "audited", "done"), ("device rm", "audited", "done"),
                       ("device rm", "audited", "unknown")]
     assert all(a["who"].startswith("taupectl:") for a in found if "relay" not in a)
-    assert len({a["id"] for a in found}) == 6
+    assert len({a["id"] for a in found}) == 8
+    cluster.api.ok("DELETE", "/devices/audited-too")
     assert {a["from"] for a in found if "relay" in a} == {"127.0.0.1"}
 
 

@@ -123,6 +123,7 @@ put_device(struct api_call *call, struct admin *admin)
 		return;
 	code = admin->store->device(admin, call->name, &device);
 	if (code == ADMIN_UNKNOWN) {
+		call->audit = "device add";
 		add_record(call, admin, &record);
 	} else if (api_went_well(call, admin, code)) {
 		replace_device(call, admin, &record, device);
