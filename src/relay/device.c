@@ -489,8 +489,8 @@ is_in_order(const struct device *device, enum registry_status status,
 		return crypto_equal(record->secret_sha256,
 			   device->secret_sha256, SECRET_HASH_LEN) ||
 		    rotation_expects(device, record->secret_sha256);
-	return device->doubted ||
-	    (device->unverified && device->relay->registry_lost);
+	return device->unverified ? device->relay->registry_lost
+				  : device->doubted;
 }
 
 static void
