@@ -9,9 +9,11 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "net/crypto.h"
 #include "relay/access.h"
 #include "relay/limits.h"
 #include "relay/named.h"
@@ -43,7 +45,7 @@ struct requests {
 	struct service *service; /* while its first head is looked at */
 	uint64_t serial;	 /* of that service: the host may get another one */
 	struct refusal refusal;
-	char *location; /* of a refusal that sends the visitor there; NULL: none */
+	char *last_words; /* of a refusal, where it is neither a page nor a status alone; else NULL */
 	bool refused; /* and the visitor was told */
 	bool asks_head; /* the request that is refused does, and its answer has no body */
 	bool https, trusted;
@@ -143,12 +145,33 @@ is_https(const struct requests *requests, const struct http_head *head)
 static struct refusal
 send_back(struct requests *requests, const struct http_head *head)
 {
-	requests->location = malloc(head->target.len + 1);
-	if (requests->location == NULL)
+	static const char format[] = "HTTP/1.1 307 Temporary Redirect\r\n"
+				     "Location: %.*s\r\n"
+				     "Cache-Control: no-store\r\n"
+				     "Referrer-Policy: no-referrer\r\n"
+				     "Content-Length: 0\r\n"
+				     "Connection: close\r\n\r\n";
+	size_t size = sizeof(format) + head->target.len;
+
+	if ((requests->last_words = malloc(size)) == NULL)
 		return REFUSAL(421);
-	(void)str_copy(
-	    head->target, requests->location, head->target.len + 1);
+	snprintf(requests->last_words, size, format, STR_ARG(head->target));
 	return REFUSAL(307);
+}
+
+/* What is not the device's. A browser would not open another connection for a 421, nor would a proxy
+ * that has many. */
+static struct refusal
+answer_link(struct requests *requests, const struct http_head *head)
+{
+	struct address named;
+	enum page page;
+
+	if (!share_door_answer(requests->relay, head, is_https(requests, head),
+		from_of(requests, head, &named), &requests->last_words, &page))
+		return send_back(requests, head);
+	return requests->last_words != NULL ? REFUSAL(303)
+					: (struct refusal){0, page};
 }
 
 static struct refusal
@@ -162,10 +185,8 @@ judge(struct requests *requests, const struct http_head *head,
 
 	if (http_field_count(head, "Host") != 1)
 		return REFUSAL(400);
-	/* what is not the device's has its own connection, which it gets next: not all browsers
-	 * would open one for a 421, which it is for another host */
 	if (share_door_is_meant(head))
-		return send_back(requests, head);
+		return answer_link(requests, head);
 	if ((*service = service_for(requests, head)) == NULL)
 		return REFUSAL(421);
 	status = http_stream_begin(&requests->stream, head, &error);
@@ -503,21 +524,6 @@ wrote_cb(struct conn_filter *filter, struct conn *conn, const uint8_t *data,
 }
 
 static void
-write_location(struct conn *conn, const char *location)
-{
-	static const char before[] = "HTTP/1.1 307 Temporary Redirect\r\n"
-				     "Location: ",
-			  behind[] = "\r\nCache-Control: no-store\r\n"
-				     "Referrer-Policy: no-referrer\r\n"
-				     "Content-Length: 0\r\n"
-				     "Connection: close\r\n\r\n";
-
-	(void)conn_append(conn, before, sizeof(before) - 1);
-	(void)conn_append(conn, location, strlen(location));
-	(void)conn_append(conn, behind, sizeof(behind) - 1);
-}
-
-static void
 ending_cb(struct conn_filter *filter, struct conn *conn)
 {
 	struct requests *requests = of_filter(filter);
@@ -525,8 +531,9 @@ ending_cb(struct conn_filter *filter, struct conn *conn)
 	if (!is_refusal(requests->refusal) || requests->refused)
 		return;
 	requests->refused = true;
-	if (requests->location != NULL)
-		write_location(conn, requests->location);
+	if (requests->last_words != NULL)
+		(void)conn_append(
+		    conn, requests->last_words, strlen(requests->last_words));
 	else if (requests->refusal.status != 0)
 		requests_refuse(conn, requests->refusal.status);
 	else
@@ -542,7 +549,9 @@ free_cb(struct conn_filter *filter)
 
 	buf_put(&requests->in.buf);
 	buf_put(&requests->out.buf);
-	free(requests->location);
+	if (requests->last_words != NULL) /* with a visit's cookie */
+		crypto_wipe(requests->last_words, strlen(requests->last_words));
+	free(requests->last_words);
 	free(requests);
 }
 

@@ -101,23 +101,32 @@ write_cookie(struct writer *w, const struct share_request *request)
 	crypto_wipe(text, sizeof(text));
 }
 
-static void
-write_redirect(struct share_request *request)
+/* Its length; 0: it is too long, but no: a path is bounded, and has no line's end. */
+static size_t
+compose_redirect(const struct share_request *request, char head[HEAD_BYTES_MAX])
 {
-	char head[HEAD_BYTES_MAX];
 	struct writer w;
 
-	writer_init(&w, head, sizeof(head));
+	writer_init(&w, head, HEAD_BYTES_MAX);
 	writer_cstr(&w, "HTTP/1.1 303 See Other\r\n");
 	http_write_field(&w, "Location", str_of(request->path));
 	write_cookie(&w, request);
 	writer_cstr(&w,
 	    "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
 	    "Content-Length: 0\r\nConnection: close\r\n\r\n");
-	if (w.full) /* no: a path is bounded, and has no line's end */
+	return w.full ? 0 : writer_len(&w);
+}
+
+static void
+write_redirect(struct share_request *request)
+{
+	char head[HEAD_BYTES_MAX];
+	size_t len = compose_redirect(request, head);
+
+	if (len == 0)
 		conn_abort(&request->conn);
 	else
-		(void)conn_write(&request->conn, head, writer_len(&w));
+		(void)conn_write(&request->conn, head, len);
 	farewell_take(request->relay->farewells, &request->conn);
 	crypto_wipe(head, sizeof(head));
 }
@@ -199,33 +208,44 @@ route_cb(void *ctx, enum registry_status status, const struct route *route)
 }
 
 /* Of a service that is here. */
-static void
-decide(struct share_request *request, const struct service *service)
+static bool
+opens(struct share_request *request, const struct service *service)
 {
 	const struct access_rule *rule = access_rule_of(
 	    service->device->access, str_of(service->name));
 
 	if (share_link_check(service->device->access, service->device->name,
 		service->name, SHARE_LINK, str_of(request->text),
-		loop_wall_ms(), &request->token) != SHARE_GOOD) {
-		end_with_page(request, PAGE_NO_LINK);
-		return;
-	}
+		loop_wall_ms(), &request->token) != SHARE_GOOD)
+		return false;
 	memcpy(request->key, rule->key, sizeof(request->key));
-	let_in(request);
+	return true;
+}
+
+/* NULL: the registry has to be asked. */
+static const struct service *
+service_here(const struct share_request *request)
+{
+	const struct service *service =
+	    service_find(request->relay, str_of(request->host));
+
+	return service != NULL && service->kind == SERVICE_HTTP &&
+		service->device->access_known && !service->device->moved
+	    ? service
+	    : NULL;
 }
 
 static void
 begin(struct share_request *request)
 {
-	const struct service *service =
-	    service_find(request->relay, str_of(request->host));
+	const struct service *service = service_here(request);
 
-	if (service != NULL && service->kind == SERVICE_HTTP &&
-	    service->device->access_known && !service->device->moved)
-		decide(request, service);
-	else
+	if (service == NULL)
 		ask_registry(request, "http", request->host, route_cb);
+	else if (opens(request, service))
+		let_in(request);
+	else
+		end_with_page(request, PAGE_NO_LINK);
 }
 
 /* Taking the request. */
@@ -333,6 +353,47 @@ share_door_open(struct relay *relay, struct conn *conn,
 	}
 	conn_pause(&request->conn);
 	begin(request);
+}
+
+static char *
+redirect_text(const struct share_request *request)
+{
+	char head[HEAD_BYTES_MAX], *text = NULL;
+	size_t len = compose_redirect(request, head);
+
+	if (len > 0 && (text = malloc(len + 1)) != NULL) {
+		memcpy(text, head, len);
+		text[len] = '\0';
+	}
+	crypto_wipe(head, sizeof(head));
+	return text;
+}
+
+bool
+share_door_answer(struct relay *relay, const struct http_head *head, bool https,
+    const struct address *from, char **answer, enum page *page)
+{
+	struct share_request *request;
+	const struct service *service;
+	bool decided;
+
+	*answer = NULL;
+	*page = PAGE_UNKNOWN;
+	if (!begins(head->path, STR(LINK_PATH)))
+		return true;
+	if ((!str_is(head->method, "GET") && !str_is(head->method, "HEAD")) ||
+	    (request = request_new(relay, head, https, from)) == NULL)
+		return false;
+	LIST_INSERT_HEAD(&relay->share_requests, request, link);
+	relay->n_share_requests++;
+	*page = PAGE_NO_LINK;
+	decided = (service = service_here(request)) != NULL;
+	if (decided && opens(request, service)) {
+		share_link_tell(relay, &request->token, request->from);
+		decided = (*answer = redirect_text(request)) != NULL;
+	}
+	request_free(request);
+	return decided;
 }
 
 void

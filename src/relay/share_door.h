@@ -8,6 +8,7 @@
 #define TAUPE_RELAY_SHARE_DOOR_H
 
 #include "net/conn.h"
+#include "relay/page.h"
 #include "relay/relay.h"
 #include "wire/http_head.h"
 
@@ -18,6 +19,12 @@ bool share_door_is_meant(const struct http_head *head);
  * more afterwards. https: whether the visitor's own connection is encrypted. */
 void share_door_open(struct relay *relay, struct conn *conn,
     const struct http_head *head, bool https, const struct address *from);
+
+/* The same of a request that is not the first of its connection, so that the answer goes behind those before
+ * it, and the connection ends with it: it is *answer, from malloc, or a page, and *answer is NULL.
+ * False: it has to come on a connection of its own. */
+bool share_door_answer(struct relay *relay, const struct http_head *head,
+    bool https, const struct address *from, char **answer, enum page *page);
 
 /* Forget those that wait for the registry, which calls back no more. */
 void share_door_free_all(struct relay *relay);

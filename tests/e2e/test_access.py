@@ -401,19 +401,27 @@ def test_a_link_on_a_connection_that_was_used_before(place):
     assert [status for status, *_ in got] == ["200", "404", "200"], got
 
 
-def test_the_front_sends_a_link_to_another_connection(place):
-    if isinstance(place, Behind):
-        pytest.skip("HAProxy leads each request by itself")
-    path = "/.taupe/share/" + place.share("closed").split("/share/")[1] + "/name?x=1"
+def test_a_link_behind_other_requests_of_a_connection(place):
+    """As a proxy that keeps its connections sends it: at once, and of another host."""
+    token = place.share("closed").split("/share/")[1]
+    path = "/.taupe/share/" + token + "/name?x=1"
     with Connection(place.address, place.hosts["open"]) as visit:
         visit.send_head("GET", "/bytes/200000")
         visit.host = place.hosts["closed"]
         visit.send_head("GET", path)
         assert visit.read_answer().length == 200000
         answer = visit.read_answer()
-        assert answer.status == 307 and answer.header("location") == path
-        assert answer.header("connection") == "close" and answer.header("set-cookie") is None
-        assert visit.ended() == "end"
+        assert answer.status == 303 and answer.header("location") == "/name?x=1"
+        cookie = answer.header("set-cookie").split(";")[0]
+    assert place.get("closed", fields=[("Cookie", cookie)]).status == 200
+    share = newest(place, "closed")
+    assert until("it is noted", lambda: place.share_events(share))
+    for wanted, host, status in ((path[:-len("/name?x=1") - 1], "closed", 403), (path, "word", 403),
+                                 ("/.taupe/nothing", "closed", 404), (path, "closed", 303)):
+        with Connection(place.address, place.hosts["open"]) as visit:
+            assert visit.get("/name").status == 200
+            visit.host = place.hosts[host]
+            assert visit.get(wanted).status == status, wanted
 
 
 def test_whoever_opens_a_link_is_noted_with_its_address(place):
