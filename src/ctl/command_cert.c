@@ -31,7 +31,7 @@ struct load {
 	    [HAP_CERT_NAME_MAX]; /* of the certificates; "": there is one file */
 	char target
 	    [HAP_CERT_NAME_MAX]; /* what HAProxy calls it, and where it stands */
-	bool *is_new;		 /* of each HAProxy: it is in no list of its own */
+	bool *is_new; /* of each HAProxy: it is in no list of its own */
 	struct pem_bundle bundle;
 	char command[PEM_BUNDLE_MAX + HAP_CERT_NAME_MAX + 40];
 };
@@ -60,8 +60,7 @@ timeout_of(const struct ctl_options *options)
 static bool
 is_no_certificate(const char *base)
 {
-	static const char *const ends[] = {
-	    ".key", ".issuer", ".ocsp", ".sctl"};
+	static const char *const ends[] = {".key", ".issuer", ".ocsp", ".sctl"};
 	const char *end = strrchr(base, '.');
 
 	for (size_t i = 0; end != NULL && i < sizeof(ends) / sizeof(ends[0]);
@@ -281,8 +280,8 @@ take_lock(const struct load *load, int *fd)
 	for (waited_ms = 0; flock(*fd, LOCK_EX | LOCK_NB) != 0;
 	     waited_ms += LOCK_POLL_MS) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
-			return ctl_fail(EX_OSERR, "%s: %s", folder,
-			    error_text(errno));
+			return ctl_fail(
+			    EX_OSERR, "%s: %s", folder, error_text(errno));
 		if (waited_ms >= LOCK_WAIT_MS)
 			return ctl_fail(EX_TEMPFAIL,
 			    "%s: another taupectl is loading a certificate: "
@@ -324,6 +323,36 @@ run_load(struct load *load)
 	for (size_t i = 0; code != EX_OK && i < offered; i++)
 		withdraw(load, i);
 	return code;
+}
+
+static void
+warn_of_rival_cb(
+    void *ctx, const char *file, const char *other, const char *name)
+{
+	const struct load *load = ctx;
+
+	if (strcmp(file, load->target) == 0 || strcmp(other, load->target) == 0)
+		fprintf(stderr,
+		    "taupectl: for %s HAProxy has %s and %s, and shows one of "
+		    "them alone, first one of an elliptic curve: take the "
+		    "older one away, and reload HAProxy\n",
+		    name, file, other);
+}
+
+/* It is loaded, but is it what visitors see? */
+static void
+warn_of_rivals(struct load *load)
+{
+	char error[HAP_QUERY_ERROR_MAX];
+
+	for (size_t i = 0; i < count_sockets(load->options); i++) {
+		json_t *list = json_array();
+
+		if (hap_certs_list(socket_at(load->options, i),
+			timeout_of(load->options), list, error) == 0)
+			hap_certs_each_rival(list, warn_of_rival_cb, load);
+		json_decref(list);
+	}
 }
 
 static int
@@ -370,8 +399,10 @@ command_cert_load(struct ctl *ctl, const char *file)
 		code = run_load(load);
 	if (lock >= 0)
 		close(lock);
-	if (code == EX_OK)
+	if (code == EX_OK) {
+		warn_of_rivals(load);
 		code = say_loaded(load);
+	}
 	free(load->is_new);
 	crypto_wipe(load, sizeof(*load));
 	free(load);

@@ -200,56 +200,24 @@ check_errors(struct doctor *doctor, const char *socket)
 		    stats.failed, stats.total);
 }
 
-/* A file's name but for what HAProxy tells the keys of one certificate apart by. */
-static struct str
-without_type(const char *file)
-{
-	const char *dot = strrchr(file, '.');
-
-	if (dot != NULL &&
-	    (strcmp(dot, ".rsa") == 0 || strcmp(dot, ".ecdsa") == 0 ||
-		strcmp(dot, ".dsa") == 0))
-		return (struct str){file, (size_t)(dot - file)};
-	return str_of(file);
-}
-
-/* Two for one name: it is not the newer one that wins. by_name has the file that each name was in
- * before. */
 static void
-check_alone(struct doctor *doctor, const char *check, const json_t *certificate,
-    json_t *by_name)
+note_rival_cb(void *ctx, const char *file, const char *other, const char *name)
 {
-	const char *file = report_str(certificate, "name");
-	struct str names = str_of(report_str(certificate, "names")), name;
-	char text[HOST_NAME_MAX + 3];
-	const char *other;
+	char check[HAP_CERT_NAME_MAX + 20];
 
-	while (names.len > 0) {
-		if (!str_split(names, ',', &name, &names)) {
-			name = names;
-			names.len = 0;
-		}
-		if (!str_copy(str_trim(name), text, sizeof(text)))
-			continue;
-		other = json_string_value(json_object_get(by_name, text));
-		if (other == NULL)
-			json_object_set_new(by_name, text, json_string(file));
-		else if (!str_equal(without_type(file), without_type(other))) {
-			doctor_note(doctor, FINDING_WARNING, check,
-			    "take the older one away, and reload HAProxy",
-			    "%s is for %s, too: HAProxy shows one of them "
-			    "alone, first one of an elliptic curve",
-			    other, text);
-			return;
-		}
-	}
+	snprintf(check, sizeof(check), "certificate %s", file);
+	doctor_note(ctx, FINDING_WARNING, check,
+	    "take the older one away, and reload HAProxy",
+	    "%s is for %s, too: HAProxy shows one of them alone, first one of "
+	    "an elliptic curve",
+	    other, name);
 }
 
 /* All that it has, those that no visitor has asked for yet, too. */
 static void
 check_certificates(struct doctor *doctor, const char *socket)
 {
-	json_t *list = json_array(), *by_name = json_object(), *certificate;
+	json_t *list = json_array(), *certificate;
 	char error[HAP_QUERY_ERROR_MAX], check[HAP_CERT_NAME_MAX + 20];
 	size_t i;
 
@@ -266,11 +234,8 @@ check_certificates(struct doctor *doctor, const char *socket)
 				doctor_judge_expiry(doctor, check,
 				    report_str(certificate, "names"),
 				    (int64_t)end_s);
-			if (json_is_true(json_object_get(certificate, "used")))
-				check_alone(
-				    doctor, check, certificate, by_name);
 		}
-	json_decref(by_name);
+	hap_certs_each_rival(list, note_rival_cb, doctor);
 	json_decref(list);
 }
 

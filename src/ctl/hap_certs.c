@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "ctl/report.h"
+#include "wire/host_name.h"
+
 struct reply {
 	char *text;
 	size_t len;
@@ -65,8 +68,8 @@ take_change_cb(void *ctx, struct str line)
 }
 
 int
-hap_certs_abandon(const char *socket, uint64_t timeout_ms,
-    char reply[HAP_CERT_REPLY_MAX])
+hap_certs_abandon(
+    const char *socket, uint64_t timeout_ms, char reply[HAP_CERT_REPLY_MAX])
 {
 	char name[HAP_CERT_NAME_MAX] = "", command[HAP_CERT_NAME_MAX + 40],
 	     error[HAP_QUERY_ERROR_MAX];
@@ -153,4 +156,54 @@ hap_certs_list(const char *socket, uint64_t timeout_ms, json_t *list,
 			return -1;
 	}
 	return 0;
+}
+
+/* A file's name but for what HAProxy tells the keys of one certificate apart by. */
+static struct str
+without_type(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+
+	if (dot != NULL &&
+	    (strcmp(dot, ".rsa") == 0 || strcmp(dot, ".ecdsa") == 0 ||
+		strcmp(dot, ".dsa") == 0))
+		return (struct str){file, (size_t)(dot - file)};
+	return str_of(file);
+}
+
+/* by_name has the file that each name was in before. */
+static void
+find_rival(const json_t *certificate, json_t *by_name,
+    hap_certs_rival_cb *rival_cb, void *ctx)
+{
+	const char *file = report_str(certificate, "name"), *other;
+	struct str names = str_of(report_str(certificate, "names")), name;
+	char text[HOST_NAME_MAX + 3];
+
+	while (names.len > 0) {
+		(void)str_split(names, ',', &name, &names);
+		if (!str_copy(str_trim(name), text, sizeof(text)))
+			continue;
+		other = json_string_value(json_object_get(by_name, text));
+		if (other == NULL) {
+			json_object_set_new(by_name, text, json_string(file));
+		} else if (!str_equal(
+			       without_type(file), without_type(other))) {
+			rival_cb(ctx, file, other, text);
+			return;
+		}
+	}
+}
+
+void
+hap_certs_each_rival(
+    const json_t *list, hap_certs_rival_cb *rival_cb, void *ctx)
+{
+	json_t *by_name = json_object(), *certificate;
+	size_t i;
+
+	json_array_foreach (list, i, certificate)
+		if (json_is_true(json_object_get(certificate, "used")))
+			find_rival(certificate, by_name, rival_cb, ctx);
+	json_decref(by_name);
 }

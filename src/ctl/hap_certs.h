@@ -24,4 +24,11 @@ int hap_certs_abandon(const char *socket, uint64_t timeout_ms,
 int hap_certs_list(const char *socket, uint64_t timeout_ms, json_t *list,
     char error[HAP_QUERY_ERROR_MAX]);
 
+/* For each that is used for a name that one before it in the list is used for, too: HAProxy shows one of
+ * them alone, and that is not the newer one. */
+typedef void hap_certs_rival_cb(
+    void *ctx, const char *file, const char *other, const char *name);
+void hap_certs_each_rival(
+    const json_t *list, hap_certs_rival_cb *rival_cb, void *ctx);
+
 #endif

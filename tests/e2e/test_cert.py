@@ -115,6 +115,19 @@ def test_another_certificate_without_another_process(scene):
     scene.pid = scene.pids()
 
 
+def test_two_for_one_name_are_told(scene):
+    other = certificate(scene, "rival", "b.example.test", "*.example.test")
+    upload = other.upload.rename(other.upload.with_name("rival.pem"))
+    done = scene.ctl("cert", "load", upload)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"for \*\.example\.test HAProxy has \S+ and \S+, and shows one", done.stderr)
+    name = f"{scene.folder}/rival.pem"
+    scene.haproxy.ask(f"del ssl crt-list {scene.folder} {name}")
+    scene.haproxy.ask(f"del ssl cert {name}")
+    (scene.folder / "rival.pem").unlink()
+    assert not scene.ctl("cert", "load", scene.file).stderr
+
+
 def test_a_certificate_of_another_name_is_added(scene):
     new = certificate(scene, "shop", OTHER)
     assert not same(scene.served(OTHER), new.chain)
