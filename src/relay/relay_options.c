@@ -183,7 +183,9 @@ static const struct option_row rows[] = {
 	"How long Redis may take for an answer before the connection is made "
 	"anew."),
     {"devices_file", OPTION_STRING, AT(devices_file), NULL, 1, 4095, NULL, NULL,
-	FILE_ARG, "The stand-alone relay's devices, as taupectl writes them."},
+	FILE_ARG,
+	"The stand-alone relay's devices, as taupectl writes them. What is "
+	"changed there holds from the next announce on."},
     {"cluster_key_file", OPTION_STRING, AT(cluster_key_file), NULL, 1, 4095,
 	NULL, NULL, FILE_ARG,
 	"Key with which leases are signed, the same on all relays; 32 bytes or "
