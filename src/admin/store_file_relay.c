@@ -42,7 +42,8 @@ ask_pages(struct admin *admin, const char *path, const char *key, json_t *list)
 		if (!json_is_array(json_object_get(answer, key)) ||
 		    !take_next(answer, after))
 			code = admin_fail(admin, ADMIN_NONSENSE,
-			    "the relay at %s tells of no %s", admin->relay, key);
+			    "the relay at %s tells of no %s", admin->relay,
+			    key);
 		else
 			json_array_extend(list, json_object_get(answer, key));
 		json_decref(answer);
@@ -157,7 +158,8 @@ file_join(struct admin *admin, json_t *list)
 		code =
 		    ask_pages(admin, "/api/v1/relay/devices", "devices", known);
 		if (code == ADMIN_OK)
-			code = admin_ask_relay(admin, "/api/v1/status", &status);
+			code =
+			    admin_ask_relay(admin, "/api/v1/status", &status);
 		if (code == ADMIN_OK)
 			json_array_foreach (list, i, device)
 				join_device(device,
@@ -180,8 +182,9 @@ file_urls(struct admin *admin, const char *name, json_t **urls)
 
 	snprintf(path, sizeof(path), "/api/v1/relay/devices?search=%s", name);
 	code = ask_pages(admin, path, "devices", known);
-	*urls = json_incref(
-	    json_object_get(file_find_named(known, name), "urls"));
+	*urls = code == ADMIN_OK
+	    ? json_incref(json_object_get(file_find_named(known, name), "urls"))
+	    : NULL;
 	json_decref(known);
 	return code;
 }
@@ -190,8 +193,8 @@ file_urls(struct admin *admin, const char *name, json_t **urls)
 int
 file_join_one(struct admin *admin, json_t *device)
 {
-	static const char *const known_there[] = {"online", "session", "lease",
-	    "urls", "counters", "last", NULL};
+	static const char *const known_there[] = {
+	    "online", "session", "lease", "urls", "counters", "last", NULL};
 	char path[40 + DEVICE_NAME_MAX];
 	json_t *known;
 	int code;
@@ -342,4 +345,3 @@ file_usage(struct admin *admin, const char *name, uint32_t from, uint32_t to,
 	    "usage is kept in Redis: a relay that stands alone counts from its "
 	    "start (/metrics of its admin_listen)");
 }
-

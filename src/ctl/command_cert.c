@@ -23,6 +23,7 @@
 #define DEFAULT_SOCKET "/run/haproxy/admin.sock"
 #define LOCK_WAIT_MS 30000 /* another load takes far less than a second */
 #define LOCK_POLL_MS 20
+#define OTHERS_WAIT_MS 3000 /* between the commands of another program */
 
 struct load {
 	const struct ctl_options *options;
@@ -292,20 +293,52 @@ take_lock(const struct load *load, int *fd)
 	return EX_OK;
 }
 
-/* With the lock, what is under way is left by somebody who was stopped. */
 static int
-tidy(const struct load *load)
+abandon(const struct load *load, const char *socket, const char *name)
 {
-	char reply[HAP_CERT_REPLY_MAX];
+	char command[HAP_CERT_NAME_MAX + 40], reply[HAP_CERT_REPLY_MAX];
 
-	for (size_t i = 0; i < count_sockets(load->options); i++)
-		if (hap_certs_abandon(socket_at(load->options, i),
-			timeout_of(load->options), reply) != 0)
+	snprintf(command, sizeof(command), "abort ssl cert %s\n", name);
+	if (hap_certs_ask(socket, command, timeout_of(load->options), reply) !=
+	    0)
+		return ctl_fail(
+		    EX_UNAVAILABLE, "HAProxy at %s: %s", socket, reply);
+	return EX_OK;
+}
+
+/* With the lock, no other load is under way, but a change may be: of ours, it was left by one that was
+ * stopped. Another one may be that of a program that knows no such lock, which is given the time to end it. */
+static int
+tidy_one(const struct load *load, const char *socket)
+{
+	const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+	char name[HAP_CERT_NAME_MAX], error[HAP_QUERY_ERROR_MAX];
+
+	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+		if (hap_certs_changing(
+			socket, timeout_of(load->options), name, error) != 0)
 			return ctl_fail(EX_UNAVAILABLE,
 			    "HAProxy at %s: %s; give its runtime socket with "
 			    "--haproxy",
-			    socket_at(load->options, i), reply);
-	return EX_OK;
+			    socket, error);
+		if (name[0] == '\0')
+			return EX_OK;
+		if (strcmp(name, load->target) == 0 ||
+		    waited_ms >= OTHERS_WAIT_MS)
+			return abandon(load, socket, name);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+static int
+tidy(const struct load *load)
+{
+	int code = EX_OK;
+
+	for (size_t i = 0; code == EX_OK && i < count_sockets(load->options);
+	     i++)
+		code = tidy_one(load, socket_at(load->options, i));
+	return code;
 }
 
 static int

@@ -419,9 +419,9 @@ show_device(const json_t *device)
 	show_rest(device);
 }
 
-/* What went through it in the last hour: a relay that stands alone has to be asked, and with an older
- * redis/users.acl it is not told. */
-static int
+/* What went through it in the last hour, if that is to be had: a relay that stands alone has to be asked, and
+ * with an older redis/users.acl it is not told. Of what is there already nothing is lost for it. */
+static void
 add_traffic(struct ctl *ctl, const char *name, json_t *device)
 {
 	struct traffic_minute minutes[TRAFFIC_MINUTES];
@@ -432,10 +432,12 @@ add_traffic(struct ctl *ctl, const char *name, json_t *device)
 	if (code == ADMIN_OK)
 		json_object_set_new(
 		    device, "traffic", admin_traffic_json(now_ms, minutes));
-	return code == ADMIN_NOT_GIVEN || code == ADMIN_UNKNOWN ||
-		code == ADMIN_REFUSED
-	    ? ADMIN_OK
-	    : code;
+	else if (code != ADMIN_NOT_GIVEN && code != ADMIN_UNKNOWN &&
+	    code != ADMIN_REFUSED)
+		fprintf(stderr,
+		    "taupectl: what went through %s in the last hour is not "
+		    "known: %s\n",
+		    name, ctl->admin.error.text);
 }
 
 static void
@@ -464,14 +466,12 @@ int
 command_device_show(struct ctl *ctl, const char *name)
 {
 	json_t *device = NULL;
-	int code = ctl->admin.store->device(&ctl->admin, name, &device);
+	int code = ctl_result(
+	    ctl, ctl->admin.store->device(&ctl->admin, name, &device));
 
-	if (code == ADMIN_OK)
-		code = add_traffic(ctl, name, device);
-	if ((code = ctl_result(ctl, code)) != EX_OK) {
-		json_decref(device);
+	if (code != EX_OK)
 		return code;
-	}
+	add_traffic(ctl, name, device);
 	if (ctl->options.json)
 		return report_json(device);
 	show_device(device);

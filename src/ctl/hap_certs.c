@@ -68,21 +68,12 @@ take_change_cb(void *ctx, struct str line)
 }
 
 int
-hap_certs_abandon(
-    const char *socket, uint64_t timeout_ms, char reply[HAP_CERT_REPLY_MAX])
+hap_certs_changing(const char *socket, uint64_t timeout_ms,
+    char name[HAP_CERT_NAME_MAX], char error[HAP_QUERY_ERROR_MAX])
 {
-	char name[HAP_CERT_NAME_MAX] = "", command[HAP_CERT_NAME_MAX + 40],
-	     error[HAP_QUERY_ERROR_MAX];
-
-	if (hap_query(socket, "show ssl cert\n", timeout_ms, take_change_cb,
-		name, error) != 0) {
-		snprintf(reply, HAP_CERT_REPLY_MAX, "%s", error);
-		return -1;
-	}
-	if (name[0] == '\0')
-		return 0;
-	snprintf(command, sizeof(command), "abort ssl cert %s\n", name);
-	return hap_certs_ask(socket, command, timeout_ms, reply);
+	name[0] = '\0';
+	return hap_query(
+	    socket, "show ssl cert\n", timeout_ms, take_change_cb, name, error);
 }
 
 /* "Nov 30 00:58:18 2026 GMT" */

@@ -14,10 +14,9 @@
 int hap_certs_ask(const char *socket, const char *command, uint64_t timeout_ms,
     char reply[HAP_CERT_REPLY_MAX]);
 
-/* End the change of a certificate that is under way, if there is one: whoever has begun it. -1 with
- * reply why not. */
-int hap_certs_abandon(const char *socket, uint64_t timeout_ms,
-    char reply[HAP_CERT_REPLY_MAX]);
+/* Whose change is under way? "": none is. -1 with error filled. */
+int hap_certs_changing(const char *socket, uint64_t timeout_ms,
+    char name[HAP_CERT_NAME_MAX], char error[HAP_QUERY_ERROR_MAX]);
 
 /* Add an object for each certificate: name, names (of hosts), expires_s (0: not told), used (is it
  * shown to anybody?). -1 with error filled. */

@@ -2,6 +2,7 @@
 """taupectl cert: HAProxy serves another certificate with the same process, connections that there are
 go on, and the file that it begins with is the new one; what is wrong changes nothing."""
 import json
+import pathlib
 import re
 import socket
 import ssl
@@ -188,6 +189,28 @@ def test_what_somebody_has_left_half_way_is_in_nobodys_way(scene):
         done = scene.ctl("cert", "load", made[host][1])
         assert done.returncode == 0, done.stderr
         assert same(scene.served(host), made[host][0].chain), host
+    assert "*" not in scene.haproxy.ask("show ssl cert")
+
+
+def test_what_another_program_has_under_way_is_left_to_it(scene):
+    made = uploads(scene, "theirs.example.org", "ours.example.org")
+    theirs, upload = made["theirs.example.org"]
+    name = f"{scene.folder}/theirs.example.org.pem"
+    text = re.sub("[\r\n]+", "\n", upload.read_text())
+    scene.haproxy.ask(f"new ssl cert {name}")
+    assert "Transaction" in scene.haproxy.ask(f"set ssl cert {name} <<\n{text}\n")
+    ours = subprocess.Popen(
+        [binary("taupectl"), "--config", "/dev/null", "--haproxy", str(scene.haproxy.socket), "--certs",
+         str(scene.folder), "cert", "load", str(made["ours.example.org"][1])],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        waiting = pathlib.Path(f"/proc/{ours.pid}/wchan")
+        until("it waits for them", lambda: "nanosleep" in waiting.read_text() or None)
+        assert "Success" in scene.haproxy.ask(f"commit ssl cert {name}")
+    finally:
+        _, errors = ours.communicate(timeout=40)
+    assert ours.returncode == 0, errors
+    assert same(scene.served("ours.example.org"), made["ours.example.org"][0].chain)
     assert "*" not in scene.haproxy.ask("show ssl cert")
 
 

@@ -2,6 +2,7 @@
 """taupectl against a stand-alone relay and against Redis: what it writes lets agents in and cuts
 them, what it shows is true, and what is wrong it says with the right exit code."""
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -565,6 +566,32 @@ def test_a_relay_is_asked_page_after_page(pages, status, message):
     assert [path.rpartition("after=")[2] for path in asked] == ["", "b", "d"][:len(pages)]
     if not status:
         assert [route["key"] for route in json.loads(done.stdout)["routes"]] == asked
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A relay that knows none of the devices, and is too busy to say what went through them."""
+
+    def do_GET(self):
+        self.send_response(503 if self.path.endswith("/traffic") else 404)
+        self.send_header("Content-Length", "17")
+        self.end_headers()
+        self.wfile.write(b'{"what": "later"}')
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_device_is_shown_without_what_is_not_to_be_had(tmp_path):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        ctl = Ctl(devices_file=tmp_path / "devices", admin=f"127.0.0.1:{server.server_port}")
+        ctl.ok("device", "add", "alice")
+        done = ctl.run("device", "show", "alice")
+        server.shutdown()
+        thread.join()
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["name", "alice"]), done.stderr
+    assert re.search("last hour is not known: .* status 503: later$", done.stderr), done.stderr
 
 
 def test_an_admin_server_that_is_silent_is_given_up():

@@ -275,7 +275,7 @@ send_call(struct api_call *call)
 		return;
 	api_fail(call, 503, "busy", "try again",
 	    "the relay cannot begin a thread now");
-	answer_call(call);
+	finish_call(call);
 }
 
 static void

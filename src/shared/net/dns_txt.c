@@ -28,7 +28,8 @@
 struct inquiry {
 	struct name_servers servers;
 	struct timed_socket to;
-	uint8_t question[NS_INT16SZ + QUESTION_MAX]; /* behind its length, as TCP has it */
+	uint8_t question[NS_INT16SZ +
+	    QUESTION_MAX]; /* behind its length, as TCP has it */
 	size_t question_len;
 	uint8_t answer[NS_MAXMSG];
 	size_t len;
@@ -112,8 +113,8 @@ set_up(struct inquiry *inquiry, const char *name,
 	inquiry->servers = *servers;
 	if (servers->n == 0)
 		take_system_servers(&state, &inquiry->servers);
-	len = res_nmkquery(&state, ns_o_query, name, ns_c_in, ns_t_txt, NULL,
-	    0, NULL, question, QUESTION_MAX);
+	len = res_nmkquery(&state, ns_o_query, name, ns_c_in, ns_t_txt, NULL, 0,
+	    NULL, question, QUESTION_MAX);
 	res_nclose(&state);
 	if (len < 0)
 		return -1;
@@ -271,15 +272,20 @@ dns_txt_look(const char *name, const char *text,
 	enum dns_txt_result result = DNS_TXT_FAILED;
 
 	(void)snprintf(error, DNS_TXT_ERROR_MAX, "out of memory");
-	if (inquiry == NULL || set_up(inquiry, name, servers) != 0) {
+	if (inquiry == NULL)
+		return DNS_TXT_FAILED;
+	if (set_up(inquiry, name, servers) != 0) {
+		(void)snprintf(error, DNS_TXT_ERROR_MAX,
+		    "it is no name that can be asked for, or the system's "
+		    "resolver is not set up");
 		free(inquiry);
 		return DNS_TXT_FAILED;
 	}
 	inquiry->to = (struct timed_socket){
 	    .fd = -1, .error = error, .error_size = DNS_TXT_ERROR_MAX};
 	if (ask_all(inquiry, timeout_ms) == 0)
-		result = dns_txt_read(
-		    inquiry->answer, inquiry->len, str_of(text));
+		result =
+		    dns_txt_read(inquiry->answer, inquiry->len, str_of(text));
 	else
 		(void)snprintf(error, DNS_TXT_ERROR_MAX, "%s",
 		    inquiry->refused ? "the name servers cannot answer"
