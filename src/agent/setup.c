@@ -178,10 +178,8 @@ keep_old(const char *path, char name[NAME_BYTES])
 			snprintf(name, NAME_BYTES, "%s.bak%d", path, i);
 		if (state_file_is_free(name) != 1)
 			continue;
-		if (state_file_rename(path, name) != 0)
-			return fail_errno(path);
-		printf("  what %s was is %s\n", path, name);
-		return EX_OK;
+		return state_file_rename(path, name) == 0 ? EX_OK
+							  : fail_errno(path);
 	}
 	return fail(
 	    EX_CANTCREAT, "%s: there are too many old ones beside it", path);
@@ -214,23 +212,44 @@ write_fresh(const char *path, const char *text, size_t len)
 	    : fail_errno(path);
 }
 
-static int
-put_in_place(const char *path)
+/* Have there what keep_old() found. */
+static void
+put_back(const char *path, const char *old)
 {
-	char fresh[NAME_BYTES], old[NAME_BYTES];
+	if (old[0] == '\0') {
+		if (state_file_remove(path) != 0)
+			(void)fail(EX_CANTCREAT,
+			    "%s cannot be removed again: %s", path,
+			    log_errno());
+	} else if (state_file_rename(old, path) != 0) {
+		(void)fail(EX_CANTCREAT, "%s cannot be moved back to %s: %s",
+		    old, path, log_errno());
+	}
+}
+
+static int
+put_in_place(const char *path, char old[NAME_BYTES])
+{
+	char fresh[NAME_BYTES];
 	int code = keep_old(path, old);
 
 	if (code != EX_OK)
 		return code;
 	fresh_name(path, fresh);
-	if (state_file_rename(fresh, path) != 0) {
-		code = fail_errno(path);
-		if (old[0] != '\0')
-			(void)state_file_rename(old, path);
-		return code;
-	}
+	if (state_file_rename(fresh, path) == 0)
+		return EX_OK;
+	code = fail_errno(path);
+	if (old[0] != '\0')
+		put_back(path, old);
+	return code;
+}
+
+static void
+tell(const char *path, const char *old)
+{
+	if (old[0] != '\0')
+		printf("  what %s was is %s\n", path, old);
 	printf("  %s\n", path);
-	return EX_OK;
 }
 
 static int
@@ -256,7 +275,25 @@ write_config(const struct setup *setup)
 	return write_fresh(setup->config, text, len - 1);
 }
 
-/* Both or none. The secret first: a configuration never leads to none. */
+/* The secret first: a configuration never leads to none. */
+static int
+put_all_in_place(const struct setup *setup)
+{
+	char old_secret[NAME_BYTES], old_config[NAME_BYTES];
+	int code = put_in_place(setup->secret, old_secret);
+
+	if (code == EX_OK && !setup->config_stays &&
+	    (code = put_in_place(setup->config, old_config)) != EX_OK)
+		put_back(setup->secret, old_secret);
+	if (code != EX_OK)
+		return code;
+	tell(setup->secret, old_secret);
+	if (!setup->config_stays)
+		tell(setup->config, old_config);
+	return EX_OK;
+}
+
+/* Both or none. */
 static int
 write_all(const struct setup *setup)
 {
@@ -266,13 +303,25 @@ write_all(const struct setup *setup)
 	if (code == EX_OK && !setup->config_stays)
 		code = write_config(setup);
 	if (code == EX_OK)
-		code = put_in_place(setup->secret);
-	if (code == EX_OK && !setup->config_stays)
-		code = put_in_place(setup->config);
+		code = put_all_in_place(setup);
 	if (code != EX_OK) {
 		drop_fresh(setup->secret);
 		drop_fresh(setup->config);
 	}
+	return code;
+}
+
+static int
+write_and_tell(void *ctx)
+{
+	const struct setup *setup = ctx;
+	int code = write_all(setup);
+
+	if (code == EX_OK)
+		printf("This device is %s, and its relay %s. Is the way there "
+		       "free? taupe-agent --check tells.\n",
+		    setup->uri.name, setup->uri.relay);
+	(void)fflush(stdout); /* who has waited may end us now */
 	return code;
 }
 
@@ -297,12 +346,7 @@ run(struct setup *setup)
 		return code;
 	setup->config_stays =
 	    state_file_is_free(setup->config) == 0 && is_of_this_device(setup);
-	code = write_all(setup);
-	if (code == EX_OK)
-		printf("This device is %s, and its relay %s. Is the way there "
-		       "free? taupe-agent --check tells.\n",
-		    setup->uri.name, setup->uri.relay);
-	return code;
+	return setup_undisturbed(write_and_tell, setup);
 }
 
 int

@@ -64,16 +64,25 @@ struct caught {
 	sigset_t mask;
 };
 
+static sigset_t
+set_of_ends(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < N_ENDS; i++)
+		sigaddset(&set, ends[i]);
+	return set;
+}
+
 /* They wait until somebody waits with the mask that was. */
 static void
 catch_ends(struct caught *before)
 {
-	struct sigaction action = {.sa_handler = note_end_cb};
+	struct sigaction action = {
+	    .sa_handler = note_end_cb, .sa_mask = set_of_ends()};
 
 	ended_by = 0;
-	sigemptyset(&action.sa_mask);
-	for (size_t i = 0; i < N_ENDS; i++)
-		sigaddset(&action.sa_mask, ends[i]);
 	sigprocmask(SIG_BLOCK, &action.sa_mask, &before->mask);
 	for (size_t i = 0; i < N_ENDS; i++)
 		sigaction(ends[i], &action, &before->actions[i]);
@@ -113,6 +122,19 @@ setup_read_line(char *out, size_t cap)
 		fputc('\n', stderr);
 		release_ends(&before);
 	}
+	return result;
+}
+
+int
+setup_undisturbed(int (*work)(void *ctx), void *ctx)
+{
+	const sigset_t set = set_of_ends();
+	sigset_t before;
+	int result;
+
+	sigprocmask(SIG_BLOCK, &set, &before);
+	result = work(ctx);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return result;
 }
 

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <winsock2.h>
+#include <windows.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -19,4 +24,25 @@ setup_give(const char *path)
 {
 	(void)path;
 	return 0;
+}
+
+/* In a thread of its own, with which the process does not wait to end. Of a window that was closed the system
+ * waits for us some seconds. */
+static BOOL WINAPI
+end_cb(DWORD event)
+{
+	(void)event;
+	Sleep(INFINITE);
+	return TRUE;
+}
+
+int
+setup_undisturbed(int (*work)(void *ctx), void *ctx)
+{
+	int result;
+
+	(void)SetConsoleCtrlHandler(end_cb, TRUE);
+	result = work(ctx);
+	(void)SetConsoleCtrlHandler(end_cb, FALSE);
+	return result;
 }

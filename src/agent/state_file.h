@@ -26,9 +26,9 @@ int state_file_look(const char *path, bool *open_to_others);
 int state_file_make_private(const char *path);
 /* Is nothing of this name there, no dangling link either? 1 or 0, -1 with errno. */
 int state_file_is_free(const char *path);
-/* -1 with errno. */
+/* What has that name is replaced. -1 with errno. */
 int state_file_rename(const char *path, const char *to);
-/* -1: it stays, or was not there. */
+/* -1 with errno: it stays, or was not there. */
 int state_file_remove(const char *path);
 
 #endif

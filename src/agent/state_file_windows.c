@@ -68,10 +68,11 @@ make(const wchar_t *path, const char *text, size_t len)
 	return result;
 }
 
-/* As MoveFileExW(). */
 static int
-rename_patiently(const wchar_t *from, const wchar_t *to, DWORD flags)
+rename_patiently(const wchar_t *from, const wchar_t *to)
 {
+	const DWORD flags = MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH;
+
 	for (int i = 1; !MoveFileExW(from, to, flags); i++) {
 		DWORD error = GetLastError();
 
@@ -93,8 +94,7 @@ replace(const wchar_t *fresh, const wchar_t *path, const char *text, size_t len)
 
 	if (make(fresh, text, len) != 0)
 		return -1;
-	if (rename_patiently(fresh, path,
-		MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) == 0)
+	if (rename_patiently(fresh, path) == 0)
 		return 0;
 	saved = errno;
 	(void)DeleteFileW(fresh);
@@ -200,8 +200,7 @@ state_file_rename(const char *path, const char *to)
 	int result = -1;
 
 	if (wide != NULL && wide_to != NULL)
-		result =
-		    rename_patiently(wide, wide_to, MOVEFILE_WRITE_THROUGH);
+		result = rename_patiently(wide, wide_to);
 	free(wide);
 	free(wide_to);
 	return result;
@@ -214,7 +213,7 @@ state_file_remove(const char *path)
 	int result = -1;
 
 	if (wide != NULL)
-		result = DeleteFileW(wide) ? 0 : -1;
+		result = DeleteFileW(wide) ? 0 : fail();
 	free(wide);
 	return result;
 }

@@ -25,7 +25,7 @@ if os.environ.get("TAUPE_AGENT", "").split(" ")[0].rpartition("/")[2] != "wine":
 
 BIG = 10_000_000
 USAGE, UNAVAILABLE, FAILED, CONFIG, STOPPED = 64, 69, 70, 78, 3  # exit codes
-NO_PERMISSION = 77
+NO_PERMISSION, CANNOT_MAKE = 77, 73
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -148,6 +148,30 @@ def test_the_name_comes_from_the_machine(windows):
     names = {re.search(r"derived from this machine\" device=(d-[0-9a-f]{12})\b",
                        windows.run(check=66).stderr)[1] for _ in range(2)}
     assert len(names) == 1
+
+
+def test_setup_writes_both_files_or_none(windows):
+    windows.folder.mkdir(parents=True)
+
+    def set_up(name, code):
+        typed = f"taupe://relay.example.test/?name={name}&secret={name[0] * 43}\n"
+        return windows.run("setup", "--force", check=code, typed=typed)
+
+    def there():
+        return {path.name: path.read_text() for path in windows.folder.iterdir()}
+
+    set_up("till", 0)
+    assert there()["secret"] == "t" * 43 + "\n" and "name = till" in there()["agent.ini"]
+    for name in ["bak"] + [f"bak{i}" for i in range(1, 100)]:
+        (windows.folder / f"agent.ini.{name}").touch()
+    before = there()
+    said = set_up("shop", CANNOT_MAKE).stderr
+    assert re.search(r"agent\.ini: there are too many", said), said
+    assert there() == before
+    (windows.folder / "agent.ini.bak7").unlink()
+    set_up("shop", 0)
+    assert there()["agent.ini.bak7"] == before["agent.ini"] and there()["secret.bak"] == before["secret"]
+    assert there()["secret"] == "s" * 43 + "\n" and "name = shop" in there()["agent.ini"]
 
 
 def test_an_error_of_a_socket_is_told_in_words(scene):

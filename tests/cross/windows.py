@@ -46,10 +46,10 @@ class Windows:
     def remove_files(self):
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def run(self, *arguments, program=None, check=None):
+    def run(self, *arguments, program=None, check=None, typed=""):
         """Run a program to its end."""
         done = subprocess.run([*self.wrapper, program or self.program, *map(str, arguments)],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              input=typed, capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         if check is not None:
             assert done.returncode == check, (done.returncode, done.stdout, done.stderr)

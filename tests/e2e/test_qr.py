@@ -2,6 +2,7 @@
 """taupectl device add --qr and taupe-agent setup: what the operator's terminal shows, read by a real
 scanner or typed, makes an agent that is online."""
 import fcntl
+import itertools
 import json
 import os
 import pty
@@ -73,6 +74,21 @@ def operator(group):
 def set_up(folder, uri, *options):
     return subprocess.run([binary("taupe-agent"), "setup", "--directory", str(folder), *options],
                           input=uri + "\n", capture_output=True, text=True, timeout=20, check=False)
+
+
+def files(folder):
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def set_up_with(fault, number, folder, uri, *options):
+    """With a fault at a call of rename(2): None if there are not so many."""
+    calls = folder.with_suffix(".calls")
+    done = subprocess.run(
+        ["strace", "-o", str(calls), "-e", "trace=rename", "-e", f"inject=rename:{fault}:when={number}",
+         binary("taupe-agent"), "setup", "--directory", str(folder), *options], input=uri + "\n",
+        capture_output=True, text=True, timeout=30, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
+        check=False)
+    return done if len(re.findall(r"^rename\(", calls.read_text(), re.M)) >= number else None
 
 
 def start_agent(group, folder, name="agent"):
@@ -194,6 +210,58 @@ def test_what_is_there_is_not_replaced(tmp_path):
     assert (tmp_path / "agent.ini.bak").read_text() == before[tmp_path / "agent.ini"]
     assert (tmp_path / "secret.bak").read_text() == before[tmp_path / "secret"]
     assert "name = bob" in (tmp_path / "agent.ini").read_text()
+
+
+OTHERS = URI.replace("alice", "bob").replace(SECRET, SECRET[::-1])
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_rename_that_fails_leaves_what_was_there(tmp_path, is_there):
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    if is_there:
+        assert set_up(folder, URI).returncode == 0
+    before = files(folder)
+    for number in itertools.count(1):
+        done = set_up_with("error=EBUSY", number, folder, OTHERS, "--force")
+        if done is None:
+            break
+        assert done.returncode == CANTCREAT and "Device or resource busy" in done.stderr
+        assert done.stdout == "" and files(folder) == before
+    assert number == (7 if is_there else 5)
+    assert "name = bob" in (folder / "agent.ini").read_text()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root for a mount")
+def test_a_configuration_that_is_mounted_keeps_its_secret(tmp_path):
+    """As into a container: it can be written, and has no other name."""
+    assert set_up(tmp_path, URI).returncode == 0
+    before = files(tmp_path)
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", 'mount --bind "$0/agent.ini" "$0/agent.ini" && '
+         'exec "$@" setup --force --directory "$0"', str(tmp_path), binary("taupe-agent")],
+        input=OTHERS + "\n", capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == CANTCREAT and f"{tmp_path}/agent.ini: " in done.stderr
+    assert done.stdout == "" and files(tmp_path) == before
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_who_is_interrupted_has_written_all(tmp_path, is_there):
+    for number in itertools.count(1):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        if is_there:
+            assert set_up(folder, URI).returncode == 0
+        before = files(folder)
+        done = set_up_with("signal=SIGINT", number, folder, OTHERS, "--force")
+        if done is None:
+            break
+        assert done.returncode in (-signal.SIGINT, 130), done.stderr
+        after = files(folder)
+        assert "name = bob" in after["agent.ini"] and after["secret"] == SECRET[::-1] + "\n"
+        assert {after[f"{name}.bak"] for name in before} == set(before.values())
+        assert len(after) == 2 + len(before) and "This device is bob" in done.stdout
+    assert number == (7 if is_there else 5)
 
 
 def test_the_configuration_is_right(tmp_path):
