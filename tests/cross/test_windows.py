@@ -217,6 +217,11 @@ def test_a_running_agent_is_talked_to_by_who_may_read_its_file(scene):
             with contextlib.suppress(ConnectionResetError):
                 assert stranger.recv(100) == b""
     assert scene.relay.get(scene.host, timeout=PATIENCE).status == 403
+    # nor does he keep out who does
+    with contextlib.ExitStack() as strangers:
+        for _ in range(8):
+            strangers.enter_context(socket.create_connection(("127.0.0.1", port), 20))
+        ask("status")
     # another agent leaves it alone
     rival = Agent(scene.group, scene.device, [scene.url], [f"web:http:{scene.target}"], name="rival",
                   wrapper=scene.windows.wrapper, program=scene.windows.program, start=False,
@@ -234,6 +239,25 @@ def test_a_running_agent_is_talked_to_by_who_may_read_its_file(scene):
     agent.process.wait_line('msg="session opened"', timeout=PATIENCE)
     ask("status")
     agent.stop()
+
+
+def test_what_is_no_door_stays_where_a_door_should_be(scene):
+    mine = scene.group.folder / "mine"
+    agent = scene.console(ca_file=scene.certificate.ca, control_socket=mine)
+    for text in ("[agent]\n", f"1234 {'0' * 32}\nand more\n", "x" * 100):
+        mine.write_text(text)
+        agent.start(wait=False)
+        agent.wait_connected(timeout=PATIENCE)
+        assert re.search(r'no control_socket" .*error="File exists"', agent.process.text())
+        agent.stop()
+        assert mine.read_text() == text
+    # what the power has left of one
+    mine.write_text("")
+    agent.start(wait=False)
+    agent.wait_connected(timeout=PATIENCE)
+    assert re.fullmatch(r"\d+ [0-9a-f]{32}\n", mine.read_text())
+    agent.stop()
+    assert not mine.exists()
 
 
 def test_what_is_kept_is_nobody_elses_to_read(scene):

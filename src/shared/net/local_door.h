@@ -13,7 +13,7 @@ struct local_door;
 
 /* Listen at path; what a dead process has left there is replaced. cb(ctx, fd): somebody has come; fd is
  * non-blocking, close-on-exec, and the callee's. NULL with errno: EADDRINUSE where somebody listens
- * already, ENAMETOOLONG. */
+ * already, EEXIST where something else is, which stays, ENAMETOOLONG. */
 struct local_door *local_door_new(struct loop *loop, const char *path,
     void (*cb)(void *ctx, int fd), void *ctx);
 /* Nothing is at the path afterwards. Clears the pointer; NULL is fine. */

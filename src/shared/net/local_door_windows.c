@@ -35,10 +35,13 @@
 #define KEY_LEN (2 * KEY_BYTES)
 #define KEY_LINE (KEY_LEN + 1) /* with the line's end */
 #define FILE_TEXT_MAX 64       /* "49152 0123…" */
+/* Virus scanners and indexers open what is new, and a file that is open cannot be replaced. */
+#define WRITE_ATTEMPTS 10
+#define WRITE_PAUSE_MS 10
 
 /* One who has not said the whole key yet. */
 struct caller {
-	LIST_ENTRY(caller) link;
+	TAILQ_ENTRY(caller) link;
 	struct local_door *door;
 	evutil_socket_t fd;
 	struct event *event;
@@ -57,7 +60,7 @@ struct local_door {
 	wchar_t *path;
 	HANDLE file;
 	size_t n_callers;
-	LIST_HEAD(, caller) callers;
+	TAILQ_HEAD(, caller) callers; /* the oldest first */
 	char key_line[KEY_LINE];
 };
 
@@ -70,7 +73,7 @@ caller_free(struct caller *caller)
 	timer_clear(caller->door->loop, &caller->timer);
 	if (caller->event != NULL)
 		event_free(caller->event);
-	LIST_REMOVE(caller, link);
+	TAILQ_REMOVE(&caller->door->callers, caller, link);
 	caller->door->n_callers--;
 	free(caller);
 }
@@ -132,6 +135,8 @@ late_cb(void *ctx)
 	turn_away(ctx);
 }
 
+/* Everybody on the machine can come, and say nothing: whoever knows the key needs no time to say it, and
+ * finds room. */
 static void
 take_in(struct local_door *door, evutil_socket_t fd)
 {
@@ -141,11 +146,13 @@ take_in(struct local_door *door, evutil_socket_t fd)
 		socket_close(fd);
 		return;
 	}
+	if (door->n_callers >= CALLERS_MAX)
+		turn_away(TAILQ_FIRST(&door->callers));
 	caller->door = door;
 	caller->fd = fd;
 	timer_init(&caller->timer, late_cb, caller);
 	timer_set(door->loop, &caller->timer, PATIENCE_MS);
-	LIST_INSERT_HEAD(&door->callers, caller, link);
+	TAILQ_INSERT_TAIL(&door->callers, caller, link);
 	door->n_callers++;
 	caller->event = event_new(loop_base(door->loop), fd,
 	    EV_READ | EV_PERSIST, caller_cb, caller);
@@ -176,8 +183,7 @@ accept_cb(evutil_socket_t listener, short what, void *arg)
 		}
 		return;
 	}
-	if (door->n_callers >= CALLERS_MAX ||
-	    !SetHandleInformation((HANDLE)fd, HANDLE_FLAG_INHERIT, 0) ||
+	if (!SetHandleInformation((HANDLE)fd, HANDLE_FLAG_INHERIT, 0) ||
 	    evutil_make_socket_nonblocking((evutil_socket_t)fd) != 0) {
 		closesocket(fd);
 		return;
@@ -185,6 +191,113 @@ accept_cb(evutil_socket_t listener, short what, void *arg)
 	loop_enter(door->loop);
 	take_in(door, (evutil_socket_t)fd);
 	loop_leave(door->loop);
+}
+
+/* ---- what stands at the path ---- */
+
+/* What the file says. -1 with errno: EPROTO where it says something else, ENODATA where nothing. */
+static int
+read_file(const char *path, struct address *at, char key_line[KEY_LINE])
+{
+	char text[FILE_TEXT_MAX];
+	long len = private_file_read(NULL, path, text, sizeof(text));
+	struct str port, key, rest;
+	uint64_t number;
+	int result = -1;
+
+	if (len < 0)
+		return -1;
+	errno = len > 0 ? EPROTO : ENODATA;
+	if (str_split((struct str){text, (size_t)len}, ' ', &port, &key) &&
+	    str_to_number(port, 65535, &number) &&
+	    str_split(key, '\n', &key, &rest) && key.len == KEY_LEN &&
+	    rest.len == 0) {
+		(void)address_parse_ip(
+		    STR("127.0.0.1"), (uint16_t)number, at);
+		memcpy(key_line, key.ptr, KEY_LEN);
+		key_line[KEY_LEN] = '\n';
+		result = 0;
+	}
+	crypto_wipe(text, sizeof(text));
+	return result;
+}
+
+/* What a dead process has left is open no more, and goes; the power may have failed before it had a word. What
+ * says something else is no door's, and stays. -1 with errno. */
+static int
+clear_way(const struct local_door *door, const char *path)
+{
+	char key_line[KEY_LINE];
+	struct address at;
+
+	if (read_file(path, &at, key_line) != 0 && errno != ENODATA) {
+		if (errno == EPROTO)
+			errno = EEXIST;
+		return errno == ENOENT ? 0 : -1;
+	}
+	crypto_wipe(key_line, sizeof(key_line));
+	if (DeleteFileW(door->path) || GetLastError() == ERROR_FILE_NOT_FOUND)
+		return 0;
+	winapi_set_errno(GetLastError());
+	return -1;
+}
+
+static void
+remove_file(struct local_door *door)
+{
+	if (door->file == INVALID_HANDLE_VALUE)
+		return;
+	CloseHandle(door->file);
+	door->file = INVALID_HANDLE_VALUE;
+	(void)DeleteFileW(door->path);
+}
+
+/* Make the file, which stays open. -1 with errno: there is none. */
+static int
+make_file(struct local_door *door, uint16_t port)
+{
+	char text[FILE_TEXT_MAX];
+	int len = snprintf(text, sizeof(text), "%u %.*s", (unsigned)port,
+	    KEY_LINE, door->key_line);
+	DWORD done, error;
+
+	door->file = winapi_create_private(door->path, FILE_SHARE_READ);
+	if (door->file == INVALID_HANDLE_VALUE)
+		return -1;
+	error = WriteFile(door->file, text, (DWORD)len, &done, NULL)
+	    ? ERROR_SUCCESS
+	    : GetLastError();
+	crypto_wipe(text, sizeof(text));
+	if (error == ERROR_SUCCESS && done == (DWORD)len)
+		return 0;
+	remove_file(door);
+	winapi_set_errno(error);
+	return -1;
+}
+
+/* Somebody has it open, or had when it was deleted: its name goes with who had. */
+static bool
+may_pass(int error)
+{
+	return error == WINAPI_ERRNO + ERROR_SHARING_VIOLATION ||
+	    error == EACCES;
+}
+
+/* -1 with errno: EADDRINUSE where it stays open. */
+static int
+write_file(struct local_door *door, const char *path, uint16_t port)
+{
+	for (int i = 1; i <= WRITE_ATTEMPTS; i++) {
+		if (i > 1)
+			Sleep(WRITE_PAUSE_MS);
+		if (clear_way(door, path) == 0 && make_file(door, port) == 0)
+			return 0;
+		if (!may_pass(errno))
+			return -1;
+	}
+	if (errno != EACCES)
+		errno = EADDRINUSE;
+	return -1;
 }
 
 /* ---- the door ---- */
@@ -223,33 +336,6 @@ draw_key(struct local_door *door)
 	crypto_wipe(key, sizeof(key));
 }
 
-/* What a dead process has left is open no more, and makes room. -1 with errno. */
-static int
-write_file(struct local_door *door, uint16_t port)
-{
-	char text[FILE_TEXT_MAX];
-	int len = snprintf(text, sizeof(text), "%u %.*s", (unsigned)port,
-	    KEY_LINE, door->key_line);
-	DWORD done, error;
-
-	if (!DeleteFileW(door->path) &&
-	    GetLastError() == ERROR_SHARING_VIOLATION) {
-		errno = EADDRINUSE;
-		return -1;
-	}
-	door->file = winapi_create_private(door->path, FILE_SHARE_READ);
-	if (door->file == INVALID_HANDLE_VALUE)
-		return -1;
-	error = WriteFile(door->file, text, (DWORD)len, &done, NULL)
-	    ? ERROR_SUCCESS
-	    : GetLastError();
-	crypto_wipe(text, sizeof(text));
-	if (error == ERROR_SUCCESS && done == (DWORD)len)
-		return 0;
-	winapi_set_errno(error);
-	return -1;
-}
-
 static int
 open_door(struct local_door *door, const char *path)
 {
@@ -259,7 +345,7 @@ open_door(struct local_door *door, const char *path)
 	    (door->fd = listen_somewhere(&port)) < 0)
 		return -1;
 	draw_key(door);
-	if (write_file(door, port) != 0)
+	if (write_file(door, path, port) != 0)
 		return -1;
 	door->event = event_new(loop_base(door->loop), door->fd,
 	    EV_READ | EV_PERSIST, accept_cb, door);
@@ -284,7 +370,7 @@ local_door_new(struct loop *loop, const char *path,
 	door->fd = -1;
 	timer_init(&door->rest, rested_cb, door);
 	door->file = INVALID_HANDLE_VALUE;
-	LIST_INIT(&door->callers);
+	TAILQ_INIT(&door->callers);
 	if (open_door(door, path) == 0)
 		return door;
 	saved = errno;
@@ -300,17 +386,14 @@ local_door_free(struct local_door **doorp)
 
 	if (door == NULL)
 		return;
-	while (!LIST_EMPTY(&door->callers))
-		turn_away(LIST_FIRST(&door->callers));
+	while (!TAILQ_EMPTY(&door->callers))
+		turn_away(TAILQ_FIRST(&door->callers));
 	if (door->event != NULL)
 		event_free(door->event);
 	timer_clear(door->loop, &door->rest);
 	if (door->fd >= 0)
 		socket_close(door->fd);
-	if (door->file != INVALID_HANDLE_VALUE) {
-		CloseHandle(door->file);
-		(void)DeleteFileW(door->path);
-	}
+	remove_file(door);
 	crypto_wipe(door->key_line, sizeof(door->key_line));
 	free(door->path);
 	free(door);
@@ -318,32 +401,6 @@ local_door_free(struct local_door **doorp)
 }
 
 /* ---- asking ---- */
-
-/* What the file says. -1 with errno. */
-static int
-read_file(const char *path, struct address *at, char key_line[KEY_LINE])
-{
-	char text[FILE_TEXT_MAX];
-	long len = private_file_read(NULL, path, text, sizeof(text));
-	struct str port, key, rest;
-	uint64_t number;
-	int result = -1;
-
-	if (len < 0)
-		return -1;
-	errno = EPROTO;
-	if (str_split((struct str){text, (size_t)len}, ' ', &port, &key) &&
-	    str_to_number(port, 65535, &number) &&
-	    str_split(key, '\n', &key, &rest) && key.len == KEY_LEN) {
-		(void)address_parse_ip(
-		    STR("127.0.0.1"), (uint16_t)number, at);
-		memcpy(key_line, key.ptr, KEY_LEN);
-		key_line[KEY_LEN] = '\n';
-		result = 0;
-	}
-	crypto_wipe(text, sizeof(text));
-	return result;
-}
 
 /* A blocking one, whose calls give up. -1 with errno. */
 static SOCKET
