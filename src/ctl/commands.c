@@ -103,9 +103,9 @@ const struct ctl_command ctl_commands[] = {
 	 "End a share link, and the visits of those who have opened it: from "
 	 "within a second on, their next requests are refused, and connections "
 	 "of taupectl connect end; of an http service, a WebSocket or an answer "
-	 "that has begun goes on. DEVICE/SERVICE "
-	 "for ID ends all links to that service, those that are not in the "
-	 "list as well: it gets another key."},
+	 "that has begun goes on. DEVICE/SERVICE for ID ends all links to that "
+	 "service, those that are not in the list, such as operators' own, as "
+	 "well: it gets another key."},
 	command_share_revoke},
     {{"share", NULL, "DEVICE/SERVICE",
 	 "Print a link to a service that not anybody may visit: whoever has it "
@@ -155,7 +155,9 @@ const struct ctl_command ctl_commands[] = {
 	 "--devices-file is given, or stands in the configuration file, the "
 	 "registry tells the relay, and each connection makes a pass of its "
 	 "own, a share link that is on no list and over after a minute; that "
-	 "is an audit event, and the use of it one of kind share. It ends when both sides have ended, and fails "
+	 "is an audit event, and the use of it one of kind share. The minute "
+	 "is for opening: the connection goes on until share revoke "
+	 "DEVICE/SERVICE. It ends when both sides have ended, and fails "
 	 "with 67 if there is no such service, 69 if the relay or the service "
 	 "cannot be reached, 74 if the connection is lost, 75 if the device "
 	 "is offline, 77 if the link does not open it. --redis-timeout is how "

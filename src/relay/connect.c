@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +31,9 @@ struct pass {
 	char id[SHARE_ID_LEN + 1]; /* "": none was needed */
 	char name[DEVICE_NAME_MAX + 1];
 	char service[SERVICE_NAME_MAX + 1];
+	uint8_t key[ACCESS_KEY_LEN]; /* of the service, that it was signed with */
 	uint64_t expires_ms; /* wall clock */
-	bool listed; /* by the device's record; an operator's own is not, and is for opening alone */
+	bool listed; /* by the device's record; an operator's own is not, and its time is for opening */
 };
 
 struct connect {
@@ -152,18 +154,54 @@ end_cb(void *owner, enum ws_link_end end, unsigned code, struct str reason)
 
 /* ---- the link's end is its visits' ---- */
 
+/* What is wrong by now with what has let it in; NULL: nothing. A service that has no rule any more asks
+ * for nothing. device: NULL, it is not here any more; then only the time is known. */
+static const char *
+objection_to(
+    struct connect *connect, const struct device *device, uint64_t now_ms)
+{
+	struct pass *pass = &connect->pass;
+	bool known = device != NULL && device->access_known;
+	const struct access *access = known ? device->access : NULL;
+	const struct access_rule *rule =
+	    access_rule_of(access, str_of(pass->service));
+	const struct access_share *share =
+	    access_share_of(access, str_of(pass->id));
+
+	if (share != NULL)
+		pass->listed = true; /* the link was quicker than the record */
+	if (known && rule == NULL)
+		return NULL;
+	if (pass->listed && pass->expires_ms <= now_ms)
+		return "share: the time of the share link is over";
+	if (known &&
+	    (!crypto_equal(rule->key, pass->key, sizeof(pass->key)) ||
+		(pass->listed && (share == NULL || share->revoked))))
+		return "share: the share link was revoked";
+	return NULL;
+}
+
+/* Ends it, or asks again when its time is over. */
+static void
+recheck(struct connect *connect, const struct device *device)
+{
+	uint64_t now_ms = loop_wall_ms();
+	const char *objection = objection_to(connect, device, now_ms);
+
+	if (objection != NULL)
+		close_with(connect, WS_CLOSE_POLICY, objection);
+	else if (connect->pass.expires_ms > now_ms)
+		timer_set(connect->relay->loop, &connect->timer,
+		    connect->pass.expires_ms - now_ms);
+}
+
 static void
 timer_cb(void *ctx)
 {
 	struct connect *connect = ctx;
-	uint64_t now_ms = loop_wall_ms();
 
-	if (connect->pass.expires_ms > now_ms)
-		timer_set(connect->relay->loop, &connect->timer,
-		    connect->pass.expires_ms - now_ms);
-	else if (connect->pass.listed)
-		close_with(connect, WS_CLOSE_POLICY,
-		    "share: the time of the share link is over");
+	recheck(
+	    connect, device_find(connect->relay, str_of(connect->pass.name)));
 }
 
 static void
@@ -174,23 +212,6 @@ set_pass(struct connect *connect, const struct pass *pass)
 		timer_set(connect->relay->loop, &connect->timer, 0);
 }
 
-/* Is what has let it in still right? A service that has no rule any more asks for nothing. */
-static bool
-may_stay(struct connect *connect, const struct device *device)
-{
-	struct pass *pass = &connect->pass;
-	const struct access_share *share;
-
-	if (pass->id[0] == '\0' || strcmp(pass->name, device->name) != 0 ||
-	    access_rule_of(device->access, str_of(pass->service)) == NULL)
-		return true;
-	share = access_share_of(device->access, str_of(pass->id));
-	if (share == NULL)
-		return !pass->listed;
-	pass->listed = true; /* the link was quicker than the record */
-	return !share->revoked;
-}
-
 void
 connects_recheck(const struct device *device)
 {
@@ -199,9 +220,9 @@ connects_recheck(const struct device *device)
 	for (connect = LIST_FIRST(&device->relay->connects); connect != NULL;
 	     connect = next) {
 		next = LIST_NEXT(connect, link);
-		if (!may_stay(connect, device))
-			close_with(connect, WS_CLOSE_POLICY,
-			    "share: the share link was revoked");
+		if (connect->pass.id[0] != '\0' &&
+		    strcmp(connect->pass.name, device->name) == 0)
+			recheck(connect, device);
 	}
 }
 
@@ -334,10 +355,14 @@ static struct pass
 pass_of(const struct device *device, const struct wanted *wanted,
     const struct share_token *link)
 {
+	const struct access_rule *rule =
+	    access_rule_of(device->access, str_of(wanted->service));
 	struct pass pass = {.id = ""};
 
 	if (link->id[0] == '\0')
 		return pass;
+	assert(rule != NULL); /* its key has signed the link */
+	memcpy(pass.key, rule->key, sizeof(pass.key));
 	pass.expires_ms = link->expires_s * 1000;
 	pass.listed = access_share_of(device->access, str_of(link->id)) != NULL;
 	memcpy(pass.id, link->id, sizeof(pass.id));

@@ -21,7 +21,8 @@ void connect_admit(struct upgrade *upgrade, struct http_head *head);
 void connect_failed(struct connect *connect, enum page page);
 void connect_parted(struct connect *connect);
 
-/* The device's rules, or its share links, are others now: who has come by one that is revoked is ended. */
+/* The device's rules, or its share links, are others now: who has come by one that is
+ * over or revoked is ended. */
 void connects_recheck(const struct device *device);
 
 void connects_free_all(struct relay *relay);

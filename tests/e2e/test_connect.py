@@ -297,26 +297,32 @@ class Visit:
 def test_the_end_of_a_link_ends_what_it_has_opened(scene, within):
     def visit(link):
         return Visit(scene, scene.argv(link, None))
-    short, revoked, other = (visit(scene.share(time_=time_)) for time_ in ("2s", "1h", "1h"))
-    by_address = visit(scene.share(within))
+    by_address = visit(scene.share(within, "5s"))
+    # nobody needs a link to this one any more
+    scene.ctl("device", "set", "alice", "--access", "allowed=public")
+    until("the rule holds", lambda: first_status(
+        scene, within, "Origin: https://page.example\r\n") == 101)
+    short, revoked, other = (visit(scene.share(time_=time_)) for time_ in ("5s", "1h", "1h"))
     operator = Visit(scene, scene.operator("connect", "alice/closed"))
     public = Visit(scene, scene.argv("alice/raw"))
-    short.ended("the time of the share link is over")
     shares = json.loads(scene.ctl("--json", "share", "ls", "alice"))["shares"]
     newest = sorted((share for share in shares if share["service"] == "closed"),
                     key=lambda share: share["created_ms"])
     scene.ctl("share", "revoke", newest[-2]["id"])
     revoked.ended("the share link was revoked")
-    assert other.says(b"b")
-    # all links of the service, which gets another key
+    short.ended("the time of the share link is over")
+    for left in (other, operator, by_address):
+        assert left.says(b"b")
+    # all links of the service, which gets another key: those on no list, too
     scene.ctl("share", "revoke", "alice/closed")
     other.ended("the share link was revoked")
-    # the others are none of that, nor one to which nobody needs a link any more
-    scene.ctl("device", "set", "alice", "--access", "allowed=public")
-    until("the rule holds", lambda: first_status(
-        scene, within, "Origin: https://page.example\r\n") == 101)
-    for left in (operator, public, by_address):
+    operator.ended("the share link was revoked")
+    for left in (public, by_address):
         assert left.says(b"c")
+    # its time was over before
+    scene.ctl("device", "set", "alice", "--access", "allowed=private")
+    by_address.ended("the time of the share link is over")
+    assert public.says(b"d")
 
 
 def test_another_relay_leads_to_the_one_that_has_the_device(scene):
