@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "net/crypto.h"
 #include "relay/access.h"
 #include "relay/share_link.h"
@@ -169,9 +170,25 @@ guess(struct relay *relay, const struct access_rule *rule,
 	return ACCESS_GRANTED;
 }
 
+/* Each may keep out the others, so the operator should hear of it: once. */
+static void
+hint_at_nameless(struct relay *relay, const struct address *proxy)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (relay->nameless_told)
+		return;
+	relay->nameless_told = true;
+	log_warn("visitors whom a proxy does not name are one source of wrong "
+		 "passwords",
+	    LOG_S("proxy", address_ip_text(proxy, text)),
+	    LOG_S("hint", "have it say X-Forwarded-For"));
+}
+
 static enum access_verdict
 by_password(struct relay *relay, const struct access_rule *rule,
-    const struct http_head *head, const struct address *from)
+    const struct http_head *head, const struct address *from,
+    const struct address *peer)
 {
 	struct str given = http_field_get(head, "Authorization"), scheme, text;
 	uint8_t credentials[CREDENTIALS_MAX];
@@ -186,7 +203,10 @@ by_password(struct relay *relay, const struct access_rule *rule,
 	    text.ptr, text.len, credentials, sizeof(credentials));
 	if (len < 0)
 		return ACCESS_LOGIN;
-	verdict = guess(relay, rule, from, credentials, (size_t)len);
+	verdict = guess(
+	    relay, rule, from->len > 0 ? from : peer, credentials, (size_t)len);
+	if (verdict == ACCESS_GUESSES && from->len == 0)
+		hint_at_nameless(relay, peer);
 	crypto_wipe(credentials, sizeof(credentials));
 	return verdict;
 }
@@ -247,7 +267,7 @@ by_mode(const struct access_rule *rule, const struct address *from)
 enum access_verdict
 access_check_request(const struct service *service,
     const struct http_head *head, bool https, const struct address *from,
-    uint64_t now_ms)
+    const struct address *peer, uint64_t now_ms)
 {
 	const struct access_rule *rule;
 
@@ -261,7 +281,7 @@ access_check_request(const struct service *service,
 		now_ms))
 		return ACCESS_GRANTED;
 	return rule->mode == ACCESS_PASSWORD
-	    ? by_password(service->device->relay, rule, head, from)
+	    ? by_password(service->device->relay, rule, head, from, peer)
 	    : by_mode(rule, from);
 }
 

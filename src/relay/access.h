@@ -26,10 +26,11 @@ enum access_verdict {
 };
 
 /* May this request come in? Its head is complete; https: whether the visitor's own connection is
- * encrypted, as far as is known; now_ms: the wall clock. */
+ * encrypted, as far as is known; peer: who is connected, a proxy perhaps, as whose the wrong passwords
+ * count of visitors whom it does not name; now_ms: the wall clock. */
 enum access_verdict access_check_request(const struct service *service,
     const struct http_head *head, bool https, const struct address *from,
-    uint64_t now_ms);
+    const struct address *peer, uint64_t now_ms);
 /* The same of a tcp or tls service, by the address alone. */
 enum access_verdict access_check_address(
     const struct service *service, const struct address *from);

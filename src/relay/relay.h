@@ -67,6 +67,7 @@ struct relay {
 	struct limit_hits hits;
 	struct sources *sources;
 	struct guesses guesses; /* of services' passwords */
+	bool nameless_told; /* that these count as their proxy, which names nobody */
 	struct relay_info self; /* as announced */
 	struct relay_facts facts;
 	struct busiest busiest; /* since busiest_since_ms */

@@ -316,7 +316,8 @@ static const struct option_row rows[] = {
 	GUESSES_MINUTE_MAX, NULL, NULL, "NUMBER",
 	"Most wrong passwords of services from one source a minute, loopback "
 	"included, at visitor_listen; above it visitors get 429, and passwords "
-	"are not looked at. 0 for any."},
+	"are not looked at. Visitors whom a trusted_proxy does not name in "
+	"X-Forwarded-For are one source, the proxy. 0 for any."},
     {"max_sources", OPTION_INT, AT(max_sources), "65536", 1, 16777216, NULL,
 	NULL, "NUMBER",
 	"So many sources are remembered, in 96 bytes each; those that were "

@@ -195,7 +195,7 @@ judge(struct requests *requests, const struct http_head *head,
 	if (access_is_public(*service))
 		return NO_REFUSAL;
 	verdict = access_check_request(*service, head, is_https(requests, head),
-	    from_of(requests, head, &named), loop_wall_ms());
+	    from_of(requests, head, &named), &requests->from, loop_wall_ms());
 	return verdict == ACCESS_GRANTED
 	    ? NO_REFUSAL
 	    : (struct refusal){0, access_page(verdict)};

@@ -21,6 +21,7 @@ from test_tls_passthrough import TlsService
 USER, PASSWORD = "tech", "correct horse battery"
 SERVICES = ("open", "word", "listed", "other", "closed")
 COOKIE = "taupe_visit"
+PROXIES = ["127.0.0.3", "127.0.0.4"]
 
 
 class Place:
@@ -151,7 +152,7 @@ class Alone(Place):
         self.device.secret = self.ctl("device", "add", "alice", "--label", "alice").strip()
         self.relay = Relay(group, "alone", devices_file=devices, announce="100ms",
                            visitor_listen=f"127.0.0.1:{front}", public_http_port=front,
-                           source_guesses=200,
+                           source_guesses=200, trusted_proxy=PROXIES,
                            service_listen=f"127.0.0.1:{block}-{block + ports.BLOCK - 1}")
         self.options["admin"] = f"127.0.0.1:{self.relay.admin_port}"
         self.domain, self.address, self.port = ".example.test", ("127.0.0.1", front), f":{front}"
@@ -629,6 +630,23 @@ def test_passwords_are_not_guessed_without_limit(place):
         assert place.relay.metrics()["taupe_relay_source_guesses_over_max_total"] >= 2
         until("time has passed", lambda: place.get(
             "word", fields=basic(USER, PASSWORD)).status == 200 or None)
+
+
+def test_visitors_whom_a_proxy_does_not_name_are_the_proxy(place):
+    if isinstance(place, Behind):
+        pytest.skip("of the front")
+
+    def ask(proxy, password=PASSWORD, source=None):
+        said = [("X-Forwarded-For", source)] if source is not None else []
+        return get(place.address, place.hosts["word"], "/headers",
+                   [*basic(USER, password), *said], source=proxy).status
+    first, second = PROXIES
+    until("it is enough", lambda: [ask(first, "wrong"), ask(first), ask(first, source="unknown")]
+          == [429] * 3, timeout=30, interval=0)
+    assert ask(second) == 200
+    assert ask(first, source="198.51.100.7") == 200
+    assert len(place.relay.process.lines("whom a proxy does not name", first)) == 1
+    assert not place.relay.process.lines("whom a proxy does not name", second)
 
 
 def test_a_drawn_password_is_printed_once_and_lets_in(place):

@@ -34,9 +34,9 @@ class Answer:
 class Connection:
     """One visitor's connection; several requests may go over it."""
 
-    def __init__(self, address, host, sni=None, cafile=None, alpn=None, timeout=30):
+    def __init__(self, address, host, sni=None, cafile=None, alpn=None, timeout=30, source=None):
         self.host = host
-        self.sock = socket.create_connection(address, timeout)
+        self.sock = socket.create_connection(address, timeout, source and (source, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sni is not None:
             context = ssl.create_default_context(cafile=cafile)
