@@ -70,7 +70,8 @@ struct redis_complaint {
 /* The stream of events. registry_redis_events.c */
 struct redis_follower {
 	struct redis_link *link;
-	bool link_up, positioned;
+	bool positioned;
+	bool was_away; /* and whether it has missed anything is not known yet */
 	char position[STREAM_ID_MAX]; /* of the last event that was seen */
 	bool refused;		      /* Redis refuses to tell of events */
 	struct timer overdue, rest;

@@ -214,21 +214,6 @@ end_cb(void *ctx, const redisReply *reply)
 	redis_check_up(registry);
 }
 
-static void
-read_on(struct redis_registry *registry)
-{
-	struct redis_follower *follower = &registry->follower;
-
-	timer_set(registry->loop, &follower->overdue, OVERDUE_MS);
-	if (follower->positioned)
-		(void)redis_link_commandf(follower->link, read_cb, registry,
-		    "XREAD COUNT %d BLOCK %d STREAMS taupe:events %s", COUNT,
-		    BLOCK_MS, follower->position);
-	else
-		(void)redis_link_commandf(follower->link, end_cb, registry,
-		    "XREVRANGE taupe:events + - COUNT 1");
-}
-
 /* Is what we have seen last still there? If not, what came behind it may be gone as well: the stream has an
  * end at its beginning, and a replica that took over has what it has. */
 static void
@@ -244,21 +229,29 @@ seen_cb(void *ctx, const redisReply *reply)
 		come_back(registry, reply);
 		return;
 	}
+	registry->follower.was_away = registry->follower.refused = false;
 	if (reply->elements == 0)
 		registry_answer_event(&registry->answers, &event);
 	read_on(registry);
 }
 
-/* After a time without the link. */
 static void
-look_for_gap(struct redis_registry *registry)
+read_on(struct redis_registry *registry)
 {
 	struct redis_follower *follower = &registry->follower;
 
 	timer_set(registry->loop, &follower->overdue, OVERDUE_MS);
-	(void)redis_link_commandf(follower->link, seen_cb, registry,
-	    "XRANGE taupe:events %s %s COUNT 1", follower->position,
-	    follower->position);
+	if (!follower->positioned)
+		(void)redis_link_commandf(follower->link, end_cb, registry,
+		    "XREVRANGE taupe:events + - COUNT 1");
+	else if (follower->was_away)
+		(void)redis_link_commandf(follower->link, seen_cb, registry,
+		    "XRANGE taupe:events %s %s COUNT 1", follower->position,
+		    follower->position);
+	else
+		(void)redis_link_commandf(follower->link, read_cb, registry,
+		    "XREAD COUNT %d BLOCK %d STREAMS taupe:events %s", COUNT,
+		    BLOCK_MS, follower->position);
 }
 
 static void
@@ -279,15 +272,15 @@ static void
 state_cb(void *ctx, bool up)
 {
 	struct redis_registry *registry = ctx;
+	struct redis_follower *follower = &registry->follower;
 
-	timer_clear(registry->loop, &registry->follower.overdue);
-	timer_clear(registry->loop, &registry->follower.rest);
-	registry->follower.refused = false;
+	timer_clear(registry->loop, &follower->overdue);
+	timer_clear(registry->loop, &follower->rest);
+	follower->refused = false;
 	/* of an empty stream there is no entry to have been seen */
-	if (up && registry->follower.positioned &&
-	    strcmp(registry->follower.position, "0-0") != 0)
-		look_for_gap(registry);
-	else if (up)
+	follower->was_away =
+	    follower->positioned && strcmp(follower->position, "0-0") != 0;
+	if (up)
 		read_on(registry);
 	redis_check_up(registry);
 }

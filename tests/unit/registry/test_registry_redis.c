@@ -986,6 +986,36 @@ START_TEST(what_was_missed_is_told_of_and_nothing_else)
 }
 END_TEST
 
+static bool
+is_refused(void)
+{
+	const char *trouble = scene.registry->ops->trouble(scene.registry);
+
+	return trouble != NULL && strstr(trouble, "of events") != NULL;
+}
+
+/* Until it is known whether something was missed, nothing is read. */
+START_TEST(whether_something_was_missed_is_asked_until_it_is_answered)
+{
+	size_t from = 0, at;
+
+	redis_ask("XADD taupe:events * kind device name alice");
+	scene_wait_event(REGISTRY_DEVICE, "alice", &from);
+	redis_ask("ACL SETUSER default -xrange");
+	redis_ask("CLIENT KILL TYPE normal");
+	redis_ask("XADD taupe:events * kind device name bob");
+	redis_ask("XTRIM taupe:events MAXLEN 0");
+	scene_run_until(is_refused);
+	redis_ask("XADD taupe:events * kind device name carol");
+	redis_ask("ACL SETUSER default +xrange");
+	at = from;
+	scene_wait_event(REGISTRY_MISSED, NULL, &from);
+	ck_assert(!is_refused());
+	ck_assert(!scene_has_event(REGISTRY_DEVICE, NULL, at));
+	scene_wait_event(REGISTRY_DEVICE, "carol", &from);
+}
+END_TEST
+
 /* Loss. */
 
 static bool
@@ -1321,6 +1351,8 @@ own_tests(void)
 	tcase_add_test(tcase, how_the_last_sessions_have_ended_is_kept);
 	tcase_add_test(tcase, of_a_device_that_was_removed_nothing_comes_back);
 	tcase_add_test(tcase, what_was_missed_is_told_of_and_nothing_else);
+	tcase_add_test(
+	    tcase, whether_something_was_missed_is_asked_until_it_is_answered);
 	tcase_add_test(tcase, counters_without_an_answer_count_as_added);
 	tcase_add_test(tcase, notices_that_the_database_was_emptied);
 	tcase_add_test(tcase, notices_that_the_database_was_set_back);
