@@ -175,8 +175,8 @@ welcome(struct admission *admission)
 		if (len > 0 && device->session == session)
 			session_feed(session, rest, len);
 		if (admission->changed)
-			(void)device_recheck(admission->relay,
-			    admission->claim.name, NULL, NULL);
+			(void)device_changed(
+			    admission->relay, admission->claim.name);
 	}
 	admission_free(admission);
 	upgrade_free(upgrade);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A queue with a bounded number of writes under way: an answer starts the next. A device
- * that was let in without the registry, or whose record has changed unread, is looked up there
+ * that was let in without the registry, or whose record may have changed unread, is looked up there
  * first, and written if it may be here (device_recheck()). */
 #include "config.h"
 

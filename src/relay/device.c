@@ -215,6 +215,8 @@ device_attach(struct relay *relay, const struct claim *claim,
 	memcpy(device->secret_sha256, claim->device.secret_sha256,
 	    SECRET_HASH_LEN);
 	device->moved = device->unverified = false;
+	if (device->unread)
+		backlog_add(device); /* which takes none that is moved */
 	device->pins++;
 	device->due_ms = 0;
 	device_retime(device);
@@ -464,6 +466,7 @@ struct recheck {
 	struct relay *relay;
 	registry_done_cb cb;
 	void *ctx;
+	bool told; /* an event says that its record has changed */
 	uint8_t
 	    secret_sha256[SECRET_HASH_LEN]; /* its own, when that was asked */
 	char name[DEVICE_NAME_MAX + 1];
@@ -471,16 +474,18 @@ struct recheck {
 
 /* Its record has to be read: as soon as the registry answers. */
 static void
-read_later(struct device *device)
+read_later(struct device *device, bool told)
 {
 	device->unread = true;
+	if (told)
+		device->told = true;
 	backlog_add(device);
 }
 
-/* Is the device that we have the one that the registry knows? One that it does not know
- * may be among what it has lost. In open mode any secret is right. */
+/* Is the device that we have the one that the registry knows? One that it does not know was removed, if
+ * an event has told of it; else it may be among what is lost. In open mode any secret is right. */
 static bool
-is_in_order(const struct device *device, enum registry_status status,
+is_in_order(const struct device *device, bool told, enum registry_status status,
     const struct device_record *record)
 {
 	if (device->relay->options.open)
@@ -489,8 +494,7 @@ is_in_order(const struct device *device, enum registry_status status,
 		return crypto_equal(record->secret_sha256,
 			   device->secret_sha256, SECRET_HASH_LEN) ||
 		    rotation_expects(device, record->secret_sha256);
-	return device->unverified ? device->relay->registry_lost
-				  : device->doubted;
+	return !told && (!device->unverified || device->relay->registry_lost);
 }
 
 static void
@@ -509,8 +513,7 @@ static bool
 take_access(struct device *device, enum registry_status status,
     const struct device_record *record)
 {
-	if (status != REGISTRY_OK ||
-	    !device_access_set(device, record->access))
+	if (status != REGISTRY_OK || !device_access_set(device, record->access))
 		return false;
 	visitors_recheck(device);
 	connects_recheck(device);
@@ -540,7 +543,7 @@ close_unreadable(struct device *device, const struct recheck *recheck)
 		log_error("a device's record makes no sense: its services are "
 			  "closed to visitors until it does",
 		    LOG_S("device", device->name));
-	device->unread = device->doubted = false;
+	device->unread = device->told = false;
 	visitors_recheck(device);
 	device_hold(device, recheck->cb, recheck->ctx);
 }
@@ -552,13 +555,14 @@ take_record(struct device *device, const struct recheck *recheck,
 {
 	bool unverified = device->unverified;
 	bool unwritten = unverified || device->unread;
+	bool told = device->told || recheck->told;
 
 	if (status == REGISTRY_UNAVAILABLE) {
-		read_later(device);
+		read_later(device, told);
 	} else if (status == REGISTRY_UNREADABLE) {
 		close_unreadable(device, recheck);
 		return;
-	} else if (!is_in_order(device, status, record)) {
+	} else if (!is_in_order(device, told, status, record)) {
 		if (status == REGISTRY_NOT_FOUND)
 			counting_end(device);
 		revoke(device, !unverified || status == REGISTRY_NOT_FOUND);
@@ -566,7 +570,7 @@ take_record(struct device *device, const struct recheck *recheck,
 		take_limits(device, status, record);
 		unwritten |= take_access(device, status, record);
 		unwritten |= take_hosts(device, status, record);
-		device->unverified = device->unread = device->doubted = false;
+		device->unverified = device->unread = device->told = false;
 		if (unwritten)
 			device_hold(device, recheck->cb, recheck->ctx);
 		if (status == REGISTRY_OK)
@@ -577,6 +581,9 @@ take_record(struct device *device, const struct recheck *recheck,
 	if (recheck->cb != NULL)
 		recheck->cb(recheck->ctx, status);
 }
+
+static int look_up(struct relay *relay, const char *name, bool told,
+    registry_done_cb cb, void *ctx);
 
 static void
 rechecked_cb(
@@ -592,15 +599,15 @@ rechecked_cb(
 		recheck.secret_sha256, device->secret_sha256, SECRET_HASH_LEN))
 		take_record(device, &recheck, status, record);
 	/* answers about it may overtake each other */
-	else if (device_recheck(recheck.relay, recheck.name, recheck.cb,
+	else if (look_up(recheck.relay, recheck.name, recheck.told, recheck.cb,
 		     recheck.ctx) != 0 &&
 	    recheck.cb != NULL)
 		recheck.cb(recheck.ctx, REGISTRY_UNAVAILABLE);
 }
 
-int
-device_recheck(
-    struct relay *relay, const char *name, registry_done_cb cb, void *ctx)
+static int
+look_up(struct relay *relay, const char *name, bool told, registry_done_cb cb,
+    void *ctx)
 {
 	struct device *device = device_find(relay, str_of(name));
 	struct recheck *recheck;
@@ -611,10 +618,11 @@ device_recheck(
 		return 0;
 	}
 	if ((recheck = calloc(1, sizeof(*recheck))) == NULL) {
-		read_later(device);
+		read_later(device, told);
 		return -1;
 	}
 	recheck->relay = relay;
+	recheck->told = told;
 	recheck->cb = cb;
 	recheck->ctx = ctx;
 	memcpy(recheck->secret_sha256, device->secret_sha256, SECRET_HASH_LEN);
@@ -623,18 +631,28 @@ device_recheck(
 		relay->registry, name, rechecked_cb, recheck) == 0)
 		return 0;
 	free(recheck);
-	read_later(device);
+	read_later(device, told);
 	return -1;
+}
+
+int
+device_recheck(
+    struct relay *relay, const char *name, registry_done_cb cb, void *ctx)
+{
+	return look_up(relay, name, false, cb, ctx);
+}
+
+int
+device_changed(struct relay *relay, const char *name)
+{
+	return look_up(relay, name, true, NULL, NULL);
 }
 
 static void
 doubt_cb(void *ctx, struct hash_node *node)
 {
-	struct device *device = HASH_ENTRY(node, struct device, by_name);
-
 	(void)ctx;
-	device->doubted = true;
-	read_later(device);
+	read_later(HASH_ENTRY(node, struct device, by_name), false);
 }
 
 void

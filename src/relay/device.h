@@ -71,10 +71,10 @@ struct device {
 	/* let in while the registry was away: it has to be asked before anything of this is
 	 * written there */
 	bool unverified : 1;
-	/* the operator has changed its record, and it could not be read since */
+	/* its record may have changed, and could not be read since */
 	bool unread : 1;
-	/* it is read because any record may have changed: that there is none says nothing then */
-	bool doubted : 1;
+	/* and an event has said that it has: if there is none, it was removed, and not lost */
+	bool told : 1;
 	bool asked_to_move : 1; /* counted in relay->n_moving */
 	bool shared_dug : 1;	/* the agent was asked for a shared channel */
 	bool shared_late : 1;	/* and that was a while ago */
@@ -96,10 +96,6 @@ struct device *device_find(struct relay *relay, struct str name);
 struct device *device_attach(struct relay *relay, const struct claim *claim,
     const struct claim_result *granted, const char **error);
 void device_unpin(struct device *device);
-
-/* What the operator has changed may have been missed: read the records of all. A device that has none goes on, as
- * the registry may have lost it. */
-void devices_doubt(struct relay *relay);
 
 /* Write it to the registry as it is now. cb may be NULL; STALE is acted on here, too. */
 void device_hold(struct device *device, registry_done_cb cb, void *ctx);
@@ -124,13 +120,18 @@ void device_retime(struct device *device);
  * listeners stay for a moment, until the routes have reached the proxies. */
 void device_moved(struct device *device);
 /* Ask the registry whether the device of that name is still in order, and revoke it if it
- * was removed or has another secret: everything of it ends at once, and its lease. One that
- * was let in without the registry is written there. What could not be read is in the backlog
- * then; a record that makes no sense closes its services. Nothing happens for a name that is not
- * here. cb may be NULL; else it is called once, when all that was done. -1: no memory, and
- * cb is not called. */
+ * has another secret: everything of it ends at once, and its lease. One that has no record goes on, as the
+ * registry may have lost it; one that was let in without the registry only if that has lost something, and
+ * is written there. What could not be read is in the backlog then; a record that makes no sense closes its
+ * services. Nothing happens for a name that is not here. cb may be NULL; else it is called once, when all
+ * that was done. -1: no memory, and cb is not called. */
 int device_recheck(
     struct relay *relay, const char *name, registry_done_cb cb, void *ctx);
+/* The same when an event has said that the operator has changed it: one that has no record was removed, and
+ * is revoked. */
+int device_changed(struct relay *relay, const char *name);
+/* Such events may have been missed: all are in the backlog then, to be asked about. */
+void devices_doubt(struct relay *relay);
 /* The operator ends the session of that epoch (0: any). False: it is not here. */
 bool device_kick(struct relay *relay, const char *name, uint64_t epoch);
 /* Free all devices (at the end of the process, when the registry calls back no more). */

@@ -153,7 +153,7 @@ registry_event(void *ctx, const struct registry_event *event)
 		break;
 	case REGISTRY_DEVICE:
 		admissions_notice(relay, event);
-		if (device_recheck(relay, event->name, NULL, NULL) != 0)
+		if (device_changed(relay, event->name) != 0)
 			log_error("a changed device could not be looked at: "
 				  "out of memory",
 			    LOG_S("device", event->name));

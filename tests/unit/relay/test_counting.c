@@ -227,7 +227,7 @@ START_TEST(a_removed_device_gets_no_counters_again)
 	counting_add(scene_device(), 1, 0, 0);
 	expect(1, 0, 0);
 	relay->options.open = false;
-	ck_assert_int_eq(device_recheck(relay, SCENE_DEVICE, NULL, NULL), 0);
+	ck_assert_int_eq(device_changed(relay, SCENE_DEVICE), 0);
 	RUN_UNTIL(is_gone());
 	expect(0, 0, 0);
 	answer(0, 1, 0, 0);
