@@ -140,7 +140,7 @@ def stopping_relay(group):
     scene.redis.client.execute_command("ACL", "SETUSER", "taupe-relay", "-xadd")
     agent.stop()
     until("it was refused", scene.redis.client.acl_log)
-    scene.relay.process.popen.send_signal(signal.SIGTERM)
+    scene.relay.process.send_signal(signal.SIGTERM)
     return scene
 
 
@@ -178,7 +178,7 @@ def test_a_relay_that_dies_and_one_that_drains(group):
     home.start()
     until("both see each other", lambda: len(other.api("relays")["relays"]) == 2)
     scene.cluster.wait_served(agent.host())
-    other.process.popen.send_signal(signal.SIGTERM)
+    other.process.send_signal(signal.SIGTERM)
     move, = scene.wait("move")
     assert (move["device"], move["relay"], move["to"], move["reason"]) == (
         "alice", other.name, home.name, "drain")

@@ -86,6 +86,8 @@ class Process:
         return status.rpartition(")")[2].split()[0] not in "TtZ"
 
     def send_signal(self, number):
+        if number == signal.SIGTERM:  # it may have ended before anybody waits for that
+            self.expected = set(self.ends_with)
         self.popen.send_signal(number)
 
     def stop(self, number=signal.SIGTERM, timeout=20):
