@@ -124,8 +124,17 @@ admin_fail_no_host(struct admin *admin, const char *host)
 int
 admin_fail_own_name(struct admin *admin, const char *host)
 {
+	return admin_fail(
+	    admin, ADMIN_TAKEN, "%s is that device's own name already", host);
+}
+
+int
+admin_fail_relays_name(
+    struct admin *admin, const char *host, const char *relay, const char *what)
+{
 	return admin_fail(admin, ADMIN_TAKEN,
-	    "%s is that device's own name already", host);
+	    "%s is where agents find the relay %s: choose another %s", host,
+	    relay, what);
 }
 
 int

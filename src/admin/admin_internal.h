@@ -20,6 +20,8 @@ int admin_fail_reserved(struct admin *admin, const char *what, const char *id,
     const char *owner);
 int admin_fail_no_host(struct admin *admin, const char *host);
 int admin_fail_own_name(struct admin *admin, const char *host);
+int admin_fail_relays_name(struct admin *admin, const char *host, const char *relay,
+    const char *what);
 int admin_fail_hosts_full(struct admin *admin, const char *name);
 int admin_fail_host_changed(struct admin *admin, const char *host);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "admin/admin_internal.h"
+#include "base/printable.h"
 #include "net/http_ask.h"
 
 #define WHAT_MAX 500 /* bytes of what the relay says */
@@ -18,9 +19,7 @@ what_of(const json_t *said, char text[WHAT_MAX])
 	if (what == NULL)
 		return NULL;
 	snprintf(text, WHAT_MAX, "%s", what);
-	for (char *c = text; *c != '\0'; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	make_printable(text);
 	return text;
 }
 
@@ -34,7 +33,8 @@ fail_status(struct admin *admin, int status, const json_t *said)
 	switch (what != NULL ? status : 0) {
 	case 401:
 		return admin_fail(admin, ADMIN_REFUSED,
-		    "the relay at %s: %s. Give one with --admin-token-file FILE: "
+		    "the relay at %s: %s. Give one with --admin-token-file "
+		    "FILE: "
 		    "taupectl token add NAME --role ROLE prints it",
 		    admin->relay, what);
 	case 403:
@@ -47,8 +47,7 @@ fail_status(struct admin *admin, int status, const json_t *said)
 	default:
 		return admin_fail(admin, ADMIN_DOWN,
 		    "the relay at %s answers with status %d%s%s", admin->relay,
-		    status, what != NULL ? ": " : "",
-		    what != NULL ? what : "");
+		    status, what != NULL ? ": " : "", what != NULL ? what : "");
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "admin/admin_internal.h"
+#include "base/printable.h"
 #include "net/address.h"
 #include "net/crypto.h"
 #include "net/dns_txt.h"
@@ -28,11 +29,11 @@ json_t *
 admin_host_json(const char *device, const struct device_host *host)
 {
 	char name[HOST_NAME_MAX + 1], value[HOST_TXT_VALUE_MAX];
-	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:s?}", "host",
-	    host->host, "service", host->service, "proof",
-	    host_proof_name(host->proof), "created_ms",
-	    (json_int_t)host->created_ms, "by",
-	    host->by[0] != '\0' ? host->by : NULL);
+	json_t *json =
+	    json_pack("{s:s, s:s, s:s, s:I, s:s?}", "host", host->host,
+		"service", host->service, "proof", host_proof_name(host->proof),
+		"created_ms", (json_int_t)host->created_ms, "by",
+		host->by[0] != '\0' ? host->by : NULL);
 
 	if (device != NULL)
 		json_object_set_new(json, "device", json_string(device));
@@ -186,9 +187,7 @@ check_relays(struct admin *admin, const char *host)
 	int code = admin->store->relay_of_host(admin, host, relay);
 
 	if (code == ADMIN_OK && relay[0] != '\0')
-		code = admin_fail(admin, ADMIN_TAKEN,
-		    "%s is where agents find the relay %s: choose another name",
-		    host, relay);
+		code = admin_fail_relays_name(admin, host, relay, "name");
 	return code;
 }
 
@@ -197,14 +196,12 @@ static void
 write_by(const char *who, char by[HOST_BY_MAX + 1])
 {
 	snprintf(by, HOST_BY_MAX + 1, "%.*s", HOST_BY_MAX, who);
-	for (; *by != '\0'; by++)
-		if (*by < ' ' || *by > '~')
-			*by = '?';
+	make_printable(by);
 }
 
 static int
-make_host(struct admin *admin, const struct host_wish *wish,
-    const char *domain, struct device_host *host)
+make_host(struct admin *admin, const struct host_wish *wish, const char *domain,
+    struct device_host *host)
 {
 	struct str label;
 	int code = take_name(admin, wish->host, host->host);
@@ -236,8 +233,8 @@ text_in(const json_t *object, const char *key)
 }
 
 static int
-check_service(struct admin *admin, const json_t *device,
-    const struct host_wish *wish)
+check_service(
+    struct admin *admin, const json_t *device, const struct host_wish *wish)
 {
 	const json_t *lease = json_object_get(device, "lease");
 
@@ -263,8 +260,8 @@ label_of(const json_t *device)
 }
 
 static int
-check_label(struct admin *admin, const json_t *device,
-    const struct device_host *host)
+check_label(
+    struct admin *admin, const json_t *device, const struct device_host *host)
 {
 	struct str label = device_host_label(host);
 	const char *leased = text_in(json_object_get(device, "lease"), "label"),
@@ -307,8 +304,7 @@ admin_host_take_place(
 /* Operations. */
 
 int
-admin_host_add(
-    struct admin *admin, const struct host_wish *wish, json_t **json)
+admin_host_add(struct admin *admin, const struct host_wish *wish, json_t **json)
 {
 	char domain[HOST_NAME_MAX + 1];
 	struct device_host host = {0};
@@ -378,8 +374,7 @@ look(struct admin *admin, const char *device, const struct device_host *host,
 	case DNS_TXT_NONE:
 		return fail_unproved(admin, host, device, "no TXT record");
 	case DNS_TXT_OTHERS:
-		return fail_unproved(
-		    admin, host, device, "another TXT record");
+		return fail_unproved(admin, host, device, "another TXT record");
 	case DNS_TXT_FAILED:
 		return admin_fail(admin, ADMIN_UNPROVED,
 		    "the TXT record of %s cannot be asked for: %s", name,

@@ -130,8 +130,9 @@ try_add(struct admin *admin, const char *name, const void *what)
 static int
 check_relays(struct admin *admin, const char *label)
 {
-	char domain[HOST_NAME_MAX + 1], relay[DEVICE_NAME_MAX + 1] = "",
-	    host[LABEL_MAX + HOST_NAME_MAX + 2];
+	char domain[HOST_NAME_MAX + 1],
+	    relay[DEVICE_NAME_MAX + 1] = "",
+				    host[LABEL_MAX + HOST_NAME_MAX + 2];
 	int code = redis_domain(admin, domain);
 
 	if (code == ADMIN_NO_RELAY)
@@ -140,10 +141,7 @@ check_relays(struct admin *admin, const char *label)
 	if (code == ADMIN_OK)
 		code = redis_relay_of_host(admin, host, relay);
 	if (code == ADMIN_OK && relay[0] != '\0')
-		code = admin_fail(admin, ADMIN_TAKEN,
-		    "%s is where agents find the relay %s: choose another "
-		    "label",
-		    host, relay);
+		code = admin_fail_relays_name(admin, host, relay, "label");
 	return code;
 }
 

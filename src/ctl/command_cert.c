@@ -57,6 +57,14 @@ timeout_of(const struct ctl_options *options)
 	return (uint64_t)options->registry.redis_timeout_ms;
 }
 
+static int
+fail_socket(const char *socket, const char *error)
+{
+	return ctl_fail(EX_UNAVAILABLE,
+	    "HAProxy at %s: %s; give its runtime socket with --haproxy", socket,
+	    error);
+}
+
 /* Such files in a folder are something else to HAProxy when it starts. */
 static bool
 is_no_certificate(const char *base)
@@ -157,9 +165,7 @@ offer(struct load *load, size_t i)
 	int code = EX_OK;
 
 	if (hap_certs_list(socket, timeout_of(load->options), list, error) != 0)
-		code = ctl_fail(EX_UNAVAILABLE,
-		    "HAProxy at %s: %s; give its runtime socket with --haproxy",
-		    socket, error);
+		code = fail_socket(socket, error);
 	known = find(list, load->target);
 	is_known = known != NULL;
 	/* who was stopped half-way may have left one that is in no list */
@@ -317,10 +323,7 @@ tidy_one(const struct load *load, const char *socket)
 	for (int waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
 		if (hap_certs_changing(
 			socket, timeout_of(load->options), name, error) != 0)
-			return ctl_fail(EX_UNAVAILABLE,
-			    "HAProxy at %s: %s; give its runtime socket with "
-			    "--haproxy",
-			    socket, error);
+			return fail_socket(socket, error);
 		if (name[0] == '\0')
 			return EX_OK;
 		if (strcmp(name, load->target) == 0 ||
@@ -480,10 +483,7 @@ command_cert_list(struct ctl *ctl, const char *name)
 	for (size_t i = 0; code == EX_OK && i < count_sockets(options); i++)
 		if (hap_certs_list(socket_at(options, i), timeout_of(options),
 			list, error) != 0)
-			code = ctl_fail(EX_UNAVAILABLE,
-			    "HAProxy at %s: %s; give its runtime socket with "
-			    "--haproxy",
-			    socket_at(options, i), error);
+			code = fail_socket(socket_at(options, i), error);
 	if (code == EX_OK && options->json)
 		return report_json(json_pack("{s:o}", "certificates", list));
 	if (code == EX_OK)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/printable.h"
 #include "ctl/connect.h"
 #include "net/crypto.h"
 #include "net/socket.h"
@@ -62,22 +63,13 @@ call_over(struct call *call, int code)
 	connector->over_cb(connector, code);
 }
 
-/* Foreign text goes to a terminal: visible ASCII alone. */
-static void
-make_visible(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void
 call_failed(struct call *call, int code, const char *what, const char *hint)
 {
 	char text[600], service[SHARE_SUBJECT_MAX + 1];
 
 	snprintf(text, sizeof(text), "%s", what);
-	make_visible(text);
+	make_printable(text);
 	ctl_fail(code, "%s: %s%s%s", service_text(call, service), text,
 	    hint != NULL ? "; " : "", hint != NULL ? hint : "");
 	call_over(call, code);
@@ -192,8 +184,9 @@ refused(struct call *call, const struct http_answer *answer, size_t head_len)
 		"taupectl share makes a link for it, which is given in its "
 		"place or in --token-file"},
 	    {403, EX_NOPERM, NULL},
-	    {404, EX_NOUSER, "taupectl device show lists its services; a proxy "
-			     "in between must lead /v1/ to a relay"},
+	    {404, EX_NOUSER,
+		"taupectl device show lists its services; a proxy "
+		"in between must lead /v1/ to a relay"},
 	    {400, EX_PROTOCOL, NULL},
 	    {426, EX_PROTOCOL, NULL},
 	    {429, EX_TEMPFAIL, "try again in a while"},
@@ -272,8 +265,8 @@ is_whole(
 
 	return answer->status == 101 || answer->status == 302 ||
 	    call->answer_len == sizeof(call->answer) ||
-	    (str_to_number(answer->fields[HTTP_CONTENT_LENGTH], INT32_MAX,
-		 &body) &&
+	    (str_to_number(
+		 answer->fields[HTTP_CONTENT_LENGTH], INT32_MAX, &body) &&
 		call->answer_len - head_len >= body);
 }
 
@@ -299,8 +292,8 @@ readable_cb(struct conn *conn)
 		}
 		return;
 	case WIRE_BAD:
-		call_failed(call, EX_PROTOCOL, answer.error,
-		    "is that a relay's URL?");
+		call_failed(
+		    call, EX_PROTOCOL, answer.error, "is that a relay's URL?");
 		return;
 	case WIRE_MORE:
 		break;
@@ -391,8 +384,8 @@ dialled_cb(void *ctx, const char *error)
 	}
 	conn_set_owner(&call->channel, &answer_conn_ops, call);
 	timer_init(&call->timer, late_cb, call);
-	timer_set(call->connector->loop, &call->timer,
-	    call->connector->timeout_ms);
+	timer_set(
+	    call->connector->loop, &call->timer, call->connector->timeout_ms);
 	call->answer_len = 0;
 	conn_resume(&call->channel);
 	ask(call);
@@ -409,8 +402,8 @@ dial_up(struct call *call)
 	(void)str_copy(url.host, call->host, sizeof(call->host));
 	to.port = url.port;
 	to.tls = url.secure ? &connector->tls : NULL;
-	to.proxy = proxies_find(
-	    &connector->proxies, url.secure, call->host, url.port);
+	to.proxy =
+	    proxies_find(&connector->proxies, url.secure, call->host, url.port);
 	call->dial = dial_start(connector->dialler, &call->channel, &to,
 	    connector->timeout_ms, dialled_cb, call);
 	if (call->dial == NULL)
@@ -427,8 +420,7 @@ raw_readable_cb(struct conn *conn)
 static void
 raw_broken_cb(struct conn *conn)
 {
-	call_failed(
-	    conn->owner, EX_IOERR, "the local side was reset", NULL);
+	call_failed(conn->owner, EX_IOERR, "the local side was reset", NULL);
 }
 
 static const struct conn_ops raw_conn_ops = {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
+#include "base/printable.h"
 #include "ctl/report.h"
 
 #define SEEN_MAX 1200
@@ -26,15 +27,6 @@ show(enum finding finding, const char *check, const char *seen,
 	printf("%-8s %-22s %s%s%s\n", words[finding], check, seen,
 	    advice != NULL ? ": " : "", advice != NULL ? advice : "");
 	fflush(stdout);
-}
-
-/* What a peer has said may hold anything; neither a terminal nor JSON takes that. */
-static void
-make_printable(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
 }
 
 void

@@ -14,4 +14,7 @@ struct embedded {
 
 extern const struct embedded embedded_files[];
 
+/* One of them, which was put in. */
+const struct embedded *embedded_find(const char *name);
+
 #endif

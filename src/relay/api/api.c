@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/printable.h"
 #include "net/crypto.h"
 #include "relay/admin.h"
 #include "relay/api/api_call.h"
@@ -30,15 +31,6 @@ api_answer(struct api_call *call, int status, json_t *output)
 	call->output = output;
 }
 
-/* What is quoted of a body may be cut within a character, and that would be no JSON. */
-static void
-make_printable(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 void
 api_fail(struct api_call *call, int status, const char *error, const char *hint,
     const char *what, ...)
@@ -49,7 +41,8 @@ api_fail(struct api_call *call, int status, const char *error, const char *hint,
 	va_start(args, what);
 	vsnprintf(text, sizeof(text), what, args);
 	va_end(args);
-	make_printable(text);
+	make_printable(
+	    text); /* a body may be quoted up to the middle of a character */
 	api_answer(call, status,
 	    json_pack(
 		"{s:s, s:s, s:s}", "error", error, "what", text, "hint", hint));

@@ -10,10 +10,10 @@
 #include "net/http_admin.h"
 #include "net/worker.h"
 #include "relay/api/api.h"
-#include "relay/guesses.h"
 #include "relay/api/login.h"
-#include "relay/relay.h"
 #include "relay/api/verdicts.h"
+#include "relay/guesses.h"
+#include "relay/relay.h"
 
 #define API_PROGRAM_MAX 64
 #define API_PEER_MAX 64

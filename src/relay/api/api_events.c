@@ -14,14 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/api/api_call.h"
 #include "registry/happening.h"
+#include "relay/api/api_call.h"
 
 #define STREAMS_MAX 32
 #define POLL_MS 500
 #define UNREAD_MAX (HTTP_BACKLOG_MAX / 4) /* bytes; one event has far fewer */
 #define PAUSE_FIRST_MS 10 /* until its client has read some of that */
-#define SIGN_OF_LIFE 30 /* polls without an event */
+#define SIGN_OF_LIFE 30	  /* polls without an event */
 #define LIFE_MS 300000
 
 struct event_stream {
@@ -30,10 +30,10 @@ struct event_stream {
 	struct api *api;
 	struct http_request *request; /* NULL: the client is gone */
 	struct timer timer;
-	uint64_t until_ms;	     /* loop clock */
-	unsigned quiet;		     /* polls */
-	uint64_t pause_ms;	     /* until a client that is behind is looked at */
-	bool asking;		     /* the worker has it */
+	uint64_t until_ms; /* loop clock */
+	unsigned quiet;	   /* polls */
+	uint64_t pause_ms; /* until a client that is behind is looked at */
+	bool asking;	   /* the worker has it */
 	char place[EVENT_PLACE_MAX]; /* "": the end, not looked for yet */
 	struct event_page page;
 	int code;
@@ -218,8 +218,8 @@ send_page(struct event_stream *stream)
 			return true; /* the rest is asked for again */
 		if (!send_event(stream, event))
 			return false;
-		go_behind(stream,
-		    json_string_value(json_object_get(event, "place")));
+		go_behind(
+		    stream, json_string_value(json_object_get(event, "place")));
 	}
 	go_behind(stream, stream->page.end);
 	stream->quiet =
@@ -297,9 +297,8 @@ waits_for_client(struct event_stream *stream)
 		return true;
 	}
 	timer_set(loop, &stream->timer, stream->pause_ms);
-	stream->pause_ms = 2 * stream->pause_ms < POLL_MS
-	    ? 2 * stream->pause_ms
-	    : POLL_MS;
+	stream->pause_ms =
+	    2 * stream->pause_ms < POLL_MS ? 2 * stream->pause_ms : POLL_MS;
 	return true;
 }
 

@@ -8,8 +8,8 @@
 #include "admin/record_json.h"
 #include "net/crypto.h"
 #include "relay/api/api_call.h"
-#include "relay/device.h"
 #include "relay/api/live.h"
+#include "relay/device.h"
 
 /* Devices. */
 
@@ -484,8 +484,8 @@ const struct api_operation api_operations[] = {
 	"relay undrain", undrain_relay, NULL},
     {HTTP_GET, "cluster", READ, BODY_NONE, NULL, NULL, show_cluster,
 	finish_cluster},
-    {HTTP_GET, "relay/devices", READ, BODY_NONE, api_take_large_page, NULL, NULL,
-	api_devices_here},
+    {HTTP_GET, "relay/devices", READ, BODY_NONE, api_take_large_page, NULL,
+	NULL, api_devices_here},
     {HTTP_GET, "routes", READ, BODY_NONE, api_take_large_page, NULL, NULL,
 	api_routes_here},
     {HTTP_GET, "relay/samples", READ, BODY_NONE, NULL, NULL, NULL,

@@ -11,10 +11,10 @@
 
 #include "admin/record_json.h"
 #include "base/event_kind.h"
+#include "registry/happening.h"
 #include "relay/api/api_call.h"
 #include "relay/counting.h"
 #include "relay/device.h"
-#include "registry/happening.h"
 #include "relay/service.h"
 
 #define LAST_KEPT 5 /* ends of its sessions, as in Redis */
@@ -129,8 +129,8 @@ api_add_history(struct relay *relay, json_t *json)
 {
 	const char *name = json_string_value(json_object_get(json, "name"));
 
-	json_object_set_new(json, "counters",
-	    counters_json(device_find(relay, str_of(name))));
+	json_object_set_new(
+	    json, "counters", counters_json(device_find(relay, str_of(name))));
 	json_object_set_new(json, "last", last_json(relay, name));
 }
 
@@ -153,8 +153,7 @@ api_add_presence(struct relay *relay, json_t *json)
 static void
 find_holder_cb(void *ctx, struct hash_node *node)
 {
-	const struct device *device =
-	    HASH_ENTRY(node, struct device, by_name);
+	const struct device *device = HASH_ENTRY(node, struct device, by_name);
 	struct api_call *call = ctx;
 
 	if (strcmp(grant_label(device->grant), call->label) == 0)
@@ -169,14 +168,12 @@ find_holder(struct api_call *call, struct relay *relay)
 }
 
 bool
-api_knows_holder(
-    struct api_call *call, struct admin *admin, const char *label)
+api_knows_holder(struct api_call *call, struct admin *admin, const char *label)
 {
 	if (redis_options_given(admin->registry) || label[0] == '\0')
 		return true;
 	if (!call->looked) {
-		(void)str_copy(
-		    str_of(label), call->label, sizeof(call->label));
+		(void)str_copy(str_of(label), call->label, sizeof(call->label));
 		call->look = find_holder;
 		return false;
 	}

@@ -3,7 +3,6 @@
 
 #include "relay/api/dashboard.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,21 +25,10 @@ static const struct {
     {"/app.js", FOLDER "app.js", "text/javascript; charset=utf-8"},
 };
 
-static const struct embedded *
-find_source(const char *name)
-{
-	const struct embedded *source = embedded_files;
-
-	while (source->name != NULL && strcmp(source->name, name) != 0)
-		source++;
-	assert(source->name != NULL); /* each of ours was put in */
-	return source;
-}
-
 static void
 answer(struct http_request **request, const char *type, const char *file)
 {
-	const struct embedded *source = find_source(file);
+	const struct embedded *source = embedded_find(file);
 	struct http_reply reply = {.status = 200, .type = type};
 
 	reply.body = malloc(source->len);

@@ -27,22 +27,11 @@ init_text(const char *format, ...)
 	return text;
 }
 
-static const struct embedded *
-find_source(const char *name)
-{
-	const struct embedded *source = embedded_files;
-
-	while (source->name != NULL && strcmp(source->name, name) != 0)
-		source++;
-	assert(source->name != NULL);
-	return source;
-}
-
 void
 init_template_begin(struct init_template *t, const char *name,
     const char *separator, const char *header)
 {
-	const struct embedded *source = find_source(name);
+	const struct embedded *source = embedded_find(name);
 	const char *from = source->text, *end = source->text + source->len;
 
 	/* its first paragraph says to copy it */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Put the files of a plan where they belong: all of them or none. What is there already and
+ * Put the files of a plan where they belong: all of them or none, but where a disk fails between two renames. What is there already and
  * differs is told, and replaced only by force, with the old one kept under another name.
  */
 #ifndef TAUPE_RELAY_INIT_INIT_WRITE_H

@@ -149,24 +149,15 @@ receive_all(struct timed_socket *to, uint8_t *out, size_t len)
 	return 0;
 }
 
-/* Servers may write letters as they like. */
-static bool
-is_alike(const uint8_t *a, const uint8_t *b, size_t len)
+/* The question itself, behind the head of a message of ours, or of one that answers it. */
+static struct str
+question_in(const struct inquiry *inquiry, const uint8_t *message)
 {
-	for (size_t i = 0; i < len; i++) {
-		uint8_t x = a[i], y = b[i];
-
-		if (x >= 'A' && x <= 'Z')
-			x = (uint8_t)(x - 'A' + 'a');
-		if (y >= 'A' && y <= 'Z')
-			y = (uint8_t)(y - 'A' + 'a');
-		if (x != y)
-			return false;
-	}
-	return true;
+	return (struct str){(const char *)message + NS_HFIXEDSZ,
+	    inquiry->question_len - NS_HFIXEDSZ};
 }
 
-/* Is what has come one to our question? Anybody may send anything. */
+/* Is what has come one to our question? Anybody may send anything; servers write letters as they like. */
 static bool
 is_ours(const struct inquiry *inquiry)
 {
@@ -176,8 +167,8 @@ is_ours(const struct inquiry *inquiry)
 	return inquiry->len >= inquiry->question_len &&
 	    memcmp(answer, question, NS_INT16SZ) == 0 &&
 	    (answer[2] & (IS_ANSWER | OPCODE)) == IS_ANSWER &&
-	    is_alike(answer + NS_HFIXEDSZ, question + NS_HFIXEDSZ,
-		inquiry->question_len - NS_HFIXEDSZ);
+	    str_equal_nocase(
+		question_in(inquiry, answer), question_in(inquiry, question));
 }
 
 static int

@@ -32,7 +32,7 @@ scene_begin(int backend, const char *const *options)
 	static char room[20][100];
 	char *argv[24] = {(char *)"taupe-relay",
 	    (char *)"--agent-listen=127.0.0.1:0",
-	    (char *)"--service-listen=127.0.0.1:40000-49999",
+	    (char *)"--service-listen=127.0.0.1:20000-29999",
 	    (char *)"--open=yes"};
 	int argc = 4;
 

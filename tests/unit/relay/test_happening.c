@@ -4,8 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "relay/events.h"
 #include "registry/registry_memory_history.h"
+#include "relay/events.h"
 #include "relay/relay.h"
 
 START_TEST(a_record_has_its_fields_in_order_printable_and_bounded)

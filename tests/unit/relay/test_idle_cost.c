@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "../net/support.h"
-#include "net/descriptors.h"
 #include "../registry/redis_server.h"
+#include "net/descriptors.h"
 #include "relay/events.h"
 #include "relay/hosts.h"
 #include "scene.h"

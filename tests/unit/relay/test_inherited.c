@@ -38,7 +38,7 @@ port_given(uint16_t wanted)
 static uint16_t
 quiet_port(void)
 {
-	uint16_t port = 49999;
+	uint16_t port = 29999;
 
 	while (port_given(port) != port)
 		port--;
@@ -49,7 +49,7 @@ quiet_port(void)
 static void
 go_where_it_is_quiet(void)
 {
-	while (port_given(0) < 45000)
+	while (port_given(0) < 25000)
 		;
 }
 

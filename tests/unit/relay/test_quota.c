@@ -3,8 +3,8 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "relay/counting.h"
 #include "registry/happening.h"
+#include "relay/counting.h"
 #include "relay/limits.h"
 #include "relay/quota.h"
 #include "scene.h"

@@ -163,7 +163,7 @@ END_TEST
 
 START_TEST(every_port_is_found_and_then_none)
 {
-	uint16_t low = free_range(22000);
+	uint16_t low = free_range(31000);
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 	bool seen[RANGE] = {false};
@@ -186,7 +186,7 @@ END_TEST
 
 START_TEST(a_port_rests_before_it_is_used_again)
 {
-	uint16_t low = free_range(22100), first;
+	uint16_t low = free_range(31100), first;
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 
@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(a_kept_port_is_given_to_nobody)
 {
-	uint16_t low = free_range(22120), kept = (uint16_t)(low + 2);
+	uint16_t low = free_range(31120), kept = (uint16_t)(low + 2);
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 
@@ -239,7 +239,7 @@ END_TEST
  * one each time, where all are taken. */
 START_TEST(a_search_goes_on_where_the_last_one_ended_though_all_are_public)
 {
-	uint16_t low = free_range(22150), first;
+	uint16_t low = free_range(31150), first;
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 	struct port_set public;
@@ -257,7 +257,7 @@ END_TEST
 
 START_TEST(a_tcp_service_gets_its_public_port_where_the_ranges_hold_it)
 {
-	uint16_t low = free_range(22200), wanted = low + 5;
+	uint16_t low = free_range(31200), wanted = low + 5;
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 	struct port_set avoid;
@@ -275,7 +275,7 @@ END_TEST
 
 START_TEST(public_ports_are_avoided_as_long_as_others_are_free)
 {
-	uint16_t low = free_range(22300);
+	uint16_t low = free_range(31300);
 	struct listen_range range =
 	    range_of("127.0.0.1", low, (uint16_t)(low + RANGE - 1));
 	struct port_set avoid;
@@ -294,7 +294,7 @@ END_TEST
 
 START_TEST(ranges_take_turns_and_stand_in_for_each_other)
 {
-	uint16_t low = free_range(22400);
+	uint16_t low = free_range(31400);
 	struct listen_range ranges[] = {
 	    range_of("127.0.0.1", low, (uint16_t)(low + 1)),
 	    range_of("127.0.0.1", (uint16_t)(low + 2), (uint16_t)(low + 5))};

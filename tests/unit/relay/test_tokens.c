@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/guesses.h"
 #include "relay/api/verdicts.h"
+#include "relay/guesses.h"
 
 #define NOW 1000000
 #define MINUTE 30
